@@ -1,0 +1,1 @@
+"""The canonical tables, the importers that fill them, and the splits by global time."""

@@ -1,0 +1,187 @@
+"""Last.fm 2K (HetRec 2011): who tagged which artist on which day, and how often each was played.
+
+Only the tags have times, and only to the day. Tagging an artist adds it to the listener's library.
+"""
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from events import columns, quarantine, schema, text_files
+from events.imported import Imported, Source
+from events.sessions import sessions
+from segue.errors import InputError
+
+ARTISTS, TAGS, PLAYS = "artists.dat", "tags.dat", "user_artists.dat"
+ASSIGNMENTS = "user_taggedartists-timestamps.dat"
+FIRST, END = datetime(2005, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)  # the declared range, [..)
+OUT_OF_RANGE = "time outside 2005-01-01 .. 2011-12-31"
+NO_NAME = "artist id without a name"
+COMMON_TAGS, GENRES = 30, 3  # an artist's genres: its most given tags among the most given of all
+DAY_US = 86_400_000_000
+COUNT = pa.field("play_count", pa.int64())
+
+
+def read(folder: Path) -> Imported:
+    """Read the Last.fm 2K files in a folder.
+
+    Raises:
+        InputError: a file is absent or breaks its format.
+    """
+    needed = (ARTISTS, TAGS, PLAYS, ASSIGNMENTS)
+    absent = [name for name in needed if not (folder / name).is_file()]
+    if absent:
+        raise InputError(
+            f"{folder} holds no Last.fm 2K data set: looked for {', '.join(needed)}; no {', '.join(absent)}.",
+            "Unpack hetrec2011-lastfm-2k and name its folder.",
+        )
+    artists, artists_source = read_columns(folder / ARTISTS, ("id", "name"))
+    # The tags alone are not UTF-8.
+    tags, _ = read_columns(folder / TAGS, ("tagID", "tagValue"), "latin-1")
+    plays, plays_source = read_columns(folder / PLAYS, ("userID", "artistID", "weight"))
+    weight = columns.cast(plays["weight"], COUNT, plays_source)
+    plays = pa.table({"user_id": plays["userID"], "item_id": plays["artistID"], "play_count": weight})
+
+    given, source = read_columns(folder / ASSIGNMENTS, ("userID", "artistID", "tagID", "timestamp"))
+    ts = columns.cast(given["timestamp"], schema.EVENTS.field("ts"), source)
+    given = pa.table({
+        "user_id": given["userID"], "item_id": given["artistID"], "tag_id": given["tagID"], "ts": ts,
+    })  # fmt: skip
+    aside, good = set_aside(given, source, artists["id"])
+    given, source = given.filter(pa.array(good)), source.take(good)
+
+    kept = first_of_day(given)
+    users = pc.unique(pa.chunked_array([*plays["user_id"].chunks, *given["user_id"].chunks]).drop_null())
+    items = {
+        "item_id": artists["id"],
+        "title": artists["name"],
+        "content_type": pa.array(["artist"] * artists.num_rows),
+        "genres": pa.array(genres_of(artists["id"].to_pylist(), given, tags), pa.list_(pa.string())),
+    }
+    return Imported(
+        dataset="lastfm-2k",
+        items=pa.table(items),
+        users=pa.table({"user_id": users}),
+        events=added(given.take(pa.array(kept)), plays),
+        quarantine=aside,
+        mapping=mapping(aside, given.num_rows, len(kept)),
+        sources={"items": artists_source, "events": source.take(kept)},
+    )
+
+
+def read_columns(path: Path, names: tuple[str, ...], encoding: str = "utf-8") -> tuple[pa.Table, Source]:
+    """Some columns of a tab-separated file with a header, as text."""
+    table, source = text_files.read(path, separator="\t", encoding=encoding, quoted=False)
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
+            "Use the files as HetRec 2011 publishes them.",
+        )
+    return table.select(list(names)), source
+
+
+def set_aside(given: pa.Table, source: Source, named: pa.ChunkedArray) -> tuple[pa.Table, np.ndarray]:
+    """Quarantine tag assignments whose time or artist is unknown.
+
+    Returns:
+        The quarantine, and a mask `[assignments]` of the others.
+    """
+    first, end = (pa.scalar(limit, schema.TIMESTAMP) for limit in (FIRST, END))
+    outside = pc.or_(pc.less(given["ts"], first), pc.greater_equal(given["ts"], end))
+    no_name = pc.and_(
+        pc.is_valid(given["item_id"]), pc.invert(pc.is_in(given["item_id"], named.combine_chunks()))
+    )
+    late, nameless = (mask.fill_null(False).to_numpy() for mask in (outside, no_name))
+    bad = np.flatnonzero(late | nameless)
+    reasons = np.where(late, OUT_OF_RANGE, NO_NAME)[bad]
+    return quarantine.entries("events", given, source, bad, reasons.tolist()), ~(late | nameless)
+
+
+def first_of_day(given: pa.Table) -> np.ndarray:
+    """Positions of the first assignment of each listener, artist and day (UTC), by time, then by row."""
+    ts = given["ts"].cast(pa.int64()).fill_null(0).to_numpy()
+    keys = [codes(given["user_id"]), codes(given["item_id"]), ts // DAY_US]
+    _, first = np.unique(np.stack(keys), axis=1, return_index=True)
+    return first[np.lexsort((first, ts[first]))]
+
+
+def codes(column: pa.ChunkedArray) -> np.ndarray:
+    """A number for each value; null is -1."""
+    return column.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+
+
+def added(given: pa.Table, plays: pa.Table) -> pa.Table:
+    """Events: a listener adds an artist. `label_like` compares its play count with the listener's median."""
+    ts = given["ts"].cast(pa.int64()).to_numpy()
+    number = sessions(codes(given["user_id"]), ts // DAY_US, pause=1)
+    day = pc.strftime(given["ts"], "%Y%m%d")
+    count, like = liked(given, plays)
+    nothing = pa.nulls(given.num_rows, pa.float32())
+    return pa.table({
+        "event_id": pc.binary_join_element_wise("lf", given["user_id"], given["item_id"], day, "-"),
+        "user_id": given["user_id"],
+        "item_id": given["item_id"],
+        "ts": given["ts"],
+        "session_id": pc.binary_join_element_wise(given["user_id"], pa.array(number).cast(pa.string()), "-s"),
+        "action": pa.array([schema.ADD] * given.num_rows),
+        "play_count": count,
+        "label_play": nothing,
+        "label_skip": nothing,
+        "label_like": like,
+    })  # fmt: skip
+
+
+def liked(given: pa.Table, plays: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """The listener's play count of each artist, and 1 where it reaches the listener's median; null if unknown."""
+    by_user: dict[str, list[int]] = defaultdict(list)
+    count_of: dict[tuple[str, str], int] = {}
+    for row in plays.to_pylist():
+        by_user[row["user_id"]].append(row["play_count"])
+        count_of[row["user_id"], row["item_id"]] = row["play_count"]
+    median = {user: np.median(counts) for user, counts in by_user.items()}
+    users, items = given["user_id"].to_pylist(), given["item_id"].to_pylist()
+    counts = [count_of.get(pair) for pair in zip(users, items, strict=True)]
+    likes = [
+        None if count is None else float(count >= median[user])
+        for user, count in zip(users, counts, strict=True)
+    ]
+    return pa.array(counts, pa.int64()), pa.array(likes, pa.float32())
+
+
+def genres_of(artists: list[str], given: pa.Table, tags: pa.Table) -> list[list[str]]:
+    """The up to three most given tags of each artist, among the 30 most given overall; ties by tag id."""
+    overall = Counter(given["tag_id"].to_pylist())
+    common = {tag for tag, _ in sorted(overall.items(), key=by_count)[:COMMON_TAGS]}
+    own: dict[str, Counter[str]] = defaultdict(Counter)
+    for artist, tag in zip(given["item_id"].to_pylist(), given["tag_id"].to_pylist(), strict=True):
+        if tag in common:
+            own[artist][tag] += 1
+    text = dict(zip(tags["tagID"].to_pylist(), tags["tagValue"].to_pylist(), strict=True))
+    return [
+        [text.get(tag) or tag for tag, _ in sorted(own[artist].items(), key=by_count)[:GENRES]]
+        for artist in artists
+    ]
+
+
+def by_count(pair: tuple[str, int]) -> tuple[int, str]:
+    """Sort key: most given first, then by id."""
+    return -pair[1], pair[0]
+
+
+def mapping(aside: pa.Table, assignments: int, events: int) -> tuple[str, ...]:
+    """What was made of what."""
+    reasons = Counter(aside["reason"].to_pylist())
+    return (
+        f"tagging an artist -> add, once a listener, artist and day ({assignments} assignments -> {events} events)",
+        "play count >= the listener's median over their artists -> label_like 1, lower -> 0, unknown -> null",
+        "label_play and label_skip are unknown",
+        f"the {GENRES} most given tags of an artist among the {COMMON_TAGS} most given overall -> genres",
+        "a day -> a session",
+        f"{OUT_OF_RANGE} -> quarantined ({reasons[OUT_OF_RANGE]} assignments)",
+        f"{NO_NAME} -> quarantined ({reasons[NO_NAME]} assignments)",
+    )

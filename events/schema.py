@@ -1,0 +1,57 @@
+"""The data contract: three tables in Parquet, times in UTC, ids as strings."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+ITEMS = pa.schema([
+    pa.field("item_id", pa.string(), nullable=False),
+    pa.field("title", pa.string(), nullable=False),
+    pa.field("creator_id", pa.string()),
+    pa.field("creator", pa.string()),
+    pa.field("content_type", pa.string()),
+    pa.field("genres", pa.list_(pa.string())),
+    pa.field("language", pa.string()),
+    pa.field("duration_ms", pa.int64()),
+    pa.field("release_date", pa.date32()),
+    pa.field("description", pa.string()),
+])  # fmt: skip
+
+USERS = pa.schema([
+    pa.field("user_id", pa.string(), nullable=False),
+    pa.field("country", pa.string()),
+    pa.field("age_band", pa.string()),
+    pa.field("plan", pa.string()),
+    pa.field("signup_ts", TIMESTAMP),
+])  # fmt: skip
+
+EVENTS = pa.schema([
+    pa.field("event_id", pa.string(), nullable=False),
+    pa.field("user_id", pa.string(), nullable=False),
+    pa.field("item_id", pa.string(), nullable=False),
+    pa.field("ts", TIMESTAMP, nullable=False),
+    pa.field("session_id", pa.string()),
+    pa.field("surface", pa.string()),
+    pa.field("position", pa.int32()),
+    pa.field("action", pa.string(), nullable=False),
+    pa.field("ms_played", pa.int64()),
+    pa.field("query", pa.string()),
+    pa.field("request_id", pa.string()),
+    pa.field("policy", pa.string()),
+    pa.field("propensity", pa.float64()),
+])  # fmt: skip
+
+SURFACES = ("home", "now_playing", "search", "library")
+IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "like", "add")
+INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # what a listener did, as against what was shown
+POSITIVE = (PLAY, LIKE, ADD)
+
+HEADS = ("play", "skip", "like")  # what the ranking model predicts
+PLAY_THROUGH_MS = 30_000  # a play counts as played through from 30 s on
+
+# The importer may state a label itself (`label_like`, …; null = unknown). Labels never become features.
+LABEL_COLUMNS = tuple(f"label_{head}" for head in HEADS)
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # the declared range of times begins here

@@ -1,0 +1,145 @@
+"""The imported data set on disk, whole or absent: written beside the earlier one, then swapped in.
+
+    items.parquet  users.parquet  quarantine.parquet  manifest.json
+    events/day=YYYY-MM-DD/part-0.parquet
+
+The same tables give the same bytes: nothing in it says when or where it was imported.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+import pyarrow.parquet as pq
+
+from events.checks import check
+from events.imported import Imported
+from segue import files
+from segue.errors import InputError
+
+__all__ = ["Imported", "Tables", "load", "write"]
+
+DAY_US = 86_400_000_000
+MANIFEST = "manifest.json"
+TABLES = ("items", "users", "quarantine")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A data set as stored.
+
+    Args:
+        folder: where it lies.
+        items, users: by `events.schema`.
+        events_glob: the events' files, for DuckDB or Ibis (hive partitions by `day`).
+        manifest: what `write` returned.
+    """
+
+    folder: Path
+    items: pa.Table
+    users: pa.Table
+    events_glob: str
+    manifest: dict[str, Any]
+
+    def events(self) -> pa.Table:
+        """All events, sorted by `(ts, event_id)`."""
+        paths = sorted(self.folder.glob("events/day=*/*.parquet"))  # days sort as their names do
+        return pds.dataset([str(path) for path in paths], format="parquet").to_table()
+
+    def quarantine(self) -> pa.Table:
+        """The rows that were set aside (`events.quarantine.SCHEMA`)."""
+        return pq.read_table(self.folder / "quarantine.parquet")
+
+
+def write(data: Path, imported: Imported, latest: datetime | None = None) -> dict[str, Any]:
+    """Check a data set and store it in the folder `data`, in place of an earlier one.
+
+    Args:
+        data: the target folder. It is replaced as a whole, or left as it was.
+        imported: the data set as read.
+        latest: the end of the declared range of times (UTC); None: without one.
+
+    Returns:
+        The manifest: dataset, mapping, counts, actions, span, quarantine_reasons, sha256.
+
+    Raises:
+        InputError: a rule of `events.checks` that stops an import.
+    """
+    checked = check(imported, latest)
+    events = in_order(checked.events)
+    with files.atomic_path(data) as temporary:
+        temporary.mkdir()
+        for name in TABLES:
+            pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
+        write_days(events, temporary / "events")
+        summary = {**manifest(checked, events), "sha256": files.tree_sha256(temporary)}
+        files.write_json(temporary / MANIFEST, summary)
+    return summary
+
+
+def load(data: Path) -> Tables:
+    """Open the data set in the folder `data`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not (data / MANIFEST).is_file():
+        raise InputError(
+            "No data set has been imported.",
+            "Run `segue data import …` first, for instance `segue data import synthetic --size nano`.",
+        )
+    return Tables(
+        folder=data,
+        items=pq.read_table(data / "items.parquet"),
+        users=pq.read_table(data / "users.parquet"),
+        events_glob=str(data / "events" / "*" / "*.parquet"),
+        manifest=files.read_json(data / MANIFEST),
+    )
+
+
+def in_order(events: pa.Table) -> pa.Table:
+    """The events sorted by `(ts, event_id)`."""
+    ts = events["ts"].cast(pa.int64()).to_numpy()
+    if np.all(np.diff(ts) > 0):  # sorting millions of rows by a string is what takes long
+        return events
+    return events.take(pc.sort_indices(events, [("ts", "ascending"), ("event_id", "ascending")]))
+
+
+def write_days(events: pa.Table, folder: Path) -> None:
+    """Write sorted events, one file a UTC day."""
+    days = events["ts"].cast(pa.int64()).to_numpy() // DAY_US
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+        target = folder / f"day={np.datetime64(int(days[start]), 'D')}"
+        target.mkdir(parents=True)
+        part = events.slice(start, end - start).combine_chunks()
+        pq.write_table(part, target / "part-0.parquet", compression="zstd")
+
+
+def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
+    """What is in a data set, without its checksum."""
+    first, last = events["ts"][0].as_py(), events["ts"][-1].as_py()
+    return {
+        "dataset": checked.dataset,
+        "mapping": list(checked.mapping),
+        "counts": {
+            "items": checked.items.num_rows,
+            "users": checked.users.num_rows,
+            "events": events.num_rows,
+            "quarantined": checked.quarantine.num_rows,
+        },
+        "actions": counts(events["action"]),
+        "span": {"first": first.isoformat(), "last": last.isoformat()},
+        "quarantine_reasons": counts(checked.quarantine["reason"]),
+    }
+
+
+def counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each value occurs, most frequent first."""
+    pairs = [(row["values"], row["counts"]) for row in pc.value_counts(column).to_pylist()]
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], str(pair[0]))))

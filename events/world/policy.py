@@ -1,0 +1,143 @@
+"""The logging policy `epsilon-popular-taste`: a mixture whose probabilities are known.
+
+Each position of a slate is filled by a draw from the mixture
+
+    p(item) = 0.08 uniform + 0.27 popularity + 0.65 personal
+
+without what is on the slate already. The recorded propensity is the chance of that very draw:
+p(item) / (1 - p(items above it)). `personal` depends on the surface: what the listener searches
+for; what is in the listener's library; else half a genre's shelf by taste, half a favourite creator.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from events.world.listeners import FAVOURITES, Tastes, softmax
+from events.world.shelves import GENRE_SHELVES, Shelves
+
+NAME = "epsilon-popular-taste"
+UNIFORM, POPULAR, PERSONAL = 0.08, 0.27, 0.65
+LONGEST = 8  # positions of the longest slate
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What a slate is asked for, `[requests]` arrays.
+
+    Args:
+        user: listener.
+        size: positions to fill, at most `LONGEST`.
+        searched: the shelf that the query means, or -1.
+        at_library: whether the slate is drawn from the listener's library.
+    """
+
+    user: np.ndarray
+    size: np.ndarray
+    searched: np.ndarray
+    at_library: np.ndarray
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The policy of one day.
+
+    Args:
+        shelves: what is out.
+        tastes: what listeners are drawn to.
+        chances: of each genre's shelf, by listener `[users, GENRE_SHELVES]`.
+        upto: `chances`, cumulated.
+        popular_upto: chances of the items by popularity, cumulated `[items]`.
+    """
+
+    shelves: Shelves
+    tastes: Tastes
+    chances: np.ndarray
+    upto: np.ndarray
+    popular_upto: np.ndarray
+
+    @classmethod
+    def of(cls, shelves: Shelves, tastes: Tastes) -> "Policy":
+        """The policy for these shelves and tastes."""
+        chances = shelves.chances(softmax(tastes.genres), softmax(tastes.kinds))
+        return cls(shelves, tastes, chances, chances.cumsum(axis=1), shelves.popular.cumsum())
+
+    def slates(
+        self, rng: np.random.Generator, requests: Requests, library: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fill the slates.
+
+        Args:
+            rng: random numbers of the day.
+            requests: what is asked for.
+            library: items of each listener's library `[users, slots]`, -1 where a slot is free;
+                the taken slots come first.
+
+        Returns:
+            items `[requests, LONGEST]` (-1 beyond a slate's size) and propensities of that shape.
+        """
+        count = len(requests.user)
+        items = np.full((count, LONGEST), -1)
+        propensity = np.zeros((count, LONGEST))
+        above = np.zeros(count)  # chance of what is on the slate already
+        for position in range(LONGEST):
+            filled = np.flatnonzero(requests.size > position)
+            open_ = filled
+            while len(open_):  # what is on the slate already is drawn again
+                drawn = self.draw(rng, requests, library, open_)
+                taken = (items[open_, :position] == drawn[:, None]).any(axis=1)
+                items[open_[~taken], position] = drawn[~taken]
+                open_ = open_[taken]
+            chance = self.chance(requests, library, filled, items[filled, position])
+            propensity[filled, position] = chance / (1 - above[filled])
+            above[filled] += chance
+        return items, propensity
+
+    def draw(
+        self, rng: np.random.Generator, requests: Requests, library: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        """One draw from the mixture for each of the requests `rows`."""
+        user, searched = requests.user[rows], requests.searched[rows]
+        part, one, two = rng.random((3, len(rows)))
+        released = self.shelves.released
+        uniform = released[(one * len(released)).astype(np.int64)]
+        popular = np.searchsorted(self.popular_upto, one * self.popular_upto[-1], side="right")
+        by_taste = self.shelves.choose(self.upto, user, (2 * one) % 1)
+        favourite = self.tastes.favourites[user, ((2 * one) % 1 * FAVOURITES).astype(np.int64)]
+        shelf = np.where(one < 0.5, by_taste, GENRE_SHELVES + favourite)
+        personal = self.shelves.draw(np.where(searched >= 0, searched, shelf), two)
+        size = (library[user] >= 0).sum(axis=1)
+        owned = library[user, (two * size).astype(np.int64)]
+        personal = np.where(requests.at_library[rows] & (size > 0), owned, personal)
+        return np.select([part < UNIFORM, part < UNIFORM + POPULAR], [uniform, popular], personal)
+
+    def chance(
+        self, requests: Requests, library: np.ndarray, rows: np.ndarray, item: np.ndarray
+    ) -> np.ndarray:
+        """The chance that `draw` gives `item` `[rows]` for the requests `rows`."""
+        user, searched = requests.user[rows], requests.searched[rows]
+        personal = self.taste_chance(user, item)
+        meant = searched >= 0
+        personal[meant] = self.shelves.chance(item[meant], searched[meant])
+        size = (library[user] >= 0).sum(axis=1)
+        owner = requests.at_library[rows] & (size > 0)
+        personal[owner] = (library[user[owner]] == item[owner, None]).sum(axis=1) / size[owner]
+        return (
+            UNIFORM / len(self.shelves.released) + POPULAR * self.shelves.popular[item] + PERSONAL * personal
+        )
+
+    def taste_chance(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """The chance of the item by taste and favourites `[n]`: half a genre's shelf, half a favourite."""
+        catalogue, weight = self.shelves.catalogue, self.shelves.weight
+        shelf = self.shelves.genre_shelves(item)  # [n, 2]
+        by_genre = (self.chances[user[:, None], shelf] * catalogue.share[item] / nonzero(weight[shelf])).sum(
+            axis=1
+        )
+        creator = catalogue.creator[item]
+        follows = (self.tastes.favourites[user] == creator[:, None]).mean(axis=1)
+        return catalogue.weight[item] * (0.5 * by_genre + 0.5 * follows / weight[GENRE_SHELVES + creator])
+
+
+def nonzero(weight: np.ndarray) -> np.ndarray:
+    """The weights with 1 in place of 0: an empty shelf has no chance to divide."""
+    return np.where(weight > 0, weight, 1.0)

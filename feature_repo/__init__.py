@@ -1,0 +1,1 @@
+"""Feast's repository, and the feature transformations behind it as Ibis expressions."""

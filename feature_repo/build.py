@@ -1,0 +1,100 @@
+"""Build every feature table of a log: one Parquet file a Feast view."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis import _
+from ibis.expr.types import Table
+
+from events.schema import EARLIEST
+from feature_repo import transformations as T
+from feature_repo.engine import duckdb_engine, write
+from segue.errors import InputError
+from segue.files import atomic_path, read_json, write_json
+
+MAX_GENRES = 24
+MAX_CONTENT_TYPES = 8
+
+
+@dataclass(frozen=True)
+class Vocabularies:
+    """The fixed axes of the share vectors, in order."""
+
+    genres: list[str]
+    content_types: list[str]
+
+
+def vocabularies(items: pa.Table) -> Vocabularies:
+    """The most frequent genres (24 at most) and content types (8 at most) of the catalogue."""
+
+    def most_common(values, limit: int) -> list[str]:
+        counts = Counter(v for v in values if v)
+        return sorted(counts, key=lambda v: (-counts[v], v))[:limit] or ["unknown"]
+
+    genres = (genre for row in items["genres"].to_pylist() for genre in row or [])
+    return Vocabularies(
+        most_common(genres, MAX_GENRES), most_common(items["content_type"].to_pylist(), MAX_CONTENT_TYPES)
+    )
+
+
+def last_complete_day(last: datetime) -> int:
+    """The day number before the day of the last event: a day may still be running."""
+    return math.floor(last.timestamp() / T.DAY_SECONDS) - 1
+
+
+def feature_tables(
+    events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int
+) -> dict[str, Table]:
+    """The expression behind each Feast view, by the view's name."""
+    return {
+        "user_profile": T.user_profile(users, EARLIEST),
+        "user_daily": T.user_daily(events, items, axes.genres, axes.content_types, last_day),
+        "user_history": T.user_history(events, last_day),
+        "session_context": T.session_context(events, last_day),
+        "item_profile": T.item_profile(items, axes.genres, axes.content_types, EARLIEST),
+        "item_daily": T.item_daily(events, items, last_day),
+    }
+
+
+def build(ingested: Path, tables: Path) -> dict:
+    """Build the feature tables of an ingested log into the folder `tables`, whole or not at all.
+
+    Args:
+        ingested: a folder with `events.parquet`, `items.parquet` and `users.parquet`.
+        tables: the folder to write, replaced if it stands.
+
+    Returns:
+        The manifest that is also written there: vocabularies, last complete day, rows a table.
+
+    Raises:
+        InputError: no event to build features from.
+    """
+    axes = vocabularies(pq.read_table(ingested / "items.parquet", columns=["genres", "content_type"]))
+    with duckdb_engine() as engine, atomic_path(tables) as folder:
+        folder.mkdir()
+        events, items, users = (
+            engine.read_parquet(ingested / f"{name}.parquet") for name in ("events", "items", "users")
+        )
+        last = events.aggregate(last=_.ts.max()).execute()["last"][0]
+        if last is None:
+            raise InputError(
+                "Features need at least one event; the log has none.", "Import a log with events."
+            )
+        last_day = last_complete_day(last.to_pydatetime())
+        expressions = feature_tables(events, items, users, axes, last_day)
+        for name, expression in expressions.items():
+            write(expression, folder / f"{name}.parquet")
+        rows = {name: pq.read_metadata(folder / f"{name}.parquet").num_rows for name in expressions}
+        manifest = {**asdict(axes), "last_day": last_day, "rows": rows}
+        write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def load_manifest(tables: Path) -> dict:
+    """The manifest that `build` wrote."""
+    return read_json(tables / "manifest.json")

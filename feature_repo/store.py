@@ -1,0 +1,31 @@
+"""Feast's store over a home, from the repository's own `feature_store.yaml`."""
+
+from pathlib import Path
+from string import Template
+
+import yaml
+from feast import FeatureStore
+from feast.repo_config import RepoConfig
+
+from feature_repo.definitions import define
+from segue.settings import Home
+
+
+def open_store(home: Home) -> FeatureStore:
+    """The feature store of `home`; its registry may still be empty (see `apply`)."""
+    path = Path(__file__).with_name("feature_store.yaml")
+    text = Template(path.read_text(encoding="utf-8")).substitute(SEGUE_HOME=str(home.root.resolve()))
+    home.features.mkdir(parents=True, exist_ok=True)
+    return FeatureStore(config=RepoConfig(**yaml.safe_load(text), repo_path=path.parent))
+
+
+def apply(home: Home) -> FeatureStore:
+    """Register every definition, as `feast apply` does, and return the store."""
+    store = open_store(home)
+    store.apply(define(tables(home).resolve()).all)
+    return store
+
+
+def tables(home: Home) -> Path:
+    """The folder of the feature tables."""
+    return home.features / "tables"

@@ -1,0 +1,310 @@
+"""Feature transformations: Ibis expressions, so the same definitions run on DuckDB or Spark.
+
+Statistics are daily. The snapshot of day D knows the events up to the end of D and is stamped with
+that instant, so a point-in-time join on `<=` never shows an event its own day. There is a row for
+every entity and day with activity in the last 28 days: that lets the views keep a ttl of one day,
+and the join's cost is rows times snapshots inside the ttl.
+
+What a listener did last is known to the event: `recent` counts what lies strictly before each
+event, and `histories` takes the last 50 of that many from the listener's sequence.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import ibis
+from ibis import _
+from ibis.expr.types import Table, Value
+
+from events import schema
+
+SHORT, LONG = 7, 28  # days that the statistics look back
+HISTORY = 50  # interactions that a history holds
+DAY_SECONDS = 86_400
+DAILY = timedelta(days=1)  # between two snapshots; also the ttl of the daily views
+UNKNOWN_AGE = -1.0  # age of an item without a release date
+
+TIMESTAMP = "timestamp('UTC', 6)"
+EPOCH = ibis.literal(datetime(1970, 1, 1, tzinfo=UTC), type=TIMESTAMP)
+
+
+def interactions(events: Table) -> Table:
+    """What listeners did (not what they were shown), with the UTC day as an integer."""
+    done = events.filter(_.action.isin(schema.INTERACTIONS))
+    return done.select(
+        "event_id", "user_id", "item_id", "session_id", "ts", "action", day=day_number(done.ts)
+    )
+
+
+def day_number(ts) -> Value:
+    """Days since 1970-01-01 UTC, as an integer."""
+    return ts.delta(EPOCH, unit="day").cast("int32")
+
+
+def stamp(day) -> Value:
+    """The end of day `day`: the first instant that may see its snapshot."""
+    return ((day.cast("int64") + 1) * DAY_SECONDS).as_timestamp("s").cast(TIMESTAMP)
+
+
+def item_vectors(items: Table, genres: list[str], content_types: list[str]) -> Table:
+    """Each item's place in the vocabularies, one float column an entry.
+
+    The weights of an item's genres within the vocabulary sum to 1, or to 0 if it has none of them.
+    """
+    member = [items.genres.contains(g).fill_null(False).cast("float32") for g in genres]
+    total = sum(member[1:], member[0]).nullif(0)
+    kind = [(items.content_type == t).fill_null(False).cast("float32") for t in content_types]
+    return items.select(
+        "item_id",
+        **{f"genre_{i}": (m / total).fill_null(0.0).cast("float32") for i, m in enumerate(member)},
+        **{f"type_{i}": k for i, k in enumerate(kind)},
+    )
+
+
+def daily_counts(done: Table, key: str, extra: list[str]) -> Table:
+    """Counts of one entity and day, and the sums of the `extra` columns over its positive events."""
+    positive = _.action != schema.SKIP
+    return done.group_by(key, "day").agg(
+        plays=positive.sum().cast("float32"),
+        skips=(_.action == schema.SKIP).sum().cast("float32"),
+        likes=(_.action == schema.LIKE).sum().cast("float32"),
+        last_play=_.ts.max(where=positive),
+        **{name: _[name].sum(where=positive).fill_null(0.0).cast("float32") for name in extra},
+    )
+
+
+def fill_days(daily: Table, key: str, last_day: int) -> Table:
+    """Add a row of zeros for each of the 27 days that follow an active day and are not active.
+
+    Snapshots end with `last_day`, the last complete day of the log.
+    """
+    following = _.day.lead().over(ibis.window(group_by=key, order_by="day"))
+    until = ibis.least(
+        following.fill_null(last_day + 1), _.day + LONG, ibis.literal(last_day + 1, type="int32")
+    )
+    values = [name for name in daily.columns if name not in (key, "day")]
+    bounded = daily.filter(daily.day <= last_day).mutate(until=until)
+    spread = bounded.mutate(offset=ibis.range(0, bounded.until - bounded.day).unnest()).mutate(
+        day=_.day + _.offset.cast("int32")
+    )
+    zero = {name: 0.0 for name in values if name != "last_play"}
+    return spread.select(
+        key,
+        "day",
+        **{n: (spread.offset == 0).ifelse(spread[n], z).cast("float32") for n, z in zero.items()},
+        **({"last_play": spread.last_play} if "last_play" in values else {}),
+    )
+
+
+def over(key: str, days: int):
+    """A window over the last `days` days of one entity, today included."""
+    return ibis.range_window(group_by=key, order_by="day", preceding=days - 1, following=0)
+
+
+def ratio(part: Value, whole: Value) -> Value:
+    """`part / whole`, 0 where `whole` is 0."""
+    return (part / whole.nullif(0)).fill_null(0.0).cast("float32")
+
+
+def user_daily(
+    events: Table, items: Table, genres: list[str], content_types: list[str], last_day: int
+) -> Table:
+    """Daily statistics of listeners over 7 and 28 days.
+
+    Returns:
+        `user_id, event_timestamp, user_plays_{7,28}d, user_skip_rate_{7,28}d,
+        hours_since_last_play` (at the end of the day), `genre_shares` `[genres]` and
+        `content_type_shares` `[content_types]`: shares of the plays of 28 days, summing to at most 1.
+    """
+    vectors = item_vectors(items, genres, content_types)
+    names = [name for name in vectors.columns if name != "item_id"]
+    done = interactions(events).left_join(vectors, "item_id")
+    filled = fill_days(daily_counts(done, "user_id", names), "user_id", last_day)
+    short, long = over("user_id", SHORT), over("user_id", LONG)
+    sums = filled.select(
+        "user_id",
+        event_timestamp=stamp(filled.day),
+        p7=_.plays.sum().over(short),
+        s7=_.skips.sum().over(short),
+        p28=_.plays.sum().over(long),
+        s28=_.skips.sum().over(long),
+        last_play=_.last_play.max().over(long),
+        **{name: _[name].sum().over(long) for name in names},
+    )
+    return sums.select(
+        "user_id",
+        "event_timestamp",
+        user_plays_7d=_.p7.cast("float32"),
+        user_plays_28d=_.p28.cast("float32"),
+        user_skip_rate_7d=ratio(_.s7, _.p7 + _.s7),
+        user_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
+        hours_since_last_play=(sums.event_timestamp.delta(sums.last_play, unit="second") / 3600.0)
+        .fill_null(24.0 * LONG)
+        .cast("float32"),
+        genre_shares=ibis.array([ratio(sums[n], sums.p28) for n in names if n.startswith("genre_")]),
+        content_type_shares=ibis.array([ratio(sums[n], sums.p28) for n in names if n.startswith("type_")]),
+    )
+
+
+def item_daily(events: Table, items: Table, last_day: int) -> Table:
+    """Daily statistics of items over 7 and 28 days.
+
+    Returns:
+        `item_id, event_timestamp, item_plays_{7,28}d, item_skip_rate_28d, item_like_rate_28d,
+        item_trend` (plays a day in the last 7 days over plays a day in the last 28) and
+        `item_age_days` (at the end of the day, -1 if the release date is unknown).
+    """
+    filled = fill_days(
+        daily_counts(interactions(events), "item_id", []).drop("last_play"), "item_id", last_day
+    )
+    short, long = over("item_id", SHORT), over("item_id", LONG)
+    sums = filled.select(
+        "item_id",
+        event_timestamp=stamp(filled.day),
+        p7=_.plays.sum().over(short),
+        p28=_.plays.sum().over(long),
+        s28=_.skips.sum().over(long),
+        l28=_.likes.sum().over(long),
+    ).left_join(items.select("item_id", "release_date"), "item_id")
+    return sums.select(
+        "item_id",
+        "event_timestamp",
+        item_plays_7d=_.p7.cast("float32"),
+        item_plays_28d=_.p28.cast("float32"),
+        item_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
+        item_like_rate_28d=ratio(_.l28, _.p28 + _.s28),
+        item_trend=ratio(_.p7 * (LONG / SHORT), _.p28),
+        item_age_days=sums.event_timestamp.delta(sums.release_date.cast(TIMESTAMP), unit="day")
+        .fill_null(UNKNOWN_AGE)
+        .cast("float32"),
+    )
+
+
+def item_profile(items: Table, genres: list[str], content_types: list[str], since: datetime) -> Table:
+    """What is known of an item from the start; unknown strings are empty.
+
+    Returns:
+        `item_id, event_timestamp, creator_id, content_type, language, duration_s` (0 if unknown),
+        `release_ts` (seconds since the epoch, 0 if unknown), `genre_weights` `[genres]`.
+    """
+    vectors = item_vectors(items, genres, content_types)
+    joined = items.left_join(vectors, "item_id")
+    return joined.select(
+        "item_id",
+        event_timestamp=ibis.literal(since, type=TIMESTAMP),
+        creator_id=_.creator_id.fill_null(""),
+        content_type=_.content_type.fill_null(""),
+        language=_.language.fill_null(""),
+        duration_s=(_.duration_ms / 1000).fill_null(0.0).cast("float32"),
+        release_ts=joined.release_date.cast(TIMESTAMP).delta(EPOCH, unit="second").fill_null(0).cast("int64"),
+        genre_weights=ibis.array([joined[f"genre_{i}"] for i in range(len(genres))]),
+    )
+
+
+def user_profile(users: Table, since: datetime) -> Table:
+    """What a listener stated; unknown strings are empty."""
+    return users.select(
+        "user_id",
+        event_timestamp=ibis.literal(since, type=TIMESTAMP),
+        country=_.country.fill_null(""),
+        age_band=_.age_band.fill_null(""),
+        plan=_.plan.fill_null(""),
+    )
+
+
+def sequences(events: Table) -> Table:
+    """Each listener's interactions in order of time: `user_id, items, actions, times` (lists)."""
+    order = [_.ts, _.event_id]
+    return (
+        interactions(events)
+        .group_by("user_id")
+        .agg(
+            items=_.item_id.collect(order_by=order),
+            actions=_.action.collect(order_by=order),
+            times=(_.ts.delta(EPOCH, unit="second")).collect(order_by=order),
+        )
+    )
+
+
+def last(sequence: Value, count: Value) -> Value:
+    """The last 50 of the first `count` entries of a list."""
+    return sequence[ibis.greatest(count - HISTORY, 0) : count]
+
+
+def histories(table: Table, listeners: Table) -> Table:
+    """Give each row the listener's last 50 interactions of the `n_before` that came first.
+
+    Args:
+        table: rows with `user_id` and `n_before`.
+        listeners: `sequences` of the same log.
+
+    Returns:
+        `table` with `history_items`, `history_actions` and `history_times` (seconds since the
+        epoch), oldest first; empty for a listener who has done nothing yet.
+    """
+    joined = table.left_join(listeners, "user_id").drop("user_id_right")
+    empty = {"items": "array<string>", "actions": "array<string>", "times": "array<int64>"}
+    return joined.mutate(
+        **{
+            f"history_{name}": last(joined[name], joined.n_before).fill_null(ibis.literal([], type=kind))
+            for name, kind in empty.items()
+        }
+    ).drop(*empty)
+
+
+def user_history(events: Table, last_day: int) -> Table:
+    """The last 50 interactions at the end of each day on which the listener did something."""
+    done = interactions(events).filter(_.day <= last_day)
+    days = done.group_by("user_id", "day").agg(n=_.count())
+    counted = days.mutate(
+        n_before=_.n.sum().over(ibis.cumulative_window(group_by="user_id", order_by="day")).cast("int32")
+    )
+    rows = histories(counted, sequences(events))
+    return rows.select(
+        "user_id",
+        "history_items",
+        "history_actions",
+        "history_times",
+        event_timestamp=stamp(rows.day),
+    )
+
+
+def session_context(events: Table, last_day: int) -> Table:
+    """The state of the sessions that went on after the last snapshot: `session_plays`, `session_skips`."""
+    done = interactions(events).filter(_.session_id.notnull())
+    states = done.group_by("session_id").agg(
+        event_timestamp=_.ts.max(),
+        session_plays=(_.action != schema.SKIP).sum().cast("float32"),
+        session_skips=(_.action == schema.SKIP).sum().cast("float32"),
+    )
+    return states.filter(day_number(states.event_timestamp) > last_day)
+
+
+def recent(events: Table) -> Table:
+    """What came strictly before each event.
+
+    Returns:
+        `event_id`, `n_before` (the listener's interactions), `session_plays` and `session_skips`
+        (the session's, 0 without a session id). Events of the same microsecond do not see each other.
+    """
+    # DuckDB sums into HUGEINT, which Parquet has not, and Ibis drops a cast to what it believes is
+    # int64 already: hence int32.
+    before = (None, ibis.interval(microseconds=1))
+    user = ibis.range_window(group_by="user_id", order_by="ts", preceding=before)
+    session = ibis.range_window(group_by="session_id", order_by="ts", preceding=before)
+    done = events.action.isin(schema.INTERACTIONS).cast("int64")
+    skip = (events.action == schema.SKIP).cast("int64")
+    counted = events.select(
+        "event_id",
+        "session_id",
+        n_before=done.sum().over(user),
+        session_done=done.sum().over(session),
+        session_skips=skip.sum().over(session),
+    )
+    known = counted.session_id.notnull()
+    skips = known.ifelse(counted.session_skips, 0).fill_null(0)
+    return counted.select(
+        "event_id",
+        n_before=_.n_before.fill_null(0).cast("int32"),
+        session_plays=(known.ifelse(counted.session_done, 0).fill_null(0) - skips).cast("float32"),
+        session_skips=skips.cast("float32"),
+    )

@@ -1,0 +1,1 @@
+"""Retrieval and ranking: encoders, training, metrics, baselines and export to SavedModel."""

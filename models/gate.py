@@ -1,0 +1,64 @@
+"""The blessing: a verdict with the figures, the limits and the reason in one sentence."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate must reach to be blessed.
+
+    Attributes:
+        auc: the least AUC of the ranking model's primary head, by the low end of its interval.
+        recall_gain: the least gain of recall@100 over popularity, by the low end of its interval.
+        auc_drop: how much AUC the candidate may lose against the champion.
+        recall_drop: how much recall@100 the candidate may lose against the champion, as a share of it.
+    """
+
+    auc: float = 0.55
+    recall_gain: float = 0.0
+    auc_drop: float = 0.01
+    recall_drop: float = 0.05
+
+
+def primary_head(ranking: dict[str, dict]) -> str:
+    """The head that the gate looks at: play-through if the log says what was played, else like."""
+    return "play" if "play" in ranking else "like" if "like" in ranking else next(iter(ranking))
+
+
+def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, slices: list[str]) -> dict:
+    """Whether a candidate may be pushed.
+
+    Args:
+        retrieval: what `evaluate_retrieval` returned.
+        ranking: metrics by head of `candidate` and, if there is one, `champion`.
+        limits: what must be reached.
+        slices: failures that the model analysis found, one sentence each.
+
+    Returns:
+        `passed`, `reason`, `checks` (each with `figure`, `limit`, `passed`), `limits`.
+    """
+    head = primary_head(ranking["candidate"])
+    candidate = ranking["candidate"][head]
+    gain = retrieval["recall_at_100_over_popularity"]
+    checks = [
+        check(f"ranking AUC of {head}, low end of the interval", candidate["auc_low"], limits.auc),
+        check("recall@100 over popularity, low end of the interval", gain["low"], limits.recall_gain),
+    ]
+    if "champion" in ranking and head in ranking["champion"]:
+        floor = ranking["champion"][head]["auc"] - limits.auc_drop
+        checks.append(check(f"ranking AUC of {head} against the champion's", candidate["auc"], floor))
+    models = retrieval["models"]
+    if "champion" in models:
+        floor = models["champion"]["recall_at_100"] * (1 - limits.recall_drop)
+        recall = models["candidate"]["recall_at_100"]
+        checks.append(check("recall@100 against the champion's", recall, floor))
+    failed = [c["sentence"] for c in checks if not c["passed"]] + slices
+    reason = "; ".join(failed) if failed else f"all {len(checks)} limits hold"
+    return {"passed": not failed, "reason": reason, "checks": checks, "limits": asdict(limits)}
+
+
+def check(name: str, figure: float, limit: float) -> dict:
+    """One figure against its least value; nan never passes."""
+    passed = bool(figure >= limit)
+    sentence = f"{name} is {figure:.4f}, the limit is {limit:.4f}"
+    return {"name": name, "figure": figure, "limit": limit, "passed": passed, "sentence": sentence}

@@ -1,0 +1,1 @@
+"""Settings, errors, the clock and the command line: what every room may lean on."""

@@ -1,0 +1,36 @@
+"""One small hierarchy of errors: a headline that states the rule and what came, and the fix."""
+
+EXIT_FAILED = 1  # a step failed; a rerun starts clean
+EXIT_USAGE = 2  # the input or the call is wrong; a rerun fails the same way
+EXIT_RETRY = 75  # a passing fault (sysexits' EX_TEMPFAIL); a rerun may succeed
+
+
+class SegueError(Exception):
+    """Something a person can act on.
+
+    Args:
+        headline: the rule and what came instead, in one sentence.
+        fix: what to do about it, in one sentence.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, headline: str, fix: str = "") -> None:
+        super().__init__(f"{headline} {fix}".strip())
+        self.headline = headline
+        self.fix = fix
+
+    def __reduce__(self):
+        return (type(self), (self.headline, self.fix))
+
+
+class InputError(SegueError):
+    """The input breaks a rule: a missing file, a wrong column, an unknown user."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnavailableError(SegueError):
+    """A server or a store did not answer in time; the same call may succeed later."""
+
+    exit_code = EXIT_RETRY

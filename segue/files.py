@@ -1,0 +1,64 @@
+"""Files that are whole or absent: written under a temporary name beside the target, then renamed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TEMPORARY = ".tmp-"  # the prefix of every name that is not finished yet
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path in the target's folder; rename it to `target` if the body succeeds.
+
+    The body may create a file or a directory there. A directory that stands at `target` is
+    replaced: it is moved aside first, since POSIX renames replace files but not full folders.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f"{TEMPORARY}{target.name}-{uuid.uuid4().hex[:8]}"
+    aside = temporary.with_name(temporary.name + "-old")
+    try:
+        yield temporary
+        if temporary.is_dir() and target.is_dir():
+            target.rename(aside)
+        temporary.rename(target)
+    finally:
+        for path in (temporary, aside):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` to `target` atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write `value` to `target` as indented JSON, atomically."""
+    write_text(target, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def tree_sha256(root: Path) -> str:
+    """SHA-256 over the relative names and contents of all files under `root`, sorted by name."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in Path(root).rglob("*") if p.is_file()):
+        digest.update(os.fsencode(path.relative_to(root).as_posix()))
+        digest.update(b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,28 @@
+"""The retraining decision."""
+
+from typing import Any
+
+from monitoring.decision import MIN_ROWS, decide
+
+
+def verdict(drifted: bool, current: int = 5_000) -> dict[str, Any]:
+    """A verdict with the fields that the decision reads."""
+    return {"drifted": drifted, "reason": "Because.", "rows": {"reference": 5_000, "current": current}}
+
+
+def test_drift_asks_for_retraining_with_the_verdicts_reason():
+    assert decide(verdict(True)) == {"retrain": True, "reason": "Retrain. Because."}
+
+
+def test_no_drift_asks_for_nothing():
+    assert decide(verdict(False)) == {"retrain": False, "reason": "No retraining. Because."}
+
+
+def test_a_small_window_cannot_ask_for_retraining():
+    decision = decide(verdict(True, current=MIN_ROWS - 1))
+    assert not decision["retrain"]
+    assert "1999 rows" in decision["reason"]
+
+
+def test_the_least_number_of_rows_is_enough():
+    assert decide(verdict(True, current=MIN_ROWS))["retrain"]
