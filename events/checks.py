@@ -11,8 +11,8 @@ from events import columns, quarantine, schema
 from events.imported import Imported, Source
 from segue.errors import InputError
 
-SCHEMAS = {"items": schema.ITEMS, "users": schema.USERS, "events": schema.EVENTS}
-KEYS = {"items": ("item_id",), "users": ("user_id",), "events": ("event_id", "user_id", "item_id")}
+SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
+IDS = {"events": ("user_id", "item_id", "event_id"), "items": ("item_id",), "users": ("user_id",)}
 TIMES = {"users": "signup_ts", "events": "ts"}
 PARTITION = "day"  # the column that is in the path of the events
 
@@ -43,34 +43,34 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
     """
     tables, sources, aside = {}, {}, [imported.quarantine]
     for name, table_schema in SCHEMAS.items():
-        source = imported.source(name)
-        table = columns.conform(getattr(imported, name), table_schema, source)
+        source, table = imported.source(name), getattr(imported, name)
+        if table.num_rows == 0:
+            raise InputError(f"{source.name}: {name} has no rows.", f"Import a file with {name}.")
+        table = columns.conform(table, table_schema, source)
         stop_on_broken_table(name, table, source, latest)
         tables[name], sources[name] = table, source
-    for name, broken in (("items", broken_items), ("events", lambda t: broken_events(t, tables))):
-        reasons = broken(tables[name])
-        bad = np.flatnonzero(reasons != "")
+    for name, rules in (("items", item_rules), ("events", event_rules)):  # events need the good items
+        bad, reasons = broken(rules(tables))
+        aside.append(quarantine.entries(name, tables[name], sources[name], bad, reasons))
+        good = np.ones(tables[name].num_rows, bool)
+        good[bad] = False
         if len(bad):
-            aside.append(quarantine.entries(name, tables[name], sources[name], bad, reasons[bad].tolist()))
-            tables[name] = tables[name].filter(pa.array(reasons == ""))
-            sources[name] = sources[name].take(reasons == "")
+            tables[name], sources[name] = tables[name].filter(pa.array(good)), sources[name].take(good)
     stop_on_too_few(tables["events"], sources["events"])
     return replace(imported, **tables, quarantine=pa.concat_tables(aside), sources=sources)
 
 
 def stop_on_broken_table(name: str, table: pa.Table, source: Source, latest: datetime | None) -> None:
     """Raise InputError unless ids are there and unique and times lie in the declared range."""
-    if table.num_rows == 0:
-        raise InputError(f"{source.name}: {name} has no rows.", f"Import a file with {name}.")
     if name == "events" and PARTITION in table.column_names:
         raise InputError(
             f"{source.name}: the column {PARTITION!r} is taken: events are stored by day.",
             f"Give yours another name with `--map NAME={PARTITION}`.",
         )
-    for key in KEYS[name]:
+    for key in IDS[name]:
         if table[key].null_count:
             stop(source, first(pc.is_null(table[key])), f"{key} is null", "Give every row its ids.")
-    key = KEYS[name][0]
+    key = IDS[name][-1]
     repeated = first_repeated(table[key])
     if repeated is not None:
         rule = f"{key} {table[key][repeated].as_py()!r} is a duplicate: ids are unique"
@@ -79,9 +79,7 @@ def stop_on_broken_table(name: str, table: pa.Table, source: Source, latest: dat
         stop_on_time(table[TIMES[name]], TIMES[name], source, latest, required=name == "events")
 
 
-def stop_on_time(
-    column: pa.ChunkedArray, name: str, source: Source, latest: datetime | None, required: bool
-) -> None:
+def stop_on_time(column: pa.ChunkedArray, name: str, source: Source, latest: datetime | None, required: bool) -> None:
     """Raise InputError on a time outside `schema.EARLIEST .. latest`, or null where it is required."""
     if required and column.null_count:
         stop(source, first(pc.is_null(column)), f"{name} is null", "Give every event its time.")
@@ -112,35 +110,41 @@ def stop_on_too_few(events: pa.Table, source: Source) -> None:
         )
 
 
-def broken_items(items: pa.Table) -> np.ndarray:
-    """`[rows]`: why the item is set aside, or an empty string."""
-    return reasons_of(items.num_rows, {NO_TITLE: pc.is_null(items["title"])})
+def item_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
+    """What sets an item aside: `{reason: mask [rows]}`."""
+    return {NO_TITLE: pc.is_null(tables["items"]["title"])}
 
 
-def broken_events(events: pa.Table, tables: dict[str, pa.Table]) -> np.ndarray:
-    """`[rows]`: why the event is set aside (the first rule that it breaks), or an empty string."""
-    propensity = events["propensity"]
-    no_probability = pc.invert(pc.and_(pc.greater(propensity, 0.0), pc.less_equal(propensity, 1.0)))
-    surface = events["surface"]
-    return reasons_of(events.num_rows, {
+def event_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
+    """What sets an event aside: `{reason: mask [rows]}`. Null stands for unknown, and breaks no rule but the first."""
+    events = tables["events"]
+    surface, propensity = events["surface"], events["propensity"]
+    known_surface = pc.or_(pc.is_null(surface), pc.is_in(surface, pa.array(schema.SURFACES)))
+    probability = pc.and_(pc.greater(propensity, 0.0), pc.less_equal(propensity, 1.0))
+    return {
         UNKNOWN_ACTION: pc.invert(pc.is_in(events["action"], pa.array(schema.ACTIONS))),
-        UNKNOWN_SURFACE: pc.and_(pc.is_valid(surface), pc.invert(pc.is_in(surface, pa.array(schema.SURFACES)))),
+        UNKNOWN_SURFACE: pc.invert(known_surface),
         UNKNOWN_ITEM: unknown(events["item_id"], tables["items"]["item_id"]),
         UNKNOWN_USER: unknown(events["user_id"], tables["users"]["user_id"]),
         NEGATIVE_PLAY: pc.less(events["ms_played"], 0),
         NEGATIVE_POSITION: pc.less(events["position"], 0),
-        NO_PROBABILITY: no_probability,
-    })  # fmt: skip
+        NO_PROBABILITY: pc.invert(probability),
+    }
 
 
-def reasons_of(rows: int, broken: dict[str, pa.ChunkedArray]) -> np.ndarray:
-    """`[rows]`: the first reason whose mask is true there, or an empty string. Null is not broken."""
-    names = list(broken)
-    code = np.zeros(rows, np.int8)
-    for number in range(len(names), 0, -1):  # backwards, so that the first rule has the last word
-        mask = broken[names[number - 1]].fill_null(False).to_numpy()
-        code[mask] = number
-    return np.array(["", *names])[code]
+def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:
+    """The rows that break a rule.
+
+    Args:
+        rules: `{reason: mask [rows]}`; null is false.
+
+    Returns:
+        Positions, ascending, and for each the first rule that it breaks.
+    """
+    masks = np.stack([mask.fill_null(False).to_numpy() for mask in rules.values()])  # [rules, rows]
+    positions = np.flatnonzero(masks.any(axis=0))
+    reasons = list(rules)
+    return positions, [reasons[number] for number in masks[:, positions].argmax(axis=0)]
 
 
 def unknown(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:

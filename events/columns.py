@@ -53,14 +53,25 @@ def cast(column: pa.ChunkedArray, field: pa.Field, source: Source) -> pa.Chunked
     convert = conversion(column.type, field.type)
     try:
         return convert(column)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowException:
         position = first_failure(column, convert)
         file, row = source.at(position)
         raise InputError(
-            f"{file}, row {row}: {field.name} is {column[position].as_py()!r}, "
-            f"which is not {article(field.type)}.",
+            f"{file}, row {row}: {field.name} is {column[position].as_py()!r}, which is not {article(field.type)}.",
             "Correct the value, or check that the column is the one you meant.",
         ) from None
+
+
+def required(column: pa.ChunkedArray, field: pa.Field, source: Source) -> pa.ChunkedArray:
+    """`cast`, for a column without nulls.
+
+    Raises:
+        InputError: a value is null or does not fit; names its file, row and rule.
+    """
+    if column.null_count:
+        file, row = source.at(pc.index(pc.is_null(column), True).as_py())
+        raise InputError(f"{file}, row {row}: {field.name} is null.", "Give every row its value.")
+    return cast(column, field, source)
 
 
 def conversion(given: pa.DataType, wanted: pa.DataType) -> Convert:
@@ -85,7 +96,7 @@ def first_failure(column: pa.ChunkedArray, convert: Convert) -> int:
         try:
             convert(column.slice(low, middle - low))
             low = middle
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             high = middle
     return low
 
@@ -100,4 +111,6 @@ def article(kind: pa.DataType) -> str:
         return "a number"
     if pa.types.is_date(kind):
         return "a date (YYYY-MM-DD)"
+    if pa.types.is_string(kind):
+        return "text or a whole number"
     return f"of type {kind}"

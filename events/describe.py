@@ -8,6 +8,12 @@ import duckdb
 from events import schema
 from events.store import load
 
+BY_SURFACE = "select surface, count(*) from events group by surface order by count(*) desc, surface"
+DONE = """
+    select count(distinct user_id), count(distinct item_id), count(distinct (user_id, item_id))
+    from events where list_contains(?, action)
+"""
+
 
 def describe(data: Path) -> dict[str, Any]:
     """Describe the data set in the folder `data`.
@@ -21,17 +27,10 @@ def describe(data: Path) -> dict[str, Any]:
         InputError: nothing has been imported.
     """
     tables = load(data)
-    connection = duckdb.connect()
-    events = connection.read_parquet(tables.events_glob, hive_partitioning=False)
-    done = ", ".join(f"'{action}'" for action in schema.INTERACTIONS)
-    surfaces = events.query(
-        "events", "select surface, count(*) from events group by 1 order by 2 desc, 1"
-    ).fetchall()
-    users, items, pairs = events.query(
-        "events",
-        "select count(distinct user_id), count(distinct item_id), count(distinct (user_id, item_id)) "
-        f"from events where action in ({done})",
-    ).fetchall()[0]
+    with duckdb.connect() as connection:
+        connection.read_parquet(tables.events_glob, hive_partitioning=False).create_view("events")
+        surfaces = connection.execute(BY_SURFACE).fetchall()
+        users, items, pairs = connection.execute(DONE, [list(schema.INTERACTIONS)]).fetchall()[0]
     kinds = tables.items["content_type"].value_counts().to_pylist()
     return {
         **tables.manifest,

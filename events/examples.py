@@ -48,10 +48,7 @@ def from_interactions(events: Table) -> Table:
         "label_skip": (done.action == schema.SKIP).cast("float32"),
         "label_like": (done.action == schema.LIKE).cast("float32"),
     }
-    labels = {
-        name: done[name].cast("float32") if name in done.columns else column
-        for name, column in derived.items()
-    }
+    labels = {name: done[name].cast("float32") if name in done.columns else column for name, column in derived.items()}
     return done.mutate(positive=ibis.literal(True), **labels)
 
 

@@ -16,7 +16,8 @@ class Source:
     Args:
         files: names of the files.
         file: `[rows]`, index into `files`.
-        row: `[rows]`, 1-based row in that file, counted as an editor counts lines.
+        row: `[rows]`, 1-based row in that file, its header included: what an editor shows, unless a
+            quoted value spans lines.
     """
 
     files: tuple[str, ...]

@@ -39,15 +39,15 @@ def read(folder: Path) -> Imported:
             f"{folder} holds no Last.fm 2K data set: looked for {', '.join(needed)}; no {', '.join(absent)}.",
             "Unpack hetrec2011-lastfm-2k and name its folder.",
         )
-    artists, artists_source = read_columns(folder / ARTISTS, ("id", "name"))
+    artists, artists_source = read_table(folder / ARTISTS, ("id", "name"))
     # The tags alone are not UTF-8.
-    tags, _ = read_columns(folder / TAGS, ("tagID", "tagValue"), "latin-1")
-    plays, plays_source = read_columns(folder / PLAYS, ("userID", "artistID", "weight"))
-    weight = columns.cast(plays["weight"], COUNT, plays_source)
+    tags, _ = read_table(folder / TAGS, ("tagID", "tagValue"), "latin-1")
+    plays, plays_source = read_table(folder / PLAYS, ("userID", "artistID", "weight"))
+    weight = columns.required(plays["weight"], COUNT, plays_source)
     plays = pa.table({"user_id": plays["userID"], "item_id": plays["artistID"], "play_count": weight})
 
-    given, source = read_columns(folder / ASSIGNMENTS, ("userID", "artistID", "tagID", "timestamp"))
-    ts = columns.cast(given["timestamp"], schema.EVENTS.field("ts"), source)
+    given, source = read_table(folder / ASSIGNMENTS, ("userID", "artistID", "tagID", "timestamp"))
+    ts = columns.required(given["timestamp"], schema.EVENTS.field("ts"), source)
     given = pa.table({
         "user_id": given["userID"], "item_id": given["artistID"], "tag_id": given["tagID"], "ts": ts,
     })  # fmt: skip
@@ -73,16 +73,9 @@ def read(folder: Path) -> Imported:
     )
 
 
-def read_columns(path: Path, names: tuple[str, ...], encoding: str = "utf-8") -> tuple[pa.Table, Source]:
-    """Some columns of a tab-separated file with a header, as text."""
-    table, source = text_files.read(path, separator="\t", encoding=encoding, quoted=False)
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
-            "Use the files as HetRec 2011 publishes them.",
-        )
-    return table.select(list(names)), source
+def read_table(path: Path, needed: tuple[str, ...], encoding: str = "utf-8") -> tuple[pa.Table, Source]:
+    """A tab-separated file with a header."""
+    return text_files.read(path, separator="\t", encoding=encoding, quoted=False, needed=needed)
 
 
 def set_aside(given: pa.Table, source: Source, named: pa.ChunkedArray) -> tuple[pa.Table, np.ndarray]:
@@ -93,9 +86,7 @@ def set_aside(given: pa.Table, source: Source, named: pa.ChunkedArray) -> tuple[
     """
     first, end = (pa.scalar(limit, schema.TIMESTAMP) for limit in (FIRST, END))
     outside = pc.or_(pc.less(given["ts"], first), pc.greater_equal(given["ts"], end))
-    no_name = pc.and_(
-        pc.is_valid(given["item_id"]), pc.invert(pc.is_in(given["item_id"], named.combine_chunks()))
-    )
+    no_name = pc.and_(pc.is_valid(given["item_id"]), pc.invert(pc.is_in(given["item_id"], named.combine_chunks())))
     late, nameless = (mask.fill_null(False).to_numpy() for mask in (outside, no_name))
     bad = np.flatnonzero(late | nameless)
     reasons = np.where(late, OUT_OF_RANGE, NO_NAME)[bad]
@@ -104,7 +95,7 @@ def set_aside(given: pa.Table, source: Source, named: pa.ChunkedArray) -> tuple[
 
 def first_of_day(given: pa.Table) -> np.ndarray:
     """Positions of the first assignment of each listener, artist and day (UTC), by time, then by row."""
-    ts = given["ts"].cast(pa.int64()).fill_null(0).to_numpy()
+    ts = given["ts"].cast(pa.int64()).to_numpy()
     keys = [codes(given["user_id"]), codes(given["item_id"]), ts // DAY_US]
     _, first = np.unique(np.stack(keys), axis=1, return_index=True)
     return first[np.lexsort((first, ts[first]))]
@@ -137,7 +128,11 @@ def added(given: pa.Table, plays: pa.Table) -> pa.Table:
 
 
 def liked(given: pa.Table, plays: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """The listener's play count of each artist, and 1 where it reaches the listener's median; null if unknown."""
+    """The listener's play count of each artist, and whether it reaches the listener's median.
+
+    Returns:
+        Counts, and 1.0 or 0.0; null where no count is known.
+    """
     by_user: dict[str, list[int]] = defaultdict(list)
     count_of: dict[tuple[str, str], int] = {}
     for row in plays.to_pylist():
@@ -146,10 +141,7 @@ def liked(given: pa.Table, plays: pa.Table) -> tuple[pa.Array, pa.Array]:
     median = {user: np.median(counts) for user, counts in by_user.items()}
     users, items = given["user_id"].to_pylist(), given["item_id"].to_pylist()
     counts = [count_of.get(pair) for pair in zip(users, items, strict=True)]
-    likes = [
-        None if count is None else float(count >= median[user])
-        for user, count in zip(users, counts, strict=True)
-    ]
+    likes = [None if count is None else float(count >= median[user]) for user, count in zip(users, counts, strict=True)]
     return pa.array(counts, pa.int64()), pa.array(likes, pa.float32())
 
 
@@ -163,8 +155,7 @@ def genres_of(artists: list[str], given: pa.Table, tags: pa.Table) -> list[list[
             own[artist][tag] += 1
     text = dict(zip(tags["tagID"].to_pylist(), tags["tagValue"].to_pylist(), strict=True))
     return [
-        [text.get(tag) or tag for tag, _ in sorted(own[artist].items(), key=by_count)[:GENRES]]
-        for artist in artists
+        [text.get(tag) or tag for tag, _ in sorted(own[artist].items(), key=by_count)[:GENRES]] for artist in artists
     ]
 
 

@@ -67,28 +67,18 @@ def imported(files: Files) -> Imported:
     """The canonical tables of an edition."""
     ratings, source = files.ratings
     events, source = rated(ratings, source)
-    users, users_source = files.users or (derived_users(events), Source.of("ratings", 0))
     sources = {"events": source, "items": files.items[1]}
-    return Imported(
-        dataset=files.dataset,
-        items=files.items[0],
-        users=users,
-        events=events,
-        mapping=MAPPING,
-        sources={**sources, "users": users_source} if files.users else sources,
-    )
+    if files.users:
+        users, sources["users"] = files.users
+    else:
+        users = pa.table({"user_id": pc.unique(events["user_id"].drop_null())})
+    return Imported(files.dataset, files.items[0], users, events, mapping=MAPPING, sources=sources)
 
 
 def rated(ratings: pa.Table, source: Source) -> tuple[pa.Table, Source]:
     """Events from ratings: `user_id, item_id, rating, timestamp` as text."""
-    ts = columns.cast(ratings["timestamp"], schema.EVENTS.field("ts"), source)
-    rating = columns.cast(ratings["rating"], RATING, source)
-    for name, column in (("rating", rating), ("timestamp", ts)):
-        if column.null_count:
-            file, row = source.at(pc.index(pc.is_null(column), True).as_py())
-            raise InputError(
-                f"{file}, row {row}: {name} is null.", "Give every rating its value and its time."
-            )
+    ts = columns.required(ratings["timestamp"], schema.EVENTS.field("ts"), source)
+    rating = columns.required(ratings["rating"], RATING, source)
     order = np.argsort(ts.cast(pa.int64()).to_numpy(), kind="stable")
     ratings, source = ratings.take(order), source.take(order)
     ts, rating = ts.take(pa.array(order)), rating.take(pa.array(order))
@@ -111,16 +101,9 @@ def rated(ratings: pa.Table, source: Source) -> tuple[pa.Table, Source]:
     return table, source
 
 
-def derived_users(events: pa.Table) -> pa.Table:
-    """A row for each user who rated, in order of appearance."""
-    return pa.table({"user_id": pc.unique(events["user_id"].drop_null())})
-
-
 def read_100k(folder: Path) -> Files:
     """`u.data`, `u.item`, `u.user`."""
-    ratings = text_files.read(
-        folder / "u.data", ("user_id", "item_id", "rating", "timestamp"), "\t", quoted=False
-    )
+    ratings = text_files.read(folder / "u.data", ("user_id", "item_id", "rating", "timestamp"), "\t", quoted=False)
     item_columns = ("item_id", "title", "release", "video_release", "url", *GENRES_100K)
     movies, movies_source = text_files.read(folder / "u.item", item_columns, "|", "latin-1", quoted=False)
     users, users_source = text_files.read(
@@ -140,14 +123,13 @@ def read_100k(folder: Path) -> Files:
 
 def read_1m(folder: Path) -> Files:
     """`ratings.dat`, `movies.dat`, `users.dat`."""
-    dialect = {"separator": "::", "encoding": "latin-1", "quoted": False}
-    ratings = text_files.read(
-        folder / "ratings.dat", ("user_id", "item_id", "rating", "timestamp"), **dialect
-    )
-    movies, movies_source = text_files.read(folder / "movies.dat", ("item_id", "title", "genres"), **dialect)
-    users, users_source = text_files.read(
-        folder / "users.dat", ("user_id", "gender", "age", "occupation", "zip"), **dialect
-    )
+
+    def read_dat(name: str, columns_: tuple[str, ...]) -> tuple[pa.Table, Source]:
+        return text_files.read(folder / name, columns_, "::", "latin-1", quoted=False)
+
+    ratings = read_dat("ratings.dat", ("user_id", "item_id", "rating", "timestamp"))
+    movies, movies_source = read_dat("movies.dat", ("item_id", "title", "genres"))
+    users, users_source = read_dat("users.dat", ("user_id", "gender", "age", "occupation", "zip"))
     bands = [AGES_1M.get(age) for age in users["age"].to_pylist()]
     listeners = pa.table({"user_id": users["user_id"], "age_band": pa.array(bands, pa.string())})
     return Files("movielens-1m", ratings, (titled(movies), movies_source), (listeners, users_source))
@@ -155,19 +137,9 @@ def read_1m(folder: Path) -> Files:
 
 def read_latest(folder: Path) -> Files:
     """`ratings.csv`, `movies.csv`."""
-    ratings, source = text_files.read(folder / "ratings.csv")
-    movies, movies_source = text_files.read(folder / "movies.csv")
+    ratings, source = text_files.read(folder / "ratings.csv", needed=("userId", "movieId", "rating", "timestamp"))
+    movies, movies_source = text_files.read(folder / "movies.csv", needed=("movieId", "title", "genres"))
     names = {"userId": "user_id", "movieId": "item_id"}
-    for table, wanted, where in (
-        (ratings, ("userId", "movieId", "rating", "timestamp"), source),
-        (movies, ("movieId", "title", "genres"), movies_source),
-    ):
-        missing = [name for name in wanted if name not in table.column_names]
-        if missing:
-            raise InputError(
-                f"{where.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
-                "Use the files as MovieLens publishes them.",
-            )
     ratings = ratings.rename_columns([names.get(name, name) for name in ratings.column_names])
     movies = movies.rename_columns([names.get(name, name) for name in movies.column_names])
     return Files("movielens-latest", (ratings, source), (titled(movies), movies_source), None)
@@ -191,10 +163,7 @@ def titled(movies: pa.Table) -> pa.Table:
 
 def movie_table(movies: pa.Table, genres: list[list[str]], releases: list[date | None]) -> pa.Table:
     """Items; a release that is not stated is the first day of the year in the title."""
-    dates = [
-        release or year_of(title)
-        for release, title in zip(releases, movies["title"].to_pylist(), strict=True)
-    ]
+    dates = [release or year_of(title) for release, title in zip(releases, movies["title"].to_pylist(), strict=True)]
     return pa.table({
         "item_id": movies["item_id"],
         "title": movies["title"],

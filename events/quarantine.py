@@ -1,8 +1,9 @@
 """Rows set aside: each with the table, file and row it came from, the reason, and the row itself."""
 
 import json
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +25,7 @@ def empty() -> pa.Table:
     return SCHEMA.empty_table()
 
 
-def entries(
-    table: str, rows: pa.Table, source: "Source", positions: np.ndarray, reasons: Sequence[str]
-) -> pa.Table:
+def entries(table: str, rows: pa.Table, source: "Source", positions: np.ndarray, reasons: Sequence[str]) -> pa.Table:
     """Set aside some rows of a table.
 
     Args:
@@ -46,6 +45,15 @@ def entries(
         [file for file, _ in places],
         [row for _, row in places],
         list(reasons),
-        [json.dumps(record, default=str, ensure_ascii=False) for record in records],
+        [as_json(record) for record in records],
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+
+def as_json(record: dict[str, Any]) -> str:
+    """A row as a JSON object: times as text, and numbers that JSON does not have (NaN) as text too."""
+    values = {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in record.items()
+    }
+    return json.dumps(values, default=str, ensure_ascii=False)

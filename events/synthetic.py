@@ -24,8 +24,8 @@ __all__ = ["DRIFTS", "SIZES", "WorldConfig", "generate", "sized"]
 
 SIZES = {
     "nano": WorldConfig("nano", users=60, items=150, days=28, sessions=0.18),
-    "small": WorldConfig("small", users=2_200, items=5_200, days=60, sessions=0.142),
-    "large": WorldConfig("large", users=20_000, items=40_000, days=60, sessions=0.142),
+    "small": WorldConfig("small", users=2_200, items=5_200, days=60, sessions=0.145),
+    "large": WorldConfig("large", users=20_000, items=40_000, days=60, sessions=0.15),
 }
 EPOCH_US = int(np.datetime64(FIRST_DAY, "us").astype(np.int64))
 
@@ -52,38 +52,46 @@ def generate(config: WorldConfig, seed: int) -> Imported:
         The data set `synthetic-<name>`; events sorted by time, `event_id` in that order.
     """
     creators, catalogue = catalogues.build(config, seed)
-    rows = pass_days(config, seed, catalogue)
+    shelves = stock(catalogue, 0)
+    listeners, tastes = people.build(config, seed, catalogue, shelves)
+    rows = pass_days(config, seed, Policy.of(shelves, tastes), listeners)
     # The log is cut at its last midnight, as logs are.
     order = np.argsort(rows.ts, kind="stable")
     order = order[: np.searchsorted(rows.ts[order], config.days * DAY)]
-    sorted_rows = Rows(**{name: values[order] for name, values in vars(rows).items()})
     drift = f", drift {config.drift} from day {config.drift_day}" if config.drift else ""
     return Imported(
         dataset=f"synthetic-{config.name}",
         items=catalogues.table(creators, catalogue),
-        users=people.table(people.build(config, seed, catalogue, stock(catalogue, 0))[0]),
-        events=table(sorted_rows, len(catalogue), config.users, creators.name),
+        users=people.table(listeners),
+        events=table(rows.take(order), len(catalogue), config.users, creators.name),
         mapping=(f"generated: size {config.name}, seed {seed}, first day {FIRST_DAY.isoformat()}{drift}",),
     )
 
 
-def pass_days(config: WorldConfig, seed: int, catalogue: catalogues.Catalogue) -> Rows:
-    """Simulate day after day; tastes walk and new items come out at the turn of each week."""
-    shelves = stock(catalogue, 0)
-    listeners, tastes = people.build(config, seed, catalogue, shelves)
-    policy = Policy.of(shelves, tastes)
+def pass_days(config: WorldConfig, seed: int, policy: Policy, listeners: people.Listeners) -> Rows:
+    """Simulate day after day; tastes walk and new items come out at the turn of each week.
+
+    Args:
+        config: size and drift.
+        seed: of the world.
+        policy: that of the first day.
+        listeners: who listens.
+    """
+    catalogue = policy.shelves.catalogue
     library = np.full((config.users, LIBRARY_SLOTS), -1)
     days = []
     for day in range(config.days):
-        if day > 0 and (day % WEEK == 0 or day == config.drift_day):
-            shelves = stock(catalogue, day)
-            if day % WEEK == 0:
+        monday = day > 0 and day % WEEK == 0
+        jolt = config.drift in ("genre", "catalogue") and day == config.drift_day
+        if monday or jolt:
+            shelves, tastes = stock(catalogue, day), policy.tastes
+            if monday:
                 tastes = people.walk(generator(seed, Stream.WEEK, day), tastes, catalogue, shelves)
-            if config.drift == "genre" and day == config.drift_day:
+            if jolt and config.drift == "genre":
                 tastes = people.shift(generator(seed, Stream.DRIFT), tastes, catalogue, shelves)
             policy = Policy.of(shelves, tastes)
         days.append(simulate(config, generator(seed, Stream.DAY, day), day, listeners, policy, library))
-    return Rows(**{name: np.concatenate([getattr(day, name) for day in days]) for name in vars(days[0])})
+    return Rows.concat(days)
 
 
 def table(rows: Rows, items: int, users: int, creators: list[str]) -> pa.Table:

@@ -1,6 +1,7 @@
-"""Text tables of public data sets: every column read as text, in the encoding and dialect given."""
+"""Text tables, read in the encoding and dialect given; errors name the row."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,43 +15,40 @@ UNIT = "\x1f"  # stands in for a separator of more than one character
 
 def read(
     path: Path,
-    names: tuple[str, ...] | None = None,
+    names: Sequence[str] = (),
     separator: str = ",",
     encoding: str = "utf-8",
     quoted: bool = True,
-    text: tuple[str, ...] | None = None,
+    needed: Sequence[str] = (),
+    text: Sequence[str] = (),
 ) -> tuple[pa.Table, Source]:
     """Read a delimited text file.
 
     Args:
         path: the file.
-        names: the columns, where the file has no header line; None: the header names them.
+        names: the columns, where the file has no header line that names them.
         separator: between columns; may be longer than a character.
-        encoding: of the file. A byte that does not fit it becomes U+FFFD.
+        encoding: of the file.
         quoted: whether double quotes enclose a value.
-        text: columns to leave as text; None: all. Others are read as numbers where they are some.
+        needed: columns that must be there.
+        text: columns to leave as text, `names` and `needed` with them. Others become numbers or dates
+            where they are some.
 
     Returns:
         The table (an empty value is null) and where its rows came from.
 
     Raises:
-        InputError: the file is absent, empty, or a row has too few or too many columns.
+        InputError: the file is absent, empty, in another encoding, lacks a column, or a row has too
+            few or too many columns.
     """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.", "Check the path.")
-    content = path.read_bytes().decode(encoding, errors="replace").rstrip("\r\n")
-    if not content.strip():
-        raise InputError(f"{path.name} is empty.", "Import a file with rows.")
+    content = decoded(path, encoding)
     if len(separator) > 1:
         content, separator = content.replace(separator, UNIT), UNIT
-    header = names is None
-    columns = content.split("\n", 1)[0].lstrip("\ufeff").rstrip("\r").split(separator) if header else names
-    as_text = [name.strip('"') for name in columns or ()] if text is None else text
     try:
         table = pacsv.read_csv(
-            io.BytesIO((content + "\n").encode()),
+            io.BytesIO(content.encode()),
             # One thread: only then does an error say which row it is about.
-            read_options=pacsv.ReadOptions(column_names=names, use_threads=False),
+            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
             parse_options=pacsv.ParseOptions(
                 delimiter=separator,
                 quote_char='"' if quoted else False,
@@ -58,16 +56,42 @@ def read(
                 ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in as_text},
+                column_types={name: pa.string() for name in (*names, *needed, *text)},
                 null_values=[""],
                 strings_can_be_null=True,
             ),
         )
     except pa.ArrowInvalid as error:
+        raise InputError(f"{path.name}: {plain(error)}.", "Correct the row, or check the separator.") from None
+    missing = [name for name in needed if name not in table.column_names]
+    if missing:
         raise InputError(
-            f"{path.name}: {plain(error)}.", "Correct the row, or check the separator."
+            f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
+            "Use the file as it is published.",
+        )
+    return table, Source.of(path.name, table.num_rows, 1 if names else 2)
+
+
+def decoded(path: Path, encoding: str) -> str:
+    """The text of a file, without blank lines at its end.
+
+    Raises:
+        InputError: the file is absent or empty, or a byte does not fit the encoding.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.", "Check the path.")
+    content = path.read_bytes()
+    try:
+        text = content.decode(encoding).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path.name}, row {row}: the byte 0x{content[error.start]:02x} is not {encoding}.",
+            f"Save the file as {encoding}.",
         ) from None
-    return table, Source.of(path.name, table.num_rows, 2 if header else 1)
+    if not text.strip():
+        raise InputError(f"{path.name} is empty.", "Import a file with rows.")
+    return text + "\n"
 
 
 def plain(error: pa.ArrowInvalid) -> str:

@@ -39,9 +39,7 @@ def from_unix(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if (pc.max(size).as_py() or 0) >= BEYOND:
         raise pa.ArrowInvalid("neither unix seconds nor milliseconds")
     factor = pc.if_else(pc.less(size, FIRST_MILLISECOND), 1_000_000, 1_000)
-    scaled = pc.multiply(
-        column, factor.cast(column.type if pa.types.is_floating(column.type) else pa.int64())
-    )
+    scaled = pc.multiply(column, factor.cast(column.type if pa.types.is_floating(column.type) else pa.int64()))
     whole = pc.round(scaled) if pa.types.is_floating(column.type) else scaled
     return whole.cast(pa.int64()).cast(schema.TIMESTAMP)
 

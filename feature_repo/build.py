@@ -47,9 +47,7 @@ def last_complete_day(last: datetime) -> int:
     return math.floor(last.timestamp() / T.DAY_SECONDS) - 1
 
 
-def feature_tables(
-    events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int
-) -> dict[str, Table]:
+def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int) -> dict[str, Table]:
     """The expression behind each Feast view, by the view's name."""
     return {
         "user_profile": T.user_profile(users, EARLIEST),
@@ -82,9 +80,7 @@ def build(ingested: Path, tables: Path) -> dict:
         )
         last = events.aggregate(last=_.ts.max()).execute()["last"][0]
         if last is None:
-            raise InputError(
-                "Features need at least one event; the log has none.", "Import a log with events."
-            )
+            raise InputError("Features need at least one event; the log has none.", "Import a log with events.")
         last_day = last_complete_day(last.to_pydatetime())
         expressions = feature_tables(events, items, users, axes, last_day)
         for name, expression in expressions.items():

@@ -119,9 +119,7 @@ def define(tables: Path) -> Definitions:
         ],
         schema=fields("genre_affinity", "age_at_request_days"),
         mode="pandas",
-        feature_transformation=PandasTransformation(
-            udf=request_features, udf_string=function_source(request_features)
-        ),
+        feature_transformation=PandasTransformation(udf=request_features, udf_string=function_source(request_features)),
     )
     retrieval = FeatureService(
         name="retrieval", features=[user_profile, user_daily, user_history, item_profile, item_daily]

@@ -31,6 +31,4 @@ def request_features(inputs: pd.DataFrame) -> pd.DataFrame:
     release = pd.to_numeric(inputs["release_ts"]).fillna(0).to_numpy(dtype=np.int64)
     request = pd.to_numeric(inputs["request_ts"]).to_numpy(dtype=np.int64)
     age = np.where(release == 0, -1.0, np.maximum((request - release) / 86_400, 0.0))
-    return pd.DataFrame(
-        {"genre_affinity": affinity.astype(np.float32), "age_at_request_days": age.astype(np.float32)}
-    )
+    return pd.DataFrame({"genre_affinity": affinity.astype(np.float32), "age_at_request_days": age.astype(np.float32)})

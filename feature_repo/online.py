@@ -10,30 +10,44 @@ from feast.data_source import PushMode
 from ibis import _
 
 from events import schema
+from events.ingest import read_manifest
 from events.schema import EARLIEST
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
 from feature_repo.engine import duckdb_engine
+from feature_repo.store import apply, open_store
 from segue.errors import InputError
+from segue.files import read_json, write_json
+from segue.settings import Home
 
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
+STATE = "online.json"  # beside the online store: what it holds
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 
 
-def refresh(store: FeatureStore, ingested: Path, tables: Path) -> None:
+def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push what happened after the last one.
 
+    An online store that holds another data set is emptied first: its ids mean other people.
+
     Args:
-        store: a store whose tables are in place.
+        home: the home whose feature tables are `tables`.
         ingested: the log that they were built from.
         tables: what `build` wrote.
+
+    Returns:
+        `dataset` and `last_event`, also kept beside the store (see `state`).
     """
+    manifest = read_manifest(ingested)
+    now_online = {"dataset": manifest["dataset"], "last_event": manifest["span"]["last"]}
+    store = open_store(home)
+    if (home.features / STATE).is_file() and state(home)["dataset"] != manifest["dataset"]:
+        store.teardown()
+        store = apply(home)
     last_day = load_manifest(tables)["last_day"]
     until = datetime.fromtimestamp((last_day + 1) * T.DAY_SECONDS, UTC)
     views = [view.name for view in store.list_batch_feature_views()]
-    store.materialize(
-        EARLIEST - timedelta(days=1), until + timedelta(days=1), views, disable_event_timestamp=False
-    )
+    store.materialize(EARLIEST - timedelta(days=1), until + timedelta(days=1), views, disable_event_timestamp=False)
     with duckdb_engine() as engine:
         events = engine.read_parquet(ingested / "events.parquet")
         done = T.interactions(events)
@@ -43,6 +57,19 @@ def refresh(store: FeatureStore, ingested: Path, tables: Path) -> None:
         histories = engine.to_pyarrow(T.histories(today, T.sequences(events)).drop("n_before"))
     if histories.num_rows:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
+    write_json(home.features / STATE, now_online)
+    return now_online
+
+
+def state(home: Home) -> dict:
+    """What the online store holds: `dataset`, and the time of its `last_event` (ISO, UTC).
+
+    Raises:
+        InputError: nothing is online yet.
+    """
+    if not (home.features / STATE).is_file():
+        raise InputError("No features are online yet.", "Run `segue run training` first.")
+    return read_json(home.features / STATE)
 
 
 def push_interaction(

@@ -1,5 +1,6 @@
 """Feast's store over a home, from the repository's own `feature_store.yaml`."""
 
+import shutil
 from pathlib import Path
 from string import Template
 
@@ -8,6 +9,7 @@ from feast import FeatureStore
 from feast.repo_config import RepoConfig
 
 from feature_repo.definitions import define
+from segue.files import atomic_path
 from segue.settings import Home
 
 
@@ -24,6 +26,13 @@ def apply(home: Home) -> FeatureStore:
     store = open_store(home)
     store.apply(define(tables(home).resolve()).all)
     return store
+
+
+def publish(home: Home, built: Path) -> FeatureStore:
+    """Put built feature tables where the definitions look for them, and register the definitions."""
+    with atomic_path(tables(home)) as temporary:
+        shutil.copytree(built, temporary)
+    return apply(home)
 
 
 def tables(home: Home) -> Path:

@@ -1,6 +1,7 @@
 """Training sets: labelled examples, joined point in time with the features through Feast."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +12,14 @@ import pyarrow.parquet as pq
 from feast import FeatureStore
 
 from events.examples import examples
+from events.ingest import read_manifest, read_split
 from feature_repo import transformations as T
+from feature_repo.build import load_manifest
+from feature_repo.catalogue import items_as_of
 from feature_repo.definitions import ONLINE_ONLY
 from feature_repo.engine import duckdb_engine, write
+from segue.errors import InputError
+from segue.files import write_json
 
 CHUNK = 250_000  # examples a join: bounds the memory, whatever the size of the log
 
@@ -100,12 +106,42 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
                     mask = pc.and_(mask, pc.less(chunk["ts"], until))
                 part = chunk.filter(mask)
                 if name not in writers:
-                    writers[name] = pq.ParquetWriter(
-                        out / f"{name}.parquet", chunk.schema, compression="zstd"
-                    )
+                    writers[name] = pq.ParquetWriter(out / f"{name}.parquet", chunk.schema, compression="zstd")
                 writers[name].write_table(part)
                 rows[name] += part.num_rows
     finally:
         for writer in writers.values():
             writer.close()
     return rows
+
+
+def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Path) -> dict:
+    """Write a run's training set: its three parts, and the catalogue at the two instants that matter.
+
+    Args:
+        store: a store whose feature tables are `tables`.
+        ingested: a folder that `events.ingest` wrote.
+        tables: a folder that `feature_repo.build` wrote from it.
+        out: a folder that does not stand yet.
+
+    Returns:
+        The manifest that is also written there: the data set's, with `rows` a part.
+
+    Raises:
+        InputError: a part without a positive label.
+    """
+    split = read_split(ingested)
+    out.mkdir(parents=True)
+    rows = write_training_set(ingested, store, split, out)
+    for name in rows:
+        if not pc.any(pq.read_table(out / f"{name}.parquet", columns=["positive"])["positive"]).as_py():
+            raise InputError(
+                f"Each part needs a positive example; the {name} part has none in {rows[name]} rows.",
+                "Check how actions were mapped (`segue data describe`), or import a longer log.",
+            )
+    newest = datetime.fromtimestamp((load_manifest(tables)["last_day"] + 1) * T.DAY_SECONDS, UTC)
+    for name, instant in (("items_at_test", split.validation_end), ("items_now", newest)):
+        pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")
+    manifest = {**read_manifest(ingested), "rows": rows}
+    write_json(out / "manifest.json", manifest)
+    return manifest

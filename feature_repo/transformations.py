@@ -30,9 +30,7 @@ EPOCH = ibis.literal(datetime(1970, 1, 1, tzinfo=UTC), type=TIMESTAMP)
 def interactions(events: Table) -> Table:
     """What listeners did (not what they were shown), with the UTC day as an integer."""
     done = events.filter(_.action.isin(schema.INTERACTIONS))
-    return done.select(
-        "event_id", "user_id", "item_id", "session_id", "ts", "action", day=day_number(done.ts)
-    )
+    return done.select("event_id", "user_id", "item_id", "session_id", "ts", "action", day=day_number(done.ts))
 
 
 def day_number(ts) -> Value:
@@ -78,9 +76,7 @@ def fill_days(daily: Table, key: str, last_day: int) -> Table:
     Snapshots end with `last_day`, the last complete day of the log.
     """
     following = _.day.lead().over(ibis.window(group_by=key, order_by="day"))
-    until = ibis.least(
-        following.fill_null(last_day + 1), _.day + LONG, ibis.literal(last_day + 1, type="int32")
-    )
+    until = ibis.least(following.fill_null(last_day + 1), _.day + LONG, ibis.literal(last_day + 1, type="int32"))
     values = [name for name in daily.columns if name not in (key, "day")]
     bounded = daily.filter(daily.day <= last_day).mutate(until=until)
     spread = bounded.mutate(offset=ibis.range(0, bounded.until - bounded.day).unnest()).mutate(
@@ -105,9 +101,7 @@ def ratio(part: Value, whole: Value) -> Value:
     return (part / whole.nullif(0)).fill_null(0.0).cast("float32")
 
 
-def user_daily(
-    events: Table, items: Table, genres: list[str], content_types: list[str], last_day: int
-) -> Table:
+def user_daily(events: Table, items: Table, genres: list[str], content_types: list[str], last_day: int) -> Table:
     """Daily statistics of listeners over 7 and 28 days.
 
     Returns:
@@ -153,9 +147,7 @@ def item_daily(events: Table, items: Table, last_day: int) -> Table:
         item_trend` (plays a day in the last 7 days over plays a day in the last 28) and
         `item_age_days` (at the end of the day, -1 if the release date is unknown).
     """
-    filled = fill_days(
-        daily_counts(interactions(events), "item_id", []).drop("last_play"), "item_id", last_day
-    )
+    filled = fill_days(daily_counts(interactions(events), "item_id", []).drop("last_play"), "item_id", last_day)
     short, long = over("item_id", SHORT), over("item_id", LONG)
     sums = filled.select(
         "item_id",

@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from events.schema import HEADS
 from models.examples import age, mask
-from models.export import AXES_FILE, call
+from models.export import call, read_card
 from models.features import Axes, number, seconds
 from models.metrics import Interval, auc, bootstrap_mean, log_loss, ndcg_at, rank_of_target, recall_at
 from models.raw import in_batches, raw_item, raw_query
 from models.slices import slice_columns
 from segue.errors import InputError
-from segue.files import read_json
 
 MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only narrows the interval
 SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
@@ -24,7 +23,7 @@ SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
 
 def load_axes(saved_model: Path) -> Axes:
     """The axes that were saved beside a model."""
-    return Axes(**read_json(Path(saved_model) / AXES_FILE))
+    return Axes(**read_card(saved_model)["axes"])
 
 
 def popularity(train: pa.Table, items: pa.Table) -> np.ndarray:

@@ -1,6 +1,5 @@
 """SavedModels: everything that serving needs is inside, and the signatures are the contract."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ from models.ranking import RankingModel
 from models.raw import item_specs, query_specs, raw_item, specs
 from models.retrieval import RetrievalModel
 from models.training import Arrays
+from segue.files import read_json, write_json
 
 TOP_K = 200  # candidates that retrieval answers
-AXES_FILE = "assets.extra/axes.json"  # TF Serving leaves `assets.extra` alone
+CARD = "assets.extra/segue.json"  # TF Serving leaves `assets.extra` alone
 
 
 class Catalogue(tf.Module):
@@ -130,8 +130,16 @@ class ServedRanking(tf.Module):
         return self.answer(self.model(inputs))
 
 
-def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, path: Path) -> None:
-    """Write the retrieval SavedModel: `serving_default`, `embed_query`, `embed_item`."""
+def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, lineage: dict, path: Path) -> None:
+    """Write the retrieval SavedModel: `serving_default`, `embed_query`, `embed_item`.
+
+    Args:
+        model: the trained towers.
+        items: the catalogue as of the push.
+        filter_seen: never answer what is in the history.
+        lineage: what it was made from; goes into the model card.
+        path: a folder that does not stand yet.
+    """
     module = ServedRetrieval(model, items, filter_seen)
     query, item = query_specs(model.encoder.axes), item_specs(model.encoder.axes)
     signatures = {
@@ -139,28 +147,40 @@ def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, 
         "embed_query": tf.function(module.embed_query).get_concrete_function(**query),
         "embed_item": tf.function(module.embed_item).get_concrete_function(**item),
     }
-    save(module, signatures, model, path)
+    save(module, signatures, {**lineage, "filter_seen": filter_seen}, path)
 
 
-def export_ranking(model: RankingModel, items: pa.Table, reward: dict[str, float], path: Path) -> None:
-    """Write the ranking SavedModel: `serving_default` (candidate ids) and `score` (explicit features)."""
+def export_ranking(model: RankingModel, items: pa.Table, reward: dict[str, float], lineage: dict, path: Path) -> None:
+    """Write the ranking SavedModel: `serving_default` (candidate ids) and `score` (explicit features).
+
+    Args:
+        model: the trained heads.
+        items: the catalogue as of the push.
+        reward: weight of each head.
+        lineage: what it was made from; goes into the model card.
+        path: a folder that does not stand yet.
+    """
     module = ServedRanking(model, items, reward)
     query, item = query_specs(model.encoder.axes), item_specs(model.encoder.axes)
-    candidates = specs({"candidate_ids": [None, None]}, tf.string)
-    pair = specs({"genre_affinity": [None], "age_at_request_days": [None]}, tf.float32)
+    candidates = specs(["candidate_ids"], [None, None], tf.string)
+    pair = specs(["genre_affinity", "age_at_request_days"], [None], tf.float32)
     signatures = {
         "serving_default": tf.function(module.rank).get_concrete_function(**query, **candidates),
         "score": tf.function(module.score).get_concrete_function(**query, **item, **pair),
     }
-    save(module, signatures, model, path)
+    save(module, signatures, {**lineage, "reward": module.reward}, path)
 
 
-def save(module: tf.Module, signatures: dict, model: RetrievalModel | RankingModel, path: Path) -> None:
-    """Save a module and, beside it, the axes that say what its inputs mean."""
+def save(module: ServedRetrieval | ServedRanking, signatures: dict, card: dict, path: Path) -> None:
+    """Save a module and, beside it, the card that says what its inputs mean and what it came from."""
+    tf.get_logger().setLevel("ERROR")  # Keras warns that it cannot rebuild its layers; nobody asks it to
     tf.saved_model.save(module, str(path), signatures=signatures)
-    axes = Path(path) / AXES_FILE
-    axes.parent.mkdir(exist_ok=True)
-    axes.write_text(json.dumps(model.encoder.axes.to_dict()), encoding="utf-8")
+    write_json(Path(path) / CARD, {**card, "axes": module.model.encoder.axes.to_dict()})
+
+
+def read_card(saved_model: Path) -> dict:
+    """The card of a SavedModel: `axes`, `dataset`, `run_id` and what else its lineage says."""
+    return read_json(Path(saved_model) / CARD)
 
 
 def call(signature, arrays: Arrays) -> Arrays:

@@ -1,23 +1,8 @@
 """The blessing: a verdict with the figures, the limits and the reason in one sentence."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-
-@dataclass(frozen=True)
-class Limits:
-    """What a candidate must reach to be blessed.
-
-    Attributes:
-        auc: the least AUC of the ranking model's primary head, by the low end of its interval.
-        recall_gain: the least gain of recall@100 over popularity, by the low end of its interval.
-        auc_drop: how much AUC the candidate may lose against the champion.
-        recall_drop: how much recall@100 the candidate may lose against the champion, as a share of it.
-    """
-
-    auc: float = 0.55
-    recall_gain: float = 0.0
-    auc_drop: float = 0.01
-    recall_drop: float = 0.05
+from models.config import Limits
 
 
 def primary_head(ranking: dict[str, dict]) -> str:

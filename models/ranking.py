@@ -5,29 +5,16 @@ Deep Interest Network, Zhou et al., KDD 2018. The weights that combine the heads
 configuration, apart from the model.
 """
 
-from dataclasses import dataclass, field
-
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS
+from models.config import RankingConfig
 from models.features import Encoder
 from models.towers import SMALL, HistoryPooling, ItemEncoder, UserEncoder
 from models.training import Arrays, batches, fit_model
 
 keras = tf.keras
-
-
-@dataclass(frozen=True)
-class RankingConfig:
-    """What training ranking takes; `reward` weighs the heads' probabilities."""
-
-    dim: int = 32
-    batch_size: int = 1024
-    learning_rate: float = 1e-3
-    epochs: int = 8
-    seed: int = 0
-    reward: dict[str, float] = field(default_factory=lambda: {"play": 1.0, "skip": -0.5, "like": 2.0})
 
 
 class RankingModel(tfrs.models.Model):
@@ -108,7 +95,7 @@ class RankingModel(tfrs.models.Model):
 
 
 def fit(
-    train: Arrays, validation: Arrays, encoder: Encoder, config: RankingConfig
+    train: Arrays, validation: Arrays, encoder: Encoder, config: RankingConfig, seed: int
 ) -> tuple[RankingModel, dict]:
     """Train ranking on encoded examples.
 
@@ -117,16 +104,17 @@ def fit(
         validation: the same of the validation span; the epoch with the lowest loss there is kept.
         encoder: how they were encoded.
         config: sizes and rates.
+        seed: of initial weights and the order of examples.
 
     Returns:
         The model and its history: `loss`, `val_loss` by epoch.
     """
-    keras.utils.set_random_seed(config.seed)
+    keras.utils.set_random_seed(seed)
     model = RankingModel(encoder, config.dim)
     model.compile(optimizer=keras.optimizers.legacy.Adam(config.learning_rate))
     history = fit_model(
         model,
-        batches(train, config.batch_size, config.seed),
+        batches(train, config.batch_size, seed),
         batches(validation, config.batch_size, None),
         config.epochs,
     )

@@ -1,5 +1,7 @@
 """Raw inputs: what the signatures take, and how a training table's rows become them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,29 +15,29 @@ Specs = dict[str, tf.TensorSpec]
 
 def query_specs(axes: F.Axes) -> Specs:
     """A query: histories `[b, h]` most recent first (padded with '' and 0), `request_ts` in seconds."""
-    widths = {"genre_shares": axes.genres, "content_type_shares": axes.content_types}
-    return specs(
-        {"history_items": [None, None], "history_actions": [None, None]}, tf.string
-    ) | specs({"history_times": [None, None], "request_ts": [None]}, tf.int64) | specs(
-        dict.fromkeys((*F.USER_STRINGS, "surface"), [None]), tf.string
-    ) | specs(
-        dict.fromkeys((*F.USER_COUNTS, *F.USER_RATES, *F.SESSION_COUNTS), [None])
-        | {name: [None, width] for name, width in widths.items()},
-        tf.float32,
-    )  # fmt: skip
+    return {
+        **specs(["history_items", "history_actions"], [None, None], tf.string),
+        **specs(["history_times"], [None, None], tf.int64),
+        **specs(["request_ts"], [None], tf.int64),
+        **specs([*F.USER_STRINGS, "surface"], [None], tf.string),
+        **specs([*F.USER_COUNTS, *F.USER_RATES, *F.SESSION_COUNTS], [None], tf.float32),
+        **specs(["genre_shares"], [None, axes.genres], tf.float32),
+        **specs(["content_type_shares"], [None, axes.content_types], tf.float32),
+    }
 
 
 def item_specs(axes: F.Axes) -> Specs:
     """Items: ids, profile and statistics, each `[n]`; `genre_weights` `[n, genres]`."""
-    floats = dict.fromkeys((*F.ITEM_COUNTS, *F.ITEM_RATES), [None])
-    return specs(dict.fromkeys(F.ITEM_STRINGS, [None]), tf.string) | specs(
-        floats | {"genre_weights": [None, axes.genres]}, tf.float32
-    )
+    return {
+        **specs(F.ITEM_STRINGS, [None], tf.string),
+        **specs([*F.ITEM_COUNTS, *F.ITEM_RATES], [None], tf.float32),
+        **specs(["genre_weights"], [None, axes.genres], tf.float32),
+    }
 
 
-def specs(shapes: dict[str, list], dtype: tf.DType) -> Specs:
-    """Named specs of one type."""
-    return {name: tf.TensorSpec(shape, dtype, name) for name, shape in shapes.items()}
+def specs(names: Iterable[str], shape: list, dtype: tf.DType) -> Specs:
+    """Named specs of one shape and type."""
+    return {name: tf.TensorSpec(shape, dtype, name) for name in names}
 
 
 def strings(column: pa.ChunkedArray) -> np.ndarray:

@@ -3,28 +3,16 @@
 Covington et al., RecSys 2016; sampling-bias correction of in-batch negatives, Yi et al., RecSys 2019.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from models.config import RetrievalConfig
 from models.features import Encoder
 from models.towers import HistoryPooling, ItemEncoder, UserEncoder
 from models.training import Arrays, batches, fit_model
 
 keras = tf.keras
-
-
-@dataclass(frozen=True)
-class RetrievalConfig:
-    """What training retrieval takes."""
-
-    dim: int = 64
-    batch_size: int = 1024
-    learning_rate: float = 2e-3
-    epochs: int = 12
-    seed: int = 0
 
 
 class RetrievalModel(tfrs.models.Model):
@@ -72,7 +60,7 @@ def sampling_probability(item_rows: np.ndarray) -> np.ndarray:
 
 
 def fit(
-    train: Arrays, validation: Arrays, encoder: Encoder, config: RetrievalConfig
+    train: Arrays, validation: Arrays, encoder: Encoder, config: RetrievalConfig, seed: int
 ) -> tuple[RetrievalModel, dict]:
     """Train retrieval on encoded positives.
 
@@ -81,16 +69,17 @@ def fit(
         validation: the same of the validation span; the epoch with the lowest loss there is kept.
         encoder: how they were encoded.
         config: sizes and rates.
+        seed: of initial weights and the order of examples.
 
     Returns:
         The model and its history: `loss`, `val_loss` by epoch.
     """
-    keras.utils.set_random_seed(config.seed)
+    keras.utils.set_random_seed(seed)
     model = RetrievalModel(encoder, config.dim)
     model.compile(optimizer=keras.optimizers.legacy.Adam(config.learning_rate))
     history = fit_model(
         model,
-        batches(train, config.batch_size, config.seed),
+        batches(train, config.batch_size, seed),
         batches(validation, config.batch_size, None),
         config.epochs,
     )

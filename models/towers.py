@@ -27,8 +27,7 @@ class ItemEncoder(keras.layers.Layer):
         self.ids = keras.layers.Embedding(sizes["item_id"], dim, embeddings_initializer=small_normal())
         widths = {"creator_id": dim // 2, "content_type": SMALL, "language": SMALL}
         self.others = [
-            keras.layers.Embedding(sizes[n], w, embeddings_initializer=small_normal())
-            for n, w in widths.items()
+            keras.layers.Embedding(sizes[n], w, embeddings_initializer=small_normal()) for n, w in widths.items()
         ]
         self.content = keras.Sequential([keras.layers.Dense(2 * dim, "relu"), keras.layers.Dense(dim)])
 

@@ -53,9 +53,7 @@ class DriftLimits:
             )
 
 
-def compare(
-    reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None
-) -> dict[str, Any]:
+def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> dict[str, Any]:
     """Compare two windows with Evidently and judge the result.
 
     Columns named `prediction_*` are predictions, all others features. The windows have drifted if the share

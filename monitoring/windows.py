@@ -7,9 +7,7 @@ import pandas as pd
 from segue.errors import InputError
 
 
-def split_windows(
-    frame: pd.DataFrame, ts_column: str, boundary: datetime
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split_windows(frame: pd.DataFrame, ts_column: str, boundary: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split rows by time.
 
     Args:
@@ -32,8 +30,7 @@ def split_windows(
         )
     if ts_column not in frame:
         raise InputError(
-            f"Windows are split by a time column. {ts_column!r} is not among "
-            f"{sorted(map(str, frame.columns))}.",
+            f"Windows are split by a time column. {ts_column!r} is not among {sorted(map(str, frame.columns))}.",
             "Name the column that holds the time.",
         )
     times = frame[ts_column]

@@ -1,0 +1,21 @@
+"""The pipelines: they only wire components; the local and the cluster runner."""
+
+import importlib
+from typing import Any
+
+PIPELINES = {"training": "pipelines.training:training", "monitoring": "pipelines.monitoring:monitoring"}
+
+# The steps that a full run goes through, in order: for the progress that a person sees.
+STEPS = {
+    "training": (
+        "ingest", "build-features", "training-set", "validate-data", "refresh-online", "train-retrieval",
+        "train-ranking", "evaluate", "infra-validate", "register", "push", "report",
+    ),
+    "monitoring": ("ingest", "build-features", "training-set", "detect-drift", "report"),
+}  # fmt: skip
+
+
+def load(target: str) -> Any:
+    """The pipeline that `module:name` names."""
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)

@@ -16,6 +16,11 @@ class Home:
         """The home that `SEGUE_HOME` names, absolute: components run in other directories."""
         return cls(Path(os.environ.get("SEGUE_HOME", ".segue")).resolve())
 
+    @classmethod
+    def at(cls, folder: str | Path) -> "Home":
+        """The home in a folder; what a pipeline parameter names."""
+        return cls(Path(folder).resolve())
+
     @property
     def data(self) -> Path:
         """The imported tables: `items.parquet`, `users.parquet`, `events/`, `manifest.json`."""
@@ -45,3 +50,17 @@ class Home:
     def reports(self) -> Path:
         """Reports for people: validation, evaluation, drift."""
         return self.root / "reports"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps runs: `MLFLOW_TRACKING_URI`, or a database in this home."""
+        self.mlflow.mkdir(parents=True, exist_ok=True)
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    def run(self, run_id: str) -> Path:
+        """The folder of one pipeline run."""
+        return self.runs / run_id
+
+    def baseline(self, dataset: str) -> Path:
+        """What the last pushed model of a data set was validated and scored on."""
+        return self.features / "baselines" / dataset

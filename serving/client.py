@@ -106,9 +106,7 @@ class Client:
         try:
             encoded = tensors.encode_all(inputs)
         except tensors.TensorError as error:
-            raise InputError(
-                f"An input of model {model} cannot be sent: {error}.", "Convert it first."
-            ) from error
+            raise InputError(f"An input of model {model} cannot be sent: {error}.", "Convert it first.") from error
         request = predict_pb2.PredictRequest(
             model_spec=_spec(model, version, label, signature), inputs=encoded, output_filter=outputs
         )

@@ -123,12 +123,8 @@ def _model_config(entry: Any, source: str) -> ModelConfig:
     """One checked entry of a `ModelConfigList`."""
     where = f"model {entry.name!r} in {source}"
     if not entry.name:
-        raise InputError(
-            f"Every model in a model config has a name; an entry of {source} has none.", "Name it."
-        )
-    platform = entry.model_platform or (
-        PLATFORM if entry.model_type == model_server_config_pb2.TENSORFLOW else ""
-    )
+        raise InputError(f"Every model in a model config has a name; an entry of {source} has none.", "Name it.")
+    platform = entry.model_platform or (PLATFORM if entry.model_type == model_server_config_pb2.TENSORFLOW else "")
     if platform != PLATFORM:
         raise InputError(
             f'The platform of {where} must be "{PLATFORM}". Received {platform!r}.',
@@ -136,16 +132,13 @@ def _model_config(entry: Any, source: str) -> ModelConfig:
         )
     if not entry.base_path.startswith("/"):
         raise InputError(
-            f"Expected model {entry.name} to have an absolute path; got base_path()={entry.base_path} "
-            f"({source}).",
+            f"Expected model {entry.name} to have an absolute path; got base_path()={entry.base_path} ({source}).",
             "Write the whole path of the folder that holds the model's versions.",
         )
     policy = entry.model_version_policy
     kind = policy.WhichOneof("policy_choice") or "latest"
     if kind == "specific" and not policy.specific.versions:
-        raise InputError(
-            f"A specific version policy lists at least one version; {where} has none.", "Add versions."
-        )
+        raise InputError(f"A specific version policy lists at least one version; {where} has none.", "Add versions.")
     return ModelConfig(
         name=entry.name,
         base_path=Path(entry.base_path),

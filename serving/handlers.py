@@ -28,14 +28,11 @@ def predict(manager: ModelManager, request: predict_pb2.PredictRequest) -> predi
         signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = servable.model.signatures.get(signature_name)
         if signature is None:
-            raise StatusError(
-                StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.'
-            )
+            raise StatusError(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
         if signature.method_name not in METHODS:
             raise StatusError(
                 StatusCode.INTERNAL,
-                f"Expected prediction signature method_name to be one of {_set(METHODS)}. "
-                f"Was: {signature.method_name}",
+                f"Expected prediction signature method_name to be one of {_set(METHODS)}. Was: {signature.method_name}",
             )
         feeds, values = _inputs(signature, request.inputs)
         outputs = _outputs(signature, request.output_filter)
@@ -115,9 +112,7 @@ def _fill_spec(spec: model_pb2.ModelSpec, name: str, version: int, signature_nam
 def _inputs(signature: Any, sent: Mapping[str, Any]) -> tuple[list[str], list[np.ndarray]]:
     """The tensors to feed and their arrays, in the order of the input names."""
     _check_names(signature, sent)
-    chosen = {
-        alias: sent[alias] if alias in sent else signature.defaults[alias] for alias in signature.inputs
-    }
+    chosen = {alias: sent[alias] if alias in sent else signature.defaults[alias] for alias in signature.inputs}
     _check_size(chosen)
     feeds, values = [], []
     for index, alias in enumerate(sorted(chosen)):
@@ -168,9 +163,7 @@ def _check_size(chosen: Mapping[str, Any]) -> None:
         except tensors.TensorError as error:
             raise invalid(f"tensor parsing error: {alias}: {error}") from error
     if total > tensors.MAX_MESSAGE_BYTES:
-        raise invalid(
-            f"The tensors of a request may hold {tensors.MAX_MESSAGE_BYTES} bytes. These declare {total}."
-        )
+        raise invalid(f"The tensors of a request may hold {tensors.MAX_MESSAGE_BYTES} bytes. These declare {total}.")
 
 
 def _outputs(signature: Any, output_filter: Collection[str]) -> list[str]:

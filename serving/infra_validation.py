@@ -52,8 +52,7 @@ def validate(
     without = sorted(name for name in saved_models if not requests.get(name))
     if without or not saved_models:
         raise InputError(
-            "Infra validation needs models and at least one request for each. "
-            f"Received none for {', '.join(without)}."
+            f"Infra validation needs models and at least one request for each. Received none for {', '.join(without)}."
             if without
             else "Infra validation needs at least one model. Received none.",
             "Take requests from the test span.",

@@ -55,9 +55,7 @@ class LoadedModel:
             raise _as_status(error) from error
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
 
-    def run(
-        self, feeds: Sequence[str], values: Sequence[np.ndarray], fetches: Sequence[str]
-    ) -> list[np.ndarray]:
+    def run(self, feeds: Sequence[str], values: Sequence[np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
         """Run the graph.
 
         Args:

@@ -114,9 +114,7 @@ class ModelManager:
             if idle:
                 self._close(servable)
 
-    def statuses(
-        self, name: str, version: int | None = None, label: str | None = None
-    ) -> dict[int, VersionStatus]:
+    def statuses(self, name: str, version: int | None = None, label: str | None = None) -> dict[int, VersionStatus]:
         """version -> status of a model, newest first, or of the one version asked for.
 
         Raises:
@@ -145,8 +143,7 @@ class ModelManager:
                         if status.error
                     ]
                     texts.append(
-                        f"model {entry.name}: "
-                        + ("; ".join(broken) or f"no versions under {entry.base_path}")
+                        f"model {entry.name}: " + ("; ".join(broken) or f"no versions under {entry.base_path}")
                     )
                     continue
                 for label, version in entry.labels.items():
@@ -240,9 +237,7 @@ class ModelManager:
             self._close(servable)
         with self._lock:
             for name, statuses in self._statuses.items():
-                for version in [
-                    v for v, s in statuses.items() if s.state == END and v not in found.get(name, ())
-                ]:
+                for version in [v for v, s in statuses.items() if s.state == END and v not in found.get(name, ())]:
                     del statuses[version]  # its folder is gone too; without this the list would grow for ever
 
     def _close(self, servable: Servable) -> None:
@@ -255,13 +250,9 @@ class ModelManager:
 def _versions(entry: ModelConfig, warnings: set[str]) -> set[int]:
     """The versions in a model's base path."""
     try:
-        found = {
-            int(p.name) for p in entry.base_path.iterdir() if config.VERSION.fullmatch(p.name) and p.is_dir()
-        }
+        found = {int(p.name) for p in entry.base_path.iterdir() if config.VERSION.fullmatch(p.name) and p.is_dir()}
     except OSError as error:
-        warnings.add(
-            f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}"
-        )
+        warnings.add(f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}")
         return set()
     if not found:
         warnings.add(

@@ -115,9 +115,7 @@ class ModelServer:
         self.address = f"{host}:{port}"
         self._every(settings.file_system_poll_wait_seconds, manager.update)
         if settings.model_config_file is not None:
-            self._every(
-                settings.model_config_file_poll_wait_seconds, lambda: manager.update(settings.read_models())
-            )
+            self._every(settings.model_config_file_poll_wait_seconds, lambda: manager.update(settings.read_models()))
         log.info("serving %s at %s", manager.available(), self.address)
 
     def wait(self) -> None:

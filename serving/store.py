@@ -75,6 +75,23 @@ def labels(root: Path) -> dict[str, dict[str, int]]:
     return {entry.name: dict(entry.labels) for entry in entries}
 
 
+def stable(root: Path) -> dict[str, Path]:
+    """model -> folder of the version that the label `stable` names; empty if nothing was pushed yet."""
+    return {name: Path(root) / name / str(known[STABLE]) for name, known in labels(root).items() if STABLE in known}
+
+
+def served(root: Path, model: str) -> Path:
+    """The folder of a model's version that the label `stable` names.
+
+    Raises:
+        InputError: no version of the model was pushed yet.
+    """
+    known = stable(root)
+    if model not in known:
+        raise InputError(f"No version of the model {model!r} is served yet.", "Run `segue run training` first.")
+    return known[model]
+
+
 def models(root: Path) -> list[str]:
     """The names of all models that have a version in the store, sorted."""
     return [name for name in _model_names(Path(root)) if versions(root, name)]
@@ -96,9 +113,7 @@ def promote(root: Path, version: int, label: str = STABLE) -> list[str]:
         having = [name for name in models(root) if version in versions(root, name)]
         if not having:
             known = sorted({v for name in models(root) for v in versions(root, name)})
-            raise InputError(
-                f"No model in {root} has a version {version}.", f"The versions are: {_listed(known)}."
-            )
+            raise InputError(f"No model in {root} has a version {version}.", f"The versions are: {_listed(known)}.")
         for name in having:
             broken = faults(root, name, version)
             if broken:
@@ -174,11 +189,7 @@ def faults(root: Path, model: str, version: int) -> list[str]:
     return (
         [f"{name} is missing" for name in sorted(expected.keys() - actual.keys())]
         + [f"{name} was not pushed" for name in sorted(actual.keys() - expected.keys())]
-        + [
-            f"{name} has changed"
-            for name in sorted(actual)
-            if expected.get(name, actual[name]) != actual[name]
-        ]
+        + [f"{name} has changed" for name in sorted(actual) if expected.get(name, actual[name]) != actual[name]]
     )
 
 
@@ -205,9 +216,7 @@ def _check_push(saved_models: Mapping[str, Path], keep: int) -> None:
 def _locked(root: Path) -> Iterator[None]:
     """One writer at a time. The lock is the kernel's, so that a killed writer does not keep it."""
     if not root.is_dir():
-        raise InputError(
-            f"The model store {root} does not exist.", "Push a model first: `segue run training`."
-        )
+        raise InputError(f"The model store {root} does not exist.", "Push a model first: `segue run training`.")
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -118,9 +118,7 @@ def encode(array: Any, as_content: bool = False) -> tensor_pb2.TensorProto:
     if as_content and field != "string_val":
         proto.tensor_content = array.tobytes()
     elif field in _FIXED:
-        _merge_fixed(
-            proto, field, np.ascontiguousarray(array).view(_FIXED[field]).tobytes() if array.size else b""
-        )
+        _merge_fixed(proto, field, np.ascontiguousarray(array).view(_FIXED[field]).tobytes() if array.size else b"")
     elif field == "half_val":
         proto.half_val.extend(np.ascontiguousarray(array).view(np.uint16).ravel().tolist())
     else:

@@ -97,10 +97,7 @@ def draw_creators(rng: np.random.Generator, count: int) -> Creators:
         second=rng.integers(len(names.GENRES), size=count),
         language=rng.choice(len(names.LANGUAGES), count, p=(0.6, 0.1, 0.1, 0.1, 0.1)),
         size=rng.lognormal(0, 0.6, count),
-        name=[
-            names.creator_name(*words)
-            for words in zip(kind.tolist(), *(p.tolist() for p in pick), strict=True)
-        ],
+        name=[names.creator_name(*words) for words in zip(kind.tolist(), *(p.tolist() for p in pick), strict=True)],
     )
 
 

@@ -1,17 +1,17 @@
-"""One day: sessions, the slates they are shown, and what listeners do with them."""
+"""One day: sessions, the slates they are shown, and the events that come of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from events import schema
 from events.world import names
+from events.world.behaviour import SECOND, Responses, respond, utility
 from events.world.config import WEEK, WorldConfig
-from events.world.listeners import Listeners, softmax
+from events.world.listeners import Listeners
 from events.world.policy import LONGEST, Policy, Requests
 from events.world.shelves import GENRE_SHELVES
 
-SECOND = 1_000_000  # microseconds
 DAY = 86_400 * SECOND
 PARTS = np.array([(6.0, 9.5), (11.5, 15.0), (18.0, 22.5)])  # hours in which sessions begin; one each at most
 PART_SHARES = np.array([0.25, 0.3, 0.45])
@@ -21,9 +21,8 @@ PATIENCE = 45 * 60 * SECOND  # no request begins later in a session than this
 SURFACE_SHARES = (0.5, 0.2, 0.15, 0.15)  # in the order of `schema.SURFACES`
 SLATES = np.array([LONGEST, 5, 6, 6])
 HOME, SEARCH, LIBRARY = (schema.SURFACES.index(name) for name in ("home", "search", "library"))
+IMPRESSION, PLAY, SKIP, LIKE, ADD = range(len(schema.ACTIONS))
 
-EXAMINATION = 0.7  # a position is looked at with probability 1 / position ** EXAMINATION
-LONGEST_PLAY_MS = 20 * 60_000
 LIBRARY_SLOTS = 16
 DAY_CODES = 1_000_000  # sessions and requests of a day are numbered from day * DAY_CODES
 GENRE_QUERY, CREATOR_QUERY = 0.4, 0.75  # cumulated shares; the rest searches for a word of a title
@@ -35,8 +34,11 @@ class Rows:
 
     Args:
         ts: microseconds from the first day.
+        user, item: listener and item.
         session, request: numbers, unique in the world.
         surface, action: positions in `schema.SURFACES` and `schema.ACTIONS`.
+        position: on the slate, from 1.
+        ms_played: milliseconds.
         query: position in `queries`.
         propensity: of the draw that filled the position; NaN but for impressions.
     """
@@ -52,6 +54,15 @@ class Rows:
     ms_played: np.ndarray
     query: np.ndarray
     propensity: np.ndarray
+
+    @classmethod
+    def concat(cls, parts: list["Rows"]) -> "Rows":
+        """The rows of all parts, one after the other."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def take(self, rows: np.ndarray) -> "Rows":
+        """The rows at these positions."""
+        return Rows(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 def queries(creators: list[str]) -> list[str]:
@@ -78,77 +89,45 @@ def simulate(
         library: items that listeners kept `[users, LIBRARY_SLOTS]`, newest first, -1 where free.
             Updated with what they keep today.
     """
-    catalogue = policy.shelves.catalogue
-    # Sessions: [sessions]
-    weekend = WEEKEND if day % WEEK >= 5 else 1.0
-    chance = weekend * listeners.sessions[:, None] * PART_SHARES
-    user, part = np.nonzero((rng.random(chance.shape) < chance) & (listeners.signup <= day)[:, None])
-    begin, end = PARTS[part].T
-    session_start = day * DAY + ((begin + rng.random(len(user)) * (end - begin)) * 3600 * SECOND).astype(
-        np.int64
-    )
-    session_surface = rng.choice(len(schema.SURFACES), len(user), p=SURFACE_SHARES)
-
-    # Requests: [requests]
-    session = np.repeat(np.arange(len(user)), 1 + rng.binomial(MORE_REQUESTS, MORE_CHANCE, len(user)))
-    surface = session_surface[session]
-    searched, query = search(rng, policy, user[session], surface == SEARCH)
-    asked = Requests(user[session], SLATES[surface], searched, surface == LIBRARY)
+    visitor, arrival, place = visits(rng, day, listeners)  # [sessions]
+    session = np.repeat(np.arange(len(visitor)), 1 + rng.binomial(MORE_REQUESTS, MORE_CHANCE, len(visitor)))
+    user, surface = visitor[session], place[session]  # [requests]
+    searched, query = search(rng, policy, user, surface == SEARCH)
+    asked = Requests(user, SLATES[surface], searched, surface == LIBRARY)
     slates, propensities = policy.slates(rng, asked, library)
 
-    # Positions: [shown], request by request
-    request, column = np.nonzero(slates >= 0)
-    item, who = slates[request, column], asked.user[request]
+    request, column = np.nonzero(slates >= 0)  # [shown], request by request
+    who, item = user[request], slates[request, column]
     liking = utility(policy, who, item)
-    examined, played, ms, pause = respond(config, rng, day, column + 1, liking, catalogue.duration_ms[item])
-    spent = np.where(examined, ms * 1000 + pause, 0)
-    starts, kept = timeline(session, session_start, request, spent)
-    into = spent.cumsum() - spent
-    into -= into[np.searchsorted(request, request)]  # time spent on the slate before this position
-
-    shown_at = starts[request] + column * 1000 + rng.integers(900, size=len(item))
-    done_at = starts[request] + SECOND + into + ms * 1000
-    loved = played & (rng.random(len(item)) < 1 / (1 + np.exp(2.6 - 0.8 * liking)))
-    added = played & (rng.random(len(item)) < 1 / (1 + np.exp(3.4 - 0.8 * liking)))
-    pick = kept[request]
-    keep(library, who[added & pick], item[added & pick], done_at[added & pick])
-
-    reported = np.where(examined, ms, -1)
-    logged = examined
-    if config.drifts("outage", day):  # the player on `home` no longer reports plays, nor times
-        at_home = surface[request] == HOME
-        reported = np.where(at_home, -1, reported)
-        logged = examined & ~(at_home & played)
-    outcome = np.where(played, schema.ACTIONS.index(schema.PLAY), schema.ACTIONS.index(schema.SKIP))
-    nothing = np.full(len(item), -1)
-    groups = [
-        (pick, shown_at, np.full(len(item), schema.ACTIONS.index(schema.IMPRESSION)), nothing),
-        (pick & logged, done_at, outcome, reported),
-        (pick & loved, done_at + rng.integers(SECOND, 4 * SECOND, len(item)),
-         np.full(len(item), schema.ACTIONS.index(schema.LIKE)), nothing),
-        (pick & added, done_at + rng.integers(4 * SECOND, 7 * SECOND, len(item)),
-         np.full(len(item), schema.ACTIONS.index(schema.ADD)), nothing),
-    ]  # fmt: skip
-
-    def gather(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([values[mask] for mask, *_ in groups])
-
-    shown = propensities[request, column]
-    return Rows(
-        ts=np.concatenate([ts[mask] for mask, ts, *_ in groups]),
-        user=gather(who),
-        item=gather(item),
-        session=gather(day * DAY_CODES + session[request]),
-        request=gather(day * DAY_CODES + request),
-        surface=gather(surface[request]),
-        position=gather(column + 1),
-        action=np.concatenate([action[mask] for mask, _, action, _ in groups]),
-        ms_played=np.concatenate([played_ms[mask] for mask, *_, played_ms in groups]),
-        query=gather(query[request]),
-        propensity=np.concatenate(
-            [shown[pick], *(np.full(int(mask.sum()), np.nan) for mask, *_ in groups[1:])]
-        ),
+    responses = respond(config, rng, day, column + 1, liking, policy.shelves.catalogue.duration_ms[item])
+    started, done, stayed = timeline(session, arrival, request, responses)
+    shown = Rows(
+        ts=started[request] + column * 1000 + rng.integers(900, size=len(item)),
+        user=who,
+        item=item,
+        session=day * DAY_CODES + session[request],
+        request=day * DAY_CODES + request,
+        surface=surface[request],
+        position=column + 1,
+        action=np.full(len(item), IMPRESSION),
+        ms_played=np.full(len(item), -1),
+        query=query[request],
+        propensity=propensities[request, column],
     )
+    kept = responses.added & stayed[request]
+    keep(library, who[kept], item[kept], done[kept])
+    return log(config, rng, day, shown, done, responses, stayed[request])
+
+
+def visits(rng: np.random.Generator, day: int, listeners: Listeners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The day's sessions: whose, when (microseconds from the first day) and on which surface `[sessions]`."""
+    weekend = WEEKEND if day % WEEK >= 5 else 1.0
+    chance = weekend * listeners.sessions[:, None] * PART_SHARES  # [users, parts of the day]
+    user, part = np.nonzero((rng.random(chance.shape) < chance) & (listeners.signup <= day)[:, None])
+    begin, end = PARTS[part].T
+    hour = begin + rng.random(len(user)) * (end - begin)
+    surface = rng.choice(len(schema.SURFACES), len(user), p=SURFACE_SHARES)
+    return user, day * DAY + (hour * 3600 * SECOND).astype(np.int64), surface
 
 
 def search(
@@ -170,69 +149,77 @@ def search(
     return np.where(searching, meant, -1), np.where(searching, query, -1)
 
 
-def utility(policy: Policy, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """How much each listener likes each item `[n]`: the logit of playing on."""
-    catalogue, tastes = policy.shelves.catalogue, policy.tastes
-    genres = softmax(tastes.genres)
-    kinds = softmax(tastes.kinds)
-    shares = (genres[user[:, None], catalogue.genres[item]] * catalogue.share[item]).sum(axis=1)
-    follows = (tastes.favourites[user] == catalogue.creator[item][:, None]).any(axis=1)
-    return (
-        -0.3
-        + 0.9 * np.log(0.1 + shares * len(names.GENRES))
-        + 0.5 * np.log(0.3 + kinds[user, catalogue.kind[item]] * len(names.KINDS))
-        + 1.2 * follows
-        + 0.5 * catalogue.quality[item]
-    )
-
-
-def respond(
-    config: WorldConfig,
-    rng: np.random.Generator,
-    day: int,
-    position: np.ndarray,
-    liking: np.ndarray,
-    duration_ms: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What listeners do with what is shown.
-
-    Returns:
-        `[shown]` arrays: whether it is looked at; whether it is then played on (else skipped); ms
-        played; microseconds until the next thing.
-    """
-    look, play, fast = rng.random((3, len(position)))
-    examined = look < position**-EXAMINATION
-    on = 1 / (1 + np.exp(-liking))
-    part = rng.beta(4, 1.2, len(position))
-    shortest, longest = schema.PLAY_THROUGH_MS, LONGEST_PLAY_MS
-    if config.drifts("behaviour", day):  # twice the skips, and plays that end early
-        on = np.maximum(1 - 2 * (1 - on), 0.02)
-        part, shortest = 0.2 * part, 5_000
-    played = examined & (play < on)
-    play_ms = np.clip(part * duration_ms, shortest, longest)
-    skip_ms = 1_000 + fast * (schema.PLAY_THROUGH_MS - 2_000)
-    pause = np.where(played, rng.integers(8 * SECOND, 20 * SECOND, len(position)), SECOND)
-    return examined, played, np.where(played, play_ms, skip_ms).astype(np.int64), pause
-
-
 def timeline(
-    session: np.ndarray, session_start: np.ndarray, request: np.ndarray, spent: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """When each request is made, and whether the listener is still there.
+    session: np.ndarray, arrival: np.ndarray, request: np.ndarray, responses: Responses
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """When everything happens: a listener goes down a slate, then asks for the next.
 
     Args:
         session: of each request `[requests]`, ascending.
-        session_start: microseconds `[sessions]`.
+        arrival: microseconds `[sessions]`.
         request: of each position `[shown]`, ascending.
-        spent: microseconds on each position `[shown]`.
+        responses: what is done there.
 
     Returns:
-        `[requests]`: microseconds, and a mask.
+        started: microseconds at which each request is made `[requests]`.
+        done: microseconds at which each position is played or skipped `[shown]`.
+        stayed: whether the listener is still there to make the request `[requests]`.
     """
+    listening = responses.ms * 1000
+    spent = np.where(responses.examined, listening + responses.pause, 0)
     length = np.bincount(request, spent, len(session)).astype(np.int64) + 3 * SECOND
-    elapsed = length.cumsum() - length
-    elapsed -= elapsed[np.searchsorted(session, session)]
-    return session_start[session] + elapsed, elapsed <= PATIENCE
+    elapsed = since_first(length, session)
+    started = arrival[session] + elapsed
+    done = started[request] + SECOND + since_first(spent, request) + listening
+    return started, done, elapsed <= PATIENCE
+
+
+def since_first(length: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The sum of the lengths that come before each entry in its group; groups are contiguous."""
+    before = length.cumsum() - length
+    return before - before[np.searchsorted(group, group)]
+
+
+def log(
+    config: WorldConfig,
+    rng: np.random.Generator,
+    day: int,
+    shown: Rows,
+    done: np.ndarray,
+    responses: Responses,
+    stayed: np.ndarray,
+) -> Rows:
+    """What reaches the log: every impression, and what came of those that were examined.
+
+    Args:
+        config: says whether there is an outage: then plays on `home` are lost, and times with them.
+        rng: random numbers of the day.
+        day: counted from the first.
+        shown: the impressions.
+        done: when they were played or skipped, microseconds `[shown]`.
+        responses: what was done.
+        stayed: whether the request was made at all `[shown]`.
+    """
+    count = len(done)
+    outcome = np.where(responses.played, PLAY, SKIP)
+    reported, ms = responses.examined, responses.ms
+    if config.drifts("outage", day):
+        at_home = shown.surface == HOME
+        reported, ms = reported & ~(at_home & responses.played), np.where(at_home, -1, ms)
+
+    def after(mask: np.ndarray, ts: np.ndarray, action: np.ndarray, ms_played: np.ndarray) -> Rows:
+        unknown = np.full(count, np.nan)
+        changed = {"ts": ts, "action": action, "ms_played": ms_played, "propensity": unknown}
+        return Rows(**{**vars(shown), **changed}).take(mask)
+
+    like_at = done + rng.integers(SECOND, 4 * SECOND, count)
+    add_at = done + rng.integers(4 * SECOND, 7 * SECOND, count)
+    return Rows.concat([
+        shown.take(stayed),
+        after(stayed & reported, done, outcome, ms),
+        after(stayed & responses.liked, like_at, np.full(count, LIKE), shown.ms_played),
+        after(stayed & responses.added, add_at, np.full(count, ADD), shown.ms_played),
+    ])  # fmt: skip
 
 
 def keep(library: np.ndarray, user: np.ndarray, item: np.ndarray, ts: np.ndarray) -> None:

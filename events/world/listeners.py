@@ -17,7 +17,7 @@ NEWCOMERS = 0.1  # share of the listeners who sign up during the span
 OLD_DAYS = 3 * 365
 WALK = 0.25  # standard deviation of a week's step of a genre's logit
 SWAP = 0.15  # chance that a favourite creator is replaced in a week
-SHIFT_GENRES, SHIFT = 3, 3.0  # how many genres a genre drift lifts, and by how much
+SHIFT_GENRES, SHIFT = 3, 4.0  # how many genres a genre drift lifts, and by how much
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ ADJECTIVES = (
 )  # fmt: skip
 NOUNS = (
     "River", "Harbour", "Mirror", "Garden", "Signal", "Horizon", "Lantern", "Season", "Shadow", "Engine",
-    "Window", "Orchard", "Compass", "Letter", "Station", "Thunder", "Feather", "Island", "Avenue", "Winter",
+    "Window", "Orchard", "Beacon", "Letter", "Station", "Thunder", "Feather", "Island", "Avenue", "Winter",
     "Meadow", "Carousel", "Tide", "Ember", "Bridge",
 )  # fmt: skip
 FIRST_NAMES = (
@@ -44,5 +44,5 @@ def title(kind: int, adjective: int, noun: int, number: int) -> str:
     if KINDS[kind] == PODCAST:
         return f"The {ADJECTIVES[adjective]} {NOUNS[noun]}, episode {number}"
     if KINDS[kind] == AUDIOBOOK:
-        return f"A {NOUNS[noun]} Called {ADJECTIVES[adjective]}"
+        return f"The {NOUNS[noun]} Called {ADJECTIVES[adjective]}"
     return f"{ADJECTIVES[adjective]} {NOUNS[noun]}"

@@ -45,6 +45,7 @@ class Policy:
     Args:
         shelves: what is out.
         tastes: what listeners are drawn to.
+        genres, kinds: the same as shares `[users, genres]` and `[users, kinds]`.
         chances: of each genre's shelf, by listener `[users, GENRE_SHELVES]`.
         upto: `chances`, cumulated.
         popular_upto: chances of the items by popularity, cumulated `[items]`.
@@ -52,6 +53,8 @@ class Policy:
 
     shelves: Shelves
     tastes: Tastes
+    genres: np.ndarray
+    kinds: np.ndarray
     chances: np.ndarray
     upto: np.ndarray
     popular_upto: np.ndarray
@@ -59,8 +62,9 @@ class Policy:
     @classmethod
     def of(cls, shelves: Shelves, tastes: Tastes) -> "Policy":
         """The policy for these shelves and tastes."""
-        chances = shelves.chances(softmax(tastes.genres), softmax(tastes.kinds))
-        return cls(shelves, tastes, chances, chances.cumsum(axis=1), shelves.popular.cumsum())
+        genres, kinds = softmax(tastes.genres), softmax(tastes.kinds)
+        chances = shelves.chances(genres, kinds)
+        return cls(shelves, tastes, genres, kinds, chances, chances.cumsum(axis=1), shelves.popular.cumsum())
 
     def slates(
         self, rng: np.random.Generator, requests: Requests, library: np.ndarray
@@ -93,9 +97,7 @@ class Policy:
             above[filled] += chance
         return items, propensity
 
-    def draw(
-        self, rng: np.random.Generator, requests: Requests, library: np.ndarray, rows: np.ndarray
-    ) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, requests: Requests, library: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """One draw from the mixture for each of the requests `rows`."""
         user, searched = requests.user[rows], requests.searched[rows]
         part, one, two = rng.random((3, len(rows)))
@@ -111,9 +113,7 @@ class Policy:
         personal = np.where(requests.at_library[rows] & (size > 0), owned, personal)
         return np.select([part < UNIFORM, part < UNIFORM + POPULAR], [uniform, popular], personal)
 
-    def chance(
-        self, requests: Requests, library: np.ndarray, rows: np.ndarray, item: np.ndarray
-    ) -> np.ndarray:
+    def chance(self, requests: Requests, library: np.ndarray, rows: np.ndarray, item: np.ndarray) -> np.ndarray:
         """The chance that `draw` gives `item` `[rows]` for the requests `rows`."""
         user, searched = requests.user[rows], requests.searched[rows]
         personal = self.taste_chance(user, item)
@@ -122,17 +122,13 @@ class Policy:
         size = (library[user] >= 0).sum(axis=1)
         owner = requests.at_library[rows] & (size > 0)
         personal[owner] = (library[user[owner]] == item[owner, None]).sum(axis=1) / size[owner]
-        return (
-            UNIFORM / len(self.shelves.released) + POPULAR * self.shelves.popular[item] + PERSONAL * personal
-        )
+        return UNIFORM / len(self.shelves.released) + POPULAR * self.shelves.popular[item] + PERSONAL * personal
 
     def taste_chance(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """The chance of the item by taste and favourites `[n]`: half a genre's shelf, half a favourite."""
         catalogue, weight = self.shelves.catalogue, self.shelves.weight
         shelf = self.shelves.genre_shelves(item)  # [n, 2]
-        by_genre = (self.chances[user[:, None], shelf] * catalogue.share[item] / nonzero(weight[shelf])).sum(
-            axis=1
-        )
+        by_genre = (self.chances[user[:, None], shelf] * catalogue.share[item] / nonzero(weight[shelf])).sum(axis=1)
         creator = catalogue.creator[item]
         follows = (self.tastes.favourites[user] == creator[:, None]).mean(axis=1)
         return catalogue.weight[item] * (0.5 * by_genre + 0.5 * follows / weight[GENRE_SHELVES + creator])

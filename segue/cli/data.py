@@ -1,5 +1,6 @@
 """`segue data`: import an event log, and describe what was imported."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,7 @@ def import_() -> None:
 
 @import_.command()
 @click.option("--size", default="nano", show_default=True, help="nano, small or large.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same bytes."
-)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same bytes.")
 @click.option("--drift", help="genre, catalogue, outage or behaviour.")
 @click.option("--drift-day", type=int, help="The first day that differs, counted from the first day (0).")
 @json_option
@@ -67,9 +66,7 @@ def lastfm(folder: Path, as_json: bool) -> None:
 @click.option("--users", type=click.Path(path_type=Path), help="Without it: the user ids of the events.")
 @click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="The column THEIRS is our OURS.")
 @json_option
-def parquet(
-    events: Path, items: Path | None, users: Path | None, pairs: tuple[str, ...], as_json: bool
-) -> None:
+def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[str, ...], as_json: bool) -> None:
     """Import a log of your own from Parquet or CSV."""
     from events.tabular import read
 
@@ -90,9 +87,7 @@ def describe(as_json: bool) -> None:
     print_table("Surfaces", ("surface", "events"), result["surfaces"].items())
     print_table("Content", ("type", "items"), result["content_types"].items())
     active = result["active"]
-    click.echo(
-        f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}."
-    )
+    click.echo(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
 
 
 def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -100,6 +95,9 @@ def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         if not all(pair.partition("=")):
             raise click.BadParameter(f"{pair!r} is not OURS=THEIRS, such as ts=time.", param_hint="--map")
+    twice = [ours for ours, count in Counter(pair.partition("=")[0] for pair in pairs).items() if count > 1]
+    if twice:
+        raise click.BadParameter(f"{twice[0]!r} is mapped twice.", param_hint="--map")
     return {ours: theirs for ours, _, theirs in (pair.partition("=") for pair in pairs)}
 
 

@@ -17,12 +17,8 @@ WINDOW = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option(
-    "--reference", required=True, type=WINDOW, help="Parquet file of the older features and predictions."
-)
-@click.option(
-    "--current", required=True, type=WINDOW, help="Parquet file of the newer features and predictions."
-)
+@click.option("--reference", required=True, type=WINDOW, help="Parquet file of the older features and predictions.")
+@click.option("--current", required=True, type=WINDOW, help="Parquet file of the newer features and predictions.")
 @click.option("--html", type=WINDOW, help="Where to write Evidently's report.  [default: reports/drift.html]")
 @json_option
 def drift(reference: Path, current: Path, html: Path | None, as_json: bool) -> None:

@@ -33,9 +33,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--model_name", default="default", show_default=True, help="Name of the one model to serve.")
 @click.option("--model_base_path", type=FOLDER, help="Folder of the one model's versions.")
 @click.option("--monitoring_config_file", type=FILE, help="Text proto of MonitoringConfig.")
-@click.option(
-    "--tensorflow_intra_op_parallelism", default=0, help="Threads within an operation; 0: automatic."
-)
+@click.option("--tensorflow_intra_op_parallelism", default=0, help="Threads within an operation; 0: automatic.")
 @click.option("--tensorflow_inter_op_parallelism", default=0, help="Operations at once; 0: automatic.")
 def serve(
     port: int,

@@ -29,9 +29,7 @@ def test_the_boundary_itself_belongs_to_the_current_window(frame):
     [(datetime(2026, 1, 1, tzinfo=UTC), "reference"), (datetime(2026, 1, 4, tzinfo=UTC), "current")],
 )
 def test_an_empty_window_is_an_error_that_shows_the_span(frame, boundary, empty):
-    with pytest.raises(
-        InputError, match=f"{empty} window is empty: the rows span 2026-01-01 .* to 2026-01-03"
-    ):
+    with pytest.raises(InputError, match=f"{empty} window is empty: the rows span 2026-01-01 .* to 2026-01-03"):
         split_windows(frame, "ts", boundary)
 
 

@@ -116,9 +116,7 @@ def test_a_model_that_tf1_wrote(stub):
 def test_every_dtype_through_the_server(stub, dtype):
     sample = SAMPLES[dtype]
 
-    output = stub.Predict(request(inputs={"x": sample}, signature=f"identity_{dtype}"), timeout=20).outputs[
-        "x"
-    ]
+    output = stub.Predict(request(inputs={"x": sample}, signature=f"identity_{dtype}"), timeout=20).outputs["x"]
 
     np.testing.assert_array_equal(tf.make_ndarray(output), sample)
     np.testing.assert_array_equal(tensors.decode(output), sample)
@@ -136,15 +134,9 @@ INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 @pytest.mark.parametrize(
     ("message", "code", "text"),
     [
-        pytest.param(
-            request("nope"), NOT_FOUND, "Servable not found for request: Latest(nope)", id="unknown model"
-        ),
-        pytest.param(
-            request(version=3), NOT_FOUND, "Servable not found for request: Specific(scale, 3)", id="version"
-        ),
-        pytest.param(
-            request(label="x"), INVALID, "Unrecognized servable version label: x", id="unknown label"
-        ),
+        pytest.param(request("nope"), NOT_FOUND, "Servable not found for request: Latest(nope)", id="unknown model"),
+        pytest.param(request(version=3), NOT_FOUND, "Servable not found for request: Specific(scale, 3)", id="version"),
+        pytest.param(request(label="x"), INVALID, "Unrecognized servable version label: x", id="unknown label"),
         pytest.param(request(""), INVALID, "ModelSpec has no name specified.", id="no name"),
         pytest.param(predict_pb2.PredictRequest(), INVALID, "Missing ModelSpec", id="no spec"),
         pytest.param(
@@ -156,8 +148,7 @@ INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
         pytest.param(
             request(inputs={}),
             INVALID,
-            "input size does not match signature: 0!=1 len({}) != len({x}). "
-            "Sent extra: {}. Missing but required: {x}.",
+            "input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. Missing but required: {x}.",
             id="missing input",
         ),
         pytest.param(
@@ -173,9 +164,7 @@ INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
             "output tensor alias not found in signature: q Outputs expected to be in the set {twice,y}.",
             id="unknown output",
         ),
-        pytest.param(
-            request(outputs=["y", "y"]), INVALID, "duplicate output tensor alias: y", id="output asked twice"
-        ),
+        pytest.param(request(outputs=["y", "y"]), INVALID, "duplicate output tensor alias: y", id="output asked twice"),
         pytest.param(
             request(inputs={"x": X.astype(np.float64)}),
             INVALID,

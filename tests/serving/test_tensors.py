@@ -60,9 +60,7 @@ def test_strings_in_tensor_content():
     assert tensors.decode(proto).tolist() == [b"ab", b"c" * 200]
 
 
-@pytest.mark.parametrize(
-    "content", [b"\x02", b"\x05\x05ab", b"\xff\xff\xff\xff\xff\xff", b"\x01\x01abc"], ids=repr
-)
+@pytest.mark.parametrize("content", [b"\x02", b"\x05\x05ab", b"\xff\xff\xff\xff\xff\xff", b"\x01\x01abc"], ids=repr)
 def test_strings_in_tensor_content_that_do_not_add_up(content):
     proto = TensorProto(dtype=tf.string.as_datatype_enum, tensor_content=content)
     proto.tensor_shape.dim.add(size=2)

@@ -1,0 +1,34 @@
+"""How a run ended, read from the records of its steps."""
+
+from pathlib import Path
+from typing import Any
+
+from segue.files import read_json
+
+GATES = {"validate-data": "data validation", "evaluate": "the blessing", "infra-validate": "infra validation"}
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """How a run ended.
+
+    Args:
+        run: the run's folder.
+
+    Returns:
+        `status` (`pushed`, `stopped` by a gate, `failed`, or `incomplete`), `reason` in one sentence,
+        `version` (the pushed one, or None), `failed_step`, and the record of each step by name.
+    """
+    records = [read_json(path) for path in sorted((run / "steps").glob("*.json"))]
+    steps = {record["step"]: record for record in records if record["step"] != "report"}
+    ended: dict[str, Any] = {"run": run.name, "steps": steps, "version": None, "failed_step": None}
+    for name, record in steps.items():
+        if record["status"] == "failed":
+            return {**ended, "status": "failed", "failed_step": name, "reason": f"{name}: {record['cause']}"}
+    for name, gate in GATES.items():
+        result = steps.get(name, {}).get("result", {})
+        if result.get("passed") is False:
+            return {**ended, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
+    if "version" in steps.get("push", {}).get("result", {}):
+        version = steps["push"]["result"]["version"]
+        return {**ended, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
+    return {**ended, "status": "incomplete", "reason": f"ended after {list(steps)[-1:] or ['no step']}"}

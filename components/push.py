@@ -1,0 +1,43 @@
+"""Push: the models into the store that the server watches, whole or not at all."""
+
+from kfp.dsl import Dataset, Input, Model
+
+from components.base import component
+
+
+@component
+def push(
+    home: str,
+    run_id: str,
+    config: dict,
+    training_set: Input[Dataset],
+    retrieval: Input[Model],
+    ranking: Input[Model],
+    versions: dict,
+) -> int:
+    """Push one new version of both models, and keep what later runs are held against."""
+    from components.step import step
+
+    with step(home, run_id, "push") as result:
+        from pathlib import Path
+
+        from models.config import TrainingConfig
+        from models.export import read_card
+        from models.frames import prediction_frame, scalar_frame
+        from models.workloads import read_part
+        from monitoring.validation import make_reference, save_reference
+        from segue.files import atomic_path
+        from segue.settings import Home
+        from serving.registry import crown
+        from serving.store import push
+
+        place = Home.at(home)
+        test = read_part(Path(training_set.path), "test")
+        frame = prediction_frame(Path(ranking.path), test, TrainingConfig.from_dict(config).seed)
+        reference = make_reference(scalar_frame(test))
+        result["version"] = push(place.models, {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)})
+        crown(place.tracking_uri, versions, result["version"])
+        save_reference(reference, place.baseline(read_card(Path(ranking.path))["dataset"]))
+        with atomic_path(place.reports / "reference.parquet") as temporary:
+            frame.to_parquet(temporary)
+        return result["version"]

@@ -1,0 +1,20 @@
+"""Train ranking: a TensorFlow Recommenders model, exported with its signatures."""
+
+from kfp.dsl import Dataset, Input, Model, Output
+
+from components.base import component
+
+
+@component
+def train_ranking(home: str, run_id: str, config: dict, training_set: Input[Dataset], model: Output[Model]):
+    """Fit the ranking model on the train span and write its SavedModel."""
+    from components.step import step
+
+    with step(home, run_id, "train-ranking") as result:
+        from pathlib import Path
+
+        from models.config import TrainingConfig
+        from models.workloads import train_ranking
+
+        settings = TrainingConfig.from_dict(config)
+        result.update(train_ranking(Path(training_set.path), run_id, settings, Path(model.path)))

@@ -1,0 +1,139 @@
+"""What a training run may be told: one frozen configuration, read from YAML or left at its defaults."""
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from segue.errors import InputError
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    """What training retrieval takes.
+
+    Attributes:
+        dim: width of the towers' output.
+        epochs: at most; training stops when the validation loss has not fallen twice.
+    """
+
+    dim: int = 64
+    batch_size: int = 1024
+    learning_rate: float = 2e-3
+    epochs: int = 12
+
+
+@dataclass(frozen=True)
+class RankingConfig:
+    """What training ranking takes.
+
+    Attributes:
+        dim: width of the item embeddings.
+        epochs: at most; training stops when the validation loss has not fallen twice.
+        reward: weight of each head's probability in the reward that orders candidates.
+    """
+
+    dim: int = 32
+    batch_size: int = 1024
+    learning_rate: float = 1e-3
+    epochs: int = 8
+    reward: dict[str, float] = field(default_factory=lambda: {"play": 1.0, "skip": -0.5, "like": 2.0})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate must reach to be blessed.
+
+    Attributes:
+        auc: the least AUC of the primary head, by the low end of its 95 % interval.
+        slice_auc: the least AUC in every slice that is judged.
+        slice_examples: examples from which a slice is judged.
+        recall_gain: the least gain of recall@100 over popularity, by the low end of its interval.
+        auc_drop: how much AUC the candidate may lose against the champion.
+        recall_drop: how much recall@100 it may lose against the champion, as a share of the champion's.
+    """
+
+    auc: float = 0.55
+    slice_auc: float = 0.5
+    slice_examples: int = 500
+    recall_gain: float = 0.0
+    auc_drop: float = 0.01
+    recall_drop: float = 0.05
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training run.
+
+    Attributes:
+        seed: of initial weights, order of examples, samples and bootstraps.
+        split: shares of the events for train, validation and test, by global time.
+    """
+
+    seed: int = 0
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    limits: Limits = field(default_factory=Limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, for a pipeline parameter; `from_dict` reads it back."""
+        return {**asdict(self), "split": list(self.split)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
+        """A configuration from nested values; what is left out keeps its default.
+
+        Raises:
+            InputError: an unknown name, or a value of the wrong type.
+        """
+        return build(cls, values, "")
+
+
+def build(kind: type, values: Any, where: str) -> Any:
+    """Build a dataclass from a mapping, level by level; pipeline parameters bring integers as floats."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where or 'The configuration'} must be a mapping; it is {values!r}.", "See `segue run`.")
+    known = {f.name: f for f in fields(kind)}
+    default = kind()
+    given = {}
+    for name, value in values.items():
+        path = f"{where}.{name}" if where else name
+        if name not in known:
+            raise InputError(f"There is no setting {path!r}.", f"The settings are: {', '.join(known)}.")
+        given[name] = convert(getattr(default, name), value, path)
+    return kind(**given)
+
+
+def convert(default: Any, value: Any, path: str) -> Any:
+    """Bring a value to the type of its default."""
+    if is_dataclass(default):
+        return build(type(default), value, path)
+    try:
+        if isinstance(default, tuple):
+            return tuple(float(v) for v in value)
+        if isinstance(default, dict):
+            return {**default, **{str(k): float(v) for k, v in value.items()}}
+        if isinstance(default, int) and float(value) != int(value):
+            raise ValueError
+        return type(default)(value)
+    except (TypeError, ValueError, AttributeError):
+        raise InputError(
+            f"{path} takes a value like {default!r}. Received {value!r}.", "Correct the configuration file."
+        ) from None
+
+
+def load(path: Path | None) -> TrainingConfig:
+    """The configuration in a YAML file; the defaults without one.
+
+    Raises:
+        InputError: no such file, no YAML, an unknown name, a value of the wrong type.
+    """
+    import yaml
+
+    if path is None:
+        return TrainingConfig()
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"The configuration {path} cannot be read: {error}.", "Give a YAML file.") from None
+    return TrainingConfig.from_dict(values)

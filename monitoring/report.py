@@ -1,0 +1,36 @@
+"""A drift verdict from two files to two files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from monitoring.drift import DriftLimits, compare
+from segue.errors import InputError
+from segue.files import write_json
+
+TIME = "ts"
+
+
+def compare_files(reference: Path, current: Path, reports: Path) -> dict:
+    """Compare two Parquet frames; write `drift.html` and `drift.json` into `reports`.
+
+    Raises:
+        InputError: a file is missing or is no Parquet.
+    """
+    frames = [read(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
+    verdict = compare(*frames, DriftLimits(), reports / "drift.html")
+    write_json(reports / "drift.json", verdict)
+    return verdict
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A frame of features and predictions."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"A drift comparison needs the frame {path}; it is not there.",
+            "Run `segue run training`, then `segue run monitoring`, or name Parquet files.",
+        )
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} is no Parquet file: {error}.", "Name a Parquet file.") from None

@@ -1,0 +1,109 @@
+"""Validate a training set before anything is trained on it: TensorFlow Data Validation.
+
+The newest span is held against a schema and the statistics of a reference span: those of the last
+pushed model's data, or the older part of the same set while nothing has been pushed. Limits on
+distance are wide here, since a model is retrained because its data drift: they catch a unit that
+changed, not a taste.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from segue.errors import InputError
+from segue.files import atomic_path, write_text
+
+DISTANCE = 0.5  # Jensen-Shannon divergence (0 to 1) of a number, L-infinity distance of a category
+DOMAIN_MASS = 0.95  # share of a category's values that the schema must know
+MAX_CATEGORIES = 100  # a string column with more values is an id, and has no domain
+
+SCHEMA, STATISTICS = "schema.pbtxt", "statistics.pb"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a span is held against."""
+
+    schema: schema_pb2.Schema
+    statistics: statistics_pb2.DatasetFeatureStatisticsList
+
+
+def statistics(frame: pd.DataFrame) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Statistics of a frame's columns."""
+    return tfdv.generate_statistics_from_dataframe(frame)
+
+
+def make_reference(frame: pd.DataFrame) -> Reference:
+    """The schema and statistics of a span that later spans are held against.
+
+    Raises:
+        InputError: the frame is empty.
+    """
+    if frame.empty:
+        raise InputError("A reference span needs rows; it has none.", "Import a longer log.")
+    found = statistics(frame)
+    schema = tfdv.infer_schema(found, max_string_domain_size=MAX_CATEGORIES)
+    for feature in schema.feature:
+        feature.presence.min_fraction = min(feature.presence.min_fraction, 0.5)
+        if pd.api.types.is_numeric_dtype(frame[feature.name]):
+            feature.drift_comparator.jensen_shannon_divergence.threshold = DISTANCE
+        elif feature.domain:
+            feature.distribution_constraints.min_domain_mass = DOMAIN_MASS
+            feature.drift_comparator.infinity_norm.threshold = DISTANCE
+    return Reference(schema, found)
+
+
+def save_reference(reference: Reference, folder: Path) -> None:
+    """Keep a reference for later runs."""
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        (temporary / SCHEMA).write_text(text_format.MessageToString(reference.schema), encoding="utf-8")
+        (temporary / STATISTICS).write_bytes(reference.statistics.SerializeToString())
+
+
+def load_reference(folder: Path) -> Reference | None:
+    """The reference that was kept in a folder, if there is one."""
+    if not (folder / SCHEMA).is_file():
+        return None
+    schema = text_format.Parse((folder / SCHEMA).read_text(encoding="utf-8"), schema_pb2.Schema())
+    found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / STATISTICS).read_bytes())
+    return Reference(schema, found)
+
+
+def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
+    """Hold the newest span against a reference.
+
+    Args:
+        current: scalar columns of the newest span's examples.
+        reference: what it is held against.
+        html: where the statistics of both go, for a person.
+
+    Returns:
+        A verdict: `passed`, `reason`, `anomalies` (column: what is wrong), `distances` (column:
+        measured drift), `limit`, `rows`.
+    """
+    found = statistics(current)
+    anomalies = tfdv.validate_statistics(found, reference.schema, previous_statistics=reference.statistics)
+    wrong = {name: info.description for name, info in sorted(anomalies.anomaly_info.items())}
+    distances = {
+        ".".join(info.path.step): round(measured.value, 4)
+        for info in anomalies.drift_skew_info
+        for measured in info.drift_measurements
+    }
+    page = tfdv.utils.display_util.get_statistics_html(
+        lhs_statistics=found, rhs_statistics=reference.statistics, lhs_name="newest span", rhs_name="reference"
+    )
+    write_text(html, page)
+    reason = "; ".join(f"{name}: {text}" for name, text in wrong.items())
+    return {
+        "passed": not wrong,
+        "reason": reason or f"{len(current.columns)} columns agree with the reference",
+        "anomalies": wrong,
+        "distances": distances,
+        "limit": DISTANCE,
+        "rows": len(current),
+    }

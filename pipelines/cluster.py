@@ -1,0 +1,65 @@
+"""Compile the pipelines for Kubeflow, and submit them; the same code as on one machine."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines import PIPELINES, load
+from pipelines.placement import MOUNT
+from segue.errors import InputError, UnavailableError
+from segue.files import atomic_path
+
+
+def compile_all(out: Path) -> list[Path]:
+    """Compile every pipeline to `out/<name>.yaml`, whole or not at all."""
+    return [compile_one(name, out) for name in PIPELINES]
+
+
+def compile_one(name: str, out: Path) -> Path:
+    """Compile one pipeline; every step mounts the home."""
+    from kfp import compiler
+
+    target = out / f"{name}.yaml"
+    with atomic_path(target) as temporary:
+        package = temporary.with_name(temporary.name + ".yaml")  # the compiler looks at the suffix
+        compiler.Compiler().compile(load(PIPELINES[name]), str(package))
+        package.rename(temporary)
+    return target
+
+
+def submit(name: str, config: dict[str, Any], started: datetime, host: str | None) -> str:
+    """Start a run on Kubeflow Pipelines.
+
+    Args:
+        name: `training` or `monitoring`.
+        config: the pipeline's configuration.
+        started: the run is named by this instant.
+        host: the API's address.
+
+    Returns:
+        Kubeflow's id of the run.
+
+    Raises:
+        InputError: no address.
+        UnavailableError: the API does not answer.
+    """
+    from tempfile import TemporaryDirectory
+
+    if not host:
+        raise InputError("--on kfp needs the address of Kubeflow Pipelines.", "Add --host http://HOST:PORT.")
+    import kfp
+
+    with TemporaryDirectory() as folder:
+        package = compile_one(name, Path(folder))
+        try:
+            run = kfp.Client(host=host).create_run_from_pipeline_package(
+                str(package),
+                arguments={"home": MOUNT, "run_id": f"{name}-{started:%Y%m%dT%H%M%S}", "config": config},
+                enable_caching=False,
+            )
+        except Exception as error:  # the client raises whatever its transport raises
+            raise UnavailableError(
+                f"Kubeflow Pipelines at {host} did not take the run: {error}.",
+                "Check the address and the port-forward.",
+            ) from error
+    return run.run_id

@@ -1,0 +1,133 @@
+"""Run a pipeline on this machine: a child process, a log file, and a report however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from components.outcome import outcome
+from segue.errors import SegueError
+from segue.files import read_json, write_json
+from segue.settings import Home
+
+POLL_SECONDS = 0.2
+LOG = "run.log"
+
+
+class PipelineFailed(SegueError):
+    """A step failed: which, why, and where its log is."""
+
+
+def new_run(home: Home, name: str, started: datetime) -> Path:
+    """Make a run's folder, named by its start; nothing of an earlier run is in it."""
+    for suffix in ("", *(f"-{i}" for i in range(2, 100))):
+        run = home.run(f"{name}-{started:%Y%m%dT%H%M%S}{suffix}")
+        try:
+            run.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return run
+    raise SegueError(f"A run needs a name of its own; {run.name} is taken.", "Wait a second and run again.")
+
+
+def run_locally(
+    home: Home,
+    name: str,
+    config: dict[str, Any],
+    started: datetime,
+    on_step: Callable[[str, str], None],
+) -> dict[str, Any]:
+    """Run a pipeline with `kfp.local` and wait for its end.
+
+    Args:
+        home: the home that it works in.
+        name: `training` or `monitoring`.
+        config: the pipeline's configuration.
+        started: the run is named by this instant.
+        on_step: called with a step's name and status whenever that changes.
+
+    Returns:
+        `components.outcome.outcome` of the run, with `folder` and `log`.
+
+    Raises:
+        PipelineFailed: a step failed; a gate that says no is no failure.
+    """
+    run = new_run(home, name, started)
+    write_json(run / "request.json", {"pipeline": name, "home": str(home.root), "config": config})
+    with (run / LOG).open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local", str(run)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=child_environment(),
+            cwd=run,
+            start_new_session=True,  # so that the steps below it can be stopped with it
+        )
+        try:
+            follow(run, child, on_step)
+        except BaseException:
+            stop(child)
+            raise
+    ended = outcome(run) | {"folder": str(run), "log": str(run / LOG)}
+    if child.returncode != 0 and ended["status"] != "failed":
+        ended |= {"status": "failed", "reason": last_line(run / LOG)}
+    write_json(run / "report.json", ended)
+    if ended["status"] == "failed":
+        step = f"The step {ended['failed_step']}" if ended["failed_step"] else f"The {name} pipeline"
+        raise PipelineFailed(
+            f"{step} failed. {ended['reason'].strip()}", f"The log is {run / LOG}; a rerun starts clean."
+        )
+    return ended
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a run: quiet libraries, nothing sent anywhere, bytecode written."""
+    quiet = {
+        "PYTHONWARNINGS": "ignore",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_USE_LEGACY_KERAS": "1",
+        "FEAST_USAGE": "False",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
+
+
+def follow(run: Path, child: subprocess.Popen, on_step: Callable[[str, str], None]) -> None:
+    """Report each change of a step until the child ends."""
+    seen: dict[str, str] = {}
+    while True:
+        try:
+            child.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        for path in sorted((run / "steps").glob("*.json"), key=lambda p: p.stat().st_mtime):
+            record = read_json(path)
+            if seen.get(record["step"]) != record["status"]:
+                seen[record["step"]] = record["status"]
+                on_step(record["step"], record["status"])
+        if child.returncode is not None:
+            return
+
+
+def stop(child: subprocess.Popen) -> None:
+    """End a run and the steps below it."""
+    try:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    except ProcessLookupError:
+        child.wait()
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says something."""
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "The process ended without a word."

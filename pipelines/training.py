@@ -1,0 +1,47 @@
+"""The training pipeline: from the event log to a pushed model, past every gate."""
+
+from kfp import dsl
+
+from components.build_features import build_features
+from components.evaluate import evaluate
+from components.infra_validate import infra_validate
+from components.ingest import ingest
+from components.make_training_set import make_training_set
+from components.push import push
+from components.refresh_online import refresh_online
+from components.register import register
+from components.report import report
+from components.train_ranking import train_ranking
+from components.train_retrieval import train_retrieval
+from components.validate_data import validate_data
+from pipelines.placement import placed
+
+
+@dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of both models.")
+def training(home: str, run_id: str, config: dict):
+    """Train both models and push them if every gate says yes.
+
+    Args:
+        home: folder of all state, the same for every step (a mounted volume on a cluster).
+        run_id: names the run's folder under `runs/`.
+        config: `TrainingConfig.to_dict()`.
+    """
+    place = {"home": home, "run_id": run_id}
+    reported = placed(report(**place, config=config)).set_caching_options(False)
+    with dsl.ExitHandler(reported):
+        log = placed(ingest(**place, config=config)).set_caching_options(False).outputs["ingested"]
+        tables = placed(build_features(**place, ingested=log)).outputs["features"]
+        examples = placed(make_training_set(**place, ingested=log, features=tables)).outputs["training_set"]
+        valid = placed(validate_data(**place, ingested=log, features=tables, training_set=examples))
+        with dsl.If(valid.outputs["Output"] == True, name="data-valid"):  # noqa: E712
+            placed(refresh_online(**place, ingested=log, features=tables))
+
+            first = placed(train_retrieval(**place, config=config, training_set=examples)).outputs["model"]
+            second = placed(train_ranking(**place, config=config, training_set=examples)).outputs["model"]
+            models = {"training_set": examples, "retrieval": first, "ranking": second}
+            blessed = placed(evaluate(**place, config=config, **models))
+            with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712
+                servable = placed(infra_validate(**place, config=config, **models))
+                with dsl.If(servable.output == True, name="servable"):  # noqa: E712
+                    known = placed(register(**place, config=config, retrieval=first, ranking=second))
+                    placed(push(**place, config=config, **models, versions=known.output))

@@ -1,0 +1,52 @@
+"""Progress of a long run: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+
+
+class Steps:
+    """The steps of a pipeline as they start and end.
+
+    Args:
+        names: the steps of a full run; one that a gate cuts short does fewer.
+        quiet: print nothing on stdout (for `--json`); lines go to stderr.
+    """
+
+    def __init__(self, names: Sequence[str], quiet: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.started: dict[str, float] = {}
+        self.bar = None
+        if sys.stderr.isatty():
+            columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task("starting", total=len(names))
+        self.quiet = quiet
+
+    def __enter__(self) -> "Steps":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def update(self, step: str, status: str) -> None:
+        """A step is `running`, `done` or `failed`."""
+        if status == "running":
+            self.started[step] = time.monotonic()
+            if self.bar:
+                self.bar.update(self.task, description=step)
+            return
+        seconds = time.monotonic() - self.started.get(step, time.monotonic())
+        line = f"{step:<16} {status} in {seconds:.1f} s"
+        if self.bar:
+            self.bar.advance(self.task)
+            self.bar.console.print(line)
+        else:
+            click.echo(line, err=self.quiet)

@@ -1,0 +1,118 @@
+"""`segue run` and `segue compile`: the pipelines, here or on a cluster."""
+
+from pathlib import Path
+
+import click
+
+from segue.cli.output import json_option, print_json
+from segue.clock import utc_now
+from segue.settings import Home
+
+ON = click.Choice(["local", "kfp"])
+NAMES = click.Choice(["training", "monitoring"])
+
+
+@click.group()
+def run() -> None:
+    """Run a pipeline: training or monitoring."""
+
+
+def pipeline_options(command):
+    """The options that both pipelines share."""
+    for option in (
+        click.option("--on", type=ON, default="local", show_default=True, help="This machine, or Kubeflow."),
+        click.option("--host", help="Kubeflow Pipelines' address, for --on kfp."),
+        click.option("--config", type=click.Path(path_type=Path), help="Settings in YAML; see README."),
+        click.option("--seed", type=int, help="Overrides the configuration's seed."),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+@run.command()
+@pipeline_options
+def training(on, host, config, seed, as_json) -> None:
+    """Train, evaluate and push both models, past every gate.
+
+    A gate that says no is a result, not a failure: exit code 0, nothing pushed, and a report why.
+    """
+    execute("training", on, host, config, seed, as_json)
+
+
+@run.command()
+@pipeline_options
+def monitoring(on, host, config, seed, as_json) -> None:
+    """Score the newest span with the served model and compare it with what it was pushed on."""
+    execute("monitoring", on, host, config, seed, as_json)
+
+
+def execute(name: str, on: str, host: str | None, config: Path | None, seed: int | None, as_json: bool) -> dict:
+    """Run a pipeline and print how it ended."""
+    from models.config import load
+    from segue.cli.progress import Steps
+
+    settings = load(config).to_dict()
+    if seed is not None:
+        settings["seed"] = seed
+    home = Home.from_env()
+    if on == "kfp":
+        from pipelines.cluster import submit
+
+        submitted = submit(name, settings, utc_now(), host)
+        click.echo(submitted if not as_json else "", nl=not as_json)
+        if as_json:
+            print_json({"run": submitted})
+        return {"run": submitted}
+    from pipelines import STEPS
+    from pipelines.runner import run_locally
+
+    with Steps(STEPS[name], quiet=as_json) as progress:
+        ended = run_locally(home, name, settings, utc_now(), progress.update)
+    if as_json:
+        print_json(ended)
+    else:
+        show(home, ended)
+    return ended
+
+
+def show(home: Home, ended: dict) -> None:
+    """Print how a local run ended: the verdict, the evaluation, and where everything is."""
+    from segue.cli.output import print_table
+    from segue.files import read_json
+
+    colour = "green" if ended["status"] == "pushed" else "yellow"
+    click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
+    evaluation = Path(ended["folder"]) / "evaluation.json"
+    if evaluation.is_file():
+        from models import report
+
+        found = read_json(evaluation)
+        gain = found["retrieval"]["recall_at_100_over_popularity"]
+        print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
+        click.echo(
+            f"recall@100 over popularity: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+        )
+        print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
+    drift = ended["steps"].get("detect-drift", {}).get("result")
+    if drift:
+        click.echo(drift["reason"])
+    click.echo(f"run      {ended['folder']}")
+    click.echo(f"reports  {home.reports}")
+    click.echo(f"MLflow   {home.tracking_uri}")
+    click.echo(f"models   {home.models}")
+
+
+@click.command("compile")
+@click.option("--out", type=click.Path(path_type=Path), default="build/pipelines", show_default=True)
+@json_option
+def compile_(out: Path, as_json: bool) -> None:
+    """Compile the pipelines to YAML for a Kubeflow cluster."""
+    from pipelines.cluster import compile_all
+
+    paths = compile_all(out)
+    if as_json:
+        print_json({"pipelines": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            click.echo(path)

@@ -1,0 +1,208 @@
+"""Small logs written as text, and one nano world with its feature tables, store and training set."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from events import schema
+from events.splits import Split, cut
+from feature_repo import training
+from feature_repo.build import build
+from feature_repo.engine import duckdb_engine
+from segue.settings import Home
+
+DAY_0 = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday; day 0 of every log here
+NULL = "-"
+
+
+def instant(day: int, clock: str = "00:00") -> datetime:
+    """`clock` (ISO 8601, UTC) on day `day`, counted from `DAY_0`."""
+    return datetime.combine(DAY_0 + timedelta(days=day), time.fromisoformat(clock), UTC)
+
+
+def parse_log(text: str) -> pa.Table:
+    """An event log: `user item day clock action [session]` a line, events numbered from `e1`."""
+    rows = []
+    for n, line in enumerate(filter(None, map(str.split, text.splitlines())), start=1):
+        user, item, day, clock, action, *session = line
+        rows.append({
+            "event_id": f"e{n}",
+            "user_id": user,
+            "item_id": item,
+            "ts": instant(int(day), clock),
+            "action": action,
+            "ms_played": schema.PLAY_THROUGH_MS if action == schema.PLAY else None,
+            "session_id": session[0] if session and session[0] != NULL else None,
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema.EVENTS)
+
+
+def parse_items(text: str) -> pa.Table:
+    """A catalogue: `item content_type genre,genre release_date` a line, `-` for null."""
+    rows = []
+    for item, kind, genres, release in filter(None, map(str.split, text.splitlines())):
+        rows.append({
+            "item_id": item,
+            "title": item,
+            "content_type": None if kind == NULL else kind,
+            "genres": None if genres == NULL else genres.split(","),
+            "release_date": None if release == NULL else date.fromisoformat(release),
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema.ITEMS)
+
+
+def users_of(events: pa.Table) -> pa.Table:
+    """The listeners of a log; all else about them is null."""
+    ids = sorted(set(events["user_id"].to_pylist()))
+    return pa.Table.from_pylist([{"user_id": user} for user in ids], schema=schema.USERS)
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A log on disk with a home of its own."""
+
+    folder: Path
+    home: Home
+
+    @property
+    def tables(self) -> Path:
+        """Where the feature tables go."""
+        return self.home.features / "tables"
+
+    def store(self):
+        """The feature store, everything registered."""
+        from feature_repo.store import apply
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on-demand views are "experimental", at every call
+            return apply(self.home)
+
+
+def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table) -> Ingested:
+    """Write a log and build its feature tables."""
+    log = Ingested(root / "ingested", Home(root / "home"))
+    log.folder.mkdir(parents=True)
+    for name, table in (("events", events), ("items", items), ("users", users)):
+        pq.write_table(table, log.folder / f"{name}.parquet")
+    log.home.features.mkdir(parents=True)
+    build(log.folder, log.tables)
+    return log
+
+
+def join(store, keys: list[tuple[str, str, datetime]], features: list[str] | None = None) -> list[dict]:
+    """The point-in-time join for `(user, item, instant)` keys: one dict of features each."""
+    users, items, times = zip(*keys, strict=True)
+    table = pa.table({
+        "row": pa.array(range(len(keys)), pa.int64()),
+        "user_id": pa.array(users, pa.string()),
+        "item_id": pa.array(items, pa.string()),
+        "ts": pa.array(times, schema.TIMESTAMP),
+    })  # fmt: skip
+    return training.point_in_time_join(store, table, features or training.joined_features(store)).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def at() -> Callable[..., datetime]:
+    """`at(day, clock)`: an instant of the small logs."""
+    return instant
+
+
+@pytest.fixture(scope="session")
+def make_log() -> Callable[[str], pa.Table]:
+    """`make_log(text)`: see `parse_log`."""
+    return parse_log
+
+
+@pytest.fixture(scope="session")
+def make_items() -> Callable[[str], pa.Table]:
+    """`make_items(text)`: see `parse_items`."""
+    return parse_items
+
+
+@pytest.fixture(scope="session")
+def day_number(at) -> Callable[[int], int]:
+    """Days since 1970 of a day of the small logs."""
+    return lambda day: (at(day) - datetime(1970, 1, 1, tzinfo=UTC)).days
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """One DuckDB for all expressions."""
+    with duckdb_engine() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def rows(engine) -> Callable[..., list[dict]]:
+    """`rows(expression, *order)`: the rows of an expression in an order."""
+    return lambda expression, *order: engine.to_pyarrow(expression.order_by(list(order))).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def memory() -> Callable[[pa.Table], ibis.Table]:
+    """An Arrow table as an Ibis expression."""
+    return ibis.memtable
+
+
+@pytest.fixture(scope="session")
+def ingest_log() -> Callable[..., Ingested]:
+    """`ingest_log(root, events, items, users=None)`: small logs as text, written and built under `root`."""
+
+    def ingested(root: Path, events: str, items: str, users: pa.Table | None = None) -> Ingested:
+        log = parse_log(events)
+        return ingest(root, log, parse_items(items), users_of(log) if users is None else users)
+
+    return ingested
+
+
+@pytest.fixture(scope="session")
+def ingest_tables() -> Callable[..., Ingested]:
+    """`ingest_tables(root, events, items, users)`: Arrow tables, written and built under `root`."""
+    return ingest
+
+
+@pytest.fixture(scope="session")
+def point_in_time() -> Callable[..., list[dict]]:
+    """`point_in_time(store, keys, features)`: see `join`."""
+    return join
+
+
+@pytest.fixture(scope="session")
+def world():
+    """A nano world of 28 days: 60 listeners, 150 items, about 6,000 events."""
+    from events.synthetic import generate, sized
+
+    return generate(sized("nano"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def nano(tmp_path_factory, world) -> Ingested:
+    """The nano world on disk, its feature tables built."""
+    return ingest(tmp_path_factory.mktemp("nano"), world.events, world.items, world.users)
+
+
+@pytest.fixture(scope="session")
+def nano_store(nano):
+    """The nano world's feature store, nothing online yet. Read only."""
+    return nano.store()
+
+
+@pytest.fixture(scope="session")
+def split(world) -> Split:
+    """The cut of the nano world."""
+    return cut(world.events["ts"])
+
+
+@pytest.fixture(scope="session")
+def training_set(nano, nano_store, split, tmp_path_factory) -> dict[str, pa.Table]:
+    """The nano world's training set, by part."""
+    out = tmp_path_factory.mktemp("training")
+    training.write_training_set(nano.folder, nano_store, split, out)
+    return {path.stem: pq.read_table(path) for path in out.glob("*.parquet")}

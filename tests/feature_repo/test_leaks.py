@@ -1,0 +1,123 @@
+"""A leak that is planted is found, and a clean log has none."""
+
+import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from events import schema
+from feature_repo import transformations as T
+from feature_repo.build import build
+from feature_repo.leaks import check, differing, future_histories, replay, same
+
+
+@pytest.fixture(scope="module")
+def instants(world):
+    """A midnight and two other instants of the nano world."""
+    day = world.events["ts"][-1].as_py().replace(hour=0, minute=0, second=0, microsecond=0)
+    return [day.replace(day=20, month=1), day.replace(day=25, month=1, hour=13), day]
+
+
+def stamp_at_start(day):
+    """A snapshot stamped with the start of its day: it is seen before its events."""
+    return (day.cast("int64") * T.DAY_SECONDS).as_timestamp("s").cast(T.TIMESTAMP)
+
+
+def window_that_looks_ahead(key: str, days: int):
+    """A window that includes tomorrow."""
+    return ibis.range_window(group_by=key, order_by="day", preceding=days - 1, following=1)
+
+
+def last_of_all(sequence, count):
+    """A history of the last 50 interactions there will ever be."""
+    return sequence[ibis.greatest(sequence.length() - T.HISTORY, 0) :]
+
+
+def test_clean_features_have_no_finding(nano, training_set, instants):
+    assert check(nano.folder, nano.tables, instants, list(training_set.values())) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "leak", "named"),
+    [
+        pytest.param("stamp", stamp_at_start, ["user_daily.", "user_history.", "item_daily."], id="stamp"),
+        pytest.param(
+            "over",
+            window_that_looks_ahead,
+            ["user_daily.user_plays_7d ", "user_daily.genre_shares ", "item_daily.item_trend "],
+            id="window",
+        ),
+        pytest.param("last", last_of_all, ["user_history.history_items "], id="history"),
+    ],
+)
+def test_a_planted_leak_is_named(nano, instants, tmp_path, monkeypatch, name, leak, named):
+    monkeypatch.setattr(T, name, leak)
+    build(nano.folder, tmp_path / "tables")
+    found = replay(nano.folder, tmp_path / "tables", instants[1])
+    for prefix in named:
+        assert any(sentence.startswith(prefix) for sentence in found), (prefix, found)
+    assert all("as of 2026-01-25 13:00" in sentence for sentence in found)
+
+
+def test_a_leak_in_one_feature_names_no_other(nano, instants, tmp_path, monkeypatch):
+    monkeypatch.setattr(T, "last", last_of_all)
+    build(nano.folder, tmp_path / "tables")
+    found = replay(nano.folder, tmp_path / "tables", instants[1])
+    assert {sentence.split()[0] for sentence in found} == {f"user_history.history_{n}" for n in ("items", "actions", "times")}
+
+
+def training_rows(at, *times: list[str]) -> pa.Table:
+    """Rows at noon of day 0 with histories of these clocks."""
+    return pa.table({
+        "ts": pa.array([at(0, "12:00:00.5")] * len(times), schema.TIMESTAMP),
+        "history_times": pa.array(
+            [[int(at(0, clock).timestamp()) for clock in clocks] for clocks in times], pa.list_(pa.int64())
+        ),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "late"),
+    [
+        pytest.param([["11:00", "12:00"], []], 0, id="all before"),
+        pytest.param([["11:00"], ["11:00", "12:00:01"]], 1, id="one row"),
+        pytest.param([["12:00:01", "13:00"], ["13:00"]], 2, id="a row counts once"),
+    ],
+)
+def test_training_rows_with_a_later_history_are_counted(at, times, late):
+    assert future_histories(training_rows(at, *times)) == late
+
+
+def test_late_histories_are_a_finding(nano, at):
+    tables = [training_rows(at, ["13:00"]), training_rows(at, ["11:00"], ["13:00"])]
+    assert check(nano.folder, nano.tables, [], tables) == ["2 training rows have a history later than themselves"]
+
+
+def test_the_real_training_set_with_a_planted_late_history_is_counted(training_set):
+    test = training_set["test"]
+    later = pc.add(test["ts"].combine_chunks().cast(pa.int64()).to_numpy()[:1] // 1_000_000, 1)
+    lists = test["history_times"].to_pylist()
+    lists[0] = [*lists[0], later[0].as_py()]
+    column = test.schema.get_field_index("history_times")
+    planted = test.set_column(column, "history_times", pa.array(lists, pa.list_(pa.int64())))
+    assert (future_histories(test), future_histories(planted)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        pytest.param([1.0, None], [1.0 + 1e-7, None], True, id="rounding"),
+        pytest.param([1.0], [1.01], False, id="another float"),
+        pytest.param([1.0], [None], False, id="null against a float"),
+        pytest.param([[1.0], [2.0]], [[1.0], [2.0]], True, id="equal lists"),
+        pytest.param([[1.0, 2.0], []], [[1.0], [2.0]], False, id="lists of other lengths"),
+        pytest.param([["a"]], [["b"]], False, id="another string"),
+        pytest.param([1], [2], False, id="another integer"),
+    ],
+)
+def test_same(left, right, equal):
+    assert same(pa.chunked_array([left]), pa.chunked_array([right])) is equal
+
+
+def test_tables_of_other_lengths_differ_as_a_whole():
+    assert differing(pa.table({"x": [1, 2]}), pa.table({"x": [1]})) == ["(rows: 2 against 1)"]

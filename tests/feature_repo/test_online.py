@@ -1,0 +1,157 @@
+"""The online store: refreshed, extended by pushes, read at a request."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+
+from events import schema
+from feature_repo.online import HISTORY_COLUMNS, push_interaction, refresh, session_state, user_state
+from feature_repo.transformations import HISTORY
+from segue.errors import InputError
+
+ITEMS = "a music rock 2026-01-03\nb podcast pop -"
+# Snapshots end with day 3; on day 4, which is still running, u goes on and w appears.
+LOG = """
+    u a 0 12:00 play s1
+    u b 3 12:00 skip s2
+    v a 2 12:00 play s3
+    u a 4 09:00 like s4
+    u b 4 09:05 skip s4
+    w b 4 10:00 play s5
+"""
+USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory, ingest_log):
+    """`LOG` on disk."""
+    users = pa.Table.from_pylist(USERS, schema=schema.USERS)
+    return ingest_log(tmp_path_factory.mktemp("online"), LOG, ITEMS, users)
+
+
+@pytest.fixture(scope="module")
+def refreshed(log):
+    """A store that was refreshed. Read only; a test that pushes uses ids of its own."""
+    store = log.store()
+    refresh(store, log.folder, log.tables)
+    return store
+
+
+def history(store, user: str, ts) -> list[tuple]:
+    """`(item, action, second)` of a listener's online history."""
+    state = user_state(store, user, ts)
+    return list(zip(*(state[name] or [] for name in HISTORY_COLUMNS), strict=True))
+
+
+def test_a_refresh_brings_the_snapshot_and_the_running_day(refreshed, at):
+    clocks = [(0, "12:00"), (3, "12:00"), (4, "09:00"), (4, "09:05")]
+    seconds = [int(at(*clock).timestamp()) for clock in clocks]
+    what = [("a", "play"), ("b", "skip"), ("a", "like"), ("b", "skip")]
+    assert history(refreshed, "u", at(4, "12:00")) == [(*w, s) for w, s in zip(what, seconds, strict=True)]
+
+
+def test_a_listener_of_the_running_day_alone_is_known(refreshed, at):
+    state = user_state(refreshed, "w", at(4, "12:00"))
+    assert state["history_items"] == ["b"]
+    assert (state["country"], state["user_plays_7d"]) == (None, None)
+
+
+def test_a_listener_who_only_signed_up_is_known(refreshed, at):
+    state = user_state(refreshed, "x", at(4, "12:00"))
+    assert (state["plan"], state["history_items"], state["user_plays_7d"]) == ("free", None, None)
+
+
+def test_an_unknown_listener_is_an_error_with_a_fix(refreshed, at):
+    with pytest.raises(InputError, match="'nobody' is not") as caught:
+        user_state(refreshed, "nobody", at(4, "12:00"))
+    assert "Check the id" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("session", "plays", "skips"),
+    [
+        pytest.param("s4", 1, 1, id="of the running day"),
+        pytest.param("s2", 0, 0, id="ended before the last snapshot"),
+        pytest.param("s0", 0, 0, id="new"),
+        pytest.param(None, 0, 0, id="none"),
+    ],
+)
+def test_session_state(refreshed, session, plays, skips):
+    assert session_state(refreshed, session) == {"session_plays": plays, "session_skips": skips}
+
+
+@pytest.mark.parametrize(
+    ("after", "known"),
+    [
+        pytest.param(timedelta(0), True, id="at the stamp"),
+        pytest.param(timedelta(hours=12), True, id="within the day"),
+        pytest.param(timedelta(days=1), True, id="at the end of its ttl"),
+        pytest.param(timedelta(days=1, seconds=1), False, id="beyond its ttl"),
+        pytest.param(timedelta(days=30), False, id="long beyond"),
+    ],
+)
+@pytest.mark.parametrize("user", ["u", "v"])
+def test_statistics_online_are_what_the_join_gives_at_that_instant(refreshed, point_in_time, at, user, after, known):
+    ts = at(4) + after
+    online = user_state(refreshed, user, ts)
+    (joined,) = point_in_time(refreshed, [(user, "a", ts)])
+    names = [name for name in joined if name in online]
+    assert {name: online[name] for name in names} == {name: joined[name] for name in names}
+    assert (online["user_plays_28d"] == 1) is known
+
+
+def test_a_stale_snapshot_leaves_profile_and_history(refreshed, at):
+    state = user_state(refreshed, "u", at(30))
+    assert (state["country"], len(state["history_items"]), state["genre_shares"]) == ("SE", 4, None)
+
+
+def test_a_push_extends_history_and_session(refreshed, at):
+    push_interaction(refreshed, "p1", "a", "play", at(4, "13:00:00.999"), "t1")
+    push_interaction(refreshed, "p1", "b", "skip", at(4, "13:01"), "t1")
+    push_interaction(refreshed, "p1", "b", "add", at(4, "13:02"), "t2")
+    seconds = [int(at(4, clock).timestamp()) for clock in ("13:00", "13:01", "13:02")]
+    assert history(refreshed, "p1", at(5)) == [
+        ("a", "play", seconds[0]), ("b", "skip", seconds[1]), ("b", "add", seconds[2]),
+    ]  # fmt: skip
+    assert session_state(refreshed, "t1") == {"session_plays": 1, "session_skips": 1}
+    assert session_state(refreshed, "t2") == {"session_plays": 1, "session_skips": 0}
+
+
+def test_an_impression_changes_nothing(refreshed, at):
+    push_interaction(refreshed, "p2", "a", "impression", at(4, "13:00"), "t3")
+    assert session_state(refreshed, "t3") == {"session_plays": 0, "session_skips": 0}
+    with pytest.raises(InputError):
+        user_state(refreshed, "p2", at(5))
+
+
+def test_a_push_without_a_session_extends_the_history(refreshed, at):
+    push_interaction(refreshed, "p3", "a", "play", at(4, "13:00"), None)
+    assert [item for item, *_ in history(refreshed, "p3", at(5))] == ["a"]
+
+
+def test_an_online_history_holds_the_last_50(refreshed, at):
+    for n in range(HISTORY + 2):
+        push_interaction(refreshed, "p4", f"i{n}", "play", at(4, "13:00") + timedelta(seconds=n), None)
+    assert [item for item, *_ in history(refreshed, "p4", at(5))] == [f"i{n}" for n in range(2, HISTORY + 2)]
+
+
+def test_refreshing_twice_changes_nothing(ingest_log, tmp_path, at):
+    log = ingest_log(tmp_path, LOG, ITEMS)
+    store = log.store()
+    states = []
+    for _ in range(2):
+        refresh(store, log.folder, log.tables)
+        states.append([user_state(store, user, at(4, "12:00")) for user in "uvw"] + [session_state(store, "s4")])
+    assert states[0] == states[1]
+
+
+def test_request_features_online_are_what_the_join_gives(refreshed, point_in_time, at):
+    ts = at(4, "12:00")
+    names = ["genre_affinity", "age_at_request_days"]
+    references = [f"request_features:{name}" for name in names]
+    row = {"user_id": "v", "item_id": "a", "request_ts": int(ts.timestamp())}
+    online = refreshed.get_online_features(features=references, entity_rows=[row]).to_dict()
+    (joined,) = point_in_time(refreshed, [("v", "a", ts)])
+    # v plays only rock, and a is rock; it came out on day -2, six days and a half before.
+    assert [online[name][0] for name in names] == [joined[name] for name in names] == [1.0, 6.5]

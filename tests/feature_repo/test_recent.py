@@ -1,0 +1,50 @@
+"""What came strictly before each event, worked by hand."""
+
+import pytest
+
+from feature_repo.transformations import recent
+
+LOG = """
+    u a 0 10:00           play       s1
+    u b 0 10:01           skip       s1
+    u c 0 10:01           play       s1
+    u c 0 10:02           impression s1
+    u d 0 10:02:00.000001 play       s1
+    u d 0 11:00           impression s2
+    u d 0 12:00           play       -
+    u e 0 12:01           skip       -
+    v a 0 13:00           like       s3
+    v a 0 13:01           add        s3
+"""
+
+
+@pytest.fixture(scope="module")
+def counts(make_log, memory, rows):
+    """`(n_before, session_plays, session_skips)` by event, for `LOG` in no particular order."""
+    log = make_log(LOG)
+    shuffled = log.take([4, 9, 1, 7, 0, 3, 8, 2, 6, 5])
+    found = rows(recent(memory(shuffled)), "event_id")
+    return {row.pop("event_id"): tuple(row.values()) for row in found}
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        pytest.param("e1", (0, 0, 0), id="the first event saw nothing"),
+        pytest.param("e2", (1, 1, 0), id="one play before"),
+        pytest.param("e3", (1, 1, 0), id="events of the same instant do not see each other"),
+        pytest.param("e4", (3, 2, 1), id="an impression sees what was done before"),
+        pytest.param("e5", (3, 2, 1), id="an impression is nothing done"),
+        pytest.param("e6", (4, 0, 0), id="a new session starts at zero, the listener goes on"),
+        pytest.param("e7", (4, 0, 0), id="without a session"),
+        pytest.param("e8", (5, 0, 0), id="two events without a session share none"),
+        pytest.param("e9", (0, 0, 0), id="another listener"),
+        pytest.param("e10", (1, 1, 0), id="a like counts among the plays"),
+    ],
+)
+def test_recent(counts, event, expected):
+    assert counts[event] == expected
+
+
+def test_every_event_has_one_row(counts):
+    assert len(counts) == 10

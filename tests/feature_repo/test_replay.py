@@ -1,0 +1,75 @@
+"""Train/serve skew: push the last day's events one by one, read online before each, compare with training."""
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from events.schema import IMPRESSION
+from feature_repo.online import push_interaction, refresh, session_state, user_state
+
+USER = (
+    "country", "age_band", "plan", "user_plays_7d", "user_plays_28d", "user_skip_rate_7d",
+    "user_skip_rate_28d", "hours_since_last_play", "genre_shares", "content_type_shares",
+)  # fmt: skip
+HISTORY = ("history_items", "history_actions", "history_times")
+SESSION = ("session_plays", "session_skips")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory, world, training_set, ingest_tables) -> list[tuple[dict, dict]]:
+    """For each impression of the last day: its training row, and what was online just before it."""
+    events = world.events
+    midnight = events["ts"][-1].as_py().replace(hour=0, minute=0, second=0, microsecond=0)
+    first = int(np.searchsorted(events["ts"].to_numpy(), np.datetime64(midnight.replace(tzinfo=None))))
+    assert events["action"][first].as_py() == IMPRESSION  # so the log below has nothing done on the last day
+    known = ingest_tables(tmp_path_factory.mktemp("replay"), events.slice(0, first + 1), world.items, world.users)
+    store = known.store()
+    refresh(store, known.folder, known.tables)
+    trained = pa.concat_tables(training_set.values())
+    expected = {row["event_id"]: row for row in trained.filter(pc.greater_equal(trained["ts"], midnight)).to_pylist()}
+    found = []
+    for event in events.slice(first).to_pylist():
+        if event["event_id"] in expected:
+            online = user_state(store, event["user_id"], event["ts"]) | session_state(store, event["session_id"])
+            found.append((expected.pop(event["event_id"]), online))
+        push_interaction(store, *(event[n] for n in ("user_id", "item_id", "action", "ts", "session_id")))
+    assert not expected
+    return found
+
+
+def test_the_replayed_day_has_something_to_tell(pairs):
+    assert len(pairs) > 100
+    assert len({row["user_id"] for row, _ in pairs}) > 5
+    assert sum(row["session_plays"] > 0 for row, _ in pairs) > 20
+    assert any(row["user_plays_7d"] is None for row, _ in pairs)
+
+
+@pytest.mark.parametrize("name", HISTORY)
+def test_histories_online_are_those_of_training(pairs, name):
+    for row, online in pairs:
+        assert (online[name] or []) == row[name], row["event_id"]
+
+
+@pytest.mark.parametrize("name", SESSION)
+def test_sessions_online_are_those_of_training(pairs, name):
+    for row, online in pairs:
+        assert online[name] == row[name], row["event_id"]
+
+
+@pytest.mark.parametrize("name", USER)
+def test_statistics_online_are_those_of_training(pairs, name):
+    for row, online in pairs:
+        assert online[name] == row[name], row["event_id"]
+
+
+def test_nothing_but_these_is_online(pairs):
+    assert set(pairs[0][1]) == {*USER, *HISTORY, *SESSION}
+
+
+def test_a_history_ends_before_its_own_event(pairs):
+    # The comparison above would pass if both sides saw too much.
+    ends = [row["ts"] - timedelta(seconds=online["history_times"][-1]) for row, online in pairs if online["history_times"]]
+    assert min(end.timestamp() for end in ends) >= 0
