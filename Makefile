@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+SIZE ?= small
 
 # Without bytecode `import tensorflow` takes 26 s instead of 7, in every process.
 unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help env demo test lint format bench clean lock
+.PHONY: help env demo test unit lint bench clean lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +23,28 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -e .
 	touch $@
+
+demo: env ## a synthetic log to served recommendations: import, train, monitor, recommend
+	$(BIN)/segue data import synthetic --size $(SIZE) --seed 0
+	$(BIN)/segue run training
+	$(BIN)/segue run monitoring
+	$(BIN)/segue retrain --if-needed
+	$(BIN)/segue recommend -k 5 --user u00001 --user u00002 --user u00003
+	$(BIN)/segue status
+
+test: env ## every test
+	$(BIN)/python -m pytest
+
+unit: env ## the quick tests alone
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: env ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy segue events feature_repo models components pipelines serving monitoring benchmarks
+
+bench: env ## speed and memory beside a named peer
+	$(BIN)/segue bench features
 
 lock: ## resolve anew and write requirements.lock (no addresses in it)
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

@@ -15,10 +15,12 @@ def outcome(run: Path) -> dict[str, Any]:
         run: the run's folder.
 
     Returns:
-        `status` (`pushed`, `stopped` by a gate, `failed`, or `incomplete`), `reason` in one sentence,
+        `status` (`pushed`, `compared` (monitoring), `stopped` by a gate, `failed`, or `incomplete`),
+        `reason` in one sentence,
         `version` (the pushed one, or None), `failed_step`, and the record of each step by name.
     """
-    records = [read_json(path) for path in sorted((run / "steps").glob("*.json"))]
+    paths = sorted((run / "steps").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    records = [read_json(path) for path in paths]
     steps = {record["step"]: record for record in records if record["step"] != "report"}
     ended: dict[str, Any] = {"run": run.name, "steps": steps, "version": None, "failed_step": None}
     for name, record in steps.items():
@@ -31,4 +33,6 @@ def outcome(run: Path) -> dict[str, Any]:
     if "version" in steps.get("push", {}).get("result", {}):
         version = steps["push"]["result"]["version"]
         return {**ended, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
-    return {**ended, "status": "incomplete", "reason": f"ended after {list(steps)[-1:] or ['no step']}"}
+    if "reason" in steps.get("detect-drift", {}).get("result", {}):
+        return {**ended, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
+    return {**ended, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}

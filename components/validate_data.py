@@ -32,13 +32,14 @@ def validate_data(
         split = read_split(Path(ingested.path))
         instants = [split.train_end, split.validation_end]
         leaks = check(Path(ingested.path), Path(features.path), instants, list(parts.values()))
-        kept = Home.at(home).baseline(read_manifest(Path(ingested.path))["dataset"])
-        reference = load_reference(kept) or make_reference(scalar_frame(parts["train"]))
+        folder = Home.at(home).baseline(read_manifest(Path(ingested.path))["dataset"])
+        kept = load_reference(folder)
+        reference = kept or make_reference(scalar_frame(parts["train"]), judge_distance=False)
         verdict = validate(scalar_frame(parts["test"]), reference, Path(page.path))
-        result.update(verdict, leaks=leaks, reference=str(kept) if load_reference(kept) else "the train span")
+        result.update(verdict, leaks=leaks, reference=str(folder) if kept else "the train span")
         if leaks:
             result.update(passed=False, reason="; ".join([*leaks, *verdict["anomalies"].values()]))
         elif not verdict["passed"]:
-            result["fix"] = f"Mend the log; if the change is meant, remove {kept} and run again."
+            result["fix"] = f"Mend the log; if the change is meant, remove {folder} and run again."
         write_json(Home.at(home).run(run_id) / "validation.json", result)
         return result["passed"]

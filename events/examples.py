@@ -1,8 +1,8 @@
 """Labelled examples: what was shown or done, and what came of it.
 
 A log with impressions gives one example an impression; its labels are the outcomes of the same
-request and item. A log without (MovieLens, Last.fm) gives one example an interaction; its labels
-are what the importer states in `label_*` columns, else what the action says.
+request and item. A log without (MovieLens, Last.fm) gives one example an interaction; its labels are
+what the action says. A `label_*` column of the log, where there is one, is taken instead.
 """
 
 from typing import cast
@@ -34,9 +34,13 @@ def from_impressions(events: Table) -> Table:
         )
     )
     shown = events.filter(_.action == schema.IMPRESSION)
-    joined = shown.left_join(outcomes, KEYS).drop(*(f"{key}_right" for key in KEYS))
-    labelled = joined.mutate(**{name: joined[name].fill_null(0.0) for name in schema.LABEL_COLUMNS})
-    return labelled.mutate(positive=(_.label_play == 1) | (_.label_like == 1))
+    derived = [name for name in schema.LABEL_COLUMNS if name not in events.columns]
+    joined = shown.left_join(outcomes.select(*KEYS, *derived), KEYS).drop(*(f"{key}_right" for key in KEYS))
+    labelled = joined.mutate(
+        **{name: joined[name].fill_null(0.0) for name in derived},
+        **{name: joined[name].cast("float32") for name in schema.LABEL_COLUMNS if name not in derived},
+    )
+    return labelled.mutate(positive=((_.label_play == 1) | (_.label_like == 1)).fill_null(False))
 
 
 def from_interactions(events: Table) -> Table:

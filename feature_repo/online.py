@@ -88,10 +88,10 @@ def push_interaction(
     store.push("user_history_push", frame, to=PushMode.ONLINE)
     if session_id is None:
         return
-    state = session_state(store, session_id)
-    state["session_skips" if action == schema.SKIP else "session_plays"] += 1.0
-    frame = pd.DataFrame([{"session_id": session_id, "event_timestamp": pd.Timestamp(ts), **state}])
-    store.push("session_context_push", frame.astype(dict.fromkeys(state, np.float32)), to=PushMode.ONLINE)
+    counts = session_state(store, session_id)
+    counts["session_skips" if action == schema.SKIP else "session_plays"] += 1.0
+    frame = pd.DataFrame([{"session_id": session_id, "event_timestamp": pd.Timestamp(ts), **counts}])
+    store.push("session_context_push", frame.astype(dict.fromkeys(counts, np.float32)), to=PushMode.ONLINE)
 
 
 def session_state(store: FeatureStore, session_id: str | None) -> dict[str, float]:
@@ -118,7 +118,8 @@ def user_state(store: FeatureStore, user_id: str, at: datetime) -> dict:
             continue
         names = [feature.name for feature in view.features]
         found, stamp = read_stamped(store, {"user_id": user_id}, [f"{view.name}:{n}" for n in names])
-        stale = bool(view.ttl) and at - stamp > view.ttl
+        ttl = view.ttl or timedelta.max
+        stale = ttl > timedelta(0) and at - stamp > ttl
         known |= dict.fromkeys(names) if stale else found
     if all(value is None or value == [] for value in known.values()):
         raise InputError(

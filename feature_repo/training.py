@@ -1,27 +1,36 @@
 """Training sets: labelled examples, joined point in time with the features through Feast."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import ibis
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from feast import FeatureStore
 
+from events import schema
 from events.examples import examples
 from events.ingest import read_manifest, read_split
+from events.splits import PARTS
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
 from feature_repo.catalogue import items_as_of
 from feature_repo.definitions import ONLINE_ONLY
 from feature_repo.engine import duckdb_engine, write
+from feature_repo.on_demand import request_features
 from segue.errors import InputError
 from segue.files import write_json
 
 CHUNK = 250_000  # examples a join: bounds the memory, whatever the size of the log
+DAY_US = T.DAY_SECONDS * 1_000_000
+REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # what `request_features` joins from
 
 
 def joined_features(store: FeatureStore) -> list[str]:
@@ -35,17 +44,63 @@ def point_in_time_join(store: FeatureStore, keys: pa.Table, features: list[str])
 
     Args:
         store: the feature store.
-        keys: `row` (unique), `user_id`, `item_id`, `ts`.
-        features: references, `view:feature`.
+        keys: `user_id`, `item_id`, `ts`.
+        features: references, `view:feature`; those on demand need the features they are made from.
 
     Returns:
         One column a feature, in the order of `keys`.
     """
-    entity = keys.rename_columns({"ts": "event_timestamp"}).append_column(
-        "request_ts", pc.cast(pc.divide(pc.cast(keys["ts"], pa.int64()), 1_000_000), pa.int64())
-    )
-    joined = store.get_historical_features(entity_df=entity.to_pandas(), features=features).to_arrow()
-    return joined.sort_by("row").select([f.split(":")[1] for f in features])
+    micros = keys["ts"].cast(pa.int64()).to_numpy()
+    # Snapshots are stamped at midnight, so that a day's examples after it all see the same ones. Its
+    # first microsecond stands for them, and Feast joins an entity once a day, not once an example.
+    instants = pd.to_datetime(np.minimum(micros, micros - micros % DAY_US + 1), unit="us", utc=True)
+    views = {view.name: view.join_keys for view in store.list_batch_feature_views()}
+    known: dict[str, pa.ChunkedArray | pa.Array] = {}
+    for key in ("user_id", "item_id"):
+        wanted = [f for f in features if views.get(f.split(":")[0]) == [key]]
+        if wanted:
+            pairs = pd.DataFrame({key: keys[key].to_pandas(), "event_timestamp": instants})
+            joined = join_entities(store, pairs, wanted)
+            known |= zip(joined.column_names, joined.columns, strict=True)
+    if any(f.split(":")[0] not in views for f in features):
+        inputs = pa.table({name: known[name] for name in REQUEST_SOURCES}).to_pandas()
+        made = request_features(inputs.assign(request_ts=micros // 1_000_000))
+        known |= {name: pa.array(column) for name, column in made.items()}
+    return pa.table({name: known[name] for name in (f.split(":")[1] for f in features)})
+
+
+def join_entities(store: FeatureStore, pairs: pd.DataFrame, features: list[str]) -> pa.Table:
+    """Join features to pairs of an entity and an instant (`event_timestamp`), each distinct pair once.
+
+    Returns:
+        One column a feature, in the order of `pairs`.
+    """
+    distinct = pairs.drop_duplicates(ignore_index=True)
+    place = pairs.groupby(list(pairs.columns), sort=False).ngroup()  # in `distinct`: both go by first appearance
+    asked = distinct.assign(row=range(len(distinct)))
+    joined = store.get_historical_features(entity_df=asked, features=features).to_arrow().sort_by("row")
+    return joined.select([f.split(":")[1] for f in features]).take(pa.array(place))
+
+
+def histories(rows: pa.Table, listeners: pa.Table) -> dict[str, pa.ListArray]:
+    """What `transformations.histories` gives, gathered in Arrow.
+
+    A join would copy a listener's whole sequence to each of the listener's rows first.
+
+    Args:
+        rows: `user_id` and `n_before`.
+        listeners: `transformations.sequences` of the log.
+    """
+    users, *sequences = (listeners[name].combine_chunks() for name in ("user_id", "items", "actions", "times"))
+    start = sequences[0].offsets.to_numpy()[pc.fill_null(pc.index_in(rows["user_id"], users), 0).to_numpy()]
+    end = start + rows["n_before"].to_numpy()
+    length = np.minimum(end - start, T.HISTORY)
+    bounds = np.concatenate([[0], np.cumsum(length)])
+    entry = np.arange(bounds[-1]) + np.repeat(end - bounds[1:], length)
+    return {
+        name: pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), sequence.values.take(pa.array(entry)))
+        for name, sequence in zip(("history_items", "history_actions", "history_times"), sequences, strict=True)
+    }
 
 
 def example_rows(events: ibis.Table) -> ibis.Table:
@@ -59,24 +114,26 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
     """The training set of an ingested log in order of time, a bounded number of rows at once."""
     features = joined_features(store)
     with duckdb_engine() as engine, TemporaryDirectory(prefix="segue-training-") as folder:
-        spill = Path(folder)
+        spill = Path(folder) / "examples.parquet"
         events = engine.read_parquet(ingested / "events.parquet")
-        write(example_rows(events), spill / "examples.parquet")
-        write(T.sequences(events), spill / "sequences.parquet")
-        listeners = engine.read_parquet(spill / "sequences.parquet")
-        for batch in pq.ParquetFile(spill / "examples.parquet").iter_batches(CHUNK):
+        write(example_rows(events), spill)
+        listeners = engine.to_pyarrow(T.sequences(events))
+        for batch in pq.ParquetFile(spill).iter_batches(CHUNK):
             rows = pa.Table.from_batches([batch])
-            rows = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-            joined = point_in_time_join(store, rows.select(["row", "user_id", "item_id", "ts"]), features)
-            asked = ibis.memtable(rows.select(["row", "user_id", "n_before"]))
-            history = T.histories(asked, listeners).order_by("row")
-            lists = engine.to_pyarrow(history.drop("row", "user_id", "n_before"))
-            columns = {
-                name: table[name]
-                for table in (rows.drop_columns(["row", "n_before"]), joined, lists)
-                for name in table.column_names
-            }
-            yield pa.table(columns)
+            joined = point_in_time_join(store, rows, features)
+            lists = histories(rows, listeners)
+            known = rows.drop_columns("n_before")
+            columns = [*known.columns, *joined.columns, *lists.values()]
+            yield pa.table(columns, names=[*known.column_names, *joined.column_names, *lists])
+
+
+def ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Make each table in a thread while the caller still works on the one before."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, tables, None)
+        while (table := coming.result()) is not None:
+            coming = thread.submit(next, tables, None)
+            yield table
 
 
 def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) -> dict[str, int]:
@@ -91,27 +148,18 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
     Returns:
         Rows a part.
     """
-    parts = {
-        "train": (split.start, split.train_end),
-        "validation": (split.train_end, split.validation_end),
-        "test": (split.validation_end, None),
-    }
-    writers: dict[str, pq.ParquetWriter] = {}
-    rows = dict.fromkeys(parts, 0)
-    try:
-        for chunk in chunks(ingested, store):
-            for name, (since, until) in parts.items():
-                mask = pc.greater_equal(chunk["ts"], since)
-                if until is not None:
-                    mask = pc.and_(mask, pc.less(chunk["ts"], until))
-                part = chunk.filter(mask)
+    starts = pa.array([split.start, split.train_end, split.validation_end], schema.TIMESTAMP).cast(pa.int64())
+    rows = dict.fromkeys(PARTS, 0)
+    with ExitStack() as stack:
+        writers: dict[str, pq.ParquetWriter] = {}
+        for chunk in ahead(chunks(ingested, store)):
+            bounds = np.searchsorted(chunk["ts"].cast(pa.int64()), starts)
+            for name, first, end in zip(PARTS, bounds, [*bounds[1:], chunk.num_rows], strict=True):
                 if name not in writers:
-                    writers[name] = pq.ParquetWriter(out / f"{name}.parquet", chunk.schema, compression="zstd")
-                writers[name].write_table(part)
-                rows[name] += part.num_rows
-    finally:
-        for writer in writers.values():
-            writer.close()
+                    writer = pq.ParquetWriter(out / f"{name}.parquet", chunk.schema, compression="zstd")
+                    writers[name] = stack.enter_context(writer)
+                writers[name].write_table(chunk.slice(first, end - first))
+                rows[name] += int(end - first)
     return rows
 
 

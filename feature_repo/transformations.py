@@ -9,7 +9,7 @@ What a listener did last is known to the event: `recent` counts what lies strict
 event, and `histories` takes the last 50 of that many from the listener's sequence.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import ibis
 from ibis import _
@@ -24,7 +24,7 @@ DAILY = timedelta(days=1)  # between two snapshots; also the ttl of the daily vi
 UNKNOWN_AGE = -1.0  # age of an item without a release date
 
 TIMESTAMP = "timestamp('UTC', 6)"
-EPOCH = ibis.literal(datetime(1970, 1, 1, tzinfo=UTC), type=TIMESTAMP)
+EPOCH = ibis.timestamp("1970-01-01")
 
 
 def interactions(events: Table) -> Table:
@@ -33,9 +33,15 @@ def interactions(events: Table) -> Table:
     return done.select("event_id", "user_id", "item_id", "session_id", "ts", "action", day=day_number(done.ts))
 
 
+def since_epoch(ts, unit: str) -> Value:
+    """Whole days or seconds from 1970-01-01 UTC to a time or date, as an integer."""
+    # Engines run in UTC. Without the zone, DuckDB takes a fifth of the time for the same answer.
+    return ts.cast("timestamp").delta(EPOCH, unit=unit)
+
+
 def day_number(ts) -> Value:
     """Days since 1970-01-01 UTC, as an integer."""
-    return ts.delta(EPOCH, unit="day").cast("int32")
+    return since_epoch(ts, "day").cast("int32")
 
 
 def stamp(day) -> Value:
@@ -70,30 +76,21 @@ def daily_counts(done: Table, key: str, extra: list[str]) -> Table:
     )
 
 
-def fill_days(daily: Table, key: str, last_day: int) -> Table:
-    """Add a row of zeros for each of the 27 days that follow an active day and are not active.
+def windows(daily: Table, last_day: int) -> Table:
+    """Copy each active day to the 28 snapshots whose windows hold it: its own and the 27 after.
 
-    Snapshots end with `last_day`, the last complete day of the log.
+    The statistics of a snapshot are then one aggregation over its copies, without window functions
+    and without rows for the days between.
+
+    Args:
+        daily: one row an entity and active day, with `day`.
+        last_day: snapshots end with it, the last complete day of the log.
+
+    Returns:
+        `daily` with `day` the snapshot's day and `back` how many days before it the activity was.
     """
-    following = _.day.lead().over(ibis.window(group_by=key, order_by="day"))
-    until = ibis.least(following.fill_null(last_day + 1), _.day + LONG, ibis.literal(last_day + 1, type="int32"))
-    values = [name for name in daily.columns if name not in (key, "day")]
-    bounded = daily.filter(daily.day <= last_day).mutate(until=until)
-    spread = bounded.mutate(offset=ibis.range(0, bounded.until - bounded.day).unnest()).mutate(
-        day=_.day + _.offset.cast("int32")
-    )
-    zero = {name: 0.0 for name in values if name != "last_play"}
-    return spread.select(
-        key,
-        "day",
-        **{n: (spread.offset == 0).ifelse(spread[n], z).cast("float32") for n, z in zero.items()},
-        **({"last_play": spread.last_play} if "last_play" in values else {}),
-    )
-
-
-def over(key: str, days: int):
-    """A window over the last `days` days of one entity, today included."""
-    return ibis.range_window(group_by=key, order_by="day", preceding=days - 1, following=0)
+    copies = daily.mutate(back=ibis.range(0, LONG).unnest().cast("int32"))
+    return copies.mutate(day=_.day + _.back).filter(_.day <= last_day)
 
 
 def ratio(part: Value, whole: Value) -> Value:
@@ -112,26 +109,24 @@ def user_daily(events: Table, items: Table, genres: list[str], content_types: li
     vectors = item_vectors(items, genres, content_types)
     names = [name for name in vectors.columns if name != "item_id"]
     done = interactions(events).left_join(vectors, "item_id")
-    filled = fill_days(daily_counts(done, "user_id", names), "user_id", last_day)
-    short, long = over("user_id", SHORT), over("user_id", LONG)
-    sums = filled.select(
-        "user_id",
-        event_timestamp=stamp(filled.day),
-        p7=_.plays.sum().over(short),
-        s7=_.skips.sum().over(short),
-        p28=_.plays.sum().over(long),
-        s28=_.skips.sum().over(long),
-        last_play=_.last_play.max().over(long),
-        **{name: _[name].sum().over(long) for name in names},
+    copies = windows(daily_counts(done, "user_id", names), last_day)
+    sums = copies.group_by("user_id", "day").agg(
+        p7=_.plays.sum(where=_.back < SHORT).fill_null(0.0),
+        s7=_.skips.sum(where=_.back < SHORT).fill_null(0.0),
+        p28=_.plays.sum(),
+        s28=_.skips.sum(),
+        last_play=_.last_play.max(),
+        **{name: _[name].sum() for name in names},
     )
+    end = (sums.day.cast("int64") + 1) * DAY_SECONDS
     return sums.select(
         "user_id",
-        "event_timestamp",
+        event_timestamp=stamp(sums.day),
         user_plays_7d=_.p7.cast("float32"),
         user_plays_28d=_.p28.cast("float32"),
         user_skip_rate_7d=ratio(_.s7, _.p7 + _.s7),
         user_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
-        hours_since_last_play=(sums.event_timestamp.delta(sums.last_play, unit="second") / 3600.0)
+        hours_since_last_play=((end - since_epoch(sums.last_play, "second")) / 3600.0)
         .fill_null(24.0 * LONG)
         .cast("float32"),
         genre_shares=ibis.array([ratio(sums[n], sums.p28) for n in names if n.startswith("genre_")]),
@@ -147,27 +142,26 @@ def item_daily(events: Table, items: Table, last_day: int) -> Table:
         item_trend` (plays a day in the last 7 days over plays a day in the last 28) and
         `item_age_days` (at the end of the day, -1 if the release date is unknown).
     """
-    filled = fill_days(daily_counts(interactions(events), "item_id", []).drop("last_play"), "item_id", last_day)
-    short, long = over("item_id", SHORT), over("item_id", LONG)
-    sums = filled.select(
-        "item_id",
-        event_timestamp=stamp(filled.day),
-        p7=_.plays.sum().over(short),
-        p28=_.plays.sum().over(long),
-        s28=_.skips.sum().over(long),
-        l28=_.likes.sum().over(long),
-    ).left_join(items.select("item_id", "release_date"), "item_id")
+    copies = windows(daily_counts(interactions(events), "item_id", []), last_day)
+    sums = (
+        copies.group_by("item_id", "day")
+        .agg(
+            p7=_.plays.sum(where=_.back < SHORT).fill_null(0.0),
+            p28=_.plays.sum(),
+            s28=_.skips.sum(),
+            l28=_.likes.sum(),
+        )
+        .left_join(items.select("item_id", "release_date"), "item_id")
+    )
     return sums.select(
         "item_id",
-        "event_timestamp",
+        event_timestamp=stamp(sums.day),
         item_plays_7d=_.p7.cast("float32"),
         item_plays_28d=_.p28.cast("float32"),
         item_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
         item_like_rate_28d=ratio(_.l28, _.p28 + _.s28),
         item_trend=ratio(_.p7 * (LONG / SHORT), _.p28),
-        item_age_days=sums.event_timestamp.delta(sums.release_date.cast(TIMESTAMP), unit="day")
-        .fill_null(UNKNOWN_AGE)
-        .cast("float32"),
+        item_age_days=(sums.day + 1 - day_number(sums.release_date)).fill_null(UNKNOWN_AGE).cast("float32"),
     )
 
 
@@ -187,7 +181,7 @@ def item_profile(items: Table, genres: list[str], content_types: list[str], sinc
         content_type=_.content_type.fill_null(""),
         language=_.language.fill_null(""),
         duration_s=(_.duration_ms / 1000).fill_null(0.0).cast("float32"),
-        release_ts=joined.release_date.cast(TIMESTAMP).delta(EPOCH, unit="second").fill_null(0).cast("int64"),
+        release_ts=since_epoch(joined.release_date, "second").fill_null(0),
         genre_weights=ibis.array([joined[f"genre_{i}"] for i in range(len(genres))]),
     )
 
@@ -212,7 +206,7 @@ def sequences(events: Table) -> Table:
         .agg(
             items=_.item_id.collect(order_by=order),
             actions=_.action.collect(order_by=order),
-            times=(_.ts.delta(EPOCH, unit="second")).collect(order_by=order),
+            times=since_epoch(_.ts, "second").collect(order_by=order),
         )
     )
 

@@ -15,12 +15,12 @@ def rank_of_target(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
         target: the relevant item of each row, `[n]`.
 
     Returns:
-        `[n]` float; infinite where the relevant item itself is no candidate.
+        `[n]` float; infinite where the relevant item itself is no candidate or its score is nan.
     """
     own = np.take_along_axis(scores, target[:, None], axis=1)
     better = (scores > own).sum(axis=1)
     tied = (scores == own).sum(axis=1) - 1
-    return np.where(np.isneginf(own[:, 0]), np.inf, better + tied / 2)
+    return np.where(own[:, 0] > -np.inf, better + tied / 2, np.inf)  # nan is not greater either
 
 
 def recall_at(rank: np.ndarray, k: int) -> np.ndarray:
@@ -47,13 +47,13 @@ def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = Non
         weights: rows of weight 0 are left out.
 
     Returns:
-        The probability that a positive outranks a negative; nan if either is missing.
+        The probability that a positive outranks a negative; nan if either is missing or a score is nan.
     """
     if weights is not None:
         labels, scores = labels[weights > 0], scores[weights > 0]
     positives = int((labels == 1).sum())
     negatives = len(labels) - positives
-    if positives == 0 or negatives == 0:
+    if positives == 0 or negatives == 0 or np.isnan(scores).any():
         return float("nan")
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     average_rank = np.cumsum(counts) - (counts - 1) / 2  # 1-based, ties share their mean rank

@@ -11,6 +11,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_model_analysis.extractors.materialized_predictions_extractor import (
     MaterializedPredictionsExtractor,
 )
@@ -58,7 +59,8 @@ def analyze(
         UnbatchExtractor(),  # without it a whole batch counts as one example
         tfma.extractors.SliceKeyExtractor(eval_config=config),
     ]
-    with beam.Pipeline() as pipeline:
+    # In process: the default runner first looks for a binary on the network.
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         _ = (
             pipeline
             | beam.Create(batches(labels, predictions, slices))

@@ -12,12 +12,12 @@ from events.schema import HEADS
 from models.config import RankingConfig
 from models.features import Encoder
 from models.towers import SMALL, HistoryPooling, ItemEncoder, UserEncoder
-from models.training import Arrays, batches, fit_model
+from models.training import Arrays, Model, batches, fit_model
 
 keras = tf.keras
 
 
-class RankingModel(tfrs.models.Model):
+class RankingModel(Model):
     """Three heads over listener, session, candidate and what pairs them.
 
     Args:

@@ -10,12 +10,12 @@ import tensorflow_recommenders as tfrs
 from models.config import RetrievalConfig
 from models.features import Encoder
 from models.towers import HistoryPooling, ItemEncoder, UserEncoder
-from models.training import Arrays, batches, fit_model
+from models.training import Arrays, Model, batches, fit_model
 
 keras = tf.keras
 
 
-class RetrievalModel(tfrs.models.Model):
+class RetrievalModel(Model):
     """Query tower and item tower, scored by a dot product.
 
     Args:

@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.features import number
-
 NEW_DAYS = 14.0
 
 
@@ -30,7 +28,7 @@ def user_activity(table: pa.Table, known_items: set[str]) -> np.ndarray:
 def item_novelty(table: pa.Table, known_items: set[str]) -> np.ndarray:
     """`unseen` if the training span never had the item, else `new` within 14 days of release, else `known`."""
     unseen = ~np.isin(np.asarray(table["item_id"].to_pylist()), list(known_items))
-    age = number(table["age_at_request_days"])
+    age = pc.fill_null(table["age_at_request_days"], -1).to_numpy()
     return np.select([unseen, (age >= 0) & (age <= NEW_DAYS)], ["unseen", "new"], "known")
 
 

@@ -13,7 +13,7 @@ ID_DROPOUT = 0.1
 RECENT = 5  # entries of the short-term view of a history
 
 
-class ItemEncoder(keras.layers.Layer):
+class ItemEncoder(tf.keras.layers.Layer):
     """Ids and statistics of an item to one vector: `[..., 4]`, `[..., e]` to `[..., dim]`.
 
     The id embedding is added to what content and statistics say, so an unknown item is its content
@@ -42,7 +42,7 @@ class ItemEncoder(keras.layers.Layer):
         return self.ids(drop_ids(rows, self.unknown_rows, ID_DROPOUT) if training else rows)
 
 
-class HistoryPooling(keras.layers.Layer):
+class HistoryPooling(tf.keras.layers.Layer):
     """Pool a history by learned weights of action, age and place: `[b, 50, dim]` to `[b, 2 * dim]`.
 
     The first half sees all 50 entries, the second the last 5: long-term taste and the session at hand.
@@ -69,7 +69,7 @@ def mean(embedded: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.einsum("bhd,bh->bd", embedded, tf.math.divide_no_nan(weights, total))
 
 
-class UserEncoder(keras.layers.Layer):
+class UserEncoder(tf.keras.layers.Layer):
     """A listener's stated profile and statistics: `[b, 3]`, `[b, d]` to `[b, 3 * 8 + d]`."""
 
     def __init__(self, encoder: Encoder) -> None:

@@ -2,8 +2,33 @@
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_recommenders as tfrs
 
 Arrays = dict[str, np.ndarray]
+
+
+class Model(tfrs.models.Model):
+    """A TFRS model that reports the mean loss of an epoch's batches.
+
+    TFRS itself reports the last batch's, and early stopping would judge an epoch by those few rows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean_loss = tf.keras.metrics.Mean("loss")
+
+    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One step of the optimizer."""
+        return self.averaged(super().train_step(inputs))
+
+    def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The loss of a held-out batch."""
+        return self.averaged(super().test_step(inputs))
+
+    def averaged(self, metrics: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The mean `loss` up to this batch; Keras starts anew with each epoch."""
+        self.mean_loss.update_state(metrics["loss"])
+        return {"loss": self.mean_loss.result()}
 
 
 def batches(arrays: Arrays, batch_size: int, seed: int | None) -> tf.data.Dataset:

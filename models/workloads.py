@@ -62,8 +62,8 @@ def train_retrieval(training_set: Path, run_id: str, config: TrainingConfig, out
     """
     train, validation = (read_part(training_set, name) for name in ("train", "validation"))
     encoder = Encoder(fit_axes(train))
-    arrays = [retrieval_arrays(part, encoder) for part in (train, validation)]
-    model, history = retrieval.fit(*arrays, encoder, config.retrieval, config.seed)
+    fitted, held_out = (retrieval_arrays(part, encoder) for part in (train, validation))
+    model, history = retrieval.fit(fitted, held_out, encoder, config.retrieval, config.seed)
     repeats = repeat_share(train)
     made_from = lineage(training_set, run_id, config)
     export_retrieval(model, read_part(training_set, "items_now"), repeats < REPEATS, made_from, out)
@@ -74,15 +74,17 @@ def train_ranking(training_set: Path, run_id: str, config: TrainingConfig, out: 
     """Train ranking and write its SavedModel to `out`.
 
     Returns:
-        `loss` and `val_loss` by epoch.
+        `loss` and `val_loss` by epoch, and the `reward` that is served.
     """
     train, validation = (read_part(training_set, name) for name in ("train", "validation"))
     encoder = Encoder(fit_axes(train))
-    arrays = [ranking_arrays(part, encoder) for part in (train, validation)]
-    model, history = ranking.fit(*arrays, encoder, config.ranking, config.seed)
+    fitted, held_out = (ranking_arrays(part, encoder) for part in (train, validation))
+    model, history = ranking.fit(fitted, held_out, encoder, config.ranking, config.seed)
+    # A head without labels has learned nothing and has no say in the reward.
+    reward = {h: w if fitted[f"weight_{h}"].any() else 0.0 for h, w in config.ranking.reward.items()}
     made_from = lineage(training_set, run_id, config)
-    export_ranking(model, read_part(training_set, "items_now"), config.ranking.reward, made_from, out)
-    return history
+    export_ranking(model, read_part(training_set, "items_now"), reward, made_from, out)
+    return {**history, "reward": reward}
 
 
 def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path] | None:

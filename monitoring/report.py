@@ -18,7 +18,7 @@ def compare_files(reference: Path, current: Path, reports: Path) -> dict:
         InputError: a file is missing or is no Parquet.
     """
     frames = [read(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
-    verdict = compare(*frames, DriftLimits(), reports / "drift.html")
+    verdict = compare(frames[0], frames[1], DriftLimits(), reports / "drift.html")
     write_json(reports / "drift.json", verdict)
     return verdict
 

@@ -1,6 +1,7 @@
 """Run a pipeline on this machine: a child process, a log file, and a report however it ends."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def run_locally(
     name: str,
     config: dict[str, Any],
     started: datetime,
-    on_step: Callable[[str, str], None],
+    on_step: Callable[[dict], None],
 ) -> dict[str, Any]:
     """Run a pipeline with `kfp.local` and wait for its end.
 
@@ -48,7 +49,7 @@ def run_locally(
         name: `training` or `monitoring`.
         config: the pipeline's configuration.
         started: the run is named by this instant.
-        on_step: called with a step's name and status whenever that changes.
+        on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.
 
     Returns:
         `components.outcome.outcome` of the run, with `folder` and `log`.
@@ -58,13 +59,14 @@ def run_locally(
     """
     run = new_run(home, name, started)
     write_json(run / "request.json", {"pipeline": name, "home": str(home.root), "config": config})
+    (run / "tmp").mkdir()
     with (run / LOG).open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local", str(run)],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=child_environment(),
+            env=child_environment(run),
             cwd=run,
             start_new_session=True,  # so that the steps below it can be stopped with it
         )
@@ -73,6 +75,8 @@ def run_locally(
         except BaseException:
             stop(child)
             raise
+        finally:
+            shutil.rmtree(run / "tmp", ignore_errors=True)
     ended = outcome(run) | {"folder": str(run), "log": str(run / LOG)}
     if child.returncode != 0 and ended["status"] != "failed":
         ended |= {"status": "failed", "reason": last_line(run / LOG)}
@@ -85,7 +89,7 @@ def run_locally(
     return ended
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(run: Path) -> dict[str, str]:
     """The environment of a run: quiet libraries, nothing sent anywhere, bytecode written."""
     quiet = {
         "PYTHONWARNINGS": "ignore",
@@ -94,11 +98,12 @@ def child_environment() -> dict[str, str]:
         "FEAST_USAGE": "False",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TMPDIR": str(run / "tmp"),  # KFP leaves a folder a task behind
     }
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
 
 
-def follow(run: Path, child: subprocess.Popen, on_step: Callable[[str, str], None]) -> None:
+def follow(run: Path, child: subprocess.Popen, on_step: Callable[[dict], None]) -> None:
     """Report each change of a step until the child ends."""
     seen: dict[str, str] = {}
     while True:
@@ -110,7 +115,7 @@ def follow(run: Path, child: subprocess.Popen, on_step: Callable[[str, str], Non
             record = read_json(path)
             if seen.get(record["step"]) != record["status"]:
                 seen[record["step"]] = record["status"]
-                on_step(record["step"], record["status"])
+                on_step(record)
         if child.returncode is not None:
             return
 

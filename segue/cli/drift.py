@@ -1,38 +1,34 @@
-"""`segue drift`: how far a current window has moved from a reference window."""
+"""`segue drift` and `segue retrain`: has the world moved, and what follows from it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from segue.cli.output import json_option, print_json, print_table
 from segue.errors import InputError
-from segue.files import write_json
+from segue.files import read_json
 from segue.settings import Home
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WINDOW = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--reference", required=True, type=WINDOW, help="Parquet file of the older features and predictions.")
-@click.option("--current", required=True, type=WINDOW, help="Parquet file of the newer features and predictions.")
-@click.option("--html", type=WINDOW, help="Where to write Evidently's report.  [default: reports/drift.html]")
+@click.option("--reference", type=WINDOW, help="Frame of the reference window.  [default: the last push's]")
+@click.option("--current", type=WINDOW, help="Frame of the current window.  [default: the last monitoring run's]")
 @json_option
-def drift(reference: Path, current: Path, html: Path | None, as_json: bool) -> None:
-    """Compare a current window with a reference window.
+def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
+    """Compare a current window with a reference window of features and predictions.
 
-    The verdict is also written to reports/drift.json. Drift is a result, not a failure: the exit code is 0
-    either way, and `segue retrain --if-needed` acts on it.
+    Frames are Parquet files: one row an example, scalar features and `prediction_*` columns. The
+    report goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a
+    failure: the exit code is 0 either way, and `segue retrain --if-needed` acts on it.
     """
-    from monitoring.drift import DriftLimits, compare
+    from monitoring.report import compare_files
 
     reports = Home.from_env().reports
-    html = html or reports / "drift.html"
-    verdict = compare(_read(reference), _read(current), DriftLimits(), html)
-    write_json(reports / "drift.json", verdict)
+    verdict = compare_files(
+        reference or reports / "reference.parquet", current or reports / "current.parquet", reports
+    )
     if as_json:
         print_json(verdict)
         return
@@ -48,22 +44,34 @@ def drift(reference: Path, current: Path, html: Path | None, as_json: bool) -> N
     for name, why in verdict["skipped"].items():
         click.echo(f"not compared: {name}, {why}")
     click.echo(verdict["reason"])
-    click.echo(f"report: {html}")
+    click.echo(f"report: {reports / 'drift.html'}")
 
 
-def _read(path: Path) -> "pd.DataFrame":
-    """The rows of a Parquet file.
+@click.command()
+@click.option("--if-needed", is_flag=True, help="Only if the last drift verdict asks for it.")
+@click.option("--config", type=WINDOW, help="Settings in YAML, as for `segue run training`.")
+@json_option
+def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
+    """Run the training pipeline, on the imported log.
 
-    Raises:
-        InputError: there is no such file, or it is not Parquet.
+    With --if-needed it acts on reports/drift.json, which `segue run monitoring` and `segue drift` write.
     """
-    import pandas as pd
-    import pyarrow as pa
+    from segue.cli.run import execute
 
-    try:
-        return pd.read_parquet(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(
-            f"A window is a Parquet file. {path} cannot be read: {error}.",
-            "Give the path of a Parquet file of features and predictions.",
-        ) from error
+    decision = {"retrain": True, "reason": "Retrain, as asked."}
+    if if_needed:
+        from monitoring.decision import decide
+
+        verdict = Home.from_env().reports / "drift.json"
+        if not verdict.is_file():
+            raise InputError(
+                "--if-needed acts on a drift verdict; there is none yet.",
+                "Run `segue run monitoring` or `segue drift` first.",
+            )
+        decision = decide(read_json(verdict))
+    if not as_json:
+        click.echo(decision["reason"])
+    if decision["retrain"]:
+        execute("training", "local", None, config, None, as_json)
+    elif as_json:
+        print_json(decision)

@@ -1,7 +1,6 @@
 """Progress of a long run: a bar on a terminal, plain lines elsewhere."""
 
 import sys
-import time
 from collections.abc import Sequence
 
 import click
@@ -19,7 +18,6 @@ class Steps:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self.started: dict[str, float] = {}
         self.bar = None
         if sys.stderr.isatty():
             columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -36,15 +34,14 @@ class Steps:
         if self.bar:
             self.bar.stop()
 
-    def update(self, step: str, status: str) -> None:
-        """A step is `running`, `done` or `failed`."""
+    def update(self, record: dict) -> None:
+        """Show a step's record: `step`, `status` (`running`, `done`, `failed`), `seconds` once it ended."""
+        step, status = record["step"], record["status"]
         if status == "running":
-            self.started[step] = time.monotonic()
             if self.bar:
                 self.bar.update(self.task, description=step)
             return
-        seconds = time.monotonic() - self.started.get(step, time.monotonic())
-        line = f"{step:<16} {status} in {seconds:.1f} s"
+        line = f"{step:<16} {status} in {record['seconds']:.1f} s"
         if self.bar:
             self.bar.advance(self.task)
             self.bar.console.print(line)

@@ -81,7 +81,7 @@ def show(home: Home, ended: dict) -> None:
     from segue.cli.output import print_table
     from segue.files import read_json
 
-    colour = "green" if ended["status"] == "pushed" else "yellow"
+    colour = "yellow" if ended["status"] == "stopped" else "green"
     click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
     evaluation = Path(ended["folder"]) / "evaluation.json"
     if evaluation.is_file():
@@ -94,9 +94,6 @@ def show(home: Home, ended: dict) -> None:
             f"recall@100 over popularity: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
         )
         print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
-    drift = ended["steps"].get("detect-drift", {}).get("result")
-    if drift:
-        click.echo(drift["reason"])
     click.echo(f"run      {ended['folder']}")
     click.echo(f"reports  {home.reports}")
     click.echo(f"MLflow   {home.tracking_uri}")

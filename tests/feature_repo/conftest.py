@@ -16,6 +16,7 @@ from events.splits import Split, cut
 from feature_repo import training
 from feature_repo.build import build
 from feature_repo.engine import duckdb_engine
+from segue.files import write_json
 from segue.settings import Home
 
 DAY_0 = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday; day 0 of every log here
@@ -59,9 +60,9 @@ def parse_items(text: str) -> pa.Table:
 
 
 def users_of(events: pa.Table) -> pa.Table:
-    """The listeners of a log; all else about them is null."""
+    """The listeners of a log, all from Sweden."""
     ids = sorted(set(events["user_id"].to_pylist()))
-    return pa.Table.from_pylist([{"user_id": user} for user in ids], schema=schema.USERS)
+    return pa.Table.from_pylist([{"user_id": user, "country": "SE"} for user in ids], schema=schema.USERS)
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,23 @@ class Ingested:
             warnings.simplefilter("ignore")  # on-demand views are "experimental", at every call
             return apply(self.home)
 
+    def refresh(self):
+        """A store of its own, refreshed from the log."""
+        from feature_repo.online import refresh
 
-def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table) -> Ingested:
-    """Write a log and build its feature tables."""
+        store = self.store()
+        refresh(self.home, self.folder, self.tables)
+        return store
+
+
+def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table, dataset: str = "small") -> Ingested:
+    """Write a log as `events.ingest` does and build its feature tables."""
     log = Ingested(root / "ingested", Home(root / "home"))
     log.folder.mkdir(parents=True)
     for name, table in (("events", events), ("items", items), ("users", users)):
         pq.write_table(table, log.folder / f"{name}.parquet")
-    log.home.features.mkdir(parents=True)
+    span = {"first": events["ts"][0].as_py().isoformat(), "last": events["ts"][-1].as_py().isoformat()}
+    write_json(log.folder / "manifest.json", {"dataset": dataset, "span": span})
     build(log.folder, log.tables)
     return log
 
@@ -153,11 +163,11 @@ def memory() -> Callable[[pa.Table], ibis.Table]:
 
 @pytest.fixture(scope="session")
 def ingest_log() -> Callable[..., Ingested]:
-    """`ingest_log(root, events, items, users=None)`: small logs as text, written and built under `root`."""
+    """`ingest_log(root, events, items, dataset)`: a small log as text, written and built under `root`."""
 
-    def ingested(root: Path, events: str, items: str, users: pa.Table | None = None) -> Ingested:
+    def ingested(root: Path, events: str, items: str, dataset: str = "small") -> Ingested:
         log = parse_log(events)
-        return ingest(root, log, parse_items(items), users_of(log) if users is None else users)
+        return ingest(root, log, parse_items(items), users_of(log), dataset)
 
     return ingested
 
@@ -183,9 +193,11 @@ def world():
 
 
 @pytest.fixture(scope="session")
-def nano(tmp_path_factory, world) -> Ingested:
-    """The nano world on disk, its feature tables built."""
-    return ingest(tmp_path_factory.mktemp("nano"), world.events, world.items, world.users)
+def nano(tmp_path_factory, world, split) -> Ingested:
+    """The nano world on disk and cut, its feature tables built."""
+    log = ingest(tmp_path_factory.mktemp("nano"), world.events, world.items, world.users, world.dataset)
+    write_json(log.folder / "split.json", split.to_dict())
+    return log
 
 
 @pytest.fixture(scope="session")
@@ -201,8 +213,14 @@ def split(world) -> Split:
 
 
 @pytest.fixture(scope="session")
-def training_set(nano, nano_store, split, tmp_path_factory) -> dict[str, pa.Table]:
-    """The nano world's training set, by part."""
-    out = tmp_path_factory.mktemp("training")
-    training.write_training_set(nano.folder, nano_store, split, out)
-    return {path.stem: pq.read_table(path) for path in out.glob("*.parquet")}
+def training_folder(nano, nano_store, tmp_path_factory) -> Path:
+    """The nano world's training set on disk."""
+    out = tmp_path_factory.mktemp("training") / "set"
+    training.make_training_set(nano_store, nano.folder, nano.tables, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def training_set(training_folder) -> dict[str, pa.Table]:
+    """The nano world's examples, by part."""
+    return {part: pq.read_table(training_folder / f"{part}.parquet") for part in ("train", "validation", "test")}

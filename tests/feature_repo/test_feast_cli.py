@@ -21,9 +21,7 @@ def test_feast_apply_registers_the_services(nano, tmp_path):
 
     def feast(*arguments: str) -> str:
         command = [str(Path(sys.executable).with_name("feast")), *arguments]
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300
-        )
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -40,30 +40,38 @@ def test_clean_features_have_no_finding(nano, training_set, instants):
 @pytest.mark.parametrize(
     ("name", "leak", "named"),
     [
-        pytest.param("stamp", stamp_at_start, ["user_daily.", "user_history.", "item_daily."], id="stamp"),
+        # A snapshot too many, on the very day: every table has rows that cannot be there yet.
+        pytest.param(
+            "stamp",
+            stamp_at_start,
+            {"user_daily.(rows:", "user_history.(rows:", "item_daily.(rows:"},
+            id="stamp",
+        ),
         pytest.param(
             "over",
             window_that_looks_ahead,
-            ["user_daily.user_plays_7d ", "user_daily.genre_shares ", "item_daily.item_trend "],
+            {
+                "user_daily.user_plays_7d", "user_daily.user_plays_28d", "user_daily.user_skip_rate_7d",
+                "user_daily.user_skip_rate_28d", "user_daily.hours_since_last_play", "user_daily.genre_shares",
+                "user_daily.content_type_shares", "item_daily.item_plays_7d", "item_daily.item_plays_28d",
+                "item_daily.item_skip_rate_28d", "item_daily.item_like_rate_28d", "item_daily.item_trend",
+            },
             id="window",
         ),
-        pytest.param("last", last_of_all, ["user_history.history_items "], id="history"),
+        pytest.param(
+            "last",
+            last_of_all,
+            {"user_history.history_items", "user_history.history_actions", "user_history.history_times"},
+            id="history",
+        ),
     ],
-)
-def test_a_planted_leak_is_named(nano, instants, tmp_path, monkeypatch, name, leak, named):
-    monkeypatch.setattr(T, name, leak)
+)  # fmt: skip
+def test_a_planted_leak_is_named_and_nothing_else(nano, instants, tmp_path, monkeypatch, name, leak, named):
+    monkeypatch.setattr(T, name, leak)  # in the build and in the replay: it is the code that is wrong
     build(nano.folder, tmp_path / "tables")
     found = replay(nano.folder, tmp_path / "tables", instants[1])
-    for prefix in named:
-        assert any(sentence.startswith(prefix) for sentence in found), (prefix, found)
+    assert {sentence.split()[0] for sentence in found} == named
     assert all("as of 2026-01-25 13:00" in sentence for sentence in found)
-
-
-def test_a_leak_in_one_feature_names_no_other(nano, instants, tmp_path, monkeypatch):
-    monkeypatch.setattr(T, "last", last_of_all)
-    build(nano.folder, tmp_path / "tables")
-    found = replay(nano.folder, tmp_path / "tables", instants[1])
-    assert {sentence.split()[0] for sentence in found} == {f"user_history.history_{n}" for n in ("items", "actions", "times")}
 
 
 def training_rows(at, *times: list[str]) -> pa.Table:
@@ -108,7 +116,7 @@ def test_the_real_training_set_with_a_planted_late_history_is_counted(training_s
     [
         pytest.param([1.0, None], [1.0 + 1e-7, None], True, id="rounding"),
         pytest.param([1.0], [1.01], False, id="another float"),
-        pytest.param([1.0], [None], False, id="null against a float"),
+        pytest.param([1.0, None], [1.0, 2.0], False, id="null against a float"),
         pytest.param([[1.0], [2.0]], [[1.0], [2.0]], True, id="equal lists"),
         pytest.param([[1.0, 2.0], []], [[1.0], [2.0]], False, id="lists of other lengths"),
         pytest.param([["a"]], [["b"]], False, id="another string"),

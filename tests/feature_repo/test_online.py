@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from events import schema
-from feature_repo.online import HISTORY_COLUMNS, push_interaction, refresh, session_state, user_state
+from feature_repo.online import HISTORY_COLUMNS, push_interaction, refresh, session_state, state, user_state
+from feature_repo.store import open_store, publish
 from feature_repo.transformations import HISTORY
 from segue.errors import InputError
 
@@ -20,22 +21,20 @@ LOG = """
     u b 4 09:05 skip s4
     w b 4 10:00 play s5
 """
-USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]
+USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]  # and not w
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory, ingest_log):
+def log(tmp_path_factory, make_log, make_items, ingest_tables):
     """`LOG` on disk."""
     users = pa.Table.from_pylist(USERS, schema=schema.USERS)
-    return ingest_log(tmp_path_factory.mktemp("online"), LOG, ITEMS, users)
+    return ingest_tables(tmp_path_factory.mktemp("online"), make_log(LOG), make_items(ITEMS), users)
 
 
 @pytest.fixture(scope="module")
 def refreshed(log):
     """A store that was refreshed. Read only; a test that pushes uses ids of its own."""
-    store = log.store()
-    refresh(store, log.folder, log.tables)
-    return store
+    return log.refresh()
 
 
 def history(store, user: str, ts) -> list[tuple]:
@@ -136,14 +135,39 @@ def test_an_online_history_holds_the_last_50(refreshed, at):
     assert [item for item, *_ in history(refreshed, "p4", at(5))] == [f"i{n}" for n in range(2, HISTORY + 2)]
 
 
+def test_a_refresh_says_what_is_online(log, refreshed, at):
+    assert state(log.home) == {"dataset": "small", "last_event": at(4, "10:00").isoformat()}
+
+
+def test_before_the_first_refresh_there_is_no_state(home):
+    with pytest.raises(InputError, match="No features are online yet") as caught:
+        state(home)
+    assert "segue run training" in caught.value.fix
+
+
 def test_refreshing_twice_changes_nothing(ingest_log, tmp_path, at):
     log = ingest_log(tmp_path, LOG, ITEMS)
-    store = log.store()
     states = []
     for _ in range(2):
-        refresh(store, log.folder, log.tables)
+        store = log.refresh()
         states.append([user_state(store, user, at(4, "12:00")) for user in "uvw"] + [session_state(store, "s4")])
     assert states[0] == states[1]
+
+
+def test_another_data_set_replaces_all_that_is_online(ingest_log, tmp_path, at):
+    first = ingest_log(tmp_path / "first", LOG, ITEMS)
+    first.refresh()
+    second = ingest_log(
+        tmp_path / "second", "n a 0 12:00 play s9\nn a 1 12:00 play s9\nn a 2 12:00 play s9", ITEMS, "other"
+    )
+    publish(first.home, second.tables)
+    refresh(first.home, second.folder, first.tables)
+    store = open_store(first.home)
+    assert state(first.home)["dataset"] == "other"
+    assert user_state(store, "n", at(2))["user_plays_28d"] == 2
+    assert session_state(store, "s4") == {"session_plays": 0, "session_skips": 0}
+    with pytest.raises(InputError):
+        user_state(store, "u", at(4))
 
 
 def test_request_features_online_are_what_the_join_gives(refreshed, point_in_time, at):

@@ -1,9 +1,6 @@
 """The point-in-time join through Feast, on a log small enough to check by hand."""
 
-import pyarrow as pa
 import pytest
-
-from events import schema
 
 ITEMS = """
     a music   rock 2026-01-03
@@ -22,10 +19,7 @@ LOG = """
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, ingest_log):
     """A store over `LOG`."""
-    users = pa.Table.from_pylist(
-        [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "w"}], schema=schema.USERS
-    )
-    return ingest_log(tmp_path_factory.mktemp("point_in_time"), LOG, ITEMS, users).store()
+    return ingest_log(tmp_path_factory.mktemp("point_in_time"), LOG, ITEMS).store()
 
 
 @pytest.fixture(scope="module")

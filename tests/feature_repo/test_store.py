@@ -1,6 +1,6 @@
 """Feast's store over a home."""
 
-from feature_repo.store import open_store, tables
+from feature_repo.store import open_store, publish, tables
 from segue.settings import Home
 
 
@@ -23,3 +23,14 @@ def test_an_opened_store_knows_nothing_until_applied(home):
 
 def test_tables_lie_beside_the_registry(home):
     assert tables(home) == home.features / "tables"
+
+
+def test_publishing_replaces_the_tables_and_registers(ingest_log, tmp_path, home):
+    log = ingest_log(tmp_path / "log", "u a 0 10:00 play\nu a 1 10:00 play\nu a 2 10:00 play", "a music rock -")
+    stray = tables(home) / "stray.parquet"
+    stray.parent.mkdir(parents=True)
+    stray.touch()
+    store = publish(home, log.tables)
+    assert not stray.exists()
+    assert {path.name for path in tables(home).iterdir()} == {path.name for path in log.tables.iterdir()}
+    assert {service.name for service in store.list_feature_services()} == {"ranking", "retrieval"}

@@ -13,6 +13,9 @@ from events import schema
 from events.splits import Split
 from feature_repo import training
 from feature_repo.build import load_manifest
+from feature_repo.catalogue import items_as_of
+from segue.errors import InputError
+from segue.files import read_json, write_json
 
 SAMPLE = 150
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -206,6 +209,27 @@ def test_the_counts_are_the_rows_that_were_written(ingest_log, tmp_path, at):
     # A boundary opens the part that follows it.
     assert written == {"train": 3, "validation": 2, "test": 1}
     assert {part: pq.read_metadata(tmp_path / f"{part}.parquet").num_rows for part in written} == written
+
+
+def test_a_runs_training_set_has_the_catalogue_at_both_instants(training_folder, nano, split):
+    newest = EPOCH + timedelta(days=load_manifest(nano.tables)["last_day"] + 1)
+    for name, instant in (("items_at_test", split.validation_end), ("items_now", newest)):
+        assert pq.read_table(training_folder / f"{name}.parquet").equals(items_as_of(nano.tables, instant)), name
+
+
+def test_a_runs_manifest_says_where_its_examples_came_from(training_folder, training_set, world):
+    manifest = read_json(training_folder / "manifest.json")
+    assert manifest["dataset"] == world.dataset
+    assert manifest["rows"] == {part: table.num_rows for part, table in training_set.items()}
+
+
+def test_a_part_without_a_positive_is_an_error_that_names_it(ingest_log, tmp_path, at):
+    # Nobody ever plays what is shown.
+    log = ingest_log(tmp_path, "\n".join(f"u a {day} 12:00 impression" for day in range(6)), "a music rock -")
+    split = Split(at(0, "12:00"), at(3, "12:00"), at(5, "12:00"), at(5, "12:01"))
+    write_json(log.folder / "split.json", split.to_dict())
+    with pytest.raises(InputError, match="the train part has none in 3 rows"):
+        training.make_training_set(log.store(), log.folder, log.tables, tmp_path / "out")
 
 
 def same(found, expected) -> bool:

@@ -27,9 +27,7 @@ def build(make_log, make_items, memory, rows, day_number, at):
     """`build(log, last_day)`: the snapshots by `(user, day)`."""
 
     def snapshots(log: str, last_day: int = 100) -> dict[tuple[str, int], dict]:
-        table = user_daily(
-            memory(make_log(log)), memory(make_items(ITEMS)), GENRES, KINDS, day_number(last_day)
-        )
+        table = user_daily(memory(make_log(log)), memory(make_items(ITEMS)), GENRES, KINDS, day_number(last_day))
         found = rows(table, "user_id", "event_timestamp")
         return {(row["user_id"], (row["event_timestamp"] - at(0)).days - 1): row for row in found}
 

@@ -1,0 +1,212 @@
+"""Training tables made by hand, and a checkerboard world on which both models are trained once.
+
+On the checkerboard, listeners of even taste like even items and skip the others, but for one time in
+twenty: what a listener did before says all, statistics and content say nothing. The answer is
+obvious, and so is a failure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from events import schema
+from models import ranking, retrieval
+from models.config import RankingConfig, RetrievalConfig
+from models.examples import ranking_arrays, retrieval_arrays
+from models.export import export_ranking, export_retrieval
+from models.features import Encoder, fit_axes
+from models.training import Arrays
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+ITEMS = 20
+NOISE = 0.05  # keeps probabilities away from 0 and 1
+GENRES, CONTENT_TYPES = 2, 1
+REWARD = {"play": 1.0, "skip": -0.5, "like": 2.0}
+
+# The columns of a training set; `test_real_training_set.py` holds them against Feast's.
+DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
+    "event_id": (pa.string(), "e1"),
+    "user_id": (pa.string(), "u1"),
+    "item_id": (pa.string(), "i1"),
+    "ts": (schema.TIMESTAMP, NOON),
+    "session_id": (pa.string(), "s1"),
+    "surface": (pa.string(), "home"),
+    "position": (pa.int32(), 1),
+    "propensity": (pa.float64(), 0.1),
+    **dict.fromkeys(schema.LABEL_COLUMNS, (pa.float32(), 0.0)),
+    "positive": (pa.bool_(), False),
+    "session_plays": (pa.float32(), 0.0),
+    "session_skips": (pa.float32(), 0.0),
+    "item_age_days": (pa.float32(), 10.0),
+    "item_like_rate_28d": (pa.float32(), 0.1),
+    "item_plays_28d": (pa.float32(), 8.0),
+    "item_plays_7d": (pa.float32(), 2.0),
+    "item_skip_rate_28d": (pa.float32(), 0.2),
+    "item_trend": (pa.float32(), 1.0),
+    "content_type": (pa.string(), "music"),
+    "creator_id": (pa.string(), "c1"),
+    "duration_s": (pa.float32(), 180.0),
+    "genre_weights": (pa.list_(pa.float32()), [0.5, 0.5]),
+    "language": (pa.string(), "en"),
+    "release_ts": (pa.int64(), int(NOON.timestamp()) - 10 * 86_400),
+    "age_at_request_days": (pa.float32(), 10.0),
+    "genre_affinity": (pa.float32(), 0.5),
+    "content_type_shares": (pa.list_(pa.float32()), [1.0]),
+    "genre_shares": (pa.list_(pa.float32()), [0.5, 0.5]),
+    "hours_since_last_play": (pa.float32(), 12.0),
+    "user_plays_28d": (pa.float32(), 8.0),
+    "user_plays_7d": (pa.float32(), 2.0),
+    "user_skip_rate_28d": (pa.float32(), 0.2),
+    "user_skip_rate_7d": (pa.float32(), 0.1),
+    "age_band": (pa.string(), "25-34"),
+    "country": (pa.string(), "SE"),
+    "plan": (pa.string(), "free"),
+    "history_items": (pa.list_(pa.string()), []),
+    "history_actions": (pa.list_(pa.string()), []),
+    "history_times": (pa.list_(pa.int64()), []),
+}
+CATALOGUE = (
+    "item_id", "creator_id", "content_type", "language", "duration_s", "release_ts", "genre_weights",
+    "item_plays_7d", "item_plays_28d", "item_skip_rate_28d", "item_like_rate_28d", "item_trend",
+    "item_age_days",
+)  # fmt: skip
+
+
+def training_table(*rows: dict) -> pa.Table:
+    """A training set's table; columns that a row leaves out have their defaults."""
+    columns = {
+        name: pa.array([row.get(name, default) for row in rows], kind) for name, (kind, default) in DEFAULTS.items()
+    }
+    return pa.table(columns)
+
+
+def catalogue_table(*rows: dict) -> pa.Table:
+    """The catalogue as of an instant, as `feature_repo.catalogue` gives it."""
+    return training_table(*rows).select(CATALOGUE)
+
+
+def checkerboard(rows: int, seed: int) -> pa.Table:
+    """Examples of the checkerboard: an item, and a history of six items of the listener's parity.
+
+    Items that match are played and liked, the others skipped. Likes are unknown on every second row.
+    """
+    rng = np.random.default_rng(seed)
+    examples = []
+    for n in range(rows):
+        taste, item = int(rng.integers(2)), int(rng.integers(ITEMS))
+        likes = float((item % 2 == taste) != (rng.random() < NOISE))
+        ts = NOON + timedelta(minutes=n)
+        past = rng.choice(np.arange(taste, ITEMS, 2), 6)
+        examples.append({
+            "event_id": f"e{n}",
+            "user_id": f"u{taste + 2 * int(rng.integers(20))}",
+            "item_id": f"i{item}",
+            "ts": ts,
+            "label_play": likes,
+            "label_skip": 1 - likes,
+            "label_like": likes if n % 2 else None,
+            "positive": bool(likes),
+            "history_items": [f"i{i}" for i in past],
+            "history_actions": ["play"] * len(past),
+            "history_times": [int(ts.timestamp()) - 3600 * age for age in range(len(past), 0, -1)],
+        })  # fmt: skip
+    return training_table(*examples)
+
+
+@dataclass(frozen=True)
+class World:
+    """The checkerboard's parts and catalogue, and how they are encoded."""
+
+    train: pa.Table
+    validation: pa.Table
+    test: pa.Table
+    items: pa.Table
+    encoder: Encoder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, how it came about, and how to do it again."""
+
+    model: retrieval.RetrievalModel | ranking.RankingModel
+    history: dict[str, list[float]]
+    refit: Callable[[int], tuple]
+    arrays: Arrays
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., pa.Table]:
+    """`make_table(*rows)`: see `training_table`."""
+    return training_table
+
+
+@pytest.fixture(scope="session")
+def make_catalogue() -> Callable[..., pa.Table]:
+    """`make_catalogue(*rows)`: see `catalogue_table`."""
+    return catalogue_table
+
+
+@pytest.fixture(scope="session")
+def noon() -> datetime:
+    """The time of a row that states none."""
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """A checkerboard of 20 items."""
+    train = checkerboard(1200, seed=1)
+    items = catalogue_table(*({"item_id": f"i{n}"} for n in range(ITEMS)))
+    return World(train, checkerboard(200, seed=2), checkerboard(300, seed=3), items, Encoder(fit_axes(train)))
+
+
+@pytest.fixture(scope="session")
+def trained_retrieval(world) -> Trained:
+    """Retrieval, trained on the checkerboard."""
+    config = RetrievalConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6)
+    train, validation = (retrieval_arrays(part, world.encoder) for part in (world.train, world.validation))
+    refit = lambda seed: retrieval.fit(train, validation, world.encoder, config, seed)  # noqa: E731
+    return Trained(*refit(0), refit, train)
+
+
+@pytest.fixture(scope="session")
+def trained_ranking(world) -> Trained:
+    """Ranking, trained on the checkerboard."""
+    config = RankingConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6)
+    train, validation = (ranking_arrays(part, world.encoder) for part in (world.train, world.validation))
+    refit = lambda seed: ranking.fit(train, validation, world.encoder, config, seed)  # noqa: E731
+    return Trained(*refit(0), refit, train)
+
+
+@pytest.fixture(scope="session")
+def saved_retrieval(trained_retrieval, world, tmp_path_factory) -> Path:
+    """The trained retrieval model as a SavedModel."""
+    path = tmp_path_factory.mktemp("saved") / "retrieval"
+    export_retrieval(trained_retrieval.model, world.items, False, {"dataset": "checkerboard"}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def saved_ranking(trained_ranking, world, tmp_path_factory) -> Path:
+    """The trained ranking model as a SavedModel."""
+    path = tmp_path_factory.mktemp("saved") / "ranking"
+    export_ranking(trained_ranking.model, world.items, REWARD, {"dataset": "checkerboard"}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def retrieval_signatures(saved_retrieval):
+    """The signatures of the saved retrieval model."""
+    return tf.saved_model.load(str(saved_retrieval)).signatures
+
+
+@pytest.fixture(scope="session")
+def ranking_signatures(saved_ranking):
+    """The signatures of the saved ranking model."""
+    return tf.saved_model.load(str(saved_ranking)).signatures

@@ -1,0 +1,140 @@
+"""What both models promise: one class, run over each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.export import ServedRanking, ServedRetrieval, call
+from models.raw import raw_query
+from models.training import Arrays
+
+CANDIDATES = ["i3", "i0", "i7", "never seen", "i12"]
+REWARD = {"play": 1.0, "skip": -0.5, "like": 2.0}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model as it was trained, and its answers to queries: from memory, and from its SavedModel."""
+
+    trained: object
+    from_memory: Callable[[Arrays], Arrays]
+    from_disk: Callable[[Arrays], Arrays]
+
+
+def with_candidates(raw: Arrays) -> Arrays:
+    """The queries with five candidates each."""
+    return raw | {"candidate_ids": np.array([CANDIDATES] * len(raw["request_ts"]), object)}
+
+
+def in_memory(function: Callable[..., dict]) -> Callable[[Arrays], Arrays]:
+    """A module's method on arrays."""
+
+    def run(raw: Arrays) -> Arrays:
+        return {n: v.numpy() for n, v in function(**{n: tf.constant(v) for n, v in raw.items()}).items()}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def retrieval(trained_retrieval, retrieval_signatures, world) -> Contestant:
+    """Retrieval: the best items and the query's embedding."""
+    module = ServedRetrieval(trained_retrieval.model, world.items, filter_seen=False)
+    query, embed = in_memory(module.query), in_memory(module.embed_query)
+    return Contestant(
+        trained_retrieval,
+        lambda raw: query(raw) | embed(raw),
+        lambda raw: call(retrieval_signatures["serving_default"], raw) | call(retrieval_signatures["embed_query"], raw),
+    )
+
+
+@pytest.fixture(scope="module")
+def ranking(trained_ranking, ranking_signatures, world) -> Contestant:
+    """Ranking: the scores of five candidates."""
+    module = ServedRanking(trained_ranking.model, world.items, REWARD)
+    rank = in_memory(module.rank)
+    return Contestant(
+        trained_ranking,
+        lambda raw: rank(with_candidates(raw)),
+        lambda raw: call(ranking_signatures["serving_default"], with_candidates(raw)),
+    )
+
+
+@pytest.fixture(scope="module")
+def raw(world) -> Arrays:
+    """Twelve queries of the test span."""
+    return raw_query(world.test.slice(0, 12), world.encoder.axes)
+
+
+def assert_same(left: Arrays, right: Arrays) -> None:
+    """Equal up to rounding; ids exactly."""
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        if value.dtype == object:
+            assert value.tolist() == right[name].tolist(), name
+        else:
+            np.testing.assert_allclose(value, right[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["retrieval", "ranking"])
+class TestContract:
+    """Both models, trained on the checkerboard."""
+
+    @pytest.fixture
+    def model(self, name, request) -> Contestant:
+        return request.getfixturevalue(name)
+
+    def test_the_loss_is_finite_and_falls(self, model):
+        loss = model.trained.history["loss"]
+        assert np.isfinite([*loss, *model.trained.history["val_loss"]]).all()
+        assert loss[-1] < loss[0]
+
+    def test_training_is_deterministic_for_a_seed(self, model):
+        again, history = model.trained.refit(0)
+        assert history == model.trained.history
+        for one, two in zip(again.get_weights(), model.trained.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+    def test_saving_and_loading_gives_the_same_answers(self, model, raw):
+        assert_same(model.from_disk(raw), model.from_memory(raw))
+
+    def test_a_batch_of_one_is_a_row_of_a_batch(self, model, raw):
+        whole = model.from_disk(raw)
+        one = model.from_disk({name: value[5:6] for name, value in raw.items()})
+        assert_same(one, {name: value[5:6] for name, value in whole.items()})
+
+    @pytest.mark.parametrize("width", [6, 7, 80], ids=["as long as it is", "one more", "more than the model keeps"])
+    def test_padding_a_history_changes_nothing(self, model, raw, width):
+        # Six entries each; the raw inputs hold 50 columns.
+        fills = {"history_items": "", "history_actions": "", "history_times": 0}
+        padded = {
+            name: np.pad(value[:, :6], [(0, 0), (0, width - 6)], constant_values=fills[name])
+            for name, value in raw.items()
+            if name in fills
+        }
+        assert_same(model.from_disk(raw | padded), model.from_disk(raw))
+
+    def test_only_the_last_50_of_a_history_count(self, model, raw):
+        full = {
+            "history_items": np.tile(raw["history_items"][:, :6], 9)[:, :50],
+            "history_actions": np.tile(raw["history_actions"][:, :6], 9)[:, :50],
+            "history_times": np.tile(raw["history_times"][:, :6], 9)[:, :50],
+        }
+        longer = {name: np.concatenate([value, value[:, :10]], axis=1) for name, value in full.items()}
+        assert_same(model.from_disk(raw | longer), model.from_disk(raw | full))
+
+    def test_a_listener_of_whom_nothing_is_known_is_answered(self, model, raw):
+        unknown = {n: np.full_like(v, "" if v.dtype == object else 0) for n, v in raw.items() if n != "request_ts"}
+        for name, value in model.from_disk(raw | unknown).items():
+            assert value.dtype == object or np.isfinite(value).all(), name
+
+    def test_the_history_matters(self, model, raw):
+        # The other half of the checkerboard.
+        swap = np.vectorize(lambda item: f"i{int(item[1:]) ^ 1}" if item else item, otypes=[object])
+        one, two = (
+            model.from_disk(raw | {"history_items": h}) for h in (raw["history_items"], swap(raw["history_items"]))
+        )
+        name = "embedding" if "embedding" in one else "play"
+        assert not np.allclose(one[name], two[name], atol=0.05)

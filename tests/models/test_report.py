@@ -1,0 +1,60 @@
+"""An evaluation as a tracker keeps it and as a person reads it."""
+
+import math
+
+import pytest
+
+from models.report import flat_metrics, markdown, table
+
+EVALUATION = {
+    "retrieval": {
+        "examples": 70,
+        "models": {"candidate": {"recall_at_10": 0.2, "recall_at_100": 0.5, "ndcg_at_10": 0.1}},
+        "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
+        "slices": {"surface=home": {"examples": 60, "candidate": 0.4}},
+    },
+    "ranking": {
+        "candidate": {"play": {"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8, "log_loss": 0.5, "label_mean": 0.3}}
+    },
+    "analysis": {
+        "head": "play",
+        "slices": {
+            "overall": {"auc": 0.7, "examples": 100, "calibration": 1.0},
+            "surface=home": {"auc": math.nan, "examples": 60, "calibration": 0.9},
+        },
+    },
+    "verdict": {"passed": True, "reason": "all 2 limits hold"},
+}
+
+
+def test_figures_have_one_flat_name_each():
+    flat = flat_metrics(EVALUATION)
+    assert flat["retrieval.candidate.recall_at_100"] == 0.5
+    assert flat["retrieval.recall_at_100_over_popularity.low"] == 0.05
+    assert flat["ranking.candidate.play.auc"] == 0.7
+    assert len(flat) == 3 + 3 + 5
+
+
+def test_a_tracker_is_not_given_nan():
+    broken = EVALUATION | {"ranking": {"candidate": {"like": {"auc": math.nan, "label_mean": 0.0}}}}
+    flat = flat_metrics(broken)
+    assert "ranking.candidate.like.auc" not in flat
+    assert flat["ranking.candidate.like.label_mean"] == 0.0
+
+
+@pytest.mark.parametrize(("passed", "title"), [(True, "# Blessed"), (False, "# Not blessed")])
+def test_the_page_begins_with_the_verdict(passed, title):
+    page = markdown(EVALUATION | {"verdict": {"passed": passed, "reason": "because"}})
+    assert page.startswith(f"{title}\n\nbecause.")
+
+
+def test_the_page_has_every_table():
+    page = markdown(EVALUATION)
+    assert "| candidate | 0.2000 | 0.5000 | 0.1000 |" in page
+    assert "| candidate | play | 0.7000 | 0.6000 to 0.8000 | 0.5000 | 0.3000 |" in page
+    assert "| overall | 100 | 0.7000 | 1.0000 |  |" in page
+    assert "| surface=home | 60 | nan | 0.9000 | 0.4000 |" in page
+
+
+def test_a_table():
+    assert table(("a", "b"), [[1, 0.25], ["x", ""]]) == "| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x |  |"

@@ -1,0 +1,73 @@
+"""The loop end to end on the nano world: import, train, serve, recommend, monitor."""
+
+from pathlib import Path
+
+import pytest
+
+from segue.files import read_json
+from serving.store import labels, verify
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_pushes_both_models_under_one_version(trained):
+    assert labels(trained.home.models) == {"retrieval": {"stable": 1}, "ranking": {"stable": 1}}
+    assert all(verify(trained.home.models, model, 1) for model in ("retrieval", "ranking"))
+
+
+def test_a_run_registers_champions_with_their_lineage(trained):
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{trained.home.mlflow / 'mlflow.db'}")
+    manifest = read_json(trained.home.data / "manifest.json")
+    for model in ("retrieval", "ranking"):
+        version = client.get_model_version_by_alias(f"segue-{model}", "champion")
+        assert version.tags["dataset"] == "synthetic-nano"
+        assert version.tags["sha256"] == manifest["sha256"]
+        assert version.tags["store_version"] == "1"
+        run = client.get_run(version.run_id)
+        assert run.data.metrics["ranking.candidate.play.auc"] > 0.5
+
+
+def test_recommendations_have_titles_and_are_ordered_by_reward(trained):
+    answer = trained.json("recommend", "--user", "u00001", "--user", "u00002", "-k", "5")
+    for user in ("u00001", "u00002"):
+        items = answer["recommendations"][user]
+        assert len({item["item_id"] for item in items}) == 5
+        rewards = [item["reward"] for item in items]
+        assert rewards == sorted(rewards, reverse=True)
+        assert all(item["title"] and item["title"] != item["item_id"] for item in items)
+
+
+def test_an_unknown_user_is_one_clear_line(trained):
+    done = trained("recommend", "--user", "nobody")
+    assert done.returncode == 2
+    assert "'nobody' is not" in done.stderr
+    assert "fix:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_same_seed_gives_the_same_metrics(branch, train, trained):
+    again = train(branch())
+    first = read_json(next(trained.home.runs.glob("training-*")) / "evaluation.json")
+    second = read_json(Path(again["folder"]) / "evaluation.json")
+    for head in ("play", "skip", "like"):
+        expected = first["ranking"]["candidate"][head]["auc"]
+        assert second["ranking"]["candidate"][head]["auc"] == pytest.approx(expected, rel=0.01)
+    expected = first["retrieval"]["models"]["candidate"]["recall_at_100"]
+    assert second["retrieval"]["models"]["candidate"]["recall_at_100"] == pytest.approx(expected, rel=0.01)
+    # The second run had a champion of the same data set to be held against.
+    assert set(second["ranking"]) == {"candidate", "champion"}
+    assert again["version"] == 2
+
+
+def test_monitoring_of_the_same_log_finds_no_drift_and_asks_for_nothing(branch):
+    segue = branch()
+    ended = segue.json("run", "monitoring")
+    assert ended["status"] == "compared"
+    assert ended["steps"]["detect-drift"]["result"]["drifted"] is False
+    assert (segue.home.reports / "drift.html").stat().st_size > 10_000
+    decision = segue.json("retrain", "--if-needed")
+    assert decision["retrain"] is False
+    verdict = segue.json("drift")
+    assert verdict["drifted"] is False
