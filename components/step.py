@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from segue.errors import EXIT_FAILED, SegueError
 from segue.files import write_json
 from segue.settings import Home
 
@@ -36,7 +37,11 @@ def step(home: str, run_id: str, name: str) -> Iterator[dict[str, Any]]:
         yield result
     except BaseException as error:
         traceback.print_exc(file=sys.stdout)
-        cause = f"{type(error).__name__}: {error}"
-        write_json(path, {**record, "status": "failed", "cause": cause, "seconds": time.monotonic() - started})
+        failed = {**record, "status": "failed", "seconds": time.monotonic() - started}
+        if isinstance(error, SegueError):
+            said = {"cause": error.headline, "fix": error.fix, "exit_code": error.exit_code}
+        else:
+            said = {"cause": f"{type(error).__name__}: {error}", "fix": "", "exit_code": EXIT_FAILED}
+        write_json(path, failed | said)
         raise
     write_json(path, {**record, "status": "done", "seconds": time.monotonic() - started})

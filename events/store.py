@@ -82,8 +82,8 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
     return summary
 
 
-def load(data: Path) -> Tables:
-    """Open the data set in the folder `data`.
+def require(data: Path) -> None:
+    """Check that a data set was imported into the folder `data`.
 
     Raises:
         InputError: there is none.
@@ -93,6 +93,15 @@ def load(data: Path) -> Tables:
             "No data set has been imported.",
             "Run `segue data import …` first, for instance `segue data import synthetic --size nano`.",
         )
+
+
+def load(data: Path) -> Tables:
+    """Open the data set in the folder `data`.
+
+    Raises:
+        InputError: there is none.
+    """
+    require(data)
     return Tables(
         folder=data,
         items=pq.read_table(data / "items.parquet"),

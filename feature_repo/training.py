@@ -28,7 +28,8 @@ from feature_repo.on_demand import request_features
 from segue.errors import InputError
 from segue.files import write_json
 
-CHUNK = 250_000  # examples a join: bounds the memory, whatever the size of the log
+BLOCK = 1_000_000  # examples a join: Feast takes half a second before it begins
+CHUNK = 125_000  # examples that are held with their histories, some 1 kB each
 DAY_US = T.DAY_SECONDS * 1_000_000
 REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # what `request_features` joins from
 
@@ -118,13 +119,14 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
         events = engine.read_parquet(ingested / "events.parquet")
         write(example_rows(events), spill)
         listeners = engine.to_pyarrow(T.sequences(events))
-        for batch in pq.ParquetFile(spill).iter_batches(CHUNK):
-            rows = pa.Table.from_batches([batch])
-            joined = point_in_time_join(store, rows, features)
-            lists = histories(rows, listeners)
-            known = rows.drop_columns("n_before")
-            columns = [*known.columns, *joined.columns, *lists.values()]
-            yield pa.table(columns, names=[*known.column_names, *joined.column_names, *lists])
+        for batch in pq.ParquetFile(spill).iter_batches(BLOCK):
+            block = pa.Table.from_batches([batch])
+            joined = point_in_time_join(store, block, features)
+            for first in range(0, block.num_rows, CHUNK):
+                rows, known = block.slice(first, CHUNK), joined.slice(first, CHUNK)
+                lists = histories(rows, listeners)
+                columns = {name: rows[name] for name in rows.column_names if name != "n_before"}
+                yield pa.table({**columns, **{name: known[name] for name in known.column_names}, **lists})
 
 
 def ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

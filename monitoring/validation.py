@@ -55,13 +55,14 @@ def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Referenc
         raise InputError("A reference span needs rows; it has none.", "Import a longer log.")
     found = statistics(frame)
     schema = tfdv.infer_schema(found, max_string_domain_size=MAX_CATEGORIES)
+    number_limit, category_limit = (NUMBER_DISTANCE, CATEGORY_DISTANCE) if judge_distance else (NO_LIMIT, NO_LIMIT)
     for feature in schema.feature:
         feature.presence.min_fraction = min(feature.presence.min_fraction, 0.5)
         if pd.api.types.is_numeric_dtype(frame[feature.name]):
-            feature.drift_comparator.jensen_shannon_divergence.threshold = NUMBER_DISTANCE if judge_distance else NO_LIMIT
+            feature.drift_comparator.jensen_shannon_divergence.threshold = number_limit
         elif feature.domain:
             feature.distribution_constraints.min_domain_mass = DOMAIN_MASS
-            feature.drift_comparator.infinity_norm.threshold = CATEGORY_DISTANCE if judge_distance else NO_LIMIT
+            feature.drift_comparator.infinity_norm.threshold = category_limit
     return Reference(schema, found)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.outcome import outcome
-from segue.errors import SegueError
+from segue.errors import EXIT_FAILED, SegueError
 from segue.files import read_json, write_json
 from segue.settings import Home
 
@@ -20,7 +20,11 @@ LOG = "run.log"
 
 
 class PipelineFailed(SegueError):
-    """A step failed: which, why, and where its log is."""
+    """A step failed: which, why, and where its log is. Exits as the step's own error would."""
+
+    def __init__(self, headline: str, fix: str, exit_code: int) -> None:
+        super().__init__(headline, fix)
+        self.exit_code = exit_code
 
 
 def new_run(home: Home, name: str, started: datetime) -> Path:
@@ -82,11 +86,19 @@ def run_locally(
         ended |= {"status": "failed", "reason": last_line(run / LOG)}
     write_json(run / "report.json", ended)
     if ended["status"] == "failed":
-        step = f"The step {ended['failed_step']}" if ended["failed_step"] else f"The {name} pipeline"
-        raise PipelineFailed(
-            f"{step} failed. {ended['reason'].strip()}", f"The log is {run / LOG}; a rerun starts clean."
-        )
+        raise failure(name, ended)
     return ended
+
+
+def failure(name: str, ended: dict[str, Any]) -> PipelineFailed:
+    """The error that says which step failed, why, what to do and where the log is."""
+    record = ended["steps"].get(ended["failed_step"], {})
+    step = f"The step {ended['failed_step']}" if record else f"The {name} pipeline"
+    fix = record.get("fix") or "A rerun starts clean."
+    cause = record.get("cause") or ended["reason"].strip()
+    return PipelineFailed(
+        f"{step} failed. {cause}", f"{fix} The log is {ended['log']}.", record.get("exit_code", EXIT_FAILED)
+    )
 
 
 def child_environment(run: Path) -> dict[str, str]:

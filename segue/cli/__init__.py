@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -62,6 +63,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Bytecode takes an import of TensorFlow from 26 s to 7 s; children inherit this.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # As an exception, so that what this process started is stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         cli()
     except SegueError as error:

@@ -26,9 +26,7 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
     from monitoring.report import compare_files
 
     reports = Home.from_env().reports
-    verdict = compare_files(
-        reference or reports / "reference.parquet", current or reports / "current.parquet", reports
-    )
+    verdict = compare_files(reference or reports / "reference.parquet", current or reports / "current.parquet", reports)
     if as_json:
         print_json(verdict)
         return

@@ -64,9 +64,11 @@ def execute(name: str, on: str, host: str | None, config: Path | None, seed: int
         if as_json:
             print_json({"run": submitted})
         return {"run": submitted}
+    from events.store import require
     from pipelines import STEPS
     from pipelines.runner import run_locally
 
+    require(home.data)
     with Steps(STEPS[name], quiet=as_json) as progress:
         ended = run_locally(home, name, settings, utc_now(), progress.update)
     if as_json:

@@ -111,6 +111,11 @@ def test_a_label_stated_on_an_impression_wins_too():
     assert labels(events) == [(1, 0, 1, True)]
 
 
+def test_a_label_that_is_stated_as_unknown_stays_unknown():
+    events = log(shown(), done("like"), label_like=pa.array([None, None], pa.int8()))
+    assert labels(events) == [(0, 0, None, False)]
+
+
 @pytest.mark.parametrize("row", [shown(), done("play", 1)], ids=["impressions", "interactions"])
 def test_the_columns_are_the_same_with_and_without_impressions(row):
     columns = E.examples(log(row)).columns

@@ -15,6 +15,7 @@ LOG = """
     u e 0 12:01           skip       -
     v a 0 13:00           like       s3
     v a 0 13:01           add        s3
+    u f 0 12:02           play       -
 """
 
 
@@ -22,7 +23,7 @@ LOG = """
 def counts(make_log, memory, rows):
     """`(n_before, session_plays, session_skips)` by event, for `LOG` in no particular order."""
     log = make_log(LOG)
-    shuffled = log.take([4, 9, 1, 7, 0, 3, 8, 2, 6, 5])
+    shuffled = log.take([4, 9, 1, 7, 10, 0, 3, 8, 2, 6, 5])
     found = rows(recent(memory(shuffled)), "event_id")
     return {row.pop("event_id"): tuple(row.values()) for row in found}
 
@@ -37,7 +38,8 @@ def counts(make_log, memory, rows):
         pytest.param("e5", (3, 2, 1), id="an impression is nothing done"),
         pytest.param("e6", (4, 0, 0), id="a new session starts at zero, the listener goes on"),
         pytest.param("e7", (4, 0, 0), id="without a session"),
-        pytest.param("e8", (5, 0, 0), id="two events without a session share none"),
+        pytest.param("e8", (5, 0, 0), id="events without a session share none: a play"),
+        pytest.param("e11", (6, 0, 0), id="events without a session share none: a skip"),
         pytest.param("e9", (0, 0, 0), id="another listener"),
         pytest.param("e10", (1, 1, 0), id="a like counts among the plays"),
     ],
@@ -47,4 +49,4 @@ def test_recent(counts, event, expected):
 
 
 def test_every_event_has_one_row(counts):
-    assert len(counts) == 10
+    assert len(counts) == 11

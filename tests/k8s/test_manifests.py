@@ -171,7 +171,7 @@ def test_tf_serving_listens_where_its_ports_say_and_reads_what_is_mounted(docume
         assert path.parent == Path("/config")
         assert path.name in config["data"]
     mounts = {mount["mountPath"]: mount for mount in serving["volumeMounts"]}
-    assert all(mounts[path]["readOnly"] for path in ("/config", "/models"))
+    assert all(mounts[path]["readOnly"] for path in ("/config", "/segue"))
 
 
 def test_mlflow_has_one_replica_that_is_replaced_not_doubled(documents):
@@ -190,7 +190,7 @@ def test_the_model_config_parses_and_lies_in_the_mounted_store():
     models = {model.name: model for model in parse_config(text)}
     assert set(models) == {"retrieval", "ranking"}
     for name, model in models.items():
-        assert model.base_path == Path("/models") / name
+        assert model.base_path == Path("/segue/models") / name
         assert (model.policy, model.labels) == ("latest", {})
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ REWARD = {"play": 1.0, "skip": -0.5, "like": 2.0}
 class Contestant:
     """A model as it was trained, and its answers to queries: from memory, and from its SavedModel."""
 
-    trained: object
+    trained: Any
     from_memory: Callable[[Arrays], Arrays]
     from_disk: Callable[[Arrays], Arrays]
 
@@ -108,7 +109,7 @@ class TestContract:
     @pytest.mark.parametrize("width", [6, 7, 80], ids=["as long as it is", "one more", "more than the model keeps"])
     def test_padding_a_history_changes_nothing(self, model, raw, width):
         # Six entries each; the raw inputs hold 50 columns.
-        fills = {"history_items": "", "history_actions": "", "history_times": 0}
+        fills: dict[str, Any] = {"history_items": "", "history_actions": "", "history_times": 0}
         padded = {
             name: np.pad(value[:, :6], [(0, 0), (0, width - 6)], constant_values=fills[name])
             for name, value in raw.items()

@@ -108,8 +108,11 @@ def test_candidate_ids_score_as_the_same_items_with_explicit_features(trained_ra
     age = {"i5": 3 + minutes, "i0": np.full(6, -1.0), "brand new": np.zeros(6)}
     for n, item in enumerate(ids):
         one = {k: tf.constant(np.repeat(v[n : n + 1], 6, 0)) for k, v in raw_item(varied, world.encoder.axes).items()}
-        pair = tf.constant([affinity[item]] * 6), tf.constant(age[item].astype(np.float32))
-        for name, scores in module.score(*pair, **query, **one).items():
+        pair = {
+            "genre_affinity": tf.constant([affinity[item]] * 6),
+            "age_at_request_days": tf.constant(age[item].astype(np.float32)),
+        }
+        for name, scores in module.score(**pair, **query, **one).items():
             np.testing.assert_allclose(ranked[name].numpy()[:, n], scores.numpy(), rtol=1e-4, err_msg=f"{item} {name}")
 
 

@@ -10,11 +10,11 @@ from models.config import Limits
 from models.gate import bless, check, primary_head
 
 LIMITS = Limits(auc=0.6, recall_gain=0.01, auc_drop=0.02, recall_drop=0.1)
-RETRIEVAL = {
+RETRIEVAL: dict = {
     "models": {"candidate": {"recall_at_100": 0.50}, "champion": {"recall_at_100": 0.50}},
     "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
 }
-RANKING = {
+RANKING: dict = {
     "candidate": {"play": {"auc": 0.70, "auc_low": 0.65}, "like": {"auc": 0.5, "auc_low": 0.4}},
     "champion": {"play": {"auc": 0.70, "auc_low": 0.65}},
 }
@@ -52,7 +52,7 @@ def test_a_candidate_within_all_limits_is_blessed():
     ],
 )
 def test_each_limit_bites_alone(part, path, least, name):
-    trees = {"retrieval": RETRIEVAL, "ranking": RANKING}
+    trees: dict[str, dict] = {"retrieval": RETRIEVAL, "ranking": RANKING}
     assert verdict(**{part: changed(trees[part], path, least)})["passed"]  # the limit itself is enough
     for value in (least - 1e-6, math.nan):
         found = verdict(**{part: changed(trees[part], path, value)})

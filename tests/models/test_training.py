@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.training import Model, batches, fit_model
+from models.training import Arrays, Model, batches, fit_model
 
-ARRAYS = {"x": np.arange(10, dtype=np.float32), "pair": np.arange(20).reshape(10, 2)}
+ARRAYS: Arrays = {"x": np.arange(10, dtype=np.float32), "pair": np.arange(20).reshape(10, 2)}
 
 
 def xs(dataset) -> list[list[float]]:

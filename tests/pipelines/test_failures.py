@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from segue.files import read_json
 from serving.store import labels, verify, versions
-from tests.pipelines.conftest import NANO_CONFIG
+from tests.pipelines.conftest import NANO_CONFIG, Segue
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +28,7 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
     )
     done = segue("run", "training", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
-    assert "The step build-features failed. build-features: OSError: the disk is full" in done.stderr
+    assert "The step build-features failed. OSError: the disk is full" in done.stderr
     log = next(segue.home.runs.glob("training-*")) / "run.log"
     assert str(log) in done.stderr
     assert "the disk is full" in log.read_text()
@@ -34,37 +36,58 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
 
 
 def test_a_run_needs_an_imported_log(tmp_path):
-    from tests.pipelines.conftest import Segue
-
     done = Segue(tmp_path)("run", "training")
     assert done.returncode == 2
     assert "segue data import" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("step", ["train-ranking", "push"])
-def test_a_killed_run_leaves_whole_versions_and_a_rerun_is_clean(branch, train, step):
+def test_a_log_without_positives_is_one_clear_line(tmp_path):
+    segue = Segue(tmp_path / "home")
+    (tmp_path / "log.csv").write_text(
+        "event_id,user_id,item_id,ts,action,request_id\n"
+        + "".join(f"e{n},u{n % 3},i{n % 5},2026-01-{n % 20 + 1:02d}T10:00,impression,r{n}\n" for n in range(200))
+    )
+    assert segue("data", "import", "parquet", "--events", str(tmp_path / "log.csv")).returncode == 0
+    done = segue("run", "training")
+    assert done.returncode == 2
+    assert "The step training-set failed. Each part needs a positive example" in done.stderr
+    assert "fix:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(branch, train, trained):
     segue = branch()
     command = [sys.executable, "-c", "from segue.cli import main; main()", "run", "training"]
-    environment = {**os.environ, "SEGUE_HOME": str(segue.home.root)}
     run = subprocess.Popen(
         [*command, "--config", str(NANO_CONFIG)],
-        env=environment,
+        env={**os.environ, "SEGUE_HOME": str(segue.home.root)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     deadline = time.monotonic() + 300
-    while not list(segue.home.runs.glob(f"*/steps/{step}.json")):
-        assert run.poll() is None, "the run ended before the step began"
+    while not list(segue.home.runs.glob("*/steps/train-*.json")):
+        assert run.poll() is None, "the run ended before it trained"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(run.pid, signal.SIGTERM)
-    run.wait(30)
+    assert run.wait(30) != 0
+    killed = next(segue.home.runs.glob("training-*"))
+    before = {path: path.stat().st_mtime_ns for path in killed.rglob("*")}
     for model, known in labels(segue.home.models).items():
+        assert versions(segue.home.models, model) == [known["stable"]]
         assert verify(segue.home.models, model, known["stable"])
-        for version in versions(segue.home.models, model):
-            assert verify(segue.home.models, model, version)
-    if step == "push":
-        return  # one rerun is enough
-    assert train(segue)["status"] == "pushed"
+
+    again = train(segue)
+    assert again["status"] == "pushed"
+    assert again["version"] == 2
+    assert {path: path.stat().st_mtime_ns for path in killed.rglob("*")} == before  # nothing of it went on
+    first = read_json(next(trained.home.runs.glob("training-*")) / "evaluation.json")
+    second = read_json(Path(again["folder"]) / "evaluation.json")
+    for head in ("play", "skip", "like"):
+        expected = first["ranking"]["candidate"][head]["auc"]
+        assert second["ranking"]["candidate"][head]["auc"] == pytest.approx(expected, rel=0.01)
+    expected = first["retrieval"]["models"]["candidate"]["recall_at_100"]
+    assert second["retrieval"]["models"]["candidate"]["recall_at_100"] == pytest.approx(expected, rel=0.01)
+    # The second run had a champion of the same data set to be held against.
+    assert set(second["ranking"]) == {"candidate", "champion"}

@@ -1,0 +1,82 @@
+"""The newest span against a reference: schema, values, distances."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segue.errors import InputError
+
+pytestmark = pytest.mark.slow  # importing TFDV takes 7 to 16 s
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "surface": rng.choice(["home", "search"], 1000),
+            "duration_s": rng.normal(200, 30, 1000).astype(np.float32),
+            "country": np.where(rng.random(1000) < 0.2, None, "SE"),
+        }
+    )
+
+
+def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> dict:
+    from monitoring.validation import make_reference, validate
+
+    return validate(current, make_reference(reference, **how), folder / "page.html")
+
+
+def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
+    found = verdict(frame, frame, tmp_path)
+    assert found["passed"], found["reason"]
+    assert found["distances"]["surface"] == 0
+    assert "facets" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("surface", lambda c: c.str.upper()),
+        ("duration_s", lambda c: c * 1000),  # milliseconds for seconds
+        ("country", lambda c: "SE-" + c),
+    ],
+)
+def test_a_column_whose_values_changed_is_named(frame, tmp_path, column, change):
+    found = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
+    assert not found["passed"]
+    assert list(found["anomalies"]) == [column]
+    assert column in found["reason"]
+
+
+def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
+    surface = frame["surface"].where(frame.index >= 20, "library")  # 2 %
+    assert verdict(frame.assign(surface=surface), frame, tmp_path)["passed"]
+
+
+def test_a_missing_column_is_named(frame, tmp_path):
+    found = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
+    assert list(found["anomalies"]) == ["duration_s"]
+
+
+def test_distances_are_measured_but_not_judged_within_one_log(frame, tmp_path):
+    longer = frame.assign(duration_s=frame["duration_s"] * 1000)
+    found = verdict(longer, frame, tmp_path, judge_distance=False)
+    assert found["passed"]
+    assert found["distances"]["duration_s"] > 0.8
+
+
+def test_a_reference_round_trips(frame, tmp_path):
+    from monitoring.validation import load_reference, make_reference, save_reference
+
+    assert load_reference(tmp_path / "absent") is None
+    reference = make_reference(frame)
+    save_reference(reference, tmp_path / "kept")
+    assert load_reference(tmp_path / "kept") == reference
+
+
+def test_an_empty_reference_is_refused(frame):
+    from monitoring.validation import make_reference
+
+    with pytest.raises(InputError, match="needs rows"):
+        make_reference(frame.head(0))

@@ -1,0 +1,50 @@
+"""The same pipelines compile for a cluster."""
+
+import re
+
+import pytest
+import yaml
+
+from pipelines import PIPELINES, STEPS, load
+from pipelines.cluster import compile_all
+from pipelines.placement import CLAIM, MOUNT
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory) -> dict[str, list[dict]]:
+    paths = compile_all(tmp_path_factory.mktemp("yaml"))
+    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in paths}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_backend_accepts_the_schema(compiled, name):
+    assert compiled[name][0]["schemaVersion"] == "2.1.0"
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_step_runs_in_the_projects_image_and_mounts_the_home(compiled, name):
+    spec, platform = compiled[name]
+    executors = spec["deploymentSpec"]["executors"]
+    images = {executor["container"]["image"] for executor in executors.values()}
+    assert images == {"segue:0.1.0"}
+    mounted = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(mounted) == set(executors)
+    for placement in mounted.values():
+        assert placement["pvcMount"][0]["mountPath"] == MOUNT
+        assert CLAIM in str(placement["pvcMount"][0])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_progress_knows_every_step(compiled, name):
+    source = "".join(str(e) for e in compiled[name][0]["deploymentSpec"]["executors"].values())
+    recorded = set(re.findall(r"step\(home, run_id, \\?['\"]([a-z-]+)\\?['\"]\)", source))
+    assert recorded == set(STEPS[name])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_nothing_of_this_machine_is_in_the_package(compiled, name):
+    assert not re.search(r"/(home|root|tmp)/", str(compiled[name]))
+
+
+def test_load_finds_each_pipeline():
+    assert [load(target).name for target in PIPELINES.values()] == list(PIPELINES)

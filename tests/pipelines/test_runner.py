@@ -1,0 +1,36 @@
+"""The local runner's own parts."""
+
+from datetime import UTC, datetime
+
+from pipelines.runner import failure, last_line, new_run
+from segue.errors import EXIT_FAILED, EXIT_USAGE
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def test_runs_of_one_second_do_not_share_a_folder(home):
+    names = [new_run(home, "training", NOON).name for _ in range(3)]
+    assert names == ["training-20260301T120000", "training-20260301T120000-2", "training-20260301T120000-3"]
+
+
+def test_a_failure_names_step_cause_fix_and_log():
+    record = {"cause": "A rule.", "fix": "Do this.", "exit_code": EXIT_USAGE}
+    ended = {"steps": {"ingest": record}, "failed_step": "ingest", "reason": "", "log": "run.log"}
+    error = failure("training", ended)
+    assert error.headline == "The step ingest failed. A rule."
+    assert error.fix == "Do this. The log is run.log."
+    assert error.exit_code == EXIT_USAGE
+
+
+def test_a_failure_outside_any_step_names_the_pipeline():
+    error = failure("training", {"steps": {}, "failed_step": None, "reason": "killed", "log": "run.log"})
+    assert error.headline == "The training pipeline failed. killed"
+    assert error.exit_code == EXIT_FAILED
+
+
+def test_last_line_skips_blank_ones(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("first\nlast\n\n  \n")
+    assert last_line(log) == "last"
+    log.write_text("")
+    assert last_line(log) == "The process ended without a word."

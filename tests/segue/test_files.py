@@ -1,0 +1,41 @@
+"""Files are whole or absent."""
+
+import pytest
+
+from segue.files import atomic_path, read_json, tree_sha256, write_json
+
+
+def test_a_body_that_raises_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "folder"
+    for name in ("first", "second"):
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+            (temporary / name).touch()
+    assert [path.name for path in target.iterdir()] == ["second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_json_round_trips(tmp_path):
+    value = {"b": [1, 2.5, None], "a": "é"}
+    write_json(tmp_path / "v.json", value)
+    assert read_json(tmp_path / "v.json") == value
+
+
+def test_the_sum_of_a_tree_sees_names_and_contents(tmp_path):
+    (tmp_path / "a").write_text("x")
+    first = tree_sha256(tmp_path)
+    assert first == tree_sha256(tmp_path)
+    (tmp_path / "a").write_text("y")
+    second = tree_sha256(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({first, second, tree_sha256(tmp_path)}) == 3
