@@ -208,9 +208,7 @@ def before(shown: pd.DataFrame, done: pd.DataFrame, key: str, counts: dict[str, 
         counts: for each name, what an interaction adds.
     """
     running = done[["ts", key]].assign(**pd.DataFrame(counts).groupby(done[key], observed=True).cumsum())
-    known = pd.merge_asof(
-        shown[["ts", key]], running.dropna(subset=key), on="ts", by=key, allow_exact_matches=False
-    )
+    known = pd.merge_asof(shown[["ts", key]], running.dropna(subset=key), on="ts", by=key, allow_exact_matches=False)
     return known[list(counts)].fillna(0)
 
 
@@ -254,9 +252,9 @@ def training_set(events: pd.DataFrame, known: Features) -> pd.DataFrame:
     table["session_plays"] = session["plays"].astype("float32")
     table["session_skips"] = session["skips"].astype("float32")
     for key, daily in (("user_id", known.user_daily), ("item_id", known.item_daily)):
-        table = pd.merge_asof(
-            table, daily, left_on="ts", right_on="event_timestamp", by=key, tolerance=DAY
-        ).drop(columns="event_timestamp")
+        table = pd.merge_asof(table, daily, left_on="ts", right_on="event_timestamp", by=key, tolerance=DAY).drop(
+            columns="event_timestamp"
+        )
     table = table.merge(known.items, on="item_id", how="left").merge(known.users, on="user_id", how="left")
     return on_demand(table, known.vectors).assign(**lists)
 

@@ -116,6 +116,13 @@ def test_candidate_ids_score_as_the_same_items_with_explicit_features(trained_ra
             np.testing.assert_allclose(ranked[name].numpy()[:, n], scores.numpy(), rtol=1e-4, err_msg=f"{item} {name}")
 
 
+def test_an_item_that_left_the_catalogue_is_still_known_by_its_id(trained_ranking, make_catalogue, raw):
+    module = ServedRanking(trained_ranking.model, make_catalogue({"item_id": "i0"}), REWARD)
+    query = {n: tf.constant(v) for n, v in raw.items()}
+    one, two = module.rank(tf.constant([["i6", "i7"]] * 6), **query)["play"].numpy().T
+    assert not np.allclose(one, two)
+
+
 def test_items_of_a_catalogue_are_told_apart_by_their_statistics(trained_ranking, make_catalogue, raw):
     items = make_catalogue({"item_id": "new a"}, {"item_id": "new b", "item_plays_7d": 5000.0})
     module = ServedRanking(trained_ranking.model, items, REWARD)

@@ -51,6 +51,18 @@ def test_an_empty_history_attends_to_nothing(trained_ranking, batch):
         assert np.isfinite(logits.numpy()).all()
 
 
+def test_attention_skips_the_padding(trained_ranking, batch):
+    model = trained_ranking.model
+    item = model.items(batch["item_ids"], batch["item_dense"])[:, None, :]
+    present = tf.cast(batch["history"] > 0, tf.float32)
+    history, context = model.describe_query(batch)
+    elsewhere = history + 3 * (1 - present)[:, :, None]
+    one, two = (
+        model.score((h, context), present, item, batch["request"][:, None, :])["play"] for h in (history, elsewhere)
+    )
+    np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-4)
+
+
 def test_serving_is_without_dropout(trained_ranking, batch):
     one, two = (trained_ranking.model(batch)["play"].numpy() for _ in range(2))
     np.testing.assert_array_equal(one, two)
