@@ -126,20 +126,27 @@ def example_rows(events: ibis.Table) -> ibis.Table:
 
 def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
     """The training set of an ingested log in order of time, a bounded number of rows at once."""
-    features = joined_features(store)
     with duckdb_engine() as engine, TemporaryDirectory(prefix="segue-training-") as folder:
         spill = Path(folder) / "examples.parquet"
         events = engine.read_parquet(ingested / "events.parquet")
         write(example_rows(events), spill)
         listeners = engine.to_pyarrow(T.sequences(events))
-        for batch in pq.ParquetFile(spill).iter_batches(BLOCK):
-            block = pa.Table.from_batches([batch])
-            joined = point_in_time_join(store, block, features)
+        for block in ahead(blocks(spill, store)):
             for first in range(0, block.num_rows, CHUNK):
-                rows, known = block.slice(first, CHUNK), joined.slice(first, CHUNK)
+                rows = block.slice(first, CHUNK)
                 lists = histories(rows, listeners)
-                columns = {name: rows[name] for name in rows.column_names if name != "n_before"}
-                yield pa.table({**columns, **{name: known[name] for name in known.column_names}, **lists})
+                yield pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **lists}).drop_columns(
+                    "n_before"
+                )
+
+
+def blocks(path: Path, store: FeatureStore) -> Iterator[pa.Table]:
+    """The `example_rows` in a file, joined with their features."""
+    features = joined_features(store)
+    for batch in pq.ParquetFile(path).iter_batches(BLOCK):
+        rows = pa.Table.from_batches([batch])
+        joined = point_in_time_join(store, rows, features)
+        yield pa.table([*rows.columns, *joined.columns], names=[*rows.column_names, *joined.column_names])
 
 
 def ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -173,7 +180,7 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
     rows = dict.fromkeys(PARTS, 0)
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
-        for chunk in ahead(chunks(ingested, store)):
+        for chunk in chunks(ingested, store):
             bounds = np.searchsorted(chunk["ts"].cast(pa.int64()), starts)
             for name, first, end in zip(PARTS, bounds, [*bounds[1:], chunk.num_rows], strict=True):
                 if name not in writers:

@@ -80,26 +80,13 @@ def execute(name: str, on: str, host: str | None, config: Path | None, seed: int
 
 def show(home: Home, ended: dict) -> None:
     """Print how a local run ended: the verdict, the evaluation, and where everything is."""
-    from segue.cli.output import print_table
-    from segue.files import read_json
+    from segue.cli.evaluation import show_evaluation, show_places
 
     colour = "yellow" if ended["status"] == "stopped" else "green"
     click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
-    evaluation = Path(ended["folder"]) / "evaluation.json"
-    if evaluation.is_file():
-        from models import report
-
-        found = read_json(evaluation)
-        gain = found["retrieval"]["recall_at_100_over_popularity"]
-        print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
-        click.echo(
-            f"recall@100 over popularity: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
-        )
-        print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
-    click.echo(f"run      {ended['folder']}")
-    click.echo(f"reports  {home.reports}")
-    click.echo(f"MLflow   {home.tracking_uri}")
-    click.echo(f"models   {home.models}")
+    run = Path(ended["folder"])
+    show_evaluation(run)
+    show_places(home, run)
 
 
 @click.command("compile")

@@ -1,7 +1,10 @@
 """`segue status`: the data, the last run and what is served."""
 
+from pathlib import Path
+
 import click
 
+from segue.cli.evaluation import FILE, show_evaluation, show_places
 from segue.cli.output import json_option, print_json, print_table
 from segue.files import read_json
 from segue.settings import Home
@@ -10,12 +13,17 @@ from segue.settings import Home
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the data, the last run, what is served and the last drift verdict."""
-    found = collect(Home.from_env())
+    """Show the data, the last run, what is served, the last evaluation and drift verdict."""
+    home = Home.from_env()
+    found = collect(home)
     if as_json:
         print_json(found)
         return
     print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in found.items()])
+    evaluated = [run for run in runs(home) if (run / FILE).is_file()]
+    if evaluated:
+        show_evaluation(evaluated[-1])
+        show_places(home, evaluated[-1])
 
 
 def collect(home: Home) -> dict:
@@ -24,9 +32,9 @@ def collect(home: Home) -> dict:
     from serving.store import labels
 
     manifest = home.data / "manifest.json"
-    runs = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
     drift = home.reports / "drift.json"
-    last = outcome(runs[-1]) if runs else None
+    known = runs(home)
+    last = outcome(known[-1]) if known else None
     return {
         "home": str(home.root),
         "data": read_json(manifest) if manifest.is_file() else None,
@@ -34,6 +42,11 @@ def collect(home: Home) -> dict:
         "served": labels(home.models) or None,
         "drift": read_json(drift)["reason"] if drift.is_file() else None,
     }
+
+
+def runs(home: Home) -> list[Path]:
+    """The folders of all runs, oldest first."""
+    return sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
 
 
 def text(value) -> str:

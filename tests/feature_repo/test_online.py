@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from events import schema
+from feature_repo import transformations as T
 from feature_repo.online import HISTORY_COLUMNS, push_interaction, refresh, session_state, state, user_state
 from feature_repo.store import open_store, publish
-from feature_repo.transformations import HISTORY
 from segue.errors import InputError
 
 ITEMS = "a music rock 2026-01-03\nb podcast pop -"
@@ -129,10 +129,11 @@ def test_a_push_without_a_session_extends_the_history(refreshed, at):
     assert [item for item, *_ in history(refreshed, "p3", at(5))] == ["a"]
 
 
-def test_an_online_history_holds_the_last_50(refreshed, at):
-    for n in range(HISTORY + 2):
+def test_an_online_history_holds_the_last_so_many(refreshed, at, monkeypatch):
+    monkeypatch.setattr(T, "HISTORY", 3)  # 50 would take seconds
+    for n in range(5):
         push_interaction(refreshed, "p4", f"i{n}", "play", at(4, "13:00") + timedelta(seconds=n), None)
-    assert [item for item, *_ in history(refreshed, "p4", at(5))] == [f"i{n}" for n in range(2, HISTORY + 2)]
+    assert [item for item, *_ in history(refreshed, "p4", at(5))] == ["i2", "i3", "i4"]
 
 
 def test_a_refresh_says_what_is_online(log, refreshed, at):

@@ -18,6 +18,7 @@ import tensorflow as tf
 from events import schema
 from models import ranking, retrieval
 from models.config import RankingConfig, RetrievalConfig
+from models.evaluation import predict_ranking
 from models.examples import ranking_arrays, retrieval_arrays
 from models.export import export_ranking, export_retrieval
 from models.features import Encoder, fit_axes
@@ -210,3 +211,9 @@ def retrieval_signatures(saved_retrieval):
 def ranking_signatures(saved_ranking):
     """The signatures of the saved ranking model."""
     return tf.saved_model.load(str(saved_ranking)).signatures
+
+
+@pytest.fixture(scope="session")
+def predictions(saved_ranking, world) -> Arrays:
+    """What the saved ranking model says of the test part, by head."""
+    return predict_ranking(saved_ranking, world.test)

@@ -5,7 +5,6 @@ import pytest
 
 from models.evaluation import (
     popularity,
-    predict_ranking,
     ranking_metrics,
     retrieval_metrics,
     retrieval_ranks,
@@ -30,9 +29,9 @@ def test_retrieval_finds_nearly_all(saved_retrieval, world, positives):
 
 
 @pytest.fixture(scope="module")
-def heads(saved_ranking, world):
+def heads(predictions, world):
     """Held-out metrics by head."""
-    return ranking_metrics(predict_ranking(saved_ranking, world.test), world.test)
+    return ranking_metrics(predictions, world.test)
 
 
 @pytest.mark.parametrize("head", ["play", "skip", "like"])

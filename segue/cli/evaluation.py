@@ -1,0 +1,34 @@
+"""An evaluation and its surroundings, as a person reads them on a terminal."""
+
+from pathlib import Path
+
+import click
+
+from segue.cli.output import print_table
+from segue.files import read_json
+from segue.settings import Home
+
+FILE = "evaluation.json"
+
+
+def show_evaluation(run: Path) -> None:
+    """Print a run's evaluation against popularity, if it got that far."""
+    from models import report
+
+    if not (run / FILE).is_file():
+        return
+    found = read_json(run / FILE)
+    gain = found["retrieval"]["recall_at_100_over_popularity"]
+    print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
+    click.echo(
+        f"recall@100 over popularity: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+    )
+    print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
+
+
+def show_places(home: Home, run: Path | None) -> None:
+    """Print where the last run, the reports, MLflow and the pushed models are."""
+    places = {"run": run, "reports": home.reports, "MLflow": home.tracking_uri, "models": home.models}
+    for name, place in places.items():
+        if place is not None:
+            click.echo(f"{name:<8} {place}")
