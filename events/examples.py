@@ -22,7 +22,10 @@ def has_impressions(events: Table) -> bool:
 
 
 def from_impressions(events: Table) -> Table:
-    """One example an impression, labelled by what followed it under the same request."""
+    """One example an impression, labelled by what followed it under the same request.
+
+    Nothing followed: all labels are 0. A play of unknown length leaves `label_play` unknown.
+    """
     played = (_.action == schema.PLAY) & (_.ms_played >= schema.PLAY_THROUGH_MS)
     outcomes = (
         events.filter(_.action.isin(schema.INTERACTIONS) & _.request_id.notnull())
@@ -31,13 +34,14 @@ def from_impressions(events: Table) -> Table:
             label_play=played.max().cast("float32"),
             label_skip=(_.action == schema.SKIP).max().cast("float32"),
             label_like=(_.action == schema.LIKE).max().cast("float32"),
+            followed=ibis.literal(True),
         )
     )
     shown = events.filter(_.action == schema.IMPRESSION)
     derived = [name for name in schema.LABEL_COLUMNS if name not in events.columns]
-    joined = shown.left_join(outcomes.select(*KEYS, *derived), KEYS).drop(*(f"{key}_right" for key in KEYS))
+    joined = shown.left_join(outcomes.select(*KEYS, "followed", *derived), KEYS).drop(*(f"{key}_right" for key in KEYS))
     labelled = joined.mutate(
-        **{name: joined[name].fill_null(0.0) for name in derived},
+        **{name: joined.followed.isnull().ifelse(0.0, joined[name]).cast("float32") for name in derived},
         **{name: joined[name].cast("float32") for name in schema.LABEL_COLUMNS if name not in derived},
     )
     return labelled.mutate(positive=((_.label_play == 1) | (_.label_like == 1)).fill_null(False))

@@ -78,10 +78,10 @@ def build(ingested: Path, tables: Path) -> dict:
         events, items, users = (
             engine.read_parquet(ingested / f"{name}.parquet") for name in ("events", "items", "users")
         )
-        last = events.aggregate(last=_.ts.max()).execute()["last"][0]
+        last = engine.to_pyarrow(events.aggregate(last=_.ts.max()))["last"][0].as_py()
         if last is None:
             raise InputError("Features need at least one event; the log has none.", "Import a log with events.")
-        last_day = last_complete_day(last.to_pydatetime())
+        last_day = last_complete_day(last)
         expressions = feature_tables(events, items, users, axes, last_day)
         for name, expression in expressions.items():
             write(expression, folder / f"{name}.parquet")

@@ -28,7 +28,8 @@ HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push what happened after the last one.
 
-    An online store that holds another data set is emptied first: its ids mean other people.
+    Histories become the log's: what was pushed online must reach the log before the next refresh. An
+    online store that holds another data set is emptied first: its ids mean other people.
 
     Args:
         home: the home whose feature tables are `tables`.

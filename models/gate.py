@@ -3,10 +3,19 @@
 from dataclasses import asdict
 
 from models.config import Limits
+from segue.errors import InputError
 
 
 def primary_head(ranking: dict[str, dict]) -> str:
-    """The head that the gate looks at: play-through if the log says what was played, else like."""
+    """The head that the gate looks at: play-through if the log says what was played, else like.
+
+    Raises:
+        InputError: no head has a label in the test span.
+    """
+    if not ranking:
+        raise InputError(
+            "Ranking is judged by a label; the test span has none.", "Check how actions were mapped to labels."
+        )
     return "play" if "play" in ranking else "like" if "like" in ranking else next(iter(ranking))
 
 

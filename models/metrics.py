@@ -8,7 +8,7 @@ import numpy as np
 def rank_of_target(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The place of each row's one relevant item, 0 the best.
 
-    Ties count half of their number, so that a constant score earns no better than chance.
+    Ties count half of their number, so that a constant score puts every item in the middle.
 
     Args:
         scores: `[n, items]`; minus infinity where an item is not a candidate.

@@ -43,6 +43,7 @@ def labels(events: ibis.Table) -> list[tuple]:
     ("outcomes", "expected"),
     [
         pytest.param([], (0, 0, 0, False), id="nothing followed"),
+        pytest.param([done("play")], (None, 0, 0, False), id="a play of unknown length"),
         pytest.param([done("play", THROUGH)], (1, 0, 0, True), id="played for 30 s"),
         pytest.param([done("play", THROUGH - 1)], (0, 0, 0, False), id="played for less"),
         pytest.param([done("skip", 5_000)], (0, 1, 0, False), id="skipped"),

@@ -60,7 +60,6 @@ def test_a_build_replaces_the_one_before(ingest_log, tmp_path):
     assert load_manifest(log.tables)["rows"]["user_daily"] == 1
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="build.py tests `last is None`, pandas says NaT")
 def test_a_log_without_events_is_an_error_and_leaves_no_folder(tmp_path, make_items):
     for name, table in (
         ("events", schema.EVENTS.empty_table()),

@@ -16,7 +16,7 @@ USER = (
 )  # fmt: skip
 HISTORY = ("history_items", "history_actions", "history_times")
 SESSION = ("session_plays", "session_skips")
-REPLAYED = 80  # events; the whole day would take four times as long
+REPLAYED = 100  # events; the whole day would take four times as long
 
 
 @pytest.fixture(scope="module")
