@@ -181,19 +181,25 @@ def item_daily(done: pd.DataFrame, items: pd.DataFrame, last_day: pd.Timestamp) 
 
 
 def examples(events: pd.DataFrame) -> pd.DataFrame:
-    """One row an impression, labelled by what followed it under the same request."""
+    """One row an impression, labelled by what followed it under the same request.
+
+    Nothing followed: all labels are 0. A play of unknown length leaves `label_play` unknown.
+    """
     keys = ["user_id", "item_id", "request_id"]
     done = events[events["action"].isin(schema.INTERACTIONS)]
+    played, length = done["action"] == schema.PLAY, done["ms_played"]
     outcomes = done[keys].assign(
-        label_play=(done["action"] == schema.PLAY) & (done["ms_played"] >= schema.PLAY_THROUGH_MS),
-        label_skip=done["action"] == schema.SKIP,
-        label_like=done["action"] == schema.LIKE,
+        label_play=(played & (length >= schema.PLAY_THROUGH_MS)).astype("float32").mask(played & length.isna()),
+        label_skip=(done["action"] == schema.SKIP).astype("float32"),
+        label_like=(done["action"] == schema.LIKE).astype("float32"),
+        followed=True,
     )
     labels = outcomes.groupby(keys, observed=True, as_index=False).max()
     shown = events.loc[events["action"] == schema.IMPRESSION, [*SHOWN, "request_id"]]
-    labelled = shown.merge(labels, on=keys, how="left").drop(columns="request_id")
-    for name in schema.LABEL_COLUMNS:
-        labelled[name] = labelled[name].eq(True).astype("float32")
+    labelled = shown.merge(labels, on=keys, how="left")
+    names = list(schema.LABEL_COLUMNS)
+    labelled[names] = labelled[names].where(labelled["followed"].notna(), 0)
+    labelled = labelled.drop(columns=["request_id", "followed"])
     labelled["positive"] = (labelled["label_play"] == 1) | (labelled["label_like"] == 1)
     return labelled
 

@@ -157,17 +157,26 @@ class TestCommand:
         assert names[0] == "hour"
         assert set(names) == set(window().columns)
 
-    def test_the_report_goes_where_it_is_told(self, call, tmp_path):
-        call(window(), f"--html={tmp_path / 'here.html'}")
-        assert (tmp_path / "here.html").is_file()
-
     def test_a_file_that_is_not_parquet_is_an_error(self, tmp_path):
         from segue.cli.drift import drift
 
         (tmp_path / "notes.txt").write_text("hello")
-        with pytest.raises(InputError, match="A window is a Parquet file"):
+        with pytest.raises(InputError, match="is no Parquet file"):
             CliRunner().invoke(
                 drift,
                 [f"--reference={tmp_path / 'notes.txt'}", f"--current={tmp_path / 'absent'}"],
                 catch_exceptions=False,
             )
+
+    def test_without_paths_it_compares_the_homes_own_frames(self, call, tmp_path, monkeypatch):
+        from segue.cli.drift import drift
+
+        monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
+        with pytest.raises(InputError, match="reference.parquet; it is not there"):
+            CliRunner().invoke(drift, [], catch_exceptions=False)
+        reports = tmp_path / "home" / "reports"
+        reports.mkdir(parents=True)
+        for name in ("reference", "current"):
+            window().to_parquet(reports / f"{name}.parquet")
+        result = CliRunner().invoke(drift, ["--json"], catch_exceptions=False)
+        assert json.loads(result.stdout)["drifted"] is False

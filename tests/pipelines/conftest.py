@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from segue.settings import Home
 
@@ -31,12 +32,17 @@ class Segue:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Segue:
-    """A home with a pushed first version; read it, or copy it with `branch`."""
-    segue = Segue(tmp_path_factory.mktemp("trained"))
-    segue.json("data", "import", "synthetic", "--size", "nano", "--seed", "0")
-    ended = segue.json("run", "training", "--config", str(NANO_CONFIG))
-    assert ended["status"] == "pushed", ended["reason"]
+def trained(tmp_path_factory, worker_id) -> Segue:
+    """A home with a pushed first version, made once for all workers; change only copies (`branch`)."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    segue = Segue(shared / "trained")
+    with FileLock(shared / "trained.lock"):
+        if not (shared / "trained.done").exists():
+            segue.json("data", "import", "synthetic", "--size", "nano", "--seed", "0")
+            ended = segue.json("run", "training", "--config", str(NANO_CONFIG))
+            assert ended["status"] == "pushed", ended["reason"]
+            (shared / "trained.done").touch()
     return segue
 
 
