@@ -172,7 +172,7 @@ class TestCommand:
         from segue.cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
-        with pytest.raises(InputError, match="reference.parquet; it is not there"):
+        with pytest.raises(InputError, match=r"reference\.parquet; it is not there"):
             CliRunner().invoke(drift, [], catch_exceptions=False)
         reports = tmp_path / "home" / "reports"
         reports.mkdir(parents=True)
