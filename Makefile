@@ -45,6 +45,7 @@ lint: env ## format, lint and types
 
 bench: env ## speed and memory beside a named peer
 	$(BIN)/segue bench features
+	$(BIN)/segue bench serving
 
 lock: ## resolve anew and write requirements.lock (no addresses in it)
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

@@ -26,6 +26,6 @@ def infra_validate(
 
         models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
         seed = TrainingConfig.from_dict(config).seed
-        requests = sample_requests(Path(training_set.path), models, count=16, seed=seed)
+        requests = sample_requests(Path(training_set.path), models, seed=seed)
         result.update(validate(models, requests))
         return result["passed"]

@@ -15,7 +15,7 @@ def push(
     ranking: Input[Model],
     versions: dict,
 ) -> int:
-    """Push one new version of both models, and keep what later runs are held against."""
+    """Push one new version of both models, with warm-up requests, and keep what later runs are held against."""
     from components.step import step
 
     with step(home, run_id, "push") as result:
@@ -24,7 +24,7 @@ def push(
         from models.config import TrainingConfig
         from models.export import read_card
         from models.frames import prediction_frame, scalar_frame
-        from models.workloads import read_part
+        from models.workloads import read_part, sample_requests
         from monitoring.validation import make_reference, save_reference
         from segue.files import atomic_path
         from segue.settings import Home
@@ -32,12 +32,16 @@ def push(
         from serving.store import push
 
         place = Home.at(home)
+        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
+        seed = TrainingConfig.from_dict(config).seed
         test = read_part(Path(training_set.path), "test")
-        frame = prediction_frame(Path(ranking.path), test, TrainingConfig.from_dict(config).seed)
+        frame = prediction_frame(models["ranking"], test, seed)
         reference = make_reference(scalar_frame(test))
-        result["version"] = push(place.models, {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)})
+        # The requests that infra validation saw answered: the server replays them before the version is available.
+        warmup = sample_requests(Path(training_set.path), models, seed=seed)
+        result["version"] = push(place.models, models, warmup=warmup)
         crown(place.tracking_uri, versions, result["version"])
-        save_reference(reference, place.baseline(read_card(Path(ranking.path))["dataset"]))
+        save_reference(reference, place.baseline(read_card(models["ranking"])["dataset"]))
         with atomic_path(place.reports / "reference.parquet") as temporary:
             frame.to_parquet(temporary)
         return result["version"]

@@ -26,6 +26,7 @@ from segue.files import read_json
 
 REPEATS = 0.05  # share of positives heard before, from which a catalogue is one that people replay
 ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
+REQUESTS = 16  # of each model: infra validation sends them, and the pushed version is warmed up with them
 REQUEST_CANDIDATES = 50
 
 
@@ -149,7 +150,7 @@ def evaluate(
 
 
 def sample_requests(
-    training_set: Path, saved_models: dict[str, Path], count: int, seed: int
+    training_set: Path, saved_models: dict[str, Path], seed: int, count: int = REQUESTS
 ) -> dict[str, list[Arrays]]:
     """Real requests for the served signatures, from the test span: one listener each."""
     rows = sample(read_part(training_set, "test"), count, seed)

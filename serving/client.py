@@ -1,71 +1,41 @@
-"""A client of TF Serving's gRPC protocol: numpy in, numpy out."""
+"""A client of TF Serving's gRPC protocol: numpy in, numpy out, and no TensorFlow."""
 
-import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import grpc
 import numpy as np
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
-from segue.errors import InputError, SegueError, UnavailableError
-from serving import tensors
-
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 2.0
-POLL_SECONDS = 0.1
-
-_CALLERS_FAULT = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION,
-)
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
+from segue.errors import InputError
+from serving import calls
+from serving.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
 
 
 class Client:
     """Calls one model server. Safe to share between threads; close it, or use it in a `with`.
 
     A call that ends in UNAVAILABLE is repeated, with growing pauses, until its timeout; nothing else is.
+    `version` and `label` choose the model's version; without them, the latest loaded one answers. `timeout` is in
+    seconds, for a call and its repetitions.
 
     Args:
         address: `host:port`.
+        tls: the files of an encrypted connection; without them it is not encrypted.
 
     Every method raises:
-        InputError: the server rejects the request; with its text.
+        InputError: the request breaks a rule, here or on the server; with its text.
         UnavailableError: no answer within the timeout.
         SegueError: any other failure; with the server's text.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: TLS | None = None) -> None:
         self.address = address
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", tensors.MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", tensors.MAX_MESSAGE_BYTES),
-                (
-                    "grpc.enable_http_proxy",
-                    0,
-                ),  # a model server is a neighbour; a proxy would take loopback too
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-            ],
-        )
-        self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        if tls is None:
+            self._channel = grpc.insecure_channel(address, OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(address, tls.credentials(), OPTIONS)
 
     def __enter__(self) -> "Client":
         return self
@@ -95,23 +65,49 @@ class Client:
             model: the model's name.
             inputs: input name -> array, of exactly the dtype that the signature has; text for string tensors.
             signature: the signature's name; `serving_default` if empty.
-            version: the version's number; without it and `label`, the latest loaded one answers.
+            version: the version's number.
             label: the version's label, e.g. `stable`.
             outputs: the outputs to return; all if empty.
-            timeout: seconds for the call and its repetitions.
+            timeout: seconds.
 
         Returns:
             output name -> array; strings are object arrays of bytes.
         """
-        try:
-            encoded = tensors.encode_all(inputs)
-        except tensors.TensorError as error:
-            raise InputError(f"An input of model {model} cannot be sent: {error}.", "Convert it first.") from error
-        request = predict_pb2.PredictRequest(
-            model_spec=_spec(model, version, label, signature), inputs=encoded, output_filter=outputs
-        )
-        response = self._call(self._prediction.Predict, request, timeout)
-        return {name: tensors.decode(proto) for name, proto in response.outputs.items()}
+        return self._run(calls.predict(model, inputs, signature, version, label, outputs), timeout)
+
+    def classify(
+        self,
+        model: str,
+        examples: Sequence[calls.Example],
+        context: calls.Example | None = None,
+        signature: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+    ) -> list[list[tuple[str, float]]]:
+        """Classify examples, sent as `tf.Example`.
+
+        Args:
+            examples: feature name -> text, bytes, a number, or a list or array of one kind of them.
+            context: features that all examples share.
+
+        Returns:
+            For each example, its (label, score) pairs in the model's order.
+        """
+        return self._run(calls.classify(model, examples, context, signature, version, label), timeout)
+
+    def regress(
+        self,
+        model: str,
+        examples: Sequence[calls.Example],
+        context: calls.Example | None = None,
+        signature: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+    ) -> np.ndarray:
+        """The value of each example, float32 `[examples]`; the arguments are those of `classify`."""
+        return self._run(calls.regress(model, examples, context, signature, version, label), timeout)
 
     def metadata(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
@@ -123,31 +119,17 @@ class Client:
             `dtype` as numpy names it, and `shape`: a list with None for an open dimension, or None for an
             open rank.
         """
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=_spec(model, version, label), metadata_field=["signature_def"]
-        )
-        response = self._call(self._prediction.GetModelMetadata, request, timeout)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
-        return {
-            "version": response.model_spec.version.value,
-            "signatures": {
-                name: {"inputs": _infos(signature.inputs), "outputs": _infos(signature.outputs)}
-                for name, signature in signatures.signature_def.items()
-            },
-        }
+        return self._run(calls.metadata(model, version, label), timeout)
 
     def status(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
     ) -> dict[int, dict[str, str]]:
         """version -> `state` (`AVAILABLE`, `LOADING`, `END`, ...) and `error` (empty if none)."""
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(model, version, label))
-        response = self._call(self._models.GetModelStatus, request, timeout)
-        states = get_model_status_pb2.ModelVersionStatus.State
-        return {
-            entry.version: {"state": states.Name(entry.state), "error": entry.status.error_message}
-            for entry in response.model_version_status
-        }
+        return self._run(calls.status(model, version, label), timeout)
+
+    def reload_config(self, config: Any, timeout: float = 60.0) -> None:
+        """Give the server its models anew: a `ModelServerConfig`, or its text; returns when they are loaded."""
+        self._run(calls.reload_config(config), timeout)
 
     def wait_ready(self, models: Iterable[str], timeout: float) -> None:
         """Return once every model has a version that answers.
@@ -155,75 +137,25 @@ class Client:
         Raises:
             UnavailableError: after `timeout` seconds; with the state of the first model that is not ready.
         """
-        deadline = time.monotonic() + timeout
+        attempts = Attempts(self.address, timeout)
         for model in models:
-            while (state := self._state(model, deadline)) != "AVAILABLE":
-                if time.monotonic() + POLL_SECONDS >= deadline:
-                    raise UnavailableError(
-                        f"Model {model} is not ready at {self.address} after {timeout:g} s: {state}.",
-                        "See the server's log.",
-                    )
-                time.sleep(POLL_SECONDS)
+            while hindrance := self._hindrance(model, attempts.left(POLL_SECONDS)):
+                time.sleep(attempts.poll(model, hindrance))
 
-    def _state(self, model: str, deadline: float) -> str:
-        """AVAILABLE, or what keeps the model from it."""
+    def _hindrance(self, model: str, timeout: float) -> str:
+        """What keeps a model from answering; empty if nothing does."""
         try:
-            versions = self.status(model, timeout=max(deadline - time.monotonic(), POLL_SECONDS))
+            return calls.hindrance(self.status(model, timeout=timeout))
         except InputError as error:  # not loaded yet is NOT_FOUND
             return error.headline
-        if any(entry["state"] == "AVAILABLE" for entry in versions.values()):
-            return "AVAILABLE"
-        return "; ".join(f"version {v} is {e['state']} {e['error']}".strip() for v, e in versions.items())
 
-    def _call(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
+    def _run(self, call: calls.Call[calls.T], timeout: float) -> calls.T:
         """One call within its timeout, repeated on UNAVAILABLE only."""
-        deadline = time.monotonic() + timeout
-        wait = FIRST_WAIT_SECONDS
+        attempts = Attempts(self.address, timeout)
+        method = self._channel.unary_unary(call.method)
         while True:
             try:
-                return method(request, timeout=max(deadline - time.monotonic(), 0.001))
+                return call.parse(method(call.request, timeout=attempts.left()))
             except grpc.RpcError as error:
-                code, text = error.code(), error.details() or ""
-                # A random share of the pause, so that many clients do not come back in one instant.
-                pause = wait * random.uniform(0.5, 1.0)
-                if code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() + pause >= deadline:
-                    raise self._as_error(code, text, timeout) from error
+                pause = attempts.pause_after(error)
             time.sleep(pause)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
-
-    def _as_error(self, code: grpc.StatusCode, text: str, timeout: float) -> SegueError:
-        if code in _CALLERS_FAULT:
-            return InputError(f"The model server at {self.address} rejects the request: {text}", "")
-        if code in _PASSING:
-            return UnavailableError(
-                f"The model server at {self.address} gave no answer in {timeout:g} s ({code.name}): {text}",
-                "Check that it runs (`segue serve`) and that the address is right, or allow more time.",
-            )
-        return SegueError(f"The model server at {self.address} failed ({code.name}): {text}", "See its log.")
-
-
-def _spec(model: str, version: int | None, label: str | None, signature: str = "") -> model_pb2.ModelSpec:
-    if version is not None and label is not None:
-        raise InputError(
-            f"A request names a version or a label, not both. Received {version} and {label!r}.",
-            "Leave one out.",
-        )
-    spec = model_pb2.ModelSpec(name=model, signature_name=signature)
-    if version is not None:
-        spec.version.value = version
-    if label is not None:
-        spec.version_label = label
-    return spec
-
-
-def _infos(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """dtype and shape of a signature's tensors."""
-    return {
-        name: {
-            "dtype": tensors.numpy_name(info.dtype),
-            "shape": None
-            if info.tensor_shape.unknown_rank
-            else [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim],
-        }
-        for name, info in infos.items()
-    }

@@ -5,21 +5,40 @@ Nothing here imports TensorFlow.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
 
 from segue.errors import InputError
+from serving import text_protos
 
 PLATFORM = "tensorflow"
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # in our store, where it is a folder too
 VERSION = re.compile(r"0|[1-9][0-9]{0,17}")  # a version's folder; other names are not versions
+PEM = "-----BEGIN "
+INT32 = range(-(2**31), 2**31)
 
-VersionPolicy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+
+@dataclass(frozen=True)
+class TlsConfig:
+    """How the gRPC server proves who it is, and whether its clients must.
+
+    Attributes:
+        server_key: the private key, PEM.
+        server_cert: the certificate chain, PEM.
+        custom_ca: the certificates that sign clients', PEM; empty for none.
+        client_verify: refuse clients without a certificate that `custom_ca` signed.
+    """
+
+    server_key: str = field(repr=False)
+    server_cert: str = field(repr=False)
+    custom_ca: str = ""
+    client_verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class ModelConfig:
         num_latest: how many versions `latest` loads.
         specific: the versions that `specific` loads.
         labels: label -> version; a labelled version is loaded whatever the policy says.
+        logging_config: the `tensorflow.serving.LoggingConfig` that says which requests to log; None: none.
     """
 
     name: str
@@ -41,6 +61,7 @@ class ModelConfig:
     num_latest: int = 1
     specific: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
+    logging_config: Any = None
 
     def wanted(self, found: Iterable[int]) -> set[int]:
         """The versions to have loaded, out of those `found` in the base path."""
@@ -96,49 +117,50 @@ def parse_config(text: str, source: str = "models.config") -> list[ModelConfig]:
     Raises:
         InputError: the text does not parse, or breaks one of TF Serving's rules.
     """
-    message = model_server_config_pb2.ModelServerConfig()
+    fix = "Correct the line; `segue models list` shows how the store writes it."
+    message = text_protos.parse(text, model_server_config_pb2.ModelServerConfig(), source, fix)
     try:
-        text_format.Parse(text, message)
-    except text_format.ParseError as error:
-        raise InputError(
-            f"A model config is a text proto of ModelServerConfig. {source}: {error}.",
-            "Correct the line; `segue models list` shows how the store writes it.",
-        ) from error
+        return models_of(message)
+    except InputError as error:
+        raise InputError(f"{source}: {error.headline}", error.fix) from error
+
+
+def models_of(message: Any) -> list[ModelConfig]:
+    """The checked models of a `ModelServerConfig` message; none if it is empty.
+
+    Raises:
+        InputError: it breaks one of TF Serving's rules; the headline is TF Serving's text, which it sends
+            with INVALID_ARGUMENT.
+    """
     if message.WhichOneof("config") == "custom_model_config":
         raise InputError(
-            f"{source} holds a custom_model_config; this server knows model_config_list only.",
-            "List the models under model_config_list.",
+            "ModelServer does not yet support custom model config.", "This server knows model_config_list only."
         )
-    configs = [_model_config(entry, source) for entry in message.model_config_list.config]
-    names = [config.name for config in configs]
-    for name in {name for name in names if names.count(name) > 1}:
-        raise InputError(
-            f"Illegal to list model {name} multiple times in config list ({source}).",
-            "Keep one of the entries.",
-        )
-    return configs
+    entries = message.model_config_list.config
+    for name, times in Counter(entry.name for entry in entries).items():
+        if times > 1:
+            raise InputError(f"Illegal to list model {name} multiple times in config list", "Keep one of the entries.")
+    return [_model_config(entry) for entry in entries]
 
 
-def _model_config(entry: Any, source: str) -> ModelConfig:
+def _model_config(entry: Any) -> ModelConfig:
     """One checked entry of a `ModelConfigList`."""
-    where = f"model {entry.name!r} in {source}"
     if not entry.name:
-        raise InputError(f"Every model in a model config has a name; an entry of {source} has none.", "Name it.")
-    platform = entry.model_platform or (PLATFORM if entry.model_type == model_server_config_pb2.TENSORFLOW else "")
-    if platform != PLATFORM:
-        raise InputError(
-            f'The platform of {where} must be "{PLATFORM}". Received {platform!r}.',
-            f'Write model_platform: "{PLATFORM}".',
-        )
+        raise InputError("Every model in a model config has a name; an entry has none.", "Name it.")
     if not entry.base_path.startswith("/"):
         raise InputError(
-            f"Expected model {entry.name} to have an absolute path; got base_path()={entry.base_path} ({source}).",
+            f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
+            if "://" not in entry.base_path
+            else f"This server reads models from local folders. Model {entry.name} has base_path()={entry.base_path}",
             "Write the whole path of the folder that holds the model's versions.",
         )
+    _check_platform(entry)
     policy = entry.model_version_policy
     kind = policy.WhichOneof("policy_choice") or "latest"
     if kind == "specific" and not policy.specific.versions:
-        raise InputError(f"A specific version policy lists at least one version; {where} has none.", "Add versions.")
+        raise InputError(
+            f"A specific version policy lists at least one version; model {entry.name!r} has none.", "Add versions."
+        )
     return ModelConfig(
         name=entry.name,
         base_path=Path(entry.base_path),
@@ -146,7 +168,23 @@ def _model_config(entry: Any, source: str) -> ModelConfig:
         num_latest=max(policy.latest.num_versions, 1),
         specific=tuple(policy.specific.versions),
         labels=dict(entry.version_labels),
+        logging_config=entry.logging_config if entry.HasField("logging_config") else None,
     )
+
+
+def _check_platform(entry: Any) -> None:
+    """TF Serving's rules for `model_platform` and its deprecated twin `model_type`."""
+    fix = f'The platform of model {entry.name!r} is given by model_platform: "{PLATFORM}" alone.'
+    kind, platform = entry.model_type, entry.model_platform
+    which = "ModelServerConfig::model_type (deprecated)"
+    if kind and platform:
+        raise InputError(f"Illegal setting both {which} and ModelServerConfig::model_platform.", fix)
+    if kind not in (model_server_config_pb2.MODEL_TYPE_UNSPECIFIED, model_server_config_pb2.TENSORFLOW):
+        raise InputError(f"ModelServerConfig::model_type choice {kind} not supported.", fix)
+    if not kind and not platform:
+        raise InputError(f"Illegal setting neither {which} nor ModelServerConfig::model_platform.", fix)
+    if platform not in ("", PLATFORM):
+        raise InputError(f"Model {entry.name} requests unsupported platform {platform}", fix)
 
 
 def parse_monitoring_config(text: str, source: str) -> dict[str, Any]:
@@ -162,36 +200,51 @@ def parse_monitoring_config(text: str, source: str) -> dict[str, Any]:
     Raises:
         InputError: the text does not parse.
     """
-    message = _monitoring_config_class()()
-    try:
-        text_format.Parse(text, message)
-    except text_format.ParseError as error:
-        raise InputError(
-            f"A monitoring config is a text proto of MonitoringConfig. {source}: {error}.",
-            'Write, for example: prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }',
-        ) from error
-    prometheus = message.prometheus_config
+    fix = 'Write, for example: prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
+    prometheus = text_protos.parse(text, text_protos.new("MonitoringConfig"), source, fix).prometheus_config
     return {"enable": prometheus.enable, "path": prometheus.path or "/monitoring/prometheus/metrics"}
 
 
-def _monitoring_config_class() -> Any:
-    """The `MonitoringConfig` message: tensorflow-serving-api has no stub of it, so it is declared here."""
-    types = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="segue/monitoring_config.proto", package="segue.serving")
-    prometheus = file.message_type.add(name="PrometheusConfig")
-    prometheus.field.add(name="enable", number=1, type=types.TYPE_BOOL, label=types.LABEL_OPTIONAL)
-    prometheus.field.add(name="path", number=2, type=types.TYPE_STRING, label=types.LABEL_OPTIONAL)
-    monitoring = file.message_type.add(name="MonitoringConfig")
-    monitoring.field.add(
-        name="prometheus_config",
-        number=1,
-        type=types.TYPE_MESSAGE,
-        label=types.LABEL_OPTIONAL,
-        type_name=".segue.serving.PrometheusConfig",
+def parse_ssl_config(text: str, source: str) -> TlsConfig:
+    """The keys of an `SSLConfig` text proto.
+
+    Args:
+        text: the text proto: `server_key`, `server_cert`, `custom_ca` (PEM texts) and `client_verify`.
+        source: the file's name, for errors.
+
+    Raises:
+        InputError: the text does not parse, a key is missing or is no PEM text, or clients are to be verified
+            with no authority given.
+    """
+    message = text_protos.parse(
+        text, text_protos.new("SSLConfig"), source, 'Write, for example: server_key: "-----BEGIN PRIVATE KEY-----..."'
     )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("segue.serving.MonitoringConfig"))
+    for name in ("server_key", "server_cert", *(["custom_ca"] if message.custom_ca or message.client_verify else [])):
+        if PEM not in getattr(message, name):
+            raise InputError(
+                f"{name} of an SSLConfig is a PEM text, not a path. {source} has none.",
+                f"Paste the file's text, with \\n at each line's end: {name}: \"{PEM}...\".",
+            )
+    return TlsConfig(message.server_key, message.server_cert, message.custom_ca, message.client_verify)
+
+
+def parse_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
+    """gRPC's settings out of `grpc.max_connection_age_ms=2000,grpc.lb_policy_name=x`: numbers as int, else as str.
+
+    Raises:
+        InputError: an entry is no `key=value`.
+    """
+    arguments: list[tuple[str, str | int]] = []
+    for entry in filter(None, text.split(",")):
+        key, equals, value = entry.partition("=")
+        if not key or not equals:
+            raise InputError(
+                f"gRPC channel arguments are key=value, separated by commas. Received {entry!r}.",
+                "Write, for example: grpc.max_connection_age_ms=2000",
+            )
+        number = re.fullmatch(r"-?\d{1,10}", value, re.ASCII) and int(value) in INT32
+        arguments.append((key, int(value) if number else value))
+    return tuple(arguments)
 
 
 def read_text(path: Path, what: str) -> str:

@@ -1,6 +1,11 @@
-"""What the server answers: plain functions from request to response message, whatever carries them."""
+"""What the server answers: from request to response message, whatever carries them.
+
+Rules and texts are those of TF Serving's servables/tensorflow (predict_util.cc, get_model_metadata_impl.cc,
+get_model_status_impl.cc).
+"""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,67 +13,79 @@ from grpc import StatusCode
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from serving import tensors
+from serving.loader import Signature
 from serving.manager import ModelManager
+from serving.servable import Servable
 from serving.status import StatusError, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
 METHODS = tuple(f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
 
 
-def predict(manager: ModelManager, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-    """Run one signature of one version of a model.
+@dataclass(frozen=True)
+class Rules:
+    """How requests are answered, where TF Serving leaves a choice.
+
+    Attributes:
+        check_method_names: refuse signatures whose `method_name` is not one of TF Serving's.
+        tensor_content: answer Predict in `tensor_content`, not in the typed fields.
+    """
+
+    check_method_names: bool = False
+    tensor_content: bool = False
+
+
+async def predict(
+    servable: Servable, request: predict_pb2.PredictRequest, rules: Rules = Rules()
+) -> predict_pb2.PredictResponse:
+    """Run one signature.
 
     Raises:
         StatusError: as TF Serving answers it.
     """
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
-    name, version, label = _spec(request.model_spec)
-    with manager.lease(name, version, label) as servable:
-        signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = servable.model.signatures.get(signature_name)
-        if signature is None:
-            raise StatusError(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
-        if signature.method_name not in METHODS:
-            raise StatusError(
-                StatusCode.INTERNAL,
-                f"Expected prediction signature method_name to be one of {_set(METHODS)}. Was: {signature.method_name}",
-            )
-        feeds, values = _inputs(signature, request.inputs)
-        outputs = _outputs(signature, request.output_filter)
-        arrays = servable.model.run(feeds, values, [signature.outputs[alias].name for alias in outputs])
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.model.signatures.get(name)
+    if signature is None:
+        raise StatusError(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+    if rules.check_method_names and signature.proto.method_name not in METHODS:
+        raise StatusError(
+            StatusCode.INTERNAL,
+            "Expected prediction signature method_name to be one of {"
+            f"{', '.join(METHODS)}}}. Was: {signature.proto.method_name}",
+        )
+    feeds, values = _inputs(signature, request.inputs)
+    outputs = _outputs(signature, request.output_filter)
+    fetches = signature.fetches if outputs is signature.outputs else tuple(name for name, _ in outputs.values())
+    arrays = await servable.run(feeds, values, fetches)
     response = predict_pb2.PredictResponse()
-    _fill_spec(response.model_spec, name, servable.version, signature_name)
-    for alias, array in zip(outputs, arrays, strict=True):
+    fill_spec(response.model_spec, servable, name)
+    for (alias, (_, dtype)), array in zip(outputs.items(), arrays, strict=True):
         try:
-            response.outputs[alias].CopyFrom(tensors.encode(array))
+            response.outputs[alias].CopyFrom(tensors.encode(array, rules.tensor_content, dtype))
         except tensors.TensorError as error:
             raise StatusError(StatusCode.INTERNAL, f"output {alias} cannot be sent: {error}") from error
     return response
 
 
 def get_model_metadata(
-    manager: ModelManager, request: get_model_metadata_pb2.GetModelMetadataRequest
+    servable: Servable, request: get_model_metadata_pb2.GetModelMetadataRequest
 ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """The signatures of one version of a model.
+    """The signatures of a version.
 
     Raises:
         StatusError: as TF Serving answers it.
     """
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
     if not request.metadata_field:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
         if field != "signature_def":
-            raise invalid(f"Metadata field {field} is not supported")
-    name, version, label = _spec(request.model_spec)
+            # The %s is in the text that TF Serving sends.
+            raise invalid(f"Metadata field %s is not supported{field}")
     response = get_model_metadata_pb2.GetModelMetadataResponse()
-    with manager.lease(name, version, label) as servable:
-        _fill_spec(response.model_spec, name, servable.version)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for key, signature in servable.model.signatures.items():
-            signatures.signature_def[key].CopyFrom(signature)
+    fill_spec(response.model_spec, servable)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for key, signature in servable.model.signatures.items():
+        signatures.signature_def[key].CopyFrom(signature.proto)
     response.metadata["signature_def"].Pack(signatures)
     return response
 
@@ -81,10 +98,8 @@ def get_model_status(
     Raises:
         StatusError: as TF Serving answers it.
     """
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
     response = get_model_status_pb2.GetModelStatusResponse()
-    for version, status in manager.statuses(*_spec(request.model_spec)).items():
+    for version, status in manager.statuses(*read_spec(request)).items():
         entry = response.model_version_status.add(version=version, state=status.state)
         entry.status.SetInParent()
         if status.error:
@@ -93,7 +108,18 @@ def get_model_status(
     return response
 
 
-def _spec(spec: model_pb2.ModelSpec) -> tuple[str, int | None, str | None]:
+def read_spec(request: Any) -> tuple[str, int | None, str | None]:
+    """`unpack_spec` of a request's ModelSpec.
+
+    Raises:
+        StatusError: the request has no ModelSpec.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    return unpack_spec(request.model_spec)
+
+
+def unpack_spec(spec: model_pb2.ModelSpec) -> tuple[str, int | None, str | None]:
     """Name, version and label of a ModelSpec; None for what it leaves open."""
     choice = spec.WhichOneof("version_choice")
     return (
@@ -103,82 +129,62 @@ def _spec(spec: model_pb2.ModelSpec) -> tuple[str, int | None, str | None]:
     )
 
 
-def _fill_spec(spec: model_pb2.ModelSpec, name: str, version: int, signature_name: str = "") -> None:
-    spec.name = name
-    spec.version.value = version
+def fill_spec(spec: model_pb2.ModelSpec, servable: Servable, signature_name: str = "") -> None:
+    """Say in a response which version answered."""
+    spec.name = servable.name
+    spec.version.value = servable.version
     spec.signature_name = signature_name
 
 
-def _inputs(signature: Any, sent: Mapping[str, Any]) -> tuple[list[str], list[np.ndarray]]:
+def _inputs(signature: Signature, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], list[np.ndarray]]:
     """The tensors to feed and their arrays, in the order of the input names."""
-    _check_names(signature, sent)
-    chosen = {alias: sent[alias] if alias in sent else signature.defaults[alias] for alias in signature.inputs}
-    _check_size(chosen)
-    feeds, values = [], []
-    for index, alias in enumerate(sorted(chosen)):
-        info, proto = signature.inputs[alias], chosen[alias]
-        try:
-            value = tensors.decode(proto)
-        except tensors.TensorError as error:
-            raise invalid(f"tensor parsing error: {alias}: {error}") from error
-        if proto.dtype != info.dtype:
+    defaults = signature.proto.defaults
+    if len(sent) != len(signature.inputs) or any(alias not in sent for alias in signature.inputs):
+        _check_names(signature, sent)
+    chosen = {alias: sent[alias] if alias in sent else defaults[alias] for alias in signature.inputs}
+    try:
+        values = tensors.decode_all(chosen)
+    except tensors.TensorError as error:
+        raise invalid(f"tensor parsing error: {error.name}: {error}" if error.name else str(error)) from error
+    for index, (alias, (_, dtype)) in enumerate(signature.inputs.items()):
+        if chosen[alias].dtype != dtype:
             raise invalid(
-                f"Expects arg[{index}] to be {tensors.dtype_name(info.dtype)} "
-                f"but {tensors.dtype_name(proto.dtype)} is provided"
+                f"Expects arg[{index}] to be {tensors.dtype_name(dtype)} "
+                f"but {tensors.dtype_name(chosen[alias].dtype)} is provided"
             )
-        feeds.append(info.name)
-        values.append(value)
-    return feeds, values
+    return signature.feeds, list(values.values())
 
 
-def _check_names(signature: Any, sent: Mapping[str, Any]) -> None:
+def _check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
     """Every input of the signature is sent or has a default, and nothing else is sent."""
-    expected = signature.inputs
-    if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
+    expected, defaults = signature.inputs, signature.proto.defaults
+    missing = set(expected) - set(sent) - set(defaults)
+    if len(sent) > len(expected) or (missing and len(sent) < len(expected)):
         raise invalid(
             f"input size does not match signature: {len(sent)}!={len(expected)} "
             f"len({_set(sent)}) != len({_set(expected)}). Sent extra: {_set(set(sent) - set(expected))}. "
-            f"Missing but required: {_set(set(expected) - set(sent))}."
+            f"Missing but required: {_set(missing)}."
         )
-    for alias in sorted(expected):
-        if alias not in sent and alias not in signature.defaults:
-            raise invalid(
-                f"Signature input alias: {alias}(feed name: {expected[alias].name}) not found in request "
-                f"and no default value provided. Inputs expected to be in the request {_set(sent)}, "
-                f"or default input alias set: {','.join(sorted(signature.defaults))}"
-            )
-    if unknown := set(sent) - set(expected):
+    if unknown := sorted(set(sent) - set(expected)):
         raise invalid(
-            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(set(sent) - unknown))}, "
-            f"request input: {','.join(sorted(sent))}"
+            f"input tensor alias not found in signature: {unknown[0]}. "
+            f"Inputs expected to be in the set {_set(expected)}."
         )
 
 
-def _check_size(chosen: Mapping[str, Any]) -> None:
-    """What the tensors of a request declare together is within the limit; nothing is allocated before."""
-    total = 0
-    for alias, proto in chosen.items():
-        try:
-            total += tensors.declared_bytes(proto)
-        except tensors.TensorError as error:
-            raise invalid(f"tensor parsing error: {alias}: {error}") from error
-    if total > tensors.MAX_MESSAGE_BYTES:
-        raise invalid(f"The tensors of a request may hold {tensors.MAX_MESSAGE_BYTES} bytes. These declare {total}.")
-
-
-def _outputs(signature: Any, output_filter: Collection[str]) -> list[str]:
-    """The names of the outputs to return: those asked for, or all."""
-    seen: set[str] = set()
+def _outputs(signature: Signature, output_filter: Collection[str]) -> Mapping[str, tuple[str, int]]:
+    """The outputs to return, as in `Signature.outputs`: those asked for, or all."""
+    chosen: dict[str, tuple[str, int]] = {}
     for alias in output_filter:
         if alias not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {alias} "
                 f"Outputs expected to be in the set {_set(signature.outputs)}."
             )
-        if alias in seen:
+        if alias in chosen:
             raise invalid(f"duplicate output tensor alias: {alias}")
-        seen.add(alias)
-    return list(output_filter) or sorted(signature.outputs)
+        chosen[alias] = signature.outputs[alias]
+    return chosen or signature.outputs
 
 
 def _set(names: Collection[str]) -> str:

@@ -5,6 +5,7 @@ the pipeline along.
 """
 
 import contextlib
+import socket
 import statistics
 import subprocess
 import sys
@@ -96,9 +97,13 @@ def _try_candidates(
 def _server(folder: Path) -> Iterator[str]:
     """The address of a `segue serve` on the store in `folder`; the process ends with the body."""
     stdout, stderr = folder / "stdout", folder / "stderr"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]  # free a moment ago; the server takes no port 0, as TF Serving
     # -P: the working directory may hold folders named like our packages.
-    command = [sys.executable, "-P", "-c", "from segue.cli import main; main()", "serve", "--port", "0"]
-    command += ["--model_config_file", str(folder / "models" / store.CONFIG)]
+    command = [sys.executable, "-P", "-c", "from segue.cli import main; main()", "serve", f"--port={port}"]
+    command += [f"--model_config_file={folder / 'models' / store.CONFIG}"]
+    command += ["--allow_version_labels_for_unavailable_models=true", "--max_num_load_retries=0"]
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:

@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,18 +28,50 @@ class Parallelism:
     inter_op: int = 0
 
 
+@dataclass(frozen=True)
+class Signature:
+    """A `SignatureDef`, and what every request to it needs, worked out once.
+
+    Attributes:
+        proto: the `SignatureDef`.
+        inputs: input name -> the tensor's name and `DataType`, by name ascending.
+        outputs: output name -> the tensor's name and `DataType`, by name ascending.
+        feeds: the tensors' names of all the inputs.
+        fetches: the tensors' names of all the outputs.
+    """
+
+    proto: Any
+    inputs: Mapping[str, tuple[str, int]]
+    outputs: Mapping[str, tuple[str, int]]
+    feeds: tuple[str, ...]
+    fetches: tuple[str, ...]
+
+    @classmethod
+    def of(cls, proto: Any) -> "Signature":
+        """From a `SignatureDef`."""
+        inputs, outputs = (
+            {alias: (infos[alias].name, infos[alias].dtype) for alias in sorted(infos)}
+            for infos in (proto.inputs, proto.outputs)
+        )
+        feeds, fetches = (tuple([name for name, _ in infos.values()]) for infos in (inputs, outputs))
+        return cls(proto, inputs, outputs, feeds, fetches)
+
+
 class LoadedModel:
     """One version of a model: its signatures, and the session that runs them. Safe to call from many threads.
 
     Args:
         path: the folder with saved_model.pb.
         parallelism: the session's thread pools.
+        tags: which of the SavedModel's graphs to load: the one that has exactly these tags.
 
     Raises:
         StatusError: the SavedModel cannot be loaded; the text says why.
     """
 
-    def __init__(self, path: Path, parallelism: Parallelism = Parallelism()) -> None:
+    def __init__(
+        self, path: Path, parallelism: Parallelism = Parallelism(), tags: Sequence[str] = (tf.saved_model.SERVING,)
+    ) -> None:
         options = config_pb2.ConfigProto(
             intra_op_parallelism_threads=parallelism.intra_op,
             inter_op_parallelism_threads=parallelism.inter_op,
@@ -49,11 +81,13 @@ class LoadedModel:
         self._lock = threading.Lock()
         try:
             with self._session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
+                meta_graph = tf.compat.v1.saved_model.load(self._session, list(tags), str(path))
         except Exception as error:  # whatever a foreign file makes TensorFlow raise is that version's status
             self._session.close()
             raise _as_status(error) from error
-        self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
+        self.signatures: dict[str, Signature] = {
+            name: Signature.of(signature) for name, signature in meta_graph.signature_def.items()
+        }
 
     def run(self, feeds: Sequence[str], values: Sequence[np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
         """Run the graph.

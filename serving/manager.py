@@ -1,24 +1,34 @@
 """Which versions are loaded, and which of them answers: the part of the server that follows the disk."""
 
 import contextlib
+import functools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from grpc import StatusCode
 
-from segue.errors import SegueError
-from serving import config
+from serving import discovery
 from serving.config import ModelConfig
-from serving.loader import LoadedModel
+from serving.servable import Servable
 from serving.status import StatusError, invalid
 
 log = logging.getLogger("segue.serving")
 
 # ModelVersionStatus.State
 START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
+
+# Ended versions whose folder is gone that a model's status still lists; without a limit it would grow for ever.
+REMEMBERED = 100
+
+# When a label may name a version that is not loaded: TF Serving's default, its flag
+# --allow_version_labels_for_unavailable_models, and what our own store asks for: all labels move as one, once
+# everything that they name is loaded.
+LABELS_AVAILABLE, LABELS_UNUSED, LABELS_FOLLOW = "available", "unused", "follow"
 
 
 @dataclass(frozen=True)
@@ -29,15 +39,34 @@ class VersionStatus:
     error: StatusError | None = None
 
 
-@dataclass
-class Servable:
-    """A loaded version, and how many requests are using it."""
+@dataclass(frozen=True)
+class Retries:
+    """How often a version that does not load is tried again.
 
-    name: str
-    version: int
-    model: LoadedModel
-    users: int = 0
-    retired: bool = False
+    Attributes:
+        limit: tries after the first one.
+        seconds: between two tries.
+    """
+
+    limit: int = 5
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A version that did not load.
+
+    Attributes:
+        tries: how often.
+        again: when to try again, by the manager's clock; None if never.
+        changed: when its folder had last changed; a change begins the tries anew.
+        error: the last one.
+    """
+
+    tries: int
+    again: float | None
+    changed: float
+    error: StatusError
 
 
 class ModelManager:
@@ -47,37 +76,79 @@ class ModelManager:
     is no longer wanted is unloaded as its last request ends. A version that fails to load changes nothing.
 
     Args:
-        configs: the models to serve.
-        load: makes a `LoadedModel` from a version's folder.
+        load: makes a `Servable` from a model's name, version and folder: loads it and warms it up.
+        retries: how often to try a version that does not load.
+        labels: when a label may name a version that is not loaded, one of the `LABELS_` constants.
+        clock: seconds, never running backwards.
     """
 
-    def __init__(self, configs: Sequence[ModelConfig], load: Callable[[Path], LoadedModel]) -> None:
-        self._configs = list(configs)
+    def __init__(
+        self,
+        load: Callable[[str, int, Path], Servable],
+        retries: Retries = Retries(),
+        labels: str = LABELS_FOLLOW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configs: list[ModelConfig] = []
         self._load = load
+        self._retries = retries
+        self._label_rule = labels
+        self._clock = clock
         self._updating = threading.Lock()  # one update at a time; held while models load
         self._lock = threading.Lock()  # the tables below; held for look-ups only
         self._loaded: dict[str, dict[int, Servable]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._statuses: dict[str, dict[int, VersionStatus]] = {}
-        self._failed: dict[tuple[str, int], float] = {}  # when the folder of a broken version last changed
+        self._failures: dict[tuple[str, int], _Failure] = {}
         self._warned: set[str] = set()
+        # Freeing a model takes a while; neither the requests nor the loading wait for it.
+        self._closer = ThreadPoolExecutor(1, thread_name_prefix="segue-serving-unload")
 
-    def update(self, configs: Sequence[ModelConfig] | None = None) -> None:
-        """Look at the folders, load what is new, move the labels, unload what is no longer wanted.
+    def reload(self, configs: Sequence[ModelConfig], wait: Callable[[float], bool]) -> None:
+        """Replace the models to serve; return when those that are new are loaded, or will never be.
 
         Args:
-            configs: replaces the models to serve, if given.
+            configs: all of the models.
+            wait: sleeps so many seconds; true to give up.
+
+        Raises:
+            StatusError: a label may not move there, and nothing has changed; or a new model has no version that
+                loads, and the rest is done.
         """
         with self._updating:
-            if configs is not None:
-                self._configs = list(configs)
+            self._check_labels(configs)
+            fresh = {entry.name for entry in configs} - {entry.name for entry in self._configs}
+            self._configs = list(configs)
+        again = self.update()
+        while again is not None and fresh & self._retrying():
+            if wait(again):
+                break
+            again = self.update()
+        missing = [text for name in sorted(fresh) for text in self._unavailable(name)]
+        if missing := missing or self._unlabelled(fresh):
+            listed = "".join(f"{{{text}}}, " for text in missing)
+            raise StatusError(StatusCode.UNKNOWN, f"{len(missing)} model(s) did not become available: {{{listed}}}")
+
+    def update(self) -> float | None:
+        """Look at the folders, load what is new, move the labels, unload what is no longer wanted.
+
+        Returns:
+            Seconds until a version that did not load is to be tried again; None if there is none.
+        """
+        with self._updating:
             warnings: set[str] = set()
-            found = {entry.name: _versions(entry, warnings) for entry in self._configs}
+            found = {entry.name: discovery.versions(entry, warnings) for entry in self._configs}
+            wanted = {entry.name: entry.wanted(found[entry.name]) for entry in self._configs}
+            self._failures = {
+                (name, version): failure
+                for (name, version), failure in self._failures.items()
+                if version in wanted.get(name, ())
+            }
             fresh = [
                 servable
                 for entry in self._configs
-                for version in sorted(entry.wanted(found[entry.name]))
-                if (servable := self._load_version(entry, version))
+                for version in sorted(wanted[entry.name])
+                if (servable := self._load_version(entry, version, found[entry.name][version]))
             ]
             labels = self._next_labels(fresh, warnings)
             with self._lock:
@@ -85,10 +156,12 @@ class ModelManager:
                     self._loaded.setdefault(servable.name, {})[servable.version] = servable
                     self._set_status(servable.name, servable.version, VersionStatus(AVAILABLE))
                 self._labels = labels
-            self._unload(found)
+            self._unload(found, wanted)
             for text in sorted(warnings - self._warned):
                 log.warning("%s", text)
             self._warned = warnings
+            times = [failure.again for failure in self._failures.values() if failure.again is not None]
+        return max(min(times) - self._clock(), 0.0) if times else None
 
     @contextlib.contextmanager
     def lease(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
@@ -104,15 +177,11 @@ class ModelManager:
             if servable is None:
                 request = f"Latest({name})" if version is None else f"Specific({name}, {version})"
                 raise StatusError(StatusCode.NOT_FOUND, f"Servable not found for request: {request}")
-            servable.users += 1
+            servable.retain()
         try:
             yield servable
         finally:
-            with self._lock:
-                servable.users -= 1
-                idle = servable.retired and not servable.users
-            if idle:
-                self._close(servable)
+            servable.release()
 
     def statuses(self, name: str, version: int | None = None, label: str | None = None) -> dict[int, VersionStatus]:
         """version -> status of a model, newest first, or of the one version asked for.
@@ -121,7 +190,8 @@ class ModelManager:
             StatusError: NOT_FOUND for a model or version that was never seen.
         """
         with self._lock:
-            version = self._resolve(name, version, label)
+            if label is not None:
+                version = self._resolve(name, version, label)
             known = dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
         if version is None:
             if not known:
@@ -131,29 +201,9 @@ class ModelManager:
             raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {version} of model {name}")
         return {version: known[version]}
 
-    def problems(self) -> list[str]:
-        """Why some model or label that the configuration names does not answer; empty if all do."""
-        with self._lock:
-            texts = []
-            for entry in self._configs:
-                if not self._loaded.get(entry.name):
-                    broken = [
-                        f"version {version}: {status.error}"
-                        for version, status in self._statuses.get(entry.name, {}).items()
-                        if status.error
-                    ]
-                    texts.append(
-                        f"model {entry.name}: " + ("; ".join(broken) or f"no versions under {entry.base_path}")
-                    )
-                    continue
-                for label, version in entry.labels.items():
-                    if self._labels.get(entry.name, {}).get(label) != version:
-                        error = self._statuses.get(entry.name, {}).get(version, VersionStatus(END)).error
-                        texts.append(
-                            f"model {entry.name}: label {label} names version {version}, which is not "
-                            f"available: {error or 'it is not in the base path'}"
-                        )
-            return texts
+    def models(self) -> list[str]:
+        """The names of the models that the configuration lists."""
+        return [entry.name for entry in self._configs]
 
     def available(self) -> dict[str, list[int]]:
         """model -> its loaded versions, ascending."""
@@ -161,12 +211,13 @@ class ModelManager:
             return {name: sorted(loaded) for name, loaded in self._loaded.items() if loaded}
 
     def close(self) -> None:
-        """Unload everything. No request may be under way."""
-        with self._updating, self._lock:
-            for loaded in self._loaded.values():
-                for servable in loaded.values():
-                    servable.model.close()
-            self._loaded, self._labels, self._statuses = {}, {}, {}
+        """Unload everything, after the requests under way."""
+        with self._updating:
+            self._configs = []
+            with self._lock:
+                self._labels = {}
+            self._unload({}, {})
+        self._closer.shutdown()
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int | None:
         """The version number that is asked for; None for the latest."""
@@ -181,47 +232,107 @@ class ModelManager:
     def _set_status(self, name: str, version: int, status: VersionStatus) -> None:
         self._statuses.setdefault(name, {})[version] = status
 
-    def _load_version(self, entry: ModelConfig, version: int) -> Servable | None:
-        """Load a version; None if it is loaded already, or is broken and has not changed since it failed."""
+    def _load_version(self, entry: ModelConfig, version: int, folder: Path) -> Servable | None:
+        """Load a version; None if it is loaded already, or if it failed and is not to be tried yet."""
+        key = entry.name, version
         if version in self._loaded.get(entry.name, {}):
             return None
-        folder = entry.base_path / str(version)
-        changed = _last_change(folder)
-        if self._failed.get((entry.name, version)) == changed:
+        changed = discovery.last_change(folder)
+        failure = self._failures.get(key)
+        if failure and failure.changed == changed and (failure.again is None or self._clock() < failure.again):
             return None
         with self._lock:
-            self._set_status(entry.name, version, VersionStatus(LOADING))
-        log.info("loading version %d of model %s", version, entry.name)
+            self._set_status(*key, VersionStatus(LOADING, failure.error if failure else None))
+        log.info("Loading servable version {name: %s version: %d}", *key)
+        began = self._clock()
         try:
-            servable = Servable(entry.name, version, self._load(folder))
+            servable = self._load(entry.name, version, folder)
         except StatusError as error:
-            log.error("version %d of model %s cannot be loaded: %s", version, entry.name, error.text)
-            self._failed[entry.name, version] = changed
+            self._failures[key] = failed = self._failed(failure, changed, error)
+            state = END if failed.again is None else LOADING
+            log.error(
+                "Loading servable: {name: %s version: %d} failed: %s; %s",
+                *key,
+                error.text,
+                f"it is tried again in {self._retries.seconds:g} s" if state == LOADING else "it is given up",
+            )
             with self._lock:
-                self._set_status(entry.name, version, VersionStatus(END, error))
+                self._set_status(*key, VersionStatus(state, error))
             return None
-        self._failed.pop((entry.name, version), None)
+        self._failures.pop(key, None)
+        log.info("Successfully loaded servable version {name: %s version: %d} in %.2f s", *key, self._clock() - began)
         return servable
 
+    def _failed(self, before: _Failure | None, changed: float, error: StatusError) -> _Failure:
+        tries = 1 + (before.tries if before and before.changed == changed else 0)
+        again = self._clock() + max(self._retries.seconds, 0.0) if tries <= self._retries.limit else None
+        return _Failure(tries, again, changed, error)
+
+    def _retrying(self) -> set[str]:
+        """The models that have no version loaded yet and one that will be tried again."""
+        waiting = {name for (name, _), failure in self._failures.items() if failure.again is not None}
+        return waiting - self.available().keys()
+
+    def _unavailable(self, name: str) -> list[str]:
+        """Why a model has no version that answers; empty if it has one."""
+        with self._lock:
+            if self._loaded.get(name):
+                return []
+            statuses = self._statuses.get(name, {})
+            return [_cause(name, version, status) for version, status in statuses.items()] or [_cause(name)]
+
+    def _unlabelled(self, names: set[str]) -> list[str]:
+        """Which configured labels of these models name no version, where labels follow the loading."""
+        if self._label_rule != LABELS_FOLLOW:
+            return []
+        with self._lock:
+            return [
+                _cause(entry.name, version, self._statuses.get(entry.name, {}).get(version))
+                for entry in self._configs
+                if entry.name in names
+                for label, version in entry.labels.items()
+                if self._labels.get(entry.name, {}).get(label) != version
+            ]
+
+    def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
+        """Whether the labels may move as a new configuration says.
+
+        Raises:
+            StatusError: a label names a version that is not loaded, where that is not allowed.
+        """
+        if self._label_rule == LABELS_FOLLOW:
+            return
+        with self._lock:
+            for entry in configs:
+                known = self._labels.get(entry.name, {})
+                for label, version in entry.labels.items():
+                    unused = self._label_rule == LABELS_UNUSED and known.get(label, version) == version
+                    if version not in self._loaded.get(entry.name, {}) and not unused:
+                        raise StatusError(
+                            StatusCode.FAILED_PRECONDITION,
+                            f"Request to assign label to version {version} of model {entry.name}, "
+                            "which is not currently available for inference",
+                        )
+
     def _next_labels(self, fresh: list[Servable], warnings: set[str]) -> dict[str, dict[str, int]]:
-        """The labels as configured if all of them can be had, else those of before: they move as one."""
+        """The labels as configured; where they follow the loading, those of before until all can be had."""
         ready = {(name, version) for name, loaded in self._loaded.items() for version in loaded}
         ready |= {(servable.name, servable.version) for servable in fresh}
         missing = [
             f"Request to assign label to version {version} of model {entry.name}, "
-            "which is not currently available for inference; all labels stay where they were"
+            "which is not currently available for inference"
             for entry in self._configs
             for version in entry.labels.values()
             if (entry.name, version) not in ready
         ]
-        warnings.update(missing)
-        if missing:
+        if missing and self._label_rule == LABELS_FOLLOW:
+            warnings.update(f"{text}; all labels stay where they were" for text in missing)
             return self._labels
+        warnings.update(missing)
         return {entry.name: dict(entry.labels) for entry in self._configs}
 
-    def _unload(self, found: dict[str, set[int]]) -> None:
+    def _unload(self, found: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
         """Retire what is neither wanted nor labelled; a model's newest stays until something replaces it."""
-        wanted = {entry.name: entry.wanted(found[entry.name]) for entry in self._configs}
         with self._lock:
             doomed = []
             for name, loaded in self._loaded.items():
@@ -230,55 +341,25 @@ class ModelManager:
                     needed = {max(loaded)}
                 doomed += [loaded.pop(version) for version in sorted(loaded.keys() - needed)]
             for servable in doomed:
-                servable.retired = True
                 self._set_status(servable.name, servable.version, VersionStatus(UNLOADING))
-            idle = [servable for servable in doomed if not servable.users]
-        for servable in idle:
-            self._close(servable)
+        for servable in doomed:
+            servable.retire(functools.partial(self._closer.submit, self._close, servable))
         with self._lock:
             for name, statuses in self._statuses.items():
-                for version in [v for v, s in statuses.items() if s.state == END and v not in found.get(name, ())]:
-                    del statuses[version]  # its folder is gone too; without this the list would grow for ever
+                gone = sorted(v for v, s in statuses.items() if s.state == END and v not in found.get(name, ()))
+                for version in gone[:-REMEMBERED]:
+                    del statuses[version]
 
     def _close(self, servable: Servable) -> None:
         servable.model.close()
-        log.info("unloaded version %d of model %s", servable.version, servable.name)
+        log.info("Done unloading servable version {name: %s version: %d}", servable.name, servable.version)
         with self._lock:
             self._set_status(servable.name, servable.version, VersionStatus(END))
 
 
-def _versions(entry: ModelConfig, warnings: set[str]) -> set[int]:
-    """The versions in a model's base path."""
-    try:
-        found = {int(p.name) for p in entry.base_path.iterdir() if config.VERSION.fullmatch(p.name) and p.is_dir()}
-    except OSError as error:
-        warnings.add(f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}")
-        return set()
-    if not found:
-        warnings.add(
-            f"No versions of servable {entry.name} found under base path {entry.base_path}. "
-            "Did you forget to name your leaf directory as a number (eg. '/1/')?"
-        )
-    for version in sorted(set(entry.specific) - found):
-        warnings.add(
-            f"Version {version} of servable {entry.name}, which was requested to be served as a 'specific' "
-            "version in the servable's version policy, was not found in the file system"
-        )
-    return found
-
-
-def _last_change(folder: Path) -> float:
-    """When anything in a version's folder last changed: a copy still under way is tried again."""
-    times = []
-    for path in [folder, *folder.rglob("*")]:
-        with contextlib.suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return max(times, default=0.0)
-
-
-def not_ready(problems: Sequence[str]) -> SegueError:
-    """The error of a server that cannot start."""
-    return SegueError(
-        f"Some models did not become available: {'; '.join(problems)}.",
-        "Correct the path, or point the label or the version policy at a version that loads.",
-    )
+def _cause(name: str, version: int | None = None, status: VersionStatus | None = None) -> str:
+    """Why a version does not answer, as TF Serving lists it."""
+    servable = f"{{name: {name}}}" if version is None else f"{{name: {name} version: {version}}}"
+    if status is None or status.error is None:
+        return f"{servable} due to error: NOT_FOUND: it is not in the base path"
+    return f"{servable} due to error: {status.error.code.name}: {status.error.text}"

@@ -1,69 +1,37 @@
-"""The model server: TF Serving's gRPC services over a thread pool, and the threads that follow the disk."""
+"""The model server: TF Serving's gRPC services and REST API on one event loop, and the thread that follows the disk."""
 
+import asyncio
 import logging
+import resource
+import socket
 import threading
-from collections.abc import Callable, Sequence
-from concurrent import futures
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import (
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
-)
+import uvicorn
 
-from segue.errors import InputError
-from serving import config, handlers
-from serving.config import ModelConfig
-from serving.loader import LoadedModel, Parallelism
-from serving.manager import ModelManager, not_ready
+from segue.errors import InputError, SegueError
+from serving import grpc_api, warmup
+from serving.batching import Scheduler
+from serving.http_protocol import LimitedProtocol
+from serving.loader import LoadedModel
+from serving.manager import ModelManager
+from serving.metrics import Metrics
+from serving.rest import RestApp
+from serving.servable import Servable
+from serving.server_config import ServerConfig
+from serving.service import Service
 from serving.status import StatusError
-from serving.tensors import MAX_MESSAGE_BYTES
 
 log = logging.getLogger("segue.serving")
 
-# Session calls release the interpreter's lock; more threads than this only wait for cores.
-WORKERS = 8
-# gRPC carries the text in a header, and headers over 8 KiB make the whole answer unreadable.
-MAX_ERROR_TEXT = 1024
 STOP_GRACE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ServerConfig:
-    """What to serve and where. Give a `model_config_file`, or `models`.
-
-    Attributes:
-        model_config_file: a text proto of ModelServerConfig.
-        models: the models themselves, where there is no file.
-        host: the address to listen on.
-        port: the port to listen on; 0 takes a free one.
-        file_system_poll_wait_seconds: how often to look for versions; 0 or less: only once, at the start.
-        model_config_file_poll_wait_seconds: how often to read the file again; 0 or less: never.
-        parallelism: TensorFlow's threads for each model.
-    """
-
-    model_config_file: Path | None = None
-    models: Sequence[ModelConfig] = ()
-    host: str = "127.0.0.1"
-    port: int = 0
-    file_system_poll_wait_seconds: float = 1.0
-    model_config_file_poll_wait_seconds: float = 0.0
-    parallelism: Parallelism = field(default_factory=Parallelism)
-
-    def read_models(self) -> list[ModelConfig]:
-        """The models to serve, read anew.
-
-        Raises:
-            InputError: the file cannot be read or parsed.
-        """
-        if self.model_config_file is None:
-            return list(self.models)
-        path = self.model_config_file
-        return config.parse_config(config.read_text(path, "model config file"), str(path))
+# Every connection is a file; the usual limit of 1,024 is soon reached by idle ones.
+OPEN_FILES = 65_536
 
 
 class ModelServer:
@@ -72,7 +40,11 @@ class ModelServer:
     Entering loads the models, then answers; leaving stops the threads and frees the models.
 
     Args:
-        settings: what to serve and where.
+        settings: what to serve, where and how.
+
+    Attributes:
+        address: where gRPC answers: `host:port`, or `unix:path` where there is no port.
+        rest_address: where REST answers, `host:port`; empty if it does not.
 
     Raises:
         InputError: on entering: a bad configuration, or a port that is taken.
@@ -82,10 +54,23 @@ class ModelServer:
     def __init__(self, settings: ServerConfig) -> None:
         self.settings = settings
         self.address = ""
+        self.rest_address = ""
         self._stopping = threading.Event()
+        self._metrics = Metrics()
+        self._scheduler = Scheduler(settings.batching, self._metrics)
+        self._loop = asyncio.new_event_loop()
+        self._health = grpc_api.Health()
+        self._service = Service(
+            ModelManager(self._load, settings.retries, settings.labels),
+            self._metrics,
+            settings.rules,
+            settings.tags,
+            self._report_health,
+        )
         self._threads: list[threading.Thread] = []
-        self._grpc: grpc.Server | None = None
-        self._manager: ModelManager | None = None
+        self._grpc: grpc.aio.Server | None = None
+        self._rest: uvicorn.Server | None = None
+        self._rest_task: asyncio.Task | None = None
 
     def __enter__(self) -> "ModelServer":
         try:
@@ -101,22 +86,29 @@ class ModelServer:
         self.stop()
 
     def start(self) -> None:
-        """Load the models and begin to answer."""
+        """Take the ports, load the models, then answer."""
         settings = self.settings
-        self._manager = manager = ModelManager(
-            settings.read_models(), lambda path: LoadedModel(path, settings.parallelism)
-        )
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
-        self._grpc, port = _grpc_server(manager, host, settings.port)
-        manager.update()
-        if problems := manager.problems():
-            raise not_ready(problems)
-        self._grpc.start()
-        self.address = f"{host}:{port}"
-        self._every(settings.file_system_poll_wait_seconds, manager.update)
+        _allow_connections()
+        self._run("segue-serving", self._loop.run_forever)
+        listening = self._await(self._bind())
+        try:
+            self._service.reload(settings.read_models(), self._stopping.wait)
+        except StatusError as error:
+            raise SegueError(
+                f"Failed to start server: {error.text}.",
+                "Correct the path, or point the label or the version policy at a version that loads.",
+            ) from error
+        self._await(self._answer(listening))
+        self._every(settings.file_system_poll_wait_seconds, self._service.update)
         if settings.model_config_file is not None:
-            self._every(settings.model_config_file_poll_wait_seconds, lambda: manager.update(settings.read_models()))
-        log.info("serving %s at %s", manager.available(), self.address)
+            self._every(
+                settings.model_config_file_poll_wait_seconds,
+                # Not waiting for retries: the next reading may bring what is missing.
+                lambda: self._service.reload(settings.read_models(), lambda _: True),
+            )
+        log.info("Running gRPC ModelServer at %s ...", self.address)
+        if self.rest_address:
+            log.info("Exporting HTTP/REST API at:%s ...", self.rest_address)
 
     def wait(self) -> None:
         """Return when `request_stop` is called."""
@@ -129,13 +121,130 @@ class ModelServer:
     def stop(self) -> None:
         """Let the requests under way end, then free everything. May be called twice."""
         self._stopping.set()
-        if self._grpc is not None:
-            self._grpc.stop(STOP_GRACE_SECONDS).wait()
-        for thread in self._threads:
+        if self._loop.is_closed():
+            return
+        if self._loop.is_running():
+            self._await(self._end())
+        self._scheduler.close()
+        # The loop still runs: what loads at this moment may be warming up on it.
+        for thread in self._threads[1:]:
             thread.join()
-        if self._manager is not None:
-            self._manager.close()
-        self._grpc, self._manager, self._threads = None, None, []
+        self._service.close()
+        if self._threads:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._threads[0].join()
+        self._loop.close()
+
+    def _load(self, name: str, version: int, folder: Path) -> Servable:
+        """A version, loaded and warmed up."""
+        settings, metrics, began = self.settings, self._metrics, time.perf_counter()
+        status = "success"
+        try:
+            model = LoadedModel(folder, settings.parallelism, settings.tags)
+        except StatusError:
+            status = "fail"
+            raise
+        finally:
+            metrics.loads.inc(str(folder), status)
+            metrics.load_latency.inc(str(folder), by=(time.perf_counter() - began) * 1e6)
+        servable = Servable(name, version, model, self._scheduler)
+        if settings.warmup_iterations:
+            began = time.perf_counter()
+            try:
+                warmup.replay(
+                    folder,
+                    lambda kind, request: self._await(self._service.warm_up(servable, kind, request)),
+                    settings.warmup_iterations,
+                )
+            except BaseException:
+                model.close()
+                raise
+            metrics.warmup.observe((time.perf_counter() - began) * 1e6, str(folder), "OK")
+        return servable
+
+    async def _bind(self) -> list[socket.socket]:
+        """Take the ports, so that one that is taken is known before a model is loaded."""
+        settings = self.settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
+        self._grpc = grpc_api.server(
+            self._service,
+            self._health if settings.health else None,
+            settings.grpc_channel_arguments,
+            self._stopping.wait,
+        )
+        credentials = grpc_api.credentials(settings.tls) if settings.tls else None
+        addresses = [f"unix:{settings.grpc_socket_path}"] if settings.grpc_socket_path else []
+        if settings.port is not None:
+            addresses.append(f"{host}:{settings.port}")
+        for address in addresses:
+            try:
+                port = (
+                    self._grpc.add_secure_port(address, credentials)
+                    if credentials
+                    else self._grpc.add_insecure_port(address)
+                )
+            except RuntimeError as error:
+                raise _taken(address) from error
+            self.address = address if address.startswith("unix:") else f"{host}:{port}"
+        if settings.rest_port is None:
+            return []
+        listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((settings.host, settings.rest_port))
+        except OSError as error:
+            listening.close()
+            raise _taken(f"{host}:{settings.rest_port}") from error
+        self.rest_address = f"{host}:{listening.getsockname()[1]}"
+        return [listening]
+
+    async def _answer(self, listening: list[socket.socket]) -> None:
+        assert self._grpc is not None
+        await self._grpc.start()
+        if listening:
+            settings = self.settings
+            app = RestApp(
+                self._service,
+                settings.metrics_path,
+                settings.rest_timeout_seconds,
+                settings.rest_cors,
+            )
+            self._rest = uvicorn.Server(
+                uvicorn.Config(
+                    app,
+                    http=LimitedProtocol,
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    log_level="warning",
+                    access_log=False,
+                    proxy_headers=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
+                )
+            )
+            self._rest_task = asyncio.ensure_future(self._rest.serve(listening))
+
+    async def _end(self) -> None:
+        if self._rest is not None and self._rest_task is not None:
+            self._rest.should_exit = True
+            await self._rest_task
+        if self._grpc is not None:
+            self._health.stop()
+            await self._grpc.stop(STOP_GRACE_SECONDS)
+
+    def _report_health(self) -> None:
+        manager = self._service.manager
+        self._loop.call_soon_threadsafe(self._health.report, manager.models(), set(manager.available()))
+
+    def _await(self, coroutine: Any) -> Any:
+        """The result of a coroutine on the server's loop, for other threads."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _run(self, name: str, target: Callable[[], Any]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` again and again until the server stops; an error is logged once and ends nothing."""
@@ -150,75 +259,22 @@ class ModelServer:
                     last = ""
                 except Exception as error:  # the previous state keeps answering
                     if str(error) != last:
-                        log.error("cannot follow the configuration, the models stay as they are: %s", error)
+                        log.error("cannot follow the configuration: %s", error)
                     last = str(error)
 
-        thread = threading.Thread(target=loop, name="segue-serving-poll", daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        self._run("segue-serving-poll", loop)
 
 
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the base class answers UNIMPLEMENTED to the rest."""
-
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
-
-    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return _answer(handlers.predict, self._manager, request, context)
-
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return _answer(handlers.get_model_metadata, self._manager, request, context)
+def _allow_connections() -> None:
+    """Raise this process's limit of open files as far as it may, if it is low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; the base class answers UNIMPLEMENTED to the rest."""
-
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
-
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return _answer(handlers.get_model_status, self._manager, request, context)
-
-
-def _answer(
-    handler: Callable[[ModelManager, Any], Any],
-    manager: ModelManager,
-    request: Any,
-    context: grpc.ServicerContext,
-) -> Any:
-    """Call a handler; its StatusError becomes the call's status."""
-    try:
-        return handler(manager, request)
-    except StatusError as error:
-        code, text = error.code, error.text
-    except Exception:  # a fault of ours; the client gets no stack trace
-        log.exception("a request failed")
-        code, text = grpc.StatusCode.INTERNAL, "The server failed on this request; its log says why."
-    if len(text) > MAX_ERROR_TEXT:
-        text = text[:MAX_ERROR_TEXT] + "..."
-    context.abort(code, text)
-
-
-def _grpc_server(manager: ModelManager, host: str, port: int) -> tuple[grpc.Server, int]:
-    """A server that is bound but not started, and its port."""
-    server = grpc.server(
-        futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="segue-serving"),
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            (
-                "grpc.so_reuseport",
-                0,
-            ),  # else a second server shares the port, and every other request, in silence
-        ],
+def _taken(address: str) -> InputError:
+    return InputError(
+        f"The server cannot listen on {address}: the port is taken, or the address is not ours.",
+        "Stop the other server, or give another --port, --rest_api_port or --host.",
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(manager), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(manager), server)
-    try:
-        return server, server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise InputError(
-            f"The server cannot listen on {host}:{port}: the port is taken, or the address is not ours.",
-            "Stop the other server, or give another --port or --host.",
-        ) from error

@@ -3,76 +3,92 @@
 The layout is TF Serving's: `<root>/<model>/<version>/saved_model.pb` and `<root>/models.config`. A push is
 two steps, so that a kill at any moment leaves the old set or the new one: every model is made whole under its
 new version number, then one rename of `models.config` moves the labels of all of them at once.
+
+`stable` is the version that callers ask for; `canary`, if there is one, is a candidate beside it. A request that names
+neither is answered by the newest loaded version, as in TF Serving: by the canary.
 Nothing here imports TensorFlow.
 """
 
 import contextlib
 import fcntl
-import hashlib
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from segue import files
 from segue.errors import InputError
-from serving import config
+from serving import config, staging
+from serving.config import ModelConfig
+from serving.versions import faults, listed, models, verify, versions
 
-STABLE = "stable"
+STABLE, CANARY = "stable", "canary"
 CONFIG = "models.config"
-# TF Serving leaves files in a version's folder that it does not know alone.
-CHECKSUMS = "segue_checksum.json"
+
+# Called with the text of `models.config` as it is and as it will be, before it is written. If it raises, nothing is.
+Tell = Callable[[str, str], None]
+WarmUp = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def push(root: Path, saved_models: Mapping[str, Path], keep: int = 5) -> int:
-    """Add one new version of every given model and move their `stable` labels to it, all or none.
+def push(
+    root: Path, saved_models: Mapping[str, Path], keep: int = 5, warmup: WarmUp | None = None, label: str = STABLE
+) -> int:
+    """Add one new version of every given model and move their labels to it, all or none.
+
+    A push to `stable` ends the canary of these models; a push to `canary` leaves `stable` where it is.
 
     Args:
         root: the model store; created if absent.
         saved_models: model name -> folder of its SavedModel.
         keep: how many newest versions of each model stay; labelled ones and the one that `rollback` would
             return to stay as well.
+        warmup: model name -> requests for `serving_default`, each input name -> array, that the server answers
+            once before the version is available.
+        label: `stable` or `canary`.
 
     Returns:
         The new version number, common to all the models: 1 + the highest of any model in the store.
 
     Raises:
-        InputError: no models, a model name that is no plain file name, a folder without a SavedModel, or
-            `keep` below 1.
+        InputError: no models, a model name that is no plain file name, a folder without a SavedModel, `keep`
+            below 1, another label, or warm-up requests for a model that is not pushed, too many, or of a
+            dtype that no tensor has.
     """
-    _check_push(saved_models, keep)
+    if keep < 1:
+        raise InputError(f"A push keeps at least 1 version. Received keep={keep}.", "Give keep=1 or more.")
+    if label not in (STABLE, CANARY):
+        raise InputError(f"A push is to {STABLE} or {CANARY}. Received {label!r}.", "`promote` moves other labels.")
+    staging.check(saved_models)
+    logs = staging.warmup_logs(warmup or {}, saved_models)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
-        _remove_leftovers(root)
+        staging.remove_leftovers(root)
         # Unlabelled versions count too: a push that was killed may have left some models' next number taken.
-        version = 1 + max((v for name in _model_names(root) for v in versions(root, name)), default=0)
-        staged = {name: _stage(root / name, version, source) for name, source in saved_models.items()}
+        version = 1 + max((v for name in models(root) for v in versions(root, name)), default=0)
+        staged = {
+            name: staging.stage(root / name, version, source, logs.get(name, ()))
+            for name, source in saved_models.items()
+        }
         for name, folder in staged.items():
             folder.rename(root / name / str(version))
-        current = labels(root)
+        moved = labels(root)
         for name in saved_models:
-            current.setdefault(name, {})[STABLE] = version
-        _write_labels(root, current)
+            known = moved.setdefault(name, {})
+            known[label] = version
+            if label == STABLE:
+                known.pop(CANARY, None)
+        _write_labels(root, moved)
         for name in saved_models:
             _prune(root, name, keep)
     return version
 
 
-def versions(root: Path, model: str) -> list[int]:
-    """The version numbers of a model, ascending; empty if the store does not have the model."""
-    folder = Path(root) / model
-    if not folder.is_dir():
-        return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and config.VERSION.fullmatch(p.name))
-
-
 def labels(root: Path) -> dict[str, dict[str, int]]:
     """model -> label -> version, as `models.config` says; empty if nothing was pushed yet."""
-    path = Path(root) / CONFIG
-    if not path.is_file():
-        return {}
-    entries = config.parse_config(config.read_text(path, "model config"), str(path))
-    return {entry.name: dict(entry.labels) for entry in entries}
+    return {name: dict(entry.labels) for name, entry in _entries(Path(root)).items()}
 
 
 def stable(root: Path) -> dict[str, Path]:
@@ -92,124 +108,81 @@ def served(root: Path, model: str) -> Path:
     return known[model]
 
 
-def models(root: Path) -> list[str]:
-    """The names of all models that have a version in the store, sorted."""
-    return [name for name in _model_names(Path(root)) if versions(root, name)]
+def promote(root: Path, version: int | None = None, label: str = STABLE, tell: Tell | None = None) -> dict[str, int]:
+    """Point a label at a version: of every model that has it, or with no version, `stable` at each model's canary.
 
+    A canary that becomes `stable` is no canary any more; another one stays.
 
-def promote(root: Path, version: int, label: str = STABLE) -> list[str]:
-    """Point `label` at `version` for every model that has it.
+    Args:
+        root: the model store.
+        version: the version; None for the canary's.
+        label: the label to move.
+        tell: see `Tell`; by default only the file is written.
 
     Returns:
-        The names of the models whose label now points there.
+        model -> version, of the models whose label now points there.
 
     Raises:
-        InputError: no model has the version, or one of them is not whole.
+        InputError: no model has the version, or one of them is not whole; there is no canary; or no version
+            is given for a label other than `stable`.
+        SegueError: what `tell` raises.
     """
     root = Path(root)
-    if not label:
-        raise InputError("A label is a name of at least one character. Received an empty one.", "Name it.")
     with _locked(root):
-        having = [name for name in models(root) if version in versions(root, name)]
-        if not having:
-            known = sorted({v for name in models(root) for v in versions(root, name)})
-            raise InputError(f"No model in {root} has a version {version}.", f"The versions are: {_listed(known)}.")
-        for name in having:
-            broken = faults(root, name, version)
+        moved = labels(root)
+        chosen = _canaries(root, moved, label) if version is None else _having(root, version, label)
+        for name, number in chosen.items():
+            broken = faults(root, name, number)
             if broken:
                 raise InputError(
-                    f"Only a whole version can be promoted; {name} {version}: {broken[0]}.",
+                    f"Only a whole version can be promoted; {name} {number}: {broken[0]}.",
                     "Push the model again, or promote another version.",
                 )
-        current = labels(root)
-        for name in having:
-            current.setdefault(name, {})[label] = version
-        _write_labels(root, current)
-    return having
+            known = moved.setdefault(name, {})
+            known[label] = number
+            if label == STABLE and known.get(CANARY) == number:
+                del known[CANARY]
+        _write_labels(root, moved, tell)
+    return chosen
 
 
-def rollback(root: Path) -> int:
-    """Move `stable` back to the next older version that is whole in all the models that were pushed last.
+def rollback(root: Path, tell: Tell | None = None) -> tuple[str, Mapping[str, int | None]]:
+    """Undo the last step forward: drop the canary if there is one; else move `stable` back.
 
-    Models whose `stable` is older than the newest one were not part of the last push and stay.
+    With a canary, `stable` is not touched. Without one, the models that were pushed last return to what was `stable`
+    before, or, if that is not whole or not known, to the next older version that is whole in all of them. Models
+    whose `stable` is older than the newest one were not part of the last push and stay.
+
+    Args:
+        root: the model store.
+        tell: see `Tell`; by default only the file is written.
 
     Returns:
-        The version that `stable` points at now.
+        The label that moved, and model -> the version that it names now; None where it was dropped.
 
     Raises:
-        InputError: there is no older whole version.
+        InputError: there is no canary, and no older version is whole.
+        SegueError: what `tell` raises.
     """
     root = Path(root)
     with _locked(root):
-        current = labels(root)
-        moving = _last_pushed(current)
-        target = _rollback_target(root, current)
-        if target is None:
-            at = f"at version {current[moving[0]][STABLE]}" if moving else "not set"
+        entries = _entries(root)
+        moved = {name: dict(entry.labels) for name, entry in entries.items()}
+        dropped = [name for name, known in moved.items() if known.pop(CANARY, None) is not None]
+        if dropped:
+            _write_labels(root, moved, tell)
+            return CANARY, dict.fromkeys(dropped)
+        back = _way_back(root, entries, moved)
+        if not back:
+            at = ", ".join(f"{name} {moved[name][STABLE]}" for name in _last_pushed(moved)) or "not set"
             raise InputError(
                 f"There is no older whole version to roll back to in {root}: {STABLE} is {at}.",
-                "`segue models list` shows what is there; push a good model instead.",
+                "`segue models list` shows what is there; promote a version, or push a good model.",
             )
-        for name in moving:
-            current[name][STABLE] = target
-        _write_labels(root, current)
-    return target
-
-
-def verify(root: Path, model: str, version: int) -> bool:
-    """Whether every file of a version is the one that was pushed.
-
-    Raises:
-        InputError: the store does not have the version.
-    """
-    return not faults(root, model, version)
-
-
-def faults(root: Path, model: str, version: int) -> list[str]:
-    """What is wrong with a version's files, one phrase a file; empty if it is whole.
-
-    Raises:
-        InputError: the store does not have the version.
-    """
-    if version not in versions(root, model):
-        raise InputError(
-            f"Model {model!r} has no version {version} in {root}.",
-            f"Its versions are: {_listed(versions(root, model))}.",
-        )
-    folder = Path(root) / model / str(version)
-    try:
-        expected = files.read_json(folder / CHECKSUMS)
-    except FileNotFoundError:
-        return [f"{CHECKSUMS} is missing, so it was not pushed by this store"]
-    except ValueError:
-        expected = None
-    if not isinstance(expected, dict):
-        return [f"{CHECKSUMS} is not a JSON object"]
-    actual = _checksums(folder)
-    return (
-        [f"{name} is missing" for name in sorted(expected.keys() - actual.keys())]
-        + [f"{name} was not pushed" for name in sorted(actual.keys() - expected.keys())]
-        + [f"{name} has changed" for name in sorted(actual) if expected.get(name, actual[name]) != actual[name]]
-    )
-
-
-def _check_push(saved_models: Mapping[str, Path], keep: int) -> None:
-    if not saved_models:
-        raise InputError("A push takes at least one model. Received none.", "Give a name and a SavedModel.")
-    if keep < 1:
-        raise InputError(f"A push keeps at least 1 version. Received keep={keep}.", "Give keep=1 or more.")
-    for name, source in saved_models.items():
-        if not config.MODEL_NAME.fullmatch(name):
-            raise InputError(
-                f"A model name has letters, digits, _ . and -, and begins with none of the last three. "
-                f"Received {name!r}.",
-                "Rename the model.",
-            )
-        if not any((Path(source) / file).is_file() for file in ("saved_model.pb", "saved_model.pbtxt")):
-            raise InputError(
-                f"A SavedModel is a folder with saved_model.pb; {source} (model {name}) has none.",
-                "Give the folder that the export wrote.",
-            )
+        for name, version in back.items():
+            moved[name][STABLE] = version
+        _write_labels(root, moved, tell)
+    return STABLE, back
 
 
 @contextlib.contextmanager
@@ -222,77 +195,96 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _stage(folder: Path, version: int, source: Path) -> Path:
-    """Copy a SavedModel, with its checksums, under a temporary name beside its target."""
-    folder.mkdir(exist_ok=True)
-    staged = folder / f"{files.TEMPORARY}{version}"
-    shutil.copytree(source, staged, ignore=shutil.ignore_patterns(CHECKSUMS))
-    files.write_json(staged / CHECKSUMS, _checksums(staged))
-    return staged
+def _text(root: Path) -> str:
+    """The text of `models.config`; empty if there is none."""
+    path = root / CONFIG
+    return config.read_text(path, "model config") if path.is_file() else ""
 
 
-def _checksums(folder: Path) -> dict[str, str]:
-    """Relative file name -> SHA-256 of every file under `folder` but the checksum file itself."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != CHECKSUMS:
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+def _entries(root: Path) -> dict[str, ModelConfig]:
+    """The models in `models.config` by name."""
+    return {entry.name: entry for entry in config.parse_config(_text(root), str(root / CONFIG))}
 
 
-def _write_labels(root: Path, current: Mapping[str, Mapping[str, int]]) -> None:
-    """Rewrite `models.config`. The version that `rollback` would return to stays loaded beside the new one:
+def _write_labels(root: Path, moved: Mapping[str, Mapping[str, int]], tell: Tell | None = None) -> None:
+    """Rewrite `models.config` with other labels; what it says of request logging stays.
 
-    TF Serving moves a label only to a version that is loaded, and unloads at once what no policy asks for.
+    The version that `rollback` would return to stays loaded beside the labelled ones: a label moves only to a
+    version that is loaded, and what no policy asks for is unloaded at once. A model without a label is not listed.
     """
-    target = _rollback_target(root, current)
-    standby = {name: [target] for name in _last_pushed(current)} if target is not None else {}
-    files.write_text(root / CONFIG, config.render_config(current, str(root.resolve()), standby))
+    before = _entries(root)
+    moved = {name: known for name, known in moved.items() if known}
+    standby = {name: [version] for name, version in _way_back(root, before, moved).items()}
+    message = config_pb2.ModelServerConfig()
+    text_format.Parse(config.render_config(moved, str(root.resolve()), standby), message)
+    for entry in message.model_config_list.config:
+        if entry.name in before and before[entry.name].logging_config is not None:
+            entry.logging_config.CopyFrom(before[entry.name].logging_config)
+    text = text_format.MessageToString(message)
+    if tell is not None:
+        tell(_text(root), text)
+    files.write_text(root / CONFIG, text)
 
 
-def _last_pushed(current: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The models whose `stable` is the newest of all."""
-    newest = max((entry[STABLE] for entry in current.values() if STABLE in entry), default=None)
-    return [name for name, entry in current.items() if newest is not None and entry.get(STABLE) == newest]
+def _way_back(root: Path, before: Mapping[str, ModelConfig], known: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """What `rollback` returns to once the labels are `known`: model -> version, of the models pushed last.
 
-
-def _rollback_target(root: Path, current: Mapping[str, Mapping[str, int]]) -> int | None:
-    """The newest version, older than `stable`, that is whole in all the models pushed last."""
-    moving = _last_pushed(current)
+    First choice is what was stable before; the next older version on the disk may be a canary that was dropped.
+    Empty if nothing older is whole in all of these models.
+    """
+    moving = _last_pushed(known)
     if not moving:
-        return None
-    common = set.intersection(*(set(versions(root, name)) for name in moving))
-    older = sorted((v for v in common if v < current[moving[0]][STABLE]), reverse=True)
-    return next((v for v in older if all(verify(root, name, v) for name in moving)), None)
+        return {}
+    now = known[moving[0]][STABLE]
+    there = {name: versions(root, name) for name in moving}
+    common = sorted(set(there[moving[0]]).intersection(*there.values()), reverse=True)
+    choices = [{name: _previous(before.get(name), now) for name in moving}, *(dict.fromkeys(moving, v) for v in common)]
+    for choice in choices:
+        if all(v < now and v in there[name] and verify(root, name, v) for name, v in choice.items()):
+            return choice
+    return {}
+
+
+def _previous(entry: ModelConfig | None, now: int) -> int:
+    """What was stable before version `now`; `now` itself if a model's entry does not tell.
+
+    Once `now` is stable, it is the version that stays loaded without a label.
+    """
+    if entry is None:
+        return now
+    was = entry.labels.get(STABLE, now)
+    return was if was != now else max(set(entry.specific) - set(entry.labels.values()), default=now)
+
+
+def _last_pushed(known: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The models whose `stable` is the newest of all."""
+    newest = max((entry[STABLE] for entry in known.values() if STABLE in entry), default=None)
+    return [name for name, entry in known.items() if newest is not None and entry.get(STABLE) == newest]
+
+
+def _canaries(root: Path, known: Mapping[str, Mapping[str, int]], label: str) -> dict[str, int]:
+    """model -> its canary."""
+    if label != STABLE:
+        raise InputError(f"Only {STABLE} can do without a version. Received {label!r} alone.", "Give the version.")
+    found = {name: entry[CANARY] for name, entry in known.items() if CANARY in entry}
+    if not found:
+        raise InputError(f"There is no {CANARY} to promote in {root}.", "Give the version to promote.")
+    return found
+
+
+def _having(root: Path, version: int, label: str) -> dict[str, int]:
+    """model -> `version`, of the models that have it."""
+    if not label:
+        raise InputError("A label is a name of at least one character. Received an empty one.", "Name it.")
+    having = {name: version for name in models(root) if version in versions(root, name)}
+    if not having:
+        known = sorted({v for name in models(root) for v in versions(root, name)})
+        raise InputError(f"No model in {root} has a version {version}.", f"The versions are: {listed(known)}.")
+    return having
 
 
 def _prune(root: Path, name: str, keep: int) -> None:
     """Remove the versions that are neither among the `keep` newest nor in use."""
-    current = labels(root)
-    needed = {*versions(root, name)[-keep:], *current[name].values(), _rollback_target(root, current)}
-    for version in set(versions(root, name)) - needed:
-        # Renamed first: a removal that is interrupted must not leave half a version under its number.
-        doomed = root / name / f"{files.TEMPORARY}{version}-old"
-        (root / name / str(version)).rename(doomed)
-        shutil.rmtree(doomed)
-
-
-def _remove_leftovers(root: Path) -> None:
-    """Remove what a killed push left under temporary names."""
-    for path in [*root.glob(f"{files.TEMPORARY}*"), *root.glob(f"*/{files.TEMPORARY}*")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _model_names(root: Path) -> list[str]:
-    if not root.is_dir():
-        return []
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and config.MODEL_NAME.fullmatch(p.name))
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers)) or "none"
+    entry = _entries(root)[name]
+    for version in set(versions(root, name)[:-keep]) - {*entry.specific, *entry.labels.values()}:
+        staging.remove(root / name / str(version))

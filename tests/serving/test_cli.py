@@ -1,14 +1,16 @@
-"""`segue models` and what `segue serve` refuses."""
+"""`segue models`, and the help and versions of `segue serve`."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 from click.testing import CliRunner
 
-from segue.errors import InputError
+from segue.cli.serve_flags import OPTIONS
 from serving import store
 
 
@@ -49,32 +51,32 @@ def test_list_of_an_empty_store(run):
     assert json.loads(run("models", "list", "--json").output)["models"] == {}
 
 
-def test_promote_and_rollback(run, home, two_versions, tmp_path):
-    store.push(home.models, {"a": tmp_path / "exported"})
+def test_serve_prints_its_versions(run):
+    lines = run("serve", "--version").output.splitlines()
 
-    assert run("models", "promote", "2", "--label", "canary").output == "canary is version 2 of a\n"
-    assert json.loads(run("models", "rollback", "--json").output) == {"label": "stable", "version": 2}
-    with pytest.raises(InputError, match="no older whole version"):
-        run("models", "rollback")
-
-
-def test_serve_without_a_model_says_how_to_get_one(run):
-    with pytest.raises(InputError, match="does not exist") as caught:
-        run("serve")
-    assert "segue run training" in caught.value.fix
+    assert lines == [
+        f"TensorFlow ModelServer: segue {version('segue')}",
+        f"TensorFlow Library: {version('tensorflow')}",
+    ]
 
 
-def test_serve_takes_the_models_from_one_place(run, tmp_path):
-    with pytest.raises(InputError, match="Received both"):
-        run("serve", "--model_config_file", str(tmp_path / "c"), "--model_base_path", str(tmp_path))
+def test_serve_refuses_what_it_does_not_know(run):
+    unknown = run("serve", "--model_basepath=/m")
+    stray = run("serve", "--enable_batching", "false")
+
+    assert (unknown.exit_code, stray.exit_code) == (2, 2)
+    assert "--model_base_path" in unknown.output  # the nearest one
+    assert "unexpected extra argument (false)" in stray.output
 
 
-def test_serve_rejects_a_bad_monitoring_config(run, tmp_path):
-    bad = tmp_path / "monitoring.config"
-    bad.write_text("prometheus {")
+def test_help_shows_every_flag_with_its_default_once(run):
+    _, _, text = run("serve", "--help").output.partition("\nModels (")
 
-    with pytest.raises(InputError, match="MonitoringConfig"):
-        run("serve", "--model_base_path", str(tmp_path), "--monitoring_config_file", str(bad))
+    shown = re.findall(r"^  (?:-h, )?(--\w+)", text, re.MULTILINE)
+    assert shown == [*(option.opts[0] for option in OPTIONS), "--help"]
+    text = " ".join(text.split())
+    assert text.count("[default: ") == len(OPTIONS)
+    assert "[default: 127.0.0.1]" in text
 
 
 def test_help_answers_without_tensorflow():

@@ -52,7 +52,8 @@ def test_a_model_that_does_not_load_fails_with_the_servers_reason(saved_models, 
     verdict = validate({"scale": saved_models["corrupt"]}, {"scale": [{"x": x}]})
 
     assert not verdict["passed"]
-    assert "model scale: version 1: " in verdict["reason"]
+    assert "{name: scale version: 1} due to error: " in verdict["reason"]
+    assert "saved_model.pb" in verdict["reason"]
     assert verdict["latency_ms"] is None
     assert [process.poll() for process in processes] == [1]
 
@@ -71,7 +72,7 @@ def test_a_request_that_the_model_rejects_fails_with_its_text(saved_models, x, i
 
     assert not verdict["passed"]
     assert "Request 1 to model scale failed" in verdict["reason"]
-    assert "not found in request" in verdict["reason"]
+    assert "input tensor alias not found in signature: z" in verdict["reason"]
     assert verdict["models"]["scale"]["requests"] == 1
 
 

