@@ -8,6 +8,7 @@ so that one bad request does not fail its neighbours.
 """
 
 import asyncio
+import math
 import os
 import time
 from collections import deque
@@ -25,6 +26,14 @@ from serving.status import StatusError, invalid
 # Without batching a request has a thread to itself. Session calls release the interpreter's lock; more than
 # the cores only so that a slow model does not hold up the others.
 THREADS = 8
+
+# Of one input. Padding multiplies: one long request among many short ones must not take all memory.
+MAX_BATCH_BYTES = 256 * 1024 * 1024
+
+# Turns of the event loop without a new request after which those that wait are sent, and the longest time to wait for
+# such a lull.
+LULLS = 4
+LULL_SECONDS = 0.002
 
 Arrays = list[np.ndarray]
 
@@ -107,7 +116,8 @@ class Scheduler:
         self._pool = ThreadPoolExecutor(self._free, thread_name_prefix="segue-serving-run")
         # Least recently served first. Only the event loop's thread touches it.
         self._queues: dict[tuple, _Queue] = {}
-        self._dispatching: asyncio.Handle | None = None
+        self._settling = False
+        self._arrivals = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(
@@ -136,9 +146,8 @@ class Scheduler:
                 self._submit(loop, _Queue(name, model, feeds, fetches), _Batch([task], 0))
             else:
                 self._enqueue(self._parameters, name, model, feeds, task, fetches)
-                if self._dispatching is None:
-                    # Not at once: what else the loop has read meanwhile joins the batch.
-                    self._dispatching = loop.call_soon(self._dispatch, loop)
+                self._arrivals += 1
+                self._settle(loop)
         except BaseException:
             done()
             raise
@@ -176,9 +185,26 @@ class Scheduler:
                 StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
             )
 
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Dispatch once the loop has turned `LULLS` times without bringing another request.
+
+        What has reached this machine by then shares the call. A lone request waits for some turns of an idle loop:
+        a few dozen microseconds.
+        """
+        if not self._settling and self._free:
+            self._settling = True
+            loop.call_soon(self._turn, loop, self._arrivals, 0, self._clock())
+
+    def _turn(self, loop: asyncio.AbstractEventLoop, seen: int, lulls: int, since: float) -> None:
+        lulls = lulls + 1 if seen == self._arrivals else 0
+        if lulls < LULLS and self._clock() - since < LULL_SECONDS:
+            loop.call_soon(self._turn, loop, self._arrivals, lulls, since)
+        else:
+            self._settling = False
+            self._dispatch(loop)
+
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give every free thread a batch that is ready; come back when the next one will be."""
-        self._dispatching = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -243,7 +269,7 @@ class Scheduler:
         if self._parameters is not None:
             for key in [key for key, known in self._queues.items() if not known.batches and not known.running]:
                 del self._queues[key]
-            self._dispatch(loop)
+            self._settle(loop)
 
     def _execute(self, queue: _Queue, batch: _Batch) -> list[Arrays | Exception]:
         """The answer, or its error, of each task of a batch. Runs on a thread of the pool."""
@@ -302,6 +328,8 @@ def _merged(column: Sequence[np.ndarray], missing: int) -> np.ndarray:
         missing: rows to add at the end; they repeat the first row of the last array.
     """
     shape = tuple(map(max, zip(*(value.shape[1:] for value in column), strict=True)))
+    if len(column) > 1 and math.prod(shape) * sum(map(len, column)) * column[0].itemsize > MAX_BATCH_BYTES:
+        raise invalid(f"a batch holds at most {MAX_BATCH_BYTES} bytes")  # each request is tried alone then
     parts = [value if value.shape[1:] == shape else _padded(value, shape) for value in column]
     if missing:
         parts.append(np.repeat(parts[-1][:1], missing, axis=0))

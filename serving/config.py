@@ -154,6 +154,8 @@ def _model_config(entry: Any) -> ModelConfig:
             else f"This server reads models from local folders. Model {entry.name} has base_path()={entry.base_path}",
             "Write the whole path of the folder that holds the model's versions.",
         )
+    if "\0" in entry.base_path:
+        raise InputError(f"A path holds no NUL; that of model {entry.name} does.", "Correct its base_path.")
     _check_platform(entry)
     policy = entry.model_version_policy
     kind = policy.WhichOneof("policy_choice") or "latest"

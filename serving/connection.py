@@ -36,7 +36,6 @@ _CALLERS_FAULT = (
 _PASSING = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
 
 
@@ -130,6 +129,10 @@ def as_error(address: str, timeout: float, code: grpc.StatusCode, text: str) -> 
     """What a status means to the caller: `InputError`, `UnavailableError`, or else `SegueError`."""
     if code in _CALLERS_FAULT:
         return InputError(f"The model server at {address} rejects the request: {text}", "")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return UnavailableError(
+            f"The model server at {address} has no room for the request: {text}", "Send less, or try later."
+        )
     if code in _PASSING:
         return UnavailableError(
             f"The model server at {address} gave no answer in {timeout:g} s ({code.name}): {text}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from serving.config import ModelConfig
 
 # A version's folder is a number, leading zeros and all. Other names are not versions.
+LISTED = 10  # missing versions named in the log
 VERSION = re.compile(r"[0-9]{1,18}")
 
 
@@ -25,7 +26,10 @@ def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
             f"No versions of servable {entry.name} found under base path {entry.base_path}. "
             "Did you forget to name your leaf directory as a number (eg. '/1/')?"
         )
-    for version in sorted(set(entry.specific) - found.keys()):
+    missing = sorted(set(entry.specific) - found.keys())
+    if len(missing) > LISTED:
+        warnings.add(f"And {len(missing) - LISTED} more versions of servable {entry.name}")
+    for version in missing[:LISTED]:
         warnings.add(
             f"Version {version} of servable {entry.name}, which was requested to be served as a 'specific' "
             "version in the servable's version policy, was not found in the file system"

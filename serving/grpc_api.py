@@ -26,11 +26,13 @@ OPTIONS: dict[str, str | int] = {
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
     # Else a second server shares the port, and every other request, in silence.
     "grpc.so_reuseport": 0,
+    "grpc.max_concurrent_streams": 200,  # of one connection
 }
-# Calls at once; each may hold a message of the largest size. More are answered RESOURCE_EXHAUSTED.
+# Messages in hand at once, each up to the largest size. More are answered RESOURCE_EXHAUSTED. Calls whose message has
+# not arrived do not count: a client that opens calls and sends nothing would lock out the others.
 MAX_CALLS = 1_000
-# gRPC carries the text in a header, and headers over 8 KiB make the whole answer unreadable.
-MAX_ERROR_TEXT = 1_024
+# gRPC carries the text in a header, percent-encoded, and headers over 8 KiB make the whole answer unreadable.
+MAX_ERROR_BYTES = 1_024
 
 Answer = Callable[[Any], Awaitable[Any]]
 
@@ -51,10 +53,11 @@ def server(
     """
     made = grpc.aio.server(
         options=list({**OPTIONS, **dict(channel_arguments)}.items()),  # gRPC keeps the first of two of one name
-        maximum_concurrent_rpcs=MAX_CALLS,
     )
+    calls = _Calls()
     _add(
         made,
+        calls,
         PREDICTION,
         {
             "Predict": lambda request: service.infer("predict", request),
@@ -66,11 +69,14 @@ def server(
     )
     _add(
         made,
+        calls,
         MODEL,
         {
             "GetModelStatus": _on_loop(service.status),
-            # It waits for models to load.
-            "HandleReloadConfigRequest": lambda request: asyncio.to_thread(service.handle_reload, request, wait),
+            # It waits for models to load, on a thread of its own.
+            "HandleReloadConfigRequest": lambda request: asyncio.get_running_loop().run_in_executor(
+                service.reloads, service.handle_reload, request, wait
+            ),
         },
     )
     names = [PREDICTION.full_name, MODEL.full_name, reflection.SERVICE_NAME]
@@ -131,22 +137,38 @@ def _on_loop(answer: Callable[[Any], Any]) -> Answer:
     return call
 
 
-def _add(made: grpc.aio.Server, service: Any, answers: dict[str, Answer]) -> None:
+class _Calls:
+    """How many messages are in hand."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    def __enter__(self) -> None:
+        if self.open >= MAX_CALLS:
+            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"The server has {MAX_CALLS} calls in hand.")
+        self.open += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.open -= 1
+
+
+def _add(made: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
     """Register a service; what `answers` leaves out is UNIMPLEMENTED."""
     methods = {
-        name: grpc.unary_unary_rpc_method_handler(_handler(service.methods_by_name[name].input_type, answer))
+        name: grpc.unary_unary_rpc_method_handler(_handler(calls, service.methods_by_name[name].input_type, answer))
         for name, answer in answers.items()
     }
     made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
 
 
-def _handler(input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitable[bytes]]:
+def _handler(calls: _Calls, input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitable[bytes]]:
     """From bytes to bytes; a StatusError becomes the call's status."""
     request_class = input_type._concrete_class
 
     async def call(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
-            return (await answer(request_class.FromString(data))).SerializeToString()
+            with calls:
+                return (await answer(request_class.FromString(data))).SerializeToString()
         except DecodeError:
             code, text = grpc.StatusCode.INTERNAL, f"The request is not a {input_type.full_name} message."
         except StatusError as error:
@@ -156,8 +178,8 @@ def _handler(input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitabl
         except Exception:  # a fault of ours; the client gets no stack trace
             log.exception("a request failed")
             code, text = grpc.StatusCode.INTERNAL, "The server failed on this request; its log says why."
-        if len(text) > MAX_ERROR_TEXT:
-            text = text[:MAX_ERROR_TEXT] + "..."
+        if len(text.encode(errors="replace")) > MAX_ERROR_BYTES:
+            text = text.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore") + "..."
         await context.abort(code, text)
         raise AssertionError("abort raises")
 

@@ -79,8 +79,7 @@ def get_model_metadata(
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
         if field != "signature_def":
-            # The %s is in the text that TF Serving sends.
-            raise invalid(f"Metadata field %s is not supported{field}")
+            raise invalid(f"Metadata field {field} is not supported")
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     fill_spec(response.model_spec, servable)
     signatures = get_model_metadata_pb2.SignatureDefMap()

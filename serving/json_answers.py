@@ -21,6 +21,8 @@ SignatureDefMap = protos.message(
 )
 # A string output whose name ends so is written in base64.
 BYTES = "_bytes"
+# The text of an error may hold a name that a request gave, which may be as large as the request.
+MAX_ERROR_TEXT = 8_192
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 _INTEGERS = {np.dtype(name) for name in ("int8", "uint8", "int16", "int32", "uint32", "int64", "uint64")}
 
@@ -88,7 +90,9 @@ def metadata(response: Any) -> bytes:
 
 
 def error(text: str) -> bytes:
-    """The JSON of a failed request."""
+    """The JSON of a failed request, its text cut at `MAX_ERROR_TEXT` characters."""
+    if len(text) > MAX_ERROR_TEXT:
+        text = f"{text[:MAX_ERROR_TEXT]}..."
     return _encoded(json_text.fields([("error", json_text.string(text))]))
 
 

@@ -234,6 +234,6 @@ def _prefix(config: Any) -> Path:
         raise invalid("LogCollectorConfig::filename_prefix() must name files, e.g. /var/log/requests/ranking.")
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise invalid(f"LogCollectorConfig::filename_prefix() {prefix}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        raise invalid(f"LogCollectorConfig::filename_prefix() {prefix}: {error}.") from error
     return prefix

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from grpc import StatusCode
@@ -40,6 +41,9 @@ class Service:
         rules: how requests are answered.
         tags: what the models were loaded with, for request logs.
         changed: called after every change of what is loaded.
+
+    Attributes:
+        reloads: the thread for `handle_reload`: calls of it wait for each other anyway.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Service:
         self._tags = tags
         self._changed = changed
         self._reloading = threading.Lock()
+        self.reloads = ThreadPoolExecutor(1, thread_name_prefix="segue-serving-reload")
         self._loggers: dict[str, tuple[bytes, RequestLogger]] = {}
 
     async def infer(self, kind: str, request: Any, entrypoint: str = "GRPC") -> Any:
@@ -177,6 +182,7 @@ class Service:
 
     def close(self) -> None:
         """Unload the models, end the request logs. No request may be under way."""
+        self.reloads.shutdown(cancel_futures=True)
         self.manager.close()
         self._swap_loggers({})
 

@@ -177,6 +177,9 @@ def _values(proto: TensorProto, form: Form, shape: list[int], size: int) -> np.n
     if len(values) > size or (size and not len(values)):
         raise TensorError(f"shape {shape} holds {size} values, {form.field} has {len(values)}")
     if len(values) < size:
+        # A string that is repeated costs nothing here, but TensorFlow copies it to every place.
+        if form.enum == STRING and len(values[-1]) * (size - len(values)) > MAX_MESSAGE_BYTES:
+            raise TensorError(f"its last string, repeated to fill shape {shape}, is above {MAX_MESSAGE_BYTES} bytes")
         values = np.concatenate([values, np.repeat(values[-1:], size - len(values))])
     return values.reshape(shape)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segue.cli.serve import serve
-from segue.cli.serve import configuration
+from segue.cli.serve import configuration, serve
 from segue.cli.serve_flags import GROUPS, OPTIONS, UNUSED
 from segue.errors import InputError
 

@@ -253,7 +253,7 @@ def test_metadata_without_a_field_and_with_an_unknown_one(stub):
     message.metadata_field.append("colour")
 
     assert no_field == (INVALID, "GetModelMetadataRequest must specify at least one metadata_field")
-    assert failure(stub.GetModelMetadata, message) == (INVALID, "Metadata field %s is not supportedcolour")
+    assert failure(stub.GetModelMetadata, message) == (INVALID, "Metadata field colour is not supported")
 
 
 def test_model_status_lists_versions_newest_first(shared_server):
