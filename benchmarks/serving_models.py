@@ -21,8 +21,8 @@ ROWS, FEATURES, UNITS = 200, 10, (256, 128, 64, 1)
 VARIANT = 1_000  # what a variant adds to every score; the scores themselves are far below it
 OUTPUTS = {"retrieval": "scores", "ranking": "score"}
 REQUESTS = 16  # different ones, in rotation
-# Candidates in a group: about sqrt(N / k), so that the two top_k see about sqrt(N * k) numbers each; and it divides N, so
-# that no group needs padding.
+# Candidates in a group. About sqrt(N / k), so that both top_k see about sqrt(N * k) numbers each;
+# and it divides N, so that no group needs padding.
 GROUP = 32
 assert CANDIDATES % GROUP == 0
 
