@@ -1,6 +1,5 @@
 """From TF Serving's flags to the server's configuration, with TF Serving's start-up errors."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +60,7 @@ def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerCo
         port=flags["port"] or None,
         grpc_socket_path=flags["grpc_socket_path"],
         rest_port=rest_port,
-        rest_timeout_seconds=rest_timeout / 1000 if rest_timeout > 0 else math.inf,
+        rest_timeout_seconds=max(rest_timeout, 0) / 1000,
         rest_cors=flags["rest_api_enable_cors_support"],
         metrics_path=metrics_path,
         tls=tls,

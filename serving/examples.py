@@ -4,7 +4,7 @@ Rules and texts are those of TF Serving's servables/tensorflow (util.cc, classif
 multi_inference_helper.cc).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,10 @@ async def classify(
     Raises:
         StatusError: as TF Serving answers it.
     """
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = _signature(servable, name)
-    outputs = _classify_outputs(signature, rules)
-    examples = serialized(request.input)
-    arrays = await _run(servable, signature, examples, outputs)
+    name, arrays, size = await _run(servable, request, _classify_outputs, rules)
     response = classification_pb2.ClassificationResponse()
     fill_spec(response.model_spec, servable, name)
-    _fill_classifications(response.result, outputs, arrays, len(examples))
+    _fill_classifications(response.result, arrays, size)
     return response
 
 
@@ -49,14 +45,10 @@ async def regress(
     Raises:
         StatusError: as TF Serving answers it.
     """
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = _signature(servable, name)
-    outputs = _regress_outputs(signature, rules)
-    examples = serialized(request.input)
-    arrays = await _run(servable, signature, examples, outputs)
+    name, arrays, size = await _run(servable, request, _regress_outputs, rules)
     response = regression_pb2.RegressionResponse()
     fill_spec(response.model_spec, servable, name)
-    _fill_regressions(response.result, arrays[OUTPUTS], len(examples))
+    _fill_regressions(response.result, arrays[OUTPUTS], size)
     return response
 
 
@@ -96,7 +88,7 @@ async def multi_inference(
         fill_spec(result.model_spec, servable, name)
         found = {alias: arrays[signature.outputs[alias][0]] for alias in outputs}
         if task.method_name == CLASSIFY:
-            _fill_classifications(result.classification_result, outputs, found, len(examples))
+            _fill_classifications(result.classification_result, found, len(examples))
         else:
             _fill_regressions(result.regression_result, found[OUTPUTS], len(examples))
     return response
@@ -124,13 +116,6 @@ def serialized(request: input_pb2.Input) -> np.ndarray:
     examples = np.empty(len(batch.examples), object)
     examples[:] = [context + example.SerializeToString() for example in batch.examples]
     return examples
-
-
-def _signature(servable: Servable, name: str) -> Signature:
-    signature = servable.model.signatures.get(name)
-    if signature is None:
-        raise invalid(f"No signature was found with the name: {name}")
-    return signature
 
 
 def _classify_outputs(signature: Signature, rules: Rules) -> list[str]:
@@ -170,18 +155,26 @@ def _regress_outputs(signature: Signature, rules: Rules) -> list[str]:
 
 
 async def _run(
-    servable: Servable, signature: Signature, examples: np.ndarray, outputs: Sequence[str]
-) -> dict[str, np.ndarray]:
+    servable: Servable, request: Any, outputs_of: Callable[[Signature, Rules], list[str]], rules: Rules
+) -> tuple[str, dict[str, np.ndarray], int]:
+    """The signature's name, its outputs by name, and the number of examples of a Classify or Regress request."""
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.model.signatures.get(name)
+    if signature is None:
+        raise invalid(f"No signature was found with the name: {name}")
+    outputs = outputs_of(signature, rules)
+    examples = serialized(request.input)
     fetches = tuple(signature.outputs[alias][0] for alias in outputs)
-    return dict(zip(outputs, await servable.run(signature.feeds, [examples], fetches), strict=True))
+    arrays = await servable.run(signature.feeds, [examples], fetches)
+    return name, dict(zip(outputs, arrays, strict=True)), len(examples)
 
 
-def _fill_classifications(result: Any, outputs: Sequence[str], arrays: dict[str, np.ndarray], size: int) -> None:
+def _fill_classifications(result: Any, arrays: dict[str, np.ndarray], size: int) -> None:
     """Put classes and scores, each [examples, classes], into a ClassificationResult."""
     for alias, what, kind in ((CLASSES, "classes", "O"), (SCORES, "scores", "f")):
-        if alias not in outputs:
+        array = arrays.get(alias)
+        if array is None:
             continue
-        array = arrays[alias]
         if array.ndim != 2:
             raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
         wanted = types_pb2.DT_STRING if kind == "O" else types_pb2.DT_FLOAT

@@ -23,7 +23,7 @@ class ServerConfig:
         port: the port for gRPC; 0 takes a free one, None listens on no port.
         grpc_socket_path: a UNIX socket to listen on as well.
         rest_port: the port for REST; 0 takes a free one, None serves no REST.
-        rest_timeout_seconds: how long a REST call may take.
+        rest_timeout_seconds: how long a REST call may take; 0: as long as it likes.
         rest_cors: answer browsers of other origins.
         metrics_path: where REST serves the metrics; None: nowhere.
         tls: keys and certificates for gRPC.

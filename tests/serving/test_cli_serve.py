@@ -1,6 +1,5 @@
 """What the flags of `segue serve` lead to: a configuration, a warning or an error; and a server."""
 
-import math
 import os
 import signal
 import subprocess
@@ -72,7 +71,7 @@ def test_flags_reach_the_configuration(configured, tmp_path):
 
 
 def test_no_rest_timeout(configured):
-    assert configured(BASE, "--rest_api_timeout_in_ms=0")[0].rest_timeout_seconds == math.inf
+    assert configured(BASE, "--rest_api_timeout_in_ms=0")[0].rest_timeout_seconds == 0.0
 
 
 def test_warm_up_can_be_left_out(configured):
