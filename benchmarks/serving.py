@@ -137,7 +137,7 @@ def contestants(base: Path) -> Iterator[dict[str, Callable[[str, int, float], Ce
             wait_ready(process, addresses[name], MODELS, logs[name])
 
         def remote(name: str, model: str, in_flight: int, seconds: float) -> Cell:
-            plan = Plan(addresses[name], processes[name].pid, (model,), in_flight, seconds)
+            plan = Plan(addresses[name], processes[name].pid, (model,), in_flight, seconds, read=False)
             result = serving_load.run(plan, next(out))
             if result.failures:
                 raise SegueError(f"Requests to {name} failed: {result.failures}.", f"Its log is {logs[name]}.")
