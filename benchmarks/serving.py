@@ -33,6 +33,8 @@ FIGURES = (
     "p99_ms",
     "in_process_p50_ms",
     "overhead_cpu_ms",
+    "times_naive",
+    "added_p50_ms",
 )
 Say = Callable[[str], Any]
 
@@ -47,7 +49,7 @@ class Cell:
     cpu: float  # a request
 
 
-def run(seconds: float, say: Say, rounds: int = 3) -> dict[str, Any]:
+def run(seconds: float, say: Say, rounds: int = 5) -> dict[str, Any]:
     """Measure; the contestants take turns, and of the rounds the median counts.
 
     Args:
@@ -89,6 +91,10 @@ def report(model: str, cells: dict[tuple[str, int, str], list[Cell]]) -> dict[st
     def figure(name: str, field: str) -> dict[str, float]:
         return {str(n): median(getattr(cell, field) for cell in cells[model, n, name]) for n in IN_FLIGHT}
 
+    def of_rounds(n: int, name: str, other: str, of: Callable[[Cell, Cell], float]) -> float:
+        """The median of a comparison within each round: a machine that others use too drifts between rounds."""
+        return median(of(a, b) for a, b in zip(cells[model, n, name], cells[model, n, other], strict=True))
+
     ours, alone = figure("server", "cpu"), figure("in_process", "cpu")
     return {
         **{f"{name}_rps": figure(name, "rps") for name in ("in_process", "naive", "server")},
@@ -96,6 +102,8 @@ def report(model: str, cells: dict[tuple[str, int, str], list[Cell]]) -> dict[st
         "p99_ms": figure("server", "p99"),
         "in_process_p50_ms": figure("in_process", "p50"),
         "overhead_cpu_ms": {n: ours[n] - alone[n] for n in ours},
+        "times_naive": {str(n): of_rounds(n, "server", "naive", lambda a, b: a.rps / b.rps) for n in IN_FLIGHT},
+        "added_p50_ms": {str(n): of_rounds(n, "server", "in_process", lambda a, b: a.p50 - b.p50) for n in IN_FLIGHT},
     }
 
 
@@ -104,10 +112,9 @@ def targets(figures: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[s
     found = {}
     for model, times in (("retrieval", 4.0), ("ranking", 3.0)):
         of = figures[model]
-        found[f"{model}_times_naive"] = target(of["server_rps"]["32"] / of["naive_rps"]["32"], least=times)
+        found[f"{model}_times_naive"] = target(of["times_naive"]["32"], least=times)
         found[f"{model}_overhead_cpu_ms"] = target(of["overhead_cpu_ms"]["32"], most=0.6)
-        added = of["p50_ms"]["1"] - of["in_process_p50_ms"]["1"]
-        found[f"{model}_added_p50_ms"] = target(added, most=1.2)
+        found[f"{model}_added_p50_ms"] = target(of["added_p50_ms"]["1"], most=1.2)
     return found
 
 

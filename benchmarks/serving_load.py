@@ -70,7 +70,8 @@ class Result:
         cpu_seconds: the server's CPU time meanwhile.
         failures: text -> how often.
         rows: `[answers, 5]`: when it was sent (`time.monotonic`), seconds until the answer, the request's place in
-            `Plan.requests`, the version that answered, the variant that its scores tell; both -1 if answers were not read.
+            `Plan.requests`, the version that answered, the variant that its scores tell (-1 where answers are not
+            read).
     """
 
     seconds: float
