@@ -33,17 +33,6 @@ class TensorError(ValueError):
         self.name = name
 
 
-def declared_bytes(proto: TensorProto) -> int:
-    """The memory that `proto` asks for once decoded; strings count as one pointer each.
-
-    Raises:
-        TensorError: an unknown shape, a negative dimension, too many or too large ones, or a dtype without a
-            numpy form.
-    """
-    form, _, size = _layout(proto)
-    return size * form.dtype.itemsize
-
-
 def decode(proto: TensorProto) -> np.ndarray:
     """The array in a `TensorProto`, from `tensor_content` or from the typed field.
 
@@ -52,7 +41,8 @@ def decode(proto: TensorProto) -> np.ndarray:
     array may be read-only.
 
     Raises:
-        TensorError: see `declared_bytes`; also values that do not match the shape.
+        TensorError: an unknown shape, a negative dimension, too many or too large ones, a dtype without a numpy
+            form, or values that do not match the shape.
     """
     return _values(proto, *_layout(proto))
 
