@@ -22,8 +22,8 @@ DAY = pd.Timedelta(days=1).as_unit("us")  # the unit of the log: sums of mixed u
 SECOND = pd.Timedelta(seconds=1)
 EPOCH = pd.Timestamp(0, tz="UTC")
 CATEGORIES = ["user_id", "item_id", "session_id", "surface", "action"]
-SHOWN = ["event_id", "user_id", "item_id", "ts", "session_id", "surface", "position", "propensity"]
-COLUMNS = [*SHOWN, "request_id", "action", "ms_played"]
+SHOWN = ["event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity"]
+COLUMNS = [*SHOWN, "action", "ms_played"]
 
 
 @dataclass(frozen=True)
@@ -180,28 +180,40 @@ def item_daily(done: pd.DataFrame, items: pd.DataFrame, last_day: pd.Timestamp) 
     return known.assign(item_age_days=age.fillna(-1).astype("float32"))
 
 
-def examples(events: pd.DataFrame) -> pd.DataFrame:
+def examples(events: pd.DataFrame, durations: pd.Series) -> pd.DataFrame:
     """One row an impression, labelled by what followed it under the same request.
 
-    Nothing followed: all labels are 0. A play of unknown length leaves `label_play` unknown.
+    Nothing followed: all labels are 0. A play of unknown length leaves `label_play`, `label_complete` and
+    `label_listen` unknown; an item of unknown duration leaves `label_complete`.
+
+    Args:
+        events: the log, of `read_events`.
+        durations: milliseconds, indexed by item; 0 is unknown.
     """
     keys = ["user_id", "item_id", "request_id"]
     done = events[events["action"].isin(schema.INTERACTIONS)]
     played, length = done["action"] == schema.PLAY, done["ms_played"]
+    full = schema.COMPLETE_SHARE * done["item_id"].map(durations).astype("float64")
     outcomes = done[keys].assign(
         label_play=(played & (length >= schema.PLAY_THROUGH_MS)).astype("float32").mask(played & length.isna()),
+        label_complete=(played & (length >= full)).astype("float32").mask(played & length.isna()),
         label_skip=(done["action"] == schema.SKIP).astype("float32"),
         label_like=(done["action"] == schema.LIKE).astype("float32"),
+        label_add=(done["action"] == schema.ADD).astype("float32"),
         followed=True,
     )
     labels = outcomes.groupby(keys, observed=True, as_index=False).max()
-    shown = events.loc[events["action"] == schema.IMPRESSION, [*SHOWN, "request_id"]]
+    heard = done.groupby(keys, observed=True, as_index=False)["ms_played"].sum(min_count=1)
+    labels["label_listen"] = np.log1p(heard["ms_played"].astype("float64") / 1000).astype("float32")
+    shown = events.loc[events["action"] == schema.IMPRESSION, SHOWN]
     labelled = shown.merge(labels, on=keys, how="left")
     names = list(schema.LABEL_COLUMNS)
     labelled[names] = labelled[names].where(labelled["followed"].notna(), 0)
-    labelled = labelled.drop(columns=["request_id", "followed"])
+    labelled["label_complete"] = labelled["label_complete"].mask(
+        ~labelled["item_id"].map(durations).astype("float64").gt(0)
+    )
     labelled["positive"] = (labelled["label_play"] == 1) | (labelled["label_like"] == 1)
-    return labelled
+    return labelled.drop(columns="followed")
 
 
 def before(shown: pd.DataFrame, done: pd.DataFrame, key: str, counts: dict[str, pd.Series]) -> pd.DataFrame:
@@ -250,7 +262,7 @@ def training_set(events: pd.DataFrame, known: Features) -> pd.DataFrame:
         known: its `features`.
     """
     done = events[events["action"].isin(schema.INTERACTIONS)]
-    table = examples(events)
+    table = examples(events, (known.items.set_index("item_id")["duration_s"] * 1000).round())
     n_before = before(table, done, "user_id", {"n": pd.Series(1, done.index)})["n"]
     skips = (done["action"] == schema.SKIP).astype("int64")
     session = before(table, done, "session_id", {"plays": 1 - skips, "skips": skips})

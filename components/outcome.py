@@ -15,9 +15,9 @@ def outcome(run: Path) -> dict[str, Any]:
         run: the run's folder.
 
     Returns:
-        `status` (`pushed`, `compared` (monitoring), `stopped` by a gate, `failed`, or `incomplete`),
-        `reason` in one sentence,
-        `version` (the pushed one, or None), `failed_step`, and the record of each step by name.
+        `status` (`pushed`, `compared` (monitoring), `searched` (search), `stopped` by a gate, `failed`, or
+        `incomplete`), `reason` in one sentence, `version` (the pushed one, or None), `failed_step`, and the
+        record of each step by name.
     """
     paths = sorted((run / "steps").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     records = [read_json(path) for path in paths]
@@ -35,4 +35,9 @@ def outcome(run: Path) -> dict[str, Any]:
         return {**ended, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
     if "reason" in steps.get("detect-drift", {}).get("result", {}):
         return {**ended, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
+    found = steps.get("choose-trial", {}).get("result", {})
+    if "best" in found:
+        best = found["best"]
+        reason = f"trial {best['trial']} of {len(found['trials'])} is best: {found['metric']} {best['objective']:.4f}"
+        return {**ended, "status": "searched", "reason": reason}
     return {**ended, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}

@@ -21,8 +21,8 @@ def push(
     with step(home, run_id, "push") as result:
         from pathlib import Path
 
+        from models.card import read_card
         from models.config import TrainingConfig
-        from models.export import read_card
         from models.frames import prediction_frame, scalar_frame
         from models.workloads import read_part, sample_requests
         from monitoring.validation import make_reference, save_reference

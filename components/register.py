@@ -13,7 +13,7 @@ def register(home: str, run_id: str, config: dict, retrieval: Input[Model], rank
     with step(home, run_id, "register") as result:
         from pathlib import Path
 
-        from models.export import read_card
+        from models.card import read_card
         from models.report import flat_metrics
         from segue.files import read_json
         from segue.settings import Home

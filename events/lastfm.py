@@ -122,8 +122,11 @@ def added(given: pa.Table, plays: pa.Table) -> pa.Table:
         "action": pa.array([schema.ADD] * given.num_rows),
         "play_count": count,
         "label_play": nothing,
+        "label_complete": nothing,
         "label_skip": nothing,
         "label_like": like,
+        "label_add": nothing,
+        "label_listen": nothing,
     })  # fmt: skip
 
 
@@ -170,7 +173,8 @@ def mapping(aside: pa.Table, assignments: int, events: int) -> tuple[str, ...]:
     return (
         f"tagging an artist -> add, once a listener, artist and day ({assignments} assignments -> {events} events)",
         "play count >= the listener's median over their artists -> label_like 1, lower -> 0, unknown -> null",
-        "label_play and label_skip are unknown",
+        "label_play, label_complete, label_skip and label_listen are unknown",
+        "label_add is unknown: every event is an add, and nobody knows of what was not added",
         f"the {GENRES} most given tags of an artist among the {COMMON_TAGS} most given overall -> genres",
         "a day -> a session",
         f"{OUT_OF_RANGE} -> quarantined ({reasons[OUT_OF_RANGE]} assignments)",

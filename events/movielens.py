@@ -32,7 +32,8 @@ MAPPING = (
     "rating >= 4 -> like (label_like 1, label_skip 0)",
     "rating <= 2 -> skip (label_like 0, label_skip 1)",
     "any other rating -> play (label_like 0, label_skip 0)",
-    "label_play is unknown: a rating does not say how long was watched",
+    "label_play, label_complete, label_listen are unknown: a rating does not say how long was watched",
+    "label_add is unknown",
     "30 minutes without a rating -> a new session",
 )
 
@@ -86,6 +87,7 @@ def rated(ratings: pa.Table, source: Source) -> tuple[pa.Table, Source]:
     number = pa.array(sessions(user, ts.cast(pa.int64()).to_numpy())).cast(pa.string())
     like, skip = pc.greater_equal(rating, LIKED), pc.less_equal(rating, DISLIKED)
     action = pc.if_else(like, schema.LIKE, pc.if_else(skip, schema.SKIP, schema.PLAY))
+    nothing = pa.nulls(len(rating), pa.float32())
     table = pa.table({
         "event_id": pc.binary_join_element_wise("ml", ratings["user_id"], ratings["item_id"], "-"),
         "user_id": ratings["user_id"],
@@ -94,9 +96,12 @@ def rated(ratings: pa.Table, source: Source) -> tuple[pa.Table, Source]:
         "session_id": pc.binary_join_element_wise(ratings["user_id"], number, "-s"),
         "action": action,
         "rating": rating,
-        "label_play": pa.nulls(len(rating), pa.float32()),
+        "label_play": nothing,
+        "label_complete": nothing,
         "label_skip": skip.cast(pa.float32()),
         "label_like": like.cast(pa.float32()),
+        "label_add": nothing,
+        "label_listen": nothing,
     })  # fmt: skip
     return table, source
 

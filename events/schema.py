@@ -17,6 +17,7 @@ ITEMS = pa.schema([
     pa.field("duration_ms", pa.int64()),
     pa.field("release_date", pa.date32()),
     pa.field("description", pa.string()),
+    pa.field("markets", pa.list_(pa.string())),
 ])  # fmt: skip
 
 USERS = pa.schema([
@@ -48,10 +49,12 @@ IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "li
 INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # what a listener did, as against what was shown
 POSITIVE = (PLAY, LIKE, ADD)
 
-HEADS = ("play", "skip", "like")  # what the ranking model predicts
+HEADS = ("play", "complete", "skip", "like", "add")  # what the ranking model predicts, each yes or no
+LISTEN = "listen"  # what it estimates besides: log1p of the seconds listened
 PLAY_THROUGH_MS = 30_000  # a play counts as played through from 30 s on
+COMPLETE_SHARE = 0.9  # and as complete from this share of the item's duration on
 
 # The importer may state a label itself (`label_like`, …; null = unknown). Labels never become features.
-LABEL_COLUMNS = tuple(f"label_{head}" for head in HEADS)
+LABEL_COLUMNS = tuple(f"label_{name}" for name in (*HEADS, LISTEN))
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # the declared range of times begins here

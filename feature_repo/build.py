@@ -1,4 +1,4 @@
-"""Build every feature table of a log: one Parquet file a Feast view."""
+"""Build every feature table of a log: one Parquet file a Feast view, and one of what items are about."""
 
 import math
 from collections import Counter
@@ -48,13 +48,14 @@ def last_complete_day(last: datetime) -> int:
 
 
 def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int) -> dict[str, Table]:
-    """The expression behind each Feast view, by the view's name."""
+    """The expression behind each Feast view, by the view's name, and behind `item_content`."""
     return {
         "user_profile": T.user_profile(users, EARLIEST),
         "user_daily": T.user_daily(events, items, axes.genres, axes.content_types, last_day),
         "user_history": T.user_history(events, last_day),
         "session_context": T.session_context(events, last_day),
         "item_profile": T.item_profile(items, axes.genres, axes.content_types, EARLIEST),
+        "item_content": T.item_content(items),
         "item_daily": T.item_daily(events, items, last_day),
     }
 

@@ -125,7 +125,7 @@ def user_state(store: FeatureStore, user_id: str, at: datetime) -> dict:
     if all(value is None or value == [] for value in known.values()):
         raise InputError(
             f"A user must be known to the online store; {user_id!r} is not.",
-            "Check the id against the imported log, or import a log with this user and run training.",
+            "Check the id against the imported log; `segue recommend` serves a new listener with --new or --pick ITEM.",
         )
     return known
 

@@ -18,7 +18,7 @@ from feast import FeatureStore
 from events import schema
 from events.examples import examples
 from events.ingest import read_manifest, read_split
-from events.splits import PARTS
+from events.splits import PARTS, Split
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
 from feature_repo.catalogue import items_as_of
@@ -31,6 +31,8 @@ from segue.files import write_json
 BLOCK = 500_000  # examples a join: Feast takes half a second before it begins
 CHUNK = 125_000  # examples that are held with their histories, some 1 kB each
 DAY_US = T.DAY_SECONDS * 1_000_000
+NEGATIVE_INSTANTS = 8  # at which the catalogue's statistics are taken for negatives
+CONTENT = ("creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets")
 REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # what `request_features` joins from
 
 
@@ -117,9 +119,9 @@ def histories(rows: pa.Table, listeners: pa.Table) -> dict[str, pa.ListArray]:
     }
 
 
-def example_rows(events: ibis.Table) -> ibis.Table:
-    """Examples with what the event itself knows, in order of time."""
-    labelled = examples(events)
+def example_rows(events: ibis.Table, items: ibis.Table) -> ibis.Table:
+    """Examples with what the event itself knows, in order of time; `items` tells how long each item is."""
+    labelled = examples(events, items)
     known = labelled.left_join(T.recent(events), "event_id").drop("event_id_right")
     return known.order_by("ts", "event_id")
 
@@ -129,7 +131,7 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
     with duckdb_engine() as engine, TemporaryDirectory(prefix="segue-training-") as folder:
         spill = Path(folder) / "examples.parquet"
         events = engine.read_parquet(ingested / "events.parquet")
-        write(example_rows(events), spill)
+        write(example_rows(events, engine.read_parquet(ingested / "items.parquet")), spill)
         listeners = engine.to_pyarrow(T.sequences(events))
         for block in ahead(blocks(spill, store)):
             for first in range(0, block.num_rows, CHUNK):
@@ -190,6 +192,26 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
     return rows
 
 
+def negatives(tables: Path, split: Split) -> pa.Table:
+    """What uniform negatives are drawn from: the items that were out at instants spread over the train span.
+
+    Args:
+        tables: a folder that `feature_repo.build` wrote.
+        split: the one cut of all models.
+
+    Returns:
+        `item_id` and the statistics as of each instant, one row an item and instant.
+    """
+    span = split.train_end - split.start
+    parts = []
+    for step in range(1, NEGATIVE_INSTANTS + 1):
+        instant = split.start + step / NEGATIVE_INSTANTS * span
+        items = items_as_of(tables, instant)
+        out = items.filter(pc.less_equal(items["release_ts"], int(instant.timestamp())))
+        parts.append(out.select([name for name in out.column_names if name not in CONTENT]))
+    return pa.concat_tables(parts)
+
+
 def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Path) -> dict:
     """Write a run's training set: its three parts, and the catalogue at the two instants that matter.
 
@@ -215,8 +237,10 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
                 "Check how actions were mapped (`segue data describe`), or import a longer log.",
             )
     newest = datetime.fromtimestamp((load_manifest(tables)["last_day"] + 1) * T.DAY_SECONDS, UTC)
-    for name, instant in (("items_at_test", split.validation_end), ("items_now", newest)):
+    catalogues = {"items_at_validation": split.train_end, "items_at_test": split.validation_end, "items_now": newest}
+    for name, instant in catalogues.items():
         pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")
+    pq.write_table(negatives(tables, split), out / "negatives.parquet", compression="zstd")
     manifest = {**read_manifest(ingested), "rows": rows}
     write_json(out / "manifest.json", manifest)
     return manifest

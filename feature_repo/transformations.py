@@ -186,6 +186,11 @@ def item_profile(items: Table, genres: list[str], content_types: list[str], sinc
     )
 
 
+def item_content(items: Table) -> Table:
+    """What only the models' catalogue holds: `item_id`, `markets` (null: everywhere), `text` (title, description)."""
+    return items.select("item_id", "markets", text=_.title + " " + _.description.fill_null(""))
+
+
 def user_profile(users: Table, since: datetime) -> Table:
     """What a listener stated; unknown strings are empty."""
     return users.select(

@@ -1,10 +1,12 @@
 """What a training run may be told: one frozen configuration, read from YAML or left at its defaults."""
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from segue.errors import InputError
+
+POSITION_WEIGHTINGS = ("tower", "inverse_propensity", "none")
 
 
 @dataclass(frozen=True)
@@ -13,13 +15,20 @@ class RetrievalConfig:
 
     Attributes:
         dim: width of the towers' output.
-        epochs: at most; training stops when the validation loss has not fallen twice.
+        epochs: at most; training stops when the held-out NDCG has not risen twice.
+        uniform_negatives: items drawn uniformly for each batch, beside the batch's own.
+        hard_negatives: how many of the best-scored negatives of each example count; 0 for all.
+        positives: what is learned from, by weight: `positive` (what the log counts as one), or a label's name.
+            An example weighs the sum over what holds of it.
     """
 
     dim: int = 64
     batch_size: int = 1024
     learning_rate: float = 2e-3
     epochs: int = 12
+    uniform_negatives: int = 512
+    hard_negatives: int = 0
+    positives: dict[str, float] = field(default_factory=lambda: {"positive": 1.0})
 
 
 @dataclass(frozen=True)
@@ -29,14 +38,31 @@ class RankingConfig:
     Attributes:
         dim: width of the item embeddings.
         epochs: at most; training stops when the validation loss has not fallen twice.
-        reward: weight of each head's probability in the reward that orders candidates.
+        position_weighting: what is done about positions being looked at unequally: a `tower` in training,
+            `inverse_propensity` weights of the outcomes, or `none`.
+        reward: weight of each head's prediction in the reward that orders candidates.
+
+    Raises:
+        InputError: an unknown position weighting.
     """
 
     dim: int = 32
     batch_size: int = 1024
     learning_rate: float = 1e-3
     epochs: int = 8
-    reward: dict[str, float] = field(default_factory=lambda: {"play": 1.0, "skip": -0.5, "like": 2.0})
+    position_weighting: str = "tower"
+    reward: dict[str, float] = field(
+        default_factory=lambda: {
+            "play": 1.0, "complete": 0.5, "skip": -0.5, "like": 2.0, "add": 2.0, "choice": 0.5, "listen": 0.0,
+        }
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.position_weighting not in POSITION_WEIGHTINGS:
+            raise InputError(
+                f"position_weighting is one of {', '.join(POSITION_WEIGHTINGS)}. Received {self.position_weighting!r}.",
+                "Choose one.",
+            )
 
 
 @dataclass(frozen=True)
@@ -60,6 +86,33 @@ class Limits:
     recall_drop: float = 0.05
 
 
+# A list of values for each setting of either model; which of them the searched model has, `models.search` knows.
+SearchSpace = make_dataclass(
+    "SearchSpace",
+    [
+        (name, list, field(default_factory=list))
+        for name in dict.fromkeys(f.name for kind in (RetrievalConfig, RankingConfig) for f in fields(kind))
+    ],
+    frozen=True,
+)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """A search for a model's settings.
+
+    Attributes:
+        trials: models that are trained and compared; the first has the run's own settings.
+        model: `retrieval` or `ranking`.
+        space: what is searched, by setting: two values of a float setting are the ends of a log-uniform
+            range, all else is a list of choices. Empty: `models.search.SPACE`.
+    """
+
+    trials: int = 8
+    model: str = "retrieval"
+    space: SearchSpace = field(default_factory=SearchSpace)  # type: ignore[valid-type]
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """A training run.
@@ -67,13 +120,16 @@ class TrainingConfig:
     Attributes:
         seed: of initial weights, order of examples, samples and bootstraps.
         split: shares of the events for train, validation and test, by global time.
+        warm_start: whether models start from the weights of those that are served, if those are of the same data set.
     """
 
     seed: int = 0
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    warm_start: bool = True
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     limits: Limits = field(default_factory=Limits)
+    search: SearchConfig = field(default_factory=SearchConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for a pipeline parameter; `from_dict` reads it back."""
@@ -113,6 +169,10 @@ def convert(default: Any, value: Any, path: str) -> Any:
             return tuple(float(v) for v in value)
         if isinstance(default, dict):
             return {**default, **{str(k): float(v) for k, v in value.items()}}
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise ValueError
+            return value
         if isinstance(default, int) and float(value) != int(value):
             raise ValueError
         return type(default)(value)

@@ -9,12 +9,25 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from events.schema import HEADS
-from models.examples import age, mask
-from models.export import call, read_card
-from models.features import Axes, number, seconds
-from models.metrics import Interval, auc, bootstrap_mean, log_loss, ndcg_at, rank_of_target, recall_at
+from models.card import read_card
+from models.columns import number
+from models.examples import mask
+from models.export import call
+from models.features import Axes
+from models.metrics import (
+    Interval,
+    auc,
+    bootstrap_mean,
+    expected_calibration_error,
+    log_loss,
+    ndcg_at,
+    rank_of_target,
+    recall_at,
+    reliability,
+)
 from models.raw import in_batches, raw_item, raw_query
-from models.slices import slice_columns
+from models.slices import OVERALL, slice_columns
+from models.two_stage import Scorer, released_unseen
 from segue.errors import InputError
 
 MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only narrows the interval
@@ -40,18 +53,6 @@ def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
     return table.take(pa.array(np.sort(drawn)))
 
 
-def candidates(chunk: pa.Table, items: pa.Table, release: np.ndarray, filter_seen: bool) -> np.ndarray:
-    """Which items each request may be answered with, bool `[n, items]`: released, and not seen if so asked."""
-    allowed = release[None, :] <= seconds(chunk["ts"])[:, None]
-    if filter_seen:
-        history = chunk["history_items"].combine_chunks()
-        index = pc.index_in(pc.list_flatten(history), items["item_id"].combine_chunks())
-        rows = np.repeat(np.arange(chunk.num_rows), pc.list_value_length(history).to_numpy())
-        known = index.is_valid().to_numpy(zero_copy_only=False)
-        allowed[rows[known], index.drop_null().to_numpy()] = False
-    return allowed
-
-
 def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Table, prior: np.ndarray,
                     filter_seen: bool) -> np.ndarray:  # fmt: skip
     """The place of each positive's item among all items that could be answered `[n]`.
@@ -63,23 +64,13 @@ def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Tab
         prior: a score for each item.
         filter_seen: whether items of the history are no candidates.
     """
-    release = pc.fill_null(items["release_ts"], 0).to_numpy()
     target = pc.index_in(positives["item_id"], items["item_id"].combine_chunks()).to_numpy()
-    if saved_model is not None:
-        loaded = tf.saved_model.load(str(saved_model))
-        axes = load_axes(saved_model)
-        rows = in_batches(raw_item(items, axes), 8192)
-        index = np.concatenate([call(loaded.signatures["embed_item"], b)["embedding"] for b in rows])
+    score = (lambda chunk: prior[None, :]) if saved_model is None else Scorer(saved_model, items)
     ranks = []
     for start in range(0, positives.num_rows, 1000):
         chunk = positives.slice(start, 1000)
-        if saved_model is None:
-            scores = np.broadcast_to(prior, (chunk.num_rows, len(prior)))
-        else:
-            query = call(loaded.signatures["embed_query"], raw_query(chunk, axes))["embedding"]
-            scores = query @ index.T  # [n, items]
-        allowed = candidates(chunk, items, release, filter_seen)
-        ranks.append(rank_of_target(np.where(allowed, scores, -np.inf), target[start : start + 1000]))
+        allowed = released_unseen(chunk, items, filter_seen)
+        ranks.append(rank_of_target(np.where(allowed, score(chunk), -np.inf), target[start : start + 1000]))
     return np.concatenate(ranks)
 
 
@@ -139,29 +130,28 @@ def evaluate_retrieval(
 
 
 def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]:
-    """Probabilities a head and `reward` for each row, through the `score` signature: `[n]` each."""
+    """What the `score` signature answers for each row, a probability a head and `reward` among it: `[n]` each."""
     axes = load_axes(saved_model)
     score = tf.saved_model.load(str(saved_model)).signatures["score"]
     inputs = {
         **raw_query(table, axes),
-        **raw_item(table, axes),
+        **raw_item(table),
         "genre_affinity": number(table["genre_affinity"]),
-        "age_at_request_days": age(table),
     }
     parts = [call(score, batch) for batch in in_batches(inputs)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in (*HEADS, "reward")}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict[str, dict[str, float]]:
-    """AUC, log loss, mean label and mean prediction of each head that has labels.
+    """AUC, log loss, calibration error, mean label and mean prediction of each head that has labels.
 
     The listener-drawn bootstrap interval of the AUC would cost a thousand sorts; the interval given
-    is Hanley and McNeil's, 1982, equation 1.
+    is Hanley and McNeil's, 1982, equation 1. A champion may be older than a head.
     """
     out = {}
     for head in HEADS:
         known = mask(table, head)
-        if known.sum() == 0:
+        if head not in predictions or known.sum() == 0:
             continue
         labels, scores = number(table[f"label_{head}"]), predictions[head]
         area = auc(labels, scores, known)
@@ -171,11 +161,45 @@ def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict
             "auc_low": interval.low,
             "auc_high": interval.high,
             "log_loss": log_loss(labels, scores, known),
+            "ece": expected_calibration_error(labels[known > 0], scores[known > 0]),
             "label_mean": float(labels[known > 0].mean()),
             "prediction_mean": float(scores[known > 0].mean()),
             "examples": int(known.sum()),
         }
     return out
+
+
+def calibration_by_slice(
+    predictions: dict[str, np.ndarray], table: pa.Table, slices: dict[str, np.ndarray], head: str
+) -> dict[str, dict]:
+    """How a head's probabilities come true, overall and in every slice of 50 known labels or more.
+
+    Args:
+        predictions: what `predict_ranking` returned.
+        table: the rows that it was asked about.
+        slices: each slicing's value of every row, what `slice_columns` gives.
+        head: which one.
+
+    Returns:
+        By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and
+        `reliability`: bins of (mean prediction, mean label, examples), lowest prediction first.
+    """
+    known = mask(table, head) > 0
+    labels, scores = number(table[f"label_{head}"]), predictions[head]
+    rows = {OVERALL: known} | {
+        f"{name}={value}": known & (column == value) for name, column in slices.items() for value in np.unique(column)
+    }
+    return {
+        name: {
+            "examples": int(own.sum()),
+            "prediction_mean": float(scores[own].mean()),
+            "label_mean": float(labels[own].mean()),
+            "ece": expected_calibration_error(labels[own], scores[own]),
+            "reliability": reliability(labels[own], scores[own]),
+        }
+        for name, own in rows.items()
+        if own.sum() >= SMALLEST_SLICE
+    }
 
 
 def auc_interval(area: float, positives: int, negatives: int) -> Interval:

@@ -4,38 +4,59 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.schema import HEADS
-from models.features import Encoder, number, request_dense
-from models.retrieval import sampling_probability
-from models.training import Arrays
+from events.schema import HEADS, LISTEN
+from models.columns import number
+from models.features import Encoder, request_dense
+from models.shards import Arrays
 from segue.errors import InputError
 
+POSITIVE = "positive"  # what the log counts as a positive
 
-def retrieval_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
-    """Encoded positives with the probability of drawing their items.
+
+def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float]) -> Arrays:
+    """Encoded positives with their `weight` float32 `[n]`; rows that weigh nothing are left out.
+
+    Args:
+        table: examples.
+        encoder: how they are encoded.
+        positives: weights of `positive` and of labels by name.
+    """
+    weights = example_weights(table, positives)
+    kept = table.filter(pa.array(weights > 0))
+    return {**encoder.query_table(kept), **encoder.item_table(kept), "weight": weights[weights > 0]}
+
+
+def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
+    """The summed weights of what holds of each example, float32 `[n]`; a label that is unknown adds nothing.
 
     Raises:
-        InputError: the table has no positive.
+        InputError: a name that is neither `positive` nor a head's.
     """
-    positives = table.filter(table["positive"])
-    if positives.num_rows == 0:
+    unknown = sorted(set(positives) - {POSITIVE, *HEADS})
+    if unknown:
         raise InputError(
-            f"Retrieval needs at least one positive in every part; {table.num_rows} examples have none.",
-            "Check the importer's mapping of actions, or import a longer log.",
+            f"Positives are named {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
+            "Correct `retrieval.positives` in the configuration.",
         )
-    arrays = {**encoder.query_table(positives), **encoder.item_table(positives)}
-    return {**arrays, "sampling_probability": sampling_probability(arrays["item_ids"][:, 0])}
+    columns = {name: POSITIVE if name == POSITIVE else f"label_{name}" for name in positives}
+    parts = [weight * number(table[columns[name]].cast(pa.float32())) for name, weight in positives.items()]
+    return np.asarray(np.sum(parts, axis=0), np.float32)
 
 
 def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
-    """Encoded examples with labels and masks: `label_*`, `weight_*` float32 `[n]`."""
+    """Encoded examples with labels and masks: `label_*`, `weight_*` float32 `[n]`.
+
+    Besides, `request` float32 `[n, 3]` and `position` int32 `[n]` (0 where unknown).
+    """
     pairs = request_dense(number(table["genre_affinity"]), age(table)).numpy()
+    names = (*HEADS, LISTEN)
     return {
         **encoder.query_table(table),
         **encoder.item_table(table),
         "request": pairs.astype(np.float32),
-        **{f"label_{head}": number(table[f"label_{head}"]) for head in HEADS},
-        **{f"weight_{head}": mask(table, head) for head in HEADS},
+        "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
+        **{f"label_{name}": number(table[f"label_{name}"]) for name in names},
+        **{f"weight_{name}": mask(table, name) for name in names},
     }
 
 

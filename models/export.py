@@ -6,45 +6,21 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from events.schema import HEADS
-from models.features import DAY_SECONDS, request_dense
-from models.lookup import Lookup
-from models.ranking import RankingModel
-from models.raw import item_specs, query_specs, raw_item, specs
-from models.retrieval import RetrievalModel
-from models.training import Arrays
-from segue.files import read_json, write_json
+from events.schema import HEADS, LISTEN
+from models.card import CARD, FORMAT
+from models.catalogue import LATER
+from models.features import AGE, AGE_COLUMNS, DAY_SECONDS, item_stats, request_dense
+from models.index import Index
+from models.ranking import CHOICE, RankingModel
+from models.raw import item_specs, query_specs, specs
+from models.retrieval import RetrievalModel, embed_in_blocks
+from models.shards import Arrays
+from segue.files import write_json
 
-TOP_K = 200  # candidates that retrieval answers
-CARD = "assets.extra/segue.json"  # TF Serving leaves `assets.extra` alone
-
-
-class Catalogue(tf.Module):
-    """The items as a model serves them: ids, encoded features, release times. Row 0 is unknown.
-
-    Args:
-        model: whose encoder encodes the items.
-        items: one row an item, with the item columns of a training table and `release_ts`.
-    """
-
-    def __init__(self, model: RetrievalModel | RankingModel, items: pa.Table) -> None:
-        super().__init__()
-        encoder = model.encoder
-        ids = items["item_id"].to_pylist()
-        self.lookup = Lookup(ids, 1)
-        self.ids = tf.constant(["", *ids], tf.string)
-        raw = {n: tf.constant(v) for n, v in raw_item(items, encoder.axes).items()}
-        raw = {n: tf.pad(v, [[1, 0]] + [[0, 0]] * (len(v.shape) - 1)) for n, v in raw.items()}
-        encoded = encoder.encode_item(raw)
-        self.item_ids = tf.Variable(encoded["item_ids"], trainable=False)
-        self.item_dense = tf.Variable(encoded["item_dense"], trainable=False)
-        self.genre_weights = tf.Variable(raw["genre_weights"], trainable=False)
-        release = np.concatenate([[0], items["release_ts"].fill_null(0).to_numpy()]).astype(np.int64)
-        self.release_ts = tf.Variable(release, trainable=False)
-
-    def rows(self, ids: tf.Tensor) -> tf.Tensor:
-        """Rows of item ids, 0 for unknown ones; any shape."""
-        return tf.maximum(self.lookup(ids) - 1, 0)
+TOP_K = 200  # candidates that retrieval answers if a request does not say
+MOST = 1000  # and at most
+EXCLUDE, INCLUDE = "exclude", "include"
+LIFT_FLOOR = 1e-9
 
 
 class ServedRetrieval(tf.Module):
@@ -52,41 +28,81 @@ class ServedRetrieval(tf.Module):
 
     Args:
         model: the trained towers.
-        items: the catalogue with its statistics as of the push.
-        filter_seen: never answer what is in the history (films, not songs).
+        items: the catalogue with its statistics as of the push, in the order of the encoder's.
+        filter_seen: answer nothing of the history unless a request says `include` (films, not songs).
     """
 
     def __init__(self, model: RetrievalModel, items: pa.Table, filter_seen: bool) -> None:
         super().__init__()
         self.model = model
-        self.catalogue = Catalogue(model, items)
+        catalogue = self.catalogue = model.encoder.catalogue
         self.filter_seen = filter_seen
-        encoded = {"item_ids": self.catalogue.item_ids, "item_dense": self.catalogue.item_dense}
-        self.index = tf.Variable(model.embed_item(encoded), trainable=False)  # [items + 1, dim]
-        self.k = min(TOP_K, items.num_rows)
+        encoded = model.encoder.item_table(items)
+        self.index = Index.build(
+            items["item_id"].to_pylist(),
+            embed_in_blocks(model, encoded["item"], encoded["item_stats"]),
+            catalogue.columns(items)["release_ts"],
+            catalogue.kinds(items),
+            catalogue.rights(items),
+            LATER,
+        )
+        self.static = tf.Variable(static_vectors(model), trainable=False)  # [rows, dim]
+        self.markets = tf.constant(catalogue.markets or [""])
 
-    def query(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Exact search: `item_ids` `[b, k]` ('' where candidates ran out) and `scores` `[b, k]`."""
-        scores = tf.matmul(self.embed_query(**raw)["embedding"], self.index, transpose_b=True)
-        allowed = self.catalogue.release_ts[None, :] <= raw["request_ts"][:, None]  # [b, items + 1]
-        allowed &= tf.range(tf.shape(scores)[1])[None, :] > 0
-        scores = tf.where(allowed, scores, -np.inf)
-        if self.filter_seen:
-            rows = self.catalogue.rows(raw["history_items"])  # [b, h]
-            batch = tf.repeat(tf.range(tf.shape(rows)[0])[:, None], tf.shape(rows)[1], axis=1)
-            places = tf.reshape(tf.stack([batch, rows], axis=2), [-1, 2])
-            scores = tf.tensor_scatter_nd_min(scores, places, tf.fill([tf.shape(places)[0]], -np.inf))
-        top = tf.math.top_k(scores, self.k)
-        ids = tf.gather(self.catalogue.ids, top.indices)
-        return {"item_ids": tf.where(tf.math.is_finite(top.values), ids, ""), "scores": top.values}
+    def query(self, k, content_types, released_after, market, exclude_ids, heard, **raw) -> dict[str, tf.Tensor]:
+        """Exact search: `item_ids` and `scores` `[b, k]`; '' and the least float where candidates ran out.
+
+        Args:
+            k: how many, int32 `[b]`; 0 is 200, more than 1000 are 1000.
+            content_types: the types wanted, string `[b, c]`; all of them if all are ''.
+            released_after: seconds since 1970 UTC `[b]`; 0 is no bound.
+            market: where it is asked from, string `[b]`; '' is no bound.
+            exclude_ids: what not to answer, string `[b, m]`.
+            heard: `exclude` or `include` what is in the history, string `[b]`; '' leaves it to the model.
+            raw: the query.
+        """
+        rows, scores = self.index.search(
+            self.embed_query(**raw)["embedding"],
+            tf.minimum(tf.where(k > 0, k, TOP_K), MOST),
+            request_ts=raw["request_ts"],
+            exclude=tf.concat([self.heard(heard, raw["history_items"]), self.catalogue.rows(exclude_ids)], axis=1),
+            content_types=self.type_codes(content_types),
+            released_after=released_after,
+            market=self.market_numbers(market),
+        )
+        # JSON knows no infinity, and infra validation refuses it.
+        return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
+
+    def heard(self, wish: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
+        """Rows of the history `[b, h]` where it is to be excluded, else 0."""
+        drop = tf.equal(wish, EXCLUDE) | (tf.equal(wish, "") & self.filter_seen)
+        return tf.where(drop[:, None], self.catalogue.rows(history), 0)
+
+    def type_codes(self, content_types: tf.Tensor) -> tf.Tensor:
+        """Types as the index knows them; -1, which no item has, for a type that the model never saw."""
+        lookup = self.model.encoder.lookups["content_type"]
+        codes = lookup(content_types)
+        return tf.where(codes == 0, 0, tf.where(codes <= lookup.buckets, -1, codes))
+
+    def market_numbers(self, market: tf.Tensor) -> tf.Tensor:
+        """Markets by number from 1; one beyond all for a market that no item names, 0 for none."""
+        same = tf.equal(market[:, None], self.markets[None, :])  # [b, markets]
+        number = tf.argmax(tf.cast(same, tf.int32), axis=1, output_type=tf.int32) + 1
+        return tf.where(tf.equal(market, ""), 0, tf.where(tf.reduce_any(same, axis=1), number, np.int32(2**30)))
 
     def embed_query(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`embedding` `[b, dim]`."""
-        return {"embedding": self.model.embed_query(self.model.encoder.encode_query(raw))}
+        """`embedding` `[b, dim + 1]`."""
+        inputs = self.model.encoder.encode_query(raw)
+        return {"embedding": self.model.embed_query(inputs, tf.gather(self.static, inputs["history"]))}
 
     def embed_item(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`embedding` `[n, dim]`."""
-        return {"embedding": self.model.embed_item(self.model.encoder.encode_item(raw))}
+        """`embedding` `[n, dim + 1]` of items of the catalogue, their statistics given."""
+        inputs = self.model.encoder.encode_item(raw)
+        return {"embedding": self.model.embed_item(self.content(inputs["item"]), inputs["item_stats"])}
+
+    def content(self, rows: tf.Tensor) -> tf.Tensor:
+        """What the item tower says of rows `[n]` of the catalogue apart from statistics, `[n, dim]`."""
+        return self.model.items.distinct([rows])[0]
 
 
 class ServedRanking(tf.Module):
@@ -94,40 +110,75 @@ class ServedRanking(tf.Module):
 
     Args:
         model: the trained heads.
-        items: the catalogue with its statistics as of the push.
+        items: the catalogue with its statistics as of the push, in the order of the encoder's.
         reward: weight of each head.
     """
 
     def __init__(self, model: RankingModel, items: pa.Table, reward: dict[str, float]) -> None:
         super().__init__()
         self.model = model
-        self.catalogue = Catalogue(model, items)
-        self.reward = {head: float(reward[head]) for head in HEADS}
+        self.catalogue = model.encoder.catalogue
+        self.reward = {name: float(reward[name]) for name in (*HEADS, LISTEN, CHOICE)}
+        self.static = tf.Variable(static_vectors(model), trainable=False)  # [rows, dim]
+        free = self.static.shape[0] - 1 - items.num_rows
+        # Row 0 and items that come later have no plays; a request knows how old they are.
+        padded = {name: np.pad(values, (1, free)) for name, values in item_stats(items).items()}
+        self.stats = tf.Variable(model.encoder.encode_stats(padded), trainable=False)  # [rows, 7]
+        self.plays = tf.Variable(padded["item_plays_28d"], trainable=False)  # [rows]
 
-    def answer(self, logits: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Probabilities by head and their weighted sum `reward`, in the logits' shape."""
-        out = {head: tf.sigmoid(value) for head, value in logits.items()}
-        return {**out, "reward": tf.add_n([self.reward[head] * out[head] for head in HEADS])}
+    def answer(self, logits: dict[str, tf.Tensor], choice: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Predictions by head, `choice` and their weighted sum `reward`, in the logits' shape."""
+        out = {**self.model.predictions(logits), CHOICE: choice}
+        return {**out, "reward": tf.add_n([weight * out[name] for name, weight in self.reward.items()])}
 
-    def rank(self, candidate_ids: tf.Tensor, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Score `candidate_ids` `[b, n]` with the items inside the model: each output `[b, n]`."""
+    def describe(self, candidate_ids, retrieval_scores, **raw) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Logits `[b, n]` a task of candidates, and what the choice head looks at `[b, n, f]`."""
         inputs = self.model.encoder.encode_query(raw)
         rows = self.catalogue.rows(candidate_ids)  # [b, n]
-        own = self.model.encoder.lookups["item_id"](candidate_ids)
-        item_ids = tf.concat([own[..., None], tf.gather(self.catalogue.item_ids, rows)[..., 1:]], axis=2)
-        item = self.model.items(item_ids, tf.gather(self.catalogue.item_dense, rows))  # [b, n, dim]
-        affinity = tf.einsum("bng,bg->bn", tf.gather(self.catalogue.genre_weights, rows), raw["genre_shares"])
         release = tf.gather(self.catalogue.release_ts, rows)
         days = tf.cast(tf.maximum(raw["request_ts"][:, None] - release, 0), tf.float32) / DAY_SECONDS
+        weights = tf.gather(self.catalogue.content, rows)[..., : self.model.encoder.axes.genres]
+        affinity = tf.einsum("bng,bg->bn", weights, raw["genre_shares"])
         request = request_dense(affinity, tf.where(release == 0, -1.0, days))
+        stats = tf.concat([tf.gather(self.stats, rows)[..., :AGE_COLUMNS], request[..., 1:]], axis=2)
+        item = tf.gather(self.static, rows) + self.model.items.dynamic(stats)  # [b, n, dim]
         present = tf.cast(inputs["history"] > 0, tf.float32)
-        return self.answer(self.model.score(self.model.describe_query(inputs), present, item, request))
+        query = self.model.describe_query(inputs, tf.gather(self.static, inputs["history"]))
+        logits = self.model.score(query, present, item, request)
+        return logits, self.model.figures(inputs, rows, stats, request, retrieval_scores, logits)
 
-    def score(self, genre_affinity, age_at_request_days, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Score one candidate an example from explicit features: each output `[b]`."""
+    def rank(self, candidate_ids: tf.Tensor, retrieval_scores: tf.Tensor, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Score `candidate_ids` `[b, n]` with the items inside the model: each output `[b, n]`.
+
+        `choice` is the logarithm of how many times likelier than the request's mean candidate each is to play
+        next; `uncertainty` is 1 / sqrt(1 + plays of 28 days), in (0, 1].
+        """
+        logits, figures = self.describe(candidate_ids, retrieval_scores, **raw)
+        chosen = lift(self.model.choice(figures), tf.not_equal(candidate_ids, ""))
+        plays = tf.gather(self.plays, self.catalogue.rows(candidate_ids))
+        return {**self.answer(logits, chosen), "uncertainty": tf.math.rsqrt(1.0 + plays)}
+
+    def score(self, genre_affinity, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Score one candidate an example from explicit statistics: each output `[b]`; `choice` is 0."""
         inputs = {**self.model.encoder.encode_query(raw), **self.model.encoder.encode_item(raw)}
-        inputs["request"] = request_dense(genre_affinity, age_at_request_days)
-        return self.answer(self.model(inputs))
+        inputs["request"] = request_dense(genre_affinity, raw[AGE])
+        return self.answer(self.model(inputs), tf.zeros_like(genre_affinity))
+
+
+def lift(logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """The logarithm of each candidate's share times their number, `[b, n]`; the least where there is no candidate."""
+    shares = tf.nn.softmax(tf.where(present, logits, -np.inf), axis=1)
+    count = tf.reduce_sum(tf.cast(present, tf.float32), axis=1, keepdims=True)
+    shares = tf.where(present, shares, 0.0)  # a request without candidates has shares of nan
+    return tf.math.log(tf.maximum(shares * count, LIFT_FLOOR))
+
+
+def static_vectors(model: RetrievalModel | RankingModel, block: int = 8192) -> np.ndarray:
+    """`ItemEncoder.static` of every row of the catalogue `[rows, dim]`; row 0 and free rows are zeros."""
+    rows = np.arange(model.encoder.catalogue.release_ts.shape[0], dtype=np.int32)
+    rows[1 + len(model.encoder.catalogue.known) :] = 0
+    embed = tf.function(lambda r: model.items.distinct([r])[0], reduce_retracing=True)
+    return np.concatenate([embed(rows[start : start + block]).numpy() for start in range(0, len(rows), block)])
 
 
 def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, lineage: dict, path: Path) -> None:
@@ -136,14 +187,20 @@ def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, 
     Args:
         model: the trained towers.
         items: the catalogue as of the push.
-        filter_seen: never answer what is in the history.
+        filter_seen: answer nothing of the history by default.
         lineage: what it was made from; goes into the model card.
         path: a folder that does not stand yet.
     """
     module = ServedRetrieval(model, items, filter_seen)
-    query, item = query_specs(model.encoder.axes), item_specs(model.encoder.axes)
+    query, item = query_specs(model.encoder.axes), item_specs()
+    asked = {
+        **specs(["k"], [None], tf.int32),
+        **specs(["content_types", "exclude_ids"], [None, None], tf.string),
+        **specs(["released_after"], [None], tf.int64),
+        **specs(["market", "heard"], [None], tf.string),
+    }
     signatures = {
-        "serving_default": tf.function(module.query).get_concrete_function(**query),
+        "serving_default": tf.function(module.query).get_concrete_function(**query, **asked),
         "embed_query": tf.function(module.embed_query).get_concrete_function(**query),
         "embed_item": tf.function(module.embed_item).get_concrete_function(**item),
     }
@@ -161,12 +218,14 @@ def export_ranking(model: RankingModel, items: pa.Table, reward: dict[str, float
         path: a folder that does not stand yet.
     """
     module = ServedRanking(model, items, reward)
-    query, item = query_specs(model.encoder.axes), item_specs(model.encoder.axes)
-    candidates = specs(["candidate_ids"], [None, None], tf.string)
-    pair = specs(["genre_affinity", "age_at_request_days"], [None], tf.float32)
+    query, item = query_specs(model.encoder.axes), item_specs()
+    candidates = specs(["candidate_ids"], [None, None], tf.string) | specs(
+        ["retrieval_scores"], [None, None], tf.float32
+    )
+    affinity = specs(["genre_affinity"], [None], tf.float32)
     signatures = {
         "serving_default": tf.function(module.rank).get_concrete_function(**query, **candidates),
-        "score": tf.function(module.score).get_concrete_function(**query, **item, **pair),
+        "score": tf.function(module.score).get_concrete_function(**query, **item, **affinity),
     }
     save(module, signatures, {**lineage, "reward": module.reward}, path)
 
@@ -175,12 +234,11 @@ def save(module: ServedRetrieval | ServedRanking, signatures: dict, card: dict, 
     """Save a module and, beside it, the card that says what its inputs mean and what it came from."""
     tf.get_logger().setLevel("ERROR")  # Keras warns that it cannot rebuild its layers; nobody asks it to
     tf.saved_model.save(module, str(path), signatures=signatures)
-    write_json(Path(path) / CARD, {**card, "axes": module.model.encoder.axes.to_dict()})
-
-
-def read_card(saved_model: Path) -> dict:
-    """The card of a SavedModel: `axes`, `dataset`, `run_id` and what else its lineage says."""
-    return read_json(Path(saved_model) / CARD)
+    encoder = module.model.encoder
+    write_json(
+        Path(path) / CARD,
+        {**card, "format": FORMAT, "axes": encoder.axes.to_dict(), "markets": encoder.catalogue.markets},
+    )
 
 
 def call(signature, arrays: Arrays) -> Arrays:

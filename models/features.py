@@ -2,9 +2,10 @@
 
 Raw inputs are what the signatures take (strings, counts, seconds); encoded inputs are embedding
 rows and scaled floats. `Encoder.encode_*` maps raw tensors to encoded ones inside the SavedModel;
-`Encoder.encode_table` maps an Arrow table through the same code.
+`Encoder.*_table` maps an Arrow table through the same code.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from events import schema
+from models.catalogue import ITEM_STRINGS, Catalogue
+from models.columns import dense, number, recent_first, seconds, vector_width
 from models.lookup import Lookup
 
 HISTORY = 50
@@ -23,12 +26,14 @@ USER_COUNTS = ("user_plays_7d", "user_plays_28d")
 USER_RATES = ("user_skip_rate_7d", "user_skip_rate_28d")
 USER_VECTORS = ("genre_shares", "content_type_shares")
 SESSION_COUNTS = ("session_plays", "session_skips")
-ITEM_STRINGS = ("item_id", "creator_id", "content_type", "language")
-ITEM_COUNTS = ("item_plays_7d", "item_plays_28d", "duration_s")
+ITEM_COUNTS = ("item_plays_7d", "item_plays_28d")
 ITEM_RATES = ("item_skip_rate_28d", "item_like_rate_28d", "item_trend")
-REQUEST = ("genre_affinity", "age_at_request_days")
+AGE = "age_at_request_days"
+ITEM_STATS = (*ITEM_COUNTS, *ITEM_RATES, AGE)  # what changes of an item from day to day
+AGE_COLUMNS = -2  # of the encoded statistics: the last two, log age and whether it is known
+REQUEST = ("genre_affinity", AGE)
 
-BUCKETS = {"item_id": 64, "creator_id": 32}  # out-of-vocabulary rows; one for the others
+CLOCK = 4  # hour of the day and day of the week, as points on a circle
 
 
 @dataclass(frozen=True)
@@ -44,70 +49,53 @@ class Axes:
         return asdict(self)
 
 
-def fit_axes(train: pa.Table) -> Axes:
+AXES_COLUMNS = [*USER_STRINGS, *ITEM_STRINGS, "surface", "history_items", "genre_weights", "content_type_shares"]
+
+
+def fit_axes(train: Iterable[pa.Table]) -> Axes:
     """Vocabularies of the training span, each sorted, and the widths of the share vectors.
 
     Args:
-        train: the training part of a training set.
+        train: the training part of a training set, in chunks; `AXES_COLUMNS` are read.
     """
-
-    def distinct(column: pa.ChunkedArray) -> list[str]:
-        return sorted(v for v in pc.unique(column).to_pylist() if v)
-
-    tokens = {name: distinct(train[name]) for name in (*USER_STRINGS, *ITEM_STRINGS, "surface")}
-    seen = set(tokens["item_id"]) | set(distinct(pc.list_flatten(train["history_items"])))
-    tokens["item_id"] = sorted(seen)
+    names = (*USER_STRINGS, *ITEM_STRINGS, "surface")
+    seen: dict[str, set[str]] = {name: set() for name in names}
+    genres, types = 1, 1
+    for chunk in train:
+        for name in names:
+            seen[name].update(pc.unique(chunk[name]).to_pylist())
+        seen["item_id"].update(pc.unique(pc.list_flatten(chunk["history_items"])).to_pylist())
+        genres = max(genres, vector_width(chunk["genre_weights"]))
+        types = max(types, vector_width(chunk["content_type_shares"]))
+    tokens = {name: sorted(v for v in values if v) for name, values in seen.items()}
     tokens["action"] = list(schema.INTERACTIONS)
-    return Axes(tokens, vector_width(train["genre_weights"]), vector_width(train["content_type_shares"]))
+    return Axes(tokens, genres, types)
 
 
-def vector_width(column: pa.ChunkedArray) -> int:
-    """The common length of a list column's rows (1 if all are null)."""
-    return pc.max(pc.list_value_length(column)).as_py() or 1
-
-
-def dense(column: pa.ChunkedArray, width: int) -> np.ndarray:
-    """A list column as float32 `[n, width]`; null rows are zeros."""
-    values = column.combine_chunks()
-    out = np.zeros((len(values), width), np.float32)
-    present = values.is_valid().to_numpy(zero_copy_only=False)
-    flat = pc.list_flatten(values).to_numpy(zero_copy_only=False)
-    out[present] = flat.reshape(-1, width)
-    return out
-
-
-def recent_first(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """Where each entry of an oldest-first list column goes in a `[n, 50]` array, most recent first.
-
-    Returns:
-        Row and column of each flattened entry, and the flattened entries.
-    """
-    values = column.combine_chunks()
-    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
-    rows = np.repeat(np.arange(len(values)), lengths)
-    ends = np.cumsum(lengths)
-    columns = np.repeat(ends, lengths) - 1 - np.arange(len(rows))
-    return rows, columns, pc.list_flatten(values)
-
-
-def number(column: pa.ChunkedArray) -> np.ndarray:
-    """A numeric column as float32, null as 0."""
-    return pc.fill_null(column, 0).to_numpy().astype(np.float32)
+def item_stats(table: pa.Table) -> dict[str, np.ndarray]:
+    """The raw statistics of a table's items, float32 `[n]` each; an unknown age is -1."""
+    known = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
+    return {**known, AGE: pc.fill_null(table[AGE], -1).to_numpy().astype(np.float32)}
 
 
 class Encoder(tf.Module):
     """Raw inputs to encoded inputs, in graph.
 
-    Encoded query: `history` int32 `[b, 50]`, `history_action` int32 `[b, 50]`, `history_age`
-    float32 `[b, 50]` (log hours), `user_ids` int32 `[b, 3]`, `user_dense` float32 `[b, d]`,
-    `surface` int32 `[b]`, `session` float32 `[b, 2]`.
-    Encoded item: `item_ids` int32 `[b, 4]`, `item_dense` float32 `[b, e]`.
+    Encoded query: `history` int32 `[b, 50]` (rows of the catalogue), `history_action` int32 `[b, 50]`,
+    `history_age` float32 `[b, 50]` (log hours), `user_ids` int32 `[b, 3]`, `user_dense` float32
+    `[b, d]`, `surface` int32 `[b]`, `session` float32 `[b, 2]`, `clock` float32 `[b, 4]`.
+    Encoded item: `item` int32 `[b]` (row of the catalogue), `item_stats` float32 `[b, 7]`.
+
+    Args:
+        axes: vocabularies of the training span.
+        items: the catalogue, with `item_id` and what is known of each item.
     """
 
-    def __init__(self, axes: Axes) -> None:
+    def __init__(self, axes: Axes, items: pa.Table) -> None:
         super().__init__()
         self.axes = axes
-        self.lookups = {name: Lookup(t, BUCKETS.get(name, 1)) for name, t in axes.tokens.items()}
+        self.lookups = {name: Lookup(t) for name, t in axes.tokens.items()}
+        self.catalogue = Catalogue(self.lookups, axes.genres, items)
 
     @property
     def user_width(self) -> int:
@@ -115,9 +103,9 @@ class Encoder(tf.Module):
         return len(USER_COUNTS) + len(USER_RATES) + self.axes.genres + self.axes.content_types + 1
 
     @property
-    def item_width(self) -> int:
-        """Width of `item_dense`."""
-        return len(ITEM_COUNTS) + len(ITEM_RATES) + self.axes.genres
+    def stats_width(self) -> int:
+        """Width of `item_stats`."""
+        return len(ITEM_STATS) + 1
 
     def encode_query(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Encode a query's raw features; histories come most recent first, padded with ''."""
@@ -126,19 +114,25 @@ class Encoder(tf.Module):
         actions = tf.pad(raw["history_actions"], padding, constant_values="")[:, :HISTORY]
         times = tf.pad(raw["history_times"], padding)[:, :HISTORY]
         items.set_shape([None, HISTORY])
+        history = self.catalogue.rows(items)
         return {
-            "history": self.lookups["item_id"](items),
+            "history": history,
             "history_action": self.lookups["action"](actions),
-            **self.query_floats(raw, times, tf.not_equal(items, "")),
+            **self.query_floats(raw, times, history != 0),
             "user_ids": tf.stack([self.lookups[n](raw[n]) for n in USER_STRINGS], axis=1),
             "surface": self.lookups["surface"](raw["surface"]),
         }
 
     def query_floats(self, raw, times, present) -> dict[str, tf.Tensor]:
-        """The float part of a query: scaled counts, ages of the history in log hours."""
-        seconds = tf.maximum(raw["request_ts"][:, None] - times, 0)
-        hours = tf.math.log1p(tf.cast(seconds, tf.float32) / 3600.0)
-        age = tf.where(present, hours, 0.0)  # [b, 50]
+        """The float inputs of a query from its raw features.
+
+        Args:
+            raw: counts, rates and vectors, and `request_ts` in seconds.
+            times: when each entry of the history was, int64 `[b, 50]` seconds.
+            present: which entries there are, bool `[b, 50]`.
+        """
+        age = tf.cast(tf.maximum(raw["request_ts"][:, None] - times, 0), tf.float32) / 3600.0
+        age = tf.where(present, tf.math.log1p(age), 0.0)
         user = tf.concat(
             [
                 tf.math.log1p(tf.stack([raw[n] for n in USER_COUNTS], axis=1)),
@@ -149,32 +143,29 @@ class Encoder(tf.Module):
             axis=1,
         )
         session = tf.math.log1p(tf.stack([raw[n] for n in SESSION_COUNTS], axis=1))
-        return {"history_age": age, "user_dense": user, "session": session}
+        return {"history_age": age, "user_dense": user, "session": session, "clock": clock(raw["request_ts"])}
+
+    def encode_stats(self, raw) -> tf.Tensor:
+        """Scaled item statistics `[..., 7]` from `ITEM_STATS`, each `[...]`."""
+        age = raw[AGE]
+        known = [
+            *(tf.math.log1p(raw[n]) for n in ITEM_COUNTS),
+            *(raw[n] for n in ITEM_RATES),
+            tf.math.log1p(tf.maximum(age, 0.0)) / 8.0,
+            tf.cast(age >= 0, tf.float32),
+        ]
+        return tf.stack([tf.convert_to_tensor(value, tf.float32) for value in known], axis=-1)
 
     def encode_item(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Encode an item's raw features, each `[n]` (`genre_weights` `[n, genres]`)."""
-        return {
-            "item_ids": tf.stack([self.lookups[n](raw[n]) for n in ITEM_STRINGS], axis=1),
-            "item_dense": self.item_floats(raw),
-        }
-
-    def item_floats(self, raw) -> tf.Tensor:
-        """Scaled item statistics and genre weights `[n, e]`."""
-        return tf.concat(
-            [
-                tf.math.log1p(tf.stack([raw[n] for n in ITEM_COUNTS], axis=1)),
-                tf.stack([raw[n] for n in ITEM_RATES], axis=1),
-                raw["genre_weights"],
-            ],
-            axis=1,
-        )
+        """Encode items: `item_id` string `[n]` and `ITEM_STATS` `[n]`; the rest the catalogue knows."""
+        return {"item": self.catalogue.rows(raw["item_id"]), "item_stats": self.encode_stats(raw)}
 
     def query_table(self, table: pa.Table) -> dict[str, np.ndarray]:
         """Encode the query columns of a training table; the rows stay in order."""
         rows, columns, items = recent_first(table["history_items"])
         history, action = (np.zeros((table.num_rows, HISTORY), np.int32) for _ in range(2))
         times = np.zeros((table.num_rows, HISTORY), np.int64)
-        history[rows, columns] = self.lookups["item_id"].encode(items)
+        history[rows, columns] = self.catalogue.encode(items)
         action[rows, columns] = self.lookups["action"].encode(recent_first(table["history_actions"])[2])
         times[rows, columns] = recent_first(table["history_times"])[2].to_numpy()
         raw = {name: number(table[name]) for name in (*USER_COUNTS, *USER_RATES, *SESSION_COUNTS)}
@@ -192,17 +183,16 @@ class Encoder(tf.Module):
 
     def item_table(self, table: pa.Table) -> dict[str, np.ndarray]:
         """Encode the item columns of a table; the rows stay in order."""
-        raw = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
-        raw["genre_weights"] = dense(table["genre_weights"], self.axes.genres)
         return {
-            "item_ids": np.stack([self.lookups[n].encode(table[n]) for n in ITEM_STRINGS], axis=1),
-            "item_dense": self.item_floats(raw).numpy(),
+            "item": self.catalogue.encode(table["item_id"]),
+            "item_stats": self.encode_stats(item_stats(table)).numpy(),
         }
 
 
-def seconds(column: pa.ChunkedArray) -> np.ndarray:
-    """A timestamp column as whole seconds since the epoch, int64."""
-    return column.combine_chunks().cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1_000_000
+def clock(ts: tf.Tensor) -> tf.Tensor:
+    """Hour of the day and day of the week (UTC) of int64 seconds `[b]`, each as sine and cosine: `[b, 4]`."""
+    turns = [tf.cast(ts % period, tf.float32) / period for period in (DAY_SECONDS, 7 * DAY_SECONDS)]
+    return tf.stack([f(2 * np.pi * turn) for turn in turns for f in (tf.sin, tf.cos)], axis=1)
 
 
 def request_dense(affinity: tf.Tensor, age_days: tf.Tensor) -> tf.Tensor:

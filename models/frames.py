@@ -7,13 +7,14 @@ import pandas as pd
 import pyarrow as pa
 
 from models import features as F
+from models.columns import dense, vector_width
 from models.evaluation import predict_ranking, sample
 
 MAX_ROWS = 50_000
 CATEGORIES = ("surface", "country", "age_band", "plan", "content_type", "language")
 NUMBERS = (
     *F.USER_COUNTS, *F.USER_RATES, "hours_since_last_play", *F.SESSION_COUNTS,
-    *F.ITEM_COUNTS, *F.ITEM_RATES, *F.REQUEST,
+    *F.ITEM_COUNTS, "duration_s", *F.ITEM_RATES, *F.REQUEST,
 )  # fmt: skip
 
 
@@ -34,7 +35,7 @@ def prediction_frame(saved_model: Path, table: pa.Table, seed: int) -> pd.DataFr
     """
     rows = sample(table, MAX_ROWS, seed)
     frame = scalar_frame(rows)
-    weights = F.dense(rows["genre_weights"], F.vector_width(rows["genre_weights"]))
+    weights = dense(rows["genre_weights"], vector_width(rows["genre_weights"]))
     frame["main_genre"] = np.where(weights.max(axis=1) > 0, weights.argmax(axis=1).astype(str), None)
     frame["ts"] = rows["ts"].to_pandas()
     predictions = predict_ranking(saved_model, rows)

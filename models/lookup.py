@@ -57,11 +57,11 @@ class Lookup(tf.Module):
         return np.concatenate([np.arange(self.buckets + 1), hashed]).astype(np.int32)
 
 
-def drop_ids(rows: tf.Tensor, unknown_rows: tf.Tensor, rate: float) -> tf.Tensor:
+def drop_ids(rows: tf.Tensor, unknown_rows: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """Replace a random share `rate` of ids by their out-of-vocabulary rows (id dropout).
 
     Trains the rows that new items will fall into, and makes content carry what the id carried.
     DropoutNet, Volkovs et al., NeurIPS 2017.
     """
-    dropped = tf.random.uniform(tf.shape(rows)) < rate
+    dropped = tf.random.stateless_uniform(tf.shape(rows), seed) < rate
     return tf.where(dropped, tf.gather(unknown_rows, rows), rows)

@@ -36,6 +36,14 @@ def ndcg_at(rank: np.ndarray, k: int) -> np.ndarray:
     return np.where(rank < k, 1.0 / np.log2(np.where(rank < k, rank, 0) + 2.0), 0.0)
 
 
+def reciprocal_rank(rank: np.ndarray) -> np.ndarray:
+    """`1 / (rank + 1)`, 0 where the one relevant item was not found: `[n]`; its mean is the MRR.
+
+    Voorhees, TREC 1999.
+    """
+    return 1.0 / (rank + 1.0)
+
+
 def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Area under the ROC curve by the rank-sum statistic, ties counting half.
 
@@ -69,6 +77,37 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray 
         return float("nan")
     p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
     return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p)))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> list[tuple[float, float, int]]:
+    """What was predicted against what came true, in bins of equal mass from the lowest prediction up.
+
+    Equal predictions share a bin, so that the order of rows plays no part; bins may then differ in size, and
+    empty ones are left out.
+
+    Args:
+        labels: 0 or 1, `[n]`.
+        probabilities: `[n]`.
+        bins: at most so many.
+
+    Returns:
+        For each bin its mean prediction, mean label and number of rows.
+    """
+    _, inverse, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2) / max(len(labels), 1)  # share of rows below, ties half
+    member = (middle * bins).astype(np.int64)[inverse]
+    size, predicted, true = (np.bincount(member, w, bins) for w in (None, probabilities, labels))
+    return [(float(predicted[b] / size[b]), float(true[b] / size[b]), int(size[b])) for b in np.flatnonzero(size)]
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """Mean distance of prediction and truth over the bins of `reliability`, weighted by their rows.
+
+    Naeini et al., AAAI 2015; nan without rows.
+    """
+    parts = reliability(labels, probabilities, bins)
+    distance = sum(abs(predicted - true) * size for predicted, true, size in parts)
+    return distance / len(labels) if len(labels) else float("nan")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from models import features as F
-from models.training import Arrays
+from models.columns import dense, number, recent_first, seconds
+from models.shards import Arrays
 
 Specs = dict[str, tf.TensorSpec]
 
@@ -26,13 +27,9 @@ def query_specs(axes: F.Axes) -> Specs:
     }
 
 
-def item_specs(axes: F.Axes) -> Specs:
-    """Items: ids, profile and statistics, each `[n]`; `genre_weights` `[n, genres]`."""
-    return {
-        **specs(F.ITEM_STRINGS, [None], tf.string),
-        **specs([*F.ITEM_COUNTS, *F.ITEM_RATES], [None], tf.float32),
-        **specs(["genre_weights"], [None, axes.genres], tf.float32),
-    }
+def item_specs() -> Specs:
+    """Items: ids and statistics, each `[n]`; the rest the catalogue inside the model knows."""
+    return {**specs(["item_id"], [None], tf.string), **specs(F.ITEM_STATS, [None], tf.float32)}
 
 
 def specs(names: Iterable[str], shape: list, dtype: tf.DType) -> Specs:
@@ -54,23 +51,19 @@ def raw_query(table: pa.Table, axes: F.Axes) -> Arrays:
         "history_times": np.zeros(shape, np.int64),
     }
     for name, target in out.items():
-        rows, columns, values = F.recent_first(table[name])
+        rows, columns, values = recent_first(table[name])
         target[rows, columns] = values.to_numpy(zero_copy_only=False)
     out |= {name: strings(table[name]) for name in (*F.USER_STRINGS, "surface")}
-    out |= {name: F.number(table[name]) for name in (*F.USER_COUNTS, *F.USER_RATES, *F.SESSION_COUNTS)}
-    out["genre_shares"] = F.dense(table["genre_shares"], axes.genres)
-    out["content_type_shares"] = F.dense(table["content_type_shares"], axes.content_types)
-    out["request_ts"] = F.seconds(table["ts"])
+    out |= {name: number(table[name]) for name in (*F.USER_COUNTS, *F.USER_RATES, *F.SESSION_COUNTS)}
+    out["genre_shares"] = dense(table["genre_shares"], axes.genres)
+    out["content_type_shares"] = dense(table["content_type_shares"], axes.content_types)
+    out["request_ts"] = seconds(table["ts"])
     return out
 
 
-def raw_item(table: pa.Table, axes: F.Axes) -> Arrays:
+def raw_item(table: pa.Table) -> Arrays:
     """The item inputs of a table's rows."""
-    return {
-        **{name: strings(table[name]) for name in F.ITEM_STRINGS},
-        **{name: F.number(table[name]) for name in (*F.ITEM_COUNTS, *F.ITEM_RATES)},
-        "genre_weights": F.dense(table["genre_weights"], axes.genres),
-    }
+    return {"item_id": strings(table["item_id"]), **F.item_stats(table)}
 
 
 def in_batches(arrays: Arrays, size: int = 1024):

@@ -1,6 +1,9 @@
 """An evaluation as a person reads it, and as a tracker keeps it."""
 
+import re
 from typing import Any
+
+from models.slices import OVERALL
 
 
 def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
@@ -20,7 +23,17 @@ def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
         for head, metrics in heads.items()
         for name, value in metrics.items()
     }
+    flat |= {
+        f"calibration.{head}.{tracked(part)}.ece": m["ece"]
+        for head, parts in evaluation["calibration"].items()
+        for part, m in parts.items()
+    }
     return {name: float(value) for name, value in flat.items() if value == value}
+
+
+def tracked(name: str) -> str:
+    """A slice's name in the characters that MLflow allows: `surface=home` is `surface.home`."""
+    return re.sub(r"[^\w.-]", "_", name.replace("=", "."))
 
 
 def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
@@ -31,9 +44,9 @@ def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
 
 
 def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the ranking table: model, head, AUC, its interval, log loss, mean label."""
+    """Rows of the ranking table: model, head, AUC, its interval, log loss, calibration error, mean label."""
     return [
-        [model, head, m["auc"], f"{m['auc_low']:.4f} to {m['auc_high']:.4f}", m["log_loss"], m["label_mean"]]
+        [model, head, m["auc"], f"{m['auc_low']:.4f} to {m['auc_high']:.4f}", m["log_loss"], m["ece"], m["label_mean"]]
         for model, heads in evaluation["ranking"].items()
         for head, m in heads.items()
     ]
@@ -48,9 +61,29 @@ def slice_rows(evaluation: dict[str, Any]) -> list[list]:
     ]
 
 
+def calibration_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the calibration table: head, slice, examples, mean prediction, mean label, calibration error."""
+    return [
+        [head, name, m["examples"], m["prediction_mean"], m["label_mean"], m["ece"]]
+        for head, parts in evaluation["calibration"].items()
+        for name, m in parts.items()
+    ]
+
+
+def reliability_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the reliability table: head, mean prediction and mean label of a bin, its examples; all slices in one."""
+    return [
+        [head, *one]
+        for head, parts in evaluation["calibration"].items()
+        for one in parts.get(OVERALL, {"reliability": []})["reliability"]
+    ]
+
+
 RETRIEVAL_COLUMNS = ("model", "recall@10", "recall@100", "NDCG@10")
-RANKING_COLUMNS = ("model", "head", "AUC", "95 % interval", "log loss", "label mean")
+RANKING_COLUMNS = ("model", "head", "AUC", "95 % interval", "log loss", "ECE", "label mean")
 SLICE_COLUMNS = ("slice", "examples", "AUC", "calibration", "recall@100")
+CALIBRATION_COLUMNS = ("head", "slice", "examples", "prediction mean", "label mean", "ECE")
+RELIABILITY_COLUMNS = ("head", "prediction mean", "label mean", "examples")
 
 
 def markdown(evaluation: dict[str, Any]) -> str:
@@ -66,6 +99,10 @@ def markdown(evaluation: dict[str, Any]) -> str:
         table(RANKING_COLUMNS, ranking_rows(evaluation)),
         f"## Slices (AUC of {evaluation['analysis']['head']}, recall@100 of the candidate)",
         table(SLICE_COLUMNS, slice_rows(evaluation)),
+        "## Calibration of the candidate\n\nECE: the mean distance between what was predicted and what came true.",
+        table(CALIBRATION_COLUMNS, calibration_rows(evaluation)),
+        "## Reliability of the candidate, from the lowest predictions to the highest",
+        table(RELIABILITY_COLUMNS, reliability_rows(evaluation)),
     ]
     return "\n\n".join(parts) + "\n"
 

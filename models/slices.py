@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 NEW_DAYS = 14.0
+OVERALL = "overall"  # the name of no slice: all rows
 
 
 def surface(table: pa.Table, known_items: set[str]) -> np.ndarray:

@@ -1,20 +1,26 @@
-"""Query and item encoders that both models are built from."""
+"""Query and item encoders that both models are built from.
+
+All randomness is drawn from seeds that the model gives (`Model.stateless_seed`), so that a resumed training
+equals an uninterrupted one.
+"""
 
 import numpy as np
 import tensorflow as tf
 
-from models.features import HISTORY, ITEM_STRINGS, USER_STRINGS, Encoder
+from models.catalogue import ITEM_STRINGS, WORD_ROWS
+from models.features import HISTORY, USER_STRINGS, Encoder
 from models.lookup import drop_ids
 
 keras = tf.keras
 
 SMALL = 8  # width of embeddings with few rows
 ID_DROPOUT = 0.1
-RECENT = 5  # entries of the short-term view of a history
+HEADS = 4  # views of a history
+STEEPEST = 6.0  # how much less the oldest entry weighs in the view of the latest ones, as a logit
 
 
 class ItemEncoder(tf.keras.layers.Layer):
-    """Ids and statistics of an item to one vector: `[..., 4]`, `[..., e]` to `[..., dim]`.
+    """Rows of the catalogue to vectors: `[...]` to `[..., dim]`.
 
     The id embedding is added to what content and statistics say, so an unknown item is its content
     plus the vector of its out-of-vocabulary row.
@@ -22,66 +28,116 @@ class ItemEncoder(tf.keras.layers.Layer):
 
     def __init__(self, encoder: Encoder, dim: int) -> None:
         super().__init__()
-        sizes = {name: encoder.lookups[name].size for name in ITEM_STRINGS}
+        self.catalogue = encoder.catalogue
         self.unknown_rows = tf.constant(encoder.lookups["item_id"].unknown_rows())
-        self.ids = keras.layers.Embedding(sizes["item_id"], dim, embeddings_initializer=small_normal())
-        widths = {"creator_id": dim // 2, "content_type": SMALL, "language": SMALL}
-        self.others = [
-            keras.layers.Embedding(sizes[n], w, embeddings_initializer=small_normal()) for n, w in widths.items()
+        self.embeddings = [embedding(encoder.lookups[name].size, dim) for name in ITEM_STRINGS]
+        self.words = embedding(WORD_ROWS, dim)
+        self.content = keras.layers.Dense(dim, use_bias=False, kernel_initializer=small_normal())
+        self.hidden = keras.layers.Dense(32, "relu")
+        self.stats = keras.layers.Dense(dim, kernel_initializer=small_normal())
+
+    def static(self, rows: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """What does not change from day to day: rows `[n]` to `[n, dim]`.
+
+        Args:
+            rows: of the catalogue.
+            seed: of id dropout; None drops nothing.
+        """
+        ids = tf.unstack(tf.gather(self.catalogue.item_ids, rows), axis=1)
+        if seed is not None:
+            ids[0] = drop_ids(ids[0], self.unknown_rows, ID_DROPOUT, seed)
+        parts = [table(one) for table, one in zip(self.embeddings, ids, strict=True)]
+        words = tf.gather(self.catalogue.words, rows)  # [n, 12]
+        text = mean(self.words(words), tf.cast(words > 0, tf.float32))
+        return tf.add_n([*parts, text, self.content(tf.gather(self.catalogue.content, rows))])
+
+    def dynamic(self, stats: tf.Tensor) -> tf.Tensor:
+        """What statistics `[..., 7]` add: `[..., dim]`."""
+        return self.stats(self.hidden(stats))
+
+    def distinct(self, rows: list[tf.Tensor], seed: tf.Tensor | None = None) -> list[tf.Tensor]:
+        """`static` of several tensors of rows, each distinct row embedded once: `[...]` to `[..., dim]` each."""
+        unique, places = tf.unique(tf.concat([tf.reshape(part, [-1]) for part in rows], axis=0))
+        embedded = self.static(unique, seed) * tf.cast(unique > 0, tf.float32)[:, None]
+        pieces = tf.split(places, [tf.size(part) for part in rows])
+        return [
+            tf.reshape(tf.gather(embedded, p), [*s, embedded.shape[1]])
+            for p, s in zip(pieces, shapes(rows), strict=True)
         ]
-        self.content = keras.Sequential([keras.layers.Dense(2 * dim, "relu"), keras.layers.Dense(dim)])
 
-    def call(self, item_ids, item_dense, training=False):
-        rows = tf.unstack(item_ids, axis=-1)
-        first = drop_ids(rows[0], self.unknown_rows, ID_DROPOUT) if training else rows[0]
-        parts = [embedding(row) for embedding, row in zip(self.others, rows[1:], strict=True)]
-        return self.ids(first) + self.content(tf.concat([*parts, item_dense], axis=-1))  # [..., dim]
+    def vocabulary(self) -> dict[str, list[tf.Variable]]:
+        """Embeddings by the vocabulary that their rows stand for."""
+        return {name: [table.embeddings] for name, table in zip(ITEM_STRINGS, self.embeddings, strict=True)}
 
-    def history(self, rows, training=False):
-        """Embeddings of a history `[b, 50, dim]`, from the same table as the candidates'."""
-        return self.ids(drop_ids(rows, self.unknown_rows, ID_DROPOUT) if training else rows)
+
+def shapes(tensors: list[tf.Tensor]) -> list[list]:
+    """The shape of each tensor, static where it is known."""
+    return [[s if s is not None else tf.shape(t)[i] for i, s in enumerate(t.shape)] for t in tensors]
 
 
 class HistoryPooling(tf.keras.layers.Layer):
-    """Pool a history by learned weights of action, age and place: `[b, 50, dim]` to `[b, 2 * dim]`.
+    """Views of a history: means whose weights are learned, from all that was heard to what was heard last.
 
-    The first half sees all 50 entries, the second the last 5: long-term taste and the session at hand.
+    An entry's weight depends on its action, its age, its place, the surface of the request, and what it is.
+    `[b, 50, dim]` to `[b, views, dim]`.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, dim: int) -> None:
         super().__init__()
-        self.action = keras.layers.Embedding(encoder.lookups["action"].size, 1)
+        actions, surfaces = encoder.lookups["action"].size, encoder.lookups["surface"].size
+        slopes = np.linspace(0, -STEEPEST, HEADS)
         self.place = self.add_weight(
-            "place", [HISTORY], initializer=keras.initializers.Constant(np.linspace(0, -2, HISTORY))
+            "place",
+            [HISTORY, HEADS],
+            initializer=keras.initializers.Constant(np.outer(np.linspace(0, 1, HISTORY), slopes)),
         )
-        self.age = self.add_weight("age", [], initializer="zeros")
+        self.action = self.add_weight("action", [surfaces, actions, HEADS], initializer="zeros")
+        self.age = self.add_weight("age", [HEADS], initializer="zeros")
+        self.key = self.add_weight("key", [dim, HEADS], initializer="zeros")
 
     def call(self, embedded, inputs):
         present = tf.cast(inputs["history"] > 0, tf.float32)  # [b, 50]
-        logits = tf.squeeze(self.action(inputs["history_action"]), -1) + self.place
-        weights = tf.exp(logits + self.age * inputs["history_age"]) * present
-        return tf.concat([mean(embedded, weights), mean(embedded[:, :RECENT], weights[:, :RECENT])], axis=1)
+        actions = tf.gather(tf.gather(self.action, inputs["surface"]), inputs["history_action"], batch_dims=1)
+        logits = actions + self.place + self.age * inputs["history_age"][..., None]
+        logits += tf.einsum("bhd,dv->bhv", embedded, self.key)
+        weights = tf.exp(logits - tf.reduce_max(logits, axis=1, keepdims=True)) * present[..., None]
+        weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
+        return tf.matmul(weights, embedded, transpose_a=True)  # [b, views, dim]
 
 
 def mean(embedded: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Weighted mean over a history: `[b, h, dim]`, `[b, h]` to `[b, dim]`; zeros if it is empty."""
+    """Weighted mean: `[b, h, dim]`, `[b, h]` to `[b, dim]`; zeros if all weights are 0."""
     total = tf.reduce_sum(weights, axis=1, keepdims=True)
     return tf.einsum("bhd,bh->bd", embedded, tf.math.divide_no_nan(weights, total))
 
 
-class UserEncoder(tf.keras.layers.Layer):
-    """A listener's stated profile and statistics: `[b, 3]`, `[b, d]` to `[b, 3 * 8 + d]`."""
+class ContextEncoder(tf.keras.layers.Layer):
+    """The listener's stated profile and the request's surface and time: to `[b, c]`."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.embeddings = [keras.layers.Embedding(encoder.lookups[n].size, SMALL) for n in USER_STRINGS]
+        self.embeddings = [keras.layers.Embedding(encoder.lookups[n].size, SMALL) for n in (*USER_STRINGS, "surface")]
 
     def call(self, inputs):
-        rows = tf.unstack(inputs["user_ids"], axis=1)
-        parts = [embedding(row) for embedding, row in zip(self.embeddings, rows, strict=True)]
-        return tf.concat([*parts, inputs["user_dense"]], axis=1)
+        rows = [*tf.unstack(inputs["user_ids"], axis=1), inputs["surface"]]
+        parts = [table(row) for table, row in zip(self.embeddings, rows, strict=True)]
+        return tf.concat([*parts, inputs["clock"]], axis=1)
+
+    def vocabulary(self) -> dict[str, list[tf.Variable]]:
+        """Embeddings by the vocabulary that their rows stand for."""
+        return {n: [t.embeddings] for n, t in zip((*USER_STRINGS, "surface"), self.embeddings, strict=True)}
+
+
+def embedding(rows: int, dim: int) -> tf.keras.layers.Embedding:
+    """An embedding whose unseen rows start near neutral."""
+    return keras.layers.Embedding(rows, dim, embeddings_initializer=small_normal())
 
 
 def small_normal():
-    """Initial embeddings small enough that unseen rows start near neutral."""
+    """Initial weights small enough that what was never seen says little."""
     return keras.initializers.RandomNormal(stddev=0.05)
+
+
+def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
+    """Dropout with a seed; none of it without (Srivastava et al., JMLR 2014)."""
+    return values if seed is None else tf.nn.experimental.stateless_dropout(values, rate, seed)

@@ -5,34 +5,62 @@ A training set's folder holds `train`, `validation`, `test` (labelled examples b
 all Parquet, and `manifest.json`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from events.schema import HEADS, LISTEN
 from models import ranking, retrieval
+from models.card import FORMAT, read_card
+from models.colistening import plays
+from models.columns import number
 from models.config import TrainingConfig
-from models.evaluation import evaluate_retrieval, load_axes, predict_ranking, ranking_metrics, sample
+from models.evaluation import (
+    calibration_by_slice,
+    evaluate_retrieval,
+    load_axes,
+    predict_ranking,
+    ranking_metrics,
+    sample,
+)
 from models.examples import mask, ranking_arrays, retrieval_arrays
-from models.export import export_ranking, export_retrieval, read_card
-from models.features import Encoder, fit_axes, number
+from models.export import CHOICE, ServedRanking, export_ranking, export_retrieval
+from models.features import AXES_COLUMNS, Encoder, fit_axes
 from models.gate import bless, primary_head
 from models.raw import raw_query
+from models.shards import Arrays, Shards, read_parquet, write
 from models.slices import slice_columns
-from models.training import Arrays
+from models.training import Model
+from models.two_stage import candidate_lists, fit_choice_head
+from models.warm_start import warm_start
+from segue.errors import InputError
 from segue.files import read_json
 
 REPEATS = 0.05  # share of positives heard before, from which a catalogue is one that people replay
 ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
+REPEAT_ROWS = 200_000  # examples that this share is taken from
+CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 REQUESTS = 16  # of each model: infra validation sends them, and the pushed version is warmed up with them
 REQUEST_CANDIDATES = 50
+NO_FILTERS: Arrays = {  # of a retrieval request that asks for nothing in particular
+    "k": np.zeros(1, np.int32),
+    "content_types": np.full((1, 1), "", object),
+    "released_after": np.zeros(1, np.int64),
+    "market": np.full(1, "", object),
+    "exclude_ids": np.full((1, 1), "", object),
+    "heard": np.full(1, "", object),
+}
 
 
-def read_part(training_set: Path, name: str) -> pa.Table:
-    """One part of a training set."""
-    return pq.read_table(training_set / f"{name}.parquet")
+def read_part(training_set: Path, name: str, columns: list[str] | None = None, rows: int | None = None) -> pa.Table:
+    """One part of a training set, or some of its columns and first rows."""
+    path = training_set / f"{name}.parquet"
+    return pq.read_table(path, columns=columns) if rows is None else next(read_parquet(path, rows, columns))
 
 
 def repeat_share(table: pa.Table) -> float:
@@ -55,45 +83,146 @@ def lineage(training_set: Path, run_id: str, config: TrainingConfig) -> dict:
     return {**known, "run_id": run_id, "config": config.to_dict()}
 
 
-def train_retrieval(training_set: Path, run_id: str, config: TrainingConfig, out: Path) -> dict:
+def encoder_of(training_set: Path) -> Encoder:
+    """The encoder of a training set: vocabularies of its train span, and its catalogue."""
+    train = read_parquet(training_set / "train.parquet", columns=AXES_COLUMNS)
+    return Encoder(fit_axes(train), read_part(training_set, "items_now"))
+
+
+def shards_of(training_set: Path, part: str, encode: Callable[[pa.Table], Arrays], folder: Path) -> Shards:
+    """A part of a training set, encoded to disk a bounded number of rows at a time."""
+    return write(read_parquet(training_set / f"{part}.parquet"), encode, folder / part)
+
+
+def starts_warm(champion: Path | None) -> Callable[[Model], object]:
+    """What prepares a new model: the champion's weights, if there is one."""
+    return lambda model: warm_start(model, champion) if champion else None
+
+
+def train_retrieval(
+    training_set: Path,
+    run_id: str,
+    config: TrainingConfig,
+    out: Path,
+    champion: Path | None = None,
+    checkpoints: Path | None = None,
+) -> dict:
     """Train retrieval and write its SavedModel to `out`.
 
+    Args:
+        training_set: the run's.
+        run_id: goes into the card.
+        config: sizes, rates and seed.
+        out: a folder that does not stand yet.
+        champion: a retrieval SavedModel to start from.
+        checkpoints: a folder that training resumes from.
+
     Returns:
-        `loss` and `val_loss` by epoch, `repeat_share`.
+        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch, and `repeat_share`.
+
+    Raises:
+        InputError: a part without a positive.
     """
-    train, validation = (read_part(training_set, name) for name in ("train", "validation"))
-    encoder = Encoder(fit_axes(train))
-    fitted, held_out = (retrieval_arrays(part, encoder) for part in (train, validation))
-    model, history = retrieval.fit(fitted, held_out, encoder, config.retrieval, config.seed)
-    repeats = repeat_share(train)
+    encoder = encoder_of(training_set)
+    encode = lambda table: retrieval_arrays(table, encoder, config.retrieval.positives)  # noqa: E731
+    pool = encoder.item_table(known_negatives(training_set, encoder))
+    items = encoder.item_table(read_part(training_set, "items_at_validation"))
+    with TemporaryDirectory(prefix="segue-shards-") as folder:
+        train, validation = (shards_of(training_set, p, encode, Path(folder)) for p in ("train", "validation"))
+        for name, part in (("train", train), ("validation", validation)):
+            if part.rows == 0:
+                raise InputError(
+                    f"Retrieval needs at least one positive in every part; the {name} part has none.",
+                    "Check the importer's mapping of actions and `retrieval.positives`, or import a longer log.",
+                )
+        model, history = retrieval.fit(
+            train, validation, pool, items, encoder, config.retrieval, config.seed, checkpoints, starts_warm(champion)
+        )
+    repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
     made_from = lineage(training_set, run_id, config)
     export_retrieval(model, read_part(training_set, "items_now"), repeats < REPEATS, made_from, out)
     return {**history, "repeat_share": repeats}
 
 
-def train_ranking(training_set: Path, run_id: str, config: TrainingConfig, out: Path) -> dict:
+def known_negatives(training_set: Path, encoder: Encoder) -> pa.Table:
+    """The negatives that somebody has ever played: what is new has had no chance, and is not held against it."""
+    negatives = read_part(training_set, "negatives")
+    known = pa.array(encoder.axes.tokens["item_id"])
+    return negatives.filter(pc.is_in(negatives["item_id"], known))
+
+
+def train_ranking(
+    training_set: Path,
+    retrieval_model: Path | None,
+    run_id: str,
+    config: TrainingConfig,
+    out: Path,
+    champion: Path | None = None,
+    checkpoints: Path | None = None,
+) -> dict:
     """Train ranking and write its SavedModel to `out`.
 
+    Args:
+        training_set: the run's.
+        retrieval_model: the SavedModel whose candidates it is to rank; without it `choice` keeps the order of
+            the scores that a request brings.
+        run_id: goes into the card.
+        config: sizes, rates and seed.
+        out: a folder that does not stand yet.
+        champion: a ranking SavedModel to start from.
+        checkpoints: a folder that training resumes from.
+
     Returns:
-        `loss` and `val_loss` by epoch, and the `reward` that is served.
+        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch, the `reward` that is served, and
+        `choice`, how the choice head was fitted.
     """
-    train, validation = (read_part(training_set, name) for name in ("train", "validation"))
-    encoder = Encoder(fit_axes(train))
-    fitted, held_out = (ranking_arrays(part, encoder) for part in (train, validation))
-    model, history = ranking.fit(fitted, held_out, encoder, config.ranking, config.seed)
+    encoder = encoder_of(training_set)
+    encode = lambda table: ranking_arrays(table, encoder)  # noqa: E731
+    with TemporaryDirectory(prefix="segue-shards-") as folder:
+        train, validation = (shards_of(training_set, p, encode, Path(folder)) for p in ("train", "validation"))
+        model, history = ranking.fit(
+            train, validation, encoder, config.ranking, config.seed, checkpoints, starts_warm(champion)
+        )
+    labels = read_part(training_set, "train", [f"label_{name}" for name in (*HEADS, LISTEN)])
+    known = {name for name in (*HEADS, LISTEN) if labels[f"label_{name}"].null_count < labels.num_rows}
     # A head without labels has learned nothing and has no say in the reward.
-    reward = {h: w if fitted[f"weight_{h}"].any() else 0.0 for h, w in config.ranking.reward.items()}
+    reward = {h: w if h in known or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
+    chosen = choose(training_set, retrieval_model, model, reward, config.seed) if retrieval_model else {}
     made_from = lineage(training_set, run_id, config)
     export_ranking(model, read_part(training_set, "items_now"), reward, made_from, out)
-    return {**history, "reward": reward}
+    return {**history, "reward": reward, "choice": chosen}
+
+
+def choose(training_set: Path, retrieval_model: Path, model: ranking.RankingModel, reward: dict, seed: int) -> dict:
+    """Fit the choice head of a ranking model on the validation span, which retrieval was not trained on."""
+    catalogue = model.encoder.catalogue
+    train = read_parquet(training_set / "train.parquet", columns=["user_id", "item_id", "positive"])
+    model.colistening.fit(*plays(train, catalogue))
+    items = read_part(training_set, "items_at_validation")
+    validation = read_part(training_set, "validation")
+    positives = sample(validation.filter(validation["positive"]), CHOICE_ROWS, seed)
+    earlier = read_part(training_set, "train", ["user_id", "item_id"])
+    lists = candidate_lists(retrieval_model, positives, items, read_card(retrieval_model)["filter_seen"], earlier)
+    return fit_choice_head(ServedRanking(model, items, reward), positives, lists, seed)
+
+
+def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Path | None:
+    """The served model that a new one of the same data set may start from; None if there is none."""
+    if name not in served:
+        return None
+    card = read_card(served[name])
+    same = card.get("format") == FORMAT and card["dataset"] == read_json(training_set / "manifest.json")["dataset"]
+    return served[name] if same else None
 
 
 def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path] | None:
     """The served models, if they were made from the candidate's data set; only those compare."""
     if set(served) < {"retrieval", "ranking"}:
         return None
-    known = {read_card(path)["dataset"] for path in served.values()}
-    return served if known == {read_card(candidate)["dataset"]} else None
+    ours = read_card(candidate)
+    cards = [read_card(path) for path in served.values()]
+    comparable = all(card.get("format") == FORMAT and card["dataset"] == ours["dataset"] for card in cards)
+    return served if comparable else None
 
 
 def evaluate(
@@ -113,15 +242,15 @@ def evaluate(
         analysis: a folder for the model analysis.
 
     Returns:
-        `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head) and the
-        `verdict`.
+        `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head), `calibration` (of the
+        candidate's heads, by slice) and the `verdict`.
     """
     from models.model_analysis import analyze
 
-    train, validation, test, items = (
-        read_part(training_set, name) for name in ("train", "validation", "test", "items_at_test")
-    )
+    test, items = (read_part(training_set, name) for name in ("test", "items_at_test"))
+    train, validation = (read_part(training_set, name, ["item_id", "positive"]) for name in ("train", "validation"))
     before = pa.concat_tables([train, validation])
+    known = set(pc.unique(train["item_id"]).to_pylist())
     contestants = {"candidate": candidate} | ({"champion": champion} if champion else {})
     found = evaluate_retrieval(
         {name: models["retrieval"] for name, models in contestants.items()},
@@ -140,13 +269,21 @@ def evaluate(
     slices = analyze(
         number(drawn[f"label_{head}"]),
         {name: p[head][kept] for name, p in predictions.items()},
-        slice_columns(drawn, set(pc.unique(train["item_id"]).to_pylist())),
+        slice_columns(drawn, known),
         analysis,
         config.limits.slice_auc,
         config.limits.slice_examples,
     )
     verdict = bless(found, heads, config.limits, slices["failures"])
-    return {"retrieval": found, "ranking": heads, "analysis": {"head": head, **slices}, "verdict": verdict}
+    columns = slice_columns(test, known)
+    calibration = {h: calibration_by_slice(predictions["candidate"], test, columns, h) for h in heads["candidate"]}
+    return {
+        "retrieval": found,
+        "ranking": heads,
+        "analysis": {"head": head, **slices},
+        "calibration": calibration,
+        "verdict": verdict,
+    }
 
 
 def sample_requests(
@@ -160,6 +297,8 @@ def sample_requests(
     query = raw_query(rows, load_axes(saved_models["retrieval"]))
     for row in range(rows.num_rows):
         one = {name: value[row : row + 1] for name, value in query.items()}
-        requests["retrieval"].append(one)
-        requests["ranking"].append({**one, "candidate_ids": drawn[row : row + 1].astype(object)})
+        requests["retrieval"].append(one | NO_FILTERS)
+        candidates = drawn[row : row + 1].astype(object)
+        scores = np.zeros(candidates.shape, np.float32)
+        requests["ranking"].append({**one, "candidate_ids": candidates, "retrieval_scores": scores})
     return requests

@@ -31,7 +31,7 @@ def submit(name: str, config: dict[str, Any], started: datetime, host: str | Non
     """Start a run on Kubeflow Pipelines.
 
     Args:
-        name: `training` or `monitoring`.
+        name: `training`, `monitoring` or `search`.
         config: the pipeline's configuration.
         started: the run is named by this instant.
         host: the API's address.

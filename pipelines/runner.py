@@ -50,7 +50,7 @@ def run_locally(
 
     Args:
         home: the home that it works in.
-        name: `training` or `monitoring`.
+        name: `training`, `monitoring` or `search`.
         config: the pipeline's configuration.
         started: the run is named by this instant.
         on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.

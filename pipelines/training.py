@@ -37,7 +37,9 @@ def training(home: str, run_id: str, config: dict):
             placed(refresh_online(**place, ingested=log, features=tables))
 
             first = placed(train_retrieval(**place, config=config, training_set=examples)).outputs["model"]
-            second = placed(train_ranking(**place, config=config, training_set=examples)).outputs["model"]
+            second = placed(train_ranking(**place, config=config, training_set=examples, retrieval=first)).outputs[
+                "model"
+            ]
             models = {"training_set": examples, "retrieval": first, "ranking": second}
             blessed = placed(evaluate(**place, config=config, **models))
             with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712

@@ -157,6 +157,7 @@ def table(creators: Creators, catalogue: Catalogue) -> pa.Table:
             f"{' and '.join(g).capitalize()} {names.KINDS[k]} by {name}."
             for g, k, name in zip(genres, kinds, who, strict=True)
         ],
+        "markets": [None] * len(catalogue),
     }
     return pa.table([pa.array(columns[f.name], f.type) for f in schema.ITEMS], schema=schema.ITEMS)
 

@@ -121,13 +121,18 @@ def simulate(
 
 def visits(rng: np.random.Generator, day: int, listeners: Listeners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The day's sessions: whose, when (microseconds from the first day) and on which surface `[sessions]`."""
-    weekend = WEEKEND if day % WEEK >= 5 else 1.0
-    chance = weekend * listeners.sessions[:, None] * PART_SHARES  # [users, parts of the day]
-    user, part = np.nonzero((rng.random(chance.shape) < chance) & (listeners.signup <= day)[:, None])
+    chance = visit_chances(day, listeners)
+    user, part = np.nonzero(rng.random(chance.shape) < chance)
     begin, end = PARTS[part].T
     hour = begin + rng.random(len(user)) * (end - begin)
     surface = rng.choice(len(schema.SURFACES), len(user), p=SURFACE_SHARES)
     return user, day * DAY + (hour * 3600 * SECOND).astype(np.int64), surface
+
+
+def visit_chances(day: int, listeners: Listeners) -> np.ndarray:
+    """The chance of a session in each part of the day `[users, parts]`; 1 or more is certain, 0 before the signup."""
+    weekend = WEEKEND if day % WEEK >= 5 else 1.0
+    return weekend * listeners.sessions[:, None] * PART_SHARES * (listeners.signup <= day)[:, None]
 
 
 def search(

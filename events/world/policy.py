@@ -15,10 +15,30 @@ import numpy as np
 
 from events.world.listeners import FAVOURITES, Tastes, softmax
 from events.world.shelves import GENRE_SHELVES, Shelves
+from segue.errors import InputError
 
 NAME = "epsilon-popular-taste"
-UNIFORM, POPULAR, PERSONAL = 0.08, 0.27, 0.65
 LONGEST = 8  # positions of the longest slate
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often each part of a policy fills a position; as it stands, the logging policy's.
+
+    Raises:
+        InputError: the weights are not shares of 1.
+    """
+
+    uniform: float = 0.08
+    popular: float = 0.27
+    personal: float = 0.65
+
+    def __post_init__(self) -> None:
+        weights = (self.uniform, self.popular, self.personal)
+        if not (min(weights) >= 0 and abs(sum(weights) - 1) < 1e-9):
+            raise InputError(
+                f"The weights of a mixture are at least 0 and sum to 1. Received {weights}.", "Scale them to sum to 1."
+            )
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,7 @@ class Policy:
         chances: of each genre's shelf, by listener `[users, GENRE_SHELVES]`.
         upto: `chances`, cumulated.
         popular_upto: chances of the items by popularity, cumulated `[items]`.
+        mixture: weights of the parts.
     """
 
     shelves: Shelves
@@ -58,10 +79,11 @@ class Policy:
     chances: np.ndarray
     upto: np.ndarray
     popular_upto: np.ndarray
+    mixture: Mixture = Mixture()
 
     @classmethod
     def of(cls, shelves: Shelves, tastes: Tastes) -> "Policy":
-        """The policy for these shelves and tastes."""
+        """The logging policy for these shelves and tastes."""
         genres, kinds = softmax(tastes.genres), softmax(tastes.kinds)
         chances = shelves.chances(genres, kinds)
         return cls(shelves, tastes, genres, kinds, chances, chances.cumsum(axis=1), shelves.popular.cumsum())
@@ -111,7 +133,9 @@ class Policy:
         size = (library[user] >= 0).sum(axis=1)
         owned = library[user, (two * size).astype(np.int64)]
         personal = np.where(requests.at_library[rows] & (size > 0), owned, personal)
-        return np.select([part < UNIFORM, part < UNIFORM + POPULAR], [uniform, popular], personal)
+        mixture = self.mixture
+        choices = [part < mixture.uniform, part < mixture.uniform + mixture.popular]
+        return np.select(choices, [uniform, popular], personal)
 
     def chance(self, requests: Requests, library: np.ndarray, rows: np.ndarray, item: np.ndarray) -> np.ndarray:
         """The chance that `draw` gives `item` `[rows]` for the requests `rows`."""
@@ -122,7 +146,9 @@ class Policy:
         size = (library[user] >= 0).sum(axis=1)
         owner = requests.at_library[rows] & (size > 0)
         personal[owner] = (library[user[owner]] == item[owner, None]).sum(axis=1) / size[owner]
-        return UNIFORM / len(self.shelves.released) + POPULAR * self.shelves.popular[item] + PERSONAL * personal
+        mixture = self.mixture
+        impersonal = mixture.uniform / len(self.shelves.released) + mixture.popular * self.shelves.popular[item]
+        return impersonal + mixture.personal * personal
 
     def taste_chance(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """The chance of the item by taste and favourites `[n]`: half a genre's shelf, half a favourite."""

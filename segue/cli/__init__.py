@@ -12,7 +12,7 @@ from segue.errors import SegueError
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
     "data": ("segue.cli.data:data", "Import an event log and describe what was imported."),
-    "run": ("segue.cli.run:run", "Run a pipeline: training or monitoring."),
+    "run": ("segue.cli.run:run", "Run a pipeline: training, monitoring or search."),
     "compile": ("segue.cli.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
     "serve": ("segue.cli.serve:serve", "Serve the model store over TF Serving's protocol."),
     "recommend": ("segue.cli.recommend:recommend", "Recommend items to a user, on the terminal."),

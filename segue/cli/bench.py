@@ -1,4 +1,4 @@
-"""`segue bench`: speed and memory beside a named peer, in one run."""
+"""`segue bench`: quality, speed and memory beside a named peer, in one run."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from segue.cli.output import json_option, print_json, print_table
 
 @click.group()
 def bench() -> None:
-    """Measure speed and memory beside a named peer, in one run."""
+    """Measure quality, speed and memory beside a named peer, in one run."""
 
 
 @bench.command()
@@ -102,15 +102,118 @@ def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
         click.echo(text)
 
 
+@bench.command()
+@click.option("--data", required=True, help="A folder of MovieLens, Last.fm or imported files; or nano, small, large.")
+@click.option("--models", default="", help="Some of the models, separated by commas; all without it.")
+@click.option("--splits", default="", help="Some of time,random_75_25,random_80_20; all without it.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@json_option
+def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> None:
+    """What retrieval and both stages find, beside co-occurrence models and the TensorFlow Recommenders tutorial."""
+    from benchmarks.retrieval import MODELS, SPLITS, run
+
+    found = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
+    if as_json:
+        print_json(found)
+        return
+    for split, measured in found["splits"].items():
+        print_retrieval(f"{found['data']}, {split}", measured)
+    if found["targets"]:
+        print_targets(found["targets"], digits=4)
+
+
+@bench.command()
+@click.option("--repeats", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@json_option
+def counterfactual(repeats: int, seed: int, as_json: bool) -> None:
+    """How often the intervals of the counterfactual estimators hold the truth, on fresh synthetic logs."""
+    from benchmarks.counterfactual import ESTIMATORS, run
+
+    found = run(repeats, seed)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("covered", "mean", "bias", "mean_width", "mean_effective_sample_size")
+    for name, policy in found["policies"].items():
+        print_table(
+            f"{name}: truly {policy['true_value']:.4f}, {found['repeats']} logs of {found['rows']:,.0f} rows",
+            ("", *(column.replace("_", " ") for column in columns), "covered with wrong propensities"),
+            [
+                [
+                    estimator,
+                    *(policy[estimator][column] for column in columns),
+                    found["coverage_with_wrong_propensities"][name][estimator],
+                ]
+                for estimator in ESTIMATORS
+            ],
+        )
+
+
+@bench.command("training-memory")
+@click.option("--size", type=click.Choice(["nano", "small", "large"]), default="large", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@json_option
+def training_memory(size: str, seed: int, as_json: bool) -> None:
+    """Peak memory of training retrieval as the log, the batch and the catalogue grow."""
+    from benchmarks.training_memory import run
+
+    found = run(size, seed)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("days", "batch_size", "items", "examples", "peak_memory_mb", "seconds")
+    print_table(
+        "training retrieval for one epoch",
+        [column.replace("_", " ") for column in columns],
+        [[f"{one[column]:,.0f}" for column in columns] for one in found["runs"]],
+    )
+    click.echo(
+        f"{found['examples_growth']:.1f} times the examples take {found['memory_growth']:.2f} times the memory; "
+        f"at most {found['peak_memory_mb']:,.0f} MiB, the limit is {found['limit_mb']:,} "
+        f"({'holds' if found['holds'] else 'DOES NOT HOLD'})"
+    )
+
+
+def names(given: str) -> tuple[str, ...]:
+    """`"a, b"` as `("a", "b")`."""
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
+def print_retrieval(title: str, measured: dict[str, Any]) -> None:
+    """Print a split: what each model finds, what it costs, and what the slices of the time split say."""
+    models = {name: figures for name, figures in measured.items() if "train_seconds" in figures}
+    first: dict[str, Any] = next(iter(models.values()), {})
+    shown = [name for name, value in first.items() if isinstance(value, dict) and "low" in value]
+    quality, cost = [], []
+    for name, figures in models.items():
+        halves = [(figures[figure]["high"] - figures[figure]["low"]) / 2 for figure in shown]
+        means = [figures[figure]["mean"] for figure in shown]
+        quality.append([name, *(f"{mean:.3f} ±{half:.3f}" for mean, half in zip(means, halves, strict=True))])
+        speed = f"{figures['examples_per_second']:,.0f}"
+        cost.append([name, figures["coverage"], f"{figures['train_seconds']:,.1f}", speed])
+    print_table(title, ("", *(figure.replace("_", " ") for figure in shown)), quality)
+    print_table("", ("", "coverage", "training s", "examples/s"), cost)
+    for name in ("new_items", "new_users"):
+        found = measured.get(name, {"examples": 0})
+        if found["examples"]:
+            recalls = {model: figures["recall@100"] for model, figures in found.items() if isinstance(figures, dict)}
+            random = {"random": found["random_recall@100"]} if "random_recall@100" in found else {}
+            each = ", ".join(f"{model} {recall:.4f}" for model, recall in {**recalls, **random}.items())
+            click.echo(f"{name.replace('_', ' ')}: recall@100 of {found['examples']:,} requests: {each}")
+    for name, reason in measured["left_out"].items():
+        click.echo(f"{name} is left out: {reason}")
+
+
 def say(line: str) -> None:
     """Show progress where it does not mix with results."""
     click.echo(line, err=True)
 
 
-def print_targets(targets: dict[str, dict[str, Any]]) -> None:
+def print_targets(targets: dict[str, dict[str, Any]], digits: int = 2) -> None:
     """Print figures beside their limits."""
     rows = []
     for name, found in targets.items():
         limit = f"at least {found['at_least']:g}" if "at_least" in found else f"at most {found['at_most']:g}"
-        rows.append((name.replace("_", " "), f"{found['value']:,.2f}", limit, "yes" if found["holds"] else "NO"))
+        rows.append((name.replace("_", " "), f"{found['value']:,.{digits}f}", limit, "yes" if found["holds"] else "NO"))
     print_table("targets", ("", "measured", "limit", "holds"), rows)

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from segue.cli.output import json_option, print_json, print_table
+from segue.cli.quiet import quiet_libraries
+from segue.errors import SegueError
 from segue.settings import Home
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 server_option = click.option(
     "--server",
@@ -20,7 +27,7 @@ server_option = click.option(
 
 @click.group()
 def models() -> None:
-    """List, promote and roll back model versions.
+    """List, promote and roll back model versions, and add items to them.
 
     Callers ask for the label `stable`; `canary` is a candidate beside it. A request that names no label is answered by
     the newest loaded version, as in TensorFlow Serving.
@@ -95,6 +102,81 @@ def rollback(server: str | None, as_json: bool) -> None:
     from serving import store
 
     report(*store.rollback(Home.from_env().models, told(server)), as_json)
+
+
+@models.command("add-items")
+@click.option(
+    "--items", "file", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
+)
+@click.option("--at", help="As of when their age is taken, ISO 8601.  [default: the end of the imported log]")
+@json_option
+def add_items(file: Path, at: str | None, as_json: bool) -> None:
+    """Make items that came out since the last training recommendable, without training.
+
+    The file has the columns of the imported items. An item that the models know already is replaced. The stable
+    models with these items are pushed as a new stable version; `segue models rollback` takes it back.
+    """
+    home = Home.from_env()
+    from serving import store
+
+    saved = {model: store.served(home.models, model) for model in ("retrieval", "ranking")}
+    items = read_items(file)  # what can be refused is, before anything slow is imported
+    with quiet_libraries():
+        from feature_repo.online import state
+        from models import delta
+
+    from segue.cli.recommend import instant
+
+    moment = instant(at or state(home)["last_event"])
+    with TemporaryDirectory(prefix="segue-add-items-") as folder:
+        out = {model: Path(folder) / model for model in saved}
+        with quiet_libraries():
+            result = delta.add_items(saved, profiles(home, items), moment, out)
+        if any(store.served(home.models, model) != path for model, path in saved.items()):
+            raise SegueError(
+                "Another version became stable in the meantime.", "Add the items to that one: run it again."
+            )
+        version = store.push(home.models, out)
+    if as_json:
+        print_json({"version": version, **result})
+        return
+    click.echo(f"stable is version {version}: {len(result['added'])} items added, {len(result['updated'])} replaced")
+    click.echo(f"There is room for {result['free']} more until the next training.")
+
+
+def read_items(file: Path) -> "pa.Table":
+    """Items of a file by `events.schema`, held against the rules of an import; one bad row refuses them all.
+
+    Raises:
+        InputError: a rule is broken; names file, row and rule.
+    """
+    from events import checks, columns, schema, tabular
+
+    table, source = tabular.read_file(file, tabular.CANONICAL)
+    table = columns.conform(table, schema.ITEMS, source)
+    checks.stop_on_broken_table("items", table, source, latest=None)
+    positions, reasons = checks.broken(checks.item_rules({"items": table}))
+    if len(positions):
+        checks.stop(source, positions[0], reasons[0], "Correct the row or leave it out: all are added, or none.")
+    return table
+
+
+def profiles(home: Home, items: "pa.Table") -> "pa.Table":
+    """Items as the models take them, in the genres of the home's feature tables, with their titles."""
+    import ibis
+
+    from events.schema import EARLIEST
+    from feature_repo import transformations as T
+    from feature_repo.build import load_manifest
+    from feature_repo.engine import duckdb_engine
+    from feature_repo.store import tables
+
+    axes = load_manifest(tables(home))
+    with duckdb_engine() as engine:
+        table = ibis.memtable(items)
+        profile = T.item_profile(table, axes["genres"], axes["content_types"], EARLIEST).drop("event_timestamp")
+        described = profile.join(T.item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
+        return engine.to_pyarrow(described.order_by("item_id"))
 
 
 def told(server: str | None) -> Callable[[str, str], None] | None:

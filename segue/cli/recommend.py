@@ -1,6 +1,6 @@
 """`segue recommend`: what plays next for a listener, on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,14 @@ from segue.settings import Home
 @click.option("--surface", default="home", show_default=True, help="Where the items would be shown.")
 @click.option("--session", help="The session's id: what was pushed within it counts.")
 @click.option("--at", help="The request's time, ISO 8601.  [default: the end of the imported log]")
+@click.option("--new", is_flag=True, help="The users are new: nothing is known of them but surface and time.")
+@click.option("--pick", "picks", multiple=True, metavar="ITEM", help="An item that a new user likes; implies --new.")
+@click.option("--content-type", "content_types", multiple=True, metavar="TYPE", help="Only such items; repeatable.")
+@click.option("--market", help="Only items that may be heard in this market.")
+@click.option(
+    "--explore", type=float, default=0.0, show_default=True, metavar="BUDGET",
+    help="The share of places, from 0 to 0.5, that may go to promising items that few have played yet.",
+)  # fmt: skip
 @click.option("--server", help="HOST:PORT of a model server.  [default: one of its own, for this call]")
 @json_option
 def recommend(
@@ -27,33 +35,46 @@ def recommend(
     surface: str,
     session: str | None,
     at: str | None,
+    new: bool,
+    picks: tuple[str, ...],
+    content_types: tuple[str, ...],
+    market: str | None,
+    explore: float,
     server: str | None,
     as_json: bool,
 ) -> None:
-    """Recommend items: online features from Feast, retrieval, ranking."""
+    """Recommend items: online features from Feast, candidates from retrieval, their order from ranking."""
     import warnings
 
     home = Home.from_env()
     from serving.store import served
 
-    for model in ("retrieval", "ranking"):
-        served(home.models, model)  # says what to do before anything slow is imported
+    retrieval, _ = (served(home.models, model) for model in ("retrieval", "ranking"))
+    titles = read_titles(home.data, retrieval)
+    check_picks(picks, titles)  # what can be refused is, before anything slow is imported
 
     warnings.simplefilter("ignore")  # Feast and Ibis warn of their own dependencies
     with quiet_libraries():
         from feature_repo.online import session_state, state, user_state
         from feature_repo.store import open_store
         from serving.client import Client
-        from serving.recommend import Recommender
+        from serving.recommend import Exploration, Recommender, cold_state
 
+    exploration = Exploration(budget=explore)
     moment = instant(at or state(home)["last_event"])
     store = open_store(home)
-    context = {"surface": surface, "request_ts": int(moment.timestamp()), **session_state(store, session)}
-    known = {user: {**user_state(store, user, moment), **context} for user in users}
-    titles = read_titles(home.data)
+    request_ts = int(moment.timestamp())
+    filters = {"content_types": list(content_types) or None, "market": market}
+    context = {"surface": surface, "request_ts": request_ts, **session_state(store, session), **filters}
+    if new and not picks:
+        click.echo("Nothing is known of a new user without --pick: only surface and time speak.", err=True)
+    known = {
+        user: {**(cold_state(picks, request_ts) if new or picks else user_state(store, user, moment)), **context}
+        for user in users
+    }
     with model_server(server, home.models) as address, Client(address) as client:
         recommender = Recommender(client)
-        answers = {user: recommender.recommend(features, k) for user, features in known.items()}
+        answers = {user: recommender.recommend(features, k, exploration) for user, features in known.items()}
     answers = {
         user: [{"title": titles.get(item["item_id"], item["item_id"]), **item} for item in items]
         for user, items in answers.items()
@@ -62,11 +83,34 @@ def recommend(
         print_json({"at": moment.isoformat(), "recommendations": answers})
         return
     for user, items in answers.items():
-        heads = [name for name in items[0] if name not in ("item_id", "title")] if items else []
-        print_table(
-            f"For {user} on {surface}, {moment:%Y-%m-%d %H:%M} UTC",
-            ("", "title", *heads),
-            [(n, item["title"], *(item[head] for head in heads)) for n, item in enumerate(items, 1)],
+        show(f"For {user} on {surface}, {moment:%Y-%m-%d %H:%M} UTC", items)
+
+
+def show(title: str, items: Sequence[dict]) -> None:
+    """Print one listener's list: title, reward and probabilities, and where each item came from."""
+    from events.schema import HEADS
+
+    heads = [name for name in ("reward", *HEADS) if items and name in items[0]]
+    rows = [(n, item["title"], *(item[head] for head in heads), origin(item)) for n, item in enumerate(items, 1)]
+    print_table(title, ("", "title", *heads, "source"), rows)
+
+
+def origin(item: dict) -> str:
+    """The sources that found an item, and whether it is explored, in one cell."""
+    return ", ".join([*item["source"], *(["explored"] if item["explored"] else [])])
+
+
+def check_picks(picks: Sequence[str], known: dict[str, str]) -> None:
+    """Whether what a listener picked is there to be liked.
+
+    Raises:
+        InputError: some items are not in the catalogue; names them all.
+    """
+    unknown = [item for item in picks if item not in known]
+    if unknown:
+        raise InputError(
+            f"--pick takes ids of the imported catalogue; not in it: {', '.join(map(repr, unknown))}.",
+            "`items.parquet` of the imported data holds the ids.",
         )
 
 
@@ -98,12 +142,16 @@ def model_server(address: str | None, models: Path) -> Iterator[str]:
         yield server.address
 
 
-def read_titles(data: Path) -> dict[str, str]:
-    """Titles of the imported catalogue by item id."""
+def read_titles(data: Path, retrieval: Path) -> dict[str, str]:
+    """Titles by item id: of the imported catalogue, and of what was added to the served retrieval model since."""
     import pyarrow.parquet as pq
 
+    from models.card import CARD, read_card
+
+    added = read_card(retrieval).get("added", []) if (retrieval / CARD).is_file() else []
+    titles = {item: title for batch in added for item, title in batch["items"].items()}
     path = data / "items.parquet"
-    if not path.is_file():
-        return {}
-    columns = pq.read_table(path, columns=["item_id", "title"])
-    return dict(zip(columns["item_id"].to_pylist(), columns["title"].to_pylist(), strict=True))
+    if path.is_file():
+        columns = pq.read_table(path, columns=["item_id", "title"])
+        titles |= dict(zip(columns["item_id"].to_pylist(), columns["title"].to_pylist(), strict=True))
+    return titles

@@ -6,19 +6,19 @@ import click
 
 from segue.cli.output import json_option, print_json
 from segue.clock import utc_now
+from segue.files import read_json
 from segue.settings import Home
 
 ON = click.Choice(["local", "kfp"])
-NAMES = click.Choice(["training", "monitoring"])
 
 
 @click.group()
 def run() -> None:
-    """Run a pipeline: training or monitoring."""
+    """Run a pipeline: training, monitoring or search."""
 
 
 def pipeline_options(command):
-    """The options that both pipelines share."""
+    """The options that all pipelines share."""
     for option in (
         click.option("--on", type=ON, default="local", show_default=True, help="This machine, or Kubeflow."),
         click.option("--host", help="Kubeflow Pipelines' address, for --on kfp."),
@@ -47,14 +47,37 @@ def monitoring(on, host, config, seed, as_json) -> None:
     execute("monitoring", on, host, config, seed, as_json)
 
 
-def execute(name: str, on: str, host: str | None, config: Path | None, seed: int | None, as_json: bool) -> dict:
+@run.command()
+@pipeline_options
+@click.option("--trials", type=int, help="Overrides the configuration's number of trials.")
+def search(on, host, config, seed, as_json, trials) -> None:
+    """Try settings of one model, at random, and write the best ones down.
+
+    Trials are judged on the validation span. Nothing is pushed: train with the run's best.yaml as --config.
+    """
+    execute("search", on, host, config, seed, as_json, trials)
+
+
+def execute(
+    name: str,
+    on: str,
+    host: str | None,
+    config: Path | None,
+    seed: int | None,
+    as_json: bool,
+    trials: int | None = None,
+) -> dict:
     """Run a pipeline and print how it ended."""
     from models.config import load
     from segue.cli.progress import Steps
+    from segue.cli.search import trial_steps
 
     settings = load(config).to_dict()
     if seed is not None:
         settings["seed"] = seed
+    if trials is not None:
+        settings["search"]["trials"] = trials
+    planned = trial_steps(settings) if name == "search" else []
     home = Home.from_env()
     if on == "kfp":
         from pipelines.cluster import submit
@@ -69,8 +92,10 @@ def execute(name: str, on: str, host: str | None, config: Path | None, seed: int
     from pipelines.runner import run_locally
 
     require(home.data)
-    with Steps(STEPS[name], quiet=as_json) as progress:
+    with Steps([*STEPS[name], *planned], quiet=as_json) as progress:
         ended = run_locally(home, name, settings, utc_now(), progress.update)
+    if name == "search":
+        ended["search"] = read_json(Path(ended["folder"]) / "search.json")
     if as_json:
         print_json(ended)
     else:
@@ -81,11 +106,14 @@ def execute(name: str, on: str, host: str | None, config: Path | None, seed: int
 def show(home: Home, ended: dict) -> None:
     """Print how a local run ended: the verdict, the evaluation, and where everything is."""
     from segue.cli.evaluation import show_evaluation, show_places
+    from segue.cli.search import show_search
 
     colour = "yellow" if ended["status"] == "stopped" else "green"
     click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
     run = Path(ended["folder"])
     show_evaluation(run)
+    if "search" in ended:
+        show_search(ended["search"], ended["folder"])
     show_places(home, run)
 
 

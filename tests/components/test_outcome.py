@@ -24,6 +24,11 @@ def run_steps(home: Home, results: dict[str, dict]) -> dict:
         ({"evaluate": {"passed": False, "reason": "AUC is low"}}, "stopped", "the blessing said no: AUC is low"),
         ({"infra-validate": {"passed": False, "reason": "no"}}, "stopped", "infra validation said no: no"),
         ({"detect-drift": {"drifted": True, "reason": "tastes moved"}}, "compared", "tastes moved"),
+        (
+            {"choose-trial": {"best": {"trial": 1, "objective": 0.25}, "trials": [0, 1], "metric": "recall_at_100"}},
+            "searched",
+            "trial 1 of 2 is best: recall_at_100 0.2500",
+        ),
         ({"ingest": {}}, "incomplete", "ended after ingest"),
         ({}, "incomplete", "ended after no step"),
     ],

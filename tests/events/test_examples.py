@@ -1,5 +1,6 @@
 """Labels: what followed an impression, or what an interaction says itself."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import ibis
@@ -11,6 +12,14 @@ from events import schema
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 THROUGH = schema.PLAY_THROUGH_MS
+
+
+ITEMS = ibis.memtable(
+    pa.Table.from_pylist(
+        [{"item_id": "i1", "title": "Amber River", "duration_ms": 100_000}, {"item_id": "i2", "title": "Untimed"}],
+        schema=schema.ITEMS,
+    )
+)  # i1 is complete from 90,000 ms on
 
 
 def log(*rows: dict, **columns: pa.Array) -> ibis.Table:
@@ -117,8 +126,71 @@ def test_a_label_that_is_stated_as_unknown_stays_unknown():
     assert labels(events) == [(0, 0, None, False)]
 
 
+def further(events: ibis.Table) -> list[tuple]:
+    """`(complete, add, seconds listened)` of each example, in order of time."""
+    rows = E.examples(events, ITEMS).order_by("event_id").to_pyarrow().to_pylist()
+    seconds = [None if row["label_listen"] is None else round(math.expm1(row["label_listen"]), 2) for row in rows]
+    return [(row["label_complete"], row["label_add"], s) for row, s in zip(rows, seconds, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        pytest.param([], (0, 0, 0), id="nothing followed"),
+        pytest.param([done("play", 90_000)], (1, 0, 90), id="played nine tenths"),
+        pytest.param([done("play", 89_999)], (0, 0, 90), id="played for less"),
+        pytest.param([done("play")], (None, 0, None), id="a play of unknown length"),
+        pytest.param([done("skip", 5_000)], (0, 0, 5), id="skipped after 5 s"),
+        pytest.param([done("skip", 95_000)], (0, 0, 95), id="a late skip is not complete"),
+        pytest.param([done("play", 40_000), done("play", 60_000)], (0, 0, 100), id="seconds add up, plays do not"),
+        pytest.param([done("play", 90_000), done("add")], (1, 1, 90), id="played and added"),
+        pytest.param([done("add")], (0, 1, None), id="added only"),
+    ],
+)
+def test_completion_adds_and_seconds_of_an_impression(outcomes, expected):
+    assert further(log(shown(), *outcomes)) == [expected]
+
+
+def test_completion_is_unknown_where_the_duration_is():
+    # Zeros where nothing followed, and unknown where something did, would teach that nobody completes it.
+    play = done("play", 90_000, item_id="i2")
+    assert further(log(shown(item_id="i2"), shown(item_id="i2", request_id="r2"), play)) == [
+        (None, 0, 90),
+        (None, 0, 0),
+    ]
+    assert further(log(play)) == [(None, 0, 90)]
+
+
+def test_completion_is_unknown_without_a_catalogue():
+    rows = E.examples(log(shown(), done("play", 90_000))).to_pyarrow().to_pylist()
+    assert [row["label_complete"] for row in rows] == [None]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param(done("play", 90_000), (1, 0, 90), id="played nine tenths"),
+        pytest.param(done("play", 89_000), (0, 0, 89), id="played for less"),
+        pytest.param(done("add"), (None, 1, None), id="add"),
+    ],
+)
+def test_completion_adds_and_seconds_of_an_interaction(row, expected):
+    assert further(log(row)) == [expected]
+
+
+def test_a_column_of_the_log_may_be_named_like_one_of_the_catalogue():
+    # Only the catalogue says how long an item is.
+    events = log(shown(), done("play", 90_000), duration_ms=pa.array([1, 1], pa.int64()))
+    assert further(events) == [(1, 0, 90)]
+
+
+def test_seconds_that_the_importer_states_win():
+    events = log(shown(), done("play", 90_000), label_listen=pa.array([math.log1p(7), None], pa.float32()))
+    assert further(events) == [(1, 0, 7)]
+
+
 @pytest.mark.parametrize("row", [shown(), done("play", 1)], ids=["impressions", "interactions"])
 def test_the_columns_are_the_same_with_and_without_impressions(row):
     columns = E.examples(log(row)).columns
-    kept = ("event_id", "user_id", "item_id", "ts", "session_id", "surface", "position", "propensity")
+    kept = ("event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity")
     assert tuple(columns) == (*kept, *schema.LABEL_COLUMNS, "positive")

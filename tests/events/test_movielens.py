@@ -43,7 +43,8 @@ def test_100k_ratings_become_events(folder_100k):
     assert [row["rating"] for row in rows] == [3.0, 5.0, 2.0, 3.0]
     assert [row["label_like"] for row in rows] == [0.0, 1.0, 0.0, 0.0]
     assert [row["label_skip"] for row in rows] == [0.0, 0.0, 1.0, 0.0]
-    assert [row["label_play"] for row in rows] == [None] * 4
+    for unknown in ("play", "complete", "add", "listen"):
+        assert [row[f"label_{unknown}"] for row in rows] == [None] * 4
     assert [row["session_id"] for row in rows] == ["8-s1", "7-s1", "7-s1", "7-s2"]
     assert rows[0]["ts"] == datetime(1997, 9, 20, 3, tzinfo=UTC)
 

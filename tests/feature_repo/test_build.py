@@ -47,7 +47,7 @@ def test_the_manifest_says_what_was_built(ingest_log, tmp_path, day_number):
     # Days 0 and 1: u and a have a snapshot each; v and the skip of day 2 are too late.
     assert manifest["rows"] == {
         "user_profile": 2, "user_daily": 2, "user_history": 2, "session_context": 0,
-        "item_profile": 1, "item_daily": 2,
+        "item_profile": 1, "item_content": 1, "item_daily": 2,
     }  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def test_building_twice_gives_the_same_tables(nano, tmp_path):
     build(nano.folder, tmp_path / "again")
     for path in sorted(nano.tables.glob("*.parquet")):
         entity = f"{path.stem.split('_')[0]}_id"
-        keys = [("event_timestamp", "ascending"), (entity, "ascending")]
+        columns = pq.read_schema(path).names
+        keys = [(name, "ascending") for name in ("event_timestamp", entity) if name in columns]
         one, two = (pq.read_table(folder / path.name).sort_by(keys) for folder in (nano.tables, tmp_path / "again"))
         assert one.equals(two), path.stem

@@ -20,13 +20,13 @@ from segue.files import read_json, write_json
 SAMPLE = 150
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FLOATS = [
-    "label_play", "label_skip", "label_like", "session_plays", "session_skips",
+    *schema.LABEL_COLUMNS, "session_plays", "session_skips",
     "user_plays_7d", "user_plays_28d", "user_skip_rate_7d", "user_skip_rate_28d", "hours_since_last_play",
     "item_plays_7d", "item_plays_28d", "item_skip_rate_28d", "item_like_rate_28d", "item_trend",
     "item_age_days", "duration_s", "genre_affinity", "age_at_request_days",
 ]  # fmt: skip
 STRINGS = [
-    "event_id", "user_id", "item_id", "session_id", "surface", "country", "age_band", "plan",
+    "event_id", "user_id", "item_id", "session_id", "request_id", "surface", "country", "age_band", "plan",
     "creator_id", "content_type", "language",
 ]  # fmt: skip
 TYPES = {

@@ -6,7 +6,7 @@ obvious, and so is a failure.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from models.evaluation import predict_ranking
 from models.examples import ranking_arrays, retrieval_arrays
 from models.export import export_ranking, export_retrieval
 from models.features import Encoder, fit_axes
-from models.training import Arrays
+from models.shards import Arrays, Shards
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ITEMS = 20
 NOISE = 0.05  # keeps probabilities away from 0 and 1
 GENRES, CONTENT_TYPES = 2, 1
-REWARD = {"play": 1.0, "skip": -0.5, "like": 2.0}
+REWARD = RankingConfig().reward
 
 # The columns of a training set; `test_real_training_set.py` holds them against Feast's.
 DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
@@ -37,6 +37,7 @@ DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
     "item_id": (pa.string(), "i1"),
     "ts": (schema.TIMESTAMP, NOON),
     "session_id": (pa.string(), "s1"),
+    "request_id": (pa.string(), "r1"),
     "surface": (pa.string(), "home"),
     "position": (pa.int32(), 1),
     "propensity": (pa.float64(), 0.1),
@@ -75,21 +76,30 @@ DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
 CATALOGUE = (
     "item_id", "creator_id", "content_type", "language", "duration_s", "release_ts", "genre_weights",
     "item_plays_7d", "item_plays_28d", "item_skip_rate_28d", "item_like_rate_28d", "item_trend",
-    "item_age_days",
+    "item_age_days", "age_at_request_days",
 )  # fmt: skip
+CATALOGUE_DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
+    **{name: DEFAULTS[name] for name in CATALOGUE},
+    "text": (pa.string(), "A title"),
+    "markets": (pa.list_(pa.string()), None),
+}
+
+
+def table_of(columns: dict[str, tuple[pa.DataType, object]], rows: tuple[dict, ...]) -> pa.Table:
+    """A table of typed columns with defaults for what a row leaves out."""
+    return pa.table(
+        {n: pa.array([row.get(n, default) for row in rows], kind) for n, (kind, default) in columns.items()}
+    )
 
 
 def training_table(*rows: dict) -> pa.Table:
     """A training set's table; columns that a row leaves out have their defaults."""
-    columns = {
-        name: pa.array([row.get(name, default) for row in rows], kind) for name, (kind, default) in DEFAULTS.items()
-    }
-    return pa.table(columns)
+    return table_of(DEFAULTS, rows)
 
 
 def catalogue_table(*rows: dict) -> pa.Table:
     """The catalogue as of an instant, as `feature_repo.catalogue` gives it."""
-    return training_table(*rows).select(CATALOGUE)
+    return table_of(CATALOGUE_DEFAULTS, rows)
 
 
 def checkerboard(rows: int, seed: int) -> pa.Table:
@@ -133,11 +143,14 @@ class World:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it came about, and how to do it again."""
+    """A model, how it came about, and how to do it again.
+
+    `refit(seed, **settings)` takes what `models.retrieval.fit` and `models.ranking.fit` do, and `epochs`.
+    """
 
     model: retrieval.RetrievalModel | ranking.RankingModel
     history: dict[str, list[float]]
-    refit: Callable[[int], tuple]
+    refit: Callable[..., tuple]
     arrays: Arrays
 
 
@@ -164,25 +177,36 @@ def world() -> World:
     """A checkerboard of 20 items."""
     train = checkerboard(1200, seed=1)
     items = catalogue_table(*({"item_id": f"i{n}"} for n in range(ITEMS)))
-    return World(train, checkerboard(200, seed=2), checkerboard(300, seed=3), items, Encoder(fit_axes(train)))
+    encoder = Encoder(fit_axes([train]), items)
+    return World(train, checkerboard(200, seed=2), checkerboard(300, seed=3), items, encoder)
 
 
 @pytest.fixture(scope="session")
 def trained_retrieval(world) -> Trained:
     """Retrieval, trained on the checkerboard."""
-    config = RetrievalConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6)
-    train, validation = (retrieval_arrays(part, world.encoder) for part in (world.train, world.validation))
-    refit = lambda seed: retrieval.fit(train, validation, world.encoder, config, seed)  # noqa: E731
-    return Trained(*refit(0), refit, train)
+    config = RetrievalConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6, uniform_negatives=16)
+    parts = [retrieval_arrays(part, world.encoder, config.positives) for part in (world.train, world.validation)]
+    train, validation = (Shards.of(part) for part in parts)
+    items = world.encoder.item_table(world.items)
+
+    def refit(seed: int, epochs: int = config.epochs, **settings) -> tuple:
+        own = replace(config, epochs=epochs)
+        return retrieval.fit(train, validation, items, items, world.encoder, own, seed, **settings)
+
+    return Trained(*refit(0), refit, parts[0])
 
 
 @pytest.fixture(scope="session")
 def trained_ranking(world) -> Trained:
     """Ranking, trained on the checkerboard."""
-    config = RankingConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6)
-    train, validation = (ranking_arrays(part, world.encoder) for part in (world.train, world.validation))
-    refit = lambda seed: ranking.fit(train, validation, world.encoder, config, seed)  # noqa: E731
-    return Trained(*refit(0), refit, train)
+    config = RankingConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=4)
+    parts = [ranking_arrays(part, world.encoder) for part in (world.train, world.validation)]
+    train, validation = (Shards.of(part) for part in parts)
+
+    def refit(seed: int, epochs: int = config.epochs, **settings) -> tuple:
+        return ranking.fit(train, validation, world.encoder, replace(config, epochs=epochs), seed, **settings)
+
+    return Trained(*refit(0), refit, parts[0])
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def test_what_is_left_out_keeps_its_default(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("ranking: {reward: {like: 5}}\nlimits: {auc: 0.6}\n")
     config = load(path)
-    assert config.ranking.reward == {"play": 1.0, "skip": -0.5, "like": 5.0}
+    assert config.ranking.reward == TrainingConfig().ranking.reward | {"like": 5.0}
     assert config.limits.auc == 0.6
     assert config.retrieval == TrainingConfig().retrieval
 
@@ -30,6 +30,7 @@ def test_what_is_left_out_keeps_its_default(tmp_path):
         ("ranking: {epoch: 3}", "There is no setting 'ranking.epoch'."),
         ("ranking: {epochs: many}", "ranking.epochs takes a value like"),
         ("ranking: {epochs: 2.5}", "ranking.epochs takes a value like"),
+        ("ranking: {position_weighting: magic}", "position_weighting is one of tower, inverse_propensity, none"),
         ("ranking: 3", "ranking must be a mapping"),
         ("- 1", "The configuration must be a mapping"),
         ("a: [", "cannot be read"),

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from events.schema import HEADS
 from models import evaluation as E
 from models.metrics import auc
 from segue.errors import InputError
@@ -27,29 +28,6 @@ def test_popularity_counts_positives(make_table, items):
         liked | {"item_id": "no longer there"},
     )  # fmt: skip
     assert E.popularity(train, items).tolist() == [1, 2, 0]
-
-
-@pytest.mark.parametrize(
-    ("history", "filter_seen", "allowed"),
-    [
-        pytest.param([], False, [True, True, False], id="released only"),
-        pytest.param(["a"], False, [True, True, False], id="seen and not asked"),
-        pytest.param(["a", "stranger"], True, [False, True, False], id="seen and asked"),
-        pytest.param([], True, [True, True, False], id="nothing seen"),
-    ],
-)
-def test_candidates(make_table, items, history, filter_seen, allowed):
-    chunk = make_table({"history_items": history})
-    release = items["release_ts"].to_numpy()
-    assert E.candidates(chunk, items, release, filter_seen).tolist() == [allowed]
-
-
-def test_candidates_are_a_rows_own(make_table, items, noon):
-    from datetime import timedelta
-
-    chunk = make_table({"history_items": ["a"]}, {"history_items": ["b", "b"], "ts": noon + timedelta(hours=1)})
-    found = E.candidates(chunk, items, items["release_ts"].to_numpy(), True)
-    assert found.tolist() == [[False, True, False], [True, False, True]]
 
 
 @pytest.mark.parametrize(
@@ -142,21 +120,45 @@ def test_a_test_span_without_a_positive_is_an_error(make_table, items):
 
 def test_predictions_do_not_depend_on_the_batch(saved_ranking, predictions, world):
     part = E.predict_ranking(saved_ranking, world.test.slice(200, 7))
-    assert set(part) == {"play", "skip", "like", "reward"}
+    assert set(part) >= {*HEADS, "reward"}
     for name, values in part.items():
         np.testing.assert_allclose(values, predictions[name][200:207], rtol=1e-4, err_msg=name)
 
 
 def test_ranking_metrics_leave_out_unknown_labels(make_table):
     rows = [{"label_play": p, "label_skip": None, "label_like": 0.0} for p in (1.0, 0.0, None)]
-    scores = {head: np.array([0.8, 0.4, 0.1]) for head in ("play", "skip", "like")}
+    rows = [row | {"label_complete": None, "label_add": None} for row in rows]
+    scores = {head: np.array([0.8, 0.4, 0.1]) for head in HEADS}
     found = E.ranking_metrics(scores, make_table(*rows))
     assert set(found) == {"play", "like"}  # nothing is known of skips
     play = found["play"]
     assert (play["auc"], play["examples"], play["label_mean"]) == (1.0, 2, 0.5)
     assert play["prediction_mean"] == pytest.approx(0.6)
+    assert play["ece"] == pytest.approx((0.2 + 0.4) / 2)  # a bin each: |0.8 - 1|, |0.4 - 0|
     assert play["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
     assert np.isnan(found["like"]["auc"])
+
+
+def test_a_champion_may_be_older_than_a_head(make_table):
+    found = E.ranking_metrics({"play": np.array([0.8, 0.4])}, make_table({"label_play": 1.0}, {}))
+    assert set(found) == {"play"}
+
+
+def test_calibration_in_each_slice(make_table):
+    # At home all sixty play where 0.5 was predicted, in the library none of sixty where 0.1 was; elsewhere too few.
+    rows = [{"label_play": 1.0}] * 60 + [{"label_play": 0.0}] * 60 + [{"label_play": None}] * 60 + [{"label_play": 1.0}]
+    surface = np.array(["home"] * 60 + ["library"] * 60 + ["search"] * 60 + ["now_playing"])
+    scores = {"play": np.array([0.5] * 60 + [0.1] * 60 + [0.9] * 60 + [0.5])}
+    found = E.calibration_by_slice(scores, make_table(*rows), {"surface": surface}, "play")
+    assert set(found) == {"overall", "surface=home", "surface=library"}
+    home = found["surface=home"]
+    assert (home["examples"], home["prediction_mean"], home["label_mean"]) == (60, 0.5, 1.0)
+    assert home["ece"] == pytest.approx(0.5)
+    assert found["surface=library"]["ece"] == pytest.approx(0.1)
+    assert found["overall"]["examples"] == 121
+    assert found["overall"]["ece"] == pytest.approx((61 * 0.5 + 60 * 0.1) / 121)
+    ((low, _, few), (high, _, many)) = found["overall"]["reliability"]
+    assert (low, few, high, many) == pytest.approx((0.1, 60, 0.5, 61))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from events.schema import HEADS
 from models.frames import CATEGORIES, NUMBERS, prediction_frame, scalar_frame
+from tests.models.conftest import REWARD
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,12 @@ def test_every_scalar_feature_is_there_and_no_label(table):
     assert not [name for name in columns if name.startswith(("label_", "history_"))]
 
 
-def test_predictions_stand_beside_their_rows(saved_ranking, make_table, world):
+def test_predictions_stand_beside_their_rows(saved_ranking, make_table):
     rows = [{"genre_weights": weights} for weights in ([0.2, 0.8], [0.8, 0.2], [0.0, 0.0])]
     frame = prediction_frame(saved_ranking, make_table(*rows), seed=0)
     assert frame["main_genre"].tolist() == ["1", "0", None]
     assert frame["ts"].notna().all()
-    for name in ("play", "skip", "like"):
-        assert frame[f"prediction_{name}"].between(0, 1).all()
-    reward = frame["prediction_play"] - 0.5 * frame["prediction_skip"] + 2 * frame["prediction_like"]
+    for head in HEADS:
+        assert frame[f"prediction_{head}"].between(0, 1).all()
+    reward = sum(weight * frame[f"prediction_{name}"] for name, weight in REWARD.items())
     np.testing.assert_allclose(frame["prediction_reward"], reward, rtol=1e-5)

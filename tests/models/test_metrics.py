@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from models.metrics import auc, bootstrap_mean, log_loss, ndcg_at, rank_of_target, recall_at
+from models.metrics import (
+    auc,
+    bootstrap_mean,
+    expected_calibration_error,
+    log_loss,
+    ndcg_at,
+    rank_of_target,
+    recall_at,
+    reciprocal_rank,
+    reliability,
+)
 
 INF, NAN = np.inf, np.nan
 
@@ -49,6 +59,11 @@ def test_recall_at_10(rank, hit):
 )
 def test_ndcg_at_10(rank, gain):
     assert ndcg_at(np.array([float(rank)]), 10) == pytest.approx([gain])
+
+
+@pytest.mark.parametrize(("rank", "value"), [(0, 1.0), (3, 1 / 4), (0.5, 1 / 1.5), (INF, 0.0)])
+def test_reciprocal_rank(rank, value):
+    assert reciprocal_rank(np.array([float(rank)])) == pytest.approx([value])
 
 
 def pairs_won(labels, scores) -> float:
@@ -119,6 +134,51 @@ def test_log_loss_leaves_out_rows_of_weight_zero():
     labels, p = np.array([1.0, 1.0]), np.array([0.5, 0.001])
     assert log_loss(labels, p, np.array([1.0, 0.0])) == pytest.approx(np.log(2))
     assert np.isnan(log_loss(labels, p, np.zeros(2)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "bins", "expected"),
+    [
+        pytest.param([0, 1, 1, 1], [0.1, 0.3, 0.6, 0.8], 2, [(0.2, 0.5, 2), (0.7, 1.0, 2)], id="two halves"),
+        pytest.param([1, 0, 1, 1], [0.6, 0.1, 0.8, 0.3], 2, [(0.2, 0.5, 2), (0.7, 1.0, 2)], id="rows out of order"),
+        pytest.param([0, 1], [0.2, 0.4], 15, [(0.2, 0.0, 1), (0.4, 1.0, 1)], id="fewer rows than bins"),
+        pytest.param([0, 0, 1, 1], [0.5] * 4, 2, [(0.5, 0.5, 4)], id="equal predictions share a bin"),
+        # The three are ranked 2 to 4 of 4, 3 in the mean: in the upper half.
+        pytest.param([0, 1, 1, 1], [0.1, 0.9, 0.9, 0.9], 2, [(0.1, 0, 1), (0.9, 1, 3)], id="ties go by their middle"),
+        pytest.param([], [], 15, [], id="no rows"),
+    ],
+)
+def test_reliability(labels, probabilities, bins, expected):
+    found = reliability(np.array(labels, float), np.array(probabilities, float), bins)
+    assert found == [pytest.approx(part) for part in expected]
+
+
+def test_bins_of_distinct_predictions_have_equal_mass():
+    probabilities = np.random.default_rng(0).random(90) ** 4  # most of them small
+    parts = reliability(np.zeros(90), probabilities, 15)
+    assert [size for _, _, size in parts] == [6] * 15
+    assert [mean for mean, _, _ in parts] == pytest.approx(np.sort(probabilities).reshape(15, 6).mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "error"),
+    [
+        # Bins (0.2, 0.5) and (0.7, 1.0), two rows each: 0.3 and 0.3.
+        pytest.param([0, 1, 1, 1], [0.1, 0.3, 0.6, 0.8], 0.3, id="too low by 0.3 in both"),
+        # Three rows at 0.1 of which none came true, one at 0.9 that did not either: (3 * 0.1 + 0.9) / 4.
+        pytest.param([0, 0, 0, 0], [0.1, 0.1, 0.1, 0.9], 0.3, id="weighted by rows"),
+        pytest.param([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.0, id="calibrated"),
+        pytest.param([0, 1], [0.0, 1.0], 0.0, id="certain and right"),
+        pytest.param([1, 0], [0.0, 1.0], 1.0, id="certain and wrong"),
+    ],
+)
+def test_expected_calibration_error(labels, probabilities, error):
+    found = expected_calibration_error(np.array(labels, float), np.array(probabilities), bins=2)
+    assert found == pytest.approx(error)
+
+
+def test_expected_calibration_error_of_no_rows_is_nan():
+    assert np.isnan(expected_calibration_error(np.array([]), np.array([])))
 
 
 def width(interval) -> float:

@@ -13,14 +13,14 @@ def table(make_table, noon):
     history = {
         "history_items": ["old", "new"], "history_actions": ["play", "skip"], "history_times": [10, 20],
     }  # fmt: skip
-    nothing = ("country", "surface", "user_plays_7d", "genre_shares", "language", "item_trend")
+    nothing = ("country", "surface", "user_plays_7d", "genre_shares", "item_trend", "age_at_request_days")
     return make_table(history, dict.fromkeys(nothing) | {"genre_weights": [1.0, 0.0]})
 
 
 @pytest.fixture(scope="module")
 def axes(table) -> Axes:
     """The axes of `table`."""
-    return fit_axes(table)
+    return fit_axes([table])
 
 
 def test_histories_come_most_recent_first_padded_to_50(table, axes):
@@ -32,9 +32,10 @@ def test_histories_come_most_recent_first_padded_to_50(table, axes):
 
 
 def test_nulls_become_empty_strings_and_zeros(table, axes):
-    raw = raw_query(table, axes) | raw_item(table, axes)
-    assert (raw["country"][1], raw["surface"][1], raw["language"][1]) == ("", "", "")
+    raw = raw_query(table, axes) | raw_item(table)
+    assert (raw["country"][1], raw["surface"][1]) == ("", "")
     assert (raw["user_plays_7d"][1], raw["item_trend"][1]) == (0, 0)
+    assert raw["age_at_request_days"].tolist() == [10, -1]  # 0 would be the day of the release
     assert raw["genre_shares"].tolist() == [[0.5, 0.5], [0, 0]]
 
 
@@ -42,9 +43,10 @@ def test_the_request_is_at_the_events_time(table, axes, noon):
     assert raw_query(table, axes)["request_ts"].tolist() == [int(noon.timestamp())] * 2
 
 
-@pytest.mark.parametrize(("raw", "specs"), [(raw_query, query_specs), (raw_item, item_specs)], ids=["query", "item"])
-def test_raw_inputs_fit_the_specs(table, axes, raw, specs):
-    arrays, expected = raw(table, axes), specs(axes)
+@pytest.mark.parametrize("part", ["query", "item"])
+def test_raw_inputs_fit_the_specs(table, axes, part):
+    arrays = raw_query(table, axes) if part == "query" else raw_item(table)
+    expected = query_specs(axes) if part == "query" else item_specs()
     assert arrays.keys() == expected.keys()
     for name, spec in expected.items():
         kind = np.dtype(object) if spec.dtype.name == "string" else np.dtype(spec.dtype.as_numpy_dtype)

@@ -45,7 +45,7 @@ def models(training_set, tmp_path_factory):
     """Both models, trained as a run does."""
     out = tmp_path_factory.mktemp("models")
     train_retrieval(training_set, "run-1", CONFIG, out / "retrieval")
-    train_ranking(training_set, "run-1", CONFIG, out / "ranking")
+    train_ranking(training_set, out / "retrieval", "run-1", CONFIG, out / "ranking")
     return {"retrieval": out / "retrieval", "ranking": out / "ranking"}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from models.report import flat_metrics, markdown, table
 
+CALIBRATION = {"examples": 100, "prediction_mean": 0.3, "label_mean": 0.31, "ece": 0.02}
 EVALUATION = {
     "retrieval": {
         "examples": 70,
@@ -14,7 +15,15 @@ EVALUATION = {
         "slices": {"surface=home": {"examples": 60, "candidate": 0.4}},
     },
     "ranking": {
-        "candidate": {"play": {"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8, "log_loss": 0.5, "label_mean": 0.3}}
+        "candidate": {
+            "play": {"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8, "log_loss": 0.5, "ece": 0.02, "label_mean": 0.3}
+        }
+    },
+    "calibration": {
+        "play": {
+            "overall": CALIBRATION | {"reliability": [(0.1, 0.2, 40), (0.4, 0.35, 60)]},
+            "content_type=audio book": CALIBRATION | {"ece": 0.1, "reliability": [(0.3, 0.31, 60)]},
+        }
     },
     "analysis": {
         "head": "play",
@@ -32,7 +41,10 @@ def test_figures_have_one_flat_name_each():
     assert flat["retrieval.candidate.recall_at_100"] == 0.5
     assert flat["retrieval.recall_at_100_over_popularity.low"] == 0.05
     assert flat["ranking.candidate.play.auc"] == 0.7
-    assert len(flat) == 3 + 3 + 5
+    assert flat["ranking.candidate.play.ece"] == 0.02
+    assert flat["calibration.play.overall.ece"] == 0.02
+    assert flat["calibration.play.content_type.audio_book.ece"] == 0.1  # a tracker knows neither = nor blanks
+    assert len(flat) == 3 + 3 + 6 + 2
 
 
 def test_a_tracker_is_not_given_nan():
@@ -51,8 +63,11 @@ def test_the_page_begins_with_the_verdict(passed, title):
 def test_the_page_has_every_table():
     page = markdown(EVALUATION)
     assert "| candidate | 0.2000 | 0.5000 | 0.1000 |" in page
-    assert "| candidate | play | 0.7000 | 0.6000 to 0.8000 | 0.5000 | 0.3000 |" in page
+    assert "| candidate | play | 0.7000 | 0.6000 to 0.8000 | 0.5000 | 0.0200 | 0.3000 |" in page
     assert "| overall | 100 | 0.7000 | 1.0000 |  |" in page
+    assert "| play | content_type=audio book | 100 | 0.3000 | 0.3100 | 0.1000 |" in page
+    assert "| play | 0.1000 | 0.2000 | 40 |\n| play | 0.4000 | 0.3500 | 60 |" in page
+    assert "0.3100 | 60 |" not in page  # bins of all slices together only
     assert "| surface=home | 60 | nan | 0.9000 | 0.4000 |" in page
 
 

@@ -2,12 +2,24 @@
 
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.card import CARD, FORMAT
 from models.config import TrainingConfig
-from models.export import CARD
-from models.workloads import lineage, repeat_share, sample_requests, served_champion
+from models.workloads import (
+    encoder_of,
+    known_negatives,
+    lineage,
+    read_part,
+    repeat_share,
+    sample_requests,
+    served_champion,
+    train_retrieval,
+    warm_champion,
+)
+from segue.errors import InputError
 from segue.files import write_json
 
 
@@ -27,9 +39,9 @@ def test_the_share_of_repeats_is_of_the_positives(make_table, rows, share):
     assert repeat_share(make_table(*({"positive": True} | row for row in rows))) == share
 
 
-def card(folder, name: str, dataset: str):
+def card(folder, name: str, dataset: str, form: int = FORMAT):
     """A folder that only has a model's card."""
-    write_json(folder / name / CARD, {"dataset": dataset})
+    write_json(folder / name / CARD, {"dataset": dataset, "format": form})
     return folder / name
 
 
@@ -47,6 +59,66 @@ def test_only_models_of_the_same_data_set_compare(tmp_path, served, compares):
     paths = {name: card(tmp_path / "served", name, dataset) for name, dataset in served.items()}
     champion = served_champion(paths, card(tmp_path, "candidate", "ours"))
     assert champion == (paths if compares else None)
+
+
+def test_a_model_of_an_older_format_does_not_compare(tmp_path):
+    paths = {name: card(tmp_path / "served", name, "ours", FORMAT - 1) for name in ("retrieval", "ranking")}
+    assert served_champion(paths, card(tmp_path, "candidate", "ours")) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "form", "starts"),
+    [
+        pytest.param("ours", FORMAT, True, id="of the same data set"),
+        pytest.param("other", FORMAT, False, id="of another"),
+        pytest.param("ours", FORMAT - 1, False, id="of an older format"),
+    ],
+)
+def test_only_a_model_of_the_same_data_set_is_started_from(tmp_path, dataset, form, starts):
+    write_json(tmp_path / "manifest.json", {"dataset": "ours"})
+    path = card(tmp_path / "served", "retrieval", dataset, form)
+    assert warm_champion({"retrieval": path}, "retrieval", tmp_path) == (path if starts else None)
+    assert warm_champion({}, "retrieval", tmp_path) is None
+
+
+@pytest.fixture
+def training_set(tmp_path, make_table, make_catalogue):
+    """A training set of two rows a part: `a` and `b` are known, `c` was never played."""
+    parts = make_table({"item_id": "a", "positive": True}, {"item_id": "a", "history_items": ["b"]})
+    items = make_catalogue(*({"item_id": item} for item in "abc"))
+    tables = dict.fromkeys(("train", "validation", "test"), parts) | dict.fromkeys(
+        ("items_at_validation", "items_at_test", "items_now"), items
+    )
+    content = ["creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets"]
+    tables["negatives"] = pa.concat_tables([items, items]).drop_columns(content)
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    write_json(tmp_path / "manifest.json", {"dataset": "d", "sha256": "abc", "split": {}})
+    return tmp_path
+
+
+def test_what_nobody_played_yet_is_no_negative(training_set):
+    found = known_negatives(training_set, encoder_of(training_set))
+    assert found["item_id"].to_pylist() == ["a", "b", "a", "b"]
+
+
+def test_the_encoder_is_of_the_training_span_and_the_newest_catalogue(training_set):
+    encoder = encoder_of(training_set)
+    assert encoder.axes.tokens["item_id"] == ["a", "b"]
+    assert encoder.catalogue.known.to_pylist() == ["a", "b", "c"]
+
+
+def test_parts_are_read_in_part_if_so_asked(training_set):
+    assert read_part(training_set, "train", ["item_id"]).to_pydict() == {"item_id": ["a", "a"]}
+    assert read_part(training_set, "train", ["positive"], rows=1).to_pydict() == {"positive": [True]}
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_part_without_a_positive_is_an_error(training_set, tmp_path, make_table, part):
+    pq.write_table(make_table({"item_id": "a", "positive": False}), training_set / f"{part}.parquet")
+    with pytest.raises(InputError, match=f"at least one positive in every part; the {part} part has none"):
+        train_retrieval(training_set, "run-1", TrainingConfig(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_lineage_is_json_and_says_where_a_model_came_from(tmp_path):
@@ -68,7 +140,7 @@ def test_requests_fit_the_signatures(
     paths = {"retrieval": saved_retrieval, "ranking": saved_ranking}
     requests = sample_requests(tmp_path, paths, count=3, seed=0)
     assert {name: len(r) for name, r in requests.items()} == {"retrieval": 3, "ranking": 3}
-    assert call(retrieval_signatures["serving_default"], requests["retrieval"][0])["scores"].shape == (1, 20)
+    assert call(retrieval_signatures["serving_default"], requests["retrieval"][0])["scores"].shape == (1, 200)
     assert call(ranking_signatures["serving_default"], requests["ranking"][0])["reward"].shape == (1, 20)
     known = set(world.items["item_id"].to_pylist())
     assert set(requests["ranking"][0]["candidate_ids"][0]) <= known

@@ -1,0 +1,13 @@
+"""The card beside a SavedModel: what its inputs mean and what it was made from."""
+
+from pathlib import Path
+
+from segue.files import read_json
+
+CARD = "assets.extra/segue.json"  # TF Serving leaves `assets.extra` alone
+FORMAT = 2  # rises when signatures change, so that only models of one format are compared
+
+
+def read_card(saved_model: Path) -> dict:
+    """The card of a SavedModel: `axes`, `dataset`, `run_id` and what else its lineage says."""
+    return read_json(Path(saved_model) / CARD)

@@ -1,0 +1,73 @@
+"""A search end to end on the nano world: one run in MLflow, a trial nested for each model that was trained."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.config import load
+from segue.files import read_json
+from tests.pipelines.conftest import NANO_CONFIG, Segue
+
+pytestmark = pytest.mark.slow
+
+SPACE = {"learning_rate": [0.0005, 0.02], "dim": [16, 32]}
+
+
+@pytest.fixture(scope="module")
+def segue(tmp_path_factory) -> Segue:
+    """A home with the nano world, and nothing trained on it."""
+    segue = Segue(tmp_path_factory.mktemp("home"))
+    segue.json("data", "import", "synthetic", "--size", "nano", "--seed", "0")
+    return segue
+
+
+def test_a_search_ends_with_a_configuration_to_train_with(segue, tmp_path):
+    values = yaml.safe_load(NANO_CONFIG.read_text())
+    values["retrieval"]["epochs"] = 1
+    config = tmp_path / "search.yaml"
+    config.write_text(yaml.safe_dump({**values, "search": {"space": SPACE}}))
+    ended = segue.json("run", "search", "--config", str(config), "--trials", "2")
+
+    found, run = ended["search"], Path(ended["folder"])
+    assert found == read_json(run / "search.json")
+    assert found["metric"] == "recall_at_100"
+    own = load(config).retrieval
+    first, second = found["trials"]
+    assert first["values"] == {"learning_rate": own.learning_rate, "dim": own.dim}
+    assert second["values"] != first["values"]
+    # 150 items, of which a list of 100 holds most.
+    assert all(0.5 < trial["objective"] <= 1 for trial in found["trials"])
+    assert found["best"]["objective"] == max(trial["objective"] for trial in found["trials"])
+
+    best = load(run / "best.yaml")
+    assert best.retrieval.dim == found["best"]["values"]["dim"]
+    assert best.retrieval.learning_rate == found["best"]["values"]["learning_rate"]
+    assert (best.retrieval.batch_size, best.ranking) == (own.batch_size, load(config).ranking)
+    assert not segue.home.models.exists()  # nothing is pushed
+
+    import mlflow
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    client = mlflow.MlflowClient(f"sqlite:///{segue.home.mlflow / 'mlflow.db'}")
+    recorded = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    (parent,) = (r for r in recorded if MLFLOW_PARENT_RUN_ID not in r.data.tags)
+    children = {r.info.run_id: r for r in recorded if r is not parent}
+    assert {r.data.tags[MLFLOW_PARENT_RUN_ID] for r in children.values()} == {parent.info.run_id}
+    assert set(children) == {trial["mlflow_run"] for trial in found["trials"]}
+    for trial in found["trials"]:
+        child = children[trial["mlflow_run"]]
+        assert child.data.metrics["recall_at_100"] == trial["objective"]
+        assert len(client.get_metric_history(child.info.run_id, "val_loss")) == 1
+    assert parent.data.metrics["recall_at_100"] == found["best"]["objective"]
+
+
+def test_a_space_that_cannot_be_searched_is_said_before_anything_runs(segue, tmp_path):
+    config = tmp_path / "search.yaml"
+    config.write_text("search: {space: {width: [1, 2]}}\n")
+    before = set(segue.home.runs.glob("*"))
+    done = segue("run", "search", "--config", str(config))
+    assert done.returncode == 2
+    assert "'search.space.width'" in done.stderr
+    assert "dim, batch_size" in done.stderr
+    assert set(segue.home.runs.glob("*")) == before
