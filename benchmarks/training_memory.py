@@ -26,7 +26,10 @@ import pyarrow.parquet as pq
 from segue.files import read_json, write_json
 
 LIMIT_MB = 6 * 1024
-KEPT = ("validation.parquet", "test.parquet", "items_at_test.parquet", "items_now.parquet", "manifest.json")
+KEPT = (
+    "validation.parquet", "test.parquet", "items_at_validation.parquet", "items_at_test.parquet", "items_now.parquet",
+    "negatives.parquet", "manifest.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
