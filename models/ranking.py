@@ -221,7 +221,7 @@ def fit(
         prepare: called with the new model before training, for a warm start.
 
     Returns:
-        The model and its history: `loss`, `val_loss`, `seconds`, `examples_per_second` by epoch.
+        The model and its history: `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch.
     """
     start(seed)
     model = RankingModel(encoder, config)

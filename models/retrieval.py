@@ -58,7 +58,9 @@ class RetrievalModel(Model):
         self.sharpness = self.add_weight("sharpness", [], initializer=keras.initializers.Constant(-np.log(TEMPERATURE)))
         self.frequency = FrequencyEstimator(encoder.catalogue.release_ts.shape[0])
         self._pool = {name: tf.constant(pool[name]) for name in ("item", "item_stats")}
-        self.distinct_items = float(len(np.unique(pool["item"])))
+        rows = encoder.catalogue.release_ts.shape[0]
+        # Of each row: an item is in the pool once for each instant at which it was out.
+        self._share = tf.constant(np.bincount(pool["item"], minlength=rows) / len(pool["item"]), tf.float32)
         mean_loss = keras.losses.CategoricalCrossentropy(from_logits=True, reduction="sum_over_batch_size")
         self.task = tfrs.tasks.Retrieval(
             loss=mean_loss, remove_accidental_hits=True, num_hard_negatives=config.hard_negatives or None
@@ -67,10 +69,10 @@ class RetrievalModel(Model):
     def embed_query(self, inputs: dict[str, tf.Tensor], history: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encoded query and its embedded history `[b, 50, dim]` to `[b, dim + 1]`."""
         views = tf.reshape(self.pooling(history, inputs), [-1, HEADS * self.config.dim])
-        seeds = [self.stateless_seed(salt) if training else None for salt in (POOLED, QUERY)]
-        mixed = dropout(self.views(views), DROPOUT, seeds[QUERY - 1])
+        pooled, query = (self.stateless_seed(salt) if training else None for salt in (POOLED, QUERY))
+        mixed = dropout(self.views(views), DROPOUT, query)
         known = tf.concat([views, self.context(inputs)], axis=1)
-        deep = self.query(dropout(known, DROPOUT, seeds[POOLED - 1]))
+        deep = self.query(dropout(known, DROPOUT, pooled))
         query = tf.math.l2_normalize(mixed + deep, axis=1) * tf.exp(self.sharpness)
         return tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
 
@@ -109,7 +111,8 @@ class RetrievalModel(Model):
             self.frequency.update(own)
         history, static = self.items.distinct([inputs["history"], rows], self.stateless_seed(IDS) if training else None)
         batch = tf.cast(tf.size(own), tf.float32)
-        probability = (batch * self.frequency.probability(rows) + count / self.distinct_items) / (batch + count)
+        uniform = tf.gather(self._share, rows)
+        probability = (batch * self.frequency.probability(rows) + count * uniform) / (batch + count)
         return self.task(
             self.embed_query(inputs, history, training),
             self.embed_item(static, stats),
@@ -186,7 +189,7 @@ def fit(
         prepare: called with the new model before training, for a warm start.
 
     Returns:
-        The model and its history: `loss`, `val_loss`, `seconds`, `examples_per_second` by epoch.
+        The model and its history: `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch.
     """
     start(seed)
     model = RetrievalModel(encoder, config, pool)

@@ -18,9 +18,9 @@ COMMANDS = {
     "recommend": ("segue.cli.recommend:recommend", "Recommend items to a user, on the terminal."),
     "drift": ("segue.cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("segue.cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
-    "models": ("segue.cli.models:models", "List, promote and roll back model versions."),
+    "models": ("segue.cli.models:models", "List, promote and roll back model versions; add items."),
     "status": ("segue.cli.status:status", "Show the data, the last run and what is served."),
-    "bench": ("segue.cli.bench:bench", "Measure speed and memory beside a named peer."),
+    "bench": ("segue.cli.bench:bench", "Measure quality, speed and memory beside a named peer."),
 }
 
 
