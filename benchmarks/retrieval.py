@@ -28,8 +28,18 @@ import pyarrow.parquet as pq
 
 from benchmarks import retrieval_peers, retrieval_random
 from benchmarks.retrieval_data import DataSet, Log, Task, prepare, requests
-from benchmarks.retrieval_figures import Contestant, Ranked, answer, interval, of_lists, of_targets, random_recall
+from benchmarks.retrieval_figures import (
+    Contestant,
+    Ranked,
+    answer,
+    interval,
+    of_lists,
+    of_targets,
+    of_tops,
+    random_recall,
+)
 from benchmarks.retrieval_targets import targets
+from models.columns import dense, vector_width
 from models.evaluation import MAX_ROWS, sample
 from models.metrics import recall_at
 from models.workloads import REPEATS, repeat_share
@@ -165,11 +175,14 @@ def compete(
     left_out = {name: "too many items" for name in models if retrieval_peers.too_wide(name, arena.known)}
     found: dict[str, Any] = {}
     extras = Extras(arena)
+    counts = np.bincount(arena.known.item, minlength=arena.known.items)
+    genres = dense(data.items["genre_weights"], vector_width(data.items["genre_weights"]))
     for name, contestant in contestants(arena, data, tuple(m for m in models if m not in left_out), work, seed):
         ranked = answer(contestant.scores, arena.test)
         figures = (
             of_lists(ranked, arena.test, seed) if split == "random_75_25" else of_targets(ranked, arena.test, seed)
         )
+        figures |= of_tops(ranked.top, arena.test, counts, genres)
         if split == "random_80_20":
             unseen = replace(arena.test, unseen=True)
             alone = recall_at(answer(contestant.scores, unseen).rank, 100)

@@ -8,8 +8,20 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from benchmarks.retrieval_data import Task
-from models.list_metrics import coverage, ndcg, recall, relevance
-from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at
+from models.list_metrics import (
+    average_precision,
+    coverage,
+    genre_calibration,
+    intra_list_diversity,
+    ndcg,
+    novelty,
+    popularity_bias,
+    precision,
+    recall,
+    relevance,
+)
+from models.list_metrics import reciprocal_rank as first_hit
+from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, reciprocal_rank
 
 BLOCK = 500  # requests, and targets, that are held with a score of every item
 TOP = 20  # items of a list that count for coverage
@@ -79,28 +91,48 @@ def interval(values: np.ndarray, listeners: np.ndarray, seed: int) -> Figure:
 
 
 def of_targets(ranked: Ranked, task: Task, seed: int) -> dict[str, Any]:
-    """Each target is alone: `recall@20`, `recall@100`, `ndcg@10`, and the lists' `coverage`."""
+    """Each target is alone: `recall@20`, `recall@100`, `ndcg@10`, `mrr`."""
     listeners = task.user[task.row]
     values = {
         "recall@20": recall_at(ranked.rank, 20),
         "recall@100": recall_at(ranked.rank, 100),
         "ndcg@10": ndcg_at(ranked.rank, 10),
+        "mrr": reciprocal_rank(ranked.rank),
     }
-    found = {name: interval(value, listeners, seed) for name, value in values.items()}
-    return {**found, "coverage": coverage(ranked.top, task.history.shape[1])}
+    return {name: interval(value, listeners, seed) for name, value in values.items()}
 
 
 def of_lists(ranked: Ranked, task: Task, seed: int) -> dict[str, Any]:
-    """A listener's targets together: besides, `recall@10`; recall is the share of them that is in the list."""
+    """A listener's targets together, recall being the share that is in the list: besides, k=10 and precision, MAP."""
     items = task.history.shape[1]
     relevant = np.bincount(task.row, minlength=len(task.user))
     truth = csr_matrix((np.ones(len(task.row)), (task.row, task.item)), shape=(len(task.user), items))
     hits = relevance(ranked.top, truth)[:, :10]
-    values = {"recall@10": recall(hits, relevant), "ndcg@10": ndcg(hits, relevant)}
+    of_ten = {"recall": recall, "ndcg": ndcg, "precision": precision, "map": average_precision}
+    values = {f"{name}@10": metric(hits, relevant) for name, metric in of_ten.items()}
+    values["mrr"] = first_hit(hits, relevant)
     for k in (20, 100):
         values[f"recall@{k}"] = np.bincount(task.row, recall_at(ranked.rank, k), len(task.user)) / relevant
-    found = {name: interval(value, task.user, seed) for name, value in values.items()}
-    return {**found, "coverage": coverage(ranked.top, items)}
+    return {name: interval(value, task.user, seed) for name, value in values.items()}
+
+
+def of_tops(top: np.ndarray, task: Task, counts: np.ndarray, genres: np.ndarray) -> dict[str, float | None]:
+    """What the lists of 20 are like, whatever was played: see `models.list_metrics`.
+
+    Args:
+        top: the lists, `[n, k]`.
+        task: whose requests they answer.
+        counts: interactions of each item in the log that the models know, `[items]`.
+        genres: weight of each genre in each item, `[items, genres]`.
+    """
+    found = {
+        "coverage": coverage(top, len(counts)),
+        "novelty": np.nanmean(novelty(top, counts)),
+        "intra_list_diversity": np.nanmean(intra_list_diversity(top, genres)),
+        "popularity_bias": popularity_bias(top, task.history, counts),
+        "genre_calibration": np.nanmean(genre_calibration(top, task.history, genres)),
+    }
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 
 def random_recall(task: Task, kept: np.ndarray, k: int) -> float:

@@ -228,8 +228,13 @@ def test_the_run_says_what_it_promises(found):
     assert set(result) == {"data", "splits", "targets", "seed", "machine"}
     assert set(result["splits"]) == set(retrieval.SPLITS)
     assert len(lines) == 1 + 3 * len(PEERS)
-    own = {"train_seconds", "examples_per_second", "settings", "coverage", "recall@20", "recall@100", "ndcg@10"}
-    more = {"time": set(), "random_75_25": {"recall@10"}, "random_80_20": {"recall@100_unseen"}}
+    own = {"train_seconds", "examples_per_second", "settings", "recall@20", "recall@100", "ndcg@10", "mrr"}
+    own |= {"coverage", "novelty", "intra_list_diversity", "popularity_bias", "genre_calibration"}
+    more = {
+        "time": set(),
+        "random_75_25": {"recall@10", "precision@10", "map@10"},
+        "random_80_20": {"recall@100_unseen"},
+    }
     for split, measured in result["splits"].items():
         assert measured["left_out"] == {}
         for name in PEERS:

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from benchmarks.retrieval_data import Task
-from benchmarks.retrieval_figures import answer, of_lists, of_targets, random_recall, top_items
+from benchmarks.retrieval_figures import answer, of_lists, of_targets, of_tops, random_recall, top_items
 from benchmarks.retrieval_targets import targets
 from benchmarks.serving_process import target
 
@@ -37,7 +37,17 @@ def test_figures_of_single_targets():
     # Places 0 and 3: (1 / log2(2) + 1 / log2(5)) / 2 = (1 + 0.4307) / 2.
     assert figures["ndcg@10"]["mean"] == pytest.approx(0.7153, abs=1e-4)
     assert figures["recall@20"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
-    assert figures["coverage"] == 1.0
+    assert figures["mrr"]["mean"] == pytest.approx((1 + 1 / 4) / 2)
+
+
+def test_what_lists_are_like():
+    asked = task([0, 1], [1, 0], [[1, 0, 0, 0], [0, 0, 0, 0]])
+    genres = np.eye(4)
+    figures = of_tops(np.array([[1, 2, 3, -1], [3, 2, 1, -1]]), asked, np.array([5, 1, 1, 1]), genres)
+    assert figures["coverage"] == 0.75
+    assert figures["novelty"] == pytest.approx(3.0)  # each of them is an eighth of the log: 3 bits
+    assert figures["intra_list_diversity"] == 1.0  # no two share a genre
+    assert figures["popularity_bias"] == pytest.approx(1 / 5)  # the one listener with a past chose the popular item
 
 
 def test_figures_of_lists():
