@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events.schema import HEADS, LISTEN
-from models.columns import number
+from models.columns import number, seconds
 from models.features import Encoder, request_dense
 from models.shards import Arrays
 from segue.errors import InputError
@@ -14,7 +14,7 @@ POSITIVE = "positive"  # what the log counts as a positive
 
 
 def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float]) -> Arrays:
-    """Encoded positives with their `weight` float32 `[n]`; rows that weigh nothing are left out.
+    """Encoded positives with `weight` float32 `[n]` and `ts` int64 `[n]`; rows that weigh nothing are left out.
 
     Args:
         table: examples.
@@ -23,7 +23,8 @@ def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, flo
     """
     weights = example_weights(table, positives)
     kept = table.filter(pa.array(weights > 0))
-    return {**encoder.query_table(kept), **encoder.item_table(kept), "weight": weights[weights > 0]}
+    known = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
+    return {**encoder.query_table(kept), **encoder.item_table(kept), **known}
 
 
 def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:

@@ -98,7 +98,8 @@ class ServedRetrieval(tf.Module):
     def embed_item(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """`embedding` `[n, dim + 1]` of items of the catalogue, their statistics given."""
         inputs = self.model.encoder.encode_item(raw)
-        return {"embedding": self.model.embed_item(self.content(inputs["item"]), inputs["item_stats"])}
+        vectors = self.model.embed_item(self.content(inputs["item"]), inputs["item_stats"])
+        return {"embedding": self.model.boosted(vectors, inputs["item"])}
 
     def content(self, rows: tf.Tensor) -> tf.Tensor:
         """What the item tower says of rows `[n]` of the catalogue apart from statistics, `[n, dim]`."""

@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.special import logsumexp as scipy_logsumexp
 
 from models.config import RetrievalConfig
 from models.features import AGE_COLUMNS, Encoder
@@ -56,6 +59,7 @@ class RetrievalModel(Model):
         self.aged = keras.layers.Dense(8, "tanh")
         self.bias = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
         self.sharpness = self.add_weight("sharpness", [], initializer=keras.initializers.Constant(-np.log(TEMPERATURE)))
+        self.newcomer = tf.Variable(0.0, trainable=False)  # what the bias of an item without an id of its own gains
         self.frequency = FrequencyEstimator(encoder.catalogue.release_ts.shape[0])
         self._pool = {name: tf.constant(pool[name]) for name in ("item", "item_stats")}
         rows = encoder.catalogue.release_ts.shape[0]
@@ -83,6 +87,12 @@ class RetrievalModel(Model):
         bias = self.bias(tf.concat([static, self.aged(stats[:, AGE_COLUMNS:])], axis=1))
         return tf.concat([tf.math.l2_normalize(static, axis=1), bias], axis=1)
 
+    def boosted(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Item vectors `[n, dim + 1]` of rows `[n]`, those that training never had with their gain."""
+        own = tf.gather(self.encoder.catalogue.item_ids, rows)[:, 0]
+        new = tf.cast(own <= self.encoder.lookups["item_id"].buckets, tf.float32)
+        return vectors + tf.pad((self.newcomer * new)[:, None], [[0, 0], [self.config.dim, 0]])
+
     def call(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Encoded queries and items to `[b, dim + 1]` each."""
         history, item = self.items.distinct([inputs["history"], inputs["item"]])
@@ -96,7 +106,7 @@ class RetrievalModel(Model):
     @tf.function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor, stats: tf.Tensor) -> tf.Tensor:
         """Items by row `[n]` with their statistics `[n, 7]`, to `[n, dim + 1]`."""
-        return self.embed_item(self.items.distinct([rows])[0], stats)
+        return self.boosted(self.embed_item(self.items.distinct([rows])[0], stats), rows)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Softmax over the batch's items and uniform ones, corrected by how often each is drawn."""
@@ -136,6 +146,50 @@ def embed_in_blocks(model: RetrievalModel, rows: np.ndarray, stats: np.ndarray, 
     """Items by row `[n]` with their statistics `[n, 7]`, embedded `[n, dim + 1]` block by block."""
     starts = range(0, len(rows), block)
     return np.concatenate([model.item_vectors(rows[i : i + block], stats[i : i + block]).numpy() for i in starts])
+
+
+def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> float:
+    """The gain with which items that training never had are as likely, in all, as they may well be played.
+
+    One scalar, with which the mean probability of the new items under the softmax over the catalogue is the share of
+    positives that were new, at the upper end of its 95 % interval (Wilson 1927): optimism, since what is not shown is
+    not learned about.
+
+    Args:
+        scores: of held-out queries for every item, `[n, items]`, minus infinity where it was not out.
+        target: the item that was played, `[n]`.
+        new: which items are new, bool `[items]`.
+
+    Returns:
+        The gain, at most 5 either way; 0 if no positive was new.
+    """
+    share = new[target].mean()
+    if share == 0:
+        return 0.0
+    share = wilson_upper(share, len(target))
+    known = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
+    fresh = scipy_logsumexp(np.where(new, scores, -np.inf), axis=1)
+    excess = lambda gain: float(np.mean(expit(gain + fresh - known))) - share  # noqa: E731
+    return 5.0 if excess(5.0) < 0 else -5.0 if excess(-5.0) > 0 else float(brentq(excess, -5.0, 5.0))
+
+
+def wilson_upper(share: float, count: int, z: float = 1.96) -> float:
+    """The upper end of the 95 % interval of a share of `count` draws (Wilson 1927)."""
+    centre = share + z**2 / (2 * count)
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return float((centre + half) / (1 + z**2 / count))
+
+
+def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:
+    """`newcomer_gain` on encoded positives `[b]` each, among the items that were out at each; see `held_out_ndcg`."""
+    index = embed_in_blocks(model, items["item"], items["item_stats"])
+    release = model.encoder.catalogue.release_ts.numpy()[items["item"]]
+    own = model.encoder.catalogue.item_ids.numpy()[items["item"], 0]
+    place = np.full(items["item"].max() + 1, -1)
+    place[items["item"]] = np.arange(len(index))
+    scores = [np.where(release <= b["ts"][:, None], query_vectors(model, b) @ index.T, -np.inf) for b in positives]
+    target = np.concatenate([place[batch["item"]] for batch in positives])
+    return newcomer_gain(np.concatenate(scores), target, own <= model.encoder.lookups["item_id"].buckets)
 
 
 def held_out_ndcg(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:
@@ -207,4 +261,5 @@ def fit(
         checkpoints=checkpoints,
         judge=lambda: held_out_ndcg(model, judged, items),
     )
+    model.newcomer.assign(held_out_gain(model, judged, items))
     return model, history

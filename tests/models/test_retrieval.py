@@ -171,3 +171,27 @@ def test_what_training_never_saw_is_found_by_its_content(content):
     even = arrays[1]["history"][:, 0] % 2 == 1  # i0 has row 1
     right = np.where(even, scores[:, 0] > scores[:, 1], scores[:, 1] > scores[:, 0])
     assert right.mean() > 0.9
+
+
+def test_new_items_are_as_likely_as_they_may_well_be_played():
+    # Each query scores one known item 0 and one new item 0: without a gain either has half of the probability.
+    scores, target = np.zeros((400, 2)), np.repeat([0, 1], [300, 100])
+    gain = retrieval.newcomer_gain(scores, target, np.array([False, True]))
+    # A quarter of 400 was new; Wilson's upper end is 0.2947, and sigmoid(gain) of it is log(0.2947 / 0.7053).
+    assert retrieval.wilson_upper(0.25, 400) == pytest.approx(0.2947, abs=1e-4)
+    assert gain == pytest.approx(np.log(0.2947 / 0.7053), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [([0, 0], 0.0), ([1, 1], 5.0)], ids=["nothing new was played", "at most 5"]
+)
+def test_the_gain_of_new_items_has_bounds(target, expected):
+    scores = np.array([[0.0, -9.0], [0.0, -9.0]])
+    assert retrieval.newcomer_gain(scores, np.array(target), np.array([False, True])) == expected
+
+
+def test_what_was_not_out_yet_has_no_part_in_the_gain():
+    scores = np.array([[0.0, -np.inf], [0.0, 0.0]] * 50)
+    gain = retrieval.newcomer_gain(scores, np.array([0, 1] * 50), np.array([False, True]))
+    assert np.isfinite(gain)
+    assert gain > 0
