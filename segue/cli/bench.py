@@ -111,8 +111,10 @@ def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
 def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> None:
     """What retrieval and both stages find, beside co-occurrence models and the TensorFlow Recommenders tutorial."""
     from benchmarks.retrieval import MODELS, SPLITS, run
+    from segue.cli.quiet import stdout_to_stderr
 
-    found = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
+    with stdout_to_stderr():
+        found = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
     if as_json:
         print_json(found)
         return

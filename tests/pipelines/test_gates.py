@@ -38,9 +38,10 @@ def test_shuffled_labels_are_not_blessed(branch, train):
 
     def deal(events: pa.Table) -> pa.Table:
         # Labels as frequent as the true ones, dealt to impressions at random: nothing can be learned.
-        for name, share in (("label_play", 0.3), ("label_skip", 0.2), ("label_like", 0.1)):
+        shares = {"play": 0.3, "complete": 0.2, "skip": 0.2, "like": 0.1, "add": 0.1, "listen": 0.3}
+        for name, share in shares.items():
             dealt = (rng.random(events.num_rows) < share).astype(np.float32)
-            events = events.append_column(name, pa.array(dealt))
+            events = events.append_column(f"label_{name}", pa.array(dealt))
         return events
 
     rewrite(segue.home.data, "events/*/*.parquet", deal)
