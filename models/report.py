@@ -46,7 +46,7 @@ def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
 def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
     """Rows of the ranking table: model, head, AUC, its interval, log loss, calibration error, mean label."""
     return [
-        [model, head, m["auc"], f"{m['auc_low']:.4f} to {m['auc_high']:.4f}", m["log_loss"], m["ece"], m["label_mean"]]
+        [model, head, m["auc"], f"{m['auc_low']:.3f}–{m['auc_high']:.3f}", m["log_loss"], m["ece"], m["label_mean"]]
         for model, heads in evaluation["ranking"].items()
         for head, m in heads.items()
     ]

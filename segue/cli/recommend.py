@@ -87,10 +87,8 @@ def recommend(
 
 
 def show(title: str, items: Sequence[dict]) -> None:
-    """Print one listener's list: title, reward and probabilities, and where each item came from."""
-    from events.schema import HEADS
-
-    heads = [name for name in ("reward", *HEADS) if items and name in items[0]]
+    """Print one listener's list: title, reward, the heads that fit on a line, and where each item came from."""
+    heads = [name for name in ("reward", "play", "skip", "like") if items and name in items[0]]
     rows = [(n, item["title"], *(item[head] for head in heads), origin(item)) for n, item in enumerate(items, 1)]
     print_table(title, ("", "title", *heads, "source"), rows)
 

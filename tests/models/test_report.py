@@ -63,7 +63,7 @@ def test_the_page_begins_with_the_verdict(passed, title):
 def test_the_page_has_every_table():
     page = markdown(EVALUATION)
     assert "| candidate | 0.2000 | 0.5000 | 0.1000 |" in page
-    assert "| candidate | play | 0.7000 | 0.6000 to 0.8000 | 0.5000 | 0.0200 | 0.3000 |" in page
+    assert "| candidate | play | 0.7000 | 0.600–0.800 | 0.5000 | 0.0200 | 0.3000 |" in page
     assert "| overall | 100 | 0.7000 | 1.0000 |  |" in page
     assert "| play | content_type=audio book | 100 | 0.3000 | 0.3100 | 0.1000 |" in page
     assert "| play | 0.1000 | 0.2000 | 40 |\n| play | 0.4000 | 0.3500 | 60 |" in page
