@@ -27,6 +27,7 @@ from models.training import fit as fit_model
 keras = tf.keras
 
 TEMPERATURE = 0.1  # at first; it is learned
+MOST_GAIN = 5.0  # of items that training never had, in units of the score
 DROPOUT = 0.2
 JUDGED_BATCH, JUDGED_BATCHES = 500, 10
 QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
@@ -152,8 +153,8 @@ def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> fl
     """The gain with which items that training never had are as likely, in all, as they may well be played.
 
     One scalar, with which the mean probability of the new items under the softmax over the catalogue is the share of
-    positives that were new, at the upper end of its 95 % interval (Wilson 1927): optimism, since what is not shown is
-    not learned about.
+    positives that were new, at the upper end of its 95 % interval (Wilson 1927). Optimism, since what is not shown is
+    not learned about: they gain or stay as they are, and never lose.
 
     Args:
         scores: of held-out queries for every item, `[n, items]`, minus infinity where it was not out.
@@ -161,7 +162,7 @@ def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> fl
         new: which items are new, bool `[items]`.
 
     Returns:
-        The gain, at most 5 either way; 0 if no positive was new.
+        The gain, from 0 to 5; 0 if no positive was new.
     """
     share = new[target].mean()
     if share == 0:
@@ -170,7 +171,7 @@ def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> fl
     known = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
     fresh = scipy_logsumexp(np.where(new, scores, -np.inf), axis=1)
     excess = lambda gain: float(np.mean(expit(gain + fresh - known))) - share  # noqa: E731
-    return 5.0 if excess(5.0) < 0 else -5.0 if excess(-5.0) > 0 else float(brentq(excess, -5.0, 5.0))
+    return MOST_GAIN if excess(MOST_GAIN) < 0 else 0.0 if excess(0.0) > 0 else float(brentq(excess, 0.0, MOST_GAIN))
 
 
 def wilson_upper(share: float, count: int, z: float = 1.96) -> float:

@@ -174,12 +174,13 @@ def test_what_training_never_saw_is_found_by_its_content(content):
 
 
 def test_new_items_are_as_likely_as_they_may_well_be_played():
-    # Each query scores one known item 0 and one new item 0: without a gain either has half of the probability.
-    scores, target = np.zeros((400, 2)), np.repeat([0, 1], [300, 100])
+    # Each query scores one known item 2 and one new item 0, which without a gain has 0.12 of the probability.
+    scores, target = np.tile([2.0, 0.0], (400, 1)), np.repeat([0, 1], [300, 100])
     gain = retrieval.newcomer_gain(scores, target, np.array([False, True]))
-    # A quarter of 400 was new; Wilson's upper end is 0.2947, and sigmoid(gain) of it is log(0.2947 / 0.7053).
+    # A quarter of 400 was new; Wilson's upper end is 0.2947, and sigmoid(gain - 2) is that.
     assert retrieval.wilson_upper(0.25, 400) == pytest.approx(0.2947, abs=1e-4)
-    assert gain == pytest.approx(np.log(0.2947 / 0.7053), abs=1e-3)
+    assert gain == pytest.approx(2 + np.log(0.2947 / 0.7053), abs=1e-3)
+    assert retrieval.newcomer_gain(np.zeros((400, 2)), target, np.array([False, True])) == 0.0  # half: they never lose
 
 
 @pytest.mark.parametrize(
