@@ -30,7 +30,9 @@ EPOCH = ibis.timestamp("1970-01-01")
 def interactions(events: Table) -> Table:
     """What listeners did (not what they were shown), with the UTC day as an integer."""
     done = events.filter(_.action.isin(schema.INTERACTIONS))
-    return done.select("event_id", "user_id", "item_id", "session_id", "ts", "action", day=day_number(done.ts))
+    return done.select(
+        "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", day=day_number(done.ts)
+    )
 
 
 def since_epoch(ts, unit: str) -> Value:
@@ -203,7 +205,10 @@ def user_profile(users: Table, since: datetime) -> Table:
 
 
 def sequences(events: Table) -> Table:
-    """Each listener's interactions in order of time: `user_id, items, actions, times` (lists)."""
+    """Each listener's interactions in order of time: `user_id, items, actions, times, surfaces` (lists).
+
+    A surface that the log does not state is empty.
+    """
     order = [_.ts, _.event_id]
     return (
         interactions(events)
@@ -212,6 +217,7 @@ def sequences(events: Table) -> Table:
             items=_.item_id.collect(order_by=order),
             actions=_.action.collect(order_by=order),
             times=since_epoch(_.ts, "second").collect(order_by=order),
+            surfaces=_.surface.fill_null("").collect(order_by=order),
         )
     )
 
@@ -239,7 +245,7 @@ def histories(table: Table, listeners: Table) -> Table:
             f"history_{name}": last(joined[name], joined.n_before).fill_null(ibis.literal([], type=kind))
             for name, kind in empty.items()
         }
-    ).drop(*empty)
+    ).drop(*empty, "surfaces")
 
 
 def user_history(events: Table, last_day: int) -> Table:

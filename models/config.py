@@ -6,6 +6,8 @@ from typing import Any
 
 from segue.errors import InputError
 
+ATTENTIONS = ("softmax", "pointwise")
+LOSSES = ("softmax", "sampled_softmax", "gbce")
 POSITION_WEIGHTINGS = ("tower", "inverse_propensity", "none")
 
 
@@ -62,6 +64,50 @@ class RankingConfig:
             raise InputError(
                 f"position_weighting is one of {', '.join(POSITION_WEIGHTINGS)}. Received {self.position_weighting!r}.",
                 "Choose one.",
+            )
+
+
+@dataclass(frozen=True)
+class SequenceConfig:
+    """What training the sequence model takes.
+
+    Attributes:
+        dim: width of the embeddings and of the residual stream.
+        blocks: layers of attention.
+        heads: of each.
+        length: entries of a history that are read.
+        batch_size: rows of `length` entries.
+        epochs: at most; the learning rate falls to 0 by then.
+        dropout: of embeddings and of what each block adds.
+        attention: `softmax` or `pointwise`.
+        loss: `softmax` over all items, or over `negatives` sampled ones: `sampled_softmax`, `gbce`.
+        negatives: items drawn for each batch by the sampled losses.
+
+    Raises:
+        InputError: an unknown attention or loss, or a width that the heads do not divide.
+    """
+
+    dim: int = 64
+    blocks: int = 2
+    heads: int = 2
+    length: int = 200
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    epochs: int = 100
+    dropout: float = 0.2
+    attention: str = "softmax"
+    loss: str = "softmax"
+    negatives: int = 1024
+
+    def __post_init__(self) -> None:
+        for name, known in (("attention", ATTENTIONS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"sequence.{name} is one of {', '.join(known)}. Received {getattr(self, name)!r}.", "Choose one."
+                )
+        if self.dim % self.heads:
+            raise InputError(
+                f"sequence.heads must divide sequence.dim. Received {self.heads} and {self.dim}.", "Change one of them."
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,17 @@ import pyarrow.parquet as pq
 Arrays = dict[str, np.ndarray]
 
 WINDOW = 4  # shards that are held and mixed at once
+
+
+class Examples(Protocol):
+    """What a model is trained on: `Shards`, or what makes its rows anew for each epoch."""
+
+    @property
+    def rows(self) -> int:
+        """Examples of an epoch."""
+
+    def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
+        """Batches of an epoch; see `Shards.batches`."""
 
 
 @dataclass(frozen=True)

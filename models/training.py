@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from models.shards import Arrays, Shards
+from models.shards import Arrays, Examples
 from segue.errors import InputError, SegueError
 from segue.files import TEMPORARY, atomic_path, read_json, write_json
 
@@ -49,16 +49,18 @@ class Model(tfrs.models.Model):
 
 def fit(
     model: Model,
-    train: Shards,
-    validation: Shards,
+    train: Examples,
+    validation: Examples,
     *,
     batch_size: int,
     epochs: int,
     learning_rate: float,
     seed: int,
+    second_decay: float = 0.999,
     patience: int = 2,
     checkpoints: Path | None = None,
     judge: Callable[[], float] | None = None,
+    pace: Callable[[History], float | None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> History:
     """Train with Adam (Kingma and Ba, ICLR 2015) until the held-out part shows no gain; keep the best epoch's weights.
@@ -76,9 +78,12 @@ def fit(
         learning_rate: of Adam.
         seed: of the examples' order and the model's draws, `0 <= seed < 2**32`; the initial weights
             are the caller's.
+        second_decay: of Adam: how much of the mean square of gradients stays at a step.
         patience: epochs without a gain after which training stops.
         checkpoints: a folder of this training alone.
         judge: how good the model is now, on later time; more is better. Without it, the held-out loss tells.
+        pace: what the learning rate is multiplied by in the next epoch, given the history; None ends training. Without
+            it, the rate is the same until `patience` ends training.
         on_epoch: called after each epoch that is trained here, with `epoch` (from 1) and its figures.
 
     Returns:
@@ -94,7 +99,7 @@ def fit(
             raise InputError(f"The {name} part needs at least one example; it has none.", "Import a longer log.")
     model.seed = seed
     model.step.assign(0)
-    optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
+    optimizer = tf.keras.optimizers.legacy.Adam(learning_rate, beta_2=second_decay)
     step, held_out = functions(model, optimizer, train)
     state = State(model, optimizer, checkpoints)
     state.resume({
@@ -106,8 +111,13 @@ def fit(
         "validation_rows": validation.rows,
         "weights": [weights.shape.as_list() for weights in model.weights],
     })  # fmt: skip
-    while state.epoch < epochs and not state.exhausted(patience):
+    while state.epoch < epochs and not (pace is None and state.exhausted(patience)):
         epoch = state.epoch
+        if pace is not None:
+            share = pace(state.history)
+            if share is None:
+                break
+            optimizer.learning_rate.assign(learning_rate * share)
         started = time.perf_counter()
         loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training")
         trained = time.perf_counter()
@@ -139,7 +149,7 @@ def start(seed: int) -> None:
     tf.keras.backend.reset_uids()
 
 
-def create_weights(model: Model, examples: Shards) -> None:
+def create_weights(model: Model, examples: Examples) -> None:
     """Make a new model's variables, as `fit` would, without a step; what is to start warm needs them.
 
     Args:
@@ -150,13 +160,13 @@ def create_weights(model: Model, examples: Shards) -> None:
     tf.function(loss).get_concrete_function(specs(examples))
 
 
-def specs(examples: Shards) -> dict[str, tf.TensorSpec]:
+def specs(examples: Examples) -> dict[str, tf.TensorSpec]:
     """Names, shapes and types of a batch of any size."""
     first = next(examples.batches(1, None, 0))
     return {name: tf.TensorSpec([None, *values.shape[1:]], values.dtype, name) for name, values in first.items()}
 
 
-def functions(model: Model, optimizer, examples: Shards) -> tuple[Callable, Callable]:
+def functions(model: Model, optimizer, examples: Examples) -> tuple[Callable, Callable]:
     """The training step and the held-out loss, batch to loss; weights and slots are made here."""
     signature = [specs(examples)]
 
@@ -210,7 +220,7 @@ def mean_loss(function: Callable, batches: Iterable[Arrays], model: Model, part:
     return total / rows, rows
 
 
-def held_out_loss(model: Model, function: Callable, validation: Shards, batch_size: int) -> float:
+def held_out_loss(model: Model, function: Callable, validation: Examples, batch_size: int) -> float:
     """The mean loss over the rows of the held-out part, by the same draws each time."""
     trained = int(model.step)
     model.step.assign(0)

@@ -125,6 +125,43 @@ def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> 
 
 
 @bench.command()
+@click.option(
+    "--data", required=True, help="A file of `user item item …` lines or a folder as `bench retrieval` takes."
+)
+@click.option("--models", default="", help="Some of the models, separated by commas; all without it.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Of training a model, at most.")
+@click.option("--attention", help="Of Segue's model, in place of the default: softmax or pointwise.")
+@click.option("--loss", help="Of Segue's model, in place of the default: softmax, sampled_softmax or gbce.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@json_option
+def sequence(
+    data: str, models: str, minutes: float | None, attention: str | None, loss: str | None, seed: int, as_json: bool
+) -> None:
+    """What plays next, leave-one-out over all items: the sequence model beside SASRec and co-occurrence models."""
+    from benchmarks.sequence import MODELS, run
+    from models.config import SequenceConfig
+    from segue.cli.quiet import stdout_to_stderr
+
+    given = {name: value for name, value in (("attention", attention), ("loss", loss)) if value}
+    with stdout_to_stderr():
+        found = run(data, say, names(models) or MODELS, minutes, SequenceConfig(**given), seed)
+    if as_json:
+        print_json(found)
+        return
+    figures = ("hr@10", "ndcg@10", "mrr")
+    print_table(
+        f"{found['data']['name']}: {found['data']['requests']:,} listeners, {found['data']['items']:,} items",
+        ("", *figures, "training", "epochs"),
+        [
+            [name, *(with_interval(m[f]) for f in figures), f"{m['train_seconds']:,.1f} s", m.get("epochs", "")]
+            for name, m in found["models"].items()
+        ],
+    )
+    for name, reason in found["left_out"].items():
+        click.echo(f"{name} is left out: {reason}")
+
+
+@bench.command()
 @click.option("--repeats", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @json_option
@@ -189,9 +226,7 @@ def print_retrieval(title: str, measured: dict[str, Any]) -> None:
     shown = [name for name, value in first.items() if isinstance(value, dict) and "low" in value]
     quality, cost = [], []
     for name, figures in models.items():
-        halves = [(figures[figure]["high"] - figures[figure]["low"]) / 2 for figure in shown]
-        means = [figures[figure]["mean"] for figure in shown]
-        quality.append([name, *(f"{mean:.3f} ±{half:.3f}" for mean, half in zip(means, halves, strict=True))])
+        quality.append([name, *(with_interval(figures[figure]) for figure in shown)])
         speed = f"{figures['examples_per_second']:,.0f}"
         cost.append([name, figures["coverage"], f"{figures['train_seconds']:,.1f}", speed])
     print_table(title, ("", *(figure.replace("_", " ") for figure in shown)), quality)
@@ -205,6 +240,11 @@ def print_retrieval(title: str, measured: dict[str, Any]) -> None:
             click.echo(f"{name.replace('_', ' ')}: recall@100 of {found['examples']:,} requests: {each}")
     for name, reason in measured["left_out"].items():
         click.echo(f"{name} is left out: {reason}")
+
+
+def with_interval(figure: dict[str, float]) -> str:
+    """A mean with half of its 95 % interval."""
+    return f"{figure['mean']:.3f} ±{(figure['high'] - figure['low']) / 2:.3f}"
 
 
 def say(line: str) -> None:

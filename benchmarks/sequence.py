@@ -1,0 +1,218 @@
+"""What plays next, leave-one-out over all items: the sequence model beside what is published and what is simple.
+
+Contestants: the baselines of `models.baselines`, SASRec as published (`benchmarks.sasrec`), and Segue's dense head.
+Each listener's last choice is the test, the one before it validation: all that is chosen (epochs, regularization) is
+chosen on validation, and the test is read once, at the end. Candidates are all items of the data set, less those that
+the listener has had if items are hardly ever had twice.
+"""
+
+import os
+import platform
+import resource
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.retrieval_peers import GRIDS, build
+from benchmarks.sequence_data import Requests, Sequences, read
+from models.baselines import MAX_DENSE_ITEMS
+from models.config import SequenceConfig
+from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, reciprocal_rank
+from segue.errors import InputError
+
+PEERS = ("popularity", "item_knn", "ease")
+SASREC, DENSE = "sasrec_one_negative", "segue_dense"
+MODELS = (*PEERS, SASREC, DENSE)
+K = 10
+JUDGED = 2_000  # validation requests by which an epoch or a regularization is chosen
+BATCH = 250
+Say = Callable[[str], Any]
+Report = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A contestant after training.
+
+    Args:
+        ranks: the place of each request's item among the candidates, 0 the best.
+        seconds: of the training.
+        figures: what else is reported of it.
+    """
+
+    ranks: Callable[[Requests], np.ndarray]
+    seconds: float
+    figures: dict[str, Any]
+
+
+def run(
+    data: str,
+    say: Say,
+    models: tuple[str, ...] = MODELS,
+    minutes: float | None = None,
+    config: SequenceConfig | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Train and measure every contestant.
+
+    Args:
+        data: what `sequence_data.read` takes.
+        say: takes a line of progress.
+        models: some of `MODELS`.
+        minutes: of training a model, at most; None leaves it to its own rule.
+        config: of Segue's model.
+        seed: of worlds, samples, trainings and bootstraps.
+
+    Returns:
+        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr` with their 95 % intervals, `train_seconds`, and of trained
+        ones `epochs`, `seconds_per_epoch`, `examples_per_second`, `validation_ndcg@10`, `config`), `left_out`, `seed`,
+        `peak_memory_mb`, `machine`.
+
+    Raises:
+        InputError: an unknown model, or what reading the data says.
+    """
+    wrong = [name for name in models if name not in MODELS]
+    if wrong:
+        raise InputError(f"There is no model {wrong[0]!r}.", f"Choose among {', '.join(MODELS)}.")
+    say(f"reading {data}")
+    known = read(data, seed)
+    found: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    for name in models:
+        if name == "ease" and known.items.num_rows > MAX_DENSE_ITEMS:
+            left_out[name] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
+            continue
+        trained = train(name, known, minutes, config or SequenceConfig(), seed, say)
+        found[name] = {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
+        say(
+            f"{name}: HR@10 {found[name]['hr@10']['mean']:.4f}, NDCG@10 {found[name]['ndcg@10']['mean']:.4f}, "
+            f"{trained.seconds:,.0f} s of training"
+        )
+    return {
+        "data": describe(known),
+        "models": found,
+        "left_out": left_out,
+        "seed": seed,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "tensorflow": version("tensorflow")},
+    }
+
+
+def describe(known: Sequences) -> dict[str, Any]:
+    """Sizes of a data set, and the rule for its candidates."""
+    h = known.histories
+    return {
+        "name": known.name,
+        "listeners": len(h),
+        "items": known.items.num_rows,
+        "entries": len(h.item),
+        "requests": len(known.test.item),
+        "median_history": float(np.median(known.test.entry - h.offsets[known.test.listener])),
+        "candidates": "all items but those of the history" if known.unseen else "all items",
+    }
+
+
+def measure(ranks: np.ndarray, seed: int) -> dict[str, Any]:
+    """HR@10 (recall of the one choice), NDCG@10 and MRR of places `[n]`, each with its 95 % interval."""
+    values = {f"hr@{K}": recall_at(ranks, K), f"ndcg@{K}": ndcg_at(ranks, K), "mrr": reciprocal_rank(ranks)}
+    listeners = np.arange(len(ranks))
+    return {name: asdict(bootstrap_mean(value, listeners, seed)) for name, value in values.items()}
+
+
+def train(name: str, known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say) -> Trained:
+    """Train one contestant."""
+    if name in PEERS:
+        return train_peer(name, known, seed)
+
+    def report(figures: dict[str, float]) -> None:
+        say(f"{name}: epoch {figures['epoch']:.0f}, NDCG@10 {figures['judged']:.4f} on validation")
+
+    if name == SASREC:
+        return train_sasrec(known, minutes, seed, report)
+    return train_segue(known, minutes, config, seed, report)
+
+
+def train_peer(name: str, known: Sequences, seed: int) -> Trained:
+    """A baseline with the regularization that validation prefers; the time is that of one fit."""
+    log = known.interactions()
+    sample = some(known.validation, seed)
+    judged, took = {}, 0.0
+    for value in GRIDS.get(name, (None,)):
+        settings = {} if value is None else {"regularization": value}
+        started = perf_counter()
+        model = build(name, seed, **settings).fit(log)
+        took = perf_counter() - started
+        judged[value] = model, float(ndcg_at(baseline_ranks(model, known, sample), K).mean())
+    best = max(judged, key=lambda value: judged[value][1])
+    figures = {} if best is None else {"regularization": best}
+    return Trained(
+        lambda requests: baseline_ranks(judged[best][0], known, requests),
+        took,
+        {**figures, "validation_ndcg@10": judged[best][1]},
+    )
+
+
+def baseline_ranks(model, known: Sequences, requests: Requests) -> np.ndarray:
+    """The place of each request's item by a baseline's scores of the whole history."""
+    histories = known.known(requests)
+    at = known.histories.time[requests.entry]
+    found = []
+    for first in range(0, len(requests.item), BATCH):
+        part = slice(first, first + BATCH)
+        scores = model.score(histories[part], at[part])
+        if known.unseen:
+            scores[histories[part].nonzero()] = -np.inf
+        found.append(rank_of_target(scores, requests.item[part]))
+    return np.concatenate(found)
+
+
+def train_sasrec(known: Sequences, minutes: float | None, seed: int, report: Report) -> Trained:
+    """The published recipe."""
+    from benchmarks import sasrec
+
+    model, history, settings, took = sasrec.train(known, some(known.validation, seed), minutes, seed, report)
+    figures = trained_figures(history) | {"config": settings}
+    return Trained(lambda requests: sasrec.ranks(model, known, requests), took, figures)
+
+
+def train_segue(known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, report: Report) -> Trained:
+    """Segue's sequence model: the dense head."""
+    from models.sequence.fit import HeldOut, fit
+    from models.sequence.histories import requests as inputs
+
+    def held_out(asked: Requests) -> HeldOut:
+        rows = inputs(known.histories, asked.listener, asked.entry, config.length)
+        candidates = np.arange(1, known.items.num_rows + 1, dtype=np.int32)
+        return HeldOut(rows, asked.item + 1, candidates, known.known(asked) if known.unseen else None)
+
+    started = perf_counter()
+    seconds = None if minutes is None else 60 * minutes
+    model, history = fit(
+        known.training, held_out(some(known.validation, seed)), known.encoder(), config, seed, seconds=seconds,
+        on_epoch=report,
+    )  # fmt: skip
+    took = perf_counter() - started
+    return Trained(
+        lambda requests: held_out(requests).ranks(model), took, trained_figures(history) | {"config": asdict(config)}
+    )
+
+
+def trained_figures(history: dict[str, list[float]]) -> dict[str, Any]:
+    """What is reported of a training by epochs."""
+    return {
+        "epochs": len(history["judged"]),
+        "best_epoch": 1 + int(np.argmax(history["judged"])),
+        "seconds_per_epoch": float(np.mean(history["seconds"])),
+        "examples_per_second": float(np.mean(history["examples_per_second"])),
+        "validation_ndcg@10": max(history["judged"]),
+    }
+
+
+def some(requests: Requests, seed: int) -> Requests:
+    """At most `JUDGED` requests, drawn without replacement."""
+    count = len(requests.item)
+    return requests.take(np.sort(np.random.default_rng(seed).permutation(count)[:JUDGED]))

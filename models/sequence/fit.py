@@ -1,0 +1,150 @@
+"""Training the sequence model: steady, then a fall of the learning rate once nothing is gained any more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import csr_matrix
+
+from models.config import SequenceConfig
+from models.features import Encoder
+from models.metrics import ndcg_at, rank_of_target
+from models.sequence.histories import Histories, Windows
+from models.sequence.model import SequenceModel
+from models.shards import Arrays, Shards
+from models.training import History, create_weights, start
+from models.training import fit as fit_model
+
+PATIENCE = 8  # epochs without a gain after which the rate falls
+STEADY = 0.6  # share of the epochs, or of the time, after which it falls in any case
+STEPS = 10  # that an epoch has at least, so that a short log is not judged after each
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The learning rate's multiple by epoch: 1 until held-out choices are predicted no better, then down to 0.
+
+    The fall takes two thirds of the epochs before it, so that it ends with the budget if that begins it (warmup-free
+    WSD: Hägele et al., NeurIPS 2024). It needs no horizon, so one configuration does for short and long logs.
+
+    Args:
+        epochs: at most.
+        seconds: of training, at most; None leaves it to the epochs.
+    """
+
+    epochs: int
+    seconds: float | None = None
+
+    def __call__(self, history: History) -> float | None:
+        """The next epoch's multiple, by what the epochs so far came to; None after the last."""
+        done = len(history["judged"])
+        begin = next((epoch for epoch in range(1, done + 1) if self.falls_after(history, epoch)), None)
+        if begin is None:
+            return 1.0
+        length = max(1, round(begin * (1 - STEADY) / STEADY))
+        return None if done - begin >= length else 1.0 - (done - begin) / length
+
+    def falls_after(self, history: History, epoch: int) -> bool:
+        """Whether the fall begins after an epoch (from 1), if it has not begun yet."""
+        judged = history["judged"][:epoch]
+        idle = epoch - 1 - int(np.argmax(judged))
+        spent = epoch / self.epochs
+        if self.seconds is not None:
+            spent = max(spent, sum(history["seconds"][:epoch]) / self.seconds)
+        return idle >= PATIENCE or spent >= STEADY
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Choices that training does not learn from, and every item as a candidate for them.
+
+    Args:
+        inputs: what `histories.requests` gives, `[n, length]` each.
+        item: rows of the catalogue that were chosen, int `[n]`.
+        candidates: rows of the catalogue, int32 `[items]`.
+        known: not 0 where a candidate is none, `[n, items]`; None if all are.
+    """
+
+    inputs: Arrays
+    item: np.ndarray
+    candidates: np.ndarray
+    known: csr_matrix | None
+
+    def batch(self) -> Arrays:
+        """Some of the choices as a training batch, of which each row predicts its last entry alone."""
+        inputs = {name: values[:BATCH] for name, values in self.inputs.items()}
+        following = np.zeros_like(inputs["item"])
+        following[:, -1] = self.item[:BATCH]
+        return {**inputs, "next_item": following}
+
+    def ranks(self, model: SequenceModel) -> np.ndarray:
+        """The place of each choice among the candidates, 0 the best: `[n]`."""
+        vectors = model.item_vectors(tf.constant(self.candidates)).numpy()
+        place = np.zeros(self.candidates.max() + 1, np.int64)
+        place[self.candidates] = np.arange(len(self.candidates))
+        found = []
+        for first in range(0, len(self.item), BATCH):
+            part = slice(first, first + BATCH)
+            inputs = {name: tf.constant(values[part]) for name, values in self.inputs.items()}
+            scores = model.listener_vectors(inputs).numpy() @ vectors.T
+            if self.known is not None:
+                scores[self.known[part].nonzero()] = -np.inf
+            found.append(rank_of_target(scores, place[self.item[part]]))
+        return np.concatenate(found)
+
+
+def fit(
+    histories: Histories,
+    held_out: HeldOut,
+    encoder: Encoder,
+    config: SequenceConfig,
+    seed: int,
+    *,
+    seconds: float | None = None,
+    checkpoints: Path | None = None,
+    prepare: Callable[[SequenceModel], object] = lambda model: None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> tuple[SequenceModel, History]:
+    """Train the sequence model.
+
+    Args:
+        histories: of the train span.
+        held_out: later choices; the epoch of the best NDCG@10 on them is kept.
+        encoder: how items, actions and surfaces were encoded.
+        config: sizes and rates.
+        seed: of initial weights, of cuts and order, and of all draws.
+        seconds: of training, at most; None leaves it to `config.epochs`.
+        checkpoints: a folder that training resumes from.
+        prepare: called with the new model before training, for a warm start.
+        on_epoch: called after each epoch with its figures.
+
+    Returns:
+        The model and its history: `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch; an example
+        is a row of `config.length` entries.
+    """
+    start(seed)
+    once = Windows(histories, config.length)
+    windows = Windows(histories, config.length, passes=max(1, -(-STEPS * config.batch_size // max(once.rows, 1))))
+    rows = encoder.catalogue.release_ts.shape[0]
+    counts = np.bincount(histories.item[histories.target], minlength=rows)
+    model = SequenceModel(encoder, config, counts, histories.timed)
+    validation = Shards.of(held_out.batch())
+    create_weights(model, validation)
+    prepare(model)
+    history = fit_model(
+        model,
+        windows,
+        validation,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        seed=seed,
+        checkpoints=checkpoints,
+        judge=lambda: float(ndcg_at(held_out.ranks(model), 10).mean()),
+        pace=Pace(config.epochs, seconds),
+        on_epoch=on_epoch,
+    )
+    return model, history

@@ -1,0 +1,116 @@
+"""One transformer over what a listener did, in order: what comes next, scored for every item.
+
+SASRec's shape (Kang and McAuley, ICDM 2018): a causal transformer whose states are compared with the items' own
+embeddings. An entry is an item and what was done with it, in one token: half the length of rows that interleave the
+two (HSTU), and what is predicted is the item either way.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from models.config import SequenceConfig
+from models.features import Encoder
+from models.lookup import PADDING
+from models.sequence import losses
+from models.sequence.attention import MASKED, PointwiseBlock, RelativeBias, RMSNorm, SoftmaxBlock, visible
+from models.towers import ItemEncoder, dropout, embedding
+from models.training import Model
+
+IDS, INPUT, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; each block has 16
+CALIBRATION = 0.75  # gBCE's t
+
+
+class SequenceModel(Model):
+    """Histories to states, and states to scores of items.
+
+    Args:
+        encoder: how inputs were encoded, with the catalogue; it goes into the SavedModel.
+        config: sizes and what is learned by.
+        counts: how often each row of the catalogue is a target in training, `[rows]`.
+        timed: whether the log says when things happened.
+    """
+
+    def __init__(self, encoder: Encoder, config: SequenceConfig, counts: np.ndarray, timed: bool) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.items = ItemEncoder(encoder, config.dim)
+        self.actions = embedding(encoder.lookups["action"].size, config.dim)
+        self.surfaces = embedding(encoder.lookups["surface"].size, config.dim)
+        self.bias = RelativeBias(config.heads, config.length, timed)
+        block = SoftmaxBlock if config.attention == "softmax" else PointwiseBlock
+        self.blocks = [block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)]
+        self.norm = RMSNorm()
+        self.content = len(encoder.lookups["creator_id"].tokens) > 0 or encoder.axes.genres > 1
+        self._candidates = tf.constant(np.flatnonzero(np.arange(len(counts)) * (counts > 0)), tf.int32)
+        share = counts / max(counts.sum(), 1)
+        self._share = tf.constant(share, tf.float32)  # [rows]
+
+    def states(self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What is expected after each entry: `[b, l, dim]`.
+
+        Args:
+            inputs: `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`.
+            embedded: the entries' items `[b, l, dim]`.
+            training: whether values are dropped.
+        """
+        salts = iter(range(BLOCK, BLOCK * (len(self.blocks) + 2)))
+
+        def drop(values: tf.Tensor, rate: float) -> tf.Tensor:
+            return dropout(values, rate, self.stateless_seed(next(salts)) if training and rate else None)
+
+        tokens = embedded * self.config.dim**0.5 + self.actions(inputs["action"])
+        bias = self.bias(inputs["time"], inputs["next_time"])
+        bias = tf.where(visible(inputs["segment"]), bias, MASKED)
+        values = drop(tokens, self.config.dropout)
+        for block in self.blocks:
+            values = block(values, bias, drop)
+        return self.norm(values + self.surfaces(inputs["next_surface"]))
+
+    @tf.function(reduce_retracing=True)
+    def listener_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """What is expected after the last entry of each row of `histories.requests`: `[b, dim]`."""
+        (embedded,) = self.items.distinct([inputs["item"]])
+        return self.states(inputs, embedded)[:, -1]
+
+    @tf.function(reduce_retracing=True)
+    def item_vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        """Items by row of the catalogue `[n]`, as they are scored: `[n, dim]`."""
+        return self.items.static(rows)
+
+    def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The configured loss of `next_item`, where there is one."""
+        seed = self.stateless_seed(IDS) if training and self.content else None
+        target = tf.reshape(inputs["next_item"], [-1])
+        weight = tf.cast(target > PADDING, tf.float32)
+        if self.config.loss == "softmax":
+            embedded = self.items.static(self._candidates, seed)
+            places = tf.scatter_nd(
+                self._candidates[:, None], tf.range(tf.size(self._candidates)), tf.shape(self._share)
+            )
+            history = tf.gather(embedded, tf.gather(places, inputs["item"]))
+            states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
+            return losses.full_softmax(states, embedded, tf.gather(places, target), weight)
+        return self.sampled_loss(inputs, target, weight, seed, training)
+
+    def sampled_loss(self, inputs, target, weight, seed, training) -> tf.Tensor:
+        """The loss over negatives of which half are drawn evenly, half as often as they are targets."""
+        count = self.config.negatives
+        draw = tf.random.stateless_uniform([count], self.stateless_seed(NEGATIVES))
+        half = count // 2
+        even = tf.cast(draw[:half] * tf.cast(tf.size(self._candidates), tf.float32), tf.int32)
+        popular = tf.searchsorted(tf.cumsum(tf.gather(self._share, self._candidates)), draw[half:])
+        places = tf.minimum(tf.concat([even, popular], axis=0), tf.size(self._candidates) - 1)
+        rows = tf.gather(self._candidates, places)
+        embedded, chosen, negatives = self.items.distinct([inputs["item"], target, rows], seed)
+        states = tf.reshape(self.states(inputs, embedded, training), [-1, self.config.dim])
+        own, others = losses.logits_of(states, chosen, target, negatives, rows)
+        if self.config.loss == "gbce":
+            return losses.gbce(own, others, count / self._candidates.shape[0], CALIBRATION, weight)
+        probability = 0.5 / self._candidates.shape[0] + 0.5 * tf.gather(self._share, rows)
+        return losses.sampled_softmax(own, others, count * probability, weight)
+
+    def vocabulary_embeddings(self) -> dict[str, list[tf.Variable]]:
+        """Embeddings by the vocabulary that their rows stand for."""
+        known = {"action": [self.actions.embeddings], "surface": [self.surfaces.embeddings]}
+        return self.items.vocabulary() | known

@@ -1,0 +1,111 @@
+"""The sequence benchmark: what is held out, who may know it, and what it says; no speed is asserted."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import sasrec
+from benchmarks.sequence import MODELS, measure
+from benchmarks.sequence_data import nothing_but, plain, read, split
+from models.sequence.histories import Histories
+from segue.cli.bench import bench
+from segue.errors import InputError
+
+
+def write_lines(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [("u1\ta b c", "u2\tc a"), ("u1 a b c", "u2 c a"), ("user_id\titem_ids", "u1\ta b c", "", "u2\tc a")],
+    ids=["tab", "blanks", "header and an empty line"],
+)
+def test_plain_files(tmp_path, lines):
+    ids, sequences = plain(write_lines(tmp_path / "log.tsv", *lines))
+    assert ids == ["a", "b", "c"]
+    assert [s.tolist() for s in sequences] == [[1, 2, 3], [3, 1]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [(("u1 a", "u2"), "line 2 has 'u2' alone"), (("u1 a", "u2 b", "u1 c"), "'u1' is in lines 1 and 3")],
+    ids=["no item", "twice"],
+)
+def test_lines_that_break_the_format(tmp_path, lines, said):
+    with pytest.raises(InputError, match=said):
+        plain(write_lines(tmp_path / "log.tsv", *lines))
+
+
+def test_nobody_to_ask(tmp_path):
+    with pytest.raises(InputError, match="the most that one has is 2"):
+        read(str(write_lines(tmp_path / "log.tsv", "u1 a b", "u2 c a")), 0)
+
+
+def test_the_last_two_choices_are_held_out():
+    # Entries 3 and 5 of the first listener were not chosen; the second has too few choices to be asked about.
+    item = np.array([1, 2, 3, 4, 5, 6, 1, 2], np.int32)
+    known = Histories.of_items([item[:6], item[6:]])
+    known.target[[3, 5]] = False
+    found = split("log", known, nothing_but([str(n) for n in range(1, 7)]))
+    assert found.test.item.tolist() == [4]  # items are numbered from 0: entry 4 has item 5
+    assert found.validation.item.tolist() == [2]
+    assert found.training.item.tolist() == [1, 2, 1, 2]
+    assert found.known(found.test).toarray().tolist() == [[1, 1, 1, 1, 0, 0]]
+    assert found.known(found.validation).toarray().tolist() == [[1, 1, 0, 0, 0, 0]]
+    assert found.unseen
+
+
+def test_items_may_be_had_again_where_they_are():
+    known = Histories.of_items([np.array([1, 1, 2, 1, 2, 1], np.int32)])
+    assert not split("log", known, nothing_but(["1", "2"])).unseen
+
+
+def test_figures_of_places():
+    found = measure(np.array([0, 2, 9, 10]), seed=0)
+    assert found["hr@10"]["mean"] == 0.75
+    assert found["ndcg@10"]["mean"] == pytest.approx((1 + 1 / 2 + 1 / np.log2(11)) / 4)
+    assert found["mrr"]["mean"] == pytest.approx((1 + 1 / 3 + 1 / 10 + 1 / 11) / 4)
+
+
+def test_a_negative_is_nothing_that_the_listener_had():
+    known = split("log", Histories.of_items([np.arange(1, 9, dtype=np.int32)] * 2), nothing_but(list("abcdefgh")))
+    rows = sasrec.examples(known)
+    assert rows.item[0][-5:].tolist() == [1, 2, 3, 4, 5]
+    assert rows.next_item[0][-5:].tolist() == [2, 3, 4, 5, 6]
+    assert rows.next_item[0][:-5].max() == 0
+    drawn = next(rows.batches(2, 0, 0))["negative"]
+    assert set(drawn.ravel().tolist()) == {7, 8}
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    # Everybody goes round ten items, each beginning elsewhere: what comes next is what no count of items tells.
+    lines = [f"u{n} " + " ".join(f"i{(n + k) % 10}" for k in range(8)) for n in range(60)]
+    path = write_lines(tmp_path / "log.tsv", *lines)
+    command = [sys.executable, "-c", "from segue.cli import main; main()", "bench", "sequence"]
+    done = subprocess.run(
+        [*command, "--data", str(path), "--minutes", "0.1", "--json"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["models"]) == set(MODELS)
+    assert found["data"]["candidates"] == "all items but those of the history"
+    for figures in found["models"].values():
+        assert {"hr@10", "ndcg@10", "mrr", "train_seconds", "validation_ndcg@10"} <= set(figures)
+    dense = found["models"]["segue_dense"]
+    # Three items are left for each to have next: by chance 0.71.
+    assert dense["ndcg@10"]["mean"] > 0.9 > found["models"]["popularity"]["ndcg@10"]["mean"]
+    assert dense["best_epoch"] <= dense["epochs"]
+    assert dense["config"]["attention"] == "softmax"
+
+
+def test_an_unknown_model_is_named():
+    done = CliRunner().invoke(bench, ["sequence", "--data", "nano", "--models", "bert"])
+    assert isinstance(done.exception, InputError)
+    assert "'bert'" in str(done.exception)

@@ -1,0 +1,51 @@
+"""A tiny catalogue, and listeners who go round it one item after the other."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from events import schema
+from models.features import Axes, Encoder
+from models.sequence.histories import Histories, requests
+
+ITEMS, LENGTH = 20, 12
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    """Items i0 to i19 by creators c0 and c1; i19 is new to the vocabulary."""
+    items = pa.table({
+        "item_id": [f"i{n}" for n in range(ITEMS)],
+        "creator_id": [f"c{n % 2}" for n in range(ITEMS)],
+        "genre_weights": pa.array([[1.0, 0.0] if n % 2 else [0.0, 1.0] for n in range(ITEMS)], pa.list_(pa.float32())),
+        "duration_s": pa.array([60.0 + n for n in range(ITEMS)], pa.float32()),
+        "release_ts": pa.nulls(ITEMS, pa.int64()),
+    })  # fmt: skip
+    empty = ("country", "age_band", "plan", "content_type", "language")
+    tokens = {
+        "item_id": [f"i{n}" for n in range(ITEMS - 1)],
+        "creator_id": ["c0", "c1"],
+        "action": list(schema.INTERACTIONS),
+        "surface": list(schema.SURFACES),
+        **{name: [] for name in empty},
+    }
+    return Encoder(Axes(tokens, 2, 1), items)
+
+
+@pytest.fixture
+def rounds() -> Histories:
+    """40 listeners who begin anywhere among the first 19 items and take the next ones in order, a minute apart."""
+    starts = np.arange(40)
+    item = np.concatenate([(s + np.arange(8 + s % 7)) % (ITEMS - 1) + 1 for s in starts]).astype(np.int32)
+    lengths = 8 + starts % 7
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    time = np.concatenate([60 * np.arange(n) for n in lengths]) + 1_700_000_000
+    action = np.full(len(item), 2, np.int32)
+    return Histories(item, action, np.ones_like(item), time, np.ones(len(item), bool), offsets)
+
+
+@pytest.fixture
+def batch(rounds) -> dict[str, np.ndarray]:
+    """What six listeners' last choices are predicted from."""
+    listeners = np.arange(6)
+    return requests(rounds, listeners, rounds.offsets[1:7] - 1, LENGTH)

@@ -1,0 +1,95 @@
+"""Training the sequence model: it learns an order, stops by what is held out, and resumes to the same weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from models.config import SequenceConfig
+from models.sequence.fit import PATIENCE, HeldOut, Pace, fit
+from models.sequence.histories import Histories, requests
+from tests.models.sequence.conftest import ITEMS, LENGTH
+
+CONFIG = SequenceConfig(
+    dim=16, heads=2, blocks=1, length=LENGTH, batch_size=8, epochs=3, learning_rate=0.01, dropout=0.1
+)
+
+
+def held_out(rounds: Histories) -> tuple[Histories, HeldOut]:
+    """All but the last entry of each listener to learn from, and those last entries."""
+    listeners = np.arange(len(rounds))
+    ends = rounds.offsets[1:] - 1
+    inputs = requests(rounds, listeners, ends, LENGTH)
+    candidates = np.arange(1, ITEMS + 1, dtype=np.int32)
+    return rounds.clip(np.diff(rounds.offsets) - 1), HeldOut(inputs, rounds.item[ends], candidates, None)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_it_learns_an_order(loss, rounds, encoder):
+    train, asked = held_out(rounds)
+    config = replace(CONFIG, loss=loss, negatives=16, epochs=8)
+    model, history = fit(train, asked, encoder, config, seed=0)
+    assert history["judged"][-1] > 0.9
+    assert (asked.ranks(model) == 0).mean() > 0.9
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(rounds, encoder, tmp_path):
+    train, asked = held_out(rounds)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(figures):
+        if figures["epoch"] == 2:
+            raise Stopped
+
+    whole, history = fit(train, asked, encoder, CONFIG, seed=0)
+    with pytest.raises(Stopped):
+        fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path, on_epoch=stop)
+    resumed, again = fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path)
+    assert again["loss"] == history["loss"]
+    for left, right in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def history(judged: list[float], seconds: float = 1.0) -> dict[str, list[float]]:
+    return {"judged": judged, "seconds": [seconds] * len(judged)}
+
+
+def walk(pace: Pace, judged) -> list[float]:
+    """The multiples of a training whose epoch n is judged `judged(n)`."""
+    found: list[float] = []
+    while (share := pace(history([judged(n) for n in range(len(found))]))) is not None:
+        found.append(share)
+    return found
+
+
+def test_the_rate_falls_for_the_last_two_fifths_of_the_epochs():
+    assert walk(Pace(10), lambda n: n) == pytest.approx([1] * 6 + [1, 0.75, 0.5, 0.25])
+
+
+def test_the_rate_falls_when_nothing_is_gained():
+    multiples = walk(Pace(1000), lambda n: min(n, 4))
+    steady = 5 + PATIENCE  # the fifth epoch is the best
+    assert multiples[:steady] == [1] * steady
+    assert len(multiples) == steady + round(steady * 2 / 3)
+
+
+def test_the_time_ends_training():
+    pace = Pace(1000, seconds=10.0)
+    assert pace(history([1, 2, 3, 4, 5])) == 1.0
+    assert pace(history([1, 2, 3, 4, 5, 6, 7])) == pytest.approx(0.75)
+    assert pace(history(list(range(10)))) is None
+
+
+def test_what_is_excluded_is_no_candidate(rounds, encoder):
+    train, asked = held_out(rounds)
+    config = replace(CONFIG, epochs=1, learning_rate=1e-9)  # it learns nothing
+    model, _ = fit(train, asked, encoder, config, seed=0)
+    free = asked.ranks(model)
+    others = np.ones((len(asked.item), ITEMS), np.float32)
+    others[np.arange(len(asked.item)), asked.item - 1] = 0
+    alone = HeldOut(asked.inputs, asked.item, asked.candidates, csr_matrix(others)).ranks(model)
+    assert free.max() > 0
+    assert (alone == 0).all()

@@ -1,0 +1,71 @@
+"""Losses of the next item, against the plain expression and cases small enough to work by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.sequence import losses
+
+
+def drawn(rows: int, items: int = 50, dim: int = 8):
+    rng = np.random.default_rng(0)
+    hidden, table = (tf.Variable(rng.normal(size=(n, dim)), dtype=tf.float32) for n in (rows, items))
+    target = tf.constant(rng.integers(0, items, rows), tf.int32)
+    return hidden, table, target, tf.constant(rng.random(rows) < 0.7, tf.float32)
+
+
+def plain(hidden, table, target, weight):
+    logits = tf.matmul(hidden, table, transpose_b=True)
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits)
+    return tf.reduce_sum(each * weight) / tf.reduce_sum(weight)
+
+
+@pytest.mark.parametrize("rows", [1, losses.CHUNK - 1, losses.CHUNK, 2 * losses.CHUNK + 7])
+def test_full_softmax_is_the_plain_expression_with_its_gradients(rows):
+    hidden, table, target, weight = drawn(rows)
+    weight = tf.maximum(weight, tf.one_hot(0, rows))  # at least one counts
+    found = []
+    for loss in (losses.full_softmax, plain):
+        with tf.GradientTape() as tape:
+            value = 2 * loss(hidden, table, target, weight)
+        found.append([value, *map(tf.convert_to_tensor, tape.gradient(value, [hidden, table]))])
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_full_softmax_of_nothing_is_zero():
+    hidden, table, target, _ = drawn(3)
+    assert float(losses.full_softmax(hidden, table, target, tf.zeros(3))) == 0.0
+
+
+def test_the_target_is_no_negative_of_itself():
+    own, others = losses.logits_of(
+        tf.constant([[1.0, 0.0]]), tf.constant([[2.0, 0.0]]), tf.constant([7]),
+        tf.constant([[2.0, 0.0], [3.0, 5.0]]), tf.constant([7, 4]),
+    )  # fmt: skip
+    assert own.numpy().tolist() == [2.0]
+    assert others.numpy().tolist() == [[losses.ACCIDENTAL, 3.0]]
+
+
+def test_sampled_softmax_corrects_what_is_drawn_often():
+    own, others = tf.constant([0.0]), tf.constant([[0.0, math.log(4)]])
+    # Expected 2 and 4 times: e^0 / 2 = 0.5 and 4 / 4 = 1 beside the target's 1, so the loss is log(2.5).
+    loss = losses.sampled_softmax(own, others, tf.constant([2.0, 4.0]), tf.constant([1.0]))
+    assert float(loss) == pytest.approx(math.log(2.5))
+
+
+def test_sampled_softmax_of_every_item_is_the_full_one():
+    hidden, table, target, weight = drawn(40)
+    rows = tf.range(table.shape[0])
+    own, others = losses.logits_of(hidden, tf.gather(table, target), target, table, rows)
+    loss = losses.sampled_softmax(own, others, tf.ones(table.shape[0]), weight)
+    assert float(loss) == pytest.approx(float(losses.full_softmax(hidden, table, target, weight)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("calibration", "beta"), [(0.0, 1.0), (1.0, 0.1)], ids=["plain BCE", "calibrated"])
+def test_gbce_raises_the_positive_to_the_power_of_beta(calibration, beta):
+    # alpha = 0.1: beta = 0.1 (t (1 - 10) + 10), which is 1 for t = 0 and 0.1 for t = 1.
+    loss = losses.gbce(tf.constant([0.0]), tf.constant([[0.0, 0.0]]), 0.1, calibration, tf.constant([1.0]))
+    assert float(loss) == pytest.approx((beta + 2) * math.log(2))
