@@ -1,6 +1,7 @@
 """What plays next, leave-one-out over all items: the sequence model beside what is published and what is simple.
 
-Contestants: the baselines of `models.baselines`, SASRec as published (`benchmarks.sasrec`), and Segue's dense head.
+Contestants: the baselines of `models.baselines`, SASRec as published (`benchmarks.sasrec`), and Segue's
+dense and generative heads.
 Each listener's last choice is the test, the one before it validation: all that is chosen (epochs, regularization) is
 chosen on validation, and the test is read once, at the end. Candidates are all items of the data set, less those that
 the listener has had if items are hardly ever had twice.
@@ -9,7 +10,7 @@ the listener has had if items are hardly ever had twice.
 import os
 import platform
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from time import perf_counter
@@ -25,11 +26,13 @@ from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, r
 from segue.errors import InputError
 
 PEERS = ("popularity", "item_knn", "ease")
-SASREC, DENSE = "sasrec_one_negative", "segue_dense"
-MODELS = (*PEERS, SASREC, DENSE)
+SASREC = "sasrec_one_negative"
+SEGUE = DENSE, GENERATIVE = ("segue_dense", "segue_generative")
+MODELS = (*PEERS, SASREC, *SEGUE)
 K = 10
 JUDGED = 2_000  # validation requests by which an epoch or a regularization is chosen
 BATCH = 250
+CODING = 0.1  # share of the time that goes into the generative head
 Say = Callable[[str], Any]
 Report = Callable[[dict[str, float]], None]
 
@@ -82,11 +85,10 @@ def run(
     known = read(data, seed)
     found: dict[str, Any] = {}
     left_out: dict[str, str] = {}
-    for name in models:
-        if name == "ease" and known.items.num_rows > MAX_DENSE_ITEMS:
-            left_out[name] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
-            continue
-        trained = train(name, known, minutes, config or SequenceConfig(), seed, say)
+    if "ease" in models and known.items.num_rows > MAX_DENSE_ITEMS:
+        left_out["ease"] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
+    names = tuple(name for name in models if name not in left_out)
+    for name, trained in train(names, known, minutes, config or SequenceConfig(), seed, say):
         found[name] = {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
         say(
             f"{name}: HR@10 {found[name]['hr@10']['mean']:.4f}, NDCG@10 {found[name]['ndcg@10']['mean']:.4f}, "
@@ -123,17 +125,24 @@ def measure(ranks: np.ndarray, seed: int) -> dict[str, Any]:
     return {name: asdict(bootstrap_mean(value, listeners, seed)) for name, value in values.items()}
 
 
-def train(name: str, known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say) -> Trained:
-    """Train one contestant."""
-    if name in PEERS:
-        return train_peer(name, known, seed)
+def train(
+    names: tuple[str, ...], known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say
+) -> Iterator[tuple[str, Trained]]:
+    """Train the contestants one after the other; both heads of Segue's model share its transformer."""
 
-    def report(figures: dict[str, float]) -> None:
-        say(f"{name}: epoch {figures['epoch']:.0f}, NDCG@10 {figures['judged']:.4f} on validation")
+    def report(name: str) -> Report:
+        return lambda figures: say(
+            f"{name}: epoch {figures['epoch']:.0f}, NDCG@10 {figures['judged']:.4f} on validation"
+        )
 
-    if name == SASREC:
-        return train_sasrec(known, minutes, seed, report)
-    return train_segue(known, minutes, config, seed, report)
+    for name in PEERS:
+        if name in names:
+            yield name, train_peer(name, known, seed)
+    if SASREC in names:
+        yield SASREC, train_sasrec(known, minutes, seed, report(SASREC))
+    if set(SEGUE) & set(names):
+        trained = train_segue(known, minutes, config, seed, GENERATIVE in names, report)
+        yield from ((name, contestant) for name, contestant in trained if name in names)
 
 
 def train_peer(name: str, known: Sequences, seed: int) -> Trained:
@@ -179,25 +188,56 @@ def train_sasrec(known: Sequences, minutes: float | None, seed: int, report: Rep
     return Trained(lambda requests: sasrec.ranks(model, known, requests), took, figures)
 
 
-def train_segue(known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, report: Report) -> Trained:
-    """Segue's sequence model: the dense head."""
+def train_segue(
+    known: Sequences,
+    minutes: float | None,
+    config: SequenceConfig,
+    seed: int,
+    generative: bool,
+    report: Callable[[str], Report],
+) -> Iterator[tuple[str, Trained]]:
+    """Segue's sequence model: the dense head, then the generative one on the same transformer.
+
+    The generative head has a tenth of the time, and its training seconds count those of the transformer too.
+    """
+    from models.sequence.coded import fit_codes, generated_ranks
+    from models.sequence.codes import Codebook
     from models.sequence.fit import HeldOut, fit
     from models.sequence.histories import requests as inputs
 
-    def held_out(asked: Requests) -> HeldOut:
-        rows = inputs(known.histories, asked.listener, asked.entry, config.length)
-        candidates = np.arange(1, known.items.num_rows + 1, dtype=np.int32)
-        return HeldOut(rows, asked.item + 1, candidates, known.known(asked) if known.unseen else None)
+    rows = np.arange(1, known.items.num_rows + 1, dtype=np.int32)
 
+    def held_out(asked: Requests) -> HeldOut:
+        read = inputs(known.histories, asked.listener, asked.entry, config.length)
+        return HeldOut(read, asked.item + 1, rows, known.known(asked) if known.unseen else None)
+
+    seconds = None if minutes is None else 60 * minutes * (1 - CODING if generative else 1)
+    judged = held_out(some(known.validation, seed))
     started = perf_counter()
-    seconds = None if minutes is None else 60 * minutes
     model, history = fit(
-        known.training, held_out(some(known.validation, seed)), known.encoder(), config, seed, seconds=seconds,
-        on_epoch=report,
+        known.training, judged, known.encoder(), config, seed,
+        unseen=known.unseen, seconds=seconds, on_epoch=report(DENSE),
     )  # fmt: skip
     took = perf_counter() - started
-    return Trained(
-        lambda requests: held_out(requests).ranks(model), took, trained_figures(history) | {"config": asdict(config)}
+    settings = {"config": asdict(config)}
+    yield DENSE, Trained(lambda asked: held_out(asked).ranks(model), took, trained_figures(history) | settings)
+    if not generative:
+        return
+    started = perf_counter()
+    book = Codebook.fit(known.items["item_id"].to_pylist(), model.item_vectors(rows).numpy(), seed)
+    seconds = None if minutes is None else 60 * minutes * CODING
+    coded, history = fit_codes(
+        model, known.training, judged, book, seed, seconds=seconds, on_epoch=report(GENERATIVE)
+    )  # fmt: skip
+    took += perf_counter() - started
+    figures = {
+        "codes_a_level": [len(centroids) for centroids in book.centroids],
+        "collision_rate": book.collision_rate,
+        **settings,
+    }
+    yield (
+        GENERATIVE,
+        Trained(lambda asked: generated_ranks(coded, held_out(asked)), took, trained_figures(history) | figures),
     )
 
 

@@ -1,7 +1,7 @@
 """Training the sequence model: steady, then a fall of the learning rate once nothing is gained any more."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,16 @@ class HeldOut:
         following[:, -1] = self.item[:BATCH]
         return {**inputs, "next_item": following}
 
+    def excluded(self, part: slice) -> np.ndarray:
+        """Rows of the catalogue that are no candidates of some choices, int32 `[b, m]`, filled up with 0."""
+        if self.known is None:
+            return np.zeros((len(self.item[part]), 1), np.int32)
+        known = self.known[part]
+        lengths = np.diff(known.indptr)
+        out = np.zeros((len(lengths), max(1, lengths.max(initial=0))), np.int32)
+        out[np.arange(out.shape[1]) < lengths[:, None]] = self.candidates[known.indices]
+        return out
+
     def ranks(self, model: SequenceModel) -> np.ndarray:
         """The place of each choice among the candidates, 0 the best: `[n]`."""
         vectors = model.item_vectors(tf.constant(self.candidates)).numpy()
@@ -96,6 +106,12 @@ class HeldOut:
         return np.concatenate(found)
 
 
+def windows(histories: Histories, config: SequenceConfig) -> Windows:
+    """What training reads: epochs of at least `STEPS` steps, so of several passes over a short log."""
+    once = Windows(histories, config.length)
+    return replace(once, passes=max(1, -(-STEPS * config.batch_size // max(once.rows, 1))))
+
+
 def fit(
     histories: Histories,
     held_out: HeldOut,
@@ -103,6 +119,7 @@ def fit(
     config: SequenceConfig,
     seed: int,
     *,
+    unseen: bool = False,
     seconds: float | None = None,
     checkpoints: Path | None = None,
     prepare: Callable[[SequenceModel], object] = lambda model: None,
@@ -116,6 +133,7 @@ def fit(
         encoder: how items, actions and surfaces were encoded.
         config: sizes and rates.
         seed: of initial weights, of cuts and order, and of all draws.
+        unseen: whether what a listener has had is never answered.
         seconds: of training, at most; None leaves it to `config.epochs`.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start.
@@ -126,17 +144,15 @@ def fit(
         is a row of `config.length` entries.
     """
     start(seed)
-    once = Windows(histories, config.length)
-    windows = Windows(histories, config.length, passes=max(1, -(-STEPS * config.batch_size // max(once.rows, 1))))
     rows = encoder.catalogue.release_ts.shape[0]
     counts = np.bincount(histories.item[histories.target], minlength=rows)
-    model = SequenceModel(encoder, config, counts, histories.timed)
+    model = SequenceModel(encoder, config, counts, histories.timed, unseen)
     validation = Shards.of(held_out.batch())
     create_weights(model, validation)
     prepare(model)
     history = fit_model(
         model,
-        windows,
+        windows(histories, config),
         validation,
         batch_size=config.batch_size,
         epochs=config.epochs,

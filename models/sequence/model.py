@@ -28,12 +28,15 @@ class SequenceModel(Model):
         config: sizes and what is learned by.
         counts: how often each row of the catalogue is a target in training, `[rows]`.
         timed: whether the log says when things happened.
+        unseen: whether what a listener has had is never answered. It is no candidate in training either then: the
+            softmax over all items is over what may come next, and nothing is spent on learning what is known.
     """
 
-    def __init__(self, encoder: Encoder, config: SequenceConfig, counts: np.ndarray, timed: bool) -> None:
+    def __init__(self, encoder: Encoder, config: SequenceConfig, counts: np.ndarray, timed: bool, unseen: bool) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = config
+        self.unseen = unseen
         self.items = ItemEncoder(encoder, config.dim)
         self.actions = embedding(encoder.lookups["action"].size, config.dim)
         self.surfaces = embedding(encoder.lookups["surface"].size, config.dim)
@@ -90,7 +93,12 @@ class SequenceModel(Model):
             )
             history = tf.gather(embedded, tf.gather(places, inputs["item"]))
             states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
-            return losses.full_softmax(states, embedded, tf.gather(places, target), weight)
+            chosen, had = tf.gather(places, target), None
+            if self.unseen:
+                had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
+                # The few choices that were had before all the same can never be answered.
+                weight *= tf.cast(tf.reduce_all(had != chosen[:, None], axis=1), tf.float32)
+            return losses.full_softmax(states, embedded, chosen, weight, had)
         return self.sampled_loss(inputs, target, weight, seed, training)
 
     def sampled_loss(self, inputs, target, weight, seed, training) -> tf.Tensor:
@@ -114,3 +122,13 @@ class SequenceModel(Model):
         """Embeddings by the vocabulary that their rows stand for."""
         known = {"action": [self.actions.embeddings], "surface": [self.surfaces.embeddings]}
         return self.items.vocabulary() | known
+
+
+def had_before(item: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+    """What the listener has had when each entry is over, the entry itself among it: `[b, l]` to `[b * l, l]`.
+
+    Where there is less, an entry's own item fills the rest.
+    """
+    length = item.shape[1]
+    seen = tf.where(visible(segment)[:, 0], item[:, None, :], item[:, :, None])  # [b, l, l]
+    return tf.reshape(seen, [-1, length])

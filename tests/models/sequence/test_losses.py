@@ -40,6 +40,13 @@ def test_full_softmax_of_nothing_is_zero():
     assert float(losses.full_softmax(hidden, table, target, tf.zeros(3))) == 0.0
 
 
+def test_full_softmax_without_what_was_had():
+    hidden, items = tf.constant([[1.0]]), tf.constant([[0.0], [math.log(3)], [math.log(2)]])
+    # e^0, 3 and 2, less the 3: the target 2 has two thirds.
+    loss = losses.full_softmax(hidden, items, tf.constant([2]), tf.ones(1), had=tf.constant([[1, 1]]))
+    assert float(loss) == pytest.approx(-math.log(2 / 3), rel=1e-5)
+
+
 def test_the_target_is_no_negative_of_itself():
     own, others = losses.logits_of(
         tf.constant([[1.0, 0.0]]), tf.constant([[2.0, 0.0]]), tf.constant([7]),

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from models.config import ATTENTIONS, LOSSES, SequenceConfig
-from models.sequence.histories import Windows
-from models.sequence.model import SequenceModel
+from models.sequence.histories import Histories, Windows
+from models.sequence.model import SequenceModel, had_before
 from models.training import start
 from tests.models.sequence.conftest import LENGTH
 
@@ -19,7 +19,7 @@ CONFIG = SequenceConfig(dim=16, heads=2, blocks=2, length=LENGTH, batch_size=4, 
 def model(request, encoder, rounds) -> SequenceModel:
     start(0)
     counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
-    made = SequenceModel(encoder, replace(CONFIG, attention=request.param), counts, timed=True)
+    made = SequenceModel(encoder, replace(CONFIG, attention=request.param), counts, timed=True, unseen=False)
     made.compute_loss(tensors(next(Windows(rounds, LENGTH).batches(2, 0, 0))))
     rng = np.random.default_rng(0)
     for weights in made.trainable_weights:  # biases that begin at 0 would hide what they do
@@ -92,7 +92,7 @@ def test_a_listener_of_whom_nothing_is_known_has_a_state(model, batch):
 def test_every_loss_is_finite_and_has_a_slope_for_every_weight(loss, encoder, rounds):
     start(0)
     counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
-    made = SequenceModel(encoder, replace(CONFIG, loss=loss), counts, timed=True)
+    made = SequenceModel(encoder, replace(CONFIG, loss=loss), counts, timed=True, unseen=False)
     batch = tensors(next(Windows(rounds, LENGTH).batches(4, 0, 0)))
     with tf.GradientTape() as tape:
         value = made.compute_loss(batch, training=True)
@@ -107,3 +107,33 @@ def test_an_item_without_an_id_of_its_own_is_what_is_known_of_it(model):
     assert np.isfinite(new).all()
     assert not np.array_equal(new, known)
     assert not np.array_equal(new, other)
+
+
+def test_what_was_had_is_all_that_came_before_in_the_segment():
+    item = tf.constant([[5, 6, 7, 8]])
+    found = had_before(item, tf.constant([[1, 1, 2, 2]])).numpy()
+    assert [sorted(set(row)) for row in found.tolist()] == [[5], [5, 6], [7], [7, 8]]
+
+
+def test_what_was_had_takes_no_part_where_it_is_never_answered(encoder, rounds):
+    start(0)
+    counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
+    batch = tensors(next(Windows(rounds, LENGTH).batches(4, 0, 0)))
+    found = []
+    for unseen in (False, True):
+        start(0)
+        made = SequenceModel(encoder, CONFIG, counts, timed=True, unseen=unseen)
+        found.append(float(made.compute_loss(batch)))
+    # Of 19 items an entry leaves 18 or fewer: the same logits have less to share the probability with.
+    assert found[1] < found[0]
+
+
+def test_a_choice_that_was_had_before_teaches_nothing_where_it_is_never_answered(encoder):
+    again = Histories.of_items([np.array([3, 4, 3], np.int32)])
+    counts = np.bincount([3, 4, 5], minlength=encoder.catalogue.release_ts.shape[0])
+    start(0)
+    made = SequenceModel(encoder, CONFIG, counts, timed=False, unseen=True)
+    whole = tensors(next(Windows(again, LENGTH).batches(1, None, 0)))
+    first = {**whole, "next_item": whole["next_item"] * tf.one_hot(0, LENGTH, dtype=tf.int32)}
+    assert float(made.compute_loss(whole)) == pytest.approx(float(made.compute_loss(first)))
+    assert float(made.compute_loss(whole)) < 10
