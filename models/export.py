@@ -10,6 +10,7 @@ from events.schema import HEADS, LISTEN
 from models.card import CARD, FORMAT
 from models.catalogue import LATER
 from models.features import AGE, AGE_COLUMNS, DAY_SECONDS, item_stats, request_dense
+from models.filters import Filters, wanted
 from models.index import Index
 from models.ranking import CHOICE, RankingModel
 from models.raw import item_specs, query_specs, specs
@@ -17,9 +18,6 @@ from models.retrieval import RetrievalModel, embed_in_blocks
 from models.shards import Arrays
 from segue.files import write_json
 
-TOP_K = 200  # candidates that retrieval answers if a request does not say
-MOST = 1000  # and at most
-EXCLUDE, INCLUDE = "exclude", "include"
 LIFT_FLOOR = 1e-9
 
 
@@ -36,7 +34,7 @@ class ServedRetrieval(tf.Module):
         super().__init__()
         self.model = model
         catalogue = self.catalogue = model.encoder.catalogue
-        self.filter_seen = filter_seen
+        self.filters = Filters(catalogue, filter_seen)
         encoded = model.encoder.item_table(items)
         self.index = Index.build(
             items["item_id"].to_pylist(),
@@ -47,48 +45,29 @@ class ServedRetrieval(tf.Module):
             LATER,
         )
         self.static = tf.Variable(static_vectors(model), trainable=False)  # [rows, dim]
-        self.markets = tf.constant(catalogue.markets or [""])
 
-    def query(self, k, content_types, released_after, market, exclude_ids, heard, **raw) -> dict[str, tf.Tensor]:
+    def query(
+        self, k, content_types, released_after, market, exclude_ids, heard, **raw: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Exact search: `item_ids` and `scores` `[b, k]`; '' and the least float where candidates ran out.
 
         Args:
             k: how many, int32 `[b]`; 0 is 200, more than 1000 are 1000.
-            content_types: the types wanted, string `[b, c]`; all of them if all are ''.
-            released_after: seconds since 1970 UTC `[b]`; 0 is no bound.
-            market: where it is asked from, string `[b]`; '' is no bound.
-            exclude_ids: what not to answer, string `[b, m]`.
-            heard: `exclude` or `include` what is in the history, string `[b]`; '' leaves it to the model.
+            content_types, released_after, market, exclude_ids, heard: see `Filters`.
             raw: the query.
         """
-        rows, scores = self.index.search(
-            self.embed_query(**raw)["embedding"],
-            tf.minimum(tf.where(k > 0, k, TOP_K), MOST),
-            request_ts=raw["request_ts"],
-            exclude=tf.concat([self.heard(heard, raw["history_items"]), self.catalogue.rows(exclude_ids)], axis=1),
-            content_types=self.type_codes(content_types),
+        allowed = self.filters(
+            content_types=content_types,
             released_after=released_after,
-            market=self.market_numbers(market),
+            market=market,
+            exclude_ids=exclude_ids,
+            heard=heard,
+            history_items=raw["history_items"],
+            request_ts=raw["request_ts"],
         )
+        rows, scores = self.index.search(self.embed_query(**raw)["embedding"], wanted(k), **allowed)
         # JSON knows no infinity, and infra validation refuses it.
         return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
-
-    def heard(self, wish: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
-        """Rows of the history `[b, h]` where it is to be excluded, else 0."""
-        drop = tf.equal(wish, EXCLUDE) | (tf.equal(wish, "") & self.filter_seen)
-        return tf.where(drop[:, None], self.catalogue.rows(history), 0)
-
-    def type_codes(self, content_types: tf.Tensor) -> tf.Tensor:
-        """Types as the index knows them; -1, which no item has, for a type that the model never saw."""
-        lookup = self.model.encoder.lookups["content_type"]
-        codes = lookup(content_types)
-        return tf.where(codes == 0, 0, tf.where(codes <= lookup.buckets, -1, codes))
-
-    def market_numbers(self, market: tf.Tensor) -> tf.Tensor:
-        """Markets by number from 1; one beyond all for a market that no item names, 0 for none."""
-        same = tf.equal(market[:, None], self.markets[None, :])  # [b, markets]
-        number = tf.argmax(tf.cast(same, tf.int32), axis=1, output_type=tf.int32) + 1
-        return tf.where(tf.equal(market, ""), 0, tf.where(tf.reduce_any(same, axis=1), number, np.int32(2**30)))
 
     def embed_query(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """`embedding` `[b, dim + 1]`."""
@@ -194,14 +173,8 @@ def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, 
     """
     module = ServedRetrieval(model, items, filter_seen)
     query, item = query_specs(model.encoder.axes), item_specs()
-    asked = {
-        **specs(["k"], [None], tf.int32),
-        **specs(["content_types", "exclude_ids"], [None, None], tf.string),
-        **specs(["released_after"], [None], tf.int64),
-        **specs(["market", "heard"], [None], tf.string),
-    }
     signatures = {
-        "serving_default": tf.function(module.query).get_concrete_function(**query, **asked),
+        "serving_default": tf.function(module.query).get_concrete_function(**query, **Filters.specs()),
         "embed_query": tf.function(module.embed_query).get_concrete_function(**query),
         "embed_item": tf.function(module.embed_item).get_concrete_function(**item),
     }

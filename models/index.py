@@ -123,25 +123,43 @@ class Index(tf.Module):
             getattr(self, name).scatter_update(tf.IndexedSlices(values, rows))
         return rows
 
-    def search(
+    def search(self, query: tf.Tensor, k: tf.Tensor, **asked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The candidates of the largest dot product with each query among those that its request allows.
+
+        Exact: what a request may not see is gone before any candidate competes, so filters cost no recall. Of
+        equal scores the lower row comes first.
+
+        Args:
+            query: float32 `[b, dim]`; one with a number that is not finite has no answer.
+            k: how many each request wants, int32 `[b]`.
+            asked: what the requests allow; see `scores`.
+
+        Returns:
+            Rows, int32 `[b, max(k)]`, best first, and their scores, float32 `[b, max(k)]`; row 0 and -inf beyond a
+            request's own k and beyond what is allowed to it.
+        """
+        most = tf.maximum(tf.reduce_max(k), 0)
+        rows, values = best(self.scores(query, **asked), most)
+        answered = (tf.range(most)[None, :] < k[:, None]) & tf.math.is_finite(values)
+        answered &= tf.reduce_all(tf.math.is_finite(query), axis=1)[:, None]
+        return tf.where(answered, rows, 0), tf.where(answered, values, -np.inf)
+
+    def scores(
         self,
         query: tf.Tensor,
-        k: tf.Tensor,
         *,
         request_ts: tf.Tensor,
         exclude: tf.Tensor,
         content_types: tf.Tensor,
         released_after: tf.Tensor,
         market: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The candidates of the largest dot product with each query among those that its request allows.
+    ) -> tf.Tensor:
+        """The dot product of each row with each query, -inf where the request does not allow it: `[b, rows]`.
 
-        Exact: what a request may not see is gone before any candidate competes, so filters cost no recall. Of
-        equal scores the lower row comes first. A filter that no request of the batch uses costs next to nothing.
+        A filter that no request of the batch uses costs next to nothing.
 
         Args:
-            query: float32 `[b, dim]`; one with a number that is not finite has no answer.
-            k: how many each request wants, int32 `[b]`.
+            query: float32 `[b, dim]`.
             request_ts: now, int64 `[b]`, seconds since 1970 UTC; what is released later is not answered.
             exclude: rows not to answer, int32 `[b, m]`; what is not a row of an item excludes nothing.
             content_types: the types wanted, int32 `[b, c]`; all of them if all are 0. Beside others, 0 stands for
@@ -150,10 +168,6 @@ class Index(tf.Module):
                 0 is no bound.
             market: int32 `[b]`, the market's bit number + 1; 0 is no bound. Any other number is a market unknown
                 here, where only what is available everywhere is answered.
-
-        Returns:
-            Rows, int32 `[b, max(k)]`, best first, and their scores, float32 `[b, max(k)]`; row 0 and -inf beyond a
-            request's own k and beyond what is allowed to it.
         """
         release = tf.convert_to_tensor(self.release_ts)  # [rows]
         now = tf.minimum(tf.maximum(request_ts, 0), NEVER - 1)
@@ -181,13 +195,7 @@ class Index(tf.Module):
         scores = keep(scores, tf.reduce_any(released_after != 0), late_enough)
         scores = keep(scores, tf.reduce_any(content_types != 0), of_a_type)
         scores = keep(scores, tf.reduce_any(market != 0), available)
-        scores = tf.cond(tf.reduce_any(exclude > 0), lambda: drop(scores, exclude), lambda: scores)
-
-        most = tf.maximum(tf.reduce_max(k), 0)
-        rows, values = best(scores, most)
-        answered = (tf.range(most)[None, :] < k[:, None]) & tf.math.is_finite(values)
-        answered &= tf.reduce_all(tf.math.is_finite(query), axis=1)[:, None]
-        return tf.where(answered, rows, 0), tf.where(answered, values, -np.inf)
+        return tf.cond(tf.reduce_any(exclude > 0), lambda: drop(scores, exclude), lambda: scores)
 
     def _free_rows(self, held: np.ndarray) -> np.ndarray:
         """Rows of the delta that hold nothing, by the ids that all rows hold."""
