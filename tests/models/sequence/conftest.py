@@ -11,16 +11,21 @@ from models.sequence.histories import Histories, requests
 ITEMS, LENGTH = 20, 12
 
 
-@pytest.fixture
-def encoder() -> Encoder:
-    """Items i0 to i19 by creators c0 and c1; i19 is new to the vocabulary."""
-    items = pa.table({
+@pytest.fixture(scope="module")
+def catalogue() -> pa.Table:
+    """Items i0 to i19, by the creators c0 and c1 in turn, of the genres even and odd, a year apart."""
+    return pa.table({
         "item_id": [f"i{n}" for n in range(ITEMS)],
         "creator_id": [f"c{n % 2}" for n in range(ITEMS)],
         "genre_weights": pa.array([[1.0, 0.0] if n % 2 else [0.0, 1.0] for n in range(ITEMS)], pa.list_(pa.float32())),
         "duration_s": pa.array([60.0 + n for n in range(ITEMS)], pa.float32()),
-        "release_ts": pa.nulls(ITEMS, pa.int64()),
+        "release_ts": pa.array([10**9 + n * 31_556_952 for n in range(ITEMS)], pa.int64()),
     })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder(catalogue) -> Encoder:
+    """An encoder to whose vocabulary i19 is new."""
     empty = ("country", "age_band", "plan", "content_type", "language")
     tokens = {
         "item_id": [f"i{n}" for n in range(ITEMS - 1)],
@@ -29,10 +34,10 @@ def encoder() -> Encoder:
         "surface": list(schema.SURFACES),
         **{name: [] for name in empty},
     }
-    return Encoder(Axes(tokens, 2, 1), items)
+    return Encoder(Axes(tokens, 2, 1), catalogue)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rounds() -> Histories:
     """40 listeners who begin anywhere among the first 19 items and take the next ones in order, a minute apart."""
     starts = np.arange(40)
@@ -41,7 +46,7 @@ def rounds() -> Histories:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     time = np.concatenate([60 * np.arange(n) for n in lengths]) + 1_700_000_000
     action = np.full(len(item), 2, np.int32)
-    return Histories(item, action, np.ones_like(item), time, np.ones(len(item), bool), offsets)
+    return Histories(item, action, np.full(len(item), 2, np.int32), time, np.ones(len(item), bool), offsets)
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""More or less of something in a playlist: what is added to the scores before an item is drawn."""
+
+import numpy as np
+import tensorflow as tf
+
+from models.catalogue import Catalogue
+from models.raw import Specs, specs
+
+NAMED = ("genres", "creators", "types")
+YEAR_SECONDS = 31_556_952
+
+
+class Steering(tf.Module):
+    """Wishes to score offsets, `[b, rows]`.
+
+    An item of a wished genre, creator or type gains the wish's weight: a weight of 1 makes it e times as likely
+    against one without, a weight of -1 as much less so. The era and novelty are graded: an item's release, in
+    decades from the catalogue's mean, and how seldom it is chosen, in standard deviations of the logarithm.
+
+    Args:
+        catalogue: of the model.
+        popularity: how often each row is chosen, float `[rows]`.
+        genres: names of the genre weights, in their order.
+    """
+
+    def __init__(self, catalogue: Catalogue, popularity: np.ndarray, genres: list[str]) -> None:
+        super().__init__()
+        self.catalogue = catalogue
+        self.genres = tf.constant(genres or [""])
+        rows = catalogue.release_ts.shape[0]
+        release = catalogue.release_ts.numpy()
+        known = release != 0
+        decades = np.where(known, (release - release[known].mean() if known.any() else 0) / (10 * YEAR_SECONDS), 0)
+        self.era = tf.Variable(decades.astype(np.float32), trainable=False)
+        present = np.arange(rows) <= len(catalogue.known)
+        seldom = -np.log1p(popularity)
+        spread = seldom[present].std() or 1.0
+        rare = np.where(present, (seldom - seldom[present].mean()) / spread, 0)
+        self.rare = tf.Variable(rare.astype(np.float32), trainable=False)
+
+    @staticmethod
+    def specs() -> Specs:
+        """`more_{genres,creators,types}` string and their `_weights` float `[b, s]`; `newer`, `rarer` float `[b]`."""
+        names = [f"more_{name}" for name in NAMED]
+        return {
+            **specs(names, [None, None], tf.string),
+            **specs([f"{name}_weights" for name in names], [None, None], tf.float32),
+            **specs(["newer", "rarer"], [None], tf.float32),
+        }
+
+    def __call__(
+        self,
+        *,
+        more_genres: tf.Tensor,
+        more_genres_weights: tf.Tensor,
+        more_creators: tf.Tensor,
+        more_creators_weights: tf.Tensor,
+        more_types: tf.Tensor,
+        more_types_weights: tf.Tensor,
+        newer: tf.Tensor,
+        rarer: tf.Tensor,
+    ) -> tf.Tensor:
+        """Offsets of the scores, float32 `[b, rows]`; see `specs`. What nothing is called counts nothing."""
+        weights = self.genre_weights(more_genres, more_genres_weights)  # [b, genres]
+        offsets = tf.matmul(weights, tf.cast(self.catalogue.content[:, : self.catalogue.genres] > 0, tf.float32),
+                            transpose_b=True)  # fmt: skip
+        ids = self.catalogue.item_ids
+        offsets += self.of_ids("creator_id", ids[:, 1], more_creators, more_creators_weights)
+        offsets += self.of_ids("content_type", ids[:, 2], more_types, more_types_weights)
+        return offsets + newer[:, None] * self.era + rarer[:, None] * self.rare
+
+    def genre_weights(self, names: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Weights by genre, `[b, genres]`."""
+        same = tf.cast(names[:, :, None] == self.genres, tf.float32) * tf.cast(names != "", tf.float32)[:, :, None]
+        found = tf.einsum("bsg,bs->bg", same, weights)
+        width = self.catalogue.genres
+        return tf.pad(found, [[0, 0], [0, max(0, width - self.genres.shape[0])]])[:, :width]
+
+    def of_ids(self, name: str, codes: tf.Tensor, wished: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """What items `[rows]` with one of the wished ids gain, `[b, rows]`."""
+        lookup = self.catalogue.lookups[name]
+        rows = lookup(wished)  # [b, s]; the model never saw what is in an out-of-vocabulary row
+        real = tf.cast(rows > lookup.buckets, tf.float32) * weights
+        return tf.reduce_sum(tf.cast(rows[:, :, None] == codes, tf.float32) * real[:, :, None], axis=1)

@@ -1,0 +1,228 @@
+"""The saved model against the model in memory, and what a playlist must never do."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.config import SequenceConfig
+from models.sequence.export import export_sequence
+from models.sequence.fit import HeldOut, fit
+from models.sequence.histories import requests
+from tests.models.sequence.conftest import ITEMS, LENGTH
+
+NOW = 1_700_100_000
+CONFIG = SequenceConfig(dim=16, heads=2, blocks=1, length=LENGTH, batch_size=8, epochs=1, learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, request):
+    """A model trained for one epoch, and its SavedModel loaded."""
+    encoder, rounds, items = (request.getfixturevalue(name) for name in ("encoder", "rounds", "catalogue"))
+    ends = rounds.offsets[1:] - 1
+    inputs = requests(rounds, np.arange(len(rounds)), ends, LENGTH)
+    rows = np.arange(1, ITEMS + 1, dtype=np.int32)
+    model, _ = fit(rounds, HeldOut(inputs, rounds.item[ends], rows, None), encoder, CONFIG, seed=0)
+    path = tmp_path_factory.mktemp("sequence") / "1"
+    popularity = np.bincount(rounds.item, minlength=ITEMS + 1)[1:]
+    export_sequence(model, items, popularity, ["odd", "even"], False, {"dataset": "rounds"}, path)
+    return model, tf.saved_model.load(str(path))
+
+
+def ids(rows) -> list[str]:
+    return [f"i{row - 1}" for row in rows]
+
+
+def history(*listeners: list[str], minutes: int = 1) -> dict[str, tf.Tensor]:
+    """Requests of listeners who had these items, oldest first, a minute apart."""
+    width = max(1, *(len(items) for items in listeners))
+    times = [[NOW - 60 * minutes * (n + 1) for n in range(len(items))] for items in listeners]
+    pad = lambda values, empty: [[*row, *[empty] * (width - len(row))] for row in values]  # noqa: E731
+    return {
+        "history_items": tf.constant(pad([items[::-1] for items in listeners], ""), tf.string),
+        "history_actions": tf.constant(pad([["play"] * len(items) for items in listeners], ""), tf.string),
+        "history_times": tf.constant(pad(times, 0), tf.int64),
+        "request_ts": tf.constant([NOW] * len(listeners), tf.int64),
+        "surface": tf.constant(["home"] * len(listeners)),
+    }
+
+
+def neutral(count: int, **given) -> dict[str, tf.Tensor]:
+    """Filters that filter nothing."""
+    return {
+        "content_types": tf.fill([count, 1], ""),
+        "released_after": tf.zeros([count], tf.int64),
+        "market": tf.fill([count], ""),
+        "exclude_ids": tf.fill([count, 1], ""),
+        "heard": tf.fill([count], "include"),
+    } | given
+
+
+def unsteered(count: int, **given) -> dict[str, tf.Tensor]:
+    """Wishes for nothing."""
+    names = [f"more_{name}" for name in ("genres", "creators", "types")]
+    return {
+        **{name: tf.fill([count, 1], "") for name in names},
+        **{f"{name}_weights": tf.zeros([count, 1]) for name in names},
+        "newer": tf.zeros([count]),
+        "rarer": tf.zeros([count]),
+    } | given
+
+
+def following(saved, listeners, **filters) -> tuple[list[list[str]], np.ndarray]:
+    """What `next` answers, all items asked for."""
+    count = len(listeners)
+    found = saved.signatures["next"](k=tf.fill([count], ITEMS), **history(*listeners), **neutral(count, **filters))
+    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()], found["scores"].numpy()
+
+
+def playlists(saved, listeners, length=5, temperature=1.0, seed=0, wishes=None, **filters) -> list[list[str]]:
+    count = len(listeners)
+    found = saved.signatures["generate"](
+        length=tf.constant(np.broadcast_to(length, count), tf.int32),
+        temperature=tf.fill([count], temperature),
+        seed=tf.constant(np.broadcast_to(seed, count), tf.int64),
+        **history(*listeners), **neutral(count, **filters), **unsteered(count, **(wishes or {})),
+    )  # fmt: skip
+    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()]
+
+
+LISTENERS = [["i1", "i2", "i3"], ["i7"], [], [f"i{n % 19}" for n in range(30)]]
+
+
+def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
+    model, loaded = saved
+    listeners = np.arange(4)
+    ends = rounds.offsets[1:5] - 1
+    inputs = requests(rounds, listeners, ends, LENGTH)
+    states = model.listener_vectors({name: tf.constant(values) for name, values in inputs.items()}).numpy()
+    vectors = model.item_vectors(np.arange(1, ITEMS + 1, dtype=np.int32)).numpy()
+    past = [slice(rounds.offsets[n], ends[n]) for n in listeners]
+    width = max(s.stop - s.start for s in past)
+    back = lambda values, empty: [[*values[s][::-1], *[empty] * (width - s.stop + s.start)] for s in past]  # noqa: E731
+    items = [ids(rounds.item[s][::-1]) + [""] * (width - s.stop + s.start) for s in past]
+    found = loaded.signatures["next"](
+        k=tf.fill([4], ITEMS),
+        history_items=tf.constant(items),
+        history_actions=tf.constant([["play" if item else "" for item in row] for row in items]),
+        history_times=tf.constant(back(rounds.time, 0), tf.int64),
+        request_ts=tf.constant(rounds.time[ends]),
+        surface=tf.constant(["home"] * 4),  # row 2 of the lookup, as in the fixture
+        **neutral(4),
+    )
+    np.testing.assert_allclose(found["scores"], np.sort(states @ vectors.T, axis=1)[:, ::-1], atol=1e-5)
+
+
+def test_score_is_next_where_they_overlap(saved):
+    _, loaded = saved
+    found, scores = following(loaded, LISTENERS)
+    asked = tf.constant([[*row, "nothing"] for row in found])
+    again = loaded.signatures["score"](candidate_ids=asked, **history(*LISTENERS))["scores"].numpy()
+    np.testing.assert_allclose(again[:, :-1], scores, atol=1e-5)
+    assert (again[:, -1] == np.finfo(np.float32).min).all()
+    assert all(len(row) == ITEMS for row in found)
+
+
+def test_the_embedding_scores_items(saved):
+    model, loaded = saved
+    vectors = model.item_vectors(np.arange(1, ITEMS + 1, dtype=np.int32)).numpy()
+    state = loaded.signatures["embed"](**history(*LISTENERS))["embedding"].numpy()
+    _, scores = following(loaded, LISTENERS)
+    np.testing.assert_allclose(np.sort(state @ vectors.T, axis=1)[:, ::-1], scores, atol=1e-5)
+
+
+def test_what_was_heard_and_excluded_is_not_answered(saved):
+    _, loaded = saved
+    (found,), _ = following(loaded, [["i1", "i2"]], heard=tf.constant(["exclude"]), exclude_ids=tf.constant([["i5"]]))
+    assert set(found) == {f"i{n}" for n in range(ITEMS)} - {"i1", "i2", "i5"}
+
+
+def test_an_unknown_item_of_the_history_changes_nothing_that_is_known(saved):
+    _, loaded = saved
+    (plain,), _ = following(loaded, [["i1", "i2"]])
+    assert following(loaded, [["never heard of", "i1", "i2"]])[0][0] == plain
+
+
+def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
+    _, loaded = saved
+    (found,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))
+    had = ["i3", "i4"]
+    for item in found:
+        # What was played in the playlist was played now.
+        asked = history(had)
+        times = [NOW] * (len(had) - 2) + [NOW - 60, NOW - 120]
+        asked["history_times"] = tf.constant([times], tf.int64)
+        best = loaded.signatures["next"](k=tf.constant([1]), **asked, **neutral(1, heard=tf.constant(["exclude"])))
+        assert best["item_ids"].numpy()[0, 0].decode() == item
+        had.append(item)
+
+
+def test_a_seed_is_a_playlist_whoever_else_asks(saved):
+    _, loaded = saved
+    together = playlists(loaded, LISTENERS, seed=[3, 4, 5, 6])
+    assert together == [playlists(loaded, [one], seed=n)[0] for n, one in zip((3, 4, 5, 6), LISTENERS, strict=True)]
+    assert playlists(loaded, LISTENERS, seed=[13, 14, 15, 16]) != together
+
+
+def test_lengths_are_each_requests_own(saved):
+    _, loaded = saved
+    found = playlists(loaded, LISTENERS, length=[1, 0, 25, 3])
+    assert [len(row) for row in found] == [1, 0, ITEMS, 3]  # there are no more than 20 items
+
+
+@pytest.mark.slow
+def test_ten_thousand_playlists_hold_items_once_that_exist_and_are_allowed(saved):
+    _, loaded = saved
+    rng = np.random.default_rng(0)
+    known = {f"i{n}" for n in range(ITEMS)}
+    for _ in range(100):
+        listeners = [list(rng.choice(sorted(known), rng.integers(0, 6), replace=False)) for _ in range(100)]
+        excluded = rng.choice(sorted(known), (100, 3))
+        heard = rng.choice(["include", "exclude"], 100)
+        found = playlists(
+            loaded, listeners, length=rng.integers(1, 7, 100), temperature=float(rng.choice([0.0, 0.5, 1.0, 3.0])),
+            seed=rng.integers(0, 2**40, 100), exclude_ids=tf.constant(excluded.tolist()), heard=tf.constant(heard),
+        )  # fmt: skip
+        for had, banned, wish, row in zip(listeners, excluded, heard, found, strict=True):
+            assert len(set(row)) == len(row) > 0
+            assert set(row) <= known - set(banned) - (set(had) if wish == "exclude" else set())
+
+
+@pytest.mark.parametrize(
+    ("wish", "share"),
+    [
+        ("more_genres", lambda item: int(item[1:]) % 2 == 1),
+        ("more_creators", lambda item: int(item[1:]) % 2 == 1),
+    ],
+    ids=["genre", "creator"],
+)
+def test_a_wish_moves_the_share_of_what_is_wished(saved, wish, share):
+    _, loaded = saved
+    name = {"more_genres": "odd", "more_creators": "c1"}[wish]
+    listeners = [[f"i{n % 19}"] for n in range(200)]
+    shares = []
+    for weight in (-3.0, -1.0, 0.0, 1.0, 3.0):
+        wishes = {wish: tf.fill([200, 1], name), f"{wish}_weights": tf.fill([200, 1], weight)}
+        found = playlists(loaded, listeners, length=4, seed=np.arange(200), wishes=wishes)
+        shares.append(np.mean([share(item) for row in found for item in row]))
+    assert shares == sorted(shares)
+    assert shares[-1] > shares[0] + 0.3
+
+
+def test_newer_and_rarer_items_come_when_they_are_wished(saved, catalogue):
+    _, loaded = saved
+    release = dict(zip(catalogue["item_id"].to_pylist(), catalogue["release_ts"].to_pylist(), strict=True))
+    listeners = [[f"i{n % 19}"] for n in range(200)]
+    means = []
+    for weight in (-3.0, 0.0, 3.0):
+        found = playlists(loaded, listeners, length=3, seed=np.arange(200), wishes={"newer": tf.fill([200], weight)})
+        means.append(np.mean([release[item] for row in found for item in row]))
+    assert means == sorted(means)
+    # i19 was never chosen in training; nothing is as rare.
+    few, many = (
+        sum(
+            "i19" in row
+            for row in playlists(loaded, listeners, length=3, seed=np.arange(200), wishes={"rarer": tf.fill([200], w)})
+        )
+        for w in (-3.0, 3.0)
+    )
+    assert many > few
