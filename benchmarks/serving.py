@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import serving_load, serving_models
+from benchmarks import serving_load, serving_models, serving_sequence
 from benchmarks.serving_load import Plan
 from benchmarks.serving_models import REQUESTS, inputs, same_top
 from benchmarks.serving_process import ending, free_port, machine, start, start_server, target, wait_ready
@@ -58,8 +58,8 @@ def run(seconds: float, say: Say, rounds: int = 5) -> dict[str, Any]:
         rounds: how often each is measured.
 
     Returns:
-        `retrieval` and `ranking`, each with `FIGURES`, each of them by requests in flight; `targets`, `machine`,
-        `batching`, `seconds`.
+        `retrieval` and `ranking`, each with `FIGURES`, each of them by requests in flight; `sequence`, what
+        `serving_sequence.run` gives by signature; `targets`, `machine`, `batching`, `seconds`.
 
     Raises:
         SegueError: the library's search and ours answer differently, a server does not start, or a request fails.
@@ -76,9 +76,12 @@ def run(seconds: float, say: Say, rounds: int = 5) -> dict[str, Any]:
                 cells.setdefault((model, in_flight, name), []).append(cell)
                 say(f"{done}/{len(turns)} {model}, {in_flight} in flight, {name}: {cell.rps:.0f} requests/s")
     figures = {model: report(model, cells) for model in MODELS}
+    say("the sequence model")
+    sequence = serving_sequence.run(seconds)
     return {
         **figures,
-        "targets": targets(figures),
+        "sequence": {name: figure for name, figure in sequence.items() if name != "targets"},
+        "targets": targets(figures) | sequence["targets"],
         "machine": machine(),
         "batching": BATCHING,
         "seconds": seconds,

@@ -52,6 +52,12 @@ def serving(seconds: float, as_json: bool) -> None:
             ("", *map(str, IN_FLIGHT)),
             [[name.replace("_", " "), *(f"{found[model][name][str(n)]:,.2f}" for n in IN_FLIGHT)] for name in FIGURES],
         )
+    figures = ("p50_ms", "p99_ms", "rps", "in_process_p50_ms")
+    print_table(
+        "sequence, one request at a time: a history of 200, 10,000 items, playlists of 20",
+        ("", *(name.replace("_", " ") for name in figures)),
+        [[name, *(f"{measured[figure]:,.2f}" for figure in figures)] for name, measured in found["sequence"].items()],
+    )
     print_targets(found["targets"])
     click.echo("batching: " + ", ".join(f"{name} {value}" for name, value in found["batching"].items()))
 

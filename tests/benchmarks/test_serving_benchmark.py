@@ -113,7 +113,7 @@ def test_which_version_may_answer(sent, version, variant, right):
 def test_serving_is_measured():
     found = serving.run(0.6, lambda line: None, rounds=1)
 
-    assert set(found) == {"retrieval", "ranking", "targets", "machine", "batching", "seconds"}
+    assert set(found) == {"retrieval", "ranking", "sequence", "targets", "machine", "batching", "seconds"}
     for model in serving.MODELS:
         assert set(found[model]) == set(serving.FIGURES)
         for name in serving.FIGURES:
@@ -122,8 +122,13 @@ def test_serving_is_measured():
             rps > 0 for name in ("in_process", "naive", "server") for rps in found[model][f"{name}_rps"].values()
         )
         assert all(found[model]["p50_ms"][n] <= found[model]["p99_ms"][n] for n in ("1", "8", "32"))
-    assert len(found["targets"]) == 6
+    assert len(found["targets"]) == 8
     assert found["batching"]["max_batch_size"] == 6400
+    for figures in found["sequence"].values():
+        assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+        assert figures["in_process_p50_ms"] > 0
+    assert set(found["sequence"]) == {"next", "generate"}
+    assert {"next_p50_ms", "generate_p50_ms"} <= set(found["targets"])
 
 
 @pytest.mark.slow
