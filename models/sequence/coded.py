@@ -27,14 +27,15 @@ class CodedModel(Model):
     Args:
         sequence: the trained model.
         tree: codes of the items that can be decoded.
+        centroids: of the codes, made of the model's own item vectors.
     """
 
-    def __init__(self, sequence: SequenceModel, tree: CodeTree) -> None:
+    def __init__(self, sequence: SequenceModel, tree: CodeTree, centroids: list[np.ndarray]) -> None:
         super().__init__()
         self.sequence = sequence
         self.sequence.trainable = False
         self.tree = tree
-        self.head = CodeHead(tree, sequence.config.dim)
+        self.head = CodeHead(tree, sequence.config.dim, centroids)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Mean negative log probability of the codes of `next_item`, where there is one."""
@@ -89,7 +90,7 @@ def fit_codes(
         sequence: it stays as it is.
         histories: of the train span.
         held_out: later choices; the epoch of the best NDCG@10 on them is kept.
-        book: codes, the items of the catalogue in its order first.
+        book: codes of the model's item vectors, the items of the catalogue in its order first.
         seed: of initial weights, cuts and order.
         epochs: at most.
         seconds: of training, at most.
@@ -102,7 +103,7 @@ def fit_codes(
     rows = np.arange(1, len(sequence.encoder.catalogue.known) + 1)
     config = sequence.config
     tf.keras.utils.set_random_seed(seed)
-    model = CodedModel(sequence, CodeTree(book.codes[: len(rows)], rows))
+    model = CodedModel(sequence, CodeTree(book.codes[: len(rows)], rows), book.centroids)
     validation = Shards.of(held_out.batch())
     create_weights(model, validation)
     history = fit_model(

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from models.sequence.attention import RMSNorm
 from models.sequence.losses import ACCIDENTAL, mean
-from models.towers import small_normal
 
 keras = tf.keras
 
@@ -27,19 +26,23 @@ class CodeTree(tf.Module):
     def __init__(self, codes: np.ndarray, rows: np.ndarray) -> None:
         super().__init__()
         self.sizes = (codes.max(axis=0) + 1).tolist()
-        tables = []
+        tables, below = [], []
         prefix = np.zeros(len(codes), np.int64)  # the number of the prefix of each item; the root is 0
         for level, size in enumerate(self.sizes):
-            keys, children = np.unique(prefix * size + codes[:, level], return_inverse=True)
+            keys, children, counts = np.unique(prefix * size + codes[:, level], return_inverse=True, return_counts=True)
             table = np.zeros((int(prefix.max()) + 1, size), np.int32)
+            mass = np.zeros(table.shape, np.float32)
+            mass[keys // size, keys % size] = np.log(counts)
             # 0 is no child; inner prefixes are numbered from 1 here and from 0 as rows of the next table.
             last = level == len(self.sizes) - 1
             values = np.zeros(len(keys), np.int64)
             values[children] = rows if last else children + 1
             table[keys // size, keys % size] = values
             tables.append(table)
+            below.append(mass)
             prefix = children
         self.tables = [tf.Variable(table, trainable=False) for table in tables]
+        self.mass = [tf.Variable(mass, trainable=False) for mass in below]  # log of how many items follow
         width = int(rows.max()) + 1
         known = np.zeros((width, codes.shape[1]), np.int32)
         known[rows] = codes
@@ -50,21 +53,26 @@ class CodeTree(tf.Module):
 class CodeHead(tf.keras.layers.Layer):
     """States and the codes so far to logits of the next code.
 
+    An item is scored by the product of its vector, about the sum of its centroids, with the state. So a code begins
+    as its centroid, and as likely as that and the number of its items make it; what there is beyond is learned.
+
     Args:
         tree: of the items' codes.
         dim: width of the states.
+        centroids: `[codes, dim]` of each level but the last, of vectors that are compared with the states.
     """
 
-    def __init__(self, tree: CodeTree, dim: int) -> None:
+    def __init__(self, tree: CodeTree, dim: int, centroids: list[np.ndarray]) -> None:
         super().__init__()
         self.tree = tree
-        levels = range(len(tree.sizes))
+        known = [*centroids, np.zeros((tree.sizes[-1], dim))]
         self.codes = [
-            self.add_weight(f"codes_{level}", [tree.sizes[level], dim], initializer=small_normal()) for level in levels
+            self.add_weight(f"codes_{level}", [size, dim], initializer=keras.initializers.Constant(known[level][:size]))
+            for level, size in enumerate(tree.sizes)
         ]
-        self.norms = [RMSNorm() for _ in levels]
-        self.hidden = [keras.layers.Dense(4 * dim, "silu") for _ in levels]
-        self.out = [keras.layers.Dense(dim) for _ in levels]
+        self.norms = [RMSNorm() for _ in tree.sizes]
+        self.hidden = [keras.layers.Dense(4 * dim, "silu") for _ in tree.sizes]
+        self.out = [keras.layers.Dense(dim, kernel_initializer="zeros") for _ in tree.sizes]
 
     def logits(self, level: int, state: tf.Tensor, so_far: tf.Tensor, prefix: tf.Tensor) -> tf.Tensor:
         """Logits of a level's codes, `[n, codes]`; -1e9 for what no item has.
@@ -77,7 +85,7 @@ class CodeHead(tf.keras.layers.Layer):
         """
         given = tf.concat([self.norms[level](state), so_far * state.shape[-1] ** 0.5], axis=-1)
         seen = state + self.out[level](self.hidden[level](given))
-        logits = tf.matmul(seen, self.codes[level], transpose_b=True)
+        logits = tf.matmul(seen, self.codes[level], transpose_b=True) + tf.gather(self.tree.mass[level], prefix)
         return tf.where(tf.gather(self.tree.tables[level], prefix) > 0, logits, ACCIDENTAL)
 
     def loss(self, state: tf.Tensor, row: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

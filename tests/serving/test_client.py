@@ -267,14 +267,11 @@ def test_wait_ready_waits_for_a_server_that_comes_late(shared_store):
 
 def test_importing_the_clients_does_not_import_tensorflow():
     code = (
-        "import sys, time; began = time.perf_counter()\n"
+        "import sys\n"
         "import serving.client, serving.aio_client\n"
-        "print(time.perf_counter() - began, [name for name in sys.modules if name.startswith('tensorflow')])"
+        "print([name for name in sys.modules if name.startswith('tensorflow')])"
     )
 
-    seconds, found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    ).stdout.split(maxsplit=1)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
 
     assert found.strip() == "[]"
-    assert float(seconds) < 1

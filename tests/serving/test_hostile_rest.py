@@ -10,7 +10,6 @@ import http.client
 import json
 import re
 import socket
-import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from serving.tensors import MAX_MESSAGE_BYTES
 
 SECONDS = 30
 TIMEOUT = 1.0  # the server's own
-GROWTH_MB = 15  # of a round
+GROWTH_MB = 5  # of a round
 KEPT_MB = 400  # above the start: pages of the largest requests, in the arena of each thread
 MAX_ANSWER = 64 * 1024  # bytes of an error; its text may quote a path, which is no longer than a head
 SCALE, METRICS = "/v1/models/scale", "/monitoring/prometheus/metrics"
@@ -157,7 +156,7 @@ BODIES = {
     "a protobuf": b"\x0a\x07\x0a\x05scale",
     "both keys": b'{"instances": [[1, 2]], "inputs": [[1, 2]]}',
     "rows of different lengths": b'{"instances": [[1, 2], [1]]}',
-    "100,000 rows, the last one bad": b'{"instances": [' + b"[1,2]," * 100_000 + b"[1]]}",
+    "20,000 rows, the last one bad": b'{"instances": [' + b"[1,2]," * 20_000 + b"[1]]}",
     "bytes that are none": b'{"signature_name": "identity_string", "inputs": [{"b64": "\xc3\xa9*"}]}',
     "keys beside b64": b'{"signature_name": "identity_string", "inputs": [{"b64": "YQ==", "a": 1}]}',
 }
@@ -466,7 +465,7 @@ def test_reloads_that_wait_do_not_stop_large_requests(saved_models, shared_store
 
 
 def test_memory_does_not_grow(server):
-    """A leak grows with each round; what the allocator keeps grows in some of them, by how threads meet."""
+    """A leak grows with every round; what the allocator keeps grows in some of them, by how threads meet."""
 
     def answer_all():
         for body in BODIES.values():
@@ -476,5 +475,5 @@ def test_memory_does_not_grow(server):
         return rss_mb(server.pid)
 
     sizes = [answer_all() for _ in range(6)]
-    assert statistics.median(after - before for before, after in pairwise(sizes)) < GROWTH_MB
+    assert min(after - before for before, after in pairwise(sizes)) < GROWTH_MB
     assert sizes[-1] - server.rss < KEPT_MB

@@ -10,12 +10,13 @@ from models.training import start
 CODES = np.array([[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 0], [3, 0, 0], [3, 1, 0], [3, 1, 1]])
 ROWS = np.array([5, 1, 2, 9, 4, 7, 3])
 DIM = 8
+CENTROIDS = [np.random.default_rng(2).normal(size=(4, DIM)), np.random.default_rng(3).normal(size=(3, DIM))]
 
 
 @pytest.fixture
 def head() -> CodeHead:
     start(0)
-    made = CodeHead(CodeTree(CODES, ROWS), DIM)
+    made = CodeHead(CodeTree(CODES, ROWS), DIM, CENTROIDS)
     made.loss(tf.zeros([1, DIM]), tf.constant([1]), tf.ones([1]))
     rng = np.random.default_rng(0)
     for weights in made.trainable_weights:
@@ -36,6 +37,18 @@ def log_probabilities(head: CodeHead, states: tf.Tensor) -> np.ndarray:
 
 def test_the_probabilities_of_all_items_make_one(head, states):
     np.testing.assert_allclose(np.exp(log_probabilities(head, states)).sum(axis=1), 1, atol=1e-5)
+
+
+def test_it_begins_as_the_centroids_and_the_numbers_of_items_make_it():
+    head = CodeHead(CodeTree(CODES, ROWS), DIM, CENTROIDS)
+    state = tf.zeros([1, DIM])
+    # Nothing is known of the state, so each of the seven items is as likely as any.
+    likely = log_probabilities(head, state)
+    np.testing.assert_allclose(likely, np.log(1 / 7), rtol=1e-5)
+    state = tf.constant(CENTROIDS[0][[3]], tf.float32)
+    first = head.logits(0, state, tf.zeros([1, DIM]), tf.zeros([1], tf.int32)).numpy()[0]
+    expected = CENTROIDS[0] @ CENTROIDS[0][3] + np.log([3, 1, 1, 3])  # no item begins with 2
+    np.testing.assert_allclose(first[[0, 1, 3]], expected[[0, 1, 3]], rtol=1e-4)
 
 
 def test_a_wide_beam_finds_all_items_in_the_exact_order(head, states):
