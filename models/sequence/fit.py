@@ -145,7 +145,7 @@ def fit(
     """
     start(seed)
     rows = encoder.catalogue.release_ts.shape[0]
-    counts = np.bincount(histories.item[histories.target], minlength=rows)
+    counts = np.bincount(histories.item, minlength=rows)
     model = SequenceModel(encoder, config, counts, histories.timed, unseen)
     validation = Shards.of(held_out.batch())
     create_weights(model, validation)

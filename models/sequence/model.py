@@ -26,7 +26,8 @@ class SequenceModel(Model):
     Args:
         encoder: how inputs were encoded, with the catalogue; it goes into the SavedModel.
         config: sizes and what is learned by.
-        counts: how often each row of the catalogue is a target in training, `[rows]`.
+        counts: how often each row of the catalogue occurs in training, `[rows]`. What never does is no candidate
+            there: it has had no chance.
         timed: whether the log says when things happened.
         unseen: whether what a listener has had is never answered. It is no candidate in training either then: the
             softmax over all items is over what may come next, and nothing is spent on learning what is known.
@@ -45,7 +46,7 @@ class SequenceModel(Model):
         self.blocks = [block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)]
         self.norm = RMSNorm()
         self.content = len(encoder.lookups["creator_id"].tokens) > 0 or encoder.axes.genres > 1
-        self._candidates = tf.constant(np.flatnonzero(np.arange(len(counts)) * (counts > 0)), tf.int32)
+        self._candidates = tf.constant(np.flatnonzero(counts), tf.int32)
         share = counts / max(counts.sum(), 1)
         self._share = tf.constant(share, tf.float32)  # [rows]
 
@@ -102,7 +103,7 @@ class SequenceModel(Model):
         return self.sampled_loss(inputs, target, weight, seed, training)
 
     def sampled_loss(self, inputs, target, weight, seed, training) -> tf.Tensor:
-        """The loss over negatives of which half are drawn evenly, half as often as they are targets."""
+        """The loss over negatives of which half are drawn evenly, half as often as they occur."""
         count = self.config.negatives
         draw = tf.random.stateless_uniform([count], self.stateless_seed(NEGATIVES))
         half = count // 2

@@ -93,3 +93,15 @@ def test_what_is_excluded_is_no_candidate(rounds, encoder):
     alone = HeldOut(asked.inputs, asked.item, asked.candidates, csr_matrix(others)).ranks(model)
     assert free.max() > 0
     assert (alone == 0).all()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
+    # What comes after the skip of item 8 or 9 is told by which of them it was, and by nothing else.
+    pairs = np.array([[8, 3], [9, 4]] * 20, np.int32)
+    known = Histories.of_items(list(pairs))
+    known.target[::2] = False
+    inputs = requests(known, np.arange(40), known.offsets[1:] - 1, LENGTH)
+    asked = HeldOut(inputs, pairs[:, 1], np.arange(1, ITEMS + 1, dtype=np.int32), None)
+    model, _ = fit(known, asked, encoder, replace(CONFIG, loss=loss, negatives=16, epochs=8), seed=0)
+    assert (asked.ranks(model) == 0).all()
