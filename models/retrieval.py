@@ -149,7 +149,18 @@ def embed_in_blocks(model: RetrievalModel, rows: np.ndarray, stats: np.ndarray, 
     return np.concatenate([model.item_vectors(rows[i : i + block], stats[i : i + block]).numpy() for i in starts])
 
 
-def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> float:
+def newcomer_odds(scores: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """The log odds of a new item against all others under the softmax of each query: `[n]`.
+
+    Args:
+        scores: of queries for every item, `[n, items]`, minus infinity where it was not out.
+        new: which items training never had, bool `[items]`.
+    """
+    known = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
+    return scipy_logsumexp(np.where(new, scores, -np.inf), axis=1) - known
+
+
+def newcomer_gain(odds: np.ndarray, was_new: np.ndarray) -> float:
     """The gain with which items that training never had are as likely, in all, as they may well be played.
 
     One scalar, with which the mean probability of the new items under the softmax over the catalogue is the share of
@@ -157,20 +168,16 @@ def newcomer_gain(scores: np.ndarray, target: np.ndarray, new: np.ndarray) -> fl
     not learned about: they gain or stay as they are, and never lose.
 
     Args:
-        scores: of held-out queries for every item, `[n, items]`, minus infinity where it was not out.
-        target: the item that was played, `[n]`.
-        new: which items are new, bool `[items]`.
+        odds: `newcomer_odds` of held-out queries, `[n]`.
+        was_new: whether the item that was played was new, bool `[n]`.
 
     Returns:
         The gain, from 0 to 5; 0 if no positive was new.
     """
-    share = new[target].mean()
-    if share == 0:
+    if not was_new.any():
         return 0.0
-    share = wilson_upper(share, len(target))
-    known = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
-    fresh = scipy_logsumexp(np.where(new, scores, -np.inf), axis=1)
-    excess = lambda gain: float(np.mean(expit(gain + fresh - known))) - share  # noqa: E731
+    share = wilson_upper(was_new.mean(), len(was_new))
+    excess = lambda gain: float(np.mean(expit(gain + odds))) - share  # noqa: E731
     return MOST_GAIN if excess(MOST_GAIN) < 0 else 0.0 if excess(0.0) > 0 else float(brentq(excess, 0.0, MOST_GAIN))
 
 
@@ -188,9 +195,13 @@ def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays)
     own = model.encoder.catalogue.item_ids.numpy()[items["item"], 0]
     place = np.full(items["item"].max() + 1, -1)
     place[items["item"]] = np.arange(len(index))
-    scores = [np.where(release <= b["ts"][:, None], query_vectors(model, b) @ index.T, -np.inf) for b in positives]
+    new = own <= model.encoder.lookups["item_id"].buckets
+    odds = []
+    for batch in positives:  # one at a time: scores of all of them and all items would be the most that training holds
+        scores = query_vectors(model, batch) @ index.T
+        odds.append(newcomer_odds(np.where(release <= batch["ts"][:, None], scores, -np.inf), new))
     target = np.concatenate([place[batch["item"]] for batch in positives])
-    return newcomer_gain(np.concatenate(scores), target, own <= model.encoder.lookups["item_id"].buckets)
+    return newcomer_gain(np.concatenate(odds), new[target])
 
 
 def held_out_ndcg(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:

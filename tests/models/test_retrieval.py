@@ -1,5 +1,6 @@
 """What retrieval alone promises: its score, its loss, and that content speaks for what is new."""
 
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -173,26 +174,47 @@ def test_what_training_never_saw_is_found_by_its_content(content):
     assert right.mean() > 0.9
 
 
+NEW = np.array([False, True])
+
+
 def test_new_items_are_as_likely_as_they_may_well_be_played():
     # Each query scores one known item 2 and one new item 0, which without a gain has 0.12 of the probability.
-    scores, target = np.tile([2.0, 0.0], (400, 1)), np.repeat([0, 1], [300, 100])
-    gain = retrieval.newcomer_gain(scores, target, np.array([False, True]))
+    odds = retrieval.newcomer_odds(np.tile([2.0, 0.0], (400, 1)), NEW)
+    assert odds == pytest.approx(np.full(400, -2.0))
+    was_new = np.repeat([False, True], [300, 100])
+    gain = retrieval.newcomer_gain(odds, was_new)
     # A quarter of 400 was new; Wilson's upper end is 0.2947, and sigmoid(gain - 2) is that.
     assert retrieval.wilson_upper(0.25, 400) == pytest.approx(0.2947, abs=1e-4)
     assert gain == pytest.approx(2 + np.log(0.2947 / 0.7053), abs=1e-3)
-    assert retrieval.newcomer_gain(np.zeros((400, 2)), target, np.array([False, True])) == 0.0  # half: they never lose
+    assert retrieval.newcomer_gain(np.zeros(400), was_new) == 0.0  # half: they never lose
 
 
 @pytest.mark.parametrize(
-    ("target", "expected"), [([0, 0], 0.0), ([1, 1], 5.0)], ids=["nothing new was played", "at most 5"]
+    ("was_new", "expected"), [([False, False], 0.0), ([True, True], 5.0)], ids=["nothing new was played", "at most 5"]
 )
-def test_the_gain_of_new_items_has_bounds(target, expected):
-    scores = np.array([[0.0, -9.0], [0.0, -9.0]])
-    assert retrieval.newcomer_gain(scores, np.array(target), np.array([False, True])) == expected
+def test_the_gain_of_new_items_has_bounds(was_new, expected):
+    assert retrieval.newcomer_gain(np.array([-9.0, -9.0]), np.array(was_new)) == expected
 
 
 def test_what_was_not_out_yet_has_no_part_in_the_gain():
-    scores = np.array([[0.0, -np.inf], [0.0, 0.0]] * 50)
-    gain = retrieval.newcomer_gain(scores, np.array([0, 1] * 50), np.array([False, True]))
+    odds = retrieval.newcomer_odds(np.array([[0.0, -np.inf], [0.0, 0.0]] * 50), NEW)
+    assert odds.tolist() == [-np.inf, 0.0] * 50
+    gain = retrieval.newcomer_gain(odds, np.array([False, True] * 50))
     assert np.isfinite(gain)
     assert gain > 0
+
+
+def test_the_gain_never_holds_the_scores_of_all_queries(monkeypatch):
+    items, rows, batches = 20_000, 50, 40
+    catalogue = SimpleNamespace(release_ts=tf.zeros([items + 1], tf.int64), item_ids=tf.range(items + 1)[:, None])
+    encoder = SimpleNamespace(catalogue=catalogue, lookups={"item_id": SimpleNamespace(buckets=9)})
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(retrieval, "embed_in_blocks", lambda *_: np.ones((items, 2), np.float32))
+    monkeypatch.setattr(retrieval, "query_vectors", lambda *_: np.ones((rows, 2), np.float32))
+    pool = {"item": np.arange(1, items + 1), "item_stats": np.zeros((items, 7), np.float32)}
+    positives = [{"item": rng.integers(1, items, rows), "ts": np.ones(rows, np.int64)} for _ in range(batches)]
+    tracemalloc.start()
+    retrieval.held_out_gain(SimpleNamespace(encoder=encoder), positives, pool)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows * items * batches * 4 / 2  # half of what the scores of all would take, in bytes
