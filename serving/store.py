@@ -151,7 +151,8 @@ def rollback(root: Path, tell: Tell | None = None) -> tuple[str, Mapping[str, in
 
     With a canary, `stable` is not touched. Without one, the models that were pushed last return to what was `stable`
     before, or, if that is not whole or not known, to the next older version that is whole in all of them. Models
-    whose `stable` is older than the newest one were not part of the last push and stay.
+    whose `stable` is older than the newest one were not part of the last push and stay, and so do those that had no
+    version before it.
 
     Args:
         root: the model store.
@@ -232,12 +233,13 @@ def _way_back(root: Path, before: Mapping[str, ModelConfig], known: Mapping[str,
     First choice is what was stable before; the next older version on the disk may be a canary that was dropped.
     Empty if nothing older is whole in all of these models.
     """
-    moving = _last_pushed(known)
+    there = {name: versions(root, name) for name in _last_pushed(known)}
+    # A model that the last push brought for the first time has nothing to return to, and keeps nobody from it.
+    moving = [name for name, found in there.items() if any(v < known[name][STABLE] for v in found)]
     if not moving:
         return {}
     now = known[moving[0]][STABLE]
-    there = {name: versions(root, name) for name in moving}
-    common = sorted(set(there[moving[0]]).intersection(*there.values()), reverse=True)
+    common = sorted(set.intersection(*(set(there[name]) for name in moving)), reverse=True)
     choices = [{name: _previous(before.get(name), now) for name in moving}, *(dict.fromkeys(moving, v) for v in common)]
     for choice in choices:
         if all(v < now and v in there[name] and verify(root, name, v) for name, v in choice.items()):

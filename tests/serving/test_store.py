@@ -89,6 +89,14 @@ def test_old_versions_go_and_labelled_ones_stay(root, source):
     assert store.versions(root, "a") == [1, 3, 5]
 
 
+def test_a_model_that_came_with_the_last_push_keeps_nobody_from_going_back(root, source):
+    for models in ("ab", "ab", "abc"):
+        store.push(root, dict.fromkeys(models, source))
+
+    assert store.rollback(root) == ("stable", {"a": 2, "b": 2})
+    assert store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}, "c": {"stable": 3}}
+
+
 def test_a_push_killed_at_any_moment_leaves_the_old_set_or_the_new_one(root, source):
     for _ in range(3):
         store.push(root, {"a": source, "b": source})
