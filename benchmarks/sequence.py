@@ -22,6 +22,7 @@ from benchmarks.retrieval_peers import GRIDS, build
 from benchmarks.sequence_data import Requests, Sequences, read
 from models.baselines import MAX_DENSE_ITEMS
 from models.config import SequenceConfig
+from models.config import build as build_config
 from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, reciprocal_rank
 from segue.errors import InputError
 
@@ -32,7 +33,7 @@ MODELS = (*PEERS, SASREC, *SEGUE)
 K = 10
 JUDGED = 2_000  # validation requests by which an epoch or a regularization is chosen
 BATCH = 250
-CODING = 0.1  # share of the time that goes into the generative head
+READ = {"length": 200, "batch_size": 32}  # of Segue's model: histories here are longer than in the feature store
 Say = Callable[[str], Any]
 Report = Callable[[dict[str, float]], None]
 
@@ -57,7 +58,7 @@ def run(
     say: Say,
     models: tuple[str, ...] = MODELS,
     minutes: float | None = None,
-    config: SequenceConfig | None = None,
+    settings: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Train and measure every contestant.
@@ -67,7 +68,7 @@ def run(
         say: takes a line of progress.
         models: some of `MODELS`.
         minutes: of training a model, at most; None leaves it to its own rule.
-        config: of Segue's model.
+        settings: of Segue's model, in place of the defaults of `SequenceConfig`.
         seed: of worlds, samples, trainings and bootstraps.
 
     Returns:
@@ -81,6 +82,8 @@ def run(
     wrong = [name for name in models if name not in MODELS]
     if wrong:
         raise InputError(f"There is no model {wrong[0]!r}.", f"Choose among {', '.join(MODELS)}.")
+    bounded = {} if minutes is None else {"minutes": minutes}
+    config = build_config(SequenceConfig, READ | bounded | (settings or {}), "sequence")
     say(f"reading {data}")
     known = read(data, seed)
     found: dict[str, Any] = {}
@@ -88,7 +91,7 @@ def run(
     if "ease" in models and known.items.num_rows > MAX_DENSE_ITEMS:
         left_out["ease"] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
     names = tuple(name for name in models if name not in left_out)
-    for name, trained in train(names, known, minutes, config or SequenceConfig(), seed, say):
+    for name, trained in train(names, known, minutes, config, seed, say):
         found[name] = {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
         say(
             f"{name}: HR@10 {found[name]['hr@10']['mean']:.4f}, NDCG@10 {found[name]['ndcg@10']['mean']:.4f}, "
@@ -141,7 +144,7 @@ def train(
     if SASREC in names:
         yield SASREC, train_sasrec(known, minutes, seed, report(SASREC))
     if set(SEGUE) & set(names):
-        trained = train_segue(known, minutes, config, seed, GENERATIVE in names, report)
+        trained = train_segue(known, config, seed, GENERATIVE in names, report)
         yield from ((name, contestant) for name, contestant in trained if name in names)
 
 
@@ -190,7 +193,6 @@ def train_sasrec(known: Sequences, minutes: float | None, seed: int, report: Rep
 
 def train_segue(
     known: Sequences,
-    minutes: float | None,
     config: SequenceConfig,
     seed: int,
     generative: bool,
@@ -198,10 +200,9 @@ def train_segue(
 ) -> Iterator[tuple[str, Trained]]:
     """Segue's sequence model: the dense head, then the generative one on the same transformer.
 
-    The generative head has a tenth of the time, and its training seconds count those of the transformer too.
+    The training seconds of the generative head count those of the transformer too.
     """
     from models.sequence.coded import fit_codes, generated_ranks
-    from models.sequence.codes import Codebook
     from models.sequence.fit import HeldOut, fit
     from models.sequence.histories import requests as inputs
 
@@ -211,12 +212,11 @@ def train_segue(
         read = inputs(known.histories, asked.listener, asked.entry, config.length)
         return HeldOut(read, asked.item + 1, rows, known.known(asked) if known.unseen else None)
 
-    seconds = None if minutes is None else 60 * minutes * (1 - CODING if generative else 1)
     judged = held_out(some(known.validation, seed))
     started = perf_counter()
     model, history = fit(
         known.training, judged, known.encoder(), config, seed,
-        unseen=known.unseen, seconds=seconds, on_epoch=report(DENSE),
+        unseen=known.unseen, on_epoch=report(DENSE),
     )  # fmt: skip
     took = perf_counter() - started
     settings = {"config": asdict(config)}
@@ -224,15 +224,13 @@ def train_segue(
     if not generative:
         return
     started = perf_counter()
-    book = Codebook.fit(known.items["item_id"].to_pylist(), model.item_vectors(rows).numpy(), seed)
-    seconds = None if minutes is None else 60 * minutes * CODING
-    coded, history = fit_codes(
-        model, known.training, judged, book, seed, seconds=seconds, on_epoch=report(GENERATIVE)
+    coded, book, history = fit_codes(
+        model, known.training, judged, None, seed, on_epoch=report(GENERATIVE)
     )  # fmt: skip
     took += perf_counter() - started
     figures = {
         "codes_a_level": [len(centroids) for centroids in book.centroids],
-        "collision_rate": book.collision_rate,
+        "collision_rate": book.collision_rate(known.items.num_rows),
         **settings,
     }
     yield (

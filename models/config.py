@@ -75,25 +75,27 @@ class SequenceConfig:
         dim: width of the embeddings and of the residual stream.
         blocks: layers of attention.
         heads: of each.
-        length: entries of a history that are read.
+        length: entries of a history that are read; the feature store holds 50.
         batch_size: rows of `length` entries.
         epochs: at most; the learning rate falls to 0 by then.
+        minutes: of training, at most, the generative head's among them.
         dropout: of embeddings and of what each block adds.
         attention: `softmax` or `pointwise`.
         loss: `softmax` over all items, or over `negatives` sampled ones: `sampled_softmax`, `gbce`.
         negatives: items drawn for each batch by the sampled losses.
 
     Raises:
-        InputError: an unknown attention or loss, or a width that the heads do not divide.
+        InputError: an unknown attention or loss, a width that the heads do not divide, or no time.
     """
 
     dim: int = 64
     blocks: int = 2
     heads: int = 2
-    length: int = 200
-    batch_size: int = 32
+    length: int = 50
+    batch_size: int = 128
     learning_rate: float = 1e-3
     epochs: int = 100
+    minutes: float = 60.0
     dropout: float = 0.2
     attention: str = "softmax"
     loss: str = "softmax"
@@ -105,6 +107,8 @@ class SequenceConfig:
                 raise InputError(
                     f"sequence.{name} is one of {', '.join(known)}. Received {getattr(self, name)!r}.", "Choose one."
                 )
+        if self.minutes <= 0:
+            raise InputError(f"sequence.minutes must be above 0. Received {self.minutes}.", "Give it some time.")
         if self.dim % self.heads:
             raise InputError(
                 f"sequence.heads must divide sequence.dim. Received {self.heads} and {self.dim}.", "Change one of them."
@@ -121,7 +125,8 @@ class Limits:
         slice_examples: examples from which a slice is judged.
         recall_gain: the least gain of recall@100 over popularity, by the low end of its interval.
         auc_drop: how much AUC the candidate may lose against the champion.
-        recall_drop: how much recall@100 it may lose against the champion, as a share of the champion's.
+        recall_drop: how much recall@100 it may lose against the champion, as a share of the champion's; of retrieval
+            and of the sequence model alike.
     """
 
     auc: float = 0.55
@@ -132,7 +137,7 @@ class Limits:
     recall_drop: float = 0.05
 
 
-# A list of values for each setting of either model; which of them the searched model has, `models.search` knows.
+# A list of values for each setting of retrieval and ranking; which of them the searched one has, `models.search` knows.
 SearchSpace = make_dataclass(
     "SearchSpace",
     [
@@ -174,6 +179,7 @@ class TrainingConfig:
     warm_start: bool = True
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
+    sequence: SequenceConfig = field(default_factory=SequenceConfig)
     limits: Limits = field(default_factory=Limits)
     search: SearchConfig = field(default_factory=SearchConfig)
 

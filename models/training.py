@@ -1,4 +1,4 @@
-"""What training either model shares: the loop, early stopping, and checkpoints that it resumes from."""
+"""What training any model shares: the loop, early stopping, and checkpoints that it resumes from."""
 
 import math
 import os
@@ -82,8 +82,9 @@ def fit(
         patience: epochs without a gain after which training stops.
         checkpoints: a folder of this training alone.
         judge: how good the model is now, on later time; more is better. Without it, the held-out loss tells.
-        pace: what the learning rate is multiplied by in the next epoch, given the history; None ends training. Without
-            it, the rate is the same until `patience` ends training.
+        pace: what the learning rate is multiplied by in the next epoch, given the history; None ends training. When it
+            falls below 1, training goes on from the best epoch: what came after learned by heart. Without it, the rate
+            is the same until `patience` ends training.
         on_epoch: called after each epoch that is trained here, with `epoch` (from 1) and its figures.
 
     Returns:
@@ -117,6 +118,8 @@ def fit(
             share = pace(state.history)
             if share is None:
                 break
+            if epoch and share < 1.0 == pace({name: values[:-1] for name, values in state.history.items()}):
+                model.set_weights(state.best)
             optimizer.learning_rate.assign(learning_rate * share)
         started = time.perf_counter()
         loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training")

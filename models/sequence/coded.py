@@ -1,6 +1,7 @@
 """The sequence model with its generative head: one transformer, whose states both heads read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from models.metrics import ndcg_at
 from models.sequence.codes import Codebook
-from models.sequence.fit import BATCH, HeldOut, Pace, windows
+from models.sequence.fit import BATCH, CODING, HeldOut, Pace, windows
 from models.sequence.generative import CodeHead, CodeTree
 from models.sequence.histories import Histories
 from models.sequence.model import SequenceModel
@@ -16,48 +17,53 @@ from models.shards import Shards
 from models.training import History, Model, create_weights
 from models.training import fit as fit_model
 
-EPOCHS = 30  # at most; the transformer is trained already
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 6e-3
+ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain
+NEAR = 0.99  # of the dense head's NDCG@10, which is as much as can be taught
+LESS = 4  # rows of a step: a whole distribution an entry says more than what came next, so more steps pay
 BEAMS = 200
+DRAW = 0  # salt of the random draws
 
 
 class CodedModel(Model):
-    """A trained sequence model, frozen, and a head that decodes its states to codes.
+    """A trained sequence model, frozen, and a head that decodes its states to codes, taught by its dense head.
 
     Args:
         sequence: the trained model.
-        tree: codes of the items that can be decoded.
-        centroids: of the codes, made of the model's own item vectors.
+        book: codes of its item vectors, the items of its catalogue in their order first.
     """
 
-    def __init__(self, sequence: SequenceModel, tree: CodeTree, centroids: list[np.ndarray]) -> None:
+    def __init__(self, sequence: SequenceModel, book: Codebook) -> None:
         super().__init__()
+        rows = np.arange(1, 1 + len(sequence.encoder.catalogue.known), dtype=np.int32)
         self.sequence = sequence
         self.sequence.trainable = False
-        self.tree = tree
-        self.head = CodeHead(tree, sequence.config.dim, centroids)
+        self.tree = CodeTree(book.codes[: len(rows)], rows, sequence.item_vectors(rows).numpy())
+        self.head = CodeHead(self.tree, sequence.config.dim)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Mean negative log probability of the codes of `next_item`, where there is one."""
+        """In training, how far the head's codes are from those that the dense head expects, where there is a
+        `next_item`; else the mean negative log probability of its codes."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
         states = tf.reshape(self.sequence.states(inputs, embedded), [-1, self.sequence.config.dim])
+        states = tf.stop_gradient(states)
         target = tf.reshape(inputs["next_item"], [-1])
-        return self.head.loss(tf.stop_gradient(states), target, tf.cast(target > 0, tf.float32))
+        weight = tf.cast(target > 0, tf.float32)
+        if not training:
+            return self.head.loss(states, target, weight)
+        drawn = tf.random.stateless_uniform(tf.shape(target), self.stateless_seed(DRAW))
+        place, expected = self.head.expectations(states, drawn)
+        return self.head.imitate(states, place, expected, weight)
 
     @tf.function(reduce_retracing=True)
     def decode(self, inputs: dict[str, tf.Tensor], known: tf.Tensor) -> tf.Tensor:
         """The likeliest items after the last entry of each row, less `known` `[b, m]`: rows int32 `[b, 200]`."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
         state = self.sequence.states(inputs, embedded)[:, -1]
-        return self.head.search(state, BEAMS, lambda rows: rows_apart(rows, known))[0]
-
-
-def rows_apart(rows: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Which of `rows` `[b, n]` are not among `known` `[b, m]`, bool `[b, n]`."""
-    order = tf.sort(known, axis=1)
-    place = tf.searchsorted(order, rows)
-    found = tf.gather(order, tf.minimum(place, tf.shape(order)[1] - 1), batch_dims=1)
-    return found != rows
+        rows = tf.shape(self.tree.places)[0]
+        listener = tf.broadcast_to(tf.range(tf.shape(known)[0])[:, None], tf.shape(known))
+        had = tf.scatter_nd(tf.stack([listener, known], axis=2), tf.ones_like(known), [tf.shape(known)[0], rows])
+        return self.head.search(state, BEAMS, had == 0)[0]
 
 
 def generated_ranks(model: CodedModel, held_out: HeldOut) -> np.ndarray:
@@ -76,47 +82,48 @@ def fit_codes(
     sequence: SequenceModel,
     histories: Histories,
     held_out: HeldOut,
-    book: Codebook,
+    book: Codebook | None,
     seed: int,
     *,
-    epochs: int = EPOCHS,
-    seconds: float | None = None,
     checkpoints: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
-) -> tuple[CodedModel, History]:
-    """Train the generative head on a trained sequence model's states.
+) -> tuple[CodedModel, Codebook, History]:
+    """Give the items codes and train the generative head on a trained sequence model's states.
 
     Args:
         sequence: it stays as it is.
         histories: of the train span.
         held_out: later choices; the epoch of the best NDCG@10 on them is kept.
-        book: codes of the model's item vectors, the items of the catalogue in its order first.
+        book: codes that items keep; None, or one that knows none of them, makes new ones.
         seed: of initial weights, cuts and order.
-        epochs: at most.
-        seconds: of training, at most.
         checkpoints: a folder that training resumes from.
         on_epoch: called after each epoch with its figures.
 
     Returns:
-        The model and its history, as `fit` gives it.
+        The model, the codes of its items, and its history, as `fit` gives it.
     """
-    rows = np.arange(1, len(sequence.encoder.catalogue.known) + 1)
+    ids = sequence.encoder.catalogue.known.to_pylist()
+    rows = np.arange(1, len(ids) + 1, dtype=np.int32)
+    vectors = sequence.item_vectors(rows).numpy()
+    kept = book is not None and not set(ids).isdisjoint(book.ids)
+    book = book.extend(ids, vectors) if book and kept else Codebook.fit(ids, vectors, seed)
     config = sequence.config
     tf.keras.utils.set_random_seed(seed)
-    model = CodedModel(sequence, CodeTree(book.codes[: len(rows)], rows), book.centroids)
+    model = CodedModel(sequence, book)
     validation = Shards.of(held_out.batch())
+    taught = float(ndcg_at(held_out.ranks(sequence), 10).mean())
     create_weights(model, validation)
     history = fit_model(
         model,
-        windows(histories, config),
+        replace(windows(histories, config), steps=ROUND),
         validation,
-        batch_size=config.batch_size,
-        epochs=epochs,
+        batch_size=max(1, config.batch_size // LESS),
+        epochs=config.epochs,
         learning_rate=LEARNING_RATE,
         seed=seed,
         checkpoints=checkpoints,
         judge=lambda: float(ndcg_at(generated_ranks(model, held_out), 10).mean()),
-        pace=Pace(epochs, seconds),
+        pace=Pace(config.epochs, 60 * config.minutes * CODING, PATIENCE, NEAR * taught),
         on_epoch=on_epoch,
     )
-    return model, history
+    return model, book, history

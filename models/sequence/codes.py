@@ -5,7 +5,8 @@ of K centroids, the next that of what is left over, and so on. Items that agree 
 last code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from segue.errors import InputError
 
 LEVELS = 3  # without the last code, which tells apart
 LEAST, MOST = 8, 256  # codes of a level
-ROOM = 64  # combinations of codes for each item
+ROOM = 1000  # combinations of codes for each item
 TRAINED = 50_000  # items that centroids are fitted to; more of them move nothing
 
 
@@ -57,11 +58,13 @@ class Codebook:
         return cls(centroids, np.zeros((0, levels + 1), np.int32), []).extend(ids, vectors)
 
     def extend(self, ids: list[str], vectors: np.ndarray) -> Self:
-        """The same centroids, with codes for the items given: those that had codes keep them.
+        """The same codes, with some for the items given that had none.
+
+        A retrained model has its items elsewhere: the centroids move to where the items of their codes are now.
 
         Args:
             ids: of the items, distinct; items that are not named keep their codes too, and nobody else gets them.
-            vectors: of each, `[items, dim]`, made as those that the centroids were fitted to.
+            vectors: of each, `[items, dim]`; of any width.
 
         Returns:
             A codebook of the named items first, in this order, then those that are gone.
@@ -74,7 +77,9 @@ class Codebook:
         taken: dict[tuple[int, ...], int] = {}
         for code in self.codes.tolist():
             taken[tuple(code[:-1])] = max(taken.get(tuple(code[:-1]), 0), code[-1] + 1)
-        assigned = self.assign(vectors)
+        old = np.array([item in known for item in ids])
+        book = self.moved(np.array([known[item] for item in ids if item in known]), vectors[old]) if old.any() else self
+        assigned = book.assign(vectors)
         out = np.zeros((len(ids), len(self.centroids) + 1), np.int32)
         for row, item in enumerate(ids):
             if item in known:
@@ -85,7 +90,40 @@ class Codebook:
             taken[prefix] = out[row, -1] + 1
         gone = sorted(set(self.ids) - set(ids))
         kept = np.array([known[item] for item in gone], np.int32).reshape(len(gone), out.shape[1])
-        return type(self)(self.centroids, np.concatenate([out, kept]), [*ids, *gone])
+        return type(self)(book.centroids, np.concatenate([out, kept]), [*ids, *gone])
+
+    def moved(self, codes: np.ndarray, vectors: np.ndarray) -> Self:
+        """The same codes of items, with centroids where these items are.
+
+        Args:
+            codes: of items, int `[n, levels + 1]`.
+            vectors: where they are now, `[n, dim]`.
+
+        Returns:
+            A codebook whose centroids are the means of what the levels before left over; nan for what no item has.
+        """
+        left = vectors.astype(np.float32, copy=True)
+        centroids = []
+        for level, known in enumerate(self.centroids):
+            total = np.zeros((len(known), left.shape[1]), np.float32)
+            np.add.at(total, codes[:, level], left)
+            count = np.bincount(codes[:, level], minlength=len(known))[:, None]
+            centroids.append(np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32))
+            left -= centroids[level][codes[:, level]]
+        return replace(self, centroids=centroids)
+
+    def write(self, path: Path) -> None:
+        """Write it to a file that `read` reads."""
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file, centroids=np.stack(self.centroids), codes=self.codes, ids=np.array(self.ids, np.str_)
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What `write` wrote."""
+        with np.load(path, allow_pickle=False) as held:
+            return cls(list(held["centroids"]), held["codes"], held["ids"].tolist())
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
         """The nearest codes of vectors `[n, dim]`, level by level: int32 `[n, levels]`."""
@@ -96,22 +134,23 @@ class Codebook:
             left -= centroids[found[-1]]
         return np.stack(found, axis=1).astype(np.int32)
 
-    @property
-    def collision_rate(self) -> float:
-        """Share of the items that share all codes but the last with another item."""
-        _, inverse, counts = np.unique(self.codes[:, :-1], axis=0, return_inverse=True, return_counts=True)
-        return float((counts[inverse] > 1).mean()) if len(self.codes) else 0.0
+    def collision_rate(self, count: int) -> float:
+        """Share of the first `count` items that share all codes but the last with another of them."""
+        codes = self.codes[:count, :-1]
+        _, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+        return float((counts[inverse] > 1).mean()) if count else 0.0
 
 
 def codes_a_level(items: int, levels: int) -> int:
-    """How many codes a level has: enough for 64 times as many combinations as items, so that few collide."""
+    """How many codes a level has: enough for 1000 times as many combinations as items, so that few collide."""
     size = int(np.ceil((ROOM * items) ** (1 / levels)))
     return min(max(size, LEAST), MOST, items)
 
 
 def nearest(vectors: np.ndarray, centroids: np.ndarray, block: int = 65_536) -> np.ndarray:
-    """The nearest centroid of each vector by Euclidean distance, int `[n]`; of equal ones the first."""
-    half = 0.5 * np.sum(centroids**2, axis=1)
+    """The nearest centroid of each vector by Euclidean distance, the first of equal ones, none of nan: int `[n]`."""
+    half = np.where(np.isnan(centroids).any(axis=1), np.inf, 0.5 * np.sum(centroids**2, axis=1))
+    centroids = np.nan_to_num(centroids)
     parts = [np.argmin(half - vectors[i : i + block] @ centroids.T, axis=1) for i in range(0, len(vectors), block)]
     return np.concatenate([np.zeros(0, np.int64), *parts])
 

@@ -1,4 +1,4 @@
-"""The sequence model's SavedModel: what comes next, scores of given items, a listener's vector, a whole playlist."""
+"""The sequence model's SavedModel: what comes next, by either head; scores, a listener's vector, a whole playlist."""
 
 from pathlib import Path
 
@@ -6,15 +6,18 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models.card import CARD
 from models.catalogue import LATER
 from models.export import save
 from models.filters import Filters, wanted
 from models.index import Index
 from models.raw import Specs, specs
-from models.sequence.model import SequenceModel
+from models.sequence.coded import BEAMS, CodedModel
+from models.sequence.codes import Codebook
 from models.sequence.steering import Steering
 
 PLAYED = "play"  # the action of what a playlist goes on from
+CODES = Path(CARD).with_name("codes.npz")  # beside the card: codes that items keep when the model is trained again
 LONGEST = 200  # items of a playlist
 COLDEST = 1e-3  # temperatures below this one take the likeliest item
 
@@ -30,10 +33,10 @@ def history_specs() -> Specs:
 
 
 class ServedSequence(tf.Module):
-    """One transformer behind four signatures.
+    """One transformer behind five signatures.
 
     Args:
-        model: the trained sequence model.
+        coded: the trained sequence model with its generative head.
         items: the catalogue, in the order of the encoder's.
         popularity: how often each item is chosen, float `[items]`; novelty is steered by it.
         genres: names of the genre weights, in their order.
@@ -41,10 +44,11 @@ class ServedSequence(tf.Module):
     """
 
     def __init__(
-        self, model: SequenceModel, items: pa.Table, popularity: np.ndarray, genres: list[str], filter_seen: bool
+        self, coded: CodedModel, items: pa.Table, popularity: np.ndarray, genres: list[str], filter_seen: bool
     ) -> None:
         super().__init__()
-        self.model = model
+        model = self.model = coded.sequence
+        self.head = coded.head
         catalogue = self.catalogue = model.encoder.catalogue
         self.filters = Filters(catalogue, filter_seen)
         rows = np.arange(1, 1 + items.num_rows, dtype=np.int32)
@@ -94,7 +98,25 @@ class ServedSequence(tf.Module):
 
     def next(self, k, content_types, released_after, market, exclude_ids, heard, **history) -> dict[str, tf.Tensor]:
         """The likeliest next items: `item_ids` and `scores` `[b, k]`, as retrieval answers them."""
-        allowed = self.filters(
+        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
+        rows, scores = self.index.search(self.state(self.encode(**history)), wanted(k), **allowed)
+        return self.answer(rows, scores)
+
+    def decode(self, k, content_types, released_after, market, exclude_ids, heard, **history) -> dict[str, tf.Tensor]:
+        """The same by the generative head: beam search over codes, to none but allowed items; `scores` are log
+        probabilities. Items that were added after the export have no codes."""
+        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
+        state, k = self.state(self.encode(**history)), wanted(k)
+        may = self.index.scores(state, **allowed) > -np.inf  # [b, rows]
+        most = tf.reduce_max(k)
+        rows, scores = self.head.search(state, tf.maximum(most, BEAMS), may)
+        beyond = [[0, 0], [0, tf.maximum(most - tf.shape(rows)[1], 0)]]
+        rows = tf.where(tf.range(most)[None, :] < k[:, None], tf.pad(rows, beyond)[:, :most], 0)
+        return self.answer(rows, tf.where(rows > 0, tf.pad(scores, beyond)[:, :most], -np.inf))
+
+    def allowed(self, history, content_types, released_after, market, exclude_ids, heard) -> dict[str, tf.Tensor]:
+        """What a request may be answered, as `Index.scores` takes it."""
+        return self.filters(
             content_types=content_types,
             released_after=released_after,
             market=market,
@@ -103,7 +125,9 @@ class ServedSequence(tf.Module):
             history_items=history["history_items"],
             request_ts=history["request_ts"],
         )
-        rows, scores = self.index.search(self.state(self.encode(**history)), wanted(k), **allowed)
+
+    def answer(self, rows: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Ids of rows `[b, k]` with their scores: '' and the least float for row 0."""
         return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
 
     def score(self, candidate_ids: tf.Tensor, **history: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -143,18 +167,17 @@ class ServedSequence(tf.Module):
         Returns:
             `item_ids` string `[b, max(length)]`, '' beyond a request's own length and where nothing is left.
         """
-        allowed = self.filters(
-            content_types=content_types,
-            released_after=released_after,
-            market=market,
-            exclude_ids=exclude_ids,
-            heard=heard,
-            history_items=history_items,
-            request_ts=request_ts,
-        )
+        history = {
+            "history_items": history_items,
+            "history_actions": history_actions,
+            "history_times": history_times,
+            "request_ts": request_ts,
+            "surface": surface,
+        }
+        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
         beyond = self.index.embeddings.shape[0] - self.catalogue.release_ts.shape[0]  # rows that make a group whole
         shaping = tf.pad(self.steering(**steered), [[0, 0], [0, beyond]])  # [b, rows]
-        inputs = self.encode(history_items, history_actions, history_times, request_ts, surface)
+        inputs = self.encode(**history)
         steps = tf.clip_by_value(tf.reduce_max(length), 0, LONGEST)
         action = self.model.encoder.lookups["action"](tf.constant(PLAYED))
         batch = tf.shape(length)[0]
@@ -208,13 +231,20 @@ def draw(scores: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor, number: tf.
 
 
 def export_sequence(
-    model: SequenceModel, items: pa.Table, popularity: np.ndarray, genres: list[str], filter_seen: bool,
-    lineage: dict, path: Path,
-) -> None:  # fmt: skip
-    """Write the SavedModel: `serving_default` and `next`, `score`, `embed`, `generate`.
+    coded: CodedModel,
+    book: Codebook,
+    items: pa.Table,
+    popularity: np.ndarray,
+    genres: list[str],
+    filter_seen: bool,
+    lineage: dict,
+    path: Path,
+) -> None:
+    """Write the SavedModel: `serving_default` and `next`, `decode`, `score`, `embed`, `generate`.
 
     Args:
-        model: the trained sequence model.
+        coded: the trained sequence model with its generative head.
+        book: the items' codes; they lie beside the card.
         items: the catalogue as of the push.
         popularity: how often each item is chosen, `[items]`.
         genres: names of the genre weights.
@@ -222,7 +252,7 @@ def export_sequence(
         lineage: what it was made from; goes into the model card.
         path: a folder that does not stand yet.
     """
-    module = ServedSequence(model, items, popularity, genres, filter_seen)
+    module = ServedSequence(coded, items, popularity, genres, filter_seen)
     history, filters = history_specs(), Filters.specs()
     following = tf.function(module.next).get_concrete_function(**history, **filters)
     drawn = {
@@ -234,6 +264,7 @@ def export_sequence(
     signatures = {
         "serving_default": following,
         "next": following,
+        "decode": tf.function(module.decode).get_concrete_function(**history, **filters),
         "score": tf.function(module.score).get_concrete_function(
             **specs(["candidate_ids"], [None, None], tf.string), **history
         ),
@@ -242,4 +273,6 @@ def export_sequence(
             **drawn, **history, **unlimited, **Steering.specs()
         ),
     }
-    save(module, signatures, {**lineage, "filter_seen": filter_seen, "genres": genres}, path)
+    known = {"filter_seen": filter_seen, "genres": genres, "collision_rate": book.collision_rate(items.num_rows)}
+    save(module, signatures, {**lineage, **known}, path)
+    book.write(path / CODES)

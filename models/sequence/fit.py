@@ -19,6 +19,7 @@ from models.training import fit as fit_model
 
 PATIENCE = 8  # epochs without a gain after which the rate falls
 STEADY = 0.6  # share of the epochs, or of the time, after which it falls in any case
+CODING = 0.15  # share of the time that is the generative head's
 STEPS = 10  # that an epoch has at least, so that a short log is not judged after each
 BATCH = 250
 
@@ -27,16 +28,21 @@ BATCH = 250
 class Pace:
     """The learning rate's multiple by epoch: 1 until held-out choices are predicted no better, then down to 0.
 
-    The fall takes two thirds of the epochs before it, so that it ends with the budget if that begins it (warmup-free
-    WSD: Hägele et al., NeurIPS 2024). It needs no horizon, so one configuration does for short and long logs.
+    The fall goes on from the best epoch (`models.training.fit`) and takes two thirds of the epochs up to it, so that it
+    ends with the budget if that begins it (warmup-free WSD: Hägele et al., NeurIPS 2024). It needs no horizon, so one
+    configuration does for short and long logs, and for those that are soon learned by heart.
 
     Args:
         epochs: at most.
-        seconds: of training, at most; None leaves it to the epochs.
+        seconds: of training, at most.
+        patience: epochs without a gain after which the rate falls.
+        enough: how well held-out choices need be predicted and no better.
     """
 
     epochs: int
-    seconds: float | None = None
+    seconds: float
+    patience: int = PATIENCE
+    enough: float = np.inf
 
     def __call__(self, history: History) -> float | None:
         """The next epoch's multiple, by what the epochs so far came to; None after the last."""
@@ -44,17 +50,16 @@ class Pace:
         begin = next((epoch for epoch in range(1, done + 1) if self.falls_after(history, epoch)), None)
         if begin is None:
             return 1.0
-        length = max(1, round(begin * (1 - STEADY) / STEADY))
-        return None if done - begin >= length else 1.0 - (done - begin) / length
+        best = 1 + int(np.argmax(history["judged"][:begin]))
+        length = max(1, round(best * (1 - STEADY) / STEADY))
+        return None if done - begin >= length else 1.0 - (done - begin + 1) / (length + 1)
 
     def falls_after(self, history: History, epoch: int) -> bool:
         """Whether the fall begins after an epoch (from 1), if it has not begun yet."""
         judged = history["judged"][:epoch]
         idle = epoch - 1 - int(np.argmax(judged))
-        spent = epoch / self.epochs
-        if self.seconds is not None:
-            spent = max(spent, sum(history["seconds"][:epoch]) / self.seconds)
-        return idle >= PATIENCE or spent >= STEADY
+        spent = max(epoch / self.epochs, sum(history["seconds"][:epoch]) / self.seconds)
+        return idle >= self.patience or max(judged) >= self.enough or spent >= STEADY
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +125,6 @@ def fit(
     seed: int,
     *,
     unseen: bool = False,
-    seconds: float | None = None,
     checkpoints: Path | None = None,
     prepare: Callable[[SequenceModel], object] = lambda model: None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -134,7 +138,6 @@ def fit(
         config: sizes and rates.
         seed: of initial weights, of cuts and order, and of all draws.
         unseen: whether what a listener has had is never answered.
-        seconds: of training, at most; None leaves it to `config.epochs`.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start.
         on_epoch: called after each epoch with its figures.
@@ -160,7 +163,7 @@ def fit(
         seed=seed,
         checkpoints=checkpoints,
         judge=lambda: float(ndcg_at(held_out.ranks(model), 10).mean()),
-        pace=Pace(config.epochs, seconds),
+        pace=Pace(config.epochs, 60 * config.minutes * (1 - CODING)),
         on_epoch=on_epoch,
     )
     return model, history

@@ -1,122 +1,207 @@
 """The generative head: the codes of what comes next, one after the other, and the search for the likeliest.
 
 TIGER (Rajput et al., NeurIPS 2023) with the transformer that scores items in place of one of its own: each level is
-a softmax over the codes that some item has after the codes so far.
+a softmax over the codes that some item has after the codes so far. A code after its prefix is scored by the mean
+vector of the items that begin so, and the head is taught what the dense head expects, not only what came next
+(distillation: Hinton et al., 2015).
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from models.sequence.attention import RMSNorm
-from models.sequence.losses import ACCIDENTAL, mean
+from models.sequence.losses import ACCIDENTAL, CHUNK, mean
 
 keras = tf.keras
+
+HIDDEN = 8  # times the width of the states
+FEWEST = 1e-5  # of the teacher's probability below a prefix, under which float32 cannot tell its codes apart
 
 
 class CodeTree(tf.Module):
     """Which codes follow which, and the items at the ends: tables, so that decoding is stock operations.
 
+    Items stand in the order of their codes, and so do the prefixes of a level, which are numbered from 0: what begins
+    alike stands together. The numbers of the last level are the places of the items.
+
     Args:
         codes: of each item, distinct rows, int `[items, levels]`.
         rows: of the catalogue, int `[items]`, from 1.
+        vectors: of each item, `[items, dim]`.
     """
 
-    def __init__(self, codes: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, codes: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:
         super().__init__()
-        self.sizes = (codes.max(axis=0) + 1).tolist()
-        tables, below = [], []
-        prefix = np.zeros(len(codes), np.int64)  # the number of the prefix of each item; the root is 0
-        for level, size in enumerate(self.sizes):
-            keys, children, counts = np.unique(prefix * size + codes[:, level], return_inverse=True, return_counts=True)
-            table = np.zeros((int(prefix.max()) + 1, size), np.int32)
-            mass = np.zeros(table.shape, np.float32)
-            mass[keys // size, keys % size] = np.log(counts)
-            # 0 is no child; inner prefixes are numbered from 1 here and from 0 as rows of the next table.
-            last = level == len(self.sizes) - 1
-            values = np.zeros(len(keys), np.int64)
-            values[children] = rows if last else children + 1
-            table[keys // size, keys % size] = values
-            tables.append(table)
-            below.append(mass)
-            prefix = children
-        self.tables = [tf.Variable(table, trainable=False) for table in tables]
-        self.mass = [tf.Variable(mass, trainable=False) for mass in below]  # log of how many items follow
-        width = int(rows.max()) + 1
-        known = np.zeros((width, codes.shape[1]), np.int32)
-        known[rows] = codes
-        self.codes = tf.Variable(known, trainable=False)  # [rows, levels]
-        self.known = tf.Variable(np.isin(np.arange(width), rows), trainable=False)
+        order = np.lexsort(codes.T[::-1])
+        codes, vectors = codes[order], vectors[order].astype(np.float64)
+        paths, children, items, means = [], [], [], []
+        numbers = np.zeros(len(codes), np.int64)  # of each item's prefix; the root is 0
+        for level in range(codes.shape[1]):
+            pairs = np.stack([numbers, codes[:, level]], axis=1)
+            _, first, own = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+            parents = numbers[first]
+            children.append(np.searchsorted(parents, np.arange(numbers[-1] + 2)))
+            items.append(np.append(first, len(codes)))
+            means.append(np.add.reduceat(vectors, first, axis=0) / np.diff(items[-1])[:, None])
+            numbers = own.reshape(-1)
+            paths.append(numbers)
+        places = np.zeros(int(rows.max()) + 1, np.int64)
+        places[rows[order]] = 1 + np.arange(len(rows))
+        # Of each level: the first prefix after each of the level before, the first item of each, the mean of its items.
+        self.children = [constant(values) for values in children]
+        self.items = [constant(values) for values in items]
+        self.means = [tf.Variable(values.astype(np.float32), trainable=False) for values in means]
+        self.widths = [int(np.diff(values).max()) for values in children]
+        self.paths = constant(np.stack(paths, axis=1))  # the prefixes of each item, [items, levels]
+        self.rows = constant(rows[order])  # of the catalogue, [items]
+        self.places = constant(places)  # of rows of the catalogue, from 1; 0 has no codes
+
+    def follow(self, level: int, prefix: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The numbers of what follows prefixes `[...]` at a level, and which of them there are: `[..., width]`."""
+        first, end = (tf.gather(self.children[level], prefix + n)[..., None] for n in (0, 1))
+        numbers = first + tf.range(self.widths[level])
+        there = numbers < end
+        return tf.where(there, numbers, first), there
+
+
+def constant(values: np.ndarray) -> tf.Variable:
+    """Integers that a SavedModel keeps, int32."""
+    return tf.Variable(values.astype(np.int32), trainable=False)
 
 
 class CodeHead(tf.keras.layers.Layer):
     """States and the codes so far to logits of the next code.
 
-    An item is scored by the product of its vector, about the sum of its centroids, with the state. So a code begins
-    as its centroid, and as likely as that and the number of its items make it; what there is beyond is learned.
+    An item is scored by the product of its vector with the state. So a code begins as likely as the mean of its items
+    and their number make it; what there is beyond, such as how far they lie apart, is learned.
 
     Args:
         tree: of the items' codes.
         dim: width of the states.
-        centroids: `[codes, dim]` of each level but the last, of vectors that are compared with the states.
     """
 
-    def __init__(self, tree: CodeTree, dim: int, centroids: list[np.ndarray]) -> None:
+    def __init__(self, tree: CodeTree, dim: int) -> None:
         super().__init__()
         self.tree = tree
-        known = [*centroids, np.zeros((tree.sizes[-1], dim))]
-        self.codes = [
-            self.add_weight(f"codes_{level}", [size, dim], initializer=keras.initializers.Constant(known[level][:size]))
-            for level, size in enumerate(tree.sizes)
+        counts = [np.log(np.diff(items.numpy())) for items in tree.items]
+        self.biases = [
+            self.add_weight(f"bias_{level}", [len(count)], initializer=keras.initializers.Constant(count))
+            for level, count in enumerate(counts)
         ]
-        self.norms = [RMSNorm() for _ in tree.sizes]
-        self.hidden = [keras.layers.Dense(4 * dim, "silu") for _ in tree.sizes]
-        self.out = [keras.layers.Dense(dim, kernel_initializer="zeros") for _ in tree.sizes]
+        self.norms = [RMSNorm() for _ in counts]
+        self.hidden = [keras.layers.Dense(HIDDEN * dim, "silu") for _ in counts]
+        self.out = [keras.layers.Dense(dim, kernel_initializer="zeros") for _ in counts]
 
-    def logits(self, level: int, state: tf.Tensor, so_far: tf.Tensor, prefix: tf.Tensor) -> tf.Tensor:
-        """Logits of a level's codes, `[n, codes]`; -1e9 for what no item has.
+    def logits(self, level: int, state: tf.Tensor, prefix: tf.Tensor) -> tf.Tensor:
+        """Logits of what follows, `[n, width]`; -1e9 where nothing does.
 
         Args:
             level: from 0.
             state: of the sequence, `[n, dim]`.
-            so_far: the sum of the embeddings of the codes so far, `[n, dim]`.
             prefix: the number of the codes so far, `[n]`.
         """
-        given = tf.concat([self.norms[level](state), so_far * state.shape[-1] ** 0.5], axis=-1)
+        numbers, there = self.tree.follow(level, prefix)
+        before = tf.gather(self.tree.means[level - 1], prefix) if level else tf.zeros_like(state)
+        given = tf.concat([self.norms[level](state), before * state.shape[-1] ** 0.5], axis=-1)
         seen = state + self.out[level](self.hidden[level](given))
-        logits = tf.matmul(seen, self.codes[level], transpose_b=True) + tf.gather(self.tree.mass[level], prefix)
-        return tf.where(tf.gather(self.tree.tables[level], prefix) > 0, logits, ACCIDENTAL)
+        means = self.tree.means[level]
+        if level:
+            scores = tf.einsum("nd,nwd->nw", seen, tf.gather(means, numbers))
+        else:  # the same codes for all
+            scores = tf.matmul(seen, means, transpose_b=True)
+        return tf.where(there, scores + tf.gather(self.biases[level], numbers), ACCIDENTAL)
+
+    def walk(self, state: tf.Tensor, place: tf.Tensor) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Level by level, the logits `[n, width]` on the way to the items at `place` `[n]`, and which one it takes."""
+        path = tf.gather(self.tree.paths, place)  # [n, levels]
+        prefix = tf.zeros_like(place)
+        for level, children in enumerate(self.tree.children):
+            yield self.logits(level, state, prefix), path[:, level] - tf.gather(children, prefix)
+            prefix = path[:, level]
 
     def loss(self, state: tf.Tensor, row: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """Mean negative log probability of items' codes, given states `[n, dim]`.
+        """Mean negative log probability of items, given states `[n, dim]`.
 
         Args:
             state: `[n, dim]`.
             row: of the item that came next, int32 `[n]`.
             weight: `[n]`; what has no codes counts nothing.
         """
-        inside = tf.minimum(row, self.tree.known.shape[0] - 1)
-        codes = tf.gather(self.tree.codes, inside)  # [n, levels]
-        weight *= tf.cast(tf.gather(self.tree.known, inside) & (inside == row), tf.float32)
-        so_far, prefix = tf.zeros_like(state), tf.zeros_like(row)
-        total = tf.zeros_like(weight)
-        for level, table in enumerate(self.tree.tables):
-            code = codes[:, level]
-            total += tf.nn.sparse_softmax_cross_entropy_with_logits(code, self.logits(level, state, so_far, prefix))
-            so_far += tf.gather(self.codes[level], code)
-            prefix = tf.maximum(tf.gather_nd(table, tf.stack([prefix, code], axis=1)) - 1, 0)
-        return mean(total, weight)
+        place = tf.gather(self.tree.places, tf.where(row < self.tree.places.shape[0], row, 0))
+        steps = self.walk(state, tf.maximum(place - 1, 0))
+        losses = [tf.nn.sparse_softmax_cross_entropy_with_logits(taken, logits) for logits, taken in steps]
+        return mean(tf.add_n(losses), weight * tf.cast(place > 0, tf.float32))
 
-    def search(
-        self, state: tf.Tensor, width: int, allowed: Callable[[tf.Tensor], tf.Tensor] | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Beam search for the likeliest items, all of which exist.
+    def imitate(self, state: tf.Tensor, place: tf.Tensor, expected: list[tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
+        """Mean cross-entropy of the codes that a teacher expects on the way to an item.
+
+        Args:
+            state: `[n, dim]`.
+            place: of items drawn from the teacher, int32 `[n]`.
+            expected: of each level, the teacher's probabilities of what follows, `[n, width]`; see `expectations`.
+            weight: `[n]`.
+        """
+        steps = zip(self.walk(state, place), expected, strict=True)
+        losses = [tf.nn.softmax_cross_entropy_with_logits(taught, logits) for (logits, _), taught in steps]
+        return mean(tf.add_n(losses), weight)
+
+    def expectations(self, state: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """What the softmax over all items says of codes, on the way to one item that is drawn from it.
+
+        The mean of `imitate` over draws is the cross-entropy between the softmax over items and this head's.
+
+        Args:
+            state: `[n, dim]`.
+            draw: evenly from 0 to 1, `[n]`.
+
+        Returns:
+            Places of the items drawn, int32 `[n]`, and the probabilities of what follows at each level, `[n, width]`;
+            each row sums to 1.
+        """
+        count = tf.shape(state)[0]
+        chunks = (count + CHUNK - 1) // CHUNK
+        drawn = tf.TensorArray(tf.int32, chunks, element_shape=[None], infer_shape=False)
+        shapes = [[None, width] for width in self.tree.widths]
+        parts = [tf.TensorArray(tf.float32, chunks, element_shape=shape, infer_shape=False) for shape in shapes]
+
+        def step(index, drawn, parts):
+            rows = slice(index * CHUNK, tf.minimum((index + 1) * CHUNK, count))
+            logits = tf.matmul(state[rows], self.tree.means[-1], transpose_b=True)  # [c, items]
+            below = tf.pad(tf.cumsum(tf.nn.softmax(logits), axis=1), [[0, 0], [1, 0]])  # of the items before a place
+            place = tf.searchsorted(below[:, 1:], (draw[rows] * below[:, -1])[:, None], side="right")[:, 0]
+            place = tf.minimum(place, tf.shape(logits)[1] - 1)
+            found = self.expected(below, place)
+            return index + 1, drawn.write(index, place), [p.write(index, f) for p, f in zip(parts, found, strict=True)]
+
+        _, drawn, parts = tf.while_loop(
+            lambda index, *_: index < chunks, step, (0, drawn, parts), parallel_iterations=1
+        )  # fmt: skip
+        return drawn.concat(), [part.concat() for part in parts]
+
+    def expected(self, below: tf.Tensor, place: tf.Tensor) -> list[tf.Tensor]:
+        """Probabilities of what follows on the way to `place` `[c]`, from those of all items before each place."""
+        path, prefix = tf.gather(self.tree.paths, place), tf.zeros_like(place)
+        found = []
+        for level, items in enumerate(self.tree.items):
+            numbers, there = self.tree.follow(level, prefix)
+            mass = tf.gather(below, tf.gather(items, numbers + 1), batch_dims=1)
+            mass = tf.where(there, mass - tf.gather(below, tf.gather(items, numbers), batch_dims=1), 0.0)
+            total = tf.reduce_sum(mass, axis=1, keepdims=True)
+            # Where rounding would speak, the item drawn does: that is right on average, too.
+            drawn = tf.cast(numbers == path[:, level, None], tf.float32) * tf.cast(there, tf.float32)
+            found.append(tf.where(total > FEWEST, tf.math.divide_no_nan(mass, total), drawn))
+            prefix = path[:, level]
+        return found
+
+    def search(self, state: tf.Tensor, width: int, allowed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Beam search for the likeliest items, all of which exist; no beam leads where nothing is allowed.
 
         Args:
             state: `[b, dim]`.
             width: beams kept at each level, and answers.
-            allowed: which rows of items `[b, n]` may be answered, bool of that shape; None allows all.
+            allowed: which rows of the catalogue may be answered, bool `[b, rows]`; None allows all.
 
         Returns:
             Rows, int32 `[b, width]`, likeliest first, and their log probabilities; row 0 and -1e9 or less where
@@ -125,21 +210,21 @@ class CodeHead(tf.keras.layers.Layer):
         batch, dim = tf.shape(state)[0], state.shape[-1]
         likely = tf.zeros([batch, 1])
         prefix = tf.zeros([batch, 1], tf.int32)
-        so_far = tf.zeros([batch, 1, dim])
-        for level, table in enumerate(self.tree.tables):
+        open_before = None
+        if allowed is not None:
+            one_each = tf.cast(tf.gather(allowed, self.tree.rows, axis=1), tf.int32)
+            open_before = tf.pad(tf.cumsum(one_each, axis=1), [[0, 0], [1, 0]])  # allowed items before a place
+        for level, items in enumerate(self.tree.items):
             beams = tf.shape(prefix)[1]
             states = tf.reshape(tf.repeat(state[:, None], beams, axis=1), [-1, dim])
-            logits = self.logits(level, states, tf.reshape(so_far, [-1, dim]), tf.reshape(prefix, [-1]))
-            children = tf.reshape(tf.gather(table, tf.reshape(prefix, [-1])), [batch, -1])  # [b, beams * codes]
+            logits = self.logits(level, states, tf.reshape(prefix, [-1]))
             scores = tf.reshape(tf.nn.log_softmax(logits), [batch, beams, -1]) + likely[:, :, None]
-            scores = tf.where(children > 0, tf.reshape(scores, [batch, -1]), ACCIDENTAL)
-            if level == len(self.tree.tables) - 1 and allowed is not None:
-                scores = tf.where(allowed(children), scores, ACCIDENTAL)
+            numbers, there = self.tree.follow(level, prefix)  # [b, beams, width]
+            if open_before is not None:
+                first, end = (tf.gather(open_before, tf.gather(items, numbers + n), batch_dims=1) for n in (0, 1))
+                there &= end > first
+            scores = tf.reshape(tf.where(there, scores, ACCIDENTAL), [batch, -1])
             top = tf.math.top_k(scores, tf.minimum(width, tf.shape(scores)[1]))
-            size = self.tree.sizes[level]
             likely = top.values
-            reached = tf.gather(children, top.indices, batch_dims=1)
-            so_far = tf.gather(so_far, top.indices // size, batch_dims=1)
-            so_far += tf.gather(self.codes[level], top.indices % size)
-            prefix = tf.maximum(reached - 1, 0)
-        return tf.where(likely > ACCIDENTAL, reached, 0), likely
+            prefix = tf.gather(tf.reshape(numbers, [batch, -1]), top.indices, batch_dims=1)
+        return tf.where(likely > ACCIDENTAL, tf.gather(self.tree.rows, prefix), 0), likely

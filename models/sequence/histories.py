@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from models.columns import recent_first, seconds
 from models.lookup import Lookup
 from models.shards import Arrays, take
 from segue.errors import InputError
@@ -120,6 +121,7 @@ class Windows:
     histories: Histories
     length: int
     passes: int = 1
+    steps: int | None = None
 
     @property
     def rows(self) -> int:
@@ -141,7 +143,7 @@ class Windows:
         rows = len(arrays["item"])
         order = np.arange(rows) if rng is None else rng.permutation(rows)
         size = max(min(batch_size, rows), 1)
-        for start in range(0, rows - size + 1, size):
+        for start in range(0, rows - size + 1, size)[: self.steps]:
             yield take(arrays, order[start : start + size])
 
 
@@ -250,4 +252,39 @@ def requests(histories: Histories, listeners: np.ndarray, ends: np.ndarray, leng
         "next_time": np.where(present, h.time[following], 0),
         "next_surface": np.where(present, h.surface[following], 0),
         "segment": present.astype(np.int32),
+    }
+
+
+def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup], length: int) -> Arrays:
+    """`requests` of the rows of a training set's table, each of which brings its own history.
+
+    Args:
+        table: `history_items`, `history_actions`, `history_times`, oldest first, `ts` and `surface`.
+        items: ids of the catalogue, in the order of its rows from 1; what it lacks is left out of histories.
+        lookups: `action` and `surface`.
+        length: of a row.
+    """
+    rows, columns, entries = recent_first(table["history_items"])
+    place = pc.fill_null(pc.index_in(entries, items), -1).to_numpy(zero_copy_only=False) + 1
+    action = lookups["action"].encode(recent_first(table["history_actions"])[2])
+    times = recent_first(table["history_times"])[2].to_numpy()
+    read = columns < length
+    kept = read & (place > 0)
+    at = rows[kept], length - 1 - columns[kept]
+    shape = (table.num_rows, length)
+    happened = np.zeros(shape, np.int64)
+    happened[rows[read], length - 1 - columns[read]] = times[read]
+    item, done, next_surface, segment = (np.zeros(shape, np.int32) for _ in range(4))
+    time = np.zeros(shape, np.int64)
+    item[at], done[at], time[at], segment[at] = place[kept], action[kept], times[kept], 1
+    segment[:, -1] = 1
+    next_surface[:, -1] = lookups["surface"].encode(table["surface"])
+    later = np.concatenate([happened[:, 1:], seconds(table["ts"])[:, None]], axis=1)
+    return {
+        "item": item,
+        "action": done,
+        "time": time,
+        "next_time": np.where(segment > 0, later, 0),
+        "next_surface": next_surface,
+        "segment": segment,
     }

@@ -27,15 +27,13 @@ class Steering(tf.Module):
         super().__init__()
         self.catalogue = catalogue
         self.genres = tf.constant(genres or [""])
-        rows = catalogue.release_ts.shape[0]
         release = catalogue.release_ts.numpy()
-        known = release != 0
-        decades = np.where(known, (release - release[known].mean() if known.any() else 0) / (10 * YEAR_SECONDS), 0)
-        self.era = tf.Variable(decades.astype(np.float32), trainable=False)
-        present = np.arange(rows) <= len(catalogue.known)
+        known = release[release != 0]
+        self.mean_release = tf.Variable(known.mean() if len(known) else 0.0, trainable=False, dtype=tf.float64)
         seldom = -np.log1p(popularity)
-        spread = seldom[present].std() or 1.0
-        rare = np.where(present, (seldom - seldom[present].mean()) / spread, 0)
+        present = seldom[: 1 + len(catalogue.known)]
+        # What comes later was never chosen yet: nothing is as rare.
+        rare = (seldom - present.mean()) / (present.std() or 1.0)
         self.rare = tf.Variable(rare.astype(np.float32), trainable=False)
 
     @staticmethod
@@ -67,7 +65,13 @@ class Steering(tf.Module):
         ids = self.catalogue.item_ids
         offsets += self.of_ids("creator_id", ids[:, 1], more_creators, more_creators_weights)
         offsets += self.of_ids("content_type", ids[:, 2], more_types, more_types_weights)
-        return offsets + newer[:, None] * self.era + rarer[:, None] * self.rare
+        return offsets + newer[:, None] * self.era() + rarer[:, None] * self.rare
+
+    def era(self) -> tf.Tensor:
+        """Decades from the catalogue's mean release, of items that are added too, `[rows]`; 0 if it is not known."""
+        release = self.catalogue.release_ts
+        decades = (tf.cast(release, tf.float64) - self.mean_release) / (10 * YEAR_SECONDS)
+        return tf.cast(tf.where(release == 0, tf.zeros_like(decades), decades), tf.float32)
 
     def genre_weights(self, names: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Weights by genre, `[b, genres]`."""

@@ -145,12 +145,11 @@ def sequence(
 ) -> None:
     """What plays next, leave-one-out over all items: the sequence model beside SASRec and co-occurrence models."""
     from benchmarks.sequence import MODELS, run
-    from models.config import SequenceConfig, build
     from segue.cli.quiet import stdout_to_stderr
 
     given = {name: value for name, value in (("attention", attention), ("loss", loss)) if value}
     with stdout_to_stderr():
-        found = run(data, say, names(models) or MODELS, minutes, build(SequenceConfig, given, "sequence"), seed)
+        found = run(data, say, names(models) or MODELS, minutes, given, seed)
     if as_json:
         print_json(found)
         return

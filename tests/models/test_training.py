@@ -102,6 +102,15 @@ class Killed:
             yield batch
 
 
+def test_when_the_rate_falls_training_goes_on_from_the_best_epoch():
+    multiples = [1.0, 1.0, 1.0, 1.0, 0.5, 0.25]
+    pace = lambda history: [*multiples, None][len(history["judged"])]  # noqa: E731
+    model, history = fit_toy(best=2.0, epochs=10, pace=pace)
+    # |w - 2| at w of 1, 2, 3 and 4, then from 2 on at 2.5 and 2.75.
+    assert np.array(history["val_loss"]) - 4.5 == pytest.approx([1, 0, 1, 2, 0.5, 0.75], abs=1e-4)
+    assert float(model.w) == pytest.approx(2.0, rel=1e-5)
+
+
 def test_the_held_out_loss_is_the_mean_over_rows():
     _, history = fit_toy(best=1.0, epochs=1, batch_size=4)
     # Two steps, so |w - 1| = 1. Held-out batches 0..3, 4..7 and 8, 9: (4 * 1.5 + 4 * 5.5 + 2 * 8.5) / 10 = 4.5.

@@ -43,13 +43,14 @@ def test_the_last_code_tells_equal_items_apart():
     found = Codebook.fit(["a", "b", "c"], same, seed=0)
     assert found.codes[:, -1].tolist() == [0, 1, 2]
     assert len(np.unique(found.codes[:, :-1], axis=0)) == 1
-    assert found.collision_rate == 1.0
+    assert found.collision_rate(3) == 1.0
 
 
 def test_the_collision_rate_counts_items_that_share(book):
     # Two of three share all codes but the last.
     shared = Codebook(book.centroids, np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 2, 1, 0]], np.int32), ["a", "b", "c"])
-    assert shared.collision_rate == pytest.approx(2 / 3)
+    assert shared.collision_rate(3) == pytest.approx(2 / 3)
+    assert shared.collision_rate(1) == 0.0  # the others are gone
 
 
 def test_items_keep_their_codes_and_new_ones_join(book):
@@ -57,11 +58,36 @@ def test_items_keep_their_codes_and_new_ones_join(book):
     names = [*ids(100), *(f"new{n}" for n in range(20))]
     later = book.extend(names, moved)
     np.testing.assert_array_equal(later.codes[:100], book.codes[:100])
-    np.testing.assert_array_equal(later.codes[100:120, :-1], book.assign(moved[100:]))
+    np.testing.assert_array_equal(later.codes[100:120, :-1], later.assign(moved[100:]))
     assert later.ids[120:] == sorted(ids(120)[100:])
     assert len(np.unique(later.codes, axis=0)) == 140  # nobody got the codes of what is gone
     back = later.extend(ids(120), vectors())
     np.testing.assert_array_equal(back.codes[:120], book.codes)
+
+
+def test_new_items_join_where_the_retrained_model_has_the_old_ones(book):
+    turned = np.roll(vectors(), 3, axis=1)[:, ::-1] * 0.1 + 7  # another model's space, of the same neighbourhoods
+    # The first 100 are known; each of the others stands exactly where one of them does.
+    later = book.extend([*ids(100), *(f"new{n}" for n in range(20))], np.concatenate([turned[:100], turned[:20]]))
+    assert (later.codes[100:120, 0] == book.codes[:20, 0]).all()
+    first = later.centroids[0][book.codes[0, 0]]
+    same = book.codes[:100, 0] == book.codes[0, 0]
+    np.testing.assert_allclose(first, turned[:100][same].mean(axis=0), rtol=1e-5)
+
+
+def test_nobody_joins_a_code_that_no_item_has_any_more(book):
+    gone = book.codes[0, 0]
+    kept = [n for n in range(120) if book.codes[n, 0] != gone]
+    later = book.extend([*(f"i{n}" for n in kept), "new"], np.concatenate([vectors()[kept], vectors()[:1]]))
+    assert later.codes[len(kept), 0] != gone
+
+
+def test_it_round_trips(book, tmp_path):
+    book.write(tmp_path / "codes.npz")
+    found = Codebook.read(tmp_path / "codes.npz")
+    assert found.ids == book.ids
+    np.testing.assert_array_equal(found.codes, book.codes)
+    np.testing.assert_array_equal(np.stack(found.centroids), np.stack(book.centroids))
 
 
 def test_codes_follow_what_is_left_over(book):
@@ -77,7 +103,7 @@ def test_nearest_is_by_distance():
     assert nearest(np.array([[1.0, 1.0], [2.0, 0.0]], np.float32), centroids).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("items", "size"), [(3, 3), (1_000, 40), (10**9, MOST)])
+@pytest.mark.parametrize(("items", "size"), [(3, 3), (1_000, 100), (10**9, MOST)])
 def test_how_many_codes_a_level_has(items, size):
     assert codes_a_level(items, 3) == size
     assert LEAST <= codes_a_level(1_000, 3) <= MOST

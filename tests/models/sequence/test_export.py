@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.card import read_card
+from models.catalogue import LATER
 from models.config import SequenceConfig
-from models.sequence.export import export_sequence
+from models.sequence.coded import fit_codes
+from models.sequence.codes import Codebook
+from models.sequence.export import CODES, export_sequence
 from models.sequence.fit import HeldOut, fit
 from models.sequence.histories import requests
+from models.sequence.steering import YEAR_SECONDS, Steering
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
 NOW = 1_700_100_000
@@ -21,11 +26,13 @@ def saved(tmp_path_factory, request):
     ends = rounds.offsets[1:] - 1
     inputs = requests(rounds, np.arange(len(rounds)), ends, LENGTH)
     rows = np.arange(1, ITEMS + 1, dtype=np.int32)
-    model, _ = fit(rounds, HeldOut(inputs, rounds.item[ends], rows, None), encoder, CONFIG, seed=0)
+    judged = HeldOut(inputs, rounds.item[ends], rows, None)
+    model, _ = fit(rounds, judged, encoder, CONFIG, seed=0)
+    coded, book, _ = fit_codes(model, rounds, judged, None, seed=0)
     path = tmp_path_factory.mktemp("sequence") / "1"
     popularity = np.bincount(rounds.item, minlength=ITEMS + 1)[1:]
-    export_sequence(model, items, popularity, ["odd", "even"], False, {"dataset": "rounds"}, path)
-    return model, tf.saved_model.load(str(path))
+    export_sequence(coded, book, items, popularity, ["odd", "even"], False, {"dataset": "rounds"}, path)
+    return model, tf.saved_model.load(str(path)), coded, path
 
 
 def ids(rows) -> list[str]:
@@ -90,7 +97,7 @@ LISTENERS = [["i1", "i2", "i3"], ["i7"], [], [f"i{n % 19}" for n in range(30)]]
 
 
 def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
-    model, loaded = saved
+    model, loaded, *_ = saved
     listeners = np.arange(4)
     ends = rounds.offsets[1:5] - 1
     inputs = requests(rounds, listeners, ends, LENGTH)
@@ -112,8 +119,45 @@ def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
     np.testing.assert_allclose(found["scores"], np.sort(states @ vectors.T, axis=1)[:, ::-1], atol=1e-5)
 
 
+def decoded(loaded, listeners, k=ITEMS, **filters) -> tuple[list[list[str]], np.ndarray]:
+    """What `decode` answers."""
+    count = len(listeners)
+    found = loaded.signatures["decode"](k=tf.fill([count], k), **history(*listeners), **neutral(count, **filters))
+    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()], found["scores"].numpy()
+
+
+def test_decode_is_what_the_head_says_in_memory(saved, rounds):
+    _, loaded, coded, _ = saved
+    states = loaded.signatures["embed"](**history(*LISTENERS))["embedding"]
+    rows, likely = coded.head.search(states, ITEMS)
+    found, scores = decoded(loaded, LISTENERS)
+    assert found == [ids(row) for row in rows.numpy()]
+    np.testing.assert_allclose(scores, likely, atol=1e-4)
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, atol=1e-4)
+
+
+def test_decode_obeys_filters_and_k(saved):
+    _, loaded, *_ = saved
+    only = [f"i{n}" for n in range(ITEMS) if n not in (4, 9)]
+    found, scores = decoded(loaded, LISTENERS, exclude_ids=tf.constant([only] * 4))
+    assert [set(row) for row in found] == [{"i4", "i9"}] * 4
+    assert (scores[:, 2:] == np.finfo(np.float32).min).all()
+    (few,), values = decoded(loaded, LISTENERS[:1], k=3)
+    assert len(few) == 3
+    assert values.shape == (1, 3)
+
+
+def test_the_codes_lie_beside_the_card(saved):
+    *_, coded, path = saved
+    book = Codebook.read(path / CODES)
+    assert book.ids == [f"i{n}" for n in range(ITEMS)]
+    order = np.lexsort(book.codes.T[::-1])  # the tree has the items in the order of their codes
+    np.testing.assert_array_equal(coded.tree.rows, 1 + order)
+    assert 0 <= read_card(path)["collision_rate"] <= 1
+
+
 def test_score_is_next_where_they_overlap(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     found, scores = following(loaded, LISTENERS)
     asked = tf.constant([[*row, "nothing"] for row in found])
     again = loaded.signatures["score"](candidate_ids=asked, **history(*LISTENERS))["scores"].numpy()
@@ -123,7 +167,7 @@ def test_score_is_next_where_they_overlap(saved):
 
 
 def test_the_embedding_scores_items(saved):
-    model, loaded = saved
+    model, loaded, *_ = saved
     vectors = model.item_vectors(np.arange(1, ITEMS + 1, dtype=np.int32)).numpy()
     state = loaded.signatures["embed"](**history(*LISTENERS))["embedding"].numpy()
     _, scores = following(loaded, LISTENERS)
@@ -131,19 +175,19 @@ def test_the_embedding_scores_items(saved):
 
 
 def test_what_was_heard_and_excluded_is_not_answered(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     (found,), _ = following(loaded, [["i1", "i2"]], heard=tf.constant(["exclude"]), exclude_ids=tf.constant([["i5"]]))
     assert set(found) == {f"i{n}" for n in range(ITEMS)} - {"i1", "i2", "i5"}
 
 
 def test_an_unknown_item_of_the_history_changes_nothing_that_is_known(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     (plain,), _ = following(loaded, [["i1", "i2"]])
     assert following(loaded, [["never heard of", "i1", "i2"]])[0][0] == plain
 
 
 def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     (found,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))
     had = ["i3", "i4"]
     for item in found:
@@ -157,21 +201,21 @@ def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
 
 
 def test_a_seed_is_a_playlist_whoever_else_asks(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     together = playlists(loaded, LISTENERS, seed=[3, 4, 5, 6])
     assert together == [playlists(loaded, [one], seed=n)[0] for n, one in zip((3, 4, 5, 6), LISTENERS, strict=True)]
     assert playlists(loaded, LISTENERS, seed=[13, 14, 15, 16]) != together
 
 
 def test_lengths_are_each_requests_own(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     found = playlists(loaded, LISTENERS, length=[1, 0, 25, 3])
     assert [len(row) for row in found] == [1, 0, ITEMS, 3]  # there are no more than 20 items
 
 
 @pytest.mark.slow
 def test_ten_thousand_playlists_hold_items_once_that_exist_and_are_allowed(saved):
-    _, loaded = saved
+    _, loaded, *_ = saved
     rng = np.random.default_rng(0)
     known = {f"i{n}" for n in range(ITEMS)}
     for _ in range(100):
@@ -196,7 +240,7 @@ def test_ten_thousand_playlists_hold_items_once_that_exist_and_are_allowed(saved
     ids=["genre", "creator"],
 )
 def test_a_wish_moves_the_share_of_what_is_wished(saved, wish, share):
-    _, loaded = saved
+    _, loaded, *_ = saved
     name = {"more_genres": "odd", "more_creators": "c1"}[wish]
     listeners = [[f"i{n % 19}"] for n in range(200)]
     shares = []
@@ -208,8 +252,22 @@ def test_a_wish_moves_the_share_of_what_is_wished(saved, wish, share):
     assert shares[-1] > shares[0] + 0.3
 
 
+def test_an_item_that_is_added_has_its_era_and_is_the_rarest(encoder, catalogue):
+    steering = Steering(encoder.catalogue, np.pad(np.arange(1.0, ITEMS + 1), (1, LATER)), ["odd", "even"])
+    before = steering.era().numpy()
+    assert steering.rare.numpy()[ITEMS + 1 :].min() > steering.rare.numpy()[1 : ITEMS + 1].max()
+    assert (before[ITEMS + 1 :] == 0).all()
+    release = encoder.catalogue.release_ts
+    was = release.numpy()
+    try:
+        release.scatter_update(tf.IndexedSlices(was[[ITEMS]] + 10 * YEAR_SECONDS, [ITEMS + 1]))
+        assert float(steering.era()[ITEMS + 1]) == pytest.approx(before[ITEMS] + 1, abs=1e-4)
+    finally:
+        release.assign(was)
+
+
 def test_newer_and_rarer_items_come_when_they_are_wished(saved, catalogue):
-    _, loaded = saved
+    _, loaded, *_ = saved
     release = dict(zip(catalogue["item_id"].to_pylist(), catalogue["release_ts"].to_pylist(), strict=True))
     listeners = [[f"i{n % 19}"] for n in range(200)]
     means = []

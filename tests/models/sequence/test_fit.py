@@ -7,6 +7,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from models.config import SequenceConfig
+from models.sequence.coded import fit_codes, generated_ranks
+from models.sequence.codes import Codebook
 from models.sequence.fit import PATIENCE, HeldOut, Pace, fit
 from models.sequence.histories import Histories, requests
 from tests.models.sequence.conftest import ITEMS, LENGTH
@@ -34,23 +36,59 @@ def test_it_learns_an_order(loss, rounds, encoder):
     assert (asked.ranks(model) == 0).mean() > 0.9
 
 
+class Stopped(Exception):
+    """A training is killed here."""
+
+
+def stop(figures: dict[str, float]) -> None:
+    """After the second epoch."""
+    if figures["epoch"] == 2:
+        raise Stopped
+
+
+def assert_equal(one, other) -> None:
+    for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_a_resumed_training_equals_an_uninterrupted_one(rounds, encoder, tmp_path):
     train, asked = held_out(rounds)
-
-    class Stopped(Exception):
-        pass
-
-    def stop(figures):
-        if figures["epoch"] == 2:
-            raise Stopped
-
     whole, history = fit(train, asked, encoder, CONFIG, seed=0)
     with pytest.raises(Stopped):
         fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path, on_epoch=stop)
     resumed, again = fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path)
     assert again["loss"] == history["loss"]
-    for left, right in zip(resumed.get_weights(), whole.get_weights(), strict=True):
-        np.testing.assert_array_equal(left, right)
+    assert_equal(resumed, whole)
+
+
+def test_so_does_a_resumed_training_of_the_generative_head(rounds, encoder, tmp_path):
+    train, asked = held_out(rounds)
+    model, _ = fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path)
+    whole, book, history = fit_codes(model, train, asked, None, seed=0)
+    with pytest.raises(Stopped):
+        fit_codes(model, train, asked, None, seed=0, checkpoints=tmp_path / "codes", on_epoch=stop)
+    # The step begins anew: the transformer's checkpoints lie beside the head's.
+    model, _ = fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path)
+    resumed, same, again = fit_codes(model, train, asked, None, seed=0, checkpoints=tmp_path / "codes")
+    assert again["loss"] == history["loss"]
+    np.testing.assert_array_equal(same.codes, book.codes)
+    assert_equal(resumed, whole)
+
+
+def test_the_generative_head_ends_near_the_dense_one(rounds, encoder):
+    train, asked = held_out(rounds)
+    model, history = fit(train, asked, encoder, replace(CONFIG, epochs=8), seed=0)
+    coded, _, coding = fit_codes(model, train, asked, None, seed=0)
+    assert max(coding["judged"]) > 0.95 * max(history["judged"])
+    assert generated_ranks(coded, asked).max() < ITEMS  # a beam of 200 finds all of 20
+
+
+def test_codes_that_know_none_of_the_items_make_room_for_new_ones(rounds, encoder):
+    train, asked = held_out(rounds)
+    model, _ = fit(train, asked, encoder, replace(CONFIG, epochs=1), seed=0)
+    stranger = Codebook.fit(["x", "y"], np.ones((2, 3), np.float32), seed=0)
+    _, book, _ = fit_codes(model, train, asked, stranger, seed=0)
+    assert book.ids == [f"i{n}" for n in range(ITEMS)]
 
 
 def history(judged: list[float], seconds: float = 1.0) -> dict[str, list[float]]:
@@ -66,20 +104,24 @@ def walk(pace: Pace, judged) -> list[float]:
 
 
 def test_the_rate_falls_for_the_last_two_fifths_of_the_epochs():
-    assert walk(Pace(10), lambda n: n) == pytest.approx([1] * 6 + [1, 0.75, 0.5, 0.25])
+    assert walk(Pace(10, 1e9), lambda n: n) == pytest.approx([1] * 6 + [0.8, 0.6, 0.4, 0.2])
 
 
 def test_the_rate_falls_when_nothing_is_gained():
-    multiples = walk(Pace(1000), lambda n: min(n, 4))
+    multiples = walk(Pace(1000, 1e9), lambda n: min(n, 4))
     steady = 5 + PATIENCE  # the fifth epoch is the best
     assert multiples[:steady] == [1] * steady
-    assert len(multiples) == steady + round(steady * 2 / 3)
+    assert multiples[steady:] == pytest.approx([0.75, 0.5, 0.25])  # two thirds of the five epochs that gained
+
+
+def test_the_rate_falls_when_it_is_enough():
+    assert walk(Pace(1000, 1e9, enough=3.0), lambda n: n) == pytest.approx([1] * 4 + [0.75, 0.5, 0.25])
 
 
 def test_the_time_ends_training():
     pace = Pace(1000, seconds=10.0)
     assert pace(history([1, 2, 3, 4, 5])) == 1.0
-    assert pace(history([1, 2, 3, 4, 5, 6, 7])) == pytest.approx(0.75)
+    assert pace(history([1, 2, 3, 4, 5, 6, 7])) == pytest.approx(0.6)
     assert pace(history(list(range(10)))) is None
 
 

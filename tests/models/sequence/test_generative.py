@@ -10,13 +10,13 @@ from models.training import start
 CODES = np.array([[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 0], [3, 0, 0], [3, 1, 0], [3, 1, 1]])
 ROWS = np.array([5, 1, 2, 9, 4, 7, 3])
 DIM = 8
-CENTROIDS = [np.random.default_rng(2).normal(size=(4, DIM)), np.random.default_rng(3).normal(size=(3, DIM))]
+VECTORS = np.random.default_rng(4).normal(size=(len(ROWS), DIM)).astype(np.float32)
 
 
 @pytest.fixture
 def head() -> CodeHead:
     start(0)
-    made = CodeHead(CodeTree(CODES, ROWS), DIM, CENTROIDS)
+    made = CodeHead(CodeTree(CODES, ROWS, VECTORS), DIM)
     made.loss(tf.zeros([1, DIM]), tf.constant([1]), tf.ones([1]))
     rng = np.random.default_rng(0)
     for weights in made.trainable_weights:
@@ -39,16 +39,20 @@ def test_the_probabilities_of_all_items_make_one(head, states):
     np.testing.assert_allclose(np.exp(log_probabilities(head, states)).sum(axis=1), 1, atol=1e-5)
 
 
-def test_it_begins_as_the_centroids_and_the_numbers_of_items_make_it():
-    head = CodeHead(CodeTree(CODES, ROWS), DIM, CENTROIDS)
-    state = tf.zeros([1, DIM])
+def test_it_begins_as_the_means_and_the_numbers_of_items_make_it():
+    head = CodeHead(CodeTree(CODES, ROWS, VECTORS), DIM)
     # Nothing is known of the state, so each of the seven items is as likely as any.
-    likely = log_probabilities(head, state)
-    np.testing.assert_allclose(likely, np.log(1 / 7), rtol=1e-5)
-    state = tf.constant(CENTROIDS[0][[3]], tf.float32)
-    first = head.logits(0, state, tf.zeros([1, DIM]), tf.zeros([1], tf.int32)).numpy()[0]
-    expected = CENTROIDS[0] @ CENTROIDS[0][3] + np.log([3, 1, 1, 3])  # no item begins with 2
-    np.testing.assert_allclose(first[[0, 1, 3]], expected[[0, 1, 3]], rtol=1e-4)
+    np.testing.assert_allclose(log_probabilities(head, tf.zeros([1, DIM])), np.log(1 / 7), rtol=1e-5)
+    state = tf.constant(VECTORS[[3]])
+    first = head.logits(0, state, tf.zeros([1], tf.int32)).numpy()[0]
+    means = np.array([VECTORS[:3].mean(axis=0), VECTORS[3], VECTORS[4:].mean(axis=0)])
+    np.testing.assert_allclose(first, means @ VECTORS[3] + np.log([3, 1, 3]), rtol=1e-4)
+    # After 0 comes 0, of two items, or 2, of one; below each prefix the order is the dense head's.
+    second = head.logits(1, state, tf.zeros([1], tf.int32)).numpy()[0]
+    means = np.array([VECTORS[:2].mean(axis=0), VECTORS[2]])
+    np.testing.assert_allclose(second, means @ VECTORS[3] + np.log([2, 1]), rtol=1e-4)
+    last = head.logits(2, state, tf.zeros([1], tf.int32)).numpy()[0]
+    np.testing.assert_allclose(last, VECTORS[:2] @ VECTORS[3], rtol=1e-4)
 
 
 def test_a_wide_beam_finds_all_items_in_the_exact_order(head, states):
@@ -73,8 +77,15 @@ def test_a_beam_wider_than_the_catalogue_has_empty_places(head, states):
 
 
 def test_what_is_not_allowed_is_not_answered(head, states):
-    rows, _ = head.search(states, len(ROWS), lambda found: found % 2 == 1)
+    allowed = tf.constant([[row % 2 == 1 for row in range(10)]] * 5)
+    rows, _ = head.search(states, len(ROWS), allowed)
     assert {row for row in rows.numpy().ravel() if row} == {5, 1, 9, 7, 3}
+
+
+def test_a_narrow_beam_goes_only_where_something_is_allowed(head, states):
+    for only in ROWS:
+        rows, _ = head.search(states, 1, tf.constant([[row == only for row in range(10)]] * 5))
+        assert rows.numpy().ravel().tolist() == [only] * 5
 
 
 def test_items_without_codes_count_nothing(head, states):
@@ -92,3 +103,50 @@ def test_training_raises_what_came_next(head, states):
         optimizer.apply_gradients(zip(tape.gradient(loss, head.trainable_weights), head.trainable_weights, strict=True))
     found, _ = head.search(states, 3)
     np.testing.assert_array_equal(found[:, 0], rows)
+
+
+def test_what_the_teacher_expects_of_codes_is_what_it_expects_of_items(head, states):
+    drawn = tf.constant([0.0, 0.3, 0.6, 0.9, 0.9999999])
+    place, expected = head.expectations(states, drawn)
+
+    logits = states.numpy() @ head.tree.means[-1].numpy().T  # in the order of the tree
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    paths = head.tree.paths.numpy()
+    for row in range(5):
+        at = int(place[row])
+        assert shares[row, :at].sum() <= drawn[row] + 1e-6
+        assert shares[row, : at + 1].sum() >= drawn[row] - 1e-6
+        for level, taught in enumerate(expected):
+            below = (paths[:, :level] == paths[at, :level]).all(axis=1)
+            numbers = np.unique(paths[below, level])
+            exact = [shares[row, below & (paths[:, level] == n)].sum() / shares[row, below].sum() for n in numbers]
+            np.testing.assert_allclose(taught[row, : len(numbers)], exact, atol=1e-4)
+            assert not taught[row, len(numbers) :].numpy().any()
+
+
+def test_of_what_is_hardly_expected_the_code_drawn_is_taught(head):
+    """The gradient of a cross-entropy is only right where what is taught sums to 1."""
+    for taught in head.expected(tf.constant([[0.0] * len(ROWS) + [1.0]]), tf.constant([1])):
+        np.testing.assert_allclose(tf.reduce_sum(taught, axis=1), 1, atol=1e-5)
+    # All of the probability is on the last item; of the way to place 1 float32 tells nothing beyond the first code.
+    assert head.tree.paths.numpy()[1].tolist() == [0, 0, 1]
+    assert taught.numpy().tolist() == [[0.0, 1.0]]
+
+
+def test_a_head_that_imitates_expects_the_same_items(states):
+    start(0)
+    head = CodeHead(CodeTree(CODES, ROWS, VECTORS), DIM)
+    teacher = tf.nn.softmax(states @ tf.transpose(head.tree.means[-1]))
+    shares = tf.gather(teacher, head.tree.places.numpy()[ROWS] - 1, axis=1).numpy()
+
+    def apart() -> float:
+        return float(np.sum(shares * (np.log(shares) - log_probabilities(head, states)), axis=1).mean())
+
+    before = apart()
+    optimizer = tf.keras.optimizers.legacy.Adam(0.003)
+    for number in range(400):
+        place, expected = head.expectations(states, tf.random.stateless_uniform([5], [0, number]))
+        with tf.GradientTape() as tape:
+            loss = head.imitate(states, place, expected, tf.ones([5]))
+        optimizer.apply_gradients(zip(tape.gradient(loss, head.trainable_weights), head.trainable_weights, strict=True))
+    assert apart() < 0.3 * before
