@@ -16,7 +16,7 @@ from models.config import TrainingConfig
 from models.evaluation import load_axes
 from models.export import call
 from models.raw import raw_query
-from models.two_stage import CANDIDATES, Scorer
+from models.two_stage import CANDIDATES, Scorer, filled
 from models.workloads import train_ranking, train_retrieval
 
 EMBEDDED, RANKED = 1024, 64  # requests of a call
@@ -37,9 +37,8 @@ class Embedded:
     def __init__(self, saved_model: Path, queries: pa.Table, request: np.ndarray, items: pa.Table) -> None:
         scorer = Scorer(saved_model, items)
         self.index = scorer.index  # [items, dim + 1]
-        embed = scorer.signatures["embed_query"]
-        parts = (raw_query(queries.slice(at, EMBEDDED), scorer.axes) for at in range(0, queries.num_rows, EMBEDDED))
-        self.queries = mean_by(request, np.concatenate([call(embed, part)["embedding"] for part in parts]))
+        parts = [scorer.embed(queries.slice(at, EMBEDDED)) for at in range(0, queries.num_rows, EMBEDDED)]
+        self.queries = mean_by(request, np.concatenate(parts))
 
     def score(self, rows: slice, allowed: np.ndarray) -> np.ndarray:
         """Scores of some requests, float32 `[b, items]`."""
@@ -70,7 +69,7 @@ class Ranked:
         masked = np.where(allowed, first, -np.inf)
         top = top_items(masked, CANDIDATES)  # [b, 200], -1 where candidates ran out
         known = top >= 0
-        scores = np.where(known, np.take_along_axis(masked, np.maximum(top, 0), axis=1), 0).astype(np.float32)
+        scores = filled(np.where(known, np.take_along_axis(masked, np.maximum(top, 0), axis=1), -np.inf))
         ids = np.where(known, self.item_ids[np.maximum(top, 0)], "").astype(object)
         choice = np.where(known, self.choices(rows, ids, scores), -np.inf)  # [b, 200]
         return ahead(first, top, choice)
@@ -84,6 +83,7 @@ class Ranked:
             here = place[at : at + RANKED]
             inputs = raw_query(self.queries.slice(own.start + at, len(here)), self.axes)
             inputs |= {"candidate_ids": ids[here], "retrieval_scores": scores[here]}
+            inputs["sequence_scores"] = np.zeros_like(scores[here])  # the sequence model takes no part here
             answers.append(call(self.model.signatures["serving_default"], inputs)["choice"])
         return mean_by(place, np.concatenate(answers))
 
@@ -138,7 +138,8 @@ def train(
     if RETRIEVAL in names:
         yield RETRIEVAL, contestant(retrieval.score, [first])
     if TWO_STAGE in names:
-        second = timed(lambda: train_ranking(training_set, out / "retrieval", "benchmark", config, out / "ranking"))
+        sources = {"retrieval": out / "retrieval"}
+        second = timed(lambda: train_ranking(training_set, sources, "benchmark", config, out / "ranking"))
         ids = np.asarray(items["item_id"].to_pylist())
         ranked = Ranked(out / "ranking", retrieval, queries, request, ids)
         yield TWO_STAGE, contestant(ranked.score, [first, second])

@@ -13,6 +13,7 @@ def evaluate(
     training_set: Input[Dataset],
     retrieval: Input[Model],
     ranking: Input[Model],
+    sequence: Input[Model],
     metrics: Output[Metrics],
     report: Output[Markdown],
 ) -> bool:
@@ -30,7 +31,7 @@ def evaluate(
         from serving.store import stable
 
         run = Home.at(home).run(run_id)
-        candidate = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
+        candidate = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
         champion = served_champion(stable(Home.at(home).models), candidate["ranking"])
         settings = TrainingConfig.from_dict(config)
         found = evaluate(Path(training_set.path), candidate, champion, settings, run / "tfma")

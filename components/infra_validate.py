@@ -13,6 +13,7 @@ def infra_validate(
     training_set: Input[Dataset],
     retrieval: Input[Model],
     ranking: Input[Model],
+    sequence: Input[Model],
 ) -> bool:
     """Whether the model server can load and serve the candidates."""
     from components.step import step
@@ -24,7 +25,7 @@ def infra_validate(
         from models.workloads import sample_requests
         from serving.infra_validation import validate
 
-        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
+        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
         seed = TrainingConfig.from_dict(config).seed
         requests = sample_requests(Path(training_set.path), models, seed=seed)
         result.update(validate(models, requests))

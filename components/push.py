@@ -13,9 +13,10 @@ def push(
     training_set: Input[Dataset],
     retrieval: Input[Model],
     ranking: Input[Model],
+    sequence: Input[Model],
     versions: dict,
 ) -> int:
-    """Push one new version of both models, with warm-up requests, and keep what later runs are held against."""
+    """Push one new version of all models, with warm-up requests, and keep what later runs are held against."""
     from components.step import step
 
     with step(home, run_id, "push") as result:
@@ -32,7 +33,7 @@ def push(
         from serving.store import push
 
         place = Home.at(home)
-        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
+        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
         seed = TrainingConfig.from_dict(config).seed
         test = read_part(Path(training_set.path), "test")
         frame = prediction_frame(models["ranking"], test, seed)

@@ -6,7 +6,9 @@ from components.base import component
 
 
 @component
-def register(home: str, run_id: str, config: dict, retrieval: Input[Model], ranking: Input[Model]) -> dict:
+def register(
+    home: str, run_id: str, config: dict, retrieval: Input[Model], ranking: Input[Model], sequence: Input[Model]
+) -> dict:
     """Keep the candidates as new versions of the registered models."""
     from components.step import step
 
@@ -21,7 +23,7 @@ def register(home: str, run_id: str, config: dict, retrieval: Input[Model], rank
 
         place = Home.at(home)
         run = place.run(run_id)
-        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path)}
+        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
         metrics = flat_metrics(read_json(run / "evaluation.json"))
         card = read_card(models["ranking"])
         tags = text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")})

@@ -7,9 +7,15 @@ from components.base import component
 
 @component
 def train_ranking(
-    home: str, run_id: str, config: dict, training_set: Input[Dataset], retrieval: Input[Model], model: Output[Model]
+    home: str,
+    run_id: str,
+    config: dict,
+    training_set: Input[Dataset],
+    retrieval: Input[Model],
+    sequence: Input[Model],
+    model: Output[Model],
 ):
-    """Fit the ranking model on the train span, from the champion's weights on, and to retrieval's candidates."""
+    """Fit the ranking model on the train span, from the champion's weights on, and to the others' candidates."""
     from components.step import step
 
     with step(home, run_id, "train-ranking") as result:
@@ -26,6 +32,5 @@ def train_ranking(
         champion = warm_champion(stable(place.models), "ranking", source) if settings.warm_start else None
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = place.run(run_id) / "checkpoints" / "ranking"
-        result.update(
-            train_ranking(source, Path(retrieval.path), run_id, settings, Path(model.path), champion, checkpoints)
-        )
+        sources = {"retrieval": Path(retrieval.path), "sequence": Path(sequence.path)}
+        result.update(train_ranking(source, sources, run_id, settings, Path(model.path), champion, checkpoints))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from feast import FeatureStore
+from ibis import _
 
 from events import schema
 from events.examples import examples
@@ -192,6 +193,14 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
     return rows
 
 
+def write_sequences(ingested: Path, split: Split, path: Path) -> None:
+    """Write what each listener did in the train span, in order: `transformations.sequences`."""
+    with duckdb_engine() as engine:
+        events = engine.read_parquet(ingested / "events.parquet")
+        past = events.filter(_.ts < ibis.literal(split.train_end, type=T.TIMESTAMP))
+        write(T.sequences(past).order_by("user_id"), path)
+
+
 def negatives(tables: Path, split: Split) -> pa.Table:
     """What uniform negatives are drawn from: the items that were out at instants spread over the train span.
 
@@ -213,7 +222,7 @@ def negatives(tables: Path, split: Split) -> pa.Table:
 
 
 def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Path) -> dict:
-    """Write a run's training set: its three parts, and the catalogue at the two instants that matter.
+    """Write a run's training set: its three parts, what each listener did, and the catalogue at instants that matter.
 
     Args:
         store: a store whose feature tables are `tables`.
@@ -222,7 +231,7 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
         out: a folder that does not stand yet.
 
     Returns:
-        The manifest that is also written there: the data set's, with `rows` a part.
+        The manifest that is also written there: the data set's, with `rows` a part and the names of the `genres`.
 
     Raises:
         InputError: a part without a positive label.
@@ -241,6 +250,7 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
     for name, instant in catalogues.items():
         pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")
     pq.write_table(negatives(tables, split), out / "negatives.parquet", compression="zstd")
-    manifest = {**read_manifest(ingested), "rows": rows}
+    write_sequences(ingested, split, out / "sequences.parquet")
+    manifest = {**read_manifest(ingested), "rows": rows, "genres": load_manifest(tables)["genres"]}
     write_json(out / "manifest.json", manifest)
     return manifest

@@ -1,1 +1,1 @@
-"""Retrieval and ranking: encoders, training, metrics, baselines and export to SavedModel."""
+"""Retrieval, ranking and the sequence model: encoders, training, metrics, baselines and export to SavedModel."""

@@ -1,8 +1,8 @@
 """Which of a request's candidates plays next: retrieval's order, corrected by what retrieval does not look at.
 
-A listwise head over a few figures of each candidate: retrieval's score, how the item is doing now, how often and how
-lately the listener heard it, what the other heads say. It is fitted on later time than retrieval was trained on, where
-retrieval's scores are as good as they will be when served.
+A listwise head over a few figures of each candidate: retrieval's score, the sequence model's, how the item is doing
+now, how often and how lately the listener heard it, what the other heads say. It is fitted on later time than those
+models were trained on, where their scores are as good as they will be when served.
 """
 
 import numpy as np
@@ -17,6 +17,7 @@ BATCH = 64  # lists of a step
 EPOCHS, PATIENCE = 40, 5
 LEARNING_RATE = 3e-3
 HELD_OUT = 0.25  # share of the lists, the latest, that stop the training
+OWN, SEQUENCE = 7, slice(2, 4)  # figures of a candidate beside its statistics; those that the sequence model gives
 FEWEST = 100  # lists below which retrieval's own order is kept
 
 
@@ -46,12 +47,19 @@ class ChoiceHead(tf.keras.layers.Layer):
 
 
 def candidate_figures(
-    scores: tf.Tensor, rows: tf.Tensor, stats: tf.Tensor, history: tf.Tensor, age: tf.Tensor, logits: tf.Tensor
+    scores: tf.Tensor,
+    following: tf.Tensor,
+    rows: tf.Tensor,
+    stats: tf.Tensor,
+    history: tf.Tensor,
+    age: tf.Tensor,
+    logits: tf.Tensor,
 ) -> tf.Tensor:
     """What the head looks at, `[b, n, f]`.
 
     Args:
         scores: retrieval's, `[b, n]`.
+        following: the sequence model's, `[b, n]`; all 0 if it was not asked.
         rows: of the candidates in the catalogue, `[b, n]`.
         stats: encoded statistics, `[b, n, 7]`.
         history: rows of the history, most recent first, `[b, 50]`.
@@ -61,8 +69,8 @@ def candidate_figures(
     same = tf.cast((rows[:, :, None] == history[:, None, :]) & (rows > 0)[:, :, None], tf.float32)  # [b, n, 50]
     times = tf.reduce_sum(same, axis=2)
     latest = tf.reduce_max(same / (1.0 + age[:, None, :]), axis=2)  # 1 just now, 0 never
-    lead = scores - tf.reduce_max(scores, axis=1, keepdims=True)
-    own = tf.stack([scores, lead, tf.math.log1p(times), latest, tf.cast(times > 0, tf.float32)], axis=2)
+    own = [part for s in (scores, following) for part in (s, s - tf.reduce_max(s, axis=1, keepdims=True))]
+    own = tf.stack([*own, tf.math.log1p(times), latest, tf.cast(times > 0, tf.float32)], axis=2)
     return tf.concat([own, stats, logits], axis=2)
 
 

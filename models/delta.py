@@ -24,16 +24,16 @@ from models.towers import ItemEncoder
 from segue.errors import InputError
 from segue.files import write_json
 
-EXTRA = Path(CARD).parent  # beside the card: the warm-up requests
+EXTRA = Path(CARD).parent  # beside the card: the warm-up requests, the codes
 
 
 def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, out: Mapping[str, Path]) -> dict:
-    """Write copies of a pair of SavedModels that know further items; an item whose id is known is replaced.
+    """Write copies of SavedModels that know further items; an item whose id is known is replaced.
 
-    All items go into both copies or, on an error, no copy is written. A replaced item keeps its statistics.
+    All items go into all copies or, on an error, no copy is written. A replaced item keeps its statistics.
 
     Args:
-        saved_models: `retrieval` and `ranking`, exported from one catalogue.
+        saved_models: `retrieval`, `ranking` and `sequence`, exported from one catalogue.
         items: one row an item, as `Catalogue.columns` and `Catalogue.rights` take them, and its `title`.
         at: as of when an item's age is taken for retrieval, which keeps it until the next export.
         out: by the same names, folders that do not stand yet.
@@ -51,16 +51,23 @@ def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, o
     ids = items["item_id"].to_pylist()
     known = known_rows(loaded["retrieval"].catalogue, ids) > 0
     rows = {name: describe(model, ids, catalogues[name].columns(items)) for name, model in loaded.items()}
+    for name in ("retrieval", "ranking"):
+        model = loaded[name]
+        model.static.scatter_update(tf.IndexedSlices(static(model, rows[name]), rows[name]))
 
-    catalogue, retrieval = catalogues["retrieval"], loaded["retrieval"]
-    release = catalogue.columns(items)["release_ts"]
+    release = catalogues["retrieval"].columns(items)["release_ts"]
     raw = statistics(loaded["ranking"].stats.numpy()[rows["ranking"]], release, at)
     inputs = {name: tf.constant(values, tf.float32) for name, values in raw.items()}
-    vectors = retrieval.signatures["embed_item"](item_id=tf.constant(ids), **inputs)["embedding"].numpy()
-    index = Index(retrieval.index)
-    placed = index.add(ids, vectors, release, catalogue.kinds(items), catalogue.rights(items))
-    if (placed != rows["retrieval"]).any():
-        raise InputError("The index and the catalogue of the retrieval model differ in their rows.", "Export it anew.")
+    embed = loaded["retrieval"].signatures["embed_item"]
+    vectors = {"retrieval": embed(item_id=tf.constant(ids), **inputs)["embedding"].numpy()}
+    vectors["sequence"] = static(loaded["sequence"], rows["sequence"]).numpy()
+    for name, values in vectors.items():
+        index = Index(loaded[name].index)
+        placed = index.add(ids, values, release, catalogues[name].kinds(items), catalogues[name].rights(items))
+        if (placed != rows[name]).any():
+            raise InputError(
+                f"The index and the catalogue of the {name} model differ in their rows.", "Export it anew."
+            )
 
     batch = {"at": at.isoformat(), "items": dict(zip(ids, items["title"].to_pylist(), strict=True))}
     for name, model in loaded.items():
@@ -69,7 +76,7 @@ def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, o
     return {
         "added": [item for item, was in zip(ids, known, strict=True) if not was],
         "updated": [item for item, was in zip(ids, known, strict=True) if was],
-        "free": index.free,
+        "free": Index(loaded["retrieval"].index).free,
     }
 
 
@@ -100,10 +107,10 @@ def encoded(items: pa.Table, card: dict) -> Catalogue:
 
 
 def describe(model: Any, ids: list[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Write what does not change of items into a loaded model, into their own rows or free ones.
+    """Write what does not change of items into a loaded model's catalogue, into their own rows or free ones.
 
     Args:
-        model: loaded; has `catalogue` and `static`, which share their rows.
+        model: loaded; has a `catalogue`.
         ids: `[n]`.
         columns: what the catalogue is to hold of them, by the names of its variables.
 
@@ -124,7 +131,6 @@ def describe(model: Any, ids: list[str], columns: Mapping[str, np.ndarray]) -> n
     Fingerprints(model.catalogue.fingerprints).add(ids, rows)
     for name, values in columns.items():
         getattr(model.catalogue, name).scatter_update(tf.IndexedSlices(values, rows))
-    model.static.scatter_update(tf.IndexedSlices(static(model, rows), rows))
     return rows
 
 

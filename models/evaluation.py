@@ -89,7 +89,7 @@ def evaluate_retrieval(
     """Retrieval against popularity on the same held-out positives.
 
     Args:
-        models: `candidate` and, if there is one, `champion`.
+        models: `candidate` and, if there are such, `champion`, `sequence` and `champion_sequence`.
         before: all that came before the test span.
         test: the test span.
         items: the catalogue as of the test span's start.
@@ -98,7 +98,8 @@ def evaluate_retrieval(
 
     Returns:
         `models` (metrics of each and of `popularity`), `recall_at_100_over_popularity` (the mean
-        difference with its 95 % interval), `slices`, `examples`.
+        difference with its 95 % interval), `sequence_as_a_source` (what `beside_retrieval` says of `sequence`,
+        the means with their intervals), `slices`, `examples`.
 
     Raises:
         InputError: the test span has no positive.
@@ -111,12 +112,14 @@ def evaluate_retrieval(
     for name, path in models.items():
         ranks[name] = retrieval_ranks(path, positives, items, prior, filter_seen)
     gain = recall_at(ranks["candidate"], 100) - recall_at(ranks["popularity"], 100)
+    beside = beside_retrieval(ranks["candidate"], ranks["sequence"]) if "sequence" in ranks else {}
     users = np.asarray(positives["user_id"].to_pylist())
     known = set(pc.unique(before["item_id"]).to_pylist())
     return {
         "examples": positives.num_rows,
         "models": {name: retrieval_metrics(r) for name, r in ranks.items()},
         "recall_at_100_over_popularity": asdict(bootstrap_mean(gain, users, seed)),
+        "sequence_as_a_source": {name: asdict(bootstrap_mean(g, users, seed)) for name, g in beside.items()},
         "slices": {
             f"{name}={value}": {
                 "examples": int((column == value).sum()),
@@ -126,6 +129,20 @@ def evaluate_retrieval(
             for value in np.unique(column)
             if (column == value).sum() >= SMALLEST_SLICE
         },
+    }
+
+
+def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """What a second source of candidates gains, by the places `[n]` that it and retrieval give each positive.
+
+    Returns:
+        `recall_at_100`, the second alone against retrieval alone; `merged_recall_at_200`, 100 of each against 200 of
+        retrieval: `[n]` each.
+    """
+    merged = recall_at(np.minimum(retrieval, other), 100)
+    return {
+        "recall_at_100": recall_at(other, 100) - recall_at(retrieval, 100),
+        "merged_recall_at_200": merged - recall_at(retrieval, 200),
     }
 
 

@@ -111,7 +111,9 @@ class ServedRanking(tf.Module):
         out = {**self.model.predictions(logits), CHOICE: choice}
         return {**out, "reward": tf.add_n([weight * out[name] for name, weight in self.reward.items()])}
 
-    def describe(self, candidate_ids, retrieval_scores, **raw) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def describe(
+        self, candidate_ids, retrieval_scores, sequence_scores, **raw
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Logits `[b, n]` a task of candidates, and what the choice head looks at `[b, n, f]`."""
         inputs = self.model.encoder.encode_query(raw)
         rows = self.catalogue.rows(candidate_ids)  # [b, n]
@@ -125,15 +127,19 @@ class ServedRanking(tf.Module):
         present = tf.cast(inputs["history"] > 0, tf.float32)
         query = self.model.describe_query(inputs, tf.gather(self.static, inputs["history"]))
         logits = self.model.score(query, present, item, request)
-        return logits, self.model.figures(inputs, rows, stats, request, retrieval_scores, logits)
+        return logits, self.model.figures(inputs, rows, stats, request, retrieval_scores, sequence_scores, logits)
 
-    def rank(self, candidate_ids: tf.Tensor, retrieval_scores: tf.Tensor, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+    def rank(
+        self, candidate_ids: tf.Tensor, retrieval_scores: tf.Tensor, sequence_scores: tf.Tensor, **raw: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Score `candidate_ids` `[b, n]` with the items inside the model: each output `[b, n]`.
 
+        `retrieval_scores` and `sequence_scores` `[b, n]` are what those models answered; a candidate that one of them
+        did not answer has the least that it did, and all have 0 from a model that was not asked.
         `choice` is the logarithm of how many times likelier than the request's mean candidate each is to play
         next; `uncertainty` is 1 / sqrt(1 + plays of 28 days), in (0, 1].
         """
-        logits, figures = self.describe(candidate_ids, retrieval_scores, **raw)
+        logits, figures = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
         chosen = lift(self.model.choice(figures), tf.not_equal(candidate_ids, ""))
         plays = tf.gather(self.plays, self.catalogue.rows(candidate_ids))
         return {**self.answer(logits, chosen), "uncertainty": tf.math.rsqrt(1.0 + plays)}
@@ -194,7 +200,7 @@ def export_ranking(model: RankingModel, items: pa.Table, reward: dict[str, float
     module = ServedRanking(model, items, reward)
     query, item = query_specs(model.encoder.axes), item_specs()
     candidates = specs(["candidate_ids"], [None, None], tf.string) | specs(
-        ["retrieval_scores"], [None, None], tf.float32
+        ["retrieval_scores", "sequence_scores"], [None, None], tf.float32
     )
     affinity = specs(["genre_affinity"], [None], tf.float32)
     signatures = {

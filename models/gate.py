@@ -42,10 +42,11 @@ def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, 
         floor = ranking["champion"][head]["auc"] - limits.auc_drop
         checks.append(check(f"ranking AUC of {head} against the champion's", candidate["auc"], floor))
     models = retrieval["models"]
-    if "champion" in models:
-        floor = models["champion"]["recall_at_100"] * (1 - limits.recall_drop)
-        recall = models["candidate"]["recall_at_100"]
-        checks.append(check("recall@100 against the champion's", recall, floor))
+    pairs = (("recall@100", "candidate", "champion"), ("recall@100 of sequence", "sequence", "champion_sequence"))
+    for name, ours, theirs in pairs:
+        if theirs in models:
+            floor = models[theirs]["recall_at_100"] * (1 - limits.recall_drop)
+            checks.append(check(f"{name} against the champion's", models[ours]["recall_at_100"], floor))
     failed = [c["sentence"] for c in checks if not c["passed"]] + slices
     reason = "; ".join(failed) if failed else f"all {len(checks)} limits hold"
     return {"passed": not failed, "reason": reason, "checks": checks, "limits": asdict(limits)}

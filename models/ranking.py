@@ -16,7 +16,7 @@ import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS, LISTEN, SKIP
 from models.calibration import fit_platt
-from models.choice import ChoiceHead, candidate_figures
+from models.choice import OWN, ChoiceHead, candidate_figures
 from models.colistening import CoListening
 from models.config import RankingConfig
 from models.features import Encoder
@@ -36,7 +36,7 @@ CROSSES, PROJECTION = 2, 32
 EXPERTS, EXPERT, TOWER = 4, 32, 16
 DROPOUT = 0.1
 MEASURED = 100_000  # examples from which scales are taken
-FIGURES = 5 + 7 + 3 + len(TASKS)  # of a candidate: its own, its statistics, co-listening and affinity, tasks' logits
+FIGURES = OWN + 7 + 3 + len(TASKS)  # of a candidate: its own, its statistics, co-listening and affinity, tasks' logits
 IDS, DEEP, POSITION = range(3)  # salts of the random draws
 
 
@@ -132,13 +132,14 @@ class RankingModel(Model):
         added = tf.unstack(self.position(inputs["position"], inputs["surface"], seed), num=len(TASKS), axis=1)
         return {task: logits[task] + bias for task, bias in zip(TASKS, added, strict=True)}
 
-    def figures(self, inputs, rows, stats, request, scores, logits) -> tf.Tensor:
-        """What the choice head looks at of candidates `[b, n]` that retrieval gave `scores`: `[b, n, f]`."""
+    def figures(self, inputs, rows, stats, request, scores, following, logits) -> tf.Tensor:
+        """What the choice head looks at of candidates `[b, n]` that retrieval gave `scores` and the sequence model
+        `following`: `[b, n, f]`."""
         skipped = tf.cast(tf.equal(inputs["history_action"], self.skip), tf.float32)
         history = inputs["history"]
         together = [self.colistening.scores(history, weight, rows) for weight in (1.0 - skipped, skipped)]
         said = tf.stack([*together, request[..., 0], *(logits[task] for task in TASKS)], axis=2)
-        return candidate_figures(scores, rows, stats, inputs["history"], inputs["history_age"], said)
+        return candidate_figures(scores, following, rows, stats, inputs["history"], inputs["history_age"], said)
 
     def predictions(self, logits: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What logits say, in their shape: recalibrated probabilities, `listen` in log seconds."""

@@ -145,7 +145,7 @@ def run_trial(
     if config.search.model == "retrieval":
         trained = workloads.train_retrieval(training_set, run_id, settings, out)
     else:
-        trained = workloads.train_ranking(training_set, None, run_id, settings, out)
+        trained = workloads.train_ranking(training_set, {}, run_id, settings, out)
     validation = workloads.read_part(training_set, "validation")
     metric, figure = objective(config.search.model, out, validation, items, config.seed)
     history = {name: figures for name, figures in trained.items() if isinstance(figures, list)}

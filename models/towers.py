@@ -1,4 +1,4 @@
-"""Query and item encoders that both models are built from.
+"""Query and item encoders that the models are built from.
 
 All randomness is drawn from seeds that the model gives (`Model.stateless_seed`), so that a resumed training
 equals an uninterrupted one.

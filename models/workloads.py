@@ -1,11 +1,13 @@
 """One workload a function: a training set's folder in, a SavedModel or an evaluation out.
 
-A training set's folder holds `train`, `validation`, `test` (labelled examples by global time),
-`items_at_test` (the catalogue as of the test span's start), `items_now` (as of the newest snapshot),
-all Parquet, and `manifest.json`.
+A training set's folder holds `train`, `validation`, `test` (labelled examples by global time), `sequences` (what each
+listener did in the train span), `items_at_validation`, `items_at_test` (the catalogue as of these spans' starts),
+`items_now` (as of the newest snapshot), `negatives` (what uniform ones are drawn from), all Parquet, and
+`manifest.json`, which also names the `genres`.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 from events.schema import HEADS, LISTEN
 from models import ranking, retrieval
 from models.card import FORMAT, read_card
+from models.choice import fit_choice
 from models.colistening import plays
 from models.columns import number
 from models.config import TrainingConfig
@@ -36,18 +39,20 @@ from models.raw import raw_query
 from models.shards import Arrays, Shards, read_parquet, write
 from models.slices import slice_columns
 from models.training import Model
-from models.two_stage import candidate_lists, fit_choice_head
+from models.two_stage import candidate_lists, choices, worth_of_sequence
 from models.warm_start import warm_start
 from segue.errors import InputError
 from segue.files import read_json
 
+MODELS = ("retrieval", "ranking", "sequence")
 REPEATS = 0.05  # share of positives heard before, from which a catalogue is one that people replay
 ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
 REPEAT_ROWS = 200_000  # examples that this share is taken from
 CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 REQUESTS = 16  # of each model: infra validation sends them, and the pushed version is warmed up with them
 REQUEST_CANDIDATES = 50
-NO_FILTERS: Arrays = {  # of a retrieval request that asks for nothing in particular
+HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")
+NO_FILTERS: Arrays = {  # of a request for candidates that asks for nothing in particular
     "k": np.zeros(1, np.int32),
     "content_types": np.full((1, 1), "", object),
     "released_after": np.zeros(1, np.int64),
@@ -153,7 +158,7 @@ def known_negatives(training_set: Path, encoder: Encoder) -> pa.Table:
 
 def train_ranking(
     training_set: Path,
-    retrieval_model: Path | None,
+    sources: dict[str, Path],
     run_id: str,
     config: TrainingConfig,
     out: Path,
@@ -164,8 +169,8 @@ def train_ranking(
 
     Args:
         training_set: the run's.
-        retrieval_model: the SavedModel whose candidates it is to rank; without it `choice` keeps the order of
-            the scores that a request brings.
+        sources: the SavedModels whose candidates it is to rank: `retrieval` and, if it is asked too, `sequence`;
+            without any `choice` keeps the order of the retrieval scores that a request brings.
         run_id: goes into the card.
         config: sizes, rates and seed.
         out: a folder that does not stand yet.
@@ -174,7 +179,7 @@ def train_ranking(
 
     Returns:
         `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch, the `reward` that is served, and
-        `choice`, how the choice head was fitted.
+        `choice`, how the choice head was fitted and what the sequence model's figures are worth to it.
     """
     encoder = encoder_of(training_set)
     encode = lambda table: ranking_arrays(table, encoder)  # noqa: E731
@@ -187,14 +192,21 @@ def train_ranking(
     known = {name for name in (*HEADS, LISTEN) if labels[f"label_{name}"].null_count < labels.num_rows}
     # A head without labels has learned nothing and has no say in the reward.
     reward = {h: w if h in known or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
-    chosen = choose(training_set, retrieval_model, model, reward, config.seed) if retrieval_model else {}
+    chosen = choose(training_set, sources, model, reward, config.seed) if sources else {}
     made_from = lineage(training_set, run_id, config)
     export_ranking(model, read_part(training_set, "items_now"), reward, made_from, out)
     return {**history, "reward": reward, "choice": chosen}
 
 
-def choose(training_set: Path, retrieval_model: Path, model: ranking.RankingModel, reward: dict, seed: int) -> dict:
-    """Fit the choice head of a ranking model on the validation span, which retrieval was not trained on."""
+def choose(
+    training_set: Path, sources: dict[str, Path], model: ranking.RankingModel, reward: dict[str, float], seed: int
+) -> dict:
+    """Fit the choice head of a ranking model on the validation span, which the sources were not trained on.
+
+    Returns:
+        What `fit_choice` does, and with enough lists `sequence_ndcg_at_10`: what the sequence model's figures add, with
+        the interval.
+    """
     catalogue = model.encoder.catalogue
     train = read_parquet(training_set / "train.parquet", columns=["user_id", "item_id", "positive"])
     model.colistening.fit(*plays(train, catalogue))
@@ -202,8 +214,11 @@ def choose(training_set: Path, retrieval_model: Path, model: ranking.RankingMode
     validation = read_part(training_set, "validation")
     positives = sample(validation.filter(validation["positive"]), CHOICE_ROWS, seed)
     earlier = read_part(training_set, "train", ["user_id", "item_id"])
-    lists = candidate_lists(retrieval_model, positives, items, read_card(retrieval_model)["filter_seen"], earlier)
-    return fit_choice_head(ServedRanking(model, items, reward), positives, lists, seed)
+    lists = candidate_lists(sources, positives, items, read_card(sources["retrieval"])["filter_seen"], earlier)
+    known = choices(ServedRanking(model, items, reward), positives, lists)
+    worth = worth_of_sequence(model.choice, known, seed) if "sequence" in sources else None
+    fitted = fit_choice(model.choice, known.figures, known.present, known.chosen, seed)
+    return fitted | ({"sequence_ndcg_at_10": asdict(worth)} if worth else {})
 
 
 def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Path | None:
@@ -217,12 +232,12 @@ def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Pat
 
 def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path] | None:
     """The served models, if they were made from the candidate's data set; only those compare."""
-    if set(served) < {"retrieval", "ranking"}:
+    if not set(MODELS) <= set(served):
         return None
-    ours = read_card(candidate)
-    cards = [read_card(path) for path in served.values()]
+    ours, champion = read_card(candidate), {name: served[name] for name in MODELS}
+    cards = [read_card(path) for path in champion.values()]
     comparable = all(card.get("format") == FORMAT and card["dataset"] == ours["dataset"] for card in cards)
-    return served if comparable else None
+    return champion if comparable else None
 
 
 def evaluate(
@@ -232,11 +247,11 @@ def evaluate(
     config: TrainingConfig,
     analysis: Path,
 ) -> dict:
-    """Evaluate a candidate pair of models on held-out time, against popularity and the champion.
+    """Evaluate a candidate's models on held-out time, against popularity and the champion.
 
     Args:
         training_set: the run's training set.
-        candidate: SavedModels by name: `retrieval`, `ranking`.
+        candidate: SavedModels by name: `retrieval`, `ranking`, `sequence`.
         champion: the same of what is served now, None if there is nothing of this data set.
         config: seed and limits.
         analysis: a folder for the model analysis.
@@ -252,8 +267,9 @@ def evaluate(
     before = pa.concat_tables([train, validation])
     known = set(pc.unique(train["item_id"]).to_pylist())
     contestants = {"candidate": candidate} | ({"champion": champion} if champion else {})
+    following = {"sequence": candidate["sequence"]} | ({"champion_sequence": champion["sequence"]} if champion else {})
     found = evaluate_retrieval(
-        {name: models["retrieval"] for name, models in contestants.items()},
+        {name: models["retrieval"] for name, models in contestants.items()} | following,
         before,
         test,
         items,
@@ -293,12 +309,15 @@ def sample_requests(
     rows = sample(read_part(training_set, "test"), count, seed)
     ids = read_part(training_set, "items_now")["item_id"].to_pylist()
     drawn = np.random.default_rng(seed).choice(ids, (count, min(REQUEST_CANDIDATES, len(ids))))
-    requests: dict[str, list[Arrays]] = {"retrieval": [], "ranking": []}
+    requests: dict[str, list[Arrays]] = {name: [] for name in MODELS}
     query = raw_query(rows, load_axes(saved_models["retrieval"]))
     for row in range(rows.num_rows):
         one = {name: value[row : row + 1] for name, value in query.items()}
         requests["retrieval"].append(one | NO_FILTERS)
         candidates = drawn[row : row + 1].astype(object)
         scores = np.zeros(candidates.shape, np.float32)
-        requests["ranking"].append({**one, "candidate_ids": candidates, "retrieval_scores": scores})
+        requests["ranking"].append(
+            {**one, "candidate_ids": candidates, "retrieval_scores": scores, "sequence_scores": scores}
+        )
+        requests["sequence"].append({name: one[name] for name in HISTORY_INPUTS} | NO_FILTERS)
     return requests

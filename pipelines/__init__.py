@@ -13,7 +13,7 @@ PIPELINES = {
 STEPS = {
     "training": (
         "ingest", "build-features", "training-set", "validate-data", "refresh-online", "train-retrieval",
-        "train-ranking", "evaluate", "infra-validate", "register", "push", "report",
+        "train-sequence", "train-ranking", "evaluate", "infra-validate", "register", "push", "report",
     ),
     "monitoring": ("ingest", "build-features", "training-set", "detect-drift", "report"),
     "search": ("ingest", "build-features", "training-set", "plan-trials", "choose-trial", "report"),

@@ -13,13 +13,14 @@ from components.register import register
 from components.report import report
 from components.train_ranking import train_ranking
 from components.train_retrieval import train_retrieval
+from components.train_sequence import train_sequence
 from components.validate_data import validate_data
 from pipelines.placement import placed
 
 
-@dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of both models.")
+@dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of all models.")
 def training(home: str, run_id: str, config: dict):
-    """Train both models and push them if every gate says yes.
+    """Train all models and push them if every gate says yes.
 
     Args:
         home: folder of all state, the same for every step (a mounted volume on a cluster).
@@ -36,14 +37,16 @@ def training(home: str, run_id: str, config: dict):
         with dsl.If(valid.outputs["Output"] == True, name="data-valid"):  # noqa: E712
             placed(refresh_online(**place, ingested=log, features=tables))
 
-            first = placed(train_retrieval(**place, config=config, training_set=examples)).outputs["model"]
-            second = placed(train_ranking(**place, config=config, training_set=examples, retrieval=first)).outputs[
-                "model"
-            ]
-            models = {"training_set": examples, "retrieval": first, "ranking": second}
-            blessed = placed(evaluate(**place, config=config, **models))
+            trained = {"config": config, "training_set": examples}
+            finding = {
+                "retrieval": placed(train_retrieval(**place, **trained)).outputs["model"],
+                "sequence": placed(train_sequence(**place, **trained)).outputs["model"],
+            }
+            ranking = placed(train_ranking(**place, **trained, **finding)).outputs["model"]
+            models = {**finding, "ranking": ranking}
+            blessed = placed(evaluate(**place, **trained, **models))
             with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712
-                servable = placed(infra_validate(**place, config=config, **models))
+                servable = placed(infra_validate(**place, **trained, **models))
                 with dsl.If(servable.output == True, name="servable"):  # noqa: E712
-                    known = placed(register(**place, config=config, retrieval=first, ranking=second))
-                    placed(push(**place, config=config, **models, versions=known.output))
+                    known = placed(register(**place, config=config, **models))
+                    placed(push(**place, **trained, **models, versions=known.output))

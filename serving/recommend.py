@@ -1,4 +1,4 @@
-"""What a calling service does: candidates from retrieval, scores from ranking, a list of the best by reward."""
+"""What a calling service does: candidates from the models that find them, a list of the best by ranking's reward."""
 
 import math
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from serving.store import STABLE
 HISTORY = "history_"  # inputs that are lists over time, oldest first in the store, newest first in the model
 FILTERS = ("content_types", "market")  # to leave one out would answer what the caller excluded
 MODELS = ("retrieval", "ranking")
+SEQUENCE = "sequence"  # finds candidates too, where the ranking model knows its scores
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,21 @@ def slate(reward: np.ndarray, uncertainty: np.ndarray, k: int, exploration: Expl
 
 
 class Recommender:
-    """Retrieval then ranking over one model server.
+    """Candidates, then ranking, over one model server.
 
     Args:
-        client: of a server that serves both models.
+        client: of a server that serves the models.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.inputs = {
-            model: client.metadata(model, label=STABLE)["signatures"]["serving_default"]["inputs"] for model in MODELS
-        }
+        self.inputs = {model: self.signature(model) for model in MODELS}
+        if f"{SEQUENCE}_scores" in self.inputs["ranking"]:
+            self.inputs[SEQUENCE] = self.signature(SEQUENCE)
+
+    def signature(self, model: str) -> dict[str, dict]:
+        """The inputs of a served model."""
+        return self.client.metadata(model, label=STABLE)["signatures"]["serving_default"]["inputs"]
 
     def recommend(self, known: dict[str, Any], k: int, exploration: Exploration = OFF) -> list[dict[str, Any]]:
         """The best `k` items for a listener.
@@ -142,17 +147,17 @@ class Recommender:
                 explores nothing.
 
         Returns:
-            At most `k` items in the order to show: `item_id`, `reward`, what else ranking says, `retrieval_score`,
-            `source` (the names of the sources that found it) and `explored`.
+            At most `k` items in the order to show: `item_id`, `reward`, what else ranking says, `retrieval_score` and
+            `sequence_score` (None from a model that did not find it), `source` (the names of the sources that found
+            it) and `explored`.
 
         Raises:
-            InputError: a filter that the retrieval model does not know.
+            InputError: a filter that a model does not know.
         """
         candidates = self.candidates(known)
         if not candidates.ids:
             return []
-        pairs = {**known, "candidate_ids": candidates.ids, "retrieval_scores": candidates.scores}
-        request = query_inputs(pairs, self.inputs["ranking"])
+        request = query_inputs({**known, **candidates.inputs()}, self.inputs["ranking"])
         scores = {name: values[0] for name, values in self.client.predict("ranking", request, label=STABLE).items()}
         nothing_unknown = np.zeros_like(scores["reward"])
         order, explored = slate(scores["reward"], scores.get("uncertainty", nothing_unknown), k, exploration)
@@ -161,7 +166,7 @@ class Recommender:
             {
                 "item_id": candidates.ids[i],
                 **{name: float(scores[name][i]) for name in names},
-                "retrieval_score": float(candidates.scores[i]),
+                **{f"{model}_score": found.get(candidates.ids[i]) for model, found in candidates.scores.items()},
                 "source": candidates.sources[i],
                 "explored": i in explored,
             }
@@ -169,16 +174,21 @@ class Recommender:
         ]
 
     def candidates(self, known: dict[str, Any]) -> sources.Candidates:
-        """What the sources find for a listener, in one call: `known` as for `recommend`."""
-        signature = self.inputs["retrieval"]
+        """What the sources find for a listener, in one call a model: `known` as for `recommend`."""
+        finding = {model: signature for model, signature in self.inputs.items() if model != "ranking"}
+        answers = [answer for model, signature in finding.items() for answer in self.ask(model, signature, known)]
+        return sources.merge(answers)
+
+    def ask(self, model: str, signature: dict[str, dict], known: dict[str, Any]) -> list[tuple]:
+        """What a model's sources find: each with ids as text `[k]` and scores `[k]`."""
         for name in FILTERS:
             if known.get(name) and name not in signature:
                 raise InputError(
-                    f"The served retrieval model cannot filter by {name!r}: its export is older than that.",
+                    f"The served {model} model cannot filter by {name!r}: its export is older than that.",
                     "Run `segue run training`, or leave the filter out.",
                 )
-        asked = sources.answerable(signature)
+        asked = sources.answerable(model, signature)
         rows = [query_inputs({**known, **sources.question(s, known["request_ts"])}, signature) for s in asked]
         batch = {name: np.concatenate([row[name] for row in rows]) for name in signature}
-        found = self.client.predict("retrieval", batch, label=STABLE)
-        return sources.merge(asked, found["item_ids"].astype(str), found["scores"])
+        found = self.client.predict(model, batch, label=STABLE)
+        return list(zip(asked, found["item_ids"].astype(str), found["scores"], strict=True))

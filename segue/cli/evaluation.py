@@ -18,11 +18,9 @@ def show_evaluation(run: Path) -> None:
     if not (run / FILE).is_file():
         return
     found = read_json(run / FILE)
-    gain = found["retrieval"]["recall_at_100_over_popularity"]
     print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
-    click.echo(
-        f"recall@100 over popularity: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
-    )
+    for sentence in report.gains(found):
+        click.echo(sentence)
     print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
 
 

@@ -119,7 +119,7 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     home = Home.from_env()
     from serving import store
 
-    saved = {model: store.served(home.models, model) for model in ("retrieval", "ranking")}
+    saved = {model: store.served(home.models, model) for model in ("retrieval", "ranking", "sequence")}
     items = read_items(file)  # what can be refused is, before anything slow is imported
     with quiet_libraries():
         from feature_repo.online import state

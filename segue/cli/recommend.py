@@ -43,7 +43,7 @@ def recommend(
     server: str | None,
     as_json: bool,
 ) -> None:
-    """Recommend items: online features from Feast, candidates from retrieval, their order from ranking."""
+    """Recommend items: features from Feast, candidates from retrieval and the sequence model, order from ranking."""
     import warnings
 
     home = Home.from_env()

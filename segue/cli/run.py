@@ -33,7 +33,7 @@ def pipeline_options(command):
 @run.command()
 @pipeline_options
 def training(on, host, config, seed, as_json) -> None:
-    """Train, evaluate and push both models, past every gate.
+    """Train, evaluate and push all models, past every gate.
 
     A gate that says no is a result, not a failure: exit code 0, nothing pushed, and a report why.
     """

@@ -217,6 +217,19 @@ def test_a_runs_training_set_has_the_catalogue_at_both_instants(training_folder,
         assert pq.read_table(training_folder / f"{name}.parquet").equals(items_as_of(nano.tables, instant)), name
 
 
+def test_a_runs_sequences_end_with_the_train_span_and_hold_all_before(training_folder, world, split):
+    found = pq.read_table(training_folder / "sequences.parquet").to_pylist()
+    expected = defaultdict(list)
+    for row in world.events.sort_by([("ts", "ascending"), ("event_id", "ascending")]).to_pylist():
+        if row["action"] != "impression" and row["ts"] < split.train_end:
+            seconds = int((row["ts"] - EPOCH).total_seconds())
+            expected[row["user_id"]].append((row["item_id"], row["action"], seconds, row["surface"]))
+    assert {row["user_id"] for row in found} == set(expected)
+    for row in found:
+        columns = (row[name] for name in ("items", "actions", "times", "surfaces"))
+        assert list(zip(*columns, strict=True)) == expected[row["user_id"]]
+
+
 def test_a_runs_manifest_says_where_its_examples_came_from(training_folder, training_set, world):
     manifest = read_json(training_folder / "manifest.json")
     assert manifest["dataset"] == world.dataset

@@ -188,7 +188,7 @@ def test_the_model_config_parses_and_lies_in_the_mounted_store():
 
     text = (K8S / "base/config/models.config").read_text(encoding="utf-8")
     models = {model.name: model for model in parse_config(text)}
-    assert set(models) == {"retrieval", "ranking"}
+    assert set(models) == {"retrieval", "ranking", "sequence"}
     for name, model in models.items():
         assert model.base_path == Path("/segue/models") / name
         assert (model.policy, model.labels) == ("latest", {})

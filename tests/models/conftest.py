@@ -1,4 +1,4 @@
-"""Training tables made by hand, and a checkerboard world on which both models are trained once.
+"""Training tables made by hand, and a checkerboard world on which all models are trained once.
 
 On the checkerboard, listeners of even taste like even items and skip the others, but for one time in
 twenty: what a listener did before says all, statistics and content say nothing. The answer is
@@ -17,11 +17,17 @@ import tensorflow as tf
 
 from events import schema
 from models import ranking, retrieval
-from models.config import RankingConfig, RetrievalConfig
+from models.config import RankingConfig, RetrievalConfig, SequenceConfig
 from models.evaluation import predict_ranking
 from models.examples import ranking_arrays, retrieval_arrays
 from models.export import export_ranking, export_retrieval
 from models.features import Encoder, fit_axes
+from models.sequence import fit as sequence
+from models.sequence.coded import CodedModel, fit_codes
+from models.sequence.codes import Codebook
+from models.sequence.export import export_sequence
+from models.sequence.histories import Histories
+from models.sequence.workload import held_out
 from models.shards import Arrays, Shards
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -222,6 +228,37 @@ def saved_ranking(trained_ranking, world, tmp_path_factory) -> Path:
     """The trained ranking model as a SavedModel."""
     path = tmp_path_factory.mktemp("saved") / "ranking"
     export_ranking(trained_ranking.model, world.items, REWARD, {"dataset": "checkerboard"}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_sequence(world) -> tuple[CodedModel, Codebook]:
+    """The sequence model with its generative head, trained for an epoch on what listeners of either taste played."""
+    rng = np.random.default_rng(4)
+    past = [rng.choice(np.arange(taste, ITEMS, 2), 9) for taste in (0, 1) * 20]
+    start = int(NOON.timestamp()) - 86_400
+    sequences = pa.table({
+        "items": [[f"i{item}" for item in row] for row in past],
+        "actions": [["play"] * len(row) for row in past],
+        "times": [[start + 600 * n for n in range(len(row))] for row in past],
+        "surfaces": [["home"] * len(row) for row in past],
+    })  # fmt: skip
+    encoder = world.encoder
+    histories = Histories.of_table(sequences, encoder.catalogue.known, encoder.lookups)
+    config = SequenceConfig(dim=16, blocks=1, length=12, batch_size=8, epochs=1, learning_rate=0.01)
+    judged = held_out(world.validation.filter(world.validation["positive"]), world.items, encoder, config.length, False)
+    model, _ = sequence.fit(histories, judged, encoder, config, seed=0)
+    coded, book, _ = fit_codes(model, histories, judged, None, seed=0)
+    return coded, book
+
+
+@pytest.fixture(scope="session")
+def saved_sequence(trained_sequence, world, tmp_path_factory) -> Path:
+    """The trained sequence model as a SavedModel."""
+    path = tmp_path_factory.mktemp("saved") / "sequence"
+    chosen = np.ones(ITEMS)
+    genres = [f"g{n}" for n in range(GENRES)]
+    export_sequence(*trained_sequence, world.items, chosen, genres, False, {"dataset": "checkerboard"}, path)
     return path
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.choice import FEWEST, ChoiceHead, candidate_figures, fit_choice
+from models.choice import FEWEST, OWN, ChoiceHead, candidate_figures, fit_choice
 
 LISTS, CANDIDATES, WIDTH = 400, 8, 4
 
@@ -40,8 +40,9 @@ def test_it_begins_as_retrievals_scores(head):
 
 def test_figures_of_candidates():
     # The listener heard item 7 an hour and three hours ago, item 9 just now; 0 is no item, in either place.
-    found = candidate_figures(
+    figures = candidate_figures(
         scores=tf.constant([[2.0, 0.5, 3.0, 1.0]]),
+        following=tf.constant([[-1.0, -4.0, -4.0, -4.0]]),
         rows=tf.constant([[7, 8, 9, 0]]),
         stats=tf.fill([1, 4, 7], 5.0),
         history=tf.constant([[9, 7, 7, 0]]),
@@ -49,19 +50,19 @@ def test_figures_of_candidates():
         logits=tf.fill([1, 4, 2], 6.0),
     ).numpy()[0]
     an_hour = 1 / (1 + np.log(2))
-    # Score, score less the best, log(1 + times heard), how lately, whether at all.
-    assert found[:, :5] == pytest.approx(
+    # Score, score less the best, the same of the sequence model, log(1 + times heard), how lately, whether at all.
+    assert figures[:, :OWN] == pytest.approx(
         np.array([
-            [2, -1, np.log(3), an_hour, 1],
-            [0.5, -2.5, 0, 0, 0],
-            [3, 0, np.log(2), 1, 1],
-            [1, -2, 0, 0, 0],
+            [2, -1, -1, 0, np.log(3), an_hour, 1],
+            [0.5, -2.5, -4, -3, 0, 0, 0],
+            [3, 0, -4, -3, np.log(2), 1, 1],
+            [1, -2, -4, -3, 0, 0, 0],
         ]),
         rel=1e-5,
     )  # fmt: skip
-    assert (found[:, 5:12] == 5).all()
-    assert (found[:, 12:] == 6).all()
-    assert found.shape == (4, 14)
+    assert (figures[:, OWN : OWN + 7] == 5).all()
+    assert (figures[:, OWN + 7 :] == 6).all()
+    assert figures.shape == (4, OWN + 9)
 
 
 def test_a_planted_rule_is_learned(head):

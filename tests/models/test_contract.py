@@ -34,6 +34,7 @@ def with_candidates(raw: Arrays) -> Arrays:
     return raw | {
         "candidate_ids": np.array([CANDIDATES] * rows, object),
         "retrieval_scores": np.array([SCORES] * rows, np.float32),
+        "sequence_scores": np.array([SCORES[::-1]] * rows, np.float32),
     }
 
 

@@ -1,4 +1,4 @@
-"""Items added to a saved pair of models: found, ranked, and everything else as it was."""
+"""Items added to saved models: found, ranked, and everything else as it was."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.card import read_card
+from models.card import FORMAT, read_card
 from models.delta import add_items, describe, encoded, statistics
 from models.export import call
 from models.features import AGE, ITEM_COUNTS, ITEM_RATES
 from models.fingerprints import Fingerprints
 from models.index import EVERYWHERE
 from models.raw import raw_query
+from models.workloads import HISTORY_INPUTS
 from segue.errors import InputError
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
-MODELS = ("retrieval", "ranking")
+MODELS = ("retrieval", "ranking", "sequence")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A saved pair of models: where it lies, and its signatures."""
+class Saved:
+    """Saved models of one catalogue: where they lie, and their signatures."""
 
     paths: dict[str, Path]
 
@@ -36,9 +37,11 @@ class Pair:
     def __call__(self, model, raw, signature="serving_default", **more):
         return call(self.loaded[model].signatures[signature], {**raw, **more})
 
-    def scores(self, raw, **more):
-        """Retrieval's scores of the first query by item id."""
-        found = self("retrieval", raw | ASKED | more)
+    def scores(self, raw, model="retrieval", **more):
+        """The scores of the first query by item id."""
+        if model == "sequence":
+            raw = {name: raw[name] for name in HISTORY_INPUTS}
+        found = self(model, raw | ASKED | more)
         return {i.decode(): s for i, s in zip(found["item_ids"][0], found["scores"][0], strict=True) if i}
 
 
@@ -53,13 +56,13 @@ ASKED = {
 
 
 @pytest.fixture(scope="module")
-def before(saved_retrieval, saved_ranking, tmp_path_factory):
+def before(saved_retrieval, saved_ranking, saved_sequence, tmp_path_factory):
     """The models of the checkerboard, of 20 items, with warm-up requests beside them."""
     root = tmp_path_factory.mktemp("before")
-    for name, path in zip(MODELS, (saved_retrieval, saved_ranking), strict=True):
+    for name, path in zip(MODELS, (saved_retrieval, saved_ranking, saved_sequence), strict=True):
         shutil.copytree(path, root / name)
         (root / name / WARMUP).write_bytes(b"requests")
-    return Pair({name: root / name for name in MODELS})
+    return Saved({name: root / name for name in MODELS})
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +78,14 @@ def batches(make_catalogue, noon):
 
 @pytest.fixture(scope="module")
 def added(before, batches, noon, tmp_path_factory):
-    """The pair after the first batch and after the second, and what was said of each."""
-    pairs, results = [before], []
+    """The models after the first batch and after the second, and what was said of each."""
+    found, results = [before], []
     for items in batches:
         root = tmp_path_factory.mktemp("after")
         out = {name: root / name for name in MODELS}
-        results.append(add_items(pairs[-1].paths, items, noon, out))
-        pairs.append(Pair(out))
-    return SimpleNamespace(first=pairs[1], second=pairs[2], results=results)
+        results.append(add_items(found[-1].paths, items, noon, out))
+        found.append(Saved(out))
+    return SimpleNamespace(first=found[1], second=found[2], results=results)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +101,13 @@ def test_it_tells_what_was_new(added):
     ]
 
 
-def test_a_new_item_is_found(before, added, raw, noon):
+@pytest.mark.parametrize("model", ["retrieval", "sequence"])
+def test_a_new_item_is_found(before, added, raw, noon, model):
     lately = {"released_after": np.array([int(noon.timestamp()) - 7200])}
 
-    assert before.scores(raw, **lately) == {}
-    assert set(added.first.scores(raw, **lately)) == {"new"}
-    assert set(added.first.scores(raw)) == {*before.scores(raw), "new"}
+    assert before.scores(raw, model, **lately) == {}
+    assert set(added.first.scores(raw, model, **lately)) == {"new"}
+    assert set(added.first.scores(raw, model)) == {*before.scores(raw, model), "new"}
 
 
 def test_its_score_is_what_the_towers_say(added, raw):
@@ -117,8 +121,9 @@ def test_its_score_is_what_the_towers_say(added, raw):
     assert added.first.scores(raw)["new"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_other_items_and_one_that_is_added_unchanged_keep_their_scores(before, added, raw):
-    old, new = before.scores(raw), added.first.scores(raw)
+@pytest.mark.parametrize("model", ["retrieval", "sequence"])
+def test_other_items_and_one_that_is_added_unchanged_keep_their_scores(before, added, raw, model):
+    old, new = before.scores(raw, model), added.first.scores(raw, model)
 
     assert {item: new[item] for item in old} == pytest.approx(old, abs=1e-6)
 
@@ -127,8 +132,9 @@ def test_ranking_knows_the_new_item(before, added, raw):
     candidates = {
         "candidate_ids": np.array([["new", "i7", "i2"]], object),
         "retrieval_scores": np.zeros((1, 3), np.float32),
+        "sequence_scores": np.zeros((1, 3), np.float32),
     }
-    old, new = (pair("ranking", raw | candidates) for pair in (before, added.first))
+    old, new = (saved("ranking", raw | candidates) for saved in (before, added.first))
 
     assert new["uncertainty"][0] == pytest.approx([1.0, 1 / 3, 1 / 3])  # 8 plays in 28 days: 1 / sqrt(9)
     assert new["play"][0, 0] != old["play"][0, 0]  # an unknown item before
@@ -140,10 +146,15 @@ def test_the_new_item_counts_in_a_history(before, added, raw, model):
     history = {"history_items": np.array([["new"]], object), "history_actions": np.array([["like"]], object)}
     asked = raw | history | {"history_times": raw["request_ts"][:, None]}
     if model == "ranking":
-        asked |= {"candidate_ids": np.array([["i2"]], object), "retrieval_scores": np.zeros((1, 1), np.float32)}
-        old, new = (pair(model, asked)["play"] for pair in (before, added.first))
+        nothing = np.zeros((1, 1), np.float32)
+        asked |= {"candidate_ids": np.array([["i2"]], object)}
+        asked |= {"retrieval_scores": nothing, "sequence_scores": nothing}
+        old, new = (saved(model, asked)["play"] for saved in (before, added.first))
+    elif model == "sequence":
+        asked = {name: asked[name] for name in HISTORY_INPUTS}
+        old, new = (saved(model, asked, "embed")["embedding"] for saved in (before, added.first))
     else:
-        old, new = (pair(model, asked, "embed_query")["embedding"] for pair in (before, added.first))
+        old, new = (saved(model, asked, "embed_query")["embedding"] for saved in (before, added.first))
 
     assert not np.allclose(old, new, atol=1e-6)
 
@@ -166,7 +177,7 @@ def test_a_content_type_that_the_model_never_saw_is_in_no_filter(added, raw):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_signatures_warm_up_and_card_stay(before, added, noon, model):
-    old, new = (pair.loaded[model].signatures for pair in (before, added.second))
+    old, new = (saved.loaded[model].signatures for saved in (before, added.second))
     for name in old:
         assert new[name].structured_input_signature == old[name].structured_input_signature
         assert new[name].structured_outputs.keys() == old[name].structured_outputs.keys()
@@ -199,7 +210,7 @@ def test_markets_have_the_numbers_of_the_served_model(card, make_catalogue):
     ("row", "changes", "rule"),
     [
         ({"genre_weights": [1.0]}, {}, "takes 2 genre weights an item. Received 1"),
-        ({}, {"format": 1}, "of format 2; the served ones have 1"),
+        ({}, {"format": 1}, f"of format {FORMAT}; the served ones have 1"),
         ({"markets": ["SE"]}, {"markets": None}, "does not say which markets"),
     ],
 )

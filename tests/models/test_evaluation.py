@@ -57,6 +57,14 @@ def test_metrics_of_ranks():
     assert found == {"recall_at_10": 0.25, "recall_at_100": 0.75, "ndcg_at_10": 0.25}
 
 
+def test_what_a_second_source_gains():
+    retrieval, other = np.array([0.0, 150.0, np.inf, 99.5]), np.array([150.0, 20.0, 99.0, np.inf])
+    found = E.beside_retrieval(retrieval, other)
+    assert found["recall_at_100"].tolist() == [-1, 1, 1, -1]
+    # 100 of each against 200 of retrieval: only the third is gained, since retrieval has the second beyond its 100.
+    assert found["merged_recall_at_200"].tolist() == [0, 0, 1, 0]
+
+
 def test_a_small_table_is_its_own_sample(make_table):
     table = make_table({}, {})
     assert E.sample(table, 2, seed=0) is table

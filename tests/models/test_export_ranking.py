@@ -31,6 +31,7 @@ def rank(ranking_signatures, raw, *ids: str, scores=None) -> dict[str, np.ndarra
     given = {
         "candidate_ids": np.array([ids] * rows, object),
         "retrieval_scores": np.array([[0.0] * len(ids) if scores is None else scores] * rows, np.float32),
+        "sequence_scores": np.zeros((rows, len(ids)), np.float32),
     }
     return call(ranking_signatures["serving_default"], raw | given)
 
@@ -43,7 +44,7 @@ def contract(specs: dict) -> dict:
 def test_the_signature_that_serves_takes_a_query_and_candidates(ranking_signatures, world):
     given = contract(ranking_signatures["serving_default"].structured_input_signature[1])
     assert given.pop("candidate_ids") == (tf.string, [None, None])
-    assert given.pop("retrieval_scores") == (tf.float32, [None, None])
+    assert given.pop("retrieval_scores") == given.pop("sequence_scores") == (tf.float32, [None, None])
     assert given == contract(query_specs(world.encoder.axes))
     answered = contract(ranking_signatures["serving_default"].structured_outputs)
     assert answered == dict.fromkeys([*OUTPUTS, "uncertainty"], (tf.float32, [None, None]))
@@ -148,7 +149,8 @@ def module(world, varied) -> ServedRanking:
 def ranked(module: ServedRanking, raw, ids: list[str]) -> dict[str, np.ndarray]:
     """What a module answers to the same candidates for every query."""
     query = {name: tf.constant(value) for name, value in raw.items()}
-    answer = module.rank(tf.constant([ids] * 6), tf.zeros([6, len(ids)]), **query)
+    nothing = tf.zeros([6, len(ids)])
+    answer = module.rank(tf.constant([ids] * 6), nothing, nothing, **query)
     return {name: value.numpy() for name, value in answer.items()}
 
 

@@ -11,7 +11,7 @@ from models.gate import bless, check, primary_head
 
 LIMITS = Limits(auc=0.6, recall_gain=0.01, auc_drop=0.02, recall_drop=0.1)
 RETRIEVAL: dict = {
-    "models": {"candidate": {"recall_at_100": 0.50}, "champion": {"recall_at_100": 0.50}},
+    "models": {n: {"recall_at_100": 0.50} for n in ("candidate", "champion", "sequence", "champion_sequence")},
     "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
 }
 RANKING: dict = {
@@ -38,7 +38,7 @@ def changed(tree: dict, path: str, value: float) -> dict:
 def test_a_candidate_within_all_limits_is_blessed():
     found = verdict()
     assert found["passed"]
-    assert found["reason"] == "all 4 limits hold"
+    assert found["reason"] == "all 5 limits hold"
     assert found["limits"]["auc"] == 0.6
 
 
@@ -49,6 +49,7 @@ def test_a_candidate_within_all_limits_is_blessed():
         pytest.param("retrieval", "recall_at_100_over_popularity.low", 0.01, "over popularity", id="gain"),
         pytest.param("ranking", "candidate.play.auc", 0.7 - 0.02, "AUC of play against", id="AUC drop"),
         pytest.param("retrieval", "models.candidate.recall_at_100", 0.5 * 0.9, "recall@100 against", id="recall drop"),
+        pytest.param("retrieval", "models.sequence.recall_at_100", 0.5 * 0.9, "of sequence against", id="sequence"),
     ],
 )
 def test_each_limit_bites_alone(part, path, least, name):
@@ -82,7 +83,7 @@ def test_without_a_champion_only_the_absolute_limits_count():
 
 def test_a_champion_without_the_head_is_not_compared():
     ranking = {**RANKING, "champion": {"like": {"auc": 0.99}}}
-    assert len(verdict(ranking=ranking)["checks"]) == 3
+    assert len(verdict(ranking=ranking)["checks"]) == 4
 
 
 def test_a_champion_that_is_worse_is_beaten():

@@ -2,13 +2,17 @@
 
 import warnings
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from events.ingest import ingest
 from events.store import write
 from events.synthetic import WorldConfig, generate
-from models.config import Limits, RankingConfig, RetrievalConfig, TrainingConfig
+from models.config import Limits, RankingConfig, RetrievalConfig, SequenceConfig, TrainingConfig
+from models.sequence.codes import Codebook
+from models.sequence.export import CODES
+from models.sequence.workload import train_sequence
 from models.workloads import evaluate, train_ranking, train_retrieval
 
 pytestmark = pytest.mark.slow
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.slow
 CONFIG = TrainingConfig(
     retrieval=RetrievalConfig(dim=16, batch_size=256, learning_rate=0.01, epochs=6),
     ranking=RankingConfig(dim=16, batch_size=256, learning_rate=0.005, epochs=4),
+    sequence=SequenceConfig(dim=16, blocks=1, length=50, epochs=4),
     limits=Limits(recall_gain=-0.1),  # a hundred of three hundred items is too easy to tell models apart
 )
 
@@ -42,11 +47,13 @@ def training_set(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(training_set, tmp_path_factory):
-    """Both models, trained as a run does."""
+    """All models, trained as a run does."""
     out = tmp_path_factory.mktemp("models")
     train_retrieval(training_set, "run-1", CONFIG, out / "retrieval")
-    train_ranking(training_set, out / "retrieval", "run-1", CONFIG, out / "ranking")
-    return {"retrieval": out / "retrieval", "ranking": out / "ranking"}
+    train_sequence(training_set, "run-1", CONFIG, out / "sequence")
+    sources = {name: out / name for name in ("retrieval", "sequence")}
+    ranked = train_ranking(training_set, sources, "run-1", CONFIG, out / "ranking")
+    return {**sources, "ranking": out / "ranking"}, ranked
 
 
 def test_hand_made_tables_have_the_real_ones_columns(training_set, make_table, make_catalogue):
@@ -57,6 +64,7 @@ def test_hand_made_tables_have_the_real_ones_columns(training_set, make_table, m
 
 
 def test_a_candidate_learns_something_and_is_judged(models, training_set, tmp_path):
+    models, _ = models
     found = evaluate(training_set, models, models, CONFIG, tmp_path / "analysis")
     recall = found["retrieval"]["models"]
     assert recall["candidate"]["ndcg_at_10"] > recall["popularity"]["ndcg_at_10"]
@@ -66,5 +74,24 @@ def test_a_candidate_learns_something_and_is_judged(models, training_set, tmp_pa
     assert found["analysis"]["slices"]["overall"]["auc"] == pytest.approx(
         found["ranking"]["candidate"]["play"]["auc"], abs=0.005
     )
-    assert len(found["verdict"]["checks"]) == 4
+    assert len(found["verdict"]["checks"]) == 5
     assert found["verdict"]["passed"], found["verdict"]["reason"]
+
+
+def test_what_each_use_of_the_sequence_model_is_worth_is_told(models, training_set, tmp_path):
+    saved, ranked = models
+    feature = ranked["choice"]["sequence_ndcg_at_10"]
+    assert feature["low"] <= feature["mean"] <= feature["high"]
+    found = evaluate(training_set, saved, None, CONFIG, tmp_path / "analysis")["retrieval"]
+    assert set(found["models"]) == {"popularity", "candidate", "sequence"}
+    assert found["models"]["sequence"]["ndcg_at_10"] > found["models"]["popularity"]["ndcg_at_10"]
+    for gain in found["sequence_as_a_source"].values():
+        assert gain["low"] <= gain["mean"] <= gain["high"]
+
+
+def test_retrained_from_a_champion_items_keep_their_codes(models, training_set, tmp_path):
+    saved, _ = models
+    train_sequence(training_set, "run-2", CONFIG, tmp_path / "sequence", champion=saved["sequence"])
+    before, after = (Codebook.read(path / CODES) for path in (saved["sequence"], tmp_path / "sequence"))
+    assert after.ids == before.ids
+    np.testing.assert_array_equal(after.codes, before.codes)

@@ -12,6 +12,7 @@ EVALUATION = {
         "examples": 70,
         "models": {"candidate": {"recall_at_10": 0.2, "recall_at_100": 0.5, "ndcg_at_10": 0.1}},
         "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
+        "sequence_as_a_source": {"merged_recall_at_200": {"mean": 0.02, "low": -0.01, "high": 0.05}},
         "slices": {"surface=home": {"examples": 60, "candidate": 0.4}},
     },
     "ranking": {
@@ -44,7 +45,8 @@ def test_figures_have_one_flat_name_each():
     assert flat["ranking.candidate.play.ece"] == 0.02
     assert flat["calibration.play.overall.ece"] == 0.02
     assert flat["calibration.play.content_type.audio_book.ece"] == 0.1  # a tracker knows neither = nor blanks
-    assert len(flat) == 3 + 3 + 6 + 2
+    assert flat["retrieval.sequence_as_a_source.merged_recall_at_200.low"] == -0.01
+    assert len(flat) == 3 + 3 + 3 + 6 + 2
 
 
 def test_a_tracker_is_not_given_nan():
@@ -73,3 +75,16 @@ def test_the_page_has_every_table():
 
 def test_a_table():
     assert table(("a", "b"), [[1, 0.25], ["x", ""]]) == "| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x |  |"
+
+
+def test_what_is_gained_is_said_with_its_interval():
+    page = markdown(EVALUATION)
+    assert "- recall@100 over popularity: +0.1000 (95 % interval +0.0500 to +0.1500)" in page
+    assert "- sequence model, 100 of each over retrieval's 200: +0.0200 (95 % interval -0.0100 to +0.0500)" in page
+
+
+def test_an_evaluation_of_before_there_was_a_sequence_model_is_told_too():
+    old = {name: value for name, value in EVALUATION["retrieval"].items() if name != "sequence_as_a_source"}
+    page = markdown(EVALUATION | {"retrieval": old})
+    assert "recall@100 over popularity: +0.1000" in page
+    assert "sequence" not in page

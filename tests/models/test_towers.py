@@ -1,4 +1,4 @@
-"""The encoders that both models are built from."""
+"""The encoders that the models are built from."""
 
 import numpy as np
 import pytest

@@ -12,6 +12,7 @@ from models.features import Encoder, fit_axes
 from models.lookup import Lookup
 from models.ranking import RankingModel
 from models.retrieval import RetrievalModel
+from models.sequence.model import SequenceModel
 from models.shards import Shards
 from models.training import Model, create_weights
 from models.warm_start import warm_start
@@ -182,6 +183,24 @@ def test_a_folder_that_is_no_saved_model_is_refused(tmp_path, lacks):
         tf.saved_model.save(Served(new_tower(seed=1)), str(tmp_path))
     with pytest.raises(InputError, match=str(tmp_path)):
         warm_start(new_tower(seed=2), tmp_path)
+
+
+def test_a_pushed_sequence_model_hands_on_its_transformer(trained_sequence, saved_sequence, world):
+    coded, _ = trained_sequence
+    before = coded.sequence
+    items = catalogue_table(*({"item_id": item} for item in ("brand new", *world.items["item_id"].to_pylist())))
+    later = training_table({"item_id": "brand new"}, {"item_id": "i0"})
+    encoder = Encoder(fit_axes([world.train, later]), items)
+    keras.utils.set_random_seed(5)
+    model = SequenceModel(encoder, before.config, np.ones(len(items) + 1), timed=True, unseen=False)
+    inputs = {name: tf.zeros([1, 12], tf.int32) for name in ("item", "action", "next_surface", "segment")}
+    model.listener_vectors(inputs | {name: tf.zeros([1, 12], tf.int64) for name in ("time", "next_time")})
+    done = warm_start(model, saved_sequence)
+    assert done["left"] == []
+    assert len(done["partly_copied"]) == 1
+    old, new = (m.items.embeddings[0].embeddings.numpy() for m in (before, model))
+    np.testing.assert_array_equal(new[2], old[1])  # the new item takes the first place of the vocabulary
+    np.testing.assert_array_equal(np.delete(new, 2, axis=0), old)
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])

@@ -22,6 +22,8 @@ from models.workloads import (
 from segue.errors import InputError
 from segue.files import write_json
 
+MODELS = ("retrieval", "ranking", "sequence")
+
 
 @pytest.mark.parametrize(
     ("rows", "share"),
@@ -48,9 +50,9 @@ def card(folder, name: str, dataset: str, form: int = FORMAT):
 @pytest.mark.parametrize(
     ("served", "compares"),
     [
-        pytest.param({"retrieval": "ours", "ranking": "ours"}, True, id="of the same data set"),
-        pytest.param({"retrieval": "ours", "ranking": "other"}, False, id="one is of another"),
-        pytest.param({"retrieval": "other", "ranking": "other"}, False, id="both are of another"),
+        pytest.param({"retrieval": "ours", "ranking": "ours", "sequence": "ours"}, True, id="of the same data set"),
+        pytest.param({"retrieval": "ours", "ranking": "other", "sequence": "ours"}, False, id="one is of another"),
+        pytest.param({"retrieval": "other", "ranking": "other", "sequence": "other"}, False, id="all are of another"),
         pytest.param({"retrieval": "ours"}, False, id="only one is served"),
         pytest.param({}, False, id="nothing is served"),
     ],
@@ -62,7 +64,7 @@ def test_only_models_of_the_same_data_set_compare(tmp_path, served, compares):
 
 
 def test_a_model_of_an_older_format_does_not_compare(tmp_path):
-    paths = {name: card(tmp_path / "served", name, "ours", FORMAT - 1) for name in ("retrieval", "ranking")}
+    paths = {name: card(tmp_path / "served", name, "ours", FORMAT - 1) for name in MODELS}
     assert served_champion(paths, card(tmp_path, "candidate", "ours")) is None
 
 
@@ -130,17 +132,19 @@ def test_lineage_is_json_and_says_where_a_model_came_from(tmp_path):
     assert TrainingConfig.from_dict(found["config"]).seed == 5
 
 
-def test_requests_fit_the_signatures(
-    world, saved_retrieval, saved_ranking, retrieval_signatures, ranking_signatures, tmp_path
-):
+def test_requests_fit_the_signatures(world, saved_retrieval, saved_ranking, saved_sequence, tmp_path):
+    import tensorflow as tf
+
     from models.export import call
 
     pq.write_table(world.test, tmp_path / "test.parquet")
     pq.write_table(world.items, tmp_path / "items_now.parquet")
-    paths = {"retrieval": saved_retrieval, "ranking": saved_ranking}
+    paths = dict(zip(MODELS, (saved_retrieval, saved_ranking, saved_sequence), strict=True))
     requests = sample_requests(tmp_path, paths, count=3, seed=0)
-    assert {name: len(r) for name, r in requests.items()} == {"retrieval": 3, "ranking": 3}
-    assert call(retrieval_signatures["serving_default"], requests["retrieval"][0])["scores"].shape == (1, 200)
-    assert call(ranking_signatures["serving_default"], requests["ranking"][0])["reward"].shape == (1, 20)
+    assert {name: len(r) for name, r in requests.items()} == dict.fromkeys(MODELS, 3)
+    shapes = {"retrieval": ("scores", 200), "ranking": ("reward", 20), "sequence": ("scores", 200)}
+    for name, (output, width) in shapes.items():
+        loaded = tf.saved_model.load(str(paths[name]))  # its signatures do not keep it
+        assert call(loaded.signatures["serving_default"], requests[name][0])[output].shape == (1, width)
     known = set(world.items["item_id"].to_pylist())
     assert set(requests["ranking"][0]["candidate_ids"][0]) <= known

@@ -8,9 +8,12 @@ from serving.store import labels, verify
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_pushes_both_models_under_one_version(trained):
-    assert labels(trained.home.models) == {"retrieval": {"stable": 1}, "ranking": {"stable": 1}}
-    assert all(verify(trained.home.models, model, 1) for model in ("retrieval", "ranking"))
+MODELS = ("retrieval", "ranking", "sequence")
+
+
+def test_a_run_pushes_all_models_under_one_version(trained):
+    assert labels(trained.home.models) == {model: {"stable": 1} for model in MODELS}
+    assert all(verify(trained.home.models, model, 1) for model in MODELS)
 
 
 def test_a_run_registers_champions_with_their_lineage(trained):
@@ -18,7 +21,7 @@ def test_a_run_registers_champions_with_their_lineage(trained):
 
     client = mlflow.MlflowClient(f"sqlite:///{trained.home.mlflow / 'mlflow.db'}")
     manifest = read_json(trained.home.data / "manifest.json")
-    for model in ("retrieval", "ranking"):
+    for model in MODELS:
         version = client.get_model_version_by_alias(f"segue-{model}", "champion")
         assert version.tags["dataset"] == "synthetic-nano"
         assert version.tags["sha256"] == manifest["sha256"]
@@ -35,6 +38,21 @@ def test_recommendations_have_titles_and_are_ordered_by_reward(trained):
         rewards = [item["reward"] for item in items]
         assert rewards == sorted(rewards, reverse=True)
         assert all(item["title"] and item["title"] != item["item_id"] for item in items)
+
+
+def test_recommendations_come_from_all_sources(trained):
+    answer = trained.json("recommend", "--user", "u00001", "-k", "200")["recommendations"]["u00001"]
+    assert {source for item in answer for source in item["source"]} >= {"retrieval", "sequence"}
+    for item in answer:
+        assert (item["sequence_score"] is None) == ("sequence" not in item["source"])
+
+
+def test_an_evaluation_says_what_each_use_of_the_sequence_model_is_worth(trained):
+    run = next(trained.home.runs.glob("training-*"))
+    evaluation = read_json(run / "evaluation.json")
+    assert set(evaluation["retrieval"]["models"]) == {"popularity", "candidate", "sequence"}
+    assert set(evaluation["retrieval"]["sequence_as_a_source"]) == {"recall_at_100", "merged_recall_at_200"}
+    assert read_json(run / "steps" / "train-ranking.json")["result"]["choice"]["lists"] > 0
 
 
 def test_an_unknown_user_is_one_clear_line(trained):

@@ -10,13 +10,13 @@ from segue.errors import InputError, SegueError
 from segue.files import write_json
 from serving import store
 
-MODELS = ("retrieval", "ranking")
+MODELS = ("retrieval", "ranking", "sequence")
 ITEMS = "item_id,title,genres,release_date\n007,Bond,pop|rock,2026-03-01\n08,Eight,jazz,\n"
 
 
 @pytest.fixture
 def home(home, tmp_path):
-    """A home with version 1 of both models, whose feature tables know the genres pop and rock."""
+    """A home with version 1 of all models, whose feature tables know the genres pop and rock."""
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / "saved_model.pb").write_bytes(b"graph")
     store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))

@@ -14,11 +14,11 @@ from segue.errors import InputError
 from segue.files import write_json
 from serving import store
 
-MODELS = ("retrieval", "ranking")
+MODELS = ("retrieval", "ranking", "sequence")
 STRINGS, NUMBERS = {"dtype": "string", "shape": [None, None]}, {"dtype": "float32", "shape": [None, None]}
 QUERY = {"history_items": STRINGS, "request_ts": {"dtype": "int64", "shape": [None]}}
-RETRIEVAL = QUERY | {"content_types": STRINGS, "market": {"dtype": "string", "shape": [None]}}
-RANKING = QUERY | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS}
+FINDING = QUERY | {"content_types": STRINGS, "market": {"dtype": "string", "shape": [None]}}
+RANKING = QUERY | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS, "sequence_scores": NUMBERS}
 
 
 class FakeClient:
@@ -36,11 +36,13 @@ class FakeClient:
         pass
 
     def metadata(self, model, label):
-        inputs = RETRIEVAL if model == "retrieval" else RANKING
+        inputs = RANKING if model == "ranking" else FINDING
         return {"signatures": {"serving_default": {"inputs": inputs}}}
 
     def predict(self, model, inputs, label):
         self.asked.append((model, {name: values.tolist() for name, values in inputs.items()}))
+        if model == "sequence":
+            return {"item_ids": np.array([[b"b", b""]], object), "scores": np.array([[0.5, -3.4e38]])}
         if model == "retrieval":
             return {"item_ids": np.array([[b"a", b"b", b"c"]], object), "scores": np.array([[3.0, 2.0, 1.0]])}
         scores = {"reward": [0.3, 0.2, 0.1], "play": [0.9, 0.8, 0.7], "uncertainty": [0.0, 0.0, 1.0]}
@@ -49,7 +51,7 @@ class FakeClient:
 
 @pytest.fixture
 def home(home, tmp_path):
-    """A home with both models, of which retrieval got `c` after the import of `a` and `b`."""
+    """A home with all models, of which retrieval got `c` after the import of `a` and `b`."""
     for model in MODELS:
         (tmp_path / model / "assets.extra").mkdir(parents=True)
         (tmp_path / model / "saved_model.pb").write_bytes(b"graph")
@@ -80,7 +82,7 @@ def test_a_known_listener(run):
 
     assert [(i["item_id"], i["title"], i["source"]) for i in answer["recommendations"]["u1"]] == [
         ("a", "Air", ["retrieval"]),
-        ("b", "Bee", ["retrieval"]),
+        ("b", "Bee", ["retrieval", "sequence"]),
     ]
     assert FakeClient.asked[0][1]["history_items"] == [["b"]]
 

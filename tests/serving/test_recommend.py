@@ -8,7 +8,7 @@ import pytest
 
 from segue.errors import InputError
 from serving.recommend import OFF, Exploration, Recommender, cold_state, query_inputs, slate
-from serving.sources import DAY_SECONDS
+from serving.sources import DAY_SECONDS, SOURCES
 
 NOW = 1_800_000_000
 QUERY = {
@@ -23,6 +23,7 @@ ASKED = {
     "content_types": {"dtype": "string", "shape": [None, None]},
     "market": {"dtype": "string", "shape": [None]},
 }
+SEQUENCE = ("history_items", "request_ts", "surface", "k", "released_after", "content_types", "market")
 PAIRS = {
     "candidate_ids": {"dtype": "string", "shape": [None, None]},
     "retrieval_scores": {"dtype": "float32", "shape": [None, None]},
@@ -30,17 +31,22 @@ PAIRS = {
 
 
 class FakeServer:
-    """Both models: retrieval answers each row by whether it asks for new items; an item's reward is in its id.
+    """All models: retrieval answers each row by whether it asks for new items; an item's reward is in its id.
 
     Args:
         old, new: item id -> retrieval score; `old` is asked without `released_after`.
+        following: item id -> the sequence model's score; None for a server without that model.
         retrieval, ranking: the inputs of their signatures.
         uncertain: ranking tells its uncertainty: 1 for the ids that end in `?`, else 0.
     """
 
-    def __init__(self, old, new, retrieval=QUERY | ASKED, ranking=QUERY | PAIRS, uncertain=True):
+    def __init__(self, old, new, following=None, retrieval=QUERY | ASKED, ranking=QUERY | PAIRS, uncertain=True):
         self.found = {False: old, True: new}
+        self.following = following
         self.signatures = {"retrieval": retrieval, "ranking": ranking}
+        if following is not None:
+            self.signatures["ranking"] = ranking | {"sequence_scores": PAIRS["retrieval_scores"]}
+            self.signatures["sequence"] = {name: (QUERY | ASKED)[name] for name in SEQUENCE}
         self.uncertain = uncertain
         self.requests = []
 
@@ -53,18 +59,18 @@ class FakeServer:
         assert set(inputs) == set(self.signatures[model])
         self.requests.append((model, inputs))
         if model == "retrieval":
-            return self.retrieve(inputs)
+            return self.answer([self.found[bool(after)] for after in inputs.get("released_after", [0])])
+        if model == "sequence":
+            return self.answer([self.following])
         ids = inputs["candidate_ids"][0]
         reward = np.array([[float(item.strip("?")) for item in ids]], np.float32)
         out = {"reward": reward, "play": reward / 10}
         return out | ({"uncertainty": np.array([[float("?" in i) for i in ids]], np.float32)} if self.uncertain else {})
 
-    def retrieve(self, inputs):
-        rows = len(inputs["request_ts"])
-        asked = [self.found[bool(after)] for after in inputs.get("released_after", [0] * rows)]
-        ids = np.full((rows, 4), b"", object)
-        scores = np.full((rows, 4), -np.inf, np.float32)
-        for row, found in enumerate(asked):
+    def answer(self, rows):
+        ids = np.full((len(rows), 4), b"", object)
+        scores = np.full((len(rows), 4), np.finfo(np.float32).min)
+        for row, found in enumerate(rows):
             ids[row, : len(found)] = [item.encode() for item in found]
             scores[row, : len(found)] = list(found.values())
         return {"item_ids": ids, "scores": scores}
@@ -94,6 +100,64 @@ def test_candidates_of_both_sources_are_ranked_once_each(known):
     _, ranked = server.requests[1]
     assert ranked["candidate_ids"].tolist() == [["1", "3", "2"]]
     assert ranked["retrieval_scores"].tolist() == [[9.0, 8.0, 7.0]]
+
+
+def test_what_the_sequence_model_finds_is_a_candidate_too(known):
+    server = FakeServer(old={"1": 9.0, "3": 8.0}, new={"2": 7.0}, following={"3": 0.5, "4": 0.25})
+
+    answer = Recommender(server).recommend(known, 10)
+
+    assert [(i["item_id"], i["source"], i["retrieval_score"], i["sequence_score"]) for i in answer] == [
+        ("4", ["sequence"], None, 0.25),
+        ("3", ["retrieval", "sequence"], 8.0, 0.5),
+        ("2", ["new_releases"], 7.0, None),
+        ("1", ["retrieval"], 9.0, None),
+    ]
+    assert [model for model, _ in server.requests] == ["retrieval", "sequence", "ranking"]
+    _, asked = server.requests[1]
+    assert (asked["k"].tolist(), asked["history_items"].tolist()) == ([100], [["last", "first"]])
+    _, ranked = server.requests[2]
+    assert ranked["candidate_ids"].tolist() == [["1", "3", "2", "4"]]
+    # What a model did not find has its least; new releases, which are no part of the lists in training, set no floor.
+    assert ranked["retrieval_scores"].tolist() == [[9.0, 8.0, 7.0, 8.0]]
+    assert ranked["sequence_scores"].tolist() == [[0.25, 0.5, 0.25, 0.25]]
+
+
+def test_a_request_is_ranked_by_the_scores_that_training_gives_the_same_lists(known):
+    """The choice head is fitted on lists of `models.two_stage.merge`; new releases are beside them."""
+    from models.two_stage import merge
+
+    items = np.array([str(n) for n in range(6)], object)
+    first = np.array([[3.0, 2.0, 1.0, -np.inf, -np.inf, -np.inf]])
+    second = np.array([[0.4, -np.inf, 0.6, 0.5, -np.inf, -np.inf]])
+    trained = merge(first, second, items)
+    finite = [{i: float(v) for i, v in zip(items, row, strict=True) if np.isfinite(v)} for row in (first[0], second[0])]
+    server = FakeServer(old=finite[0], new={"5": -7.0}, following=finite[1])
+
+    Recommender(server).recommend(known, 10)
+
+    _, ranked = server.requests[-1]
+    for row, name in ((trained.scores[0], "retrieval_scores"), (trained.following[0], "sequence_scores")):
+        served = dict(zip(ranked["candidate_ids"][0], ranked[name][0], strict=True))
+        expected = {item: score for item, score in zip(trained.ids[0], row, strict=True) if item}
+        assert {item: served[item] for item in expected} == pytest.approx(expected)
+
+
+def test_as_many_candidates_are_asked_for_as_in_training():
+    from models.two_stage import CANDIDATES, FOLLOWING
+
+    asked = {source.name: source.k for source in SOURCES}
+    assert (asked["retrieval"], asked["sequence"]) == (CANDIDATES, FOLLOWING)
+
+
+def test_a_filter_reaches_both_models_that_find_candidates(known):
+    server = FakeServer(old={"1": 9.0}, new={}, following={})
+
+    Recommender(server).recommend(known | {"content_types": ["music"], "market": "SE"}, 1)
+
+    for _, asked in server.requests[:2]:
+        assert {tuple(row) for row in asked["content_types"].tolist()} == {("music",)}
+        assert set(asked["market"].tolist()) == {"SE"}
 
 
 def test_one_call_asks_for_everything_and_for_the_last_fortnight(known):
