@@ -133,7 +133,7 @@ def make(path: Path) -> None:
 
 
 def save(path: Path) -> None:
-    """An untrained model of the default size over 10,000 items of 16 genres and 1,000 creators."""
+    """An untrained model of the default width over 10,000 items of 16 genres and 1,000 creators."""
     import pyarrow as pa
     import tensorflow as tf
 
@@ -162,7 +162,7 @@ def save(path: Path) -> None:
     tokens |= {name: [] for name in ("country", "age_band", "plan", "language")}
     encoder = Encoder(Axes(tokens, GENRES, 3), items)
     counts = np.ones(encoder.catalogue.release_ts.shape[0], np.int64)
-    model = SequenceModel(encoder, SequenceConfig(), counts, timed=True, unseen=True)
+    model = SequenceModel(encoder, SequenceConfig(length=HISTORY), counts, timed=True, unseen=True)
     nothing = {name: tf.zeros([1, HISTORY], tf.int32) for name in ("item", "action", "next_surface", "segment")}
     model.listener_vectors(nothing | {name: tf.zeros([1, HISTORY], tf.int64) for name in ("time", "next_time")})
     rows = np.arange(1, 1 + ITEMS, dtype=np.int32)

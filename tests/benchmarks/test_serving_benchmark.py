@@ -127,7 +127,7 @@ def test_serving_is_measured():
     for figures in found["sequence"].values():
         assert 0 < figures["p50_ms"] <= figures["p99_ms"]
         assert figures["in_process_p50_ms"] > 0
-    assert set(found["sequence"]) == {"next", "generate"}
+    assert set(found["sequence"]) == {"next", "generate", "decode"}
     assert {"next_p50_ms", "generate_p50_ms"} <= set(found["targets"])
 
 
