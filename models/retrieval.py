@@ -29,7 +29,7 @@ keras = tf.keras
 TEMPERATURE = 0.1  # at first; it is learned
 MOST_GAIN = 5.0  # of items that training never had, in units of the score
 DROPOUT = 0.2
-JUDGED_BATCH, JUDGED_BATCHES = 500, 10
+JUDGED_BATCH, JUDGED_BATCHES = 100, 50  # scores of a batch and all items are held at once
 QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
 IDS, POOLED, QUERY, NEGATIVES = range(4)  # salts of the random draws
 
