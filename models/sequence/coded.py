@@ -20,8 +20,8 @@ from models.training import fit as fit_model
 LEARNING_RATE = 6e-3
 ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain
 NEAR = 0.99  # of the dense head's NDCG@10, which is as much as can be taught
-LESS = 4  # rows of a step: a whole distribution an entry says more than what came next, so more steps pay
-BEAMS = 200
+LESS = 4  # times fewer rows a step than the transformer's: a whole distribution an entry leaves little noise
+BEAMS = 200  # kept at each level
 DRAW = 0  # salt of the random draws
 
 

@@ -116,6 +116,7 @@ class Windows:
         histories: of the train span.
         length: entries of a row.
         passes: over the histories that make an epoch.
+        steps: that an epoch has at most; None for all that it could have.
     """
 
     histories: Histories
@@ -125,7 +126,7 @@ class Windows:
 
     @property
     def rows(self) -> int:
-        """About how many rows an epoch has, at least."""
+        """About how many rows an epoch has, at least, if `steps` does not end it."""
         lengths = np.maximum(np.diff(self.histories.offsets) - 1, 0)
         return self.passes * -(-int(lengths.sum()) // self.length)
 
