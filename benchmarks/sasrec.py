@@ -91,12 +91,14 @@ class OneNegative:
     Args:
         item: rows `[listeners, 200]`, padded at the left.
         next_item: what came after each.
-        had: which items each listener had, bool `[listeners, items + 1]`.
+        had: what each listener had, sorted: the listener times `items + 1`, plus the item's row; int64.
+        items: there are.
     """
 
     item: np.ndarray
     next_item: np.ndarray
     had: np.ndarray
+    items: int
 
     @property
     def rows(self) -> int:
@@ -114,12 +116,13 @@ class OneNegative:
     def negatives(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Items that the listeners never had, int32 `[b, 200]`; one who had them all gets any."""
         listener = np.broadcast_to(rows[:, None], (len(rows), LENGTH))
-        drawn = rng.integers(1, self.had.shape[1], listener.shape, dtype=np.int32)
+        drawn = rng.integers(1, self.items + 1, listener.shape, dtype=np.int32)
         for _ in range(100):
-            wrong = self.had[listener, drawn]
+            pair = listener * np.int64(self.items + 1) + drawn
+            wrong = self.had[np.minimum(np.searchsorted(self.had, pair), len(self.had) - 1)] == pair
             if not wrong.any():
                 break
-            drawn[wrong] = rng.integers(1, self.had.shape[1], int(wrong.sum()), dtype=np.int32)
+            drawn[wrong] = rng.integers(1, self.items + 1, int(wrong.sum()), dtype=np.int32)
         return drawn
 
 
@@ -137,13 +140,12 @@ def examples(known: Sequences) -> OneNegative:
     listeners = np.flatnonzero(end - begin > 1)
     begin, end = begin[listeners], end[listeners]
     item = last_entries(h.item, begin, end - 1)
-    had = np.zeros((len(listeners), known.items.num_rows + 1), bool)
     place = np.full(len(h), -1)
     place[listeners] = np.arange(len(listeners))
     owner = place[np.repeat(np.arange(len(h)), np.diff(h.offsets))]
-    had[owner[owner >= 0], h.item[owner >= 0]] = True
+    had = np.unique(owner[owner >= 0] * np.int64(known.items.num_rows + 1) + h.item[owner >= 0])
     chosen = np.where(h.target, h.item, 0)
-    return OneNegative(item, np.where(item > 0, last_entries(chosen, begin + 1, end), 0), had)
+    return OneNegative(item, np.where(item > 0, last_entries(chosen, begin + 1, end), 0), had, known.items.num_rows)
 
 
 def ranks(model: SASRec, known: Sequences, requests: Requests) -> np.ndarray:
@@ -190,7 +192,7 @@ def train(
     history = fit(
         model,
         rows,
-        OneNegative(rows.item[:ASKED], rows.next_item[:ASKED], rows.had[:ASKED]),
+        OneNegative(rows.item[:ASKED], rows.next_item[:ASKED], rows.had, rows.items),
         batch_size=BATCH,
         epochs=EPOCHS,
         learning_rate=LEARNING_RATE,

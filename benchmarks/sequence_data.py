@@ -1,5 +1,6 @@
 """What the sequence benchmark is run on: listeners' histories, and the last two choices of each held out."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,15 +124,19 @@ def plain(path: Path) -> tuple[list[str], list[np.ndarray]]:
     """Ids of the items, and the rows of each listener's: `user<TAB>item item …` or `user item item …`, oldest first.
 
     Raises:
-        InputError: a line without an item, or a listener in two lines.
+        InputError: a line without an item, a listener in two lines, or no UTF-8.
     """
     rows: dict[str, int] = {}
     seen: dict[str, int] = {}
     sequences = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+    first = True
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(utf8(file, path), 1):
             user, *items = line.split() or [""]
-            if not user or (number == 1 and user.lower() in HEADERS):
+            if not user:
+                continue
+            header, first = first and user.lower().partition(":")[0] in HEADERS, False
+            if header:
                 continue
             if not items:
                 raise InputError(
@@ -146,6 +151,18 @@ def plain(path: Path) -> tuple[list[str], list[np.ndarray]]:
             seen[user] = number
             sequences.append(np.array([rows.setdefault(item, len(rows) + 1) for item in items], np.int32))
     return list(rows), sequences
+
+
+def utf8(file: Iterable[str], path: Path) -> Iterator[str]:
+    """The lines of a file.
+
+    Raises:
+        InputError: it is no text in UTF-8.
+    """
+    try:
+        yield from file
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be text in UTF-8: {error}.", "Convert it, or unpack it.") from error
 
 
 def nothing_but(ids: list[str]) -> pa.Table:
@@ -206,10 +223,13 @@ def split(name: str, histories: Histories, items: pa.Table) -> Sequences:
 
 
 def repeat_share(histories: Histories) -> float:
-    """Share of the choices whose item the listener had before."""
+    """Share of the choices, less each listener's first, whose item the listener had before; 1 if there are none: then
+    nothing says that items are not had twice."""
     listener = np.repeat(np.arange(len(histories)), np.diff(histories.offsets))
     pair = listener.astype(np.int64) * (int(histories.item.max(initial=0)) + 1) + histories.item
     _, first = np.unique(pair, return_index=True)
     again = np.ones(len(pair), bool)
     again[first] = False
-    return float(again[histories.target].mean()) if histories.target.any() else 0.0
+    counted = histories.target.copy()
+    counted[histories.offsets[:-1][np.diff(histories.offsets) > 0]] = False
+    return float(again[counted].mean()) if counted.any() else 1.0

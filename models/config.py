@@ -1,5 +1,6 @@
 """What a training run may be told: one frozen configuration, read from YAML or left at its defaults."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class SequenceConfig:
         negatives: items drawn for each batch by the sampled losses.
 
     Raises:
-        InputError: an unknown attention or loss, a width that the heads do not divide, or no time.
+        InputError: an unknown attention or loss, a width that the heads do not divide, or a figure out of range.
     """
 
     dim: int = 64
@@ -107,8 +108,23 @@ class SequenceConfig:
                 raise InputError(
                     f"sequence.{name} is one of {', '.join(known)}. Received {getattr(self, name)!r}.", "Choose one."
                 )
-        if self.minutes <= 0:
-            raise InputError(f"sequence.minutes must be above 0. Received {self.minutes}.", "Give it some time.")
+        for name in (
+            "dim",
+            "blocks",
+            "heads",
+            "length",
+            "batch_size",
+            "learning_rate",
+            "epochs",
+            "minutes",
+            "negatives",
+        ):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"sequence.{name} must be above 0. Received {getattr(self, name)}.", "Raise it.")
+        if not 0 <= self.dropout < 1:
+            raise InputError(
+                f"sequence.dropout is a share below 1. Received {self.dropout}.", "Leave it out, or lower it."
+            )
         if self.dim % self.heads:
             raise InputError(
                 f"sequence.heads must divide sequence.dim. Received {self.heads} and {self.dim}.", "Change one of them."

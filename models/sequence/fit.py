@@ -20,7 +20,7 @@ from models.training import fit as fit_model
 PATIENCE = 8  # epochs without a gain after which the rate falls
 STEADY = 0.6  # share of the epochs, or of the time, after which it falls in any case
 CODING = 0.15  # share of the time that is the generative head's
-STEPS = 10  # that an epoch has at least, so that a short log is not judged after each
+STEPS, MOST = 10, 250  # that an epoch has: a short log is not judged after each, a long one before its time is over
 BATCH = 250
 
 
@@ -51,14 +51,17 @@ class Pace:
         if begin is None:
             return 1.0
         best = 1 + int(np.argmax(history["judged"][:begin]))
-        length = max(1, round(best * (1 - STEADY) / STEADY))
-        return None if done - begin >= length else 1.0 - (done - begin + 1) / (length + 1)
+        taken = history["seconds"][:begin]
+        left = round((self.seconds - sum(taken)) * begin / sum(taken))  # epochs that there is time for
+        length = min(max(1, round(best * (1 - STEADY) / STEADY)), left)
+        return None if done - begin >= max(length, 0) else 1.0 - (done - begin + 1) / (length + 1)
 
     def falls_after(self, history: History, epoch: int) -> bool:
         """Whether the fall begins after an epoch (from 1), if it has not begun yet."""
         judged = history["judged"][:epoch]
         idle = epoch - 1 - int(np.argmax(judged))
-        spent = max(epoch / self.epochs, sum(history["seconds"][:epoch]) / self.seconds)
+        taken = history["seconds"][:epoch]
+        spent = max(epoch / self.epochs, (sum(taken) + taken[-1] / 2) / self.seconds)  # to half an epoch
         return idle >= self.patience or max(judged) >= self.enough or spent >= STEADY
 
 
@@ -112,8 +115,8 @@ class HeldOut:
 
 
 def windows(histories: Histories, config: SequenceConfig) -> Windows:
-    """What training reads: epochs of at least `STEPS` steps, so of several passes over a short log."""
-    once = Windows(histories, config.length)
+    """What training reads: epochs of `STEPS` steps at least, several passes over a short log, and `MOST` at most."""
+    once = Windows(histories, config.length, steps=MOST)
     return replace(once, passes=max(1, -(-STEPS * config.batch_size // max(once.rows, 1))))
 
 

@@ -95,6 +95,7 @@ class SequenceModel(Model):
             history = tf.gather(embedded, tf.gather(places, inputs["item"]))
             states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
             chosen, had = tf.gather(places, target), None
+            weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # what is no candidate is not told
             if self.unseen:
                 had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
                 # The few choices that were had before all the same can never be answered.

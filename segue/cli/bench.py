@@ -138,7 +138,7 @@ def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> 
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Of training a model, at most.")
 @click.option("--attention", help="Of Segue's model, in place of the default: softmax or pointwise.")
 @click.option("--loss", help="Of Segue's model, in place of the default: softmax, sampled_softmax or gbce.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 8), default=0, show_default=True)
 @json_option
 def sequence(
     data: str, models: str, minutes: float | None, attention: str | None, loss: str | None, seed: int, as_json: bool

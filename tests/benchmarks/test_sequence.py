@@ -23,8 +23,16 @@ def write_lines(path, *lines):
 
 @pytest.mark.parametrize(
     "lines",
-    [("u1\ta b c", "u2\tc a"), ("u1 a b c", "u2 c a"), ("user_id\titem_ids", "u1\ta b c", "", "u2\tc a")],
-    ids=["tab", "blanks", "header and an empty line"],
+    [
+        ("u1\ta b c", "u2\tc a"),
+        ("u1 a b c", "u2 c a"),
+        ("user_id\titem_ids", "u1\ta b c", "", "u2\tc a"),
+        ("", "user_id\titem_ids", "u1\ta b c", "u2\tc a"),
+        ("user_id:token item_ids:token_seq", "u1 a b c", "u2 c a"),
+        ("\ufeffuser_id\titem_ids", "u1\ta b c", "u2\tc a"),
+        ("\ufeffu1\ta b c\r", "u2\tc a\r"),
+    ],
+    ids=["tab", "blanks", "header and an empty line", "an empty line first", "types", "mark and header", "Windows"],
 )
 def test_plain_files(tmp_path, lines):
     ids, sequences = plain(write_lines(tmp_path / "log.tsv", *lines))
@@ -40,6 +48,13 @@ def test_plain_files(tmp_path, lines):
 def test_lines_that_break_the_format(tmp_path, lines, said):
     with pytest.raises(InputError, match=said):
         plain(write_lines(tmp_path / "log.tsv", *lines))
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "log.tsv"
+    path.write_bytes("u1 caf\xe9 b c".encode("latin-1"))
+    with pytest.raises(InputError, match="must be text in UTF-8"):
+        plain(path)
 
 
 def test_nobody_to_ask(tmp_path):
@@ -64,6 +79,9 @@ def test_the_last_two_choices_are_held_out():
 def test_items_may_be_had_again_where_they_are():
     known = Histories.of_items([np.array([1, 1, 2, 1, 2, 1], np.int32)])
     assert not split("log", known, nothing_but(["1", "2"])).unseen
+    # One entry each to learn from says nothing about repetitions.
+    replay = Histories.of_items([np.full(3, n, np.int32) for n in (1, 2)])
+    assert not split("log", replay, nothing_but(["1", "2"])).unseen
 
 
 def test_figures_of_places():

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from models.config import SequenceConfig
 from models.sequence.coded import fit_codes, generated_ranks
 from models.sequence.codes import Codebook
-from models.sequence.fit import PATIENCE, HeldOut, Pace, fit
+from models.sequence.fit import MOST, PATIENCE, HeldOut, Pace, fit, windows
 from models.sequence.histories import Histories, requests
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
@@ -123,6 +123,13 @@ def test_the_time_ends_training():
     assert pace(history([1, 2, 3, 4, 5])) == 1.0
     assert pace(history([1, 2, 3, 4, 5, 6, 7])) == pytest.approx(0.6)
     assert pace(history(list(range(10)))) is None
+    # Epochs of which two fill the time: no third is begun. One that overfills it is the only one.
+    assert pace(history([1, 2], seconds=4.5)) is None
+    assert pace(history([1], seconds=3000.0)) is None
+
+
+def test_an_epoch_of_a_long_log_ends_before_all_of_it_was_read(rounds):
+    assert windows(rounds, CONFIG).steps == MOST
 
 
 def test_what_is_excluded_is_no_candidate(rounds, encoder):

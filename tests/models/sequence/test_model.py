@@ -128,6 +128,13 @@ def test_what_was_had_takes_no_part_where_it_is_never_answered(encoder, rounds):
     assert found[1] < found[0]
 
 
+def test_a_choice_that_is_no_candidate_is_not_judged(model, batch):
+    whole = {**batch, "next_item": np.zeros_like(batch["item"])}
+    whole["next_item"][:, -1] = [1, 2, 3, 4, 5, 20]  # i19 was never chosen in training
+    known = {**whole, "next_item": np.where(whole["next_item"] == 20, 0, whole["next_item"])}
+    assert float(model.compute_loss(tensors(whole))) == pytest.approx(float(model.compute_loss(tensors(known))))
+
+
 def test_a_choice_that_was_had_before_teaches_nothing_where_it_is_never_answered(encoder):
     again = Histories.of_items([np.array([3, 4, 3], np.int32)])
     counts = np.bincount([3, 4, 5], minlength=encoder.catalogue.release_ts.shape[0])
