@@ -22,6 +22,7 @@ ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain
 NEAR = 0.99  # of the dense head's NDCG@10, which is as much as can be taught
 LESS = 4  # times fewer rows a step than the transformer's: a whole distribution an entry leaves little noise
 BEAMS = 200  # kept at each level
+GATHERED = 2**26  # figures that decoding several requests gathers at once: 256 MiB
 DRAW = 0  # salt of the random draws
 
 
@@ -69,8 +70,9 @@ class CodedModel(Model):
 def generated_ranks(model: CodedModel, held_out: HeldOut) -> np.ndarray:
     """The place of each held-out choice in what is decoded; infinite if it is not found: `[n]`."""
     places = []
-    for first in range(0, len(held_out.item), BATCH):
-        part = slice(first, first + BATCH)
+    size = max(1, min(BATCH, GATHERED // (BEAMS * max(model.tree.widths[1:]) * model.sequence.config.dim)))
+    for first in range(0, len(held_out.item), size):
+        part = slice(first, first + size)
         inputs = {name: tf.constant(values[part]) for name, values in held_out.inputs.items()}
         rows = model.decode(inputs, tf.constant(held_out.excluded(part))).numpy()
         hit = rows == held_out.item[part, None]

@@ -19,7 +19,7 @@ from models.sequence.steering import Steering
 PLAYED = "play"  # the action of what a playlist goes on from
 CODES = Path(CARD).with_name("codes.npz")  # beside the card: codes that items keep when the model is trained again
 LONGEST = 200  # items of a playlist
-COLDEST = 1e-3  # temperatures below this one take the likeliest item
+COLDEST, HOTTEST = 1e-3, 1e6  # temperatures below take the likeliest item; above, any
 
 
 def history_specs() -> Specs:
@@ -63,7 +63,10 @@ class ServedSequence(tf.Module):
         self.steering = Steering(catalogue, np.pad(popularity, (1, LATER)), genres)
 
     def encode(self, history_items, history_actions, history_times, request_ts, surface) -> dict[str, tf.Tensor]:
-        """A request as `histories.requests` makes it in training: `[b, length]` each, oldest first."""
+        """A request as `histories.requests` makes it in training: `[b, length]` each, oldest first.
+
+        What the model does not know is left out, and the rest moves up: what came last is always at the right.
+        """
         length = self.model.config.length
         padding = [[0, 0], [0, length]]
 
@@ -73,14 +76,22 @@ class ServedSequence(tf.Module):
             return tf.reverse(cut, [1])
 
         item = self.catalogue.rows(last(history_items, ""))
-        time = last(history_times, np.int64(0))
+        order = tf.argsort(tf.range(length) + tf.where(item > 0, length, 0), axis=1)  # what is unknown first
+        item, time, action = (
+            tf.gather(values, order, batch_dims=1)
+            for values in (
+                item,
+                last(history_times, np.int64(0)),
+                self.model.encoder.lookups["action"](last(history_actions, "")),
+            )
+        )
         present = item > 0
         later = tf.concat([time[:, 1:], request_ts[:, None]], axis=1)
         places = tf.broadcast_to(self.model.encoder.lookups["surface"](surface)[:, None], tf.shape(item))
         final = tf.range(length) == length - 1
         return {
             "item": item,
-            "action": tf.where(present, self.model.encoder.lookups["action"](last(history_actions, "")), 0),
+            "action": tf.where(present, action, 0),
             "time": tf.where(present, time, 0),
             "next_time": tf.where(present | final, later, 0),
             "next_surface": tf.where(final, places, 0),
@@ -104,12 +115,13 @@ class ServedSequence(tf.Module):
 
     def decode(self, k, content_types, released_after, market, exclude_ids, heard, **history) -> dict[str, tf.Tensor]:
         """The same by the generative head: beam search over codes, to none but allowed items; `scores` are log
-        probabilities. Items that were added after the export have no codes."""
+        probabilities. It finds 200 at most, and none of the items that were added after the export: they have no
+        codes."""
         allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
         state, k = self.state(self.encode(**history)), wanted(k)
         may = self.index.scores(state, **allowed) > -np.inf  # [b, rows]
         most = tf.reduce_max(k)
-        rows, scores = self.head.search(state, tf.maximum(most, BEAMS), may)
+        rows, scores = self.head.search(state, BEAMS, may)  # as many for all, whoever else asks
         beyond = [[0, 0], [0, tf.maximum(most - tf.shape(rows)[1], 0)]]
         rows = tf.where(tf.range(most)[None, :] < k[:, None], tf.pad(rows, beyond)[:, :most], 0)
         return self.answer(rows, tf.where(rows > 0, tf.pad(scores, beyond)[:, :most], -np.inf))
@@ -165,7 +177,7 @@ class ServedSequence(tf.Module):
             steered: see `Steering`.
 
         Returns:
-            `item_ids` string `[b, max(length)]`, '' beyond a request's own length and where nothing is left.
+            `item_ids` string `[b, max(length, 0)]`, '' beyond a request's own length and where nothing is left.
         """
         history = {
             "history_items": history_items,
@@ -178,7 +190,7 @@ class ServedSequence(tf.Module):
         beyond = self.index.embeddings.shape[0] - self.catalogue.release_ts.shape[0]  # rows that make a group whole
         shaping = tf.pad(self.steering(**steered), [[0, 0], [0, beyond]])  # [b, rows]
         inputs = self.encode(**history)
-        steps = tf.clip_by_value(tf.reduce_max(length), 0, LONGEST)
+        steps = tf.clip_by_value(tf.reduce_max(length), 1, LONGEST)
         action = self.model.encoder.lookups["action"](tf.constant(PLAYED))
         batch = tf.shape(length)[0]
         taken = tf.TensorArray(tf.int32, steps, element_shape=[None])
@@ -201,7 +213,8 @@ class ServedSequence(tf.Module):
             lambda number, *_: number < steps, step, start,
             shape_invariants=(tf.TensorShape([]), unknown, tf.TensorShape([None, None]), tf.TensorShape(None)),
         )  # fmt: skip
-        return {"item_ids": tf.gather(self.index.ids, tf.transpose(taken.stack()))}
+        rows = tf.transpose(taken.stack())[:, : tf.maximum(tf.reduce_max(length), 0)]
+        return {"item_ids": tf.gather(self.index.ids, rows)}
 
     def append(self, inputs: dict[str, tf.Tensor], row: tf.Tensor, action: tf.Tensor, now: tf.Tensor):
         """The inputs after an item `[b]` was played at `now` `[b]`; row 0 changes nothing that is read."""
@@ -226,7 +239,7 @@ def draw(scores: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor, number: tf.
         return -tf.math.log(-tf.math.log(uniform))
 
     gumbel = tf.map_fn(noise, seed, fn_output_signature=tf.float32)
-    warm = tf.where(temperature > COLDEST, temperature, 0.0)[:, None]
+    warm = tf.where(temperature > COLDEST, tf.minimum(temperature, HOTTEST), 0.0)[:, None]
     return tf.argmax(scores + warm * gumbel, axis=1, output_type=tf.int32)
 
 

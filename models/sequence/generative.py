@@ -17,6 +17,7 @@ from models.sequence.losses import ACCIDENTAL, CHUNK, mean
 keras = tf.keras
 
 HIDDEN = 8  # times the width of the states
+WIDEST = 128  # codes of a level that tells apart: of items that nothing is known of, thousands may agree in the rest
 FEWEST = 1e-5  # of the teacher's probability below a prefix, under which float32 cannot tell its codes apart
 
 
@@ -27,13 +28,15 @@ class CodeTree(tf.Module):
     alike stands together. The numbers of the last level are the places of the items.
 
     Args:
-        codes: of each item, distinct rows, int `[items, levels]`.
+        codes: of each item, distinct rows, int `[items, codes]`. The last one may be any number: it makes as many
+            levels as keep each below `WIDEST`.
         rows: of the catalogue, int `[items]`, from 1.
         vectors: of each item, `[items, dim]`.
     """
 
     def __init__(self, codes: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:
         super().__init__()
+        codes = np.concatenate([codes[:, :-1], digits(codes[:, -1], WIDEST)], axis=1)
         order = np.lexsort(codes.T[::-1])
         codes, vectors = codes[order], vectors[order].astype(np.float64)
         paths, children, items, means = [], [], [], []
@@ -64,6 +67,14 @@ class CodeTree(tf.Module):
         numbers = first + tf.range(self.widths[level])
         there = numbers < end
         return tf.where(there, numbers, first), there
+
+
+def digits(values: np.ndarray, base: int) -> np.ndarray:
+    """Numbers from 0 `[n]` as digits, the highest first: int `[n, digits]`, at least one."""
+    count = 1
+    while base**count <= values.max(initial=0):
+        count += 1
+    return values[:, None] // base ** np.arange(count)[::-1] % base
 
 
 def constant(values: np.ndarray) -> tf.Variable:

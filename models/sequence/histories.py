@@ -261,7 +261,8 @@ def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup],
 
     Args:
         table: `history_items`, `history_actions`, `history_times`, oldest first, `ts` and `surface`.
-        items: ids of the catalogue, in the order of its rows from 1; what it lacks is left out of histories.
+        items: ids of the catalogue, in the order of its rows from 1; what it lacks is left out of histories, and the
+            rest moves up.
         lookups: `action` and `surface`.
         length: of a row.
     """
@@ -269,18 +270,16 @@ def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup],
     place = pc.fill_null(pc.index_in(entries, items), -1).to_numpy(zero_copy_only=False) + 1
     action = lookups["action"].encode(recent_first(table["history_actions"])[2])
     times = recent_first(table["history_times"])[2].to_numpy()
-    read = columns < length
-    kept = read & (place > 0)
-    at = rows[kept], length - 1 - columns[kept]
+    kept = (columns < length) & (place > 0)
+    counts = np.bincount(rows[kept], minlength=table.num_rows)
+    at = rows[kept], length - np.repeat(counts, counts) + within(counts)  # oldest first, up to the right
     shape = (table.num_rows, length)
-    happened = np.zeros(shape, np.int64)
-    happened[rows[read], length - 1 - columns[read]] = times[read]
     item, done, next_surface, segment = (np.zeros(shape, np.int32) for _ in range(4))
     time = np.zeros(shape, np.int64)
     item[at], done[at], time[at], segment[at] = place[kept], action[kept], times[kept], 1
     segment[:, -1] = 1
     next_surface[:, -1] = lookups["surface"].encode(table["surface"])
-    later = np.concatenate([happened[:, 1:], seconds(table["ts"])[:, None]], axis=1)
+    later = np.concatenate([time[:, 1:], seconds(table["ts"])[:, None]], axis=1)
     return {
         "item": item,
         "action": done,

@@ -8,6 +8,7 @@ from models.raw import Specs, specs
 
 NAMED = ("genres", "creators", "types")
 YEAR_SECONDS = 31_556_952
+STRONGEST = 50.0  # of a wish: e^50 times as likely; more would drown what the listener likes among what is wished
 
 
 class Steering(tf.Module):
@@ -58,14 +59,17 @@ class Steering(tf.Module):
         newer: tf.Tensor,
         rarer: tf.Tensor,
     ) -> tf.Tensor:
-        """Offsets of the scores, float32 `[b, rows]`; see `specs`. What nothing is called counts nothing."""
-        weights = self.genre_weights(more_genres, more_genres_weights)  # [b, genres]
+        """Offsets of the scores, float32 `[b, rows]`; see `specs`. What nothing is called counts nothing.
+
+        A weight beyond 50 is 50, and one that is no number none.
+        """
+        weights = self.genre_weights(more_genres, bounded(more_genres_weights))  # [b, genres]
         offsets = tf.matmul(weights, tf.cast(self.catalogue.content[:, : self.catalogue.genres] > 0, tf.float32),
                             transpose_b=True)  # fmt: skip
         ids = self.catalogue.item_ids
-        offsets += self.of_ids("creator_id", ids[:, 1], more_creators, more_creators_weights)
-        offsets += self.of_ids("content_type", ids[:, 2], more_types, more_types_weights)
-        return offsets + newer[:, None] * self.era() + rarer[:, None] * self.rare
+        offsets += self.of_ids("creator_id", ids[:, 1], more_creators, bounded(more_creators_weights))
+        offsets += self.of_ids("content_type", ids[:, 2], more_types, bounded(more_types_weights))
+        return offsets + bounded(newer)[:, None] * self.era() + bounded(rarer)[:, None] * self.rare
 
     def era(self) -> tf.Tensor:
         """Decades from the catalogue's mean release, of items that are added too, `[rows]`; 0 if it is not known."""
@@ -86,3 +90,8 @@ class Steering(tf.Module):
         rows = lookup(wished)  # [b, s]; the model never saw what is in an out-of-vocabulary row
         real = tf.cast(rows > lookup.buckets, tf.float32) * weights
         return tf.reduce_sum(tf.cast(rows[:, :, None] == codes, tf.float32) * real[:, :, None], axis=1)
+
+
+def bounded(weights: tf.Tensor) -> tf.Tensor:
+    """Weights within what scores can take: an infinite one would make all items not a number."""
+    return tf.clip_by_value(tf.where(tf.math.is_nan(weights), 0.0, weights), -STRONGEST, STRONGEST)

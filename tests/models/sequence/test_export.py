@@ -182,8 +182,15 @@ def test_what_was_heard_and_excluded_is_not_answered(saved):
 
 def test_an_unknown_item_of_the_history_changes_nothing_that_is_known(saved):
     _, loaded, *_ = saved
-    (plain,), _ = following(loaded, [["i1", "i2"]])
-    assert following(loaded, [["never heard of", "i1", "i2"]])[0][0] == plain
+    (plain,), scores = following(loaded, [["i1", "i2"]])
+    for had in (["never heard of", "i1", "i2"], ["i1", "nor of", "i2"], ["i1", "i2", "never heard of"]):
+        asked = history(had)
+        # When things happened counts, so what is known happened when it did without the unknown.
+        times = {"i1": NOW - 120, "i2": NOW - 60}
+        asked["history_times"] = tf.constant([[times.get(item, NOW - 90) for item in had[::-1]]], tf.int64)
+        found = loaded.signatures["next"](k=tf.constant([ITEMS]), **asked, **neutral(1))
+        assert [item.decode() for item in found["item_ids"].numpy()[0]] == plain
+        np.testing.assert_allclose(found["scores"], scores, rtol=1e-5)
 
 
 def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
@@ -211,6 +218,26 @@ def test_lengths_are_each_requests_own(saved):
     _, loaded, *_ = saved
     found = playlists(loaded, LISTENERS, length=[1, 0, 25, 3])
     assert [len(row) for row in found] == [1, 0, ITEMS, 3]  # there are no more than 20 items
+    assert playlists(loaded, LISTENERS, length=[0, 0, -3, 0]) == [[], [], [], []]
+
+
+@pytest.mark.parametrize("given", [np.inf, -np.inf, np.nan])
+def test_figures_that_are_none_break_no_playlist(saved, given):
+    _, loaded, *_ = saved
+    named = {"more_genres": "odd", "more_creators": "c1"}
+    wishes = [{name: tf.fill([1, 1], of), f"{name}_weights": tf.fill([1, 1], given)} for name, of in named.items()]
+    wishes += [{name: tf.fill([1], given)} for name in ("newer", "rarer")]
+    found = [playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)[0] for wish in wishes]
+    found += [playlists(loaded, [["i3"]], length=ITEMS, temperature=given)[0]]
+    assert [sorted(row) for row in found] == [sorted(f"i{n}" for n in range(ITEMS))] * 5
+
+
+def test_what_is_wished_without_end_comes_first_and_last_what_is_not(saved):
+    _, loaded, *_ = saved
+    for weight, first in ((np.inf, 1), (-np.inf, 0)):
+        wish = {"more_genres": tf.constant([["odd"]]), "more_genres_weights": tf.constant([[weight]], tf.float32)}
+        (found,) = playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)
+        assert [int(item[1:]) % 2 for item in found] == [first] * 10 + [1 - first] * 10
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.sequence.generative import CodeHead, CodeTree
+from models.sequence.generative import WIDEST, CodeHead, CodeTree, digits
 from models.training import start
 
 CODES = np.array([[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 0], [3, 0, 0], [3, 1, 0], [3, 1, 1]])
@@ -92,6 +92,30 @@ def test_items_without_codes_count_nothing(head, states):
     known = head.loss(states[:1], tf.constant([5]), tf.ones([1]))
     both = head.loss(states[:3], tf.constant([5, 6, 1000]), tf.ones([3]))  # 6 is no item of the tree, nor is 1000
     assert float(both) == pytest.approx(float(known) / 1, rel=1e-5)
+
+
+def test_thousands_that_agree_in_their_codes_make_no_level_wide():
+    # Items that nothing is known of have one vector and so the same codes, but for the last.
+    count = 3 * WIDEST
+    codes = np.concatenate([CODES, [[2, 0, n] for n in range(count)]])
+    rows = np.concatenate([ROWS, 10 + np.arange(count)])
+    vectors = np.concatenate([VECTORS, np.ones((count, DIM), np.float32)])
+    head = CodeHead(CodeTree(codes, rows, vectors), DIM)
+    assert max(head.tree.widths) <= WIDEST
+    assert len(head.tree.widths) == 4
+    states = tf.constant(VECTORS[:2])
+    likely = [head.loss(state[None], tf.constant([row]), tf.ones([1])) for state in states for row in rows]
+    np.testing.assert_allclose(np.exp(-np.array(likely)).reshape(2, -1).sum(axis=1), 1, rtol=1e-4)
+    found, _ = head.search(states, len(rows))
+    assert [sorted(one) for one in found.numpy().tolist()] == [sorted(rows.tolist())] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0], [[0]]), ([0, 3], [[0], [3]]), ([4, 1], [[1, 0], [0, 1]]), ([17], [[1, 0, 1]])],
+)
+def test_digits_are_the_number(values, expected):
+    assert digits(np.array(values), 4).tolist() == expected
 
 
 def test_training_raises_what_came_next(head, states):

@@ -1,6 +1,7 @@
 """What a run's training set says of a request is what the served model makes of the same request."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -25,7 +26,10 @@ def rows(make_table, noon):
         }
 
     many = [f"i{n % 7}" for n in range(30)]
-    return make_table(NO_HISTORY, row("i1", "i2"), row(*many), row("i1", "stranger", "i3"), {"surface": "search"})
+    return make_table(
+        NO_HISTORY, row("i1", "i2"), row(*many), row("i1", "stranger", "i3"), row("i1", "i3", "stranger"),
+        row("stranger"), {"surface": "search"},
+    )  # fmt: skip
 
 
 def test_a_tables_requests_are_what_the_served_model_reads(rows, trained_sequence, world):
@@ -37,6 +41,10 @@ def test_a_tables_requests_are_what_the_served_model_reads(rows, trained_sequenc
     expected = table_requests(rows, catalogue.known, lookups, coded.sequence.config.length)
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
+    # What the model does not know leaves no gap.
+    i1, i3 = (int(catalogue.encode(pa.array([item]))[0]) for item in ("i1", "i3"))
+    assert expected["item"][3:5, -2:].tolist() == [[i1, i3]] * 2
+    assert expected["segment"][3:6].sum(axis=1).tolist() == [2, 2, 1]
 
 
 @pytest.mark.parametrize("unseen", [True, False])
