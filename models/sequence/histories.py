@@ -53,6 +53,8 @@ class Histories:
     def of_table(cls, listeners: pa.Table, items: pa.Array, lookups: dict[str, Lookup]) -> "Histories":
         """Histories of a table with one listener a row, as `feature_repo.transformations.sequences` makes it.
 
+        What a listener did within one second is put in an order that says nothing (see `ties`).
+
         Args:
             listeners: lists `items`, `actions`, `times` (seconds since 1970 UTC), `surfaces`, oldest first.
             items: ids of the catalogue, in the order of its rows from 1.
@@ -71,10 +73,13 @@ class Histories:
                 "Give the catalogue of the same log.",
             )
         item = (place.to_numpy() + 1).astype(np.int32)
+        time = flat["times"].to_numpy().astype(np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        order = ties(offsets, time, item)
+        item, time = item[order], time[order]
+        flat = {name: flat[name].take(pa.array(order)) for name in ("actions", "surfaces")}
         action, surface = (lookups[n].encode(flat[f"{n}s"]) for n in ("action", "surface"))
-        target = targets(flat["actions"], item, offsets)
-        return cls(item, action, surface, flat["times"].to_numpy().astype(np.int64), target, offsets)
+        return cls(item, action, surface, time, targets(flat["actions"], item, offsets), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -91,6 +96,28 @@ class Histories:
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1] - offsets[:-1], lengths)
         columns = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "offsets"}
         return Histories(**columns, offsets=offsets)
+
+
+def ties(offsets: np.ndarray, time: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """An order of entries that keeps listeners and times, and deals what has one time by a hash of listener and item.
+
+    Logs that count in seconds or days are sorted by something within them, ids as a rule: a model would learn the ids'
+    order and not the listeners'. Entries of one item stay together, in the order that they had.
+
+    Args:
+        offsets: where each listener begins, and the end.
+        time: of the entries, `[n]`, oldest first.
+        item: of the entries, `[n]`.
+
+    Returns:
+        Places of the entries, int64 `[n]`.
+    """
+    listener = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64), np.diff(offsets))
+    # SplitMix64 (Steele et al., OOPSLA 2014)
+    mixed = (listener << np.uint64(32) | item.astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return np.lexsort([np.arange(len(item)), mixed ^ mixed >> np.uint64(31), time, listener])
 
 
 def targets(actions: pa.ChunkedArray, items: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from events import schema
 from models.lookup import Lookup
-from models.sequence.histories import Histories, Windows, cut, first_fit, pack, requests, targets
+from models.sequence.histories import Histories, Windows, cut, first_fit, pack, requests, targets, ties
 from segue.errors import InputError
 
 
@@ -109,6 +109,27 @@ def test_histories_of_a_table():
     assert found.surface.tolist() == [2, 0, 4]  # row 0 is nothing, row 1 what is unknown
     with pytest.raises(InputError, match="lacks 1 of them, 'b'"):
         Histories.of_table(table, pa.array(["a"]), lookups)
+
+
+def test_what_has_one_time_is_in_no_order():
+    # A log to the day, sorted by item: nine items a day on ten days, of 50 listeners.
+    days, items = np.repeat(np.arange(10), 9), np.tile(np.arange(1, 10), 10)
+    time, item, offsets = np.tile(days, 50), np.tile(items, 50), 90 * np.arange(51)
+    order = ties(offsets, time, item)
+    assert (time[order] == time).all()
+    assert sorted(order.tolist()) == list(range(4500))
+    same = np.diff(time) == 0
+    assert (np.diff(item[order])[same] > 0).mean() == pytest.approx(0.5, abs=0.03)
+    assert (
+        len({tuple(row) for row in item[order].reshape(-1, 9).tolist()}) > 40
+    )
+
+
+def test_what_is_done_with_one_item_stays_as_it_was():
+    offsets, item = np.array([0, 4]), np.array([7, 7, 3, 7])
+    order = ties(offsets, np.zeros(4, np.int64), item).tolist()
+    assert order in ([0, 1, 3, 2], [2, 0, 1, 3])
+    assert ties(offsets, np.arange(4), item).tolist() == [0, 1, 2, 3]
 
 
 def test_clipping_keeps_the_first_entries():
