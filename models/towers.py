@@ -15,6 +15,7 @@ keras = tf.keras
 
 SMALL = 8  # width of embeddings with few rows
 ID_DROPOUT = 0.1
+SPREAD = 0.05  # standard deviation of initial weights that say little
 HEADS = 4  # views of a history
 STEEPEST = 6.0  # how much less the oldest entry weighs in the view of the latest ones, as a logit
 
@@ -135,7 +136,7 @@ def embedding(rows: int, dim: int) -> tf.keras.layers.Embedding:
 
 def small_normal():
     """Initial weights small enough that what was never seen says little."""
-    return keras.initializers.RandomNormal(stddev=0.05)
+    return keras.initializers.RandomNormal(stddev=SPREAD)
 
 
 def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:

@@ -12,6 +12,7 @@ from models.config import SequenceConfig
 from models.features import Encoder
 from models.metrics import ndcg_at, rank_of_target
 from models.sequence.histories import Histories, Windows
+from models.sequence.initial import begin
 from models.sequence.model import SequenceModel
 from models.shards import Arrays, Shards
 from models.training import History, create_weights, start
@@ -142,7 +143,7 @@ def fit(
         seed: of initial weights, of cuts and order, and of all draws.
         unseen: whether what a listener has had is never answered.
         checkpoints: a folder that training resumes from.
-        prepare: called with the new model before training, for a warm start.
+        prepare: called with the new model before training, for a warm start in place of `initial.begin`.
         on_epoch: called after each epoch with its figures.
 
     Returns:
@@ -155,6 +156,7 @@ def fit(
     model = SequenceModel(encoder, config, counts, histories.timed, unseen)
     validation = Shards.of(held_out.batch())
     create_weights(model, validation)
+    begin(model, histories, seed)
     prepare(model)
     history = fit_model(
         model,

@@ -120,9 +120,7 @@ def test_what_has_one_time_is_in_no_order():
     assert sorted(order.tolist()) == list(range(4500))
     same = np.diff(time) == 0
     assert (np.diff(item[order])[same] > 0).mean() == pytest.approx(0.5, abs=0.03)
-    assert (
-        len({tuple(row) for row in item[order].reshape(-1, 9).tolist()}) > 40
-    )
+    assert len({tuple(row) for row in item[order].reshape(-1, 9).tolist()}) > 40
 
 
 def test_what_is_done_with_one_item_stays_as_it_was():

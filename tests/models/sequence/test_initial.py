@@ -1,0 +1,55 @@
+"""Where items begin: near what the same listeners had, as often as they were had, and only if they were."""
+
+import numpy as np
+import pytest
+
+from models.config import SequenceConfig
+from models.sequence.histories import Histories
+from models.sequence.initial import begin, co_listening
+from models.sequence.model import SequenceModel
+from models.towers import SPREAD
+from models.training import start
+
+
+@pytest.fixture(scope="module")
+def two_tastes() -> Histories:
+    """30 listeners of items 1 to 5 and 10 of items 6 to 10, four each; item 11 was only skipped, 12 never met."""
+    rng = np.random.default_rng(0)
+    tastes = [np.arange(1, 6)] * 30 + [np.arange(6, 11)] * 10
+    found = Histories.of_items([np.append(rng.permutation(taste)[:4], 11).astype(np.int32) for taste in tastes])
+    found.target[found.item == 11] = False
+    return found
+
+
+def test_items_of_the_same_listeners_begin_near_each_other(two_tastes):
+    vectors = co_listening(two_tastes, 13, 8, seed=0)
+    unit = vectors[1:11] / np.linalg.norm(vectors[1:11], axis=1, keepdims=True)
+    near = unit @ unit.T
+    assert near[:5, 5:].max() < near[:5, :5].min()
+    assert near[:5, 5:].max() < near[5:, 5:].min()
+    assert np.sqrt(np.mean(vectors[1:11] ** 2)) == pytest.approx(SPREAD, rel=1e-5)
+    assert not vectors[[0, 11, 12]].any()  # nothing, what nobody chose, what nobody met
+
+
+def test_two_items_by_hand():
+    # Two listeners, one item each: with one more counted everywhere, both weigh a half, in directions of their own.
+    vectors = co_listening(Histories.of_items([np.array([n], np.int32) for n in (1, 2)]), 3, 8, seed=0)
+    assert vectors.shape == (3, 2)
+    np.testing.assert_allclose(vectors @ vectors.T, np.diag([0, 2, 2]) * SPREAD**2, atol=1e-8)
+
+
+def test_they_are_those_of_the_seed(two_tastes):
+    np.testing.assert_array_equal(co_listening(two_tastes, 13, 8, 3), co_listening(two_tastes, 13, 8, 3))
+
+
+def test_only_rows_of_the_vocabulary_are_moved(encoder, rounds):
+    start(0)
+    counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
+    config = SequenceConfig(dim=16, heads=2, blocks=1, length=12)
+    model = SequenceModel(encoder, config, counts, timed=True, unseen=False)
+    model.item_vectors(np.array([1], np.int32))
+    table = model.items.embeddings[0].embeddings
+    before = table.numpy()
+    begin(model, rounds, seed=0)
+    moved = (table.numpy() != before).any(axis=1)
+    assert moved.tolist() == [False, False] + [True] * 19  # nothing and i19, which has the row of unknown ids
