@@ -196,7 +196,7 @@ class TestTLS:
 
     def test_another_authority_is_not_trusted(self, secure, pems, predict):
         with pytest.raises(UnavailableError, match="UNAVAILABLE"):
-            predict(secure(ask=False), TLS(pems / "other.crt"), 0.3)
+            predict(secure(ask=False), TLS(pems / "other.crt"), 3)
 
     def test_a_client_that_does_not_encrypt_is_not_let_in(self, secure, pems, predict):
         with pytest.raises(UnavailableError):
