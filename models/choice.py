@@ -18,6 +18,7 @@ EPOCHS, PATIENCE = 40, 5
 LEARNING_RATE = 3e-3
 HELD_OUT = 0.25  # share of the lists, the latest, that stop the training
 OWN, SEQUENCE = 7, slice(2, 4)  # figures of a candidate beside its statistics; those that the sequence model gives
+ENDLESS = 1e30  # a deviation beside which no figure is far from the mean
 FEWEST = 100  # lists below which retrieval's own order is kept
 
 
@@ -40,6 +41,12 @@ class ChoiceHead(tf.keras.layers.Layer):
         self.deviation.assign(tf.ones_like(self.deviation))
         for weights in (self.mean, *self.out.weights, *self.direct.weights):
             weights.assign(tf.zeros_like(weights))
+
+    def ignore(self, figures: slice) -> None:
+        """Look at some figures no more: they count as their mean, whatever they are."""
+        deviation = self.deviation.numpy()
+        deviation[figures] = ENDLESS
+        self.deviation.assign(deviation)
 
     def call(self, figures):
         scaled = tf.clip_by_value((figures - self.mean) / self.deviation, -5.0, 5.0)

@@ -1,6 +1,6 @@
 """What is found before the ranking model: how its choice head is fitted to it, and how both stages rank together."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -222,16 +222,45 @@ def worth_of_sequence(head: ChoiceHead, known: Choices, seed: int) -> Interval |
     left = head.get_weights()
     head.restart()
     begin = head.get_weights()
-    without = known.figures.copy()
-    without[..., SEQUENCE] = 0.0
     gains = []
-    for figures in (known.figures, without):
+    for figures in (known.figures, without_sequence(known.figures)):
         head.set_weights(begin)
         fit_choice(head, figures[:before], known.present[:before], known.chosen[:before], seed)
         order = np.where(known.present[before:], head(tf.constant(figures[before:])).numpy(), -np.inf)
         gains.append(ndcg_at(rank_of_target(order, known.chosen[before:]), 10))
     head.set_weights(left)
     return bootstrap_mean(gains[0] - gains[1], known.users[before:], seed)
+
+
+def without_sequence(figures: np.ndarray) -> np.ndarray:
+    """Figures `[lists, n, f]` as if the sequence model had not been asked."""
+    found = figures.copy()
+    found[..., SEQUENCE] = 0.0
+    return found
+
+
+def fit_order(head: ChoiceHead, known: Choices, asked: bool, seed: int) -> dict:
+    """Fit a choice head; where the sequence model's figures are known to do harm, it does not look at them.
+
+    Args:
+        head: built, as it begins.
+        known: what was chosen.
+        asked: whether the sequence model was.
+        seed: of the order of lists and of the bootstrap.
+
+    Returns:
+        What `fit_choice` does, and with enough lists `sequence_ndcg_at_10`, what the sequence model's figures add, with
+        the interval, and `sequence_used`.
+    """
+    worth = worth_of_sequence(head, known, seed) if asked else None
+    if worth is None:
+        return fit_choice(head, known.figures, known.present, known.chosen, seed)
+    used = worth.high >= 0
+    figures = known.figures if used else without_sequence(known.figures)
+    fitted = fit_choice(head, figures, known.present, known.chosen, seed)
+    if not used:
+        head.ignore(SEQUENCE)
+    return {**fitted, "sequence_ndcg_at_10": asdict(worth), "sequence_used": used}
 
 
 def rank_lists(saved_model: Path, table: pa.Table, lists: Lists) -> Arrays:

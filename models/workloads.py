@@ -7,7 +7,6 @@ listener did in the train span), `items_at_validation`, `items_at_test` (the cat
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +18,6 @@ import pyarrow.parquet as pq
 from events.schema import HEADS, LISTEN
 from models import ranking, retrieval
 from models.card import FORMAT, read_card
-from models.choice import fit_choice
 from models.colistening import plays
 from models.columns import number
 from models.config import TrainingConfig
@@ -39,7 +37,7 @@ from models.raw import raw_query
 from models.shards import Arrays, Shards, read_parquet, write
 from models.slices import slice_columns
 from models.training import Model
-from models.two_stage import candidate_lists, choices, worth_of_sequence
+from models.two_stage import candidate_lists, choices, fit_order
 from models.warm_start import warm_start
 from segue.errors import InputError
 from segue.files import read_json
@@ -204,8 +202,7 @@ def choose(
     """Fit the choice head of a ranking model on the validation span, which the sources were not trained on.
 
     Returns:
-        What `fit_choice` does, and with enough lists `sequence_ndcg_at_10`: what the sequence model's figures add, with
-        the interval.
+        What `fit_order` does.
     """
     catalogue = model.encoder.catalogue
     train = read_parquet(training_set / "train.parquet", columns=["user_id", "item_id", "positive"])
@@ -216,9 +213,7 @@ def choose(
     earlier = read_part(training_set, "train", ["user_id", "item_id"])
     lists = candidate_lists(sources, positives, items, read_card(sources["retrieval"])["filter_seen"], earlier)
     known = choices(ServedRanking(model, items, reward), positives, lists)
-    worth = worth_of_sequence(model.choice, known, seed) if "sequence" in sources else None
-    fitted = fit_choice(model.choice, known.figures, known.present, known.chosen, seed)
-    return fitted | ({"sequence_ndcg_at_10": asdict(worth)} if worth else {})
+    return fit_order(model.choice, known, "sequence" in sources, seed)
 
 
 def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Path | None:

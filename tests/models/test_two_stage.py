@@ -21,9 +21,11 @@ from models.two_stage import (
     candidate_lists,
     choices,
     filled,
+    fit_order,
     merge,
     rank_lists,
     released_unseen,
+    without_sequence,
     worth_of_sequence,
 )
 from models.workloads import NO_FILTERS
@@ -172,6 +174,26 @@ def test_the_worth_of_the_sequence_models_figures(served, known):
     assert all_of_it.low > 0.05
     for one, two in zip(before, head.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("harm", [True, False])
+def test_figures_that_do_harm_are_not_looked_at(served, known, harm):
+    # Until the lists that judge it a figure tells what was chosen, and there what was not.
+    figures = without_sequence(known.figures)
+    count = len(figures)
+    figures[np.arange(count), known.chosen, SEQUENCE.start] = 1.0
+    if harm:
+        figures[round(0.75 * count) :, :, SEQUENCE.start] *= -1.0
+    head = served.model.choice
+    found = fit_order(head, replace(known, figures=figures), asked=True, seed=0)
+    assert (found["sequence_ndcg_at_10"]["high"] < 0) == harm
+    assert found["sequence_used"] != harm
+    same = np.array_equal(head(figures).numpy(), head(without_sequence(figures)).numpy())
+    assert same == harm
+
+
+def test_a_sequence_model_that_was_not_asked_has_no_worth(served, known):
+    assert set(fit_order(served.model.choice, known, asked=False, seed=0)) == {"lists", "before", "after"}
 
 
 def test_too_few_choices_tell_no_worth(served, known):
