@@ -73,7 +73,7 @@ def run(
         seed: of worlds, samples, trainings and bootstraps.
 
     Returns:
-        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr` with their 95 % intervals, `train_seconds`, and of trained
+        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr`, their 95 % `intervals`, `train_seconds`, and of trained
         ones `epochs`, `seconds_per_epoch`, `examples_per_second`, `validation_ndcg@10`, `config`), `left_out`, `seed`,
         `peak_memory_mb`, `machine`.
 
@@ -95,7 +95,7 @@ def run(
     for name, trained in train(names, known, minutes, config, seed, say):
         found[name] = {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
         say(
-            f"{name}: HR@10 {found[name]['hr@10']['mean']:.4f}, NDCG@10 {found[name]['ndcg@10']['mean']:.4f}, "
+            f"{name}: HR@10 {found[name]['hr@10']:.4f}, NDCG@10 {found[name]['ndcg@10']:.4f}, "
             f"{trained.seconds:,.0f} s of training"
         )
     return {
@@ -123,10 +123,12 @@ def describe(known: Sequences) -> dict[str, Any]:
 
 
 def measure(ranks: np.ndarray, seed: int) -> dict[str, Any]:
-    """HR@10 (recall of the one choice), NDCG@10 and MRR of places `[n]`, each with its 95 % interval."""
+    """HR@10 (recall of the one choice), NDCG@10 and MRR of places `[n]`, and the 95 % `intervals` of the three."""
     values = {f"hr@{K}": recall_at(ranks, K), f"ndcg@{K}": ndcg_at(ranks, K), "mrr": reciprocal_rank(ranks)}
     listeners = np.arange(len(ranks))
-    return {name: asdict(bootstrap_mean(value, listeners, seed)) for name, value in values.items()}
+    found = {name: bootstrap_mean(value, listeners, seed) for name, value in values.items()}
+    intervals = {name: {"low": figure.low, "high": figure.high} for name, figure in found.items()}
+    return {name: figure.mean for name, figure in found.items()} | {"intervals": intervals}
 
 
 def train(

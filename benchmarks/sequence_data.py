@@ -192,7 +192,7 @@ def from_tables(data: str, seed: int) -> Sequences:
         profile = T.item_profile(items, axes.genres, axes.content_types, EARLIEST)
         described = profile.join(T.item_content(items), "item_id").order_by("item_id")
         catalogue = engine.to_pyarrow(described)
-        listeners = engine.to_pyarrow(T.sequences(events).order_by("user_id"))
+        listeners = engine.to_pyarrow(T.requested_sequences(events).order_by("user_id"))
     lookups = {name: Lookup(tokens) for name, tokens in TOKENS.items()}
     histories = Histories.of_table(listeners, catalogue["item_id"].combine_chunks(), lookups)
     return split(manifest["dataset"], histories, catalogue)

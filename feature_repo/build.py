@@ -30,11 +30,12 @@ class Vocabularies:
 
 
 def vocabularies(items: pa.Table) -> Vocabularies:
-    """The most frequent genres (24 at most) and content types (8 at most) of the catalogue."""
+    """The most frequent genres (24 at most) and content types (8 at most) of the catalogue, sorted by name: models know
+    a genre by its place, which stays when another becomes more frequent."""
 
     def most_common(values, limit: int) -> list[str]:
         counts = Counter(v for v in values if v)
-        return sorted(counts, key=lambda v: (-counts[v], v))[:limit] or ["unknown"]
+        return sorted(sorted(counts, key=lambda v: (-counts[v], v))[:limit]) or ["unknown"]
 
     genres = (genre for row in items["genres"].to_pylist() for genre in row or [])
     return Vocabularies(

@@ -78,11 +78,25 @@ def push_interaction(
 ) -> None:
     """Extend a listener's online history, and the session's counts, by one interaction.
 
-    Interactions of one listener must come in order of time; an impression changes nothing.
+    An impression changes nothing.
+
+    Raises:
+        InputError: an action that the schema does not know, a time without a zone, or one before the listener's newest.
     """
+    if action not in schema.ACTIONS:
+        raise InputError(f"An action is one of {', '.join(schema.ACTIONS)}. Received {action!r}.", "Map it to one.")
+    if ts.tzinfo is None:
+        raise InputError(f"Times are instants: they name their zone. Received {ts}.", "Give it in UTC.")
     if action not in schema.INTERACTIONS:
         return
     known = read(store, {"user_id": user_id}, [f"user_history:{name}" for name in HISTORY_COLUMNS])
+    newest = max(known["history_times"] or [0])
+    if int(ts.timestamp()) < newest:
+        raise InputError(
+            f"Interactions of one listener come in order of time: {user_id!r} has one of "
+            f"{datetime.fromtimestamp(newest, UTC)}. Received one of {ts}.",
+            "Push each listener's from one place, oldest first; a refresh brings what came late.",
+        )
     new = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
     row = {name: [[*(known[name] or []), new[name]][-T.HISTORY :]] for name in HISTORY_COLUMNS}
     frame = pd.DataFrame({"user_id": [user_id], "event_timestamp": [pd.Timestamp(ts)], **row})

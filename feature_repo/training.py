@@ -194,11 +194,11 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
 
 
 def write_sequences(ingested: Path, split: Split, path: Path) -> None:
-    """Write what each listener did in the train span, in order: `transformations.sequences`."""
+    """Write what each listener did in the train span, in order: `transformations.requested_sequences`."""
     with duckdb_engine() as engine:
         events = engine.read_parquet(ingested / "events.parquet")
         past = events.filter(_.ts < ibis.literal(split.train_end, type=T.TIMESTAMP))
-        write(T.sequences(past).order_by("user_id"), path)
+        write(T.requested_sequences(past).order_by("user_id"), path)
 
 
 def negatives(tables: Path, split: Split) -> pa.Table:
@@ -251,6 +251,8 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
         pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")
     pq.write_table(negatives(tables, split), out / "negatives.parquet", compression="zstd")
     write_sequences(ingested, split, out / "sequences.parquet")
-    manifest = {**read_manifest(ingested), "rows": rows, "genres": load_manifest(tables)["genres"]}
+    built = load_manifest(tables)
+    named = {name: built[name] for name in ("genres", "content_types")}
+    manifest = {**read_manifest(ingested), "rows": rows, **named}
     write_json(out / "manifest.json", manifest)
     return manifest

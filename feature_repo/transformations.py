@@ -16,6 +16,7 @@ from ibis import _
 from ibis.expr.types import Table, Value
 
 from events import schema
+from events.examples import KEYS
 
 SHORT, LONG = 7, 28  # days that the statistics look back
 HISTORY = 50  # interactions that a history holds
@@ -27,11 +28,11 @@ TIMESTAMP = "timestamp('UTC', 6)"
 EPOCH = ibis.timestamp("1970-01-01")
 
 
-def interactions(events: Table) -> Table:
-    """What listeners did (not what they were shown), with the UTC day as an integer."""
+def interactions(events: Table, *more: str) -> Table:
+    """What listeners did (not what they were shown), with the UTC day as an integer; `more` names further columns."""
     done = events.filter(_.action.isin(schema.INTERACTIONS))
     return done.select(
-        "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", day=day_number(done.ts)
+        "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", *more, day=day_number(done.ts)
     )
 
 
@@ -204,21 +205,31 @@ def user_profile(users: Table, since: datetime) -> Table:
     )
 
 
-def sequences(events: Table) -> Table:
-    """Each listener's interactions in order of time: `user_id, items, actions, times, surfaces` (lists).
-
-    A surface that the log does not state is empty.
-    """
+def in_order(done: Table, **values: Value) -> Table:
+    """Each listener's interactions in order of time: `user_id, items, actions, times` and `values` (lists)."""
+    known = {"items": _.item_id, "actions": _.action, "times": since_epoch(done.ts, "second"), **values}
     order = [_.ts, _.event_id]
-    return (
-        interactions(events)
-        .group_by("user_id")
-        .agg(
-            items=_.item_id.collect(order_by=order),
-            actions=_.action.collect(order_by=order),
-            times=since_epoch(_.ts, "second").collect(order_by=order),
-            surfaces=_.surface.fill_null("").collect(order_by=order),
-        )
+    return done.group_by("user_id").agg(**{name: value.collect(order_by=order) for name, value in known.items()})
+
+
+def sequences(events: Table) -> Table:
+    """What each listener did, in order of time: `user_id, items, actions, times` (lists)."""
+    return in_order(interactions(events))
+
+
+def requested_sequences(events: Table) -> Table:
+    """`sequences` with where and when each entry was asked for: `surfaces`, `asked` (lists).
+
+    A surface that the log does not state is empty. An item was asked for when its impression was; a log without
+    impressions knows only when it was heard. An interaction's own time would tell how long its item was heard: what
+    predicts the item must not see it.
+    """
+    shown = events.filter((_.action == schema.IMPRESSION) & _.request_id.notnull()).group_by(KEYS).agg(shown=_.ts.min())
+    done = interactions(events, "request_id").left_join(shown, KEYS)
+    return in_order(
+        done,
+        surfaces=_.surface.fill_null(""),
+        asked=since_epoch(done.shown.fill_null(done.ts), "second"),
     )
 
 
@@ -245,7 +256,7 @@ def histories(table: Table, listeners: Table) -> Table:
             f"history_{name}": last(joined[name], joined.n_before).fill_null(ibis.literal([], type=kind))
             for name, kind in empty.items()
         }
-    ).drop(*empty, "surfaces")
+    ).drop(*empty)
 
 
 def user_history(events: Table, last_day: int) -> Table:

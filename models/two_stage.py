@@ -146,7 +146,7 @@ def candidate_lists(
         table: rows of a training set.
         items: the candidates.
         filter_seen: whether what a listener has had is no candidate: what is in the row's history, and
-        earlier: what came before all rows, `user_id` and `item_id`, since a history holds the last 50 alone.
+        earlier: what was heard before all rows, `user_id` and `item_id`, since a history holds the last 50 alone.
     """
     score = {name: Scorer(path, items) for name, path in models.items()}
     ids = np.asarray(items["item_id"].to_pylist(), object)

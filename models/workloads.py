@@ -49,6 +49,7 @@ REPEAT_ROWS = 200_000  # examples that this share is taken from
 CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 REQUESTS = 16  # of each model: infra validation sends them, and the pushed version is warmed up with them
 REQUEST_CANDIDATES = 50
+AXES = ("genres", "content_types")  # names, in the order in which features hold them
 HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")
 NO_FILTERS: Arrays = {  # of a request for candidates that asks for nothing in particular
     "k": np.zeros(1, np.int32),
@@ -82,7 +83,7 @@ def repeat_share(table: pa.Table) -> float:
 def lineage(training_set: Path, run_id: str, config: TrainingConfig) -> dict:
     """What a model was made from."""
     manifest = read_json(training_set / "manifest.json")
-    known = {name: manifest[name] for name in ("dataset", "sha256", "split")}
+    known = {name: manifest[name] for name in ("dataset", "sha256", "split", *AXES)}
     return {**known, "run_id": run_id, "config": config.to_dict()}
 
 
@@ -210,7 +211,9 @@ def choose(
     items = read_part(training_set, "items_at_validation")
     validation = read_part(training_set, "validation")
     positives = sample(validation.filter(validation["positive"]), CHOICE_ROWS, seed)
-    earlier = read_part(training_set, "train", ["user_id", "item_id"])
+    listeners = read_part(training_set, "sequences", ["user_id", "items"]).combine_chunks()
+    had = listeners["items"].combine_chunks()
+    earlier = pa.table({"user_id": listeners["user_id"].take(pc.list_parent_indices(had)), "item_id": had.flatten()})
     lists = candidate_lists(sources, positives, items, read_card(sources["retrieval"])["filter_seen"], earlier)
     known = choices(ServedRanking(model, items, reward), positives, lists)
     return fit_order(model.choice, known, "sequence" in sources, seed)
@@ -226,12 +229,16 @@ def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Pat
 
 
 def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path] | None:
-    """The served models, if they were made from the candidate's data set; only those compare."""
+    """The served models, if they were made from the candidate's data set and know its genres and content types by the
+    same places; only those compare."""
     if not set(MODELS) <= set(served):
         return None
     ours, champion = read_card(candidate), {name: served[name] for name in MODELS}
     cards = [read_card(path) for path in champion.values()]
-    comparable = all(card.get("format") == FORMAT and card["dataset"] == ours["dataset"] for card in cards)
+    comparable = all(
+        card.get("format") == FORMAT and all(card.get(name) == ours.get(name) for name in ("dataset", *AXES))
+        for card in cards
+    )
     return champion if comparable else None
 
 

@@ -128,9 +128,14 @@ class Recommender:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.inputs = {model: self.signature(model) for model in MODELS}
-        if f"{SEQUENCE}_scores" in self.inputs["ranking"]:
-            self.inputs[SEQUENCE] = self.signature(SEQUENCE)
+        self.inputs = self.signatures()
+
+    def signatures(self) -> dict[str, dict[str, dict]]:
+        """The inputs of the models that are asked, as they are served now."""
+        inputs = {model: self.signature(model) for model in MODELS}
+        if f"{SEQUENCE}_scores" in inputs["ranking"]:
+            inputs[SEQUENCE] = self.signature(SEQUENCE)
+        return inputs
 
     def signature(self, model: str) -> dict[str, dict]:
         """The inputs of a served model."""
@@ -154,6 +159,17 @@ class Recommender:
         Raises:
             InputError: a filter that a model does not know.
         """
+        try:
+            return self.ranked(known, k, exploration)
+        except InputError:
+            inputs = self.signatures()
+            if inputs == self.inputs:
+                raise
+            self.inputs = inputs  # a version with other inputs was pushed, or rolled back to
+            return self.ranked(known, k, exploration)
+
+    def ranked(self, known: dict[str, Any], k: int, exploration: Exploration) -> list[dict[str, Any]]:
+        """What `recommend` answers, by the inputs that the models had when they were last looked up."""
         candidates = self.candidates(known)
         if not candidates.ids:
             return []

@@ -20,8 +20,9 @@ MASKED = -1e9
 class RelativeBias(tf.keras.layers.Layer):
     """What distance in places and in time adds to attention logits, learned, one figure a head and bucket.
 
-    Buckets of places as in T5 (Raffel et al., JMLR 2020); of time by the binary logarithm of the seconds between an
-    entry and the moment that is predicted, as in HSTU.
+    Buckets of places as in T5 (Raffel et al., JMLR 2020); of time by the binary logarithm of the seconds between two
+    entries, as in HSTU, whose gaps end at the moment that is predicted: that is known of the last entry alone when a
+    model is served.
 
     Args:
         heads: of the attention.
@@ -35,15 +36,19 @@ class RelativeBias(tf.keras.layers.Layer):
         self.place = self.add_weight("place", [PLACE_BUCKETS, heads], initializer="zeros")
         self.gap = self.add_weight("gap", [TIME_BUCKETS, heads], initializer="zeros") if timed else None
 
-    def call(self, time: tf.Tensor, next_time: tf.Tensor) -> tf.Tensor:
-        """Times `[b, l]` of the entries and of what each predicts, seconds, to `[b or 1, heads, l, l]`."""
+    def call(self, time: tf.Tensor) -> tf.Tensor:
+        """Times `[b, l]` of the entries, seconds, to `[b or 1, heads, l, l]`."""
         length = time.shape[1]
         bias = tf.gather(self.place, self.buckets[:length, :length])[None]  # [1, l, l, heads]
         if self.gap is not None:
-            seconds = tf.cast(tf.maximum(next_time[:, :, None] - time[:, None, :], 0), tf.float32)
-            gap = tf.cast(tf.math.log1p(seconds) * (1 / math.log(2)), tf.int32)
-            bias += tf.gather(self.gap, tf.minimum(gap, TIME_BUCKETS - 1))
+            bias += tf.gather(self.gap, time_buckets(time[:, :, None] - time[:, None, :]))
         return tf.transpose(bias, [0, 3, 1, 2])
+
+
+def time_buckets(seconds: tf.Tensor) -> tf.Tensor:
+    """The bucket of each gap, int32, by its binary logarithm; gaps below 0 count as 0."""
+    gap = tf.math.log1p(tf.cast(tf.maximum(seconds, 0), tf.float32)) * (1 / math.log(2))
+    return tf.minimum(tf.cast(gap, tf.int32), TIME_BUCKETS - 1)
 
 
 def place_buckets(length: int) -> np.ndarray:

@@ -86,15 +86,13 @@ class ServedSequence(tf.Module):
             )
         )
         present = item > 0
-        later = tf.concat([time[:, 1:], request_ts[:, None]], axis=1)
-        places = tf.broadcast_to(self.model.encoder.lookups["surface"](surface)[:, None], tf.shape(item))
         final = tf.range(length) == length - 1
         return {
             "item": item,
             "action": tf.where(present, action, 0),
             "time": tf.where(present, time, 0),
-            "next_time": tf.where(present | final, later, 0),
-            "next_surface": tf.where(final, places, 0),
+            "next_time": tf.where(final, request_ts[:, None], 0),
+            "next_surface": tf.where(final, self.model.encoder.lookups["surface"](surface)[:, None], 0),
             "segment": tf.cast(present | final, tf.int32),
         }
 
@@ -193,9 +191,10 @@ class ServedSequence(tf.Module):
         steps = tf.clip_by_value(tf.reduce_max(length), 1, LONGEST)
         action = self.model.encoder.lookups["action"](tf.constant(PLAYED))
         batch = tf.shape(length)[0]
+        lasting = tf.cast(tf.math.expm1(8 * self.catalogue.content[:, -1]), tf.int64)  # seconds, as `Catalogue.columns`
         taken = tf.TensorArray(tf.int32, steps, element_shape=[None])
 
-        def step(number, inputs, done, taken):
+        def step(number, now, inputs, done, taken):
             scores = self.index.scores(self.state(inputs), **allowed) + shaping
             scores = tf.tensor_scatter_nd_update(
                 scores, tf.stack([tf.repeat(tf.range(batch), tf.shape(done)[1]), tf.reshape(done, [-1])], axis=1),
@@ -205,19 +204,22 @@ class ServedSequence(tf.Module):
             found = tf.reduce_max(scores, axis=1) > -np.inf
             row = tf.where(found & (number < length), row, 0)
             done = tf.concat([done, row[:, None]], axis=1)
-            return number + 1, self.append(inputs, row, action, request_ts), done, taken.write(number, row)
+            now += tf.gather(lasting, row)
+            return number + 1, now, self.append(inputs, row, action, now), done, taken.write(number, row)
 
-        start = (0, inputs, tf.zeros([batch, 1], tf.int32), taken)
+        start = (0, request_ts, inputs, tf.zeros([batch, 1], tf.int32), taken)
         unknown = tf.nest.map_structure(lambda value: value.shape, inputs)
         *_, taken = tf.while_loop(
             lambda number, *_: number < steps, step, start,
-            shape_invariants=(tf.TensorShape([]), unknown, tf.TensorShape([None, None]), tf.TensorShape(None)),
+            shape_invariants=(
+                tf.TensorShape([]), tf.TensorShape([None]), unknown, tf.TensorShape([None, None]), tf.TensorShape(None)
+            ),
         )  # fmt: skip
         rows = tf.transpose(taken.stack())[:, : tf.maximum(tf.reduce_max(length), 0)]
         return {"item_ids": tf.gather(self.index.ids, rows)}
 
     def append(self, inputs: dict[str, tf.Tensor], row: tf.Tensor, action: tf.Tensor, now: tf.Tensor):
-        """The inputs after an item `[b]` was played at `now` `[b]`; row 0 changes nothing that is read."""
+        """The inputs after an item `[b]` was played until `now` `[b]`; row 0 changes nothing that is read."""
         last = {
             "item": row,
             "action": tf.where(row > 0, action, 0),

@@ -26,6 +26,7 @@ class Histories:
         action: what was done, int32 `[n]`; 0 if the log does not say.
         surface: where, int32 `[n]`; 0 if the log does not say.
         time: when, int64 `[n]`, seconds since 1970 UTC; all 0 if only the order is known.
+        asked: when the request was made that answered the entry, int64 `[n]`, likewise: before it was heard.
         target: whether the entry is something to predict, bool `[n]`.
         offsets: where each listener begins, and the end, int64 `[listeners + 1]`.
     """
@@ -34,6 +35,7 @@ class Histories:
     action: np.ndarray
     surface: np.ndarray
     time: np.ndarray
+    asked: np.ndarray
     target: np.ndarray
     offsets: np.ndarray
 
@@ -45,25 +47,25 @@ class Histories:
             sequences: rows of the catalogue, one array a listener.
         """
         item = np.concatenate([np.zeros(0, np.int32), *sequences]).astype(np.int32)
-        nothing = np.zeros(len(item), np.int32)
+        nothing, never = np.zeros(len(item), np.int32), np.zeros(len(item), np.int64)
         offsets = np.cumsum([0, *map(len, sequences)])
-        return cls(item, nothing, nothing, nothing.astype(np.int64), np.ones(len(item), bool), offsets)
+        return cls(item, nothing, nothing, never, never, np.ones(len(item), bool), offsets)
 
     @classmethod
     def of_table(cls, listeners: pa.Table, items: pa.Array, lookups: dict[str, Lookup]) -> "Histories":
-        """Histories of a table with one listener a row, as `feature_repo.transformations.sequences` makes it.
+        """Histories of a table with one listener a row, as `feature_repo.transformations.requested_sequences` makes it.
 
         What a listener did within one second is put in an order that says nothing (see `ties`).
 
         Args:
-            listeners: lists `items`, `actions`, `times` (seconds since 1970 UTC), `surfaces`, oldest first.
+            listeners: lists `items`, `actions`, `times` and `asked` (seconds since 1970 UTC), `surfaces`, oldest first.
             items: ids of the catalogue, in the order of its rows from 1.
             lookups: `action` and `surface`.
 
         Raises:
             InputError: an item is not in the catalogue.
         """
-        flat = {name: pc.list_flatten(listeners[name]) for name in ("items", "actions", "times", "surfaces")}
+        flat = {name: pc.list_flatten(listeners[name]) for name in ("items", "actions", "times", "asked", "surfaces")}
         lengths = pc.fill_null(pc.list_value_length(listeners["items"]), 0).to_numpy()
         place = pc.index_in(flat["items"], items)
         if place.null_count:
@@ -76,10 +78,10 @@ class Histories:
         time = flat["times"].to_numpy().astype(np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         order = ties(offsets, time, item)
-        item, time = item[order], time[order]
+        item, time, asked = item[order], time[order], flat["asked"].to_numpy().astype(np.int64)[order]
         flat = {name: flat[name].take(pa.array(order)) for name in ("actions", "surfaces")}
         action, surface = (lookups[n].encode(flat[f"{n}s"]) for n in ("action", "surface"))
-        return cls(item, action, surface, time, targets(flat["actions"], item, offsets), offsets)
+        return cls(item, action, surface, time, asked, targets(flat["actions"], item, offsets), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -176,14 +178,18 @@ class Windows:
 
 
 def cut(offsets: np.ndarray, length: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of histories as first entry and number of predictions, each at most `length`: `[pieces]` both.
+    """Pieces of histories as the first entry that is predicted and how many are, `length` at most: `[pieces]` both.
 
-    A piece of n predictions reads n entries, and predicts the one after each.
+    What predicts an entry is the one before it. A history's first entry is a piece of its own: it is predicted from
+    nothing, as for a listener who is new.
     """
     starts, counts = [], []
     for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        left = end - begin - 1
-        at = begin
+        if begin == end:
+            continue
+        starts.append(begin)
+        counts.append(1)
+        at, left = begin + 1, end - begin - 1
         if rng is not None and left > length:
             first = int(rng.integers(1, length + 1))
             starts.append(at)
@@ -206,16 +212,15 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
     piece = np.argsort(-counts, kind="stable") if rng is None else rng.permutation(len(counts))
     piece = piece[np.argsort(-counts[piece], kind="stable")]
     row, place, segment, rows = first_fit(counts[piece], length)
-    source = np.repeat(starts[piece], counts[piece]) + within(counts[piece])
+    predicted = np.repeat(starts[piece], counts[piece]) + within(counts[piece])
     to = np.repeat(row * length + place, counts[piece]) + within(counts[piece])
     h = histories
+    new = np.isin(predicted, h.offsets[:-1])  # nothing comes before it
     known = {
-        "item": h.item[source],
-        "action": h.action[source],
-        "time": h.time[source],
-        "next_item": np.where(h.target[source + 1], h.item[source + 1], 0),
-        "next_surface": h.surface[source + 1],
-        "next_time": h.time[source + 1],
+        **{name: np.where(new, 0, getattr(h, name)[predicted - 1]) for name in ("item", "action", "time")},
+        "next_item": np.where(h.target[predicted], h.item[predicted], 0),
+        "next_surface": h.surface[predicted],
+        "next_time": h.asked[predicted],
         "segment": np.repeat(segment, counts[piece]).astype(np.int32),
     }
     return {name: scatter(values, to, rows, length) for name, values in known.items()}
@@ -260,27 +265,22 @@ def requests(histories: Histories, listeners: np.ndarray, ends: np.ndarray, leng
     Args:
         histories: of all listeners.
         listeners: whose entry each is, `[n]`.
-        ends: which entry of `histories` is predicted, `[n]`; its time and surface are those of the request.
+        ends: which entry of `histories` is predicted, `[n]`; when and where it was asked for is the request's.
         length: of a row.
 
     Returns:
         `item`, `action`, `time`, `next_time`, `next_surface`, `segment`, each `[n, length]`. What is left over has
-        item 0 and a segment of its own.
+        item 0 and a segment of its own; the request is known at the last place alone.
     """
     h = histories
     source = ends[:, None] - length + np.arange(length)  # [n, length]
     present = source >= h.offsets[listeners][:, None]
     source = np.where(present, source, 0)
     read = {name: np.where(present, getattr(h, name)[source], 0) for name in ("item", "action", "time")}
-    following = np.where(present, source + 1, 0)
-    following[:, -1] = ends  # a listener of whom nothing is known has a request all the same
-    present[:, -1] = True
-    return {
-        **read,
-        "next_time": np.where(present, h.time[following], 0),
-        "next_surface": np.where(present, h.surface[following], 0),
-        "segment": present.astype(np.int32),
-    }
+    present[:, -1] = True  # a listener of whom nothing is known has a request all the same
+    next_time, next_surface = (np.zeros(source.shape, kind) for kind in (np.int64, np.int32))
+    next_time[:, -1], next_surface[:, -1] = h.asked[ends], h.surface[ends]
+    return {**read, "next_time": next_time, "next_surface": next_surface, "segment": present.astype(np.int32)}
 
 
 def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup], length: int) -> Arrays:
@@ -302,16 +302,16 @@ def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup],
     at = rows[kept], length - np.repeat(counts, counts) + within(counts)  # oldest first, up to the right
     shape = (table.num_rows, length)
     item, done, next_surface, segment = (np.zeros(shape, np.int32) for _ in range(4))
-    time = np.zeros(shape, np.int64)
+    time, next_time = (np.zeros(shape, np.int64) for _ in range(2))
     item[at], done[at], time[at], segment[at] = place[kept], action[kept], times[kept], 1
     segment[:, -1] = 1
     next_surface[:, -1] = lookups["surface"].encode(table["surface"])
-    later = np.concatenate([time[:, 1:], seconds(table["ts"])[:, None]], axis=1)
+    next_time[:, -1] = seconds(table["ts"])
     return {
         "item": item,
         "action": done,
         "time": time,
-        "next_time": np.where(segment > 0, later, 0),
+        "next_time": next_time,
         "next_surface": next_surface,
         "segment": segment,
     }

@@ -45,11 +45,15 @@ def co_listening(histories: Histories, rows: int, dim: int, seed: int) -> np.nda
 
 
 def begin(model: SequenceModel, histories: Histories, seed: int) -> None:
-    """Put a new model's items of the vocabulary where `co_listening` has them."""
+    """Put a new model's items of the vocabulary where `co_listening` has them; those that nobody has had, nowhere:
+    nothing moves them in training, so that their content alone speaks for them."""
     ids = model.encoder.catalogue.item_ids.numpy()[:, 0]  # of each row of the catalogue
     vectors = co_listening(histories, len(ids), model.config.dim, seed)
     table = model.items.embeddings[0].embeddings
     values = table.numpy()
-    known = vectors.any(axis=1) & (ids > model.encoder.lookups["item_id"].buckets)
+    buckets = model.encoder.lookups["item_id"].buckets
+    known = vectors.any(axis=1) & (ids > buckets)
     values[ids[known], : vectors.shape[1]] = vectors[known]
+    never = (np.bincount(histories.item, minlength=len(ids)) == 0) & (ids > buckets)
+    values[ids[never]] = 0
     table.assign(values)

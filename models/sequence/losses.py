@@ -3,6 +3,8 @@
 All take hidden states `[n, dim]`, one an entry that predicts, and give the mean over weights.
 """
 
+import math
+
 import tensorflow as tf
 
 CHUNK = 512  # predictions whose logits are held at once; more of them leave the cache
@@ -28,7 +30,7 @@ def full_softmax(
         items: embeddings `[items, dim]`.
         target: rows of `items`, int32 `[n]`.
         weight: `[n]`.
-        had: rows of `items` that are no candidates for each, int32 `[n, m]`; None if all are.
+        had: rows of `items` that are no candidates for each, int32 `[n, m]`, -1 for none; None if all are.
     """
 
     @tf.custom_gradient
@@ -63,10 +65,10 @@ def full_softmax(
 
 
 def without(logits: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """`logits` `[n, items]` with nothing left for `rows` `[n, m]`."""
+    """`logits` `[n, items]` with nothing left for `rows` `[n, m]`, of which -1 is none."""
     first = tf.broadcast_to(tf.range(tf.shape(rows)[0])[:, None], tf.shape(rows))
-    places = tf.stack([first, rows], axis=2)
-    return tf.tensor_scatter_nd_update(logits, places, tf.fill(tf.shape(rows), ACCIDENTAL))
+    places = tf.stack([first, tf.maximum(rows, 0)], axis=2)
+    return tf.tensor_scatter_nd_add(logits, places, tf.where(rows >= 0, ACCIDENTAL, 0.0))
 
 
 def logits_of(
@@ -106,15 +108,17 @@ def sampled_softmax(own: tf.Tensor, others: tf.Tensor, expected: tf.Tensor, weig
 def gbce(own: tf.Tensor, others: tf.Tensor, rate: float, calibration: float, weight: tf.Tensor) -> tf.Tensor:
     """Generalised binary cross-entropy: the positive's probability to the power of beta counters sampling.
 
-    Petrov and Macdonald, RecSys 2023, equations 9 and 12.
+    Petrov and Macdonald, RecSys 2023, equations 9 and 12. Logits are taken as log odds above 1 to k, so that at first
+    the negatives together weigh as much as the one positive, and not k times as much (Lin et al., ICCV 2017, begin so).
 
     Args:
         own: logits of the targets `[n]`.
-        others: logits of negatives `[n, k]`.
+        others: logits of negatives drawn evenly, `[n, k]`.
         rate: share of the items that is drawn, alpha.
         calibration: t, from 0 (plain BCE) to 1 (calibrated).
         weight: `[n]`.
     """
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
-    losses = -beta * tf.math.log_sigmoid(own) + tf.reduce_sum(tf.nn.softplus(others), axis=1)
+    prior = math.log(others.shape[1])
+    losses = -beta * tf.math.log_sigmoid(own - prior) + tf.reduce_sum(tf.nn.softplus(others - prior), axis=1)
     return mean(losses, weight)

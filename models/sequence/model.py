@@ -12,8 +12,17 @@ from models.config import SequenceConfig
 from models.features import Encoder
 from models.lookup import PADDING
 from models.sequence import losses
-from models.sequence.attention import MASKED, PointwiseBlock, RelativeBias, RMSNorm, SoftmaxBlock, visible
-from models.towers import ItemEncoder, dropout, embedding
+from models.sequence.attention import (
+    MASKED,
+    TIME_BUCKETS,
+    PointwiseBlock,
+    RelativeBias,
+    RMSNorm,
+    SoftmaxBlock,
+    time_buckets,
+    visible,
+)
+from models.towers import ItemEncoder, dropout
 from models.training import Model
 
 IDS, INPUT, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; each block has 16
@@ -39,8 +48,11 @@ class SequenceModel(Model):
         self.config = config
         self.unseen = unseen
         self.items = ItemEncoder(encoder, config.dim)
-        self.actions = embedding(encoder.lookups["action"].size, config.dim)
-        self.surfaces = embedding(encoder.lookups["surface"].size, config.dim)
+        # What training never meets adds nothing.
+        self.actions = neutral(encoder.lookups["action"].size, config.dim)
+        self.surfaces = neutral(encoder.lookups["surface"].size, config.dim)
+        self.waits = neutral(TIME_BUCKETS, config.dim) if timed else None
+        self.start = self.add_weight("start", [config.dim], initializer="zeros")
         self.bias = RelativeBias(config.heads, config.length, timed)
         block = SoftmaxBlock if config.attention == "softmax" else PointwiseBlock
         self.blocks = [block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)]
@@ -54,7 +66,8 @@ class SequenceModel(Model):
         """What is expected after each entry: `[b, l, dim]`.
 
         Args:
-            inputs: `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`.
+            inputs: `item`, `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`. The item of a
+                listener's start, which nothing comes before, is 0.
             embedded: the entries' items `[b, l, dim]`.
             training: whether values are dropped.
         """
@@ -63,13 +76,20 @@ class SequenceModel(Model):
         def drop(values: tf.Tensor, rate: float) -> tf.Tensor:
             return dropout(values, rate, self.stateless_seed(next(salts)) if training and rate else None)
 
-        tokens = embedded * self.config.dim**0.5 + self.actions(inputs["action"])
-        bias = self.bias(inputs["time"], inputs["next_time"])
-        bias = tf.where(visible(inputs["segment"]), bias, MASKED)
+        tokens = embedded * self.config.dim**0.5 + self.actions(self.stated("action", inputs["action"]))
+        tokens = tf.where(inputs["item"][:, :, None] > PADDING, tokens, self.start)
+        bias = tf.where(visible(inputs["segment"]), self.bias(inputs["time"]), MASKED)
         values = drop(tokens, self.config.dropout)
         for block in self.blocks:
             values = block(values, bias, drop)
-        return self.norm(values + self.surfaces(inputs["next_surface"]))
+        values += self.surfaces(self.stated("surface", inputs["next_surface"]))
+        if self.waits is not None:
+            values += self.waits(time_buckets(inputs["next_time"] - inputs["time"]))
+        return self.norm(values)
+
+    def stated(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Rows of a lookup with what it does not know as what the log does not state."""
+        return tf.where(rows > self.encoder.lookups[name].buckets, rows, PADDING)
 
     @tf.function(reduce_retracing=True)
     def listener_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -89,12 +109,11 @@ class SequenceModel(Model):
         weight = tf.cast(target > PADDING, tf.float32)
         if self.config.loss == "softmax":
             embedded = self.items.static(self._candidates, seed)
-            places = tf.scatter_nd(
-                self._candidates[:, None], tf.range(tf.size(self._candidates)), tf.shape(self._share)
-            )
-            history = tf.gather(embedded, tf.gather(places, inputs["item"]))
+            numbers = tf.range(1, tf.size(self._candidates) + 1)
+            places = tf.scatter_nd(self._candidates[:, None], numbers, tf.shape(self._share)) - 1  # -1: none
+            history = tf.gather(embedded, tf.maximum(tf.gather(places, inputs["item"]), 0))
             states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
-            chosen, had = tf.gather(places, target), None
+            chosen, had = tf.maximum(tf.gather(places, target), 0), None
             weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # what is no candidate is not told
             if self.unseen:
                 had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
@@ -104,10 +123,10 @@ class SequenceModel(Model):
         return self.sampled_loss(inputs, target, weight, seed, training)
 
     def sampled_loss(self, inputs, target, weight, seed, training) -> tf.Tensor:
-        """The loss over negatives of which half are drawn evenly, half as often as they occur."""
+        """The loss over negatives, drawn evenly; half of them as often as they occur, where that is corrected."""
         count = self.config.negatives
         draw = tf.random.stateless_uniform([count], self.stateless_seed(NEGATIVES))
-        half = count // 2
+        half = count if self.config.loss == "gbce" else count // 2
         even = tf.cast(draw[:half] * tf.cast(tf.size(self._candidates), tf.float32), tf.int32)
         popular = tf.searchsorted(tf.cumsum(tf.gather(self._share, self._candidates)), draw[half:])
         places = tf.minimum(tf.concat([even, popular], axis=0), tf.size(self._candidates) - 1)
@@ -116,7 +135,8 @@ class SequenceModel(Model):
         states = tf.reshape(self.states(inputs, embedded, training), [-1, self.config.dim])
         own, others = losses.logits_of(states, chosen, target, negatives, rows)
         if self.config.loss == "gbce":
-            return losses.gbce(own, others, count / self._candidates.shape[0], CALIBRATION, weight)
+            rate = min(count / self._candidates.shape[0], 1.0)
+            return losses.gbce(own, others, rate, CALIBRATION, weight)
         probability = 0.5 / self._candidates.shape[0] + 0.5 * tf.gather(self._share, rows)
         return losses.sampled_softmax(own, others, count * probability, weight)
 
@@ -124,6 +144,11 @@ class SequenceModel(Model):
         """Embeddings by the vocabulary that their rows stand for."""
         known = {"action": [self.actions.embeddings], "surface": [self.surfaces.embeddings]}
         return self.items.vocabulary() | known
+
+
+def neutral(rows: int, dim: int) -> tf.keras.layers.Embedding:
+    """An embedding that begins with zeros."""
+    return tf.keras.layers.Embedding(rows, dim, embeddings_initializer="zeros")
 
 
 def had_before(item: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:

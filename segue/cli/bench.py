@@ -158,7 +158,12 @@ def sequence(
         f"{found['data']['name']}: {found['data']['requests']:,} listeners, {found['data']['items']:,} items",
         ("", *figures, "training", "epochs"),
         [
-            [name, *(with_interval(m[f]) for f in figures), f"{m['train_seconds']:,.1f} s", m.get("epochs", "")]
+            [
+                name,
+                *(with_interval({"mean": m[figure]} | m["intervals"][figure]) for figure in figures),
+                f"{m['train_seconds']:,.1f} s",
+                m.get("epochs", ""),
+            ]
             for name, m in found["models"].items()
         ],
     )

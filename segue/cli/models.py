@@ -10,7 +10,7 @@ import click
 
 from segue.cli.output import json_option, print_json, print_table
 from segue.cli.quiet import quiet_libraries
-from segue.errors import SegueError
+from segue.errors import InputError, SegueError
 from segue.settings import Home
 
 if TYPE_CHECKING:
@@ -117,9 +117,11 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     models with these items are pushed as a new stable version; `segue models rollback` takes it back.
     """
     home = Home.from_env()
+    from models.card import read_card
     from serving import store
 
     saved = {model: store.served(home.models, model) for model in ("retrieval", "ranking", "sequence")}
+    card = read_card(saved["retrieval"])
     items = read_items(file)  # what can be refused is, before anything slow is imported
     with quiet_libraries():
         from feature_repo.online import state
@@ -131,7 +133,7 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     with TemporaryDirectory(prefix="segue-add-items-") as folder:
         out = {model: Path(folder) / model for model in saved}
         with quiet_libraries():
-            result = delta.add_items(saved, profiles(home, items), moment, out)
+            result = delta.add_items(saved, profiles(items, card), moment, out)
         if any(store.served(home.models, model) != path for model, path in saved.items()):
             raise SegueError(
                 "Another version became stable in the meantime.", "Add the items to that one: run it again."
@@ -161,20 +163,26 @@ def read_items(file: Path) -> "pa.Table":
     return table
 
 
-def profiles(home: Home, items: "pa.Table") -> "pa.Table":
-    """Items as the models take them, in the genres of the home's feature tables, with their titles."""
+def profiles(items: "pa.Table", card: dict) -> "pa.Table":
+    """Items as the models with a card take them, with their titles.
+
+    Raises:
+        InputError: the card does not name the genres.
+    """
     import ibis
 
     from events.schema import EARLIEST
     from feature_repo import transformations as T
-    from feature_repo.build import load_manifest
     from feature_repo.engine import duckdb_engine
-    from feature_repo.store import tables
 
-    axes = load_manifest(tables(home))
+    if "genres" not in card:
+        raise InputError(
+            "Items are weighed by the genres that the served models know; their card does not name them.",
+            "Run `segue run training` to export models of this version.",
+        )
     with duckdb_engine() as engine:
         table = ibis.memtable(items)
-        profile = T.item_profile(table, axes["genres"], axes["content_types"], EARLIEST).drop("event_timestamp")
+        profile = T.item_profile(table, card["genres"], card["content_types"], EARLIEST).drop("event_timestamp")
         described = profile.join(T.item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
         return engine.to_pyarrow(described.order_by("item_id"))
 

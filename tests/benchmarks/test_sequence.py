@@ -86,9 +86,10 @@ def test_items_may_be_had_again_where_they_are():
 
 def test_figures_of_places():
     found = measure(np.array([0, 2, 9, 10]), seed=0)
-    assert found["hr@10"]["mean"] == 0.75
-    assert found["ndcg@10"]["mean"] == pytest.approx((1 + 1 / 2 + 1 / np.log2(11)) / 4)
-    assert found["mrr"]["mean"] == pytest.approx((1 + 1 / 3 + 1 / 10 + 1 / 11) / 4)
+    assert found["hr@10"] == 0.75
+    assert found["ndcg@10"] == pytest.approx((1 + 1 / 2 + 1 / np.log2(11)) / 4)
+    assert found["mrr"] == pytest.approx((1 + 1 / 3 + 1 / 10 + 1 / 11) / 4)
+    assert found["intervals"]["hr@10"] == {"low": 0.25, "high": 1.0}
 
 
 def test_a_negative_is_nothing_that_the_listener_had():
@@ -115,10 +116,11 @@ def test_the_command(tmp_path):
     assert set(found["models"]) == set(MODELS)
     assert found["data"]["candidates"] == "all items but those of the history"
     for figures in found["models"].values():
-        assert {"hr@10", "ndcg@10", "mrr", "train_seconds", "validation_ndcg@10"} <= set(figures)
+        assert {"hr@10", "ndcg@10", "mrr", "intervals", "train_seconds", "validation_ndcg@10"} <= set(figures)
+        assert 0 <= figures["intervals"]["mrr"]["low"] <= figures["mrr"] <= figures["intervals"]["mrr"]["high"]
     dense = found["models"]["segue_dense"]
     # Three items are left for each to have next: by chance 0.71.
-    assert dense["ndcg@10"]["mean"] > 0.9 > found["models"]["popularity"]["ndcg@10"]["mean"]
+    assert dense["ndcg@10"] > 0.9 > found["models"]["popularity"]["ndcg@10"]
     assert dense["best_epoch"] <= dense["epochs"]
     assert dense["config"]["attention"] == "softmax"
 

@@ -10,16 +10,16 @@ from feature_repo.build import MAX_CONTENT_TYPES, MAX_GENRES, build, last_comple
 from segue.errors import InputError
 
 
-def test_vocabularies_are_ordered_by_frequency_then_name(make_items):
+def test_vocabularies_are_ordered_by_name_so_that_places_stay(make_items):
     axes = vocabularies(make_items("a music pop,rock -\nb podcast rock -\nc music folk -\nd - - -"))
-    assert axes.genres == ["rock", "folk", "pop"]
+    assert axes.genres == ["folk", "pop", "rock"]
     assert axes.content_types == ["music", "podcast"]
 
 
 def test_vocabularies_are_bounded(make_items):
     text = "\n".join(f"i{n} type{n:02d} genre{n:02d} -" for n in range(MAX_GENRES + 5))
-    axes = vocabularies(make_items(text))
-    assert axes.genres == [f"genre{n:02d}" for n in range(MAX_GENRES)]
+    axes = vocabularies(make_items(f"{text}\nx - genre{MAX_GENRES + 4} -"))
+    assert axes.genres == [*(f"genre{n:02d}" for n in range(MAX_GENRES - 1)), f"genre{MAX_GENRES + 4}"]  # it has two
     assert axes.content_types == [f"type{n:02d}" for n in range(MAX_CONTENT_TYPES)]
 
 

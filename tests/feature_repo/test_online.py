@@ -129,6 +129,22 @@ def test_a_push_without_a_session_extends_the_history(refreshed, at):
     assert [item for item, *_ in history(refreshed, "p3", at(5))] == ["a"]
 
 
+def test_a_push_that_would_put_the_history_out_of_order_is_refused(refreshed, at):
+    push_interaction(refreshed, "p5", "a", "play", at(4, "13:05"), None)
+    with pytest.raises(InputError, match="come in order of time: 'p5' has one of 20"):
+        push_interaction(refreshed, "p5", "b", "play", at(4, "13:01"), None)
+    assert [item for item, *_ in history(refreshed, "p5", at(5))] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("action", "naive", "rule"), [("plya", False, "Received 'plya'"), ("play", True, "they name their zone")]
+)
+def test_a_push_that_says_nothing_certain_is_refused(refreshed, at, action, naive, rule):
+    ts = at(4, "13:00")
+    with pytest.raises(InputError, match=rule):
+        push_interaction(refreshed, "p6", "a", action, ts.replace(tzinfo=None) if naive else ts, None)
+
+
 def test_an_online_history_holds_the_last_so_many(refreshed, at, monkeypatch):
     monkeypatch.setattr(T, "HISTORY", 3)  # 50 would take seconds
     for n in range(5):

@@ -220,14 +220,19 @@ def test_a_runs_training_set_has_the_catalogue_at_both_instants(training_folder,
 def test_a_runs_sequences_end_with_the_train_span_and_hold_all_before(training_folder, world, split):
     found = pq.read_table(training_folder / "sequences.parquet").to_pylist()
     expected = defaultdict(list)
+    shown = {}
     for row in world.events.sort_by([("ts", "ascending"), ("event_id", "ascending")]).to_pylist():
-        if row["action"] != "impression" and row["ts"] < split.train_end:
-            seconds = int((row["ts"] - EPOCH).total_seconds())
-            expected[row["user_id"]].append((row["item_id"], row["action"], seconds, row["surface"]))
+        seconds = int((row["ts"] - EPOCH).total_seconds())
+        key = row["user_id"], row["item_id"], row["request_id"]
+        if row["action"] == "impression":
+            shown[key] = seconds
+        elif row["ts"] < split.train_end:
+            expected[row["user_id"]].append((row["item_id"], row["action"], seconds, row["surface"], shown[key]))
     assert {row["user_id"] for row in found} == set(expected)
     for row in found:
-        columns = (row[name] for name in ("items", "actions", "times", "surfaces"))
+        columns = (row[name] for name in ("items", "actions", "times", "surfaces", "asked"))
         assert list(zip(*columns, strict=True)) == expected[row["user_id"]]
+        assert all(asked < time for asked, time in zip(row["asked"], row["times"], strict=True))
 
 
 def test_a_runs_manifest_says_where_its_examples_came_from(training_folder, training_set, world):

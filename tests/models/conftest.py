@@ -241,6 +241,7 @@ def trained_sequence(world) -> tuple[CodedModel, Codebook]:
         "items": [[f"i{item}" for item in row] for row in past],
         "actions": [["play"] * len(row) for row in past],
         "times": [[start + 600 * n for n in range(len(row))] for row in past],
+        "asked": [[start + 600 * n - 200 for n in range(len(row))] for row in past],
         "surfaces": [["home"] * len(row) for row in past],
     })  # fmt: skip
     encoder = world.encoder

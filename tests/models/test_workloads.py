@@ -23,6 +23,7 @@ from segue.errors import InputError
 from segue.files import write_json
 
 MODELS = ("retrieval", "ranking", "sequence")
+MANIFEST = {"dataset": "d", "sha256": "abc", "genres": ["pop"], "content_types": ["music"]}
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,9 @@ def test_the_share_of_repeats_is_of_the_positives(make_table, rows, share):
     assert repeat_share(make_table(*({"positive": True} | row for row in rows))) == share
 
 
-def card(folder, name: str, dataset: str, form: int = FORMAT):
+def card(folder, name: str, dataset: str, form: int = FORMAT, **more):
     """A folder that only has a model's card."""
-    write_json(folder / name / CARD, {"dataset": dataset, "format": form})
+    write_json(folder / name / CARD, {"dataset": dataset, "format": form, **more})
     return folder / name
 
 
@@ -61,6 +62,15 @@ def test_only_models_of_the_same_data_set_compare(tmp_path, served, compares):
     paths = {name: card(tmp_path / "served", name, dataset) for name, dataset in served.items()}
     champion = served_champion(paths, card(tmp_path, "candidate", "ours"))
     assert champion == (paths if compares else None)
+
+
+def test_a_model_that_knows_other_genres_does_not_compare(tmp_path):
+    # It would read pop's shares as rock's, or vectors of a width that it does not take.
+    known = {"genres": ["pop", "rock"], "content_types": ["music"]}
+    paths = {name: card(tmp_path / "served", name, "ours", **known) for name in MODELS}
+    assert served_champion(paths, card(tmp_path, "same", "ours", **known)) == paths
+    for genres in (["jazz", "rock"], ["jazz", "pop", "rock"]):
+        assert served_champion(paths, card(tmp_path, "other", "ours", **{**known, "genres": genres})) is None
 
 
 def test_a_model_of_an_older_format_does_not_compare(tmp_path):
@@ -95,7 +105,7 @@ def training_set(tmp_path, make_table, make_catalogue):
     tables["negatives"] = pa.concat_tables([items, items]).drop_columns(content)
     for name, table in tables.items():
         pq.write_table(table, tmp_path / f"{name}.parquet")
-    write_json(tmp_path / "manifest.json", {"dataset": "d", "sha256": "abc", "split": {}})
+    write_json(tmp_path / "manifest.json", MANIFEST | {"split": {}})
     return tmp_path
 
 
@@ -124,11 +134,12 @@ def test_a_part_without_a_positive_is_an_error(training_set, tmp_path, make_tabl
 
 
 def test_lineage_is_json_and_says_where_a_model_came_from(tmp_path):
-    manifest = {"dataset": "d", "sha256": "abc", "split": {"start": "2026-01-05"}, "rows": {"train": 1}}
+    manifest = MANIFEST | {"split": {"start": "2026-01-05"}, "rows": {"train": 1}}
     write_json(tmp_path / "manifest.json", manifest)
     found = json.loads(json.dumps(lineage(tmp_path, "run-1", TrainingConfig(seed=5))))
     assert (found["dataset"], found["sha256"], found["run_id"]) == ("d", "abc", "run-1")
     assert found["split"] == {"start": "2026-01-05"}
+    assert (found["genres"], found["content_types"]) == (["pop"], ["music"])
     assert TrainingConfig.from_dict(found["config"]).seed == 5
 
 

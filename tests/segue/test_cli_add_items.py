@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from models.card import CARD
 from segue.errors import InputError, SegueError
 from segue.files import write_json
 from serving import store
@@ -16,11 +17,11 @@ ITEMS = "item_id,title,genres,release_date\n007,Bond,pop|rock,2026-03-01\n08,Eig
 
 @pytest.fixture
 def home(home, tmp_path):
-    """A home with version 1 of all models, whose feature tables know the genres pop and rock."""
+    """A home with version 1 of all models, which know the genres pop and rock."""
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / "saved_model.pb").write_bytes(b"graph")
+    write_json(tmp_path / "exported" / CARD, {"genres": ["pop", "rock"], "content_types": ["music"]})
     store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
-    write_json(home.features / "tables" / "manifest.json", {"genres": ["pop", "rock"], "content_types": ["music"]})
     write_json(home.features / "online.json", {"last_event": "2026-03-01T12:00:00+00:00"})
     return home
 
@@ -90,6 +91,12 @@ def test_one_bad_row_refuses_the_file(run, home, text, rule):
         run(text)
 
     assert store.labels(home.models)["retrieval"] == {"stable": 1}
+
+
+def test_models_that_do_not_name_their_genres_take_no_items(run, home):
+    write_json(Path(home.models) / "retrieval" / "1" / CARD, {})
+    with pytest.raises(InputError, match="card does not name them"):
+        run(ITEMS)
 
 
 def test_a_version_that_became_stable_meanwhile_is_kept(run, home, tmp_path, monkeypatch):

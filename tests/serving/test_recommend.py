@@ -195,6 +195,23 @@ def test_a_filter_that_an_older_export_lacks_is_refused(known, name, value):
     assert "segue run training" in caught.value.fix
 
 
+def test_a_rollback_to_models_with_other_inputs_is_followed(known):
+    server = FakeServer({"1": 0.9}, {}, following={"2": 0.4})
+    recommender = Recommender(server)
+    server.signatures = FakeServer({}, {}).signatures
+    predict = server.predict
+
+    def strict(model, inputs, label):
+        if set(inputs) != set(server.signatures.get(model, ())):
+            raise InputError("input size does not match signature", "")
+        return predict(model, inputs, label)
+
+    server.predict = strict
+    assert [found["item_id"] for found in recommender.recommend(known, k=2)] == ["1"]
+    server.signatures = FakeServer({}, {}, following={}).signatures
+    assert [found["item_id"] for found in recommender.recommend(known, k=2)] == ["2", "1"]
+
+
 def test_without_candidates_ranking_is_not_asked(known):
     server = FakeServer({}, {})
 

@@ -46,7 +46,7 @@ def rounds() -> Histories:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     time = np.concatenate([60 * np.arange(n) for n in lengths]) + 1_700_000_000
     action = np.full(len(item), 2, np.int32)
-    return Histories(item, action, np.full(len(item), 2, np.int32), time, np.ones(len(item), bool), offsets)
+    return Histories(item, action, np.full(len(item), 2, np.int32), time, time - 5, np.ones(len(item), bool), offsets)
 
 
 @pytest.fixture

@@ -196,15 +196,17 @@ def test_an_unknown_item_of_the_history_changes_nothing_that_is_known(saved):
 def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
     _, loaded, *_ = saved
     (found,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))
-    had = ["i3", "i4"]
+    had, times = ["i3", "i4"], [NOW - 60, NOW - 120]
+    now = NOW
     for item in found:
-        # What was played in the playlist was played now.
         asked = history(had)
-        times = [NOW] * (len(had) - 2) + [NOW - 60, NOW - 120]
-        asked["history_times"] = tf.constant([times], tf.int64)
+        asked |= {"history_times": tf.constant([times], tf.int64), "request_ts": tf.constant([now], tf.int64)}
         best = loaded.signatures["next"](k=tf.constant([1]), **asked, **neutral(1, heard=tf.constant(["exclude"])))
         assert best["item_ids"].numpy()[0, 0].decode() == item
+        # It is heard to its end, and the next one is chosen then.
+        now += 60 + int(item[1:])
         had.append(item)
+        times = [now, *times]
 
 
 def test_a_seed_is_a_playlist_whoever_else_asks(saved):

@@ -11,12 +11,14 @@ from segue.errors import InputError
 
 
 def histories(*lengths: int) -> Histories:
-    """Listener u's entry n has the item 1000 u + n + 1, the time 10 n, and an action and surface of 1 to 3."""
+    """Listener u's entry n has the item 1000 u + n + 1, the time 10 n and was asked for 4 earlier, and has an action
+    and surface of 1 to 3."""
     item = np.concatenate([1000 * u + np.arange(n) + 1 for u, n in enumerate(lengths)]).astype(np.int32)
     n = item % 1000 - 1
     kind = (n % 3 + 1).astype(np.int32)
     offsets = np.cumsum([0, *lengths])
-    return Histories(item, kind, kind, 10 * n.astype(np.int64), np.ones(len(item), bool), offsets)
+    time = 10 * n.astype(np.int64)
+    return Histories(item, kind, kind, time, time - 4, np.ones(len(item), bool), offsets)
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1])
@@ -24,15 +26,27 @@ def test_every_prediction_is_made_once(seed):
     known = histories(5, 1, 12, 30, 2, 0)
     rows = pack(known, 8, None if seed is None else np.random.default_rng(seed))
     predicted = np.sort(rows["next_item"][rows["segment"] > 0])
-    first = known.offsets[:-1][np.diff(known.offsets) > 0]
-    np.testing.assert_array_equal(predicted, np.delete(known.item, first))
+    np.testing.assert_array_equal(predicted, known.item)
+
+
+def test_what_a_listener_had_first_is_predicted_from_nothing():
+    known = histories(5, 1, 12)
+    rows = pack(known, 8, np.random.default_rng(0))
+    new = (rows["item"] == 0) & (rows["segment"] > 0)
+    assert sorted(rows["next_item"][new]) == [1, 1001, 2001]
+    assert (rows["action"][new] == 0).all()
+    assert (rows["time"][new] == 0).all()
+    assert (rows["next_time"][new] == -4).all()
+    # Nobody else sees that place: it has a segment of its own.
+    for row, place in np.argwhere(new):
+        assert (rows["segment"][row] == rows["segment"][row, place]).sum() == 1
 
 
 def test_a_row_holds_consecutive_entries_of_one_listener_a_segment():
     rows = pack(histories(5, 3, 12, 30, 2), 8, np.random.default_rng(0))
-    present = rows["segment"] > 0
+    present = rows["item"] > 0
     assert (rows["next_item"] == rows["item"] + 1)[present].all()
-    assert (rows["next_time"] == rows["time"] + 10)[present].all()
+    assert (rows["next_time"] == rows["time"] + 6)[present].all()  # asked for before it was heard
     assert (rows["next_surface"] == rows["action"] % 3 + 1)[present].all()
     same = (rows["segment"][:, 1:] == rows["segment"][:, :-1]) & present[:, 1:]
     assert (np.diff(rows["item"]) == 1)[same].all()
@@ -49,7 +63,7 @@ def test_long_histories_are_cut_elsewhere_in_each_epoch():
 def test_an_epoch_may_be_several_passes():
     once, thrice = Windows(histories(16, 16), 5), Windows(histories(16, 16), 5, passes=3)
     assert thrice.rows == 3 * once.rows
-    count = [sum(1 for _ in w.batches(2, 0, 0)) for w in (once, thrice)]
+    count = [sum(1 for _ in w.batches(1, 0, 0)) for w in (once, thrice)]
     assert count[1] == 3 * count[0]
 
 
@@ -58,14 +72,16 @@ def test_entries_that_were_not_chosen_are_read_but_not_predicted():
     known.target[2] = False
     rows = pack(known, 8, None)
     assert rows["item"][0].tolist() == [1, 2, 3, 0, 0, 0, 0, 0]
-    assert rows["next_item"][0].tolist() == [2, 0, 4, 0, 0, 0, 0, 0]
+    assert rows["next_item"][0].tolist() == [2, 0, 4, 1, 0, 0, 0, 0]
+    assert rows["segment"][0].tolist() == [1, 1, 1, 2, 0, 0, 0, 0]
 
 
 def test_cuts_cover_each_history():
     starts, counts = cut(np.array([0, 5, 5, 6, 20]), 4, np.random.default_rng(0))
     covered = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, counts, strict=True)])
-    np.testing.assert_array_equal(np.sort(covered), [0, 1, 2, 3, *range(6, 19)])
+    np.testing.assert_array_equal(np.sort(covered), np.arange(20))
     assert counts.max() <= 4
+    assert counts[np.isin(starts, [0, 5, 6])].tolist() == [1, 1, 1]
 
 
 def test_pieces_share_a_row_where_they_fit():
@@ -80,7 +96,7 @@ def test_a_request_reads_what_came_before_it():
     assert found["item"].tolist() == [[2, 3, 4], [0, 1001, 1002], [0, 0, 0]]
     assert found["time"].tolist() == [[10, 20, 30], [0, 0, 10], [0, 0, 0]]
     # The last place knows when and where the request is made, whether anything came before it or not.
-    assert found["next_time"][:, -1].tolist() == [40, 20, 0]
+    assert found["next_time"][:, -1].tolist() == [36, 16, -4]
     assert found["next_surface"][:, -1].tolist() == [2, 3, 1]
     assert found["segment"].tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 1]]
 
@@ -98,6 +114,7 @@ def test_histories_of_a_table():
         "items": [["b", "a"], [], ["a"]],
         "actions": [["play", "skip"], [], ["like"]],
         "times": pa.array([[5, 6], [], [7]], pa.list_(pa.int64())),
+        "asked": pa.array([[1, 1], [], [3]], pa.list_(pa.int64())),
         "surfaces": [["home", ""], [], ["search"]],
     })  # fmt: skip
     lookups = {"action": Lookup(schema.INTERACTIONS), "surface": Lookup(schema.SURFACES)}
@@ -105,6 +122,7 @@ def test_histories_of_a_table():
     assert found.item.tolist() == [2, 1, 1]
     assert found.offsets.tolist() == [0, 2, 2, 3]
     assert found.time.tolist() == [5, 6, 7]
+    assert found.asked.tolist() == [1, 1, 3]
     assert found.target.tolist() == [True, False, True]
     assert found.surface.tolist() == [2, 0, 4]  # row 0 is nothing, row 1 what is unknown
     with pytest.raises(InputError, match="lacks 1 of them, 'b'"):

@@ -50,6 +50,11 @@ def test_only_rows_of_the_vocabulary_are_moved(encoder, rounds):
     model.item_vectors(np.array([1], np.int32))
     table = model.items.embeddings[0].embeddings
     before = table.numpy()
+    few = rounds.clip(np.where(np.arange(len(rounds)) < 5, 2, 0))
+    begin(model, few, seed=0)
+    begun, never = table.numpy(), np.setdiff1d(np.arange(1, 20), few.item)
+    assert not begun[never + 1].any()  # the vocabulary begins at row 2
+    assert begun[few.item + 1].any(axis=1).all()
     begin(model, rounds, seed=0)
     moved = (table.numpy() != before).any(axis=1)
     assert moved.tolist() == [False, False] + [True] * 19  # nothing and i19, which has the row of unknown ids

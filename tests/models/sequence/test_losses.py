@@ -74,5 +74,15 @@ def test_sampled_softmax_of_every_item_is_the_full_one():
 @pytest.mark.parametrize(("calibration", "beta"), [(0.0, 1.0), (1.0, 0.1)], ids=["plain BCE", "calibrated"])
 def test_gbce_raises_the_positive_to_the_power_of_beta(calibration, beta):
     # alpha = 0.1: beta = 0.1 (t (1 - 10) + 10), which is 1 for t = 0 and 0.1 for t = 1.
-    loss = losses.gbce(tf.constant([0.0]), tf.constant([[0.0, 0.0]]), 0.1, calibration, tf.constant([1.0]))
+    # Logits of log 2, as many as there are negatives, are even odds.
+    even = math.log(2)
+    loss = losses.gbce(tf.constant([even]), tf.constant([[even, even]]), 0.1, calibration, tf.constant([1.0]))
     assert float(loss) == pytest.approx((beta + 2) * math.log(2))
+
+
+def test_gbce_begins_with_negatives_that_together_weigh_as_the_positive_does():
+    own, others = tf.Variable([0.0]), tf.Variable(tf.zeros([1, 1000]))
+    with tf.GradientTape() as tape:
+        loss = losses.gbce(own, others, 1.0, 0.75, tf.constant([1.0]))
+    up, down = tape.gradient(loss, [own, others])
+    assert float(tf.reduce_sum(down)) == pytest.approx(-float(up[0]), rel=2e-3)

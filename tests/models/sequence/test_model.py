@@ -48,6 +48,33 @@ def test_later_entries_do_not_change_earlier_states(model, batch):
     assert not np.allclose(before[:, 8:], after[:, 8:])
 
 
+def test_nothing_before_the_newest_entry_depends_on_when_the_next_was_asked_for(model, batch):
+    # When a model is served, only the newest entry has a request that is known.
+    later = batch | {
+        "next_time": np.where(np.arange(LENGTH) < LENGTH - 1, batch["next_time"] + 86_400, batch["next_time"])
+    }
+    np.testing.assert_array_equal(states(model, batch)[:, -1], states(model, later)[:, -1])
+
+
+def test_a_listener_of_whom_nothing_is_known_is_answered_as_trained(model, rounds):
+    # Alone in a request or among others in a packed row: the same state, which is not nothing.
+    packed = next(Windows(rounds, LENGTH).batches(1000, None, 0))
+    row, place = np.argwhere((packed["item"] == 0) & (packed["segment"] > 0))[0]
+    request = {name: np.zeros((1, LENGTH), values.dtype) for name, values in packed.items() if name != "next_item"}
+    for name in ("next_time", "next_surface"):
+        request[name][0, -1] = packed[name][row, place]
+    request["segment"][0, -1] = 1
+    alone, among = states(model, request)[0, -1], states(model, packed)[row, place]
+    np.testing.assert_allclose(alone, among, atol=1e-5)
+    assert np.abs(alone).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["action", "next_surface"])
+def test_what_the_log_never_named_is_as_what_it_does_not_state(model, batch, name):
+    unknown, unstated = (batch | {name: np.full_like(batch[name], row)} for row in (1, 0))
+    np.testing.assert_array_equal(states(model, unknown), states(model, unstated))
+
+
 def test_the_moment_and_the_surface_of_a_request_count(model, batch):
     later = batch | {"next_time": batch["next_time"] + 86_400}
     elsewhere = batch | {"next_surface": batch["next_surface"] % 4 + 1}
@@ -115,6 +142,10 @@ def test_what_was_had_is_all_that_came_before_in_the_segment():
     assert [sorted(set(row)) for row in found.tolist()] == [[5], [5, 6], [7], [7, 8]]
 
 
+def test_nothing_was_had_at_the_start():
+    assert had_before(tf.constant([[-1, 6, 7]]), tf.constant([[1, 2, 2]])).numpy()[0].tolist() == [-1, -1, -1]
+
+
 def test_what_was_had_takes_no_part_where_it_is_never_answered(encoder, rounds):
     start(0)
     counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
@@ -141,6 +172,7 @@ def test_a_choice_that_was_had_before_teaches_nothing_where_it_is_never_answered
     start(0)
     made = SequenceModel(encoder, CONFIG, counts, timed=False, unseen=True)
     whole = tensors(next(Windows(again, LENGTH).batches(1, None, 0)))
-    first = {**whole, "next_item": whole["next_item"] * tf.one_hot(0, LENGTH, dtype=tf.int32)}
+    assert whole["next_item"][0, :3].numpy().tolist() == [4, 3, 3]  # the last from nothing: a segment of its own
+    first = {**whole, "next_item": whole["next_item"] * (1 - tf.one_hot(1, LENGTH, dtype=tf.int32))}
     assert float(made.compute_loss(whole)) == pytest.approx(float(made.compute_loss(first)))
     assert float(made.compute_loss(whole)) < 10
