@@ -39,7 +39,8 @@ def features(size: str, as_json: bool) -> None:
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, show_default=True, help="For each figure.")
 @json_option
 def serving(seconds: float, as_json: bool) -> None:
-    """`segue serve` beside the in-process call and a naive peer, at 1, 8 and 32 requests in flight."""
+    """`segue serve` beside the in-process call and a naive peer, at 1, 8 and 32 requests in flight; and the sequence
+    model's `next`, `decode` and `generate`, one request at a time, beside the in-process call."""
     from benchmarks.serving import FIGURES, IN_FLIGHT, MODELS, run
 
     found = run(seconds, say)
@@ -132,10 +133,22 @@ def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> 
 
 @bench.command()
 @click.option(
-    "--data", required=True, help="A file of `user item item …` lines or a folder as `bench retrieval` takes."
+    "--data",
+    required=True,
+    help="A file of `user item item …` lines, a folder with sequences.tsv or as `bench retrieval` takes; or `small`.",
 )
-@click.option("--models", default="", help="Some of the models, separated by commas; all without it.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Of training a model, at most.")
+@click.option(
+    "--models",
+    default="",
+    help="Some of popularity, item_knn, ease, sasrec_one_negative, segue_dense, segue_generative, separated by commas; "
+    "all without it.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="About how long a model trains: both of Segue's heads together (60 without it), SASRec (without it until "
+    "validation gains nothing); the others take no notice.",
+)
 @click.option("--attention", help="Of Segue's model, in place of the default: softmax or pointwise.")
 @click.option("--loss", help="Of Segue's model, in place of the default: softmax, sampled_softmax or gbce.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 8), default=0, show_default=True)

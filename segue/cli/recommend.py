@@ -17,7 +17,7 @@ from segue.settings import Home
 @click.option("--user", "users", required=True, multiple=True, help="A user's id; may be given several times.")
 @click.option("-k", type=click.IntRange(1, 200), default=10, show_default=True, help="Items to recommend.")
 @click.option("--surface", default="home", show_default=True, help="Where the items would be shown.")
-@click.option("--session", help="The session's id: what was pushed within it counts.")
+@click.option("--session", help="The session's id: plays and skips that `push_interaction` told of it count.")
 @click.option("--at", help="The request's time, ISO 8601.  [default: the end of the imported log]")
 @click.option("--new", is_flag=True, help="The users are new: nothing is known of them but surface and time.")
 @click.option("--pick", "picks", multiple=True, metavar="ITEM", help="An item that a new user likes; implies --new.")
