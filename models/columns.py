@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segue.errors import InputError
+
 
 def vector_width(column: pa.ChunkedArray) -> int:
     """The common length of a list column's rows (1 if all are null)."""
@@ -11,8 +13,18 @@ def vector_width(column: pa.ChunkedArray) -> int:
 
 
 def dense(column: pa.ChunkedArray, width: int) -> np.ndarray:
-    """A list column as float32 `[n, width]`; null rows are zeros."""
+    """A list column as float32 `[n, width]`; null rows are zeros.
+
+    Raises:
+        InputError: a row has another width.
+    """
     values = column.combine_chunks()
+    widths = set(pc.unique(pc.list_value_length(values)).to_pylist()) - {None, width}
+    if widths:
+        raise InputError(
+            f"The model knows {width} genres or content types; the features tell {max(widths)} apart.",
+            "The catalogue's vocabulary changed since the model was trained: run `segue run training`.",
+        )
     out = np.zeros((len(values), width), np.float32)
     present = values.is_valid().to_numpy(zero_copy_only=False)
     flat = pc.list_flatten(values).to_numpy(zero_copy_only=False)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from models.columns import dense, number, recent_first, seconds, vector_width
+from segue.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,13 @@ from models.columns import dense, number, recent_first, seconds, vector_width
 )
 def test_vector_width(rows, width):
     assert vector_width(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))])) == width
+
+
+def test_vectors_of_another_width_are_refused():
+    # Four rows of 2 are as many values as two of 4: nothing else would notice.
+    column = pa.chunked_array([pa.array([[1.0, 0.0]] * 4, pa.list_(pa.float32()))])
+    with pytest.raises(InputError, match="knows 4 genres or content types; the features tell 2 apart"):
+        dense(column, 4)
 
 
 def test_null_vectors_are_zeros():
