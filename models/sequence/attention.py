@@ -109,15 +109,18 @@ class SoftmaxBlock(tf.keras.layers.Layer):
         self.project, self.out, self.up, self.down = dense(3 * dim), dense(dim), dense(8 * dim), dense(dim)
         self.gates = [dense(dim), dense(dim)]
 
-    def call(self, values, bias, drop):
+    def call(self, values, bias, drop, newest=False):
         """`[b, l, dim]` to the same.
 
         Args:
             values: the residual stream.
             bias: added to the logits, `[b, heads, l, l]`; -1e9 where an entry may not look.
             drop: dropout of values at a rate.
+            newest: whether the last entry alone is wanted, `[b, 1, dim]`.
         """
         query, key, value = (split_heads(v, self.heads) for v in tf.split(self.project(self.norms[0](values)), 3, -1))
+        if newest:
+            values, query, bias = values[:, -1:], query[:, :, -1:], bias[:, :, -1:]
         logits = tf.matmul(query, key, transpose_b=True) * query.shape[-1] ** -0.5 + bias  # [b, heads, l, l]
         read = self.out(join_heads(tf.matmul(tf.nn.softmax(logits), value)))
         values += drop(read * tf.sigmoid(self.gates[0](values)), self.rate)
@@ -141,10 +144,12 @@ class PointwiseBlock(tf.keras.layers.Layer):
         self.norm, self.read_norm = RMSNorm(), RMSNorm()
         self.project, self.out = dense(4 * dim), dense(dim)
 
-    def call(self, values, bias, drop):
+    def call(self, values, bias, drop, newest=False):
         """`[b, l, dim]` to the same; arguments as those of `SoftmaxBlock`."""
         gate, *rest = tf.split(tf.nn.silu(self.project(self.norm(values))), 4, -1)
         query, key, value = (split_heads(v, self.heads) for v in rest)
+        if newest:
+            values, gate, query, bias = values[:, -1:], gate[:, -1:], query[:, :, -1:], bias[:, :, -1:]
         logits = tf.matmul(query, key, transpose_b=True) + bias
         weights = tf.nn.silu(logits) / logits.shape[-1]  # SiLU of what is masked is 0
         read = self.read_norm(join_heads(tf.matmul(weights, value)))

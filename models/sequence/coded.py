@@ -60,7 +60,7 @@ class CodedModel(Model):
     def decode(self, inputs: dict[str, tf.Tensor], known: tf.Tensor) -> tf.Tensor:
         """The likeliest items after the last entry of each row, less `known` `[b, m]`: rows int32 `[b, 200]`."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
-        state = self.sequence.states(inputs, embedded)[:, -1]
+        state = self.sequence.state(inputs, embedded)
         rows = tf.shape(self.tree.places)[0]
         listener = tf.broadcast_to(tf.range(tf.shape(known)[0])[:, None], tf.shape(known))
         had = tf.scatter_nd(tf.stack([listener, known], axis=2), tf.ones_like(known), [tf.shape(known)[0], rows])

@@ -99,7 +99,7 @@ class ServedSequence(tf.Module):
     def state(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """What is expected after the last entry: `[b, dim]`."""
         embedded = tf.gather(self.index.embeddings, inputs["item"])  # row 0 holds nothing: zeros
-        return self.model.states(inputs, embedded)[:, -1]
+        return self.model.state(inputs, embedded)
 
     def embed(self, **history: tf.Tensor) -> dict[str, tf.Tensor]:
         """`embedding` `[b, dim]`; its dot product with an item's vector is the item's score."""

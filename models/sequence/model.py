@@ -62,14 +62,17 @@ class SequenceModel(Model):
         share = counts / max(counts.sum(), 1)
         self._share = tf.constant(share, tf.float32)  # [rows]
 
-    def states(self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """What is expected after each entry: `[b, l, dim]`.
+    def states(
+        self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor, training: bool = False, newest: bool = False
+    ) -> tf.Tensor:
+        """What is expected after each entry: `[b, l, dim]`; or after the newest alone: `[b, 1, dim]`.
 
         Args:
             inputs: `item`, `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`. The item of a
                 listener's start, which nothing comes before, is 0.
             embedded: the entries' items `[b, l, dim]`.
             training: whether values are dropped.
+            newest: whether the last block, which nothing reads but the answer, is spared all other entries.
         """
         salts = iter(range(BLOCK, BLOCK * (len(self.blocks) + 2)))
 
@@ -81,11 +84,18 @@ class SequenceModel(Model):
         bias = tf.where(visible(inputs["segment"]), self.bias(inputs["time"]), MASKED)
         values = drop(tokens, self.config.dropout)
         for block in self.blocks:
-            values = block(values, bias, drop)
-        values += self.surfaces(self.stated("surface", inputs["next_surface"]))
+            values = block(values, bias, drop, newest and block is self.blocks[-1])
+        surface, wait = inputs["next_surface"], inputs["next_time"] - inputs["time"]
+        if newest:
+            surface, wait = surface[:, -1:], wait[:, -1:]
+        values += self.surfaces(self.stated("surface", surface))
         if self.waits is not None:
-            values += self.waits(time_buckets(inputs["next_time"] - inputs["time"]))
+            values += self.waits(time_buckets(wait))
         return self.norm(values)
+
+    def state(self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor) -> tf.Tensor:
+        """What is expected after the newest entry: `[b, dim]`; arguments as those of `states`."""
+        return self.states(inputs, embedded, newest=True)[:, 0]
 
     def stated(self, name: str, rows: tf.Tensor) -> tf.Tensor:
         """Rows of a lookup with what it does not know as what the log does not state."""
@@ -95,7 +105,7 @@ class SequenceModel(Model):
     def listener_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """What is expected after the last entry of each row of `histories.requests`: `[b, dim]`."""
         (embedded,) = self.items.distinct([inputs["item"]])
-        return self.states(inputs, embedded)[:, -1]
+        return self.state(inputs, embedded)
 
     @tf.function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor) -> tf.Tensor:

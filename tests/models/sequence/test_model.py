@@ -83,6 +83,11 @@ def test_the_moment_and_the_surface_of_a_request_count(model, batch):
     assert not np.allclose(before, states(model, elsewhere)[:, -1])
 
 
+def test_the_state_of_the_newest_entry_is_the_last_of_all_states(model, batch):
+    (embedded,) = model.items.distinct([tf.constant(batch["item"])])
+    np.testing.assert_allclose(model.state(tensors(batch), embedded), states(model, batch)[:, -1], atol=1e-5)
+
+
 def test_the_order_of_a_batch_changes_nothing(model, batch):
     order = np.array([3, 0, 5, 1, 4, 2])
     before = model.listener_vectors(tensors(batch)).numpy()
