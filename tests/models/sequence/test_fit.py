@@ -154,3 +154,16 @@ def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
     asked = HeldOut(inputs, pairs[:, 1], np.arange(1, ITEMS + 1, dtype=np.int32), None)
     model, _ = fit(known, asked, encoder, replace(CONFIG, loss=loss, negatives=16, epochs=8), seed=0)
     assert (asked.ranks(model) == 0).all()
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(unseen, encoder):
+    # All begin with item 5, and nobody is answered it later.
+    rng = np.random.default_rng(0)
+    known = Histories.of_items([np.append([5], 7 + rng.permutation(10)[:6]).astype(np.int32) for _ in range(40)])
+    first = known.offsets[:-1]
+    inputs = requests(known, np.arange(40), first, LENGTH)
+    assert not inputs["item"].any()
+    asked = HeldOut(inputs, known.item[first], np.arange(1, ITEMS + 1, dtype=np.int32), None)
+    model, _ = fit(known, asked, encoder, replace(CONFIG, epochs=8), seed=0, unseen=unseen)
+    assert (asked.ranks(model) == 0).all()
