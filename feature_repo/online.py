@@ -90,11 +90,11 @@ def push_interaction(
     if action not in schema.INTERACTIONS:
         return
     known = read(store, {"user_id": user_id}, [f"user_history:{name}" for name in HISTORY_COLUMNS])
-    newest = max(known["history_times"] or [0])
-    if int(ts.timestamp()) < newest:
+    last = max(known["history_times"] or [0])
+    if int(ts.timestamp()) < last:
         raise InputError(
             f"Interactions of one listener come in order of time: {user_id!r} has one of "
-            f"{datetime.fromtimestamp(newest, UTC)}. Received one of {ts}.",
+            f"{datetime.fromtimestamp(last, UTC)}. Received one of {ts}.",
             "Push each listener's from one place, oldest first; a refresh brings what came late.",
         )
     new = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
@@ -109,6 +109,12 @@ def push_interaction(
     store.push("session_context_push", frame.astype(dict.fromkeys(counts, np.float32)), to=PushMode.ONLINE)
 
 
+def newest(store: FeatureStore, user_id: str) -> datetime:
+    """When the listener did the last thing that the online store knows of; 1970 if there is none."""
+    times = read(store, {"user_id": user_id}, ["user_history:history_times"])["history_times"]
+    return datetime.fromtimestamp(max(times or [0]), UTC)
+
+
 def session_state(store: FeatureStore, session_id: str | None) -> dict[str, float]:
     """Plays and skips of a session so far; zeros for a new one."""
     names = ("session_plays", "session_skips")
@@ -121,8 +127,8 @@ def session_state(store: FeatureStore, session_id: str | None) -> dict[str, floa
 def user_state(store: FeatureStore, user_id: str, at: datetime) -> dict:
     """What the models need to know of a listener at a request, as the training set names it.
 
-    A snapshot older than its view's ttl at `at` is unknown, as in the point-in-time join; the
-    online store itself keeps the last one for ever.
+    A snapshot older than its view's ttl at `at`, or newer than `at`, is unknown, as in the point-in-time join; the
+    online store itself keeps the last one for ever. Of the history, what came after `at` is left out.
 
     Raises:
         InputError: nothing is known of the listener.
@@ -133,9 +139,10 @@ def user_state(store: FeatureStore, user_id: str, at: datetime) -> dict:
             continue
         names = [feature.name for feature in view.features]
         found, stamp = read_stamped(store, {"user_id": user_id}, [f"{view.name}:{n}" for n in names])
-        ttl = view.ttl or timedelta.max
-        stale = ttl > timedelta(0) and at - stamp > ttl
-        known |= dict.fromkeys(names) if stale else found
+        valid = not view.ttl or timedelta(0) <= at - stamp <= view.ttl
+        known |= found if valid else dict.fromkeys(names)
+    past = sum(time <= at.timestamp() for time in known["history_times"] or [])
+    known |= {name: known[name] and known[name][:past] for name in HISTORY_COLUMNS}
     if all(value is None or value == [] for value in known.values()):
         raise InputError(
             f"A user must be known to the online store; {user_id!r} is not.",

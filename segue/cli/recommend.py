@@ -18,7 +18,7 @@ from segue.settings import Home
 @click.option("-k", type=click.IntRange(1, 200), default=10, show_default=True, help="Items to recommend.")
 @click.option("--surface", default="home", show_default=True, help="Where the items would be shown.")
 @click.option("--session", help="The session's id: plays and skips that `push_interaction` told of it count.")
-@click.option("--at", help="The request's time, ISO 8601.  [default: the end of the imported log]")
+@click.option("--at", help="The request's time, ISO 8601.  [default: the newest that is known of]")
 @click.option("--new", is_flag=True, help="The users are new: nothing is known of them but surface and time.")
 @click.option("--pick", "picks", multiple=True, metavar="ITEM", help="An item that a new user likes; implies --new.")
 @click.option("--content-type", "content_types", multiple=True, metavar="TYPE", help="Only such items; repeatable.")
@@ -55,14 +55,14 @@ def recommend(
 
     warnings.simplefilter("ignore")  # Feast and Ibis warn of their own dependencies
     with quiet_libraries():
-        from feature_repo.online import session_state, state, user_state
+        from feature_repo.online import newest, session_state, state, user_state
         from feature_repo.store import open_store
         from serving.client import Client
         from serving.recommend import Exploration, Recommender, cold_state
 
     exploration = Exploration(budget=explore)
-    moment = instant(at or state(home)["last_event"])
-    store = open_store(home)
+    store, log_end = open_store(home), instant(state(home)["last_event"])
+    moment = instant(at) if at else max(log_end, *(newest(store, user) for user in users))
     request_ts = int(moment.timestamp())
     filters = {"content_types": list(content_types) or None, "market": market}
     context = {"surface": surface, "request_ts": request_ts, **session_state(store, session), **filters}

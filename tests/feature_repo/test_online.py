@@ -7,7 +7,7 @@ import pytest
 
 from events import schema
 from feature_repo import transformations as T
-from feature_repo.online import HISTORY_COLUMNS, push_interaction, refresh, session_state, state, user_state
+from feature_repo.online import HISTORY_COLUMNS, newest, push_interaction, refresh, session_state, state, user_state
 from feature_repo.store import open_store, publish
 from segue.errors import InputError
 
@@ -115,6 +115,18 @@ def test_a_push_extends_history_and_session(refreshed, at):
     ]  # fmt: skip
     assert session_state(refreshed, "t1") == {"session_plays": 1, "session_skips": 1}
     assert session_state(refreshed, "t2") == {"session_plays": 1, "session_skips": 0}
+
+
+def test_a_request_in_the_past_sees_nothing_that_came_later(refreshed, at):
+    for n in range(3):
+        push_interaction(refreshed, "p7", f"i{n}", "play", at(4, "13:00") + timedelta(minutes=n), None)
+    assert newest(refreshed, "p7") == at(4, "13:02")
+    assert newest(refreshed, "nobody").year == 1970
+    assert [item for item, *_ in history(refreshed, "p7", at(4, "13:01"))] == ["i0", "i1"]
+    assert user_state(refreshed, "u", at(4))["user_plays_28d"] == 1
+    before = user_state(refreshed, "u", at(3, "23:59"))  # the snapshot of day 3 ends at midnight
+    assert before["user_plays_28d"] is None
+    assert before["country"] == "SE"
 
 
 def test_an_impression_changes_nothing(refreshed, at):

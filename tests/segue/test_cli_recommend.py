@@ -1,6 +1,7 @@
 """`segue recommend`: who is asked for, what may be answered, and how a list is shown."""
 
 import json
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import numpy as np
@@ -71,6 +72,7 @@ def run(home, monkeypatch):
     monkeypatch.setattr("serving.client.Client", FakeClient)
     monkeypatch.setattr("feature_repo.store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
+    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))
     known = {"history_items": ["b"], "history_times": [1]}
     monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: known)
     arguments = ("recommend", "--user", "u1", "--server", "nowhere:1")
@@ -85,6 +87,19 @@ def test_a_known_listener(run):
         ("b", "Bee", ["retrieval", "sequence"]),
     ]
     assert FakeClient.asked[0][1]["history_items"] == [["b"]]
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param((), 1_772_373_600, id="what was pushed is later than the log"),
+        pytest.param(("--at", "2026-03-01T13:00"), 1_772_370_000, id="as it is given"),
+    ],
+)
+def test_a_request_is_made_when_the_newest_is_known(run, monkeypatch, at, expected):
+    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(2026, 3, 1, 14, tzinfo=UTC))
+    assert run("--json", *at).exit_code == 0
+    assert FakeClient.asked[0][1]["request_ts"] == [expected]
 
 
 def test_picks_make_a_listener_new(run):
