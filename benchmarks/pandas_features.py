@@ -76,9 +76,9 @@ def features(ingested: Path, events: pd.DataFrame) -> Features:
 
 
 def most_common(values: pd.Series, limit: int) -> list[str]:
-    """The most frequent values, ties by name."""
+    """The most frequent values, sorted by name."""
     counts = values[values != ""].value_counts().sort_index()
-    return counts.sort_values(ascending=False, kind="stable").index[:limit].tolist()
+    return sorted(counts.sort_values(ascending=False, kind="stable").index[:limit])
 
 
 def item_vectors(items: pd.DataFrame) -> pd.DataFrame:

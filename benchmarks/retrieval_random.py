@@ -132,6 +132,9 @@ def training_set(data: DataSet, made: RandomSplit, seed: int, out: Path) -> np.n
     sizes["test"] = write(out / "test.parquet", rows, action, templates, entries)
     for name in ("items_at_validation", "items_at_test", "items_now"):
         pq.write_table(static(data.items), out / f"{name}.parquet")
+    heard = rows.filter(pa.array(train)).group_by("user_id").aggregate([("item_id", "list")])
+    sequences = heard.select(["user_id", "item_id_list"]).rename_columns(["user_id", "items"])
+    pq.write_table(sequences, out / "sequences.parquet")
     columns = pq.read_schema(data.training_set / "negatives.parquet").names
     pq.write_table(static(data.items).select(columns), out / "negatives.parquet")
     write_json(out / "manifest.json", {**read_json(data.training_set / "manifest.json"), "rows": sizes})
