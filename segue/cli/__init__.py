@@ -1,9 +1,11 @@
 """The `segue` command. The composition root: commands import the rooms when they run, not before."""
 
 import importlib
+import io
 import os
 import signal
 import sys
+from typing import TextIO
 
 import click
 
@@ -56,8 +58,21 @@ def cli() -> None:
     """
 
 
+def buffered(stream: TextIO) -> TextIO:
+    """A text stream that writes all of what it is given.
+
+    With PYTHONUNBUFFERED, as in most images, text goes straight to its file: what a short write to a full pipe leaves
+    over is lost without an error. A buffer writes on; lines still leave at once.
+    """
+    if not isinstance(stream.buffer, io.RawIOBase):
+        return stream
+    buffer = io.BufferedWriter(stream.buffer)
+    return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=True)
+
+
 def main() -> None:
     """Entry point: turns a `SegueError` into two lines on stderr and its exit code."""
+    sys.stdout = buffered(sys.stdout)
     # TensorFlow Recommenders needs Keras 2; read when TensorFlow is imported, here and in children.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from segue.cli import COMMANDS
+from segue.cli import COMMANDS, buffered
 
 LIMIT = 0.5  # seconds
 
@@ -67,3 +68,32 @@ def test_status_of_an_empty_home(tmp_path):
     done = segue("status", SEGUE_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "nothing yet" in done.stdout
+
+
+class ShortWrites(io.RawIOBase):
+    """A file that takes ten bytes a write, as a pipe takes what it has room for when a write is interrupted."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.taken += bytes(data[:10])
+        return min(len(data), 10)
+
+
+def test_an_unbuffered_stdout_loses_nothing_to_short_writes():
+    file = ShortWrites()
+    unbuffered = io.TextIOWrapper(file, "utf-8", write_through=True)
+
+    print("a line that is longer than ten bytes: é", file=buffered(unbuffered))
+
+    assert file.taken.decode() == "a line that is longer than ten bytes: é\n"
+
+
+def test_a_buffered_stdout_stays_as_it_is():
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+
+    assert buffered(stream) is stream
