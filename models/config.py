@@ -84,6 +84,8 @@ class SequenceConfig:
         attention: `softmax` or `pointwise`.
         loss: `softmax` over all items, or over `negatives` sampled ones: `sampled_softmax`, `gbce`.
         negatives: items drawn for each batch by the sampled losses.
+        action_weight: of the loss by which the model learns what is done with an item, beside that of which item it
+            is; 0 leaves the action head out.
 
     Raises:
         InputError: an unknown attention or loss, a width that the heads do not divide, or a figure out of range.
@@ -101,6 +103,7 @@ class SequenceConfig:
     attention: str = "softmax"
     loss: str = "softmax"
     negatives: int = 1024
+    action_weight: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in (("attention", ATTENTIONS), ("loss", LOSSES)):
@@ -121,6 +124,10 @@ class SequenceConfig:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"sequence.{name} must be above 0. Received {getattr(self, name)}.", "Raise it.")
+        if not 0 <= self.action_weight < math.inf:
+            raise InputError(
+                f"sequence.action_weight must be at least 0. Received {self.action_weight}.", "0 leaves the head out."
+            )
         if not 0 <= self.dropout < 1:
             raise InputError(
                 f"sequence.dropout is a share below 1. Received {self.dropout}.", "Leave it out, or lower it."

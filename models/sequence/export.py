@@ -141,11 +141,20 @@ class ServedSequence(tf.Module):
         return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
 
     def score(self, candidate_ids: tf.Tensor, **history: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`scores` `[b, n]` of `candidate_ids` `[b, n]`, as `next` has them; the least float for unknown ones."""
+        """`scores` `[b, n]` of `candidate_ids` `[b, n]`, as `next` has them; the least float for unknown ones.
+
+        A model with an action head tells besides how likely each action is, should the candidate play: `[b, n]` by the
+        action's name.
+        """
         rows = self.catalogue.rows(candidate_ids)
         vectors = tf.gather(self.index.embeddings, rows)  # [b, n, dim]
-        scores = tf.einsum("bnd,bd->bn", vectors, self.state(self.encode(**history)))
-        return {"scores": tf.where(rows > 0, scores, scores.dtype.min)}
+        state = self.state(self.encode(**history))
+        scores = tf.einsum("bnd,bd->bn", vectors, state)
+        found = {"scores": tf.where(rows > 0, scores, scores.dtype.min)}
+        if self.model.done_with is None:
+            return found
+        actions = self.model.actions_of(tf.broadcast_to(state[:, None], tf.shape(vectors)), vectors)
+        return found | dict(zip(self.model.encoder.lookups["action"].tokens, tf.unstack(actions, axis=2), strict=True))
 
     def generate(
         self,

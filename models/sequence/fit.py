@@ -83,11 +83,12 @@ class HeldOut:
     known: csr_matrix | None
 
     def batch(self) -> Arrays:
-        """Some of the choices as a training batch, of which each row predicts its last entry alone."""
+        """Some of the choices as a training batch, of which each row predicts its last entry alone, and no action."""
         inputs = {name: values[:BATCH] for name, values in self.inputs.items()}
         following = np.zeros_like(inputs["item"])
         following[:, -1] = self.item[:BATCH]
-        return {**inputs, "next_item": following}
+        nothing = np.zeros_like(following)
+        return {**inputs, "next_item": following, "next_entry": nothing, "next_action": nothing}
 
     def excluded(self, part: slice) -> np.ndarray:
         """Rows of the catalogue that are no candidates of some choices, int32 `[b, m]`, filled up with 0."""

@@ -14,7 +14,7 @@ from models.shards import Arrays, take
 from segue.errors import InputError
 
 OPEN = 64  # rows that are filled at once; more pack hardly better and take longer
-COLUMNS = ("item", "action", "time", "next_item", "next_surface", "next_time")
+COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +206,8 @@ def cut(offsets: np.ndarray, length: int, rng: np.random.Generator | None) -> tu
 def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> Arrays:
     """Rows `[rows, length]` of `COLUMNS` and `segment`, which counts the pieces of a row from 1; 0 is nothing.
 
+    `next_entry` and `next_action` are what comes next, chosen or not; `next_item` is its item if it was chosen, else 0.
+
     First fit, longest piece first, among the rows opened last.
     """
     starts, counts = cut(histories.offsets, length, rng)
@@ -219,6 +221,8 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
     known = {
         **{name: np.where(new, 0, getattr(h, name)[predicted - 1]) for name in ("item", "action", "time")},
         "next_item": np.where(h.target[predicted], h.item[predicted], 0),
+        "next_entry": h.item[predicted],
+        "next_action": h.action[predicted],
         "next_surface": h.surface[predicted],
         "next_time": h.asked[predicted],
         "segment": np.repeat(segment, counts[piece]).astype(np.int32),

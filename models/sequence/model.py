@@ -12,6 +12,7 @@ from models.config import SequenceConfig
 from models.features import Encoder
 from models.lookup import PADDING
 from models.sequence import losses
+from models.sequence.actions import ActionHead
 from models.sequence.attention import (
     MASKED,
     TIME_BUCKETS,
@@ -25,7 +26,7 @@ from models.sequence.attention import (
 from models.towers import ItemEncoder, dropout
 from models.training import Model
 
-IDS, INPUT, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; each block has 16
+IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; each block has 16
 CALIBRATION = 0.75  # gBCE's t
 
 
@@ -57,6 +58,9 @@ class SequenceModel(Model):
         block = SoftmaxBlock if config.attention == "softmax" else PointwiseBlock
         self.blocks = [block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)]
         self.norm = RMSNorm()
+        self.done_with = None
+        if config.action_weight:
+            self.done_with = ActionHead(len(encoder.lookups["action"].tokens), config.dim, config.dropout)
         self.content = len(encoder.lookups["creator_id"].tokens) > 0 or encoder.axes.genres > 1
         self._candidates = tf.constant(np.flatnonzero(counts), tf.int32)
         share = counts / max(counts.sum(), 1)
@@ -112,28 +116,44 @@ class SequenceModel(Model):
         """Items by row of the catalogue `[n]`, as they are scored: `[n, dim]`."""
         return self.items.static(rows)
 
+    @tf.function(reduce_retracing=True)
+    def actions_of(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Probabilities of the vocabulary's actions `[..., actions]`, of listeners' and items' vectors `[..., dim]`."""
+        return tf.nn.softmax(self.done_with(vectors, items))
+
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The configured loss of `next_item`, where there is one."""
+        """The configured loss of `next_item`, where there is one, and that of `next_action`, with its weight."""
         seed = self.stateless_seed(IDS) if training and self.content else None
         target = tf.reshape(inputs["next_item"], [-1])
         weight = tf.cast(target > PADDING, tf.float32)
-        if self.config.loss == "softmax":
-            embedded = self.items.static(self._candidates, seed)
-            numbers = tf.range(1, tf.size(self._candidates) + 1)
-            places = tf.scatter_nd(self._candidates[:, None], numbers, tf.shape(self._share)) - 1  # -1: none
-            history = tf.gather(embedded, tf.maximum(tf.gather(places, inputs["item"]), 0))
-            states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
-            chosen, had = tf.maximum(tf.gather(places, target), 0), None
-            weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # what is no candidate is not told
-            if self.unseen:
-                had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
-                # The few choices that were had before all the same can never be answered.
-                weight *= tf.cast(tf.reduce_all(had != chosen[:, None], axis=1), tf.float32)
-            return losses.full_softmax(states, embedded, chosen, weight, had)
-        return self.sampled_loss(inputs, target, weight, seed, training)
+        learned = self.softmax_loss if self.config.loss == "softmax" else self.sampled_loss
+        loss, states, following = learned(inputs, target, weight, seed, training)
+        if self.done_with is None:
+            return loss
+        action = tf.reshape(inputs["next_action"], [-1]) - 1 - self.encoder.lookups["action"].buckets
+        drop = self.stateless_seed(ACTIONS) if training else None
+        return loss + self.config.action_weight * self.done_with.loss(states, following, action, drop)
 
-    def sampled_loss(self, inputs, target, weight, seed, training) -> tf.Tensor:
-        """The loss over negatives, drawn evenly; half of them as often as they occur, where that is corrected."""
+    def softmax_loss(self, inputs, target, weight, seed, training) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The loss over all items; the states `[b * l, dim]` and the vectors of `next_entry` `[b * l, dim]`."""
+        embedded = self.items.static(self._candidates, seed)
+        numbers = tf.range(1, tf.size(self._candidates) + 1)
+        places = tf.scatter_nd(self._candidates[:, None], numbers, tf.shape(self._share)) - 1  # -1: none
+        history = tf.gather(embedded, tf.maximum(tf.gather(places, inputs["item"]), 0))
+        states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
+        chosen, had = tf.maximum(tf.gather(places, target), 0), None
+        weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # what is no candidate is not told
+        if self.unseen:
+            had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
+            # The few choices that were had before all the same can never be answered.
+            weight *= tf.cast(tf.reduce_all(had != chosen[:, None], axis=1), tf.float32)
+        entry = tf.gather(places, tf.reshape(inputs["next_entry"], [-1]))
+        following = tf.gather(embedded, tf.maximum(entry, 0))
+        return losses.full_softmax(states, embedded, chosen, weight, had), states, following
+
+    def sampled_loss(self, inputs, target, weight, seed, training) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The loss over negatives, drawn evenly, half of them as often as they occur where that is corrected; the
+        states `[b * l, dim]` and the vectors of `next_entry` `[b * l, dim]`."""
         count = self.config.negatives
         draw = tf.random.stateless_uniform([count], self.stateless_seed(NEGATIVES))
         half = count if self.config.loss == "gbce" else count // 2
@@ -141,14 +161,15 @@ class SequenceModel(Model):
         popular = tf.searchsorted(tf.cumsum(tf.gather(self._share, self._candidates)), draw[half:])
         places = tf.minimum(tf.concat([even, popular], axis=0), tf.size(self._candidates) - 1)
         rows = tf.gather(self._candidates, places)
-        embedded, chosen, negatives = self.items.distinct([inputs["item"], target, rows], seed)
+        entry = tf.reshape(inputs["next_entry"], [-1])
+        embedded, chosen, following, negatives = self.items.distinct([inputs["item"], target, entry, rows], seed)
         states = tf.reshape(self.states(inputs, embedded, training), [-1, self.config.dim])
         own, others = losses.logits_of(states, chosen, target, negatives, rows)
         if self.config.loss == "gbce":
             rate = min(count / self._candidates.shape[0], 1.0)
-            return losses.gbce(own, others, rate, CALIBRATION, weight)
+            return losses.gbce(own, others, rate, CALIBRATION, weight), states, following
         probability = 0.5 / self._candidates.shape[0] + 0.5 * tf.gather(self._share, rows)
-        return losses.sampled_softmax(own, others, count * probability, weight)
+        return losses.sampled_softmax(own, others, count * probability, weight), states, following
 
     def vocabulary_embeddings(self) -> dict[str, list[tf.Variable]]:
         """Embeddings by the vocabulary that their rows stand for."""

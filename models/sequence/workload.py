@@ -5,17 +5,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow as tf
 from scipy.sparse import csr_matrix
 
-from models.columns import recent_first
+from models.columns import number, recent_first
 from models.config import TrainingConfig
 from models.evaluation import sample
 from models.features import Encoder
+from models.metrics import auc
 from models.sequence.coded import fit_codes
 from models.sequence.codes import Codebook
 from models.sequence.export import CODES, export_sequence
 from models.sequence.fit import HeldOut, fit
 from models.sequence.histories import Histories, Windows, table_requests
+from models.sequence.model import SequenceModel
 from models.workloads import (
     REPEAT_ROWS,
     REPEATS,
@@ -29,6 +32,8 @@ from segue.errors import InputError
 from segue.files import read_json
 
 JUDGED = 2_000  # positives of the validation span by which an epoch is kept
+LABELLED = 20_000  # rows of it by which the action head is judged
+BATCH = 500
 
 
 def train_sequence(
@@ -51,7 +56,7 @@ def train_sequence(
 
     Returns:
         `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch; `coding`, the same of the generative
-        head; `collision_rate` of the codes.
+        head; `collision_rate` of the codes; `action_auc` by action, if there is an action head.
 
     Raises:
         InputError: nobody has two interactions in the train span, or the validation span has no positive.
@@ -94,7 +99,38 @@ def train_sequence(
     chosen = np.bincount(histories.item[histories.target], minlength=now.num_rows + 1)[1:]
     genres = read_json(training_set / "manifest.json")["genres"]
     export_sequence(coded, book, now, chosen, genres, unseen, lineage(training_set, run_id, config), out)
-    return {**history, "coding": coding, "collision_rate": book.collision_rate(now.num_rows)}
+    found = {**history, "coding": coding, "collision_rate": book.collision_rate(now.num_rows)}
+    if model.done_with is None:
+        return found
+    return found | {"action_auc": action_auc(model, sample(validation, LABELLED, config.seed))}
+
+
+def action_auc(model: SequenceModel, rows: pa.Table) -> dict[str, float]:
+    """How well the action head tells apart what was done with what was shown: AUC by action.
+
+    Args:
+        model: with an action head.
+        rows: of a training set: a history, `item_id`, and `label_*` of the actions, null where they are unknown.
+
+    Returns:
+        Actions whose labels are known and differ; the others are left out.
+    """
+    encoder = model.encoder
+    inputs = table_requests(rows, encoder.catalogue.known, encoder.lookups, model.config.length)
+    items = encoder.catalogue.encode(rows["item_id"])
+    parts = []
+    for first in range(0, rows.num_rows, BATCH):
+        part = slice(first, first + BATCH)
+        vectors = model.listener_vectors({name: tf.constant(values[part]) for name, values in inputs.items()})
+        parts.append(model.actions_of(vectors, model.item_vectors(tf.constant(items[part]))).numpy())
+    likely = np.concatenate(parts)
+    found = {}
+    for place, action in enumerate(encoder.lookups["action"].tokens):
+        label = rows[f"label_{action}"]
+        area = auc(number(label), likely[:, place], label.is_valid().to_numpy())
+        if not np.isnan(area):
+            found[action] = area
+    return found
 
 
 def held_out(positives: pa.Table, items: pa.Table, encoder: Encoder, length: int, unseen: bool) -> HeldOut:

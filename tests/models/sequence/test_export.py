@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from events import schema
 from models.card import read_card
 from models.catalogue import LATER
 from models.config import SequenceConfig
@@ -16,7 +17,9 @@ from models.sequence.steering import YEAR_SECONDS, Steering
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
 NOW = 1_700_100_000
-CONFIG = SequenceConfig(dim=16, heads=2, blocks=1, length=LENGTH, batch_size=8, epochs=1, learning_rate=0.01)
+CONFIG = SequenceConfig(
+    dim=16, heads=2, blocks=1, length=LENGTH, batch_size=8, epochs=1, learning_rate=0.01, action_weight=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +167,20 @@ def test_score_is_next_where_they_overlap(saved):
     np.testing.assert_allclose(again[:, :-1], scores, atol=1e-5)
     assert (again[:, -1] == np.finfo(np.float32).min).all()
     assert all(len(row) == ITEMS for row in found)
+
+
+def test_score_tells_what_would_be_done_with_a_candidate(saved):
+    model, loaded, *_ = saved
+    asked = tf.constant([["i4", "i9", "nothing"]] * 4)
+    found = loaded.signatures["score"](candidate_ids=asked, **history(*LISTENERS))
+    state = loaded.signatures["embed"](**history(*LISTENERS))["embedding"]
+    actions = [name for name in found if name != "scores"]
+    assert sorted(actions) == sorted(schema.INTERACTIONS)
+    for place, row in enumerate((5, 10)):
+        item = tf.repeat(model.item_vectors(tf.constant([row])), 4, axis=0)
+        expected = model.actions_of(state, item).numpy()
+        got = np.stack([found[name].numpy()[:, place] for name in schema.INTERACTIONS], axis=1)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_the_embedding_scores_items(saved):

@@ -73,6 +73,7 @@ def test_entries_that_were_not_chosen_are_read_but_not_predicted():
     rows = pack(known, 8, None)
     assert rows["item"][0].tolist() == [1, 2, 3, 0, 0, 0, 0, 0]
     assert rows["next_item"][0].tolist() == [2, 0, 4, 1, 0, 0, 0, 0]
+    assert rows["next_entry"][0].tolist() == [2, 3, 4, 1, 0, 0, 0, 0]
     assert rows["segment"][0].tolist() == [1, 1, 1, 2, 0, 0, 0, 0]
 
 

@@ -120,11 +120,13 @@ def test_a_listener_of_whom_nothing_is_known_has_a_state(model, batch):
     assert np.isfinite(model.listener_vectors(tensors(nothing)).numpy()).all()
 
 
+@pytest.mark.parametrize("action_weight", [0.0, 0.5])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_is_finite_and_has_a_slope_for_every_weight(loss, encoder, rounds):
+def test_every_loss_is_finite_and_has_a_slope_for_every_weight(loss, action_weight, encoder, rounds):
     start(0)
     counts = np.bincount(rounds.item, minlength=encoder.catalogue.release_ts.shape[0])
-    made = SequenceModel(encoder, replace(CONFIG, loss=loss), counts, timed=True, unseen=False)
+    config = replace(CONFIG, loss=loss, action_weight=action_weight)
+    made = SequenceModel(encoder, config, counts, timed=True, unseen=False)
     batch = tensors(next(Windows(rounds, LENGTH).batches(4, 0, 0)))
     with tf.GradientTape() as tape:
         value = made.compute_loss(batch, training=True)
@@ -165,7 +167,8 @@ def test_what_was_had_takes_no_part_where_it_is_never_answered(encoder, rounds):
 
 
 def test_a_choice_that_is_no_candidate_is_not_judged(model, batch):
-    whole = {**batch, "next_item": np.zeros_like(batch["item"])}
+    nothing = np.zeros_like(batch["item"])
+    whole = {**batch, "next_item": nothing.copy(), "next_entry": nothing, "next_action": nothing}
     whole["next_item"][:, -1] = [1, 2, 3, 4, 5, 20]  # i19 was never chosen in training
     known = {**whole, "next_item": np.where(whole["next_item"] == 20, 0, whole["next_item"])}
     assert float(model.compute_loss(tensors(whole))) == pytest.approx(float(model.compute_loss(tensors(known))))

@@ -1,14 +1,19 @@
 """What a run's training set says of a request is what the served model makes of the same request."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 
+from models.config import SequenceConfig
 from models.raw import raw_query
 from models.sequence.export import ServedSequence
-from models.sequence.histories import table_requests
-from models.sequence.workload import held_out
+from models.sequence.fit import fit
+from models.sequence.histories import Histories, table_requests
+from models.sequence.workload import action_auc, held_out
 from models.workloads import HISTORY_INPUTS
 
 NO_HISTORY: dict = {"history_items": [], "history_actions": [], "history_times": []}
@@ -57,3 +62,24 @@ def test_what_was_had_is_no_candidate_where_it_is_never_answered(rows, world, un
     had = [{world.items["item_id"][int(n)].as_py() for n in row.nonzero()[1]} for row in asked.known]
     histories = rows["history_items"].to_pylist()
     assert had == [set(history) - {"stranger"} for history in histories]
+
+
+def test_the_action_head_is_judged_where_labels_differ(rows, world):
+    # Everybody skips what has an odd number and likes nothing; labels of adding are unknown.
+    items = np.arange(1, 1 + world.items.num_rows, dtype=np.int32)
+    known = Histories.of_items([np.random.default_rng(seed).permutation(items)[:12] for seed in range(40)])
+    play, skip = world.encoder.lookups["action"].encode(pa.array(["play", "skip"]))
+    odd = world.encoder.catalogue.encode(pa.array([f"i{n}" for n in range(world.items.num_rows) if n % 2]))
+    known = replace(known, action=np.where(np.isin(known.item, odd), skip, play))
+    config = SequenceConfig(dim=16, blocks=1, length=12, batch_size=8, epochs=6, learning_rate=0.01, action_weight=1.0)
+    asked = held_out(rows, world.items, world.encoder, config.length, False)
+    model, _ = fit(known, asked, world.encoder, config, seed=0)
+
+    shown = world.validation.filter(pc.is_in(world.validation["item_id"], world.items["item_id"].combine_chunks()))
+    skipped = [int(item[1:]) % 2 for item in shown["item_id"].to_pylist()]
+    labels = {"play": [1 - one for one in skipped], "skip": skipped, "like": [0] * len(skipped), "add": None}
+    for name, values in labels.items():
+        column = pa.nulls(shown.num_rows, pa.float32()) if values is None else pa.array(values, pa.float32())
+        shown = shown.set_column(shown.schema.get_field_index(f"label_{name}"), f"label_{name}", column)
+
+    assert action_auc(model, shown) == {"play": 1.0, "skip": 1.0}
