@@ -1,6 +1,6 @@
 """What plays next, leave-one-out over all items: the sequence model beside what is published and what is simple.
 
-Contestants: the baselines of `models.baselines`, SASRec as published (`benchmarks.sasrec`), and Segue's
+Contestants: popularity, item-kNN and EASE of `models.baselines`, SASRec as published (`benchmarks.sasrec`), and Segue's
 dense and generative heads.
 Each listener's last choice is the test, the one before it validation: all that is chosen (epochs, regularization) is
 chosen on validation, and the test is read once, at the end. Candidates are all items of the data set, less those that
@@ -73,9 +73,10 @@ def run(
         seed: of worlds, samples, trainings and bootstraps.
 
     Returns:
-        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr`, their 95 % `intervals`, `train_seconds`, and of trained
-        ones `epochs`, `seconds_per_epoch`, `examples_per_second`, `validation_ndcg@10`, `config`), `left_out`, `seed`,
-        `peak_memory_mb`, `machine`.
+        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr`, their 95 % `intervals`, `train_seconds`,
+        `validation_ndcg@10`, EASE's `regularization`, and of those trained by epochs `epochs`, `best_epoch`,
+        `seconds_per_epoch`, `examples_per_second`, `config`; of the generative head `codes_a_level`,
+        `collision_rate`), `left_out`, `seed`, `peak_memory_mb`, `machine`.
 
     Raises:
         InputError: an unknown model, or what reading the data says.

@@ -1,4 +1,4 @@
-"""What Feast knows: entities, sources, views and one feature service a model."""
+"""What Feast knows: entities, sources, views and the feature services of retrieval and ranking."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -208,7 +208,7 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
 
     `next_entry` and `next_action` are what comes next, chosen or not; `next_item` is its item if it was chosen, else 0.
 
-    First fit, longest piece first, among the rows opened last.
+    First fit, longest piece first, among at most `OPEN` rows; beyond them the fullest is closed.
     """
     starts, counts = cut(histories.offsets, length, rng)
     piece = np.argsort(-counts, kind="stable") if rng is None else rng.permutation(len(counts))

@@ -1,6 +1,7 @@
-"""What the next item is learned by: softmax over all items or over sampled ones, gBCE, and what each costs.
+"""What the next item is learned by: softmax over all items or over sampled ones, and gBCE.
 
-All take hidden states `[n, dim]`, one an entry that predicts, and give the mean over weights.
+`full_softmax` takes hidden states `[n, dim]`, one an entry that predicts, the sampled losses the logits that
+`logits_of` makes of them; each gives the mean over weights.
 """
 
 import math

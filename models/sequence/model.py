@@ -26,7 +26,7 @@ from models.sequence.attention import (
 from models.towers import ItemEncoder, dropout
 from models.training import Model
 
-IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; each block has 16
+IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; dropout's count on from BLOCK
 CALIBRATION = 0.75  # gBCE's t
 
 

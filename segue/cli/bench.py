@@ -111,7 +111,12 @@ def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
 
 @bench.command()
 @click.option("--data", required=True, help="A folder of MovieLens, Last.fm or imported files; or nano, small, large.")
-@click.option("--models", default="", help="Some of the models, separated by commas; all without it.")
+@click.option(
+    "--models",
+    default="",
+    help="Some of segue, segue_retrieval, popularity, item_knn, ease, als, tfrs_tutorial, separated by commas; "
+    "all without it.",
+)
 @click.option("--splits", default="", help="Some of time,random_75_25,random_80_20; all without it.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @json_option

@@ -61,7 +61,9 @@ def lastfm(folder: Path, as_json: bool) -> None:
 
 
 @import_.command()
-@click.option("--events", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder.")
+@click.option(
+    "--events", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
+)
 @click.option("--items", type=click.Path(path_type=Path), help="Without it: the item ids of the events.")
 @click.option("--users", type=click.Path(path_type=Path), help="Without it: the user ids of the events.")
 @click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="The column THEIRS is our OURS.")
