@@ -10,7 +10,7 @@ the listener has had if items are hardly ever had twice.
 import os
 import platform
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from models.baselines import MAX_DENSE_ITEMS
 from models.config import SequenceConfig
 from models.config import build as build_config
 from models.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, reciprocal_rank
-from segue.errors import InputError
+from segue.errors import InputError, SegueError
 
 PEERS = ("popularity", "item_knn", "ease")
 SASREC = "sasrec_one_negative"
@@ -93,12 +93,23 @@ def run(
     if "ease" in models and known.items.num_rows > MAX_DENSE_ITEMS:
         left_out["ease"] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
     names = tuple(name for name in models if name not in left_out)
-    for name, trained in train(names, known, minutes, config, seed, say):
-        found[name] = {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
-        say(
-            f"{name}: HR@10 {found[name]['hr@10']:.4f}, NDCG@10 {found[name]['ndcg@10']:.4f}, "
-            f"{trained.seconds:,.0f} s of training"
-        )
+    for own, train in contestants(known, minutes, config, seed, say, GENERATIVE in names):
+        if not set(own) & set(names):
+            continue
+        try:
+            for name, trained in train():
+                if name in names:
+                    found[name] = reported(trained, known, seed)
+                    say(
+                        f"{name}: HR@10 {found[name]['hr@10']:.4f}, NDCG@10 {found[name]['ndcg@10']:.4f}, "
+                        f"{trained.seconds:,.0f} s of training"
+                    )
+                del trained  # before the next one is trained
+        except SegueError as error:  # what the others found is not lost
+            left_out |= {name: error.headline for name in own if name in names and name not in found}
+            say(f"{', '.join(own)}: {error.headline}")
+    if not found:
+        raise InputError(f"No model could be trained: {'; '.join(left_out.values())}", "Give another log, or models.")
     return {
         "data": describe(known),
         "models": found,
@@ -132,24 +143,30 @@ def measure(ranks: np.ndarray, seed: int) -> dict[str, Any]:
     return {name: figure.mean for name, figure in found.items()} | {"intervals": intervals}
 
 
-def train(
-    names: tuple[str, ...], known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say
-) -> Iterator[tuple[str, Trained]]:
-    """Train the contestants one after the other; both heads of Segue's model share its transformer."""
+def reported(trained: Trained, known: Sequences, seed: int) -> dict[str, Any]:
+    """What is said of a contestant: the test is read here, once."""
+    return {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
+
+
+def contestants(
+    known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say, generative: bool
+) -> list[tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, Trained]]]]]:
+    """What is trained, one after the other, with the names that it is reported by; both heads of Segue's model share
+    its transformer."""
 
     def report(name: str) -> Report:
         return lambda figures: say(
             f"{name}: epoch {figures['epoch']:.0f}, NDCG@10 {figures['judged']:.4f} on validation"
         )
 
-    for name in PEERS:
-        if name in names:
-            yield name, train_peer(name, known, seed)
-    if SASREC in names:
-        yield SASREC, train_sasrec(known, minutes, seed, report(SASREC))
-    if set(SEGUE) & set(names):
-        trained = train_segue(known, config, seed, GENERATIVE in names, report)
-        yield from ((name, contestant) for name, contestant in trained if name in names)
+    def alone(name: str, train: Callable[[], Trained]):
+        return (name,), lambda: [(name, train())]
+
+    return [
+        *(alone(name, partial(train_peer, name, known, seed)) for name in PEERS),
+        alone(SASREC, partial(train_sasrec, known, minutes, seed, report(SASREC))),
+        (SEGUE, partial(train_segue, known, config, seed, generative, report)),
+    ]
 
 
 def train_peer(name: str, known: Sequences, seed: int) -> Trained:
@@ -166,6 +183,7 @@ def train_peer(name: str, known: Sequences, seed: int) -> Trained:
         if found is None or judged > found.figures["validation_ndcg@10"]:
             figures = settings | {"validation_ndcg@10": judged}
             found = Trained(partial(baseline_ranks, model, known), took, figures)
+        del model
     assert found is not None
     return found
 

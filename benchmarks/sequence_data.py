@@ -1,5 +1,6 @@
 """What the sequence benchmark is run on: listeners' histories, and the last two choices of each held out."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from models.workloads import REPEATS
 from segue.errors import InputError
 
 HEADERS = ("user", "user_id", "uid", "userid")  # what a first line begins with that is no listener's
+KINDS = ("", "token", "token_seq", "float", "float_seq")  # that may follow it behind a colon
+BLANKS = re.compile("[ \t]+")  # and no other white space: names of artists have them all
 SEQUENCES = "sequences.tsv"
 CHOICES = 3  # that a listener needs to be asked about: one to learn from, one for validation, one for test
 TOKENS = {"action": list(schema.INTERACTIONS), "surface": list(schema.SURFACES)}
@@ -132,10 +135,11 @@ def plain(path: Path) -> tuple[list[str], list[np.ndarray]]:
     first = True
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(utf8(file, path), 1):
-            user, *items = line.split() or [""]
+            user, items = user_and_items(line)
             if not user:
                 continue
-            header, first = first and user.lower().partition(":")[0] in HEADERS, False
+            name, _, kind = user.lower().partition(":")
+            header, first = first and name in HEADERS and kind in KINDS, False
             if header:
                 continue
             if not items:
@@ -151,6 +155,13 @@ def plain(path: Path) -> tuple[list[str], list[np.ndarray]]:
             seen[user] = number
             sequences.append(np.array([rows.setdefault(item, len(rows) + 1) for item in items], np.int32))
     return list(rows), sequences
+
+
+def user_and_items(line: str) -> tuple[str, list[str]]:
+    """A line's listener, up to the first tab if it has one, and items; '' for an empty line."""
+    known = line.strip(" \t\r\n")
+    user, _, items = known.partition("\t") if "\t" in known else known.partition(" ")
+    return user.strip(" "), [item for item in BLANKS.split(items) if item]
 
 
 def utf8(file: Iterable[str], path: Path) -> Iterator[str]:

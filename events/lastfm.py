@@ -1,6 +1,7 @@
 """Last.fm 2K (HetRec 2011): who tagged which artist on which day, and how often each was played.
 
-Only the tags have times, and only to the day. Tagging an artist adds it to the listener's library.
+Only the tags have times, and only to the day. Tagging an artist adds it to the listener's library. Genres are left out:
+all that could tell them is the same tags, and a model would read from them what is tagged later.
 """
 
 from collections import Counter, defaultdict
@@ -16,12 +17,11 @@ from events.imported import Imported, Source
 from events.sessions import sessions
 from segue.errors import InputError
 
-ARTISTS, TAGS, PLAYS = "artists.dat", "tags.dat", "user_artists.dat"
+ARTISTS, PLAYS = "artists.dat", "user_artists.dat"
 ASSIGNMENTS = "user_taggedartists-timestamps.dat"
 FIRST, END = datetime(2005, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)  # the declared range, [..)
 OUT_OF_RANGE = "time outside 2005-01-01 .. 2011-12-31"
 NO_NAME = "artist id without a name"
-COMMON_TAGS, GENRES = 30, 3  # an artist's genres: its most given tags among the most given of all
 DAY_US = 86_400_000_000
 COUNT = pa.field("play_count", pa.int64())
 
@@ -32,7 +32,7 @@ def read(folder: Path) -> Imported:
     Raises:
         InputError: a file is absent or breaks its format.
     """
-    needed = (ARTISTS, TAGS, PLAYS, ASSIGNMENTS)
+    needed = (ARTISTS, PLAYS, ASSIGNMENTS)
     absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         raise InputError(
@@ -40,17 +40,13 @@ def read(folder: Path) -> Imported:
             "Unpack hetrec2011-lastfm-2k and name its folder.",
         )
     artists, artists_source = read_table(folder / ARTISTS, ("id", "name"))
-    # The tags alone are not UTF-8.
-    tags, _ = read_table(folder / TAGS, ("tagID", "tagValue"), "latin-1")
     plays, plays_source = read_table(folder / PLAYS, ("userID", "artistID", "weight"))
     weight = columns.required(plays["weight"], COUNT, plays_source)
     plays = pa.table({"user_id": plays["userID"], "item_id": plays["artistID"], "play_count": weight})
 
-    given, source = read_table(folder / ASSIGNMENTS, ("userID", "artistID", "tagID", "timestamp"))
+    given, source = read_table(folder / ASSIGNMENTS, ("userID", "artistID", "timestamp"))
     ts = columns.required(given["timestamp"], schema.EVENTS.field("ts"), source)
-    given = pa.table({
-        "user_id": given["userID"], "item_id": given["artistID"], "tag_id": given["tagID"], "ts": ts,
-    })  # fmt: skip
+    given = pa.table({"user_id": given["userID"], "item_id": given["artistID"], "ts": ts})
     aside, good = set_aside(given, source, artists["id"])
     given, source = given.filter(pa.array(good)), source.take(good)
 
@@ -60,7 +56,6 @@ def read(folder: Path) -> Imported:
         "item_id": artists["id"],
         "title": artists["name"],
         "content_type": pa.array(["artist"] * artists.num_rows),
-        "genres": pa.array(genres_of(artists["id"].to_pylist(), given, tags), pa.list_(pa.string())),
     }
     return Imported(
         dataset="lastfm-2k",
@@ -73,9 +68,9 @@ def read(folder: Path) -> Imported:
     )
 
 
-def read_table(path: Path, needed: tuple[str, ...], encoding: str = "utf-8") -> tuple[pa.Table, Source]:
-    """A tab-separated file with a header."""
-    return text_files.read(path, separator="\t", encoding=encoding, quoted=False, needed=needed)
+def read_table(path: Path, needed: tuple[str, ...]) -> tuple[pa.Table, Source]:
+    """A tab-separated file with a header, in UTF-8."""
+    return text_files.read(path, separator="\t", encoding="utf-8", quoted=False, needed=needed)
 
 
 def set_aside(given: pa.Table, source: Source, named: pa.ChunkedArray) -> tuple[pa.Table, np.ndarray]:
@@ -148,25 +143,6 @@ def liked(given: pa.Table, plays: pa.Table) -> tuple[pa.Array, pa.Array]:
     return pa.array(counts, pa.int64()), pa.array(likes, pa.float32())
 
 
-def genres_of(artists: list[str], given: pa.Table, tags: pa.Table) -> list[list[str]]:
-    """The up to three most given tags of each artist, among the 30 most given overall; ties by tag id."""
-    overall = Counter(given["tag_id"].to_pylist())
-    common = {tag for tag, _ in sorted(overall.items(), key=by_count)[:COMMON_TAGS]}
-    own: dict[str, Counter[str]] = defaultdict(Counter)
-    for artist, tag in zip(given["item_id"].to_pylist(), given["tag_id"].to_pylist(), strict=True):
-        if tag in common:
-            own[artist][tag] += 1
-    text = dict(zip(tags["tagID"].to_pylist(), tags["tagValue"].to_pylist(), strict=True))
-    return [
-        [text.get(tag) or tag for tag, _ in sorted(own[artist].items(), key=by_count)[:GENRES]] for artist in artists
-    ]
-
-
-def by_count(pair: tuple[str, int]) -> tuple[int, str]:
-    """Sort key: most given first, then by id."""
-    return -pair[1], pair[0]
-
-
 def mapping(aside: pa.Table, assignments: int, events: int) -> tuple[str, ...]:
     """What was made of what."""
     reasons = Counter(aside["reason"].to_pylist())
@@ -175,7 +151,7 @@ def mapping(aside: pa.Table, assignments: int, events: int) -> tuple[str, ...]:
         "play count >= the listener's median over their artists -> label_like 1, lower -> 0, unknown -> null",
         "label_play, label_complete, label_skip and label_listen are unknown",
         "label_add is unknown: every event is an add, and nobody knows of what was not added",
-        f"the {GENRES} most given tags of an artist among the {COMMON_TAGS} most given overall -> genres",
+        "genres are unknown: the tags are the events, and would tell what is tagged later",
         "a day -> a session",
         f"{OUT_OF_RANGE} -> quarantined ({reasons[OUT_OF_RANGE]} assignments)",
         f"{NO_NAME} -> quarantined ({reasons[NO_NAME]} assignments)",

@@ -5,12 +5,10 @@ import tensorflow as tf
 from models.sequence.losses import mean
 from models.towers import dropout
 
-keras = tf.keras
-
 HIDDEN = 2  # times the width of the states
 
 
-class ActionHead(keras.layers.Layer):
+class ActionHead(tf.keras.layers.Layer):
     """States and items to logits of actions.
 
     The ranking task of HSTU (Zhai et al., ICML 2024), with items that meet the state after the transformer and not as
@@ -25,8 +23,8 @@ class ActionHead(keras.layers.Layer):
     def __init__(self, actions: int, dim: int, rate: float) -> None:
         super().__init__()
         self.dim, self.rate = dim, rate
-        self.hidden = keras.layers.Dense(HIDDEN * dim, "silu")
-        self.out = keras.layers.Dense(actions)
+        self.hidden = tf.keras.layers.Dense(HIDDEN * dim, "silu")
+        self.out = tf.keras.layers.Dense(actions)
 
     def call(self, state: tf.Tensor, item: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Logits `[..., actions]` of states and items `[..., dim]`; `seed` of dropout, None drops nothing."""

@@ -156,8 +156,7 @@ class Windows:
     @property
     def rows(self) -> int:
         """About how many rows an epoch has, at least, if `steps` does not end it."""
-        lengths = np.maximum(np.diff(self.histories.offsets) - 1, 0)
-        return self.passes * -(-int(lengths.sum()) // self.length)
+        return self.passes * -(-len(self.histories.item) // self.length)
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
         """Batches of an epoch: `COLUMNS` and `segment` `[batch_size, length]`; what does not fill a batch is dropped.

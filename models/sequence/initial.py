@@ -46,7 +46,8 @@ def co_listening(histories: Histories, rows: int, dim: int, seed: int) -> np.nda
 
 def begin(model: SequenceModel, histories: Histories, seed: int) -> None:
     """Put a new model's items of the vocabulary where `co_listening` has them; those that nobody has had, nowhere:
-    nothing moves them in training, so that their content alone speaks for them."""
+    nothing moves them in training, so that their content alone speaks for them. So begins what is unknown where items
+    are ids alone."""
     ids = model.encoder.catalogue.item_ids.numpy()[:, 0]  # of each row of the catalogue
     vectors = co_listening(histories, len(ids), model.config.dim, seed)
     table = model.items.embeddings[0].embeddings
@@ -56,4 +57,6 @@ def begin(model: SequenceModel, histories: Histories, seed: int) -> None:
     values[ids[known], : vectors.shape[1]] = vectors[known]
     never = (np.bincount(histories.item, minlength=len(ids)) == 0) & (ids > buckets)
     values[ids[never]] = 0
+    if not model.content:
+        values[1 : 1 + buckets] = 0
     table.assign(values)

@@ -37,7 +37,7 @@ class SequenceModel(Model):
         encoder: how inputs were encoded, with the catalogue; it goes into the SavedModel.
         config: sizes and what is learned by.
         counts: how often each row of the catalogue occurs in training, `[rows]`. What never does is no candidate
-            there: it has had no chance.
+            there: it has had no chance. Where items are ids alone, one that is unknown stands for all that are.
         timed: whether the log says when things happened.
         unseen: whether what a listener has had is never answered. It is no candidate in training either then: the
             softmax over all items is over what may come next, and nothing is spent on learning what is known.
@@ -58,11 +58,16 @@ class SequenceModel(Model):
         block = SoftmaxBlock if config.attention == "softmax" else PointwiseBlock
         self.blocks = [block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)]
         self.norm = RMSNorm()
-        self.done_with = None
-        if config.action_weight:
-            self.done_with = ActionHead(len(encoder.lookups["action"].tokens), config.dim, config.dropout)
+        actions = len(encoder.lookups["action"].tokens)
+        self.done_with = ActionHead(actions, config.dim, config.dropout) if config.action_weight else None
         self.content = len(encoder.lookups["creator_id"].tokens) > 0 or encoder.axes.genres > 1
-        self._candidates = tf.constant(np.flatnonzero(counts), tf.int32)
+        candidates = np.flatnonzero(counts)
+        if not self.content:
+            # All that is unknown has one vector then, and one thing to learn: that it is unlikely.
+            ids = encoder.catalogue.item_ids.numpy()[:, 0]
+            unknown = np.flatnonzero((ids > PADDING) & (ids <= encoder.lookups["item_id"].buckets))
+            candidates = np.append(candidates, unknown[:1])
+        self._candidates = tf.constant(candidates, tf.int32)
         share = counts / max(counts.sum(), 1)
         self._share = tf.constant(share, tf.float32)  # [rows]
 
@@ -119,6 +124,7 @@ class SequenceModel(Model):
     @tf.function(reduce_retracing=True)
     def actions_of(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Probabilities of the vocabulary's actions `[..., actions]`, of listeners' and items' vectors `[..., dim]`."""
+        assert self.done_with is not None  # nobody asks a model without one
         return tf.nn.softmax(self.done_with(vectors, items))
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:

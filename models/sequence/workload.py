@@ -17,7 +17,7 @@ from models.sequence.coded import fit_codes
 from models.sequence.codes import Codebook
 from models.sequence.export import CODES, export_sequence
 from models.sequence.fit import HeldOut, fit
-from models.sequence.histories import Histories, Windows, table_requests
+from models.sequence.histories import Histories, table_requests
 from models.sequence.model import SequenceModel
 from models.workloads import (
     REPEAT_ROWS,
@@ -65,7 +65,7 @@ def train_sequence(
     histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.known, encoder.lookups)
     repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
     unseen = repeats < REPEATS
-    if Windows(histories, config.sequence.length).rows == 0:
+    if np.diff(histories.offsets).max(initial=0) < 2:
         raise InputError(
             "The sequence model learns from listeners with two interactions in the train span; there are none.",
             "Import a longer log.",

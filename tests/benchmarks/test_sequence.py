@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import sasrec
-from benchmarks.sequence import MODELS, measure
+from benchmarks.sequence import MODELS, measure, run
 from benchmarks.sequence_data import nothing_but, plain, read, split
 from models.sequence.histories import Histories
 from segue.cli.bench import bench
@@ -31,13 +31,24 @@ def write_lines(path, *lines):
         ("user_id:token item_ids:token_seq", "u1 a b c", "u2 c a"),
         ("\ufeffuser_id\titem_ids", "u1\ta b c", "u2\tc a"),
         ("\ufeffu1\ta b c\r", "u2\tc a\r"),
+        ("user:1\ta b c", "user:2\tc a"),
+        ("Ann Lee\ta b c", "Ann Roe\tc a"),
+        ("u1\ta\tb\tc", "u2\tc\ta"),
     ],
-    ids=["tab", "blanks", "header and an empty line", "an empty line first", "types", "mark and header", "Windows"],
-)
+    ids=[
+        "tab", "blanks", "header and an empty line", "an empty line first", "types", "mark and header", "Windows",
+        "a first listener named like a header", "listeners with blanks", "tabs throughout",
+    ],
+)  # fmt: skip
 def test_plain_files(tmp_path, lines):
     ids, sequences = plain(write_lines(tmp_path / "log.tsv", *lines))
     assert ids == ["a", "b", "c"]
     assert [s.tolist() for s in sequences] == [[1, 2, 3], [3, 1]]
+
+
+def test_ids_may_hold_any_other_white_space(tmp_path):
+    ids, _ = plain(write_lines(tmp_path / "log.tsv", "u1\tAC\u00a0DC b\u3000c"))
+    assert ids == ["AC\u00a0DC", "b\u3000c"]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +103,29 @@ def test_figures_of_places():
     assert found["intervals"]["hr@10"] == {"low": 0.25, "high": 1.0}
 
 
+def test_sasrec_has_its_authors_setting_for_the_kind_of_log():
+    few, many = (
+        split("log", Histories.of_items([np.arange(1, n, dtype=np.int32)] * 2), nothing_but(list(map(str, range(n)))))
+        for n in (9, 60)
+    )
+    assert sasrec.setting_of(few) == sasrec.SPARSE
+    assert sasrec.setting_of(many) == sasrec.LONG
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_trained_takes_nothing_from_the_others(tmp_path):
+    # One entry of each is left to learn from: a next one is known of nobody.
+    path = write_lines(tmp_path / "log.tsv", "u1 a b c", "u2 b a d", "u3 d e a")
+    found = run(str(path), lambda line: None, ("popularity", "sasrec_one_negative", "segue_dense"), minutes=0.02)
+    assert set(found["models"]) == {"popularity", "segue_dense"}
+    assert "two entries before those held out" in found["left_out"]["sasrec_one_negative"]
+    with pytest.raises(InputError, match="No model could be trained: SASRec learns"):
+        run(str(path), lambda line: None, ("sasrec_one_negative",))
+
+
 def test_a_negative_is_nothing_that_the_listener_had():
     known = split("log", Histories.of_items([np.arange(1, 9, dtype=np.int32)] * 2), nothing_but(list("abcdefgh")))
-    rows = sasrec.examples(known)
+    rows = sasrec.examples(known, 200)
     assert rows.item[0][-5:].tolist() == [1, 2, 3, 4, 5]
     assert rows.next_item[0][-5:].tolist() == [2, 3, 4, 5, 6]
     assert rows.next_item[0][:-5].max() == 0

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from benchmarks.sequence_data import nothing_but
 from events import schema
 from models.features import Axes, Encoder
 from models.sequence.histories import Histories, requests
@@ -35,6 +36,13 @@ def encoder(catalogue) -> Encoder:
         **{name: [] for name in empty},
     }
     return Encoder(Axes(tokens, 2, 1), catalogue)
+
+
+@pytest.fixture(scope="module")
+def bare(encoder) -> Encoder:
+    """The same where items are ids alone."""
+    unstated = {name: [] for name in encoder.axes.tokens if name not in ("item_id", "action", "surface")}
+    return Encoder(Axes(encoder.axes.tokens | unstated, 1, 1), nothing_but([f"i{n}" for n in range(ITEMS)]))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.sparse import csr_matrix
 
 from models.config import SequenceConfig
@@ -167,3 +168,16 @@ def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(
     asked = HeldOut(inputs, known.item[first], np.arange(1, ITEMS + 1, dtype=np.int32), None)
     model, _ = fit(known, asked, encoder, replace(CONFIG, epochs=8), seed=0, unseen=unseen)
     assert (asked.ranks(model) == 0).all()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "gbce"])
+def test_what_nobody_had_is_the_unlikeliest_where_items_are_ids_alone(loss, bare):
+    # 19 items in random order, and i19, which nobody had.
+    rng = np.random.default_rng(0)
+    known = Histories.of_items([rng.permutation(np.arange(1, ITEMS, dtype=np.int32))[:9] for _ in range(60)])
+    train, asked = held_out(known)
+    model, _ = fit(train, asked, bare, replace(CONFIG, loss=loss, negatives=16, epochs=10), seed=0)
+    vectors = model.listener_vectors({name: tf.constant(values) for name, values in asked.inputs.items()}).numpy()
+    scores = vectors @ model.item_vectors(asked.candidates).numpy().T
+    likelier = (scores[:, :-1] > scores[:, [-1]]).sum(axis=1)
+    assert likelier.mean() > 0.9 * (ITEMS - 1)
