@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models import metrics
 from models.metrics import (
     auc,
     bootstrap_mean,
@@ -220,3 +221,11 @@ def test_the_bootstrap_is_deterministic_for_a_seed():
     values, groups = np.random.default_rng(0).normal(size=60), np.arange(60) % 7
     assert bootstrap_mean(values, groups, seed=1) == bootstrap_mean(values, groups, seed=1)
     assert bootstrap_mean(values, groups, seed=1) != bootstrap_mean(values, groups, seed=2)
+
+
+def test_a_bootstrap_that_holds_little_at_once_says_the_same(monkeypatch):
+    values = np.random.default_rng(0).normal(size=60)
+    whole = bootstrap_mean(values, np.arange(60), seed=1)
+    monkeypatch.setattr(metrics, "DRAWN", 60 * 7)  # 7 rounds at once
+    part = bootstrap_mean(values, np.arange(60), seed=1)
+    assert (part.low, part.high) == pytest.approx((whole.low, whole.high))
