@@ -33,9 +33,15 @@ class ActionHead(tf.keras.layers.Layer):
         return self.out(dropout(met, self.rate, seed if self.rate else None))
 
     def loss(self, state: tf.Tensor, item: tf.Tensor, action: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """Mean cross-entropy of actions, counted from 0, int32 `[n]`; below 0 where the log does not say."""
+        """Mean cross-entropy of actions; 0 where the log states none.
+
+        Args:
+            state: `[n, dim]`.
+            item: `[n, dim]`.
+            action: counted from 0, int32 `[n]`; below 0 where the log does not say, which weighs nothing.
+            seed: of dropout; None drops nothing.
+        """
         known = action >= 0
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.where(known, action, 0), self(state, item, seed)
-        )  # fmt: skip
+        logits = self(state, item, seed)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(known, action, 0), logits)
         return mean(losses, tf.cast(known, tf.float32))
