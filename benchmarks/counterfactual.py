@@ -22,7 +22,7 @@ from events.world.day import LIBRARY, LIBRARY_SLOTS, SEARCH, search, simulate, v
 from events.world.listeners import Listeners, softmax
 from events.world.policy import Mixture, Policy, Requests
 from events.world.shelves import stock
-from models.counterfactual import Estimate, cross_fitted_means, doubly_robust, ips, snips
+from models.evaluation.counterfactual import Estimate, cross_fitted_means, doubly_robust, ips, snips
 
 WORLD = WorldConfig("counterfactual", users=300, items=150, days=7, sessions=0.6)
 SETTLING, LOGGED = range(3), range(3, 7)  # days that fill the libraries, days of the log; one week, one policy

@@ -120,26 +120,23 @@ def child(task: str, *arguments: object) -> None:
 
 def make_world(base: Path, size: str, items: int, seed: int) -> None:
     """Make a synthetic world and its training set, `base/training_set`."""
+    from events.dataset import write
+    from events.importers.synthetic import generate, sized
     from events.ingest import ingest
-    from events.store import write
-    from events.synthetic import generate, sized
     from feature_repo.build import build
-    from feature_repo.store import publish
-    from feature_repo.training import make_training_set
-    from segue.settings import Home
+    from workloads.make_training_set import make
 
     write(base / "data", generate(replace(sized(size), items=items), seed))
     ingest(base / "data", base / "ingested", (0.8, 0.1, 0.1))
     build(base / "ingested", base / "tables")
-    store = publish(Home(base / "home"), base / "tables")
-    make_training_set(store, base / "ingested", base / "tables", base / "training_set")
+    make(base / "ingested", base / "tables", base / "training_set")
 
 
 def cut(base: Path, size: str, days: int, out: Path) -> None:
     """Copy a world's training set, with the training examples of the log's last days alone."""
-    from events.synthetic import sized
+    from events.importers.synthetic import sized
     from events.world.config import FIRST_DAY
-    from models.shards import read_parquet
+    from models.inputs.shards import read_parquet
 
     source, target = base / "training_set", out / "training_set"
     target.mkdir(parents=True)
@@ -156,10 +153,12 @@ def train(out: Path, batch_size: int, seed: int) -> None:
     """Train for an epoch on `out/training_set`, and write `out/figures.json`."""
     from time import perf_counter
 
-    from models.config import RetrievalConfig, TrainingConfig
-    from models.workloads import train_retrieval
+    from models.training_config import RetrievalConfig, TrainingConfig
+    from workloads.training.train_retrieval import train_retrieval
+    from workloads.training_set import write_vocabularies
 
     config = TrainingConfig(seed=seed, retrieval=RetrievalConfig(epochs=1, batch_size=batch_size))
+    write_vocabularies(out / "training_set")  # the training examples were cut
     started = perf_counter()
     train_retrieval(out / "training_set", "benchmark", config, out / "saved_model")
     seconds = perf_counter() - started

@@ -1,4 +1,4 @@
-"""Build features: every snapshot of the log, registered with Feast."""
+"""Build features: every snapshot of the log."""
 
 from kfp.dsl import Dataset, Input, Output
 
@@ -7,15 +7,10 @@ from components.base import component
 
 @component
 def build_features(home: str, run_id: str, ingested: Input[Dataset], features: Output[Dataset]):
-    """Compute the feature tables and publish them to the feature store."""
-    from components.step import step
+    """Compute the feature tables."""
+    from pathlib import Path
 
-    with step(home, run_id, "build-features") as result:
-        from pathlib import Path
+    from workloads import build_features
+    from workloads.run import Run
 
-        from feature_repo.build import build
-        from feature_repo.store import publish
-        from segue.settings import Home
-
-        result.update(build(Path(ingested.path), Path(features.path)))
-        publish(Home.at(home), Path(features.path))
+    build_features.step(Run.of(home, run_id), Path(ingested.path), Path(features.path))

@@ -18,27 +18,14 @@ def evaluate(
     report: Output[Markdown],
 ) -> bool:
     """Whether the candidate is blessed."""
-    from components.step import step
+    from pathlib import Path
 
-    with step(home, run_id, "evaluate") as result:
-        from pathlib import Path
+    from workloads import evaluate
+    from workloads.run import Run, paths
 
-        from models.config import TrainingConfig
-        from models.report import flat_metrics, markdown
-        from models.workloads import evaluate, served_champion
-        from segue.files import write_json, write_text
-        from segue.settings import Home
-        from serving.store import stable
-
-        run = Home.at(home).run(run_id)
-        candidate = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
-        champion = served_champion(stable(Home.at(home).models), candidate["ranking"])
-        settings = TrainingConfig.from_dict(config)
-        found = evaluate(Path(training_set.path), candidate, champion, settings, run / "tfma")
-        write_json(run / "evaluation.json", found)
-        write_text(Path(report.path), markdown(found))
-        write_text(run / "evaluation.md", markdown(found))
-        for name, value in flat_metrics(found).items():
-            metrics.log_metric(name, value)
-        result.update(found["verdict"])
-        return found["verdict"]["passed"]
+    models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
+    run = Run.of(home, run_id, config)
+    blessed, figures = evaluate.step(run, Path(training_set.path), models, Path(report.path))
+    for name, figure in figures.items():
+        metrics.log_metric(name, figure)
+    return blessed

@@ -1,6 +1,6 @@
 """Infra-validate: load the candidates in the model server and answer real requests."""
 
-from kfp.dsl import Dataset, Input, Model
+from kfp.dsl import Dataset, Input, Model, Output
 
 from components.base import component
 
@@ -14,19 +14,14 @@ def infra_validate(
     retrieval: Input[Model],
     ranking: Input[Model],
     sequence: Input[Model],
+    requests: Output[Dataset],
 ) -> bool:
     """Whether the model server can load and serve the candidates."""
-    from components.step import step
+    from pathlib import Path
 
-    with step(home, run_id, "infra-validate") as result:
-        from pathlib import Path
+    from workloads import infra_validate
+    from workloads.run import Run, paths
 
-        from models.config import TrainingConfig
-        from models.workloads import sample_requests
-        from serving.infra_validation import validate
-
-        models = {"retrieval": Path(retrieval.path), "ranking": Path(ranking.path), "sequence": Path(sequence.path)}
-        seed = TrainingConfig.from_dict(config).seed
-        requests = sample_requests(Path(training_set.path), models, seed=seed)
-        result.update(validate(models, requests))
-        return result["passed"]
+    models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
+    run = Run.of(home, run_id, config)
+    return infra_validate.step(run, Path(training_set.path), models, Path(requests.path))

@@ -8,15 +8,9 @@ from components.base import component
 @component
 def ingest(home: str, run_id: str, config: dict, ingested: Output[Dataset]):
     """Copy the imported data set into the run and cut it once for all models."""
-    from components.step import step
+    from pathlib import Path
 
-    with step(home, run_id, "ingest") as result:
-        from pathlib import Path
+    from workloads import ingest
+    from workloads.run import Run
 
-        from events.ingest import ingest
-        from models.config import TrainingConfig
-        from segue.settings import Home
-
-        split = TrainingConfig.from_dict(config).split
-        result.update(ingest(Home.at(home).data, Path(ingested.path), split))
-        ingested.metadata.update({name: result[name] for name in ("dataset", "sha256")})
+    ingested.metadata.update(ingest.step(Run.of(home, run_id, config), Path(ingested.path)))

@@ -1,4 +1,4 @@
-"""Training set: labelled examples joined point in time with the features."""
+"""Make training set: labelled examples joined point in time with the features."""
 
 from kfp.dsl import Dataset, Input, Output
 
@@ -14,15 +14,10 @@ def make_training_set(
     training_set: Output[Dataset],
 ):
     """Join features to examples through Feast, as of each example's time."""
-    from components.step import step
+    from pathlib import Path
 
-    with step(home, run_id, "training-set") as result:
-        from pathlib import Path
+    from workloads import make_training_set
+    from workloads.run import Run
 
-        from feature_repo.store import open_store
-        from feature_repo.training import make_training_set
-        from segue.settings import Home
-
-        store = open_store(Home.at(home))
-        paths = (Path(artifact.path) for artifact in (ingested, features, training_set))
-        result.update(make_training_set(store, *paths))
+    folders = (Path(artifact.path) for artifact in (ingested, features, training_set))
+    make_training_set.step(Run.of(home, run_id), *folders)

@@ -7,13 +7,10 @@ from components.base import component
 
 @component
 def refresh_online(home: str, run_id: str, ingested: Input[Dataset], features: Input[Dataset]):
-    """Materialize the features that serving reads."""
-    from components.step import step
+    """Publish the feature tables and materialize the features that serving reads."""
+    from pathlib import Path
 
-    with step(home, run_id, "refresh-online") as result:
-        from pathlib import Path
+    from workloads import refresh_online
+    from workloads.run import Run
 
-        from feature_repo.online import refresh
-        from segue.settings import Home
-
-        result.update(refresh(Home.at(home), Path(ingested.path), Path(features.path)))
+    refresh_online.step(Run.of(home, run_id), Path(ingested.path), Path(features.path))

@@ -15,22 +15,11 @@ def train_ranking(
     sequence: Input[Model],
     model: Output[Model],
 ):
-    """Fit the ranking model on the train span, from the champion's weights on, and to the others' candidates."""
-    from components.step import step
+    """Fit the ranking model on the train span and on the candidates of the other two models."""
+    from pathlib import Path
 
-    with step(home, run_id, "train-ranking") as result:
-        from pathlib import Path
+    from workloads.run import Run
+    from workloads.training import train_ranking
 
-        from models.config import TrainingConfig
-        from models.workloads import train_ranking, warm_champion
-        from segue.settings import Home
-        from serving.store import stable
-
-        settings = TrainingConfig.from_dict(config)
-        place = Home.at(home)
-        source = Path(training_set.path)
-        champion = warm_champion(stable(place.models), "ranking", source) if settings.warm_start else None
-        # A step that is run again after a kill goes on from its last epoch.
-        checkpoints = place.run(run_id) / "checkpoints" / "ranking"
-        sources = {"retrieval": Path(retrieval.path), "sequence": Path(sequence.path)}
-        result.update(train_ranking(source, sources, run_id, settings, Path(model.path), champion, checkpoints))
+    paths = (Path(artifact.path) for artifact in (training_set, retrieval, sequence, model))
+    train_ranking.step(Run.of(home, run_id, config), *paths)

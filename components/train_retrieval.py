@@ -8,20 +8,9 @@ from components.base import component
 @component
 def train_retrieval(home: str, run_id: str, config: dict, training_set: Input[Dataset], model: Output[Model]):
     """Fit the retrieval model on the train span, from the champion's weights on, and write its SavedModel."""
-    from components.step import step
+    from pathlib import Path
 
-    with step(home, run_id, "train-retrieval") as result:
-        from pathlib import Path
+    from workloads.run import Run
+    from workloads.training import train_retrieval
 
-        from models.config import TrainingConfig
-        from models.workloads import train_retrieval, warm_champion
-        from segue.settings import Home
-        from serving.store import stable
-
-        settings = TrainingConfig.from_dict(config)
-        place = Home.at(home)
-        source = Path(training_set.path)
-        champion = warm_champion(stable(place.models), "retrieval", source) if settings.warm_start else None
-        # A step that is run again after a kill goes on from its last epoch.
-        checkpoints = place.run(run_id) / "checkpoints" / "retrieval"
-        result.update(train_retrieval(source, run_id, settings, Path(model.path), champion, checkpoints))
+    train_retrieval.step(Run.of(home, run_id, config), Path(training_set.path), Path(model.path))

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events import columns, quarantine, schema
+from events import canonical as columns
+from events import quarantine, schema
 from events.imported import Imported, Source
 from segue.errors import InputError
 

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from events import schema
-from events.store import load
+from events.dataset import load
 
 BY_SURFACE = "select surface, count(*) from events group by surface order by count(*) desc, surface"
 DONE = """

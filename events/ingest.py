@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from events.dataset import load
 from events.splits import Split, cut
-from events.store import load
 from segue.files import read_json, write_json
 
 SPLIT, MANIFEST = "split.json", "manifest.json"

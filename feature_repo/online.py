@@ -15,13 +15,12 @@ from events.schema import EARLIEST
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
 from feature_repo.engine import duckdb_engine
-from feature_repo.store import apply, open_store
+from feature_repo.feast_store import apply, open_store, published_tables
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
 
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
-STATE = "online.json"  # beside the online store: what it holds
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 
 
@@ -42,9 +41,9 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     manifest = read_manifest(ingested)
     now_online = {"dataset": manifest["dataset"], "last_event": manifest["span"]["last"]}
     store = open_store(home)
-    if (home.features / STATE).is_file() and state(home)["dataset"] != manifest["dataset"]:
+    if (home.online_state).is_file() and state(home)["dataset"] != manifest["dataset"]:
         store.teardown()
-        store = apply(home)
+        store = apply(home, published_tables(home))
     last_day = load_manifest(tables)["last_day"]
     until = datetime.fromtimestamp((last_day + 1) * T.DAY_SECONDS, UTC)
     views = [view.name for view in store.list_batch_feature_views()]
@@ -58,7 +57,7 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         histories = engine.to_pyarrow(T.histories(today, T.sequences(events)).drop("n_before"))
     if histories.num_rows:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
-    write_json(home.features / STATE, now_online)
+    write_json(home.online_state, now_online)
     return now_online
 
 
@@ -68,9 +67,9 @@ def state(home: Home) -> dict:
     Raises:
         InputError: nothing is online yet.
     """
-    if not (home.features / STATE).is_file():
+    if not (home.online_state).is_file():
         raise InputError("No features are online yet.", "Run `segue run training` first.")
-    return read_json(home.features / STATE)
+    return read_json(home.online_state)
 
 
 def push_interaction(

@@ -17,14 +17,14 @@ from feast import FeatureStore
 from ibis import _
 
 from events import schema
-from events.examples import examples
 from events.ingest import read_manifest, read_split
+from events.labels import examples
 from events.splits import PARTS, Split
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
-from feature_repo.catalogue import items_as_of
 from feature_repo.definitions import ONLINE_ONLY
 from feature_repo.engine import duckdb_engine, write
+from feature_repo.items_as_of import items_as_of
 from feature_repo.on_demand import request_features
 from segue.errors import InputError
 from segue.files import write_json

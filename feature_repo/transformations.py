@@ -16,7 +16,7 @@ from ibis import _
 from ibis.expr.types import Table, Value
 
 from events import schema
-from events.examples import KEYS
+from events.labels import KEYS
 
 SHORT, LONG = 7, 28  # days that the statistics look back
 HISTORY = 50  # interactions that a history holds

@@ -11,15 +11,15 @@ from segue.files import write_json
 TIME = "ts"
 
 
-def compare_files(reference: Path, current: Path, reports: Path) -> dict:
-    """Compare two Parquet frames; write `drift.html` and `drift.json` into `reports`.
+def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> dict:
+    """Compare two Parquet frames; write the verdict as JSON and Evidently's report as HTML.
 
     Raises:
         InputError: a file is missing or is no Parquet.
     """
     frames = [read(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
-    verdict = compare(frames[0], frames[1], DriftLimits(), reports / "drift.html")
-    write_json(reports / "drift.json", verdict)
+    verdict = compare(frames[0], frames[1], DriftLimits(), page)
+    write_json(verdict_file, verdict)
     return verdict
 
 

@@ -1,6 +1,7 @@
 """The pipelines: they only wire components; the local and the cluster runner."""
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 PIPELINES = {
@@ -9,18 +10,30 @@ PIPELINES = {
     "search": "pipelines.search:search",
 }
 
-# The steps that a full run goes through, in order: for the progress that a person sees. A search has one more a trial.
-STEPS = {
-    "training": (
-        "ingest", "build-features", "training-set", "validate-data", "refresh-online", "train-retrieval",
-        "train-sequence", "train-ranking", "evaluate", "infra-validate", "register", "push", "report",
-    ),
-    "monitoring": ("ingest", "build-features", "training-set", "detect-drift", "report"),
-    "search": ("ingest", "build-features", "training-set", "plan-trials", "choose-trial", "report"),
-}  # fmt: skip
-
 
 def load(target: str) -> Any:
     """The pipeline that `module:name` names."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
+
+
+def steps(name: str) -> list[str]:
+    """The steps of a pipeline in the order in which a full run ends them, read from its compiled specification.
+
+    A search has one more step a trial: how many there are is known only when it runs.
+    """
+    spec = load(PIPELINES[name]).pipeline_spec
+    return [*_tasks(spec, spec.root.dag)]
+
+
+def _tasks(spec: Any, dag: Any) -> Iterator[str]:
+    """The executable tasks of a DAG, each after what it depends on; loops are left out."""
+    pending = dict(dag.tasks)
+    while pending:
+        ready = next(key for key, task in pending.items() if not set(task.dependent_tasks) & set(pending))
+        task = pending.pop(ready)
+        component = spec.components[task.component_ref.name]
+        if component.executor_label:
+            yield ready
+        elif not task.HasField("parameter_iterator"):
+            yield from _tasks(spec, component.dag)

@@ -10,13 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.outcome import outcome
 from segue.errors import EXIT_FAILED, SegueError
 from segue.files import read_json, write_json
-from segue.settings import Home
+from segue.settings import Home, RunFolder
+from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
-LOG = "run.log"
 
 
 class PipelineFailed(SegueError):
@@ -27,16 +26,16 @@ class PipelineFailed(SegueError):
         self.exit_code = exit_code
 
 
-def new_run(home: Home, name: str, started: datetime) -> Path:
+def new_run(home: Home, name: str, started: datetime) -> RunFolder:
     """Make a run's folder, named by its start; nothing of an earlier run is in it."""
     for suffix in ("", *(f"-{i}" for i in range(2, 100))):
         run = home.run(f"{name}-{started:%Y%m%dT%H%M%S}{suffix}")
         try:
-            run.mkdir(parents=True)
+            run.path.mkdir(parents=True)
         except FileExistsError:
             continue
         return run
-    raise SegueError(f"A run needs a name of its own; {run.name} is taken.", "Wait a second and run again.")
+    raise SegueError(f"A run needs a name of its own; {run.path.name} is taken.", "Wait a second and run again.")
 
 
 def run_locally(
@@ -56,22 +55,22 @@ def run_locally(
         on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.
 
     Returns:
-        `components.outcome.outcome` of the run, with `folder` and `log`.
+        `workloads.outcome.outcome` of the run, with `folder` and `log`.
 
     Raises:
         PipelineFailed: a step failed; a gate that says no is no failure.
     """
     run = new_run(home, name, started)
-    write_json(run / "request.json", {"pipeline": name, "home": str(home.root), "config": config})
-    (run / "tmp").mkdir()
-    with (run / LOG).open("wb") as log:
+    write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
+    run.temporary.mkdir()
+    with run.log.open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local", str(run)],
+            [sys.executable, "-m", "pipelines.local", str(run.path)],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=child_environment(run),
-            cwd=run,
+            cwd=run.path,
             start_new_session=True,  # so that the steps below it can be stopped with it
         )
         try:
@@ -80,11 +79,11 @@ def run_locally(
             stop(child)
             raise
         finally:
-            shutil.rmtree(run / "tmp", ignore_errors=True)
-    ended = outcome(run) | {"folder": str(run), "log": str(run / LOG)}
+            shutil.rmtree(run.temporary, ignore_errors=True)
+    ended = outcome(run) | {"folder": str(run.path), "log": str(run.log)}
     if child.returncode != 0 and ended["status"] != "failed":
-        ended |= {"status": "failed", "reason": last_line(run / LOG)}
-    write_json(run / "report.json", ended)
+        ended |= {"status": "failed", "reason": last_line(run.log)}
+    write_json(run.report, ended)
     if ended["status"] == "failed":
         raise failure(name, ended)
     return ended
@@ -101,7 +100,7 @@ def failure(name: str, ended: dict[str, Any]) -> PipelineFailed:
     )
 
 
-def child_environment(run: Path) -> dict[str, str]:
+def child_environment(run: RunFolder) -> dict[str, str]:
     """The environment of a run: quiet libraries, nothing sent anywhere, bytecode written."""
     quiet = {
         "PYTHONWARNINGS": "ignore",
@@ -110,12 +109,12 @@ def child_environment(run: Path) -> dict[str, str]:
         "FEAST_USAGE": "False",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "TMPDIR": str(run / "tmp"),  # KFP leaves a folder a task behind
+        "TMPDIR": str(run.temporary),  # KFP leaves a folder a task behind
     }
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
 
 
-def follow(run: Path, child: subprocess.Popen, on_step: Callable[[dict], None]) -> None:
+def follow(run: RunFolder, child: subprocess.Popen, on_step: Callable[[dict], None]) -> None:
     """Report each change of a step until the child ends."""
     seen: dict[str, str] = {}
     while True:
@@ -123,7 +122,7 @@ def follow(run: Path, child: subprocess.Popen, on_step: Callable[[dict], None]) 
             child.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
             pass
-        for path in sorted((run / "steps").glob("*.json"), key=lambda p: p.stat().st_mtime):
+        for path in sorted(run.steps.glob("*.json"), key=lambda p: p.stat().st_mtime):
             record = read_json(path)
             if seen.get(record["step"]) != record["status"]:
                 seen[record["step"]] = record["status"]

@@ -3,12 +3,12 @@
 from kfp import dsl
 
 from components.build_features import build_features
-from components.choose_trial import choose_trial
 from components.ingest import ingest
 from components.make_training_set import make_training_set
-from components.plan_trials import plan_trials
 from components.report import report
-from components.trial import trial
+from components.search.choose_trial import choose_trial
+from components.search.plan_trials import plan_trials
+from components.search.trial import trial
 from pipelines.placement import placed
 
 PARALLELISM = 1  # one trial's training fills the cores of a small machine

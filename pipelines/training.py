@@ -47,6 +47,8 @@ def training(home: str, run_id: str, config: dict):
             blessed = placed(evaluate(**place, **trained, **models))
             with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712
                 servable = placed(infra_validate(**place, **trained, **models))
-                with dsl.If(servable.output == True, name="servable"):  # noqa: E712
+                with dsl.If(servable.outputs["Output"] == True, name="servable"):  # noqa: E712
                     known = placed(register(**place, config=config, **models))
-                    placed(push(**place, **trained, **models, versions=known.output))
+                    placed(
+                        push(**place, **trained, **models, requests=servable.outputs["requests"], versions=known.output)
+                    )

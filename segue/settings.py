@@ -6,6 +6,78 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class RunFolder:
+    """The folder of one pipeline run, and the names of what a run writes there."""
+
+    path: Path
+
+    @property
+    def request(self) -> Path:
+        """The pipeline, home and configuration that the run was started with."""
+        return self.path / "request.json"
+
+    @property
+    def log(self) -> Path:
+        """The output of all steps."""
+        return self.path / "run.log"
+
+    @property
+    def steps(self) -> Path:
+        """One record a step."""
+        return self.path / "steps"
+
+    @property
+    def artifacts(self) -> Path:
+        """What steps hand to each other, as KFP lays it out."""
+        return self.path / "artifacts"
+
+    @property
+    def temporary(self) -> Path:
+        """What libraries write on the side; removed when the run ends."""
+        return self.path / "tmp"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training state by model, from which a step that was killed goes on."""
+        return self.path / "checkpoints"
+
+    @property
+    def validation(self) -> Path:
+        """The verdict on the data."""
+        return self.path / "validation.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """The evaluation with its verdict."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evaluation_page(self) -> Path:
+        """The evaluation as Markdown."""
+        return self.path / "evaluation.md"
+
+    @property
+    def model_analysis(self) -> Path:
+        """TensorFlow Model Analysis' results."""
+        return self.path / "tfma"
+
+    @property
+    def search(self) -> Path:
+        """The trials of a search and the best of them."""
+        return self.path / "search.json"
+
+    @property
+    def best_configuration(self) -> Path:
+        """The configuration of a search's best trial, for `segue run training --config`."""
+        return self.path / "best.yaml"
+
+    @property
+    def report(self) -> Path:
+        """How the run ended."""
+        return self.path / "report.json"
+
+
+@dataclass(frozen=True)
 class Home:
     """The folder that holds all of Segue's state (`SEGUE_HOME`, default `.segue/`)."""
 
@@ -52,14 +124,44 @@ class Home:
         return self.root / "reports"
 
     @property
+    def reference_window(self) -> Path:
+        """Features and predictions that the served model was pushed on."""
+        return self.reports / "reference.parquet"
+
+    @property
+    def current_window(self) -> Path:
+        """Features and predictions of the newest span, as the last monitoring run scored it."""
+        return self.reports / "current.parquet"
+
+    @property
+    def drift_verdict(self) -> Path:
+        """The last drift verdict."""
+        return self.reports / "drift.json"
+
+    @property
+    def drift_page(self) -> Path:
+        """Evidently's report on the last drift comparison."""
+        return self.reports / "drift.html"
+
+    @property
+    def tracking_artifacts(self) -> Path:
+        """Files that MLflow keeps with runs."""
+        return self.mlflow / "artifacts"
+
+    @property
+    def online_state(self) -> Path:
+        """What the online store holds: the data set and its last event."""
+        return self.features / "online.json"
+
+    @property
     def tracking_uri(self) -> str:
         """Where MLflow keeps runs: `MLFLOW_TRACKING_URI`, or a database in this home."""
         self.mlflow.mkdir(parents=True, exist_ok=True)
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
-    def run(self, run_id: str) -> Path:
+    def run(self, run_id: str) -> RunFolder:
         """The folder of one pipeline run."""
-        return self.runs / run_id
+        return RunFolder(self.runs / run_id)
 
     def baseline(self, dataset: str) -> Path:
         """What the last pushed model of a data set was validated and scored on."""

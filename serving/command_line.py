@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from segue.errors import InputError
-from serving import config
-from serving.batching import BatchingParameters
-from serving.batching_parameters import parse_batching_parameters
-from serving.config import ModelConfig, TlsConfig
+from serving.protocol import config_files as config
+from serving.protocol.config_files import ModelConfig, TlsConfig
+from serving.server.batching import BatchingParameters
+from serving.server.batching_parameters import parse_batching_parameters
 
 if TYPE_CHECKING:
     from serving.server_config import ServerConfig
@@ -46,9 +46,9 @@ def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerCo
     poll = flags["model_config_file_poll_wait_seconds"]
 
     # Last, because these import TensorFlow: a wrong flag is refused at once.
-    from serving.handlers import Rules
-    from serving.loader import Parallelism
-    from serving.manager import LABELS_AVAILABLE, LABELS_FOLLOW, LABELS_UNUSED, Retries
+    from serving.api.handlers import Rules
+    from serving.server.loader import Parallelism
+    from serving.server.manager import LABELS_AVAILABLE, LABELS_FOLLOW, LABELS_UNUSED, Retries
     from serving.server_config import ServerConfig
 
     labels = LABELS_UNUSED if flags["allow_version_labels_for_unavailable_models"] else LABELS_AVAILABLE

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving import config
-from serving.batching import BatchingParameters
-from serving.config import ModelConfig, TlsConfig
-from serving.handlers import Rules
-from serving.loader import Parallelism
-from serving.manager import LABELS_FOLLOW, Retries
+from serving.api.handlers import Rules
+from serving.protocol import config_files as config
+from serving.protocol.config_files import ModelConfig, TlsConfig
+from serving.server.batching import BatchingParameters
+from serving.server.loader import Parallelism
+from serving.server.manager import LABELS_FOLLOW, Retries
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ServerConfig:
         file_system_poll_wait_seconds: how often to look for versions; 0 or less: only once, at the start.
         model_config_file_poll_wait_seconds: how often to read the file again; 0 or less: never.
         retries: how often a version that does not load is tried again.
-        labels: when a label may name a version that is not loaded; see `serving.manager`.
+        labels: when a label may name a version that is not loaded; see `serving.server.manager`.
         warmup_iterations: how often each warm-up request of a version is run; 0: not at all.
         batching: how to batch; None: not at all.
         parallelism: TensorFlow's threads for each model.

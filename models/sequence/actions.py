@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from models.inputs.towers import dropout
 from models.sequence.losses import mean
-from models.towers import dropout
 
 HIDDEN = 2  # times the width of the states
 

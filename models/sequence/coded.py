@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.metrics import ndcg_at
+from models.evaluation.metrics import ndcg_at
+from models.fitting.loop import History, Model, create_weights
+from models.fitting.loop import fit as fit_model
+from models.inputs.shards import Shards
 from models.sequence.codes import Codebook
 from models.sequence.fit import BATCH, CODING, HeldOut, Pace, windows
 from models.sequence.generative import CodeHead, CodeTree
 from models.sequence.histories import Histories
 from models.sequence.model import SequenceModel
-from models.shards import Shards
-from models.training import History, Model, create_weights
-from models.training import fit as fit_model
 
 LEARNING_RATE = 6e-3
 ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain

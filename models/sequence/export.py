@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from models.card import CARD
-from models.catalogue import LATER
-from models.export import save
-from models.filters import Filters, wanted
-from models.index import Index
-from models.raw import Specs, specs
+from models.inputs.catalogue import LATER
+from models.inputs.raw_query import Specs, specs
+from models.saved.card import CARD
+from models.saved.export import save
+from models.saved.filters import Filters, wanted
+from models.saved.index import Index
 from models.sequence.coded import BEAMS, CodedModel
 from models.sequence.codes import Codebook
 from models.sequence.steering import Steering

@@ -8,15 +8,15 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_matrix
 
-from models.config import SequenceConfig
-from models.features import Encoder
-from models.metrics import ndcg_at, rank_of_target
+from models.evaluation.metrics import ndcg_at, rank_of_target
+from models.fitting.loop import History, create_weights, start
+from models.fitting.loop import fit as fit_model
+from models.inputs.encoder import Encoder
+from models.inputs.shards import Arrays, Shards
 from models.sequence.histories import Histories, Windows
 from models.sequence.initial import begin
 from models.sequence.model import SequenceModel
-from models.shards import Arrays, Shards
-from models.training import History, create_weights, start
-from models.training import fit as fit_model
+from models.training_config import SequenceConfig
 
 PATIENCE = 8  # epochs without a gain after which the rate falls
 STEADY = 0.6  # share of the epochs, or of the time, after which it falls in any case
@@ -29,15 +29,9 @@ BATCH = 250
 class Pace:
     """The learning rate's multiple by epoch: 1 until held-out choices are predicted no better, then down to 0.
 
-    The fall goes on from the best epoch (`models.training.fit`) and takes two thirds of the epochs up to it, so that it
-    ends with the budget if that begins it (warmup-free WSD: Hägele et al., NeurIPS 2024). It needs no horizon, so one
-    configuration does for short and long logs, and for those that are soon learned by heart.
-
-    Args:
-        epochs: at most.
-        seconds: of training, at most.
-        patience: epochs without a gain after which the rate falls.
-        enough: how well held-out choices need be predicted and no better.
+    The fall starts from the weights of the best epoch and takes two thirds of the epochs up to it, so that it ends with
+    the budget if the budget starts it (warmup-free WSD: Hägele et al., NeurIPS 2024). The schedule needs no horizon, so
+    one configuration serves short logs and long ones.
     """
 
     epochs: int

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
-from models.columns import recent_first, seconds
-from models.lookup import Lookup
-from models.shards import Arrays, take
+from models.inputs.arrow_columns import recent_first, seconds
+from models.inputs.shards import Arrays, take
+from models.inputs.vocabulary import Lookup
 from segue.errors import InputError
 
 OPEN = 64  # rows that are filled at once; more pack hardly better and take longer
 COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
+HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")  # of the signatures
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 from sklearn.utils.extmath import randomized_svd
 
+from models.inputs.towers import SPREAD
 from models.sequence.histories import Histories
 from models.sequence.model import SequenceModel
-from models.towers import SPREAD
 
 ITERATIONS = 5  # of the power method
 PRIOR = 1.0  # entries added to each listener's and item's: what has few of them is not all there is to a direction

@@ -8,9 +8,10 @@ two (HSTU), and what is predicted is the item either way.
 import numpy as np
 import tensorflow as tf
 
-from models.config import SequenceConfig
-from models.features import Encoder
-from models.lookup import PADDING
+from models.fitting.loop import Model
+from models.inputs.encoder import Encoder
+from models.inputs.towers import ItemEncoder, dropout
+from models.inputs.vocabulary import PADDING
 from models.sequence import losses
 from models.sequence.actions import ActionHead
 from models.sequence.attention import (
@@ -23,8 +24,7 @@ from models.sequence.attention import (
     time_buckets,
     visible,
 )
-from models.towers import ItemEncoder, dropout
-from models.training import Model
+from models.training_config import SequenceConfig
 
 IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; dropout's count on from BLOCK
 CALIBRATION = 0.75  # gBCE's t

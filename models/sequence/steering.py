@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from models.catalogue import Catalogue
-from models.raw import Specs, specs
+from models.inputs.catalogue import Catalogue
+from models.inputs.raw_query import Specs, specs
 
 NAMED = ("genres", "creators", "types")
 YEAR_SECONDS = 31_556_952

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import sasrec
-from benchmarks.sequence import MODELS, measure, run
-from benchmarks.sequence_data import nothing_but, plain, read, split
+from benchmarks.sequence import sasrec
+from benchmarks.sequence.benchmark import MODELS, measure, run
+from benchmarks.sequence.data import nothing_but, plain, read, split
+from cli.bench import bench
 from models.sequence.histories import Histories
-from segue.cli.bench import bench
 from segue.errors import InputError
 
 
@@ -138,7 +138,7 @@ def test_the_command(tmp_path):
     # Everybody goes round ten items, each beginning elsewhere: what comes next is what no count of items tells.
     lines = [f"u{n} " + " ".join(f"i{(n + k) % 10}" for k in range(8)) for n in range(60)]
     path = write_lines(tmp_path / "log.tsv", *lines)
-    command = [sys.executable, "-c", "from segue.cli import main; main()", "bench", "sequence"]
+    command = [sys.executable, "-c", "from cli import main; main()", "bench", "sequence"]
     done = subprocess.run(
         [*command, "--data", str(path), "--minutes", "0.1", "--json"], capture_output=True, text=True, timeout=300
     )

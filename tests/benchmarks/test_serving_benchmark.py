@@ -7,10 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks import serving, serving_kill, serving_load, serving_soak
-from benchmarks.serving import Cell
-from benchmarks.serving_models import same_top
-from benchmarks.serving_process import cpu_seconds, ending, free_port, rss_mb, target, wait_ready
+from benchmarks.serving import benchmark as serving
+from benchmarks.serving import kill as serving_kill
+from benchmarks.serving import load as serving_load
+from benchmarks.serving import soak as serving_soak
+from benchmarks.serving.benchmark import Cell
+from benchmarks.serving.process import cpu_seconds, ending, free_port, rss_mb, target, wait_ready
+from benchmarks.serving.stored_models import same_top
 from segue.errors import SegueError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from events import store
+from events import dataset as store
 from events.describe import describe
 from segue.errors import InputError
 

@@ -79,11 +79,11 @@ class Ingested:
 
     def store(self):
         """The feature store, everything registered."""
-        from feature_repo.store import apply
+        from feature_repo.feast_store import apply
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on-demand views are "experimental", at every call
-            return apply(self.home)
+            return apply(self.home, self.tables)
 
     def refresh(self):
         """A store of its own, refreshed from the log."""
@@ -187,7 +187,7 @@ def point_in_time() -> Callable[..., list[dict]]:
 @pytest.fixture(scope="session")
 def world():
     """A nano world of 28 days: 60 listeners, 150 items, about 6,000 events."""
-    from events.synthetic import generate, sized
+    from events.importers.synthetic import generate, sized
 
     return generate(sized("nano"), seed=0)
 

@@ -7,8 +7,8 @@ import pytest
 
 from events import schema
 from feature_repo import transformations as T
+from feature_repo.feast_store import open_store, publish
 from feature_repo.online import HISTORY_COLUMNS, newest, push_interaction, refresh, session_state, state, user_state
-from feature_repo.store import open_store, publish
 from segue.errors import InputError
 
 ITEMS = "a music rock 2026-01-03\nb podcast pop -"

@@ -13,7 +13,7 @@ from events import schema
 from events.splits import Split
 from feature_repo import training
 from feature_repo.build import load_manifest
-from feature_repo.catalogue import items_as_of
+from feature_repo.items_as_of import items_as_of
 from segue.errors import InputError
 from segue.files import read_json, write_json
 

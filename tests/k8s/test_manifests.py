@@ -184,7 +184,7 @@ def test_mlflow_has_one_replica_that_is_replaced_not_doubled(documents):
 
 
 def test_the_model_config_parses_and_lies_in_the_mounted_store():
-    from serving.config import parse_config
+    from serving.protocol.config_files import parse_config
 
     text = (K8S / "base/config/models.config").read_text(encoding="utf-8")
     models = {model.name: model for model in parse_config(text)}
@@ -195,7 +195,7 @@ def test_the_model_config_parses_and_lies_in_the_mounted_store():
 
 
 def test_the_monitoring_config_parses_and_scraping_uses_its_path(documents):
-    from serving.config import parse_monitoring_config
+    from serving.protocol.config_files import parse_monitoring_config
 
     text = (K8S / "base/config/monitoring.config").read_text(encoding="utf-8")
     monitoring = parse_monitoring_config(text, "monitoring.config")

@@ -16,19 +16,20 @@ import pytest
 import tensorflow as tf
 
 from events import schema
-from models import ranking, retrieval
-from models.config import RankingConfig, RetrievalConfig, SequenceConfig
-from models.evaluation import predict_ranking
-from models.examples import ranking_arrays, retrieval_arrays
-from models.export import export_ranking, export_retrieval
-from models.features import Encoder, fit_axes
+from models.evaluation.held_out import predict_ranking
+from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.shards import Arrays, Shards
+from models.inputs.training_arrays import ranking_arrays, retrieval_arrays
+from models.ranking import model as ranking
+from models.retrieval import model as retrieval
+from models.saved.export import export_ranking, export_retrieval
 from models.sequence import fit as sequence
 from models.sequence.coded import CodedModel, fit_codes
 from models.sequence.codes import Codebook
 from models.sequence.export import export_sequence
 from models.sequence.histories import Histories
-from models.sequence.workload import held_out
-from models.shards import Arrays, Shards
+from models.sequence.validation import held_out
+from models.training_config import RankingConfig, RetrievalConfig, SequenceConfig
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ITEMS = 20
@@ -104,7 +105,7 @@ def training_table(*rows: dict) -> pa.Table:
 
 
 def catalogue_table(*rows: dict) -> pa.Table:
-    """The catalogue as of an instant, as `feature_repo.catalogue` gives it."""
+    """The catalogue as of an instant, as `feature_repo.items_as_of` gives it."""
     return table_of(CATALOGUE_DEFAULTS, rows)
 
 
@@ -151,7 +152,7 @@ class World:
 class Trained:
     """A model, how it came about, and how to do it again.
 
-    `refit(seed, **settings)` takes what `models.retrieval.fit` and `models.ranking.fit` do, and `epochs`.
+    `refit(seed, **settings)` takes what `models.retrieval.model.fit` and `models.ranking.model.fit` do, and `epochs`.
     """
 
     model: retrieval.RetrievalModel | ranking.RankingModel

@@ -131,7 +131,7 @@ class TestCommand:
     @pytest.fixture
     def call(self, tmp_path, monkeypatch):
         """Write the two windows, run the command on them, return its result."""
-        from segue.cli.drift import drift
+        from cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
 
@@ -158,7 +158,7 @@ class TestCommand:
         assert set(names) == set(window().columns)
 
     def test_a_file_that_is_not_parquet_is_an_error(self, tmp_path):
-        from segue.cli.drift import drift
+        from cli.drift import drift
 
         (tmp_path / "notes.txt").write_text("hello")
         with pytest.raises(InputError, match="is no Parquet file"):
@@ -169,7 +169,7 @@ class TestCommand:
             )
 
     def test_without_paths_it_compares_the_homes_own_frames(self, call, tmp_path, monkeypatch):
-        from segue.cli.drift import drift
+        from cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
         with pytest.raises(InputError, match=r"reference\.parquet; it is not there"):

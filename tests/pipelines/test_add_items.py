@@ -10,7 +10,7 @@ import pytest
 
 from events import schema
 from feature_repo.online import state
-from serving.store import labels, verify
+from serving.store.model_store import labels, verify
 
 pytestmark = pytest.mark.slow
 MODELS = ("retrieval", "ranking", "sequence")
@@ -40,8 +40,8 @@ def ask():
     def answer(home, picks, lately):
         import tensorflow as tf
 
-        from models.export import call
-        from serving.recommend import cold_state, query_inputs
+        from models.saved.export import call
+        from surfaces.recommend import cold_state, query_inputs
 
         loaded = tf.saved_model.load(str(home.models / "retrieval" / str(labels(home.models)["retrieval"]["stable"])))
         signature = loaded.signatures["serving_default"]

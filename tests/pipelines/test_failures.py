@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from segue.files import read_json
-from serving.store import labels, verify, versions
-from tests.pipelines.conftest import NANO_CONFIG, Segue
+from serving.store.model_store import labels, verify, versions
+from tests.support.nano_loop import NANO_CONFIG, Segue
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(b
     # The first run had no champion whose weights it could start from, so the rerun starts from none either.
     config = tmp_path / "nano.yaml"
     config.write_text(f"warm_start: false\n{NANO_CONFIG.read_text()}")
-    command = [sys.executable, "-c", "from segue.cli import main; main()", "run", "training"]
+    command = [sys.executable, "-c", "from cli import main; main()", "run", "training"]
     run = subprocess.Popen(
         [*command, "--config", str(config)],
         env={**os.environ, "SEGUE_HOME": str(segue.home.root)},

@@ -82,10 +82,10 @@ def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'infra_validate' in sys.orig_argv:\n"
-        "    import models.workloads as W\n"
+        "    import workloads.infra_validate as W\n"
         "    real = W.sample_requests\n"
-        "    def lose(training_set, saved_models, **how):\n"
-        "        requests = real(training_set, saved_models, **how)\n"
+        "    def lose(training_set, saved_models, seed):\n"
+        "        requests = real(training_set, saved_models, seed)\n"
         "        for path in (saved_models['ranking'] / 'variables').glob('*.index'):\n"
         "            path.unlink()\n"
         "        return requests\n"

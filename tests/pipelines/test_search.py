@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.config import load
+from models.training_config import load
 from segue.files import read_json
-from tests.pipelines.conftest import NANO_CONFIG, Segue
+from tests.support.nano_loop import NANO_CONFIG, Segue
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 import pytest
 
 from segue.files import read_json
-from serving.store import labels, verify
+from serving.store.model_store import labels, verify
 
 pytestmark = pytest.mark.slow
 

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from serving.client import Client
-from serving.config import parse_monitoring_config
-from serving.server import ModelServer, ServerConfig
+from serving.client.sync_client import Client
+from serving.protocol.config_files import parse_monitoring_config
+from serving.run_server import ModelServer, ServerConfig
 
 MODELS = ("retrieval", "ranking", "sequence")
 CONFIG = Path(__file__).resolve().parents[2] / "k8s" / "base" / "config"

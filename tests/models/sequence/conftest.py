@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.sequence_data import nothing_but
+from benchmarks.sequence.data import nothing_but
 from events import schema
-from models.features import Axes, Encoder
+from models.inputs.encoder import Axes, Encoder
 from models.sequence.histories import Histories, requests
 
 ITEMS, LENGTH = 20, 12

@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 
 from events import schema
-from models.card import read_card
-from models.catalogue import LATER
-from models.config import SequenceConfig
+from models.inputs.catalogue import LATER
+from models.saved.card import read_card
 from models.sequence.coded import fit_codes
 from models.sequence.codes import Codebook
 from models.sequence.export import CODES, export_sequence
 from models.sequence.fit import HeldOut, fit
 from models.sequence.histories import requests
 from models.sequence.steering import YEAR_SECONDS, Steering
+from models.training_config import SequenceConfig
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
 NOW = 1_700_100_000

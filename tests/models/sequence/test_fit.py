@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from scipy.sparse import csr_matrix
 
-from models.config import SequenceConfig
 from models.sequence.coded import fit_codes, generated_ranks
 from models.sequence.codes import Codebook
 from models.sequence.fit import MOST, PATIENCE, HeldOut, Pace, fit, windows
 from models.sequence.histories import Histories, requests
+from models.training_config import SequenceConfig
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
 CONFIG = SequenceConfig(

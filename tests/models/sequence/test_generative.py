@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.fitting.loop import start
 from models.sequence.generative import WIDEST, CodeHead, CodeTree, digits
-from models.training import start
 
 CODES = np.array([[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 0], [3, 0, 0], [3, 1, 0], [3, 1, 1]])
 ROWS = np.array([5, 1, 2, 9, 4, 7, 3])

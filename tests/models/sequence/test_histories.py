@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from events import schema
-from models.lookup import Lookup
+from models.inputs.vocabulary import Lookup
 from models.sequence.histories import Histories, Windows, cut, first_fit, pack, requests, targets, ties
 from segue.errors import InputError
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from models.config import SequenceConfig
+from models.fitting.loop import start
+from models.inputs.towers import SPREAD
 from models.sequence.histories import Histories
 from models.sequence.initial import begin, co_listening
 from models.sequence.model import SequenceModel
-from models.towers import SPREAD
-from models.training import start
+from models.training_config import SequenceConfig
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.config import ATTENTIONS, LOSSES, SequenceConfig
+from models.fitting.loop import start
 from models.sequence.histories import Histories, Windows
 from models.sequence.model import SequenceModel, had_before
-from models.training import start
+from models.training_config import ATTENTIONS, LOSSES, SequenceConfig
 from tests.models.sequence.conftest import LENGTH
 
 CONFIG = SequenceConfig(dim=16, heads=2, blocks=2, length=LENGTH, batch_size=4, negatives=8)

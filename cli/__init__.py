@@ -1,0 +1,58 @@
+"""The `segue` command. The composition root: commands import the rooms when they run, not before."""
+
+import importlib
+
+import click
+
+from segue.entry import enter
+
+# name: (where the command lives, the line that `segue --help` shows without importing it)
+COMMANDS = {
+    "data": ("cli.data:data", "Import an event log and describe what was imported."),
+    "run": ("cli.run:run", "Run a pipeline: training, monitoring or search."),
+    "compile": ("cli.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
+    "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
+    "recommend": ("cli.recommend:recommend", "Recommend items to a user, on the terminal."),
+    "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
+    "retrain": ("cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
+    "models": ("cli.models:models", "List, promote and roll back model versions; add items."),
+    "status": ("cli.status:status", "Show the data, the last run and what is served."),
+    "bench": ("cli.bench:bench", "Measure quality, speed and memory beside a named peer."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def resolve_command(self, ctx, args):
+        if args and args[0] not in COMMANDS:
+            known = ", ".join(COMMANDS)
+            raise click.UsageError(f"no command is named {args[0]!r}. The commands are: {known}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="segue")
+def cli() -> None:
+    """Segue decides what plays next, and keeps deciding well.
+
+    State lies under SEGUE_HOME (default: .segue/ in the working directory).
+    """
+
+
+def main() -> None:
+    """Entry point of the `segue` command."""
+    enter(cli)

@@ -1,0 +1,77 @@
+"""`segue drift` and `segue retrain`: has the world moved, and what follows from it."""
+
+from pathlib import Path
+
+import click
+
+from cli.output import json_option, print_json, print_table
+from segue.errors import InputError
+from segue.files import read_json
+from segue.settings import Home
+
+WINDOW = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--reference", type=WINDOW, help="Frame of the reference window.  [default: the last push's]")
+@click.option("--current", type=WINDOW, help="Frame of the current window.  [default: the last monitoring run's]")
+@json_option
+def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
+    """Compare a current window with a reference window of features and predictions.
+
+    Frames are Parquet files: one row an example, scalar features and `prediction_*` columns. The
+    report goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a
+    failure: the exit code is 0 either way, and `segue retrain --if-needed` acts on it.
+    """
+    from monitoring.report import compare_files
+
+    home = Home.from_env()
+    verdict = compare_files(
+        reference or home.reference_window, current or home.current_window, home.drift_verdict, home.drift_page
+    )
+    if as_json:
+        print_json(verdict)
+        return
+    worst_first = sorted(verdict["columns"].items(), key=lambda item: -item[1]["score"])
+    print_table(
+        "Drift",
+        ("column", "distance", "limit", "method", "drifted"),
+        [
+            (name, column["score"], column["threshold"], column["method"], "yes" if column["drifted"] else "")
+            for name, column in worst_first
+        ],
+    )
+    for name, why in verdict["skipped"].items():
+        click.echo(f"not compared: {name}, {why}")
+    click.echo(verdict["reason"])
+    click.echo(f"report: {home.drift_page}")
+
+
+@click.command()
+@click.option("--if-needed", is_flag=True, help="Only if the last drift verdict asks for it.")
+@click.option("--config", type=WINDOW, help="Settings in YAML, as for `segue run training`.")
+@json_option
+def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
+    """Run the training pipeline, on the imported log.
+
+    With --if-needed it acts on reports/drift.json, which `segue run monitoring` and `segue drift` write.
+    """
+    from cli.run import execute
+
+    decision = {"retrain": True, "reason": "Retrain, as asked."}
+    if if_needed:
+        from monitoring.decision import decide
+
+        verdict = Home.from_env().drift_verdict
+        if not verdict.is_file():
+            raise InputError(
+                "--if-needed acts on a drift verdict; there is none yet.",
+                "Run `segue run monitoring` or `segue drift` first.",
+            )
+        decision = decide(read_json(verdict))
+    if not as_json:
+        click.echo(decision["reason"])
+    if decision["retrain"]:
+        execute("training", "local", None, config, None, as_json)
+    elif as_json:
+        print_json(decision)

@@ -1,0 +1,132 @@
+"""`segue run` and `segue compile`: the pipelines, here or on a cluster."""
+
+from pathlib import Path
+
+import click
+
+from cli.output import json_option, print_json
+from segue.clock import utc_now
+from segue.files import read_json
+from segue.settings import Home, RunFolder
+
+ON = click.Choice(["local", "kfp"])
+
+
+@click.group()
+def run() -> None:
+    """Run a pipeline: training, monitoring or search."""
+
+
+def pipeline_options(command):
+    """The options that all pipelines share."""
+    for option in (
+        click.option("--on", type=ON, default="local", show_default=True, help="This machine, or Kubeflow."),
+        click.option("--host", help="Kubeflow Pipelines' address, for --on kfp."),
+        click.option("--config", type=click.Path(path_type=Path), help="Settings in YAML; see README."),
+        click.option("--seed", type=int, help="Overrides the configuration's seed."),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+@run.command()
+@pipeline_options
+def training(on, host, config, seed, as_json) -> None:
+    """Train, evaluate and push all models, past every gate.
+
+    A gate that says no is a result, not a failure: exit code 0, nothing pushed, and a report why.
+    """
+    execute("training", on, host, config, seed, as_json)
+
+
+@run.command()
+@pipeline_options
+def monitoring(on, host, config, seed, as_json) -> None:
+    """Score the newest span with the served model and compare it with what it was pushed on."""
+    execute("monitoring", on, host, config, seed, as_json)
+
+
+@run.command()
+@pipeline_options
+@click.option("--trials", type=int, help="Overrides the configuration's number of trials.")
+def search(on, host, config, seed, as_json, trials) -> None:
+    """Try settings of one model, at random, and write the best ones down.
+
+    Trials are judged on the validation span. Nothing is pushed: train with the run's best.yaml as --config.
+    """
+    execute("search", on, host, config, seed, as_json, trials)
+
+
+def execute(
+    name: str,
+    on: str,
+    host: str | None,
+    config: Path | None,
+    seed: int | None,
+    as_json: bool,
+    trials: int | None = None,
+) -> dict:
+    """Run a pipeline and print how it ended."""
+    from cli.progress import Steps
+    from cli.search import trial_steps
+    from models.training_config import load
+
+    settings = load(config).to_dict()
+    if seed is not None:
+        settings["seed"] = seed
+    if trials is not None:
+        settings["search"]["trials"] = trials
+    planned = trial_steps(settings) if name == "search" else []
+    home = Home.from_env()
+    if on == "kfp":
+        from pipelines.cluster import submit
+
+        submitted = submit(name, settings, utc_now(), host)
+        click.echo(submitted if not as_json else "", nl=not as_json)
+        if as_json:
+            print_json({"run": submitted})
+        return {"run": submitted}
+    from events.dataset import require
+    from pipelines import steps
+    from pipelines.runner import run_locally
+
+    require(home.data)
+    with Steps([*steps(name), *planned], quiet=as_json) as progress:
+        ended = run_locally(home, name, settings, utc_now(), progress.update)
+    if name == "search":
+        ended["search"] = read_json(RunFolder(Path(ended["folder"])).search)
+    if as_json:
+        print_json(ended)
+    else:
+        show(home, ended)
+    return ended
+
+
+def show(home: Home, ended: dict) -> None:
+    """Print how a local run ended: the verdict, the evaluation, and where everything is."""
+    from cli.evaluation import show_evaluation, show_places
+    from cli.search import show_search
+
+    colour = "yellow" if ended["status"] == "stopped" else "green"
+    click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
+    run = RunFolder(Path(ended["folder"]))
+    show_evaluation(run)
+    if "search" in ended:
+        show_search(ended["search"], ended["folder"])
+    show_places(home, run)
+
+
+@click.command("compile")
+@click.option("--out", type=click.Path(path_type=Path), default="build/pipelines", show_default=True)
+@json_option
+def compile_(out: Path, as_json: bool) -> None:
+    """Compile the pipelines to YAML for a Kubeflow cluster."""
+    from pipelines.cluster import compile_all
+
+    paths = compile_all(out)
+    if as_json:
+        print_json({"pipelines": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            click.echo(path)

@@ -1,0 +1,63 @@
+"""`segue status`: the data, the last run and what is served."""
+
+import click
+
+from cli.evaluation import show_evaluation, show_places
+from cli.output import json_option, print_json, print_table
+from segue.files import read_json
+from segue.settings import Home, RunFolder
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show the data, the last run, what is served, the last evaluation and drift verdict."""
+    home = Home.from_env()
+    found = collect(home)
+    if as_json:
+        print_json(found)
+        return
+    print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in found.items()])
+    evaluated = [run for run in runs(home) if run.evaluation.is_file()]
+    if evaluated:
+        show_evaluation(evaluated[-1])
+        show_places(home, evaluated[-1])
+
+
+def collect(home: Home) -> dict:
+    """The state of a home; None where there is nothing yet."""
+    from serving.store.model_store import labels
+    from workloads.outcome import outcome
+
+    manifest = home.data / "manifest.json"
+    drift = home.drift_verdict
+    known = runs(home)
+    last = outcome(known[-1]) if known else None
+    return {
+        "home": str(home.root),
+        "data": read_json(manifest) if manifest.is_file() else None,
+        "last_run": {name: last[name] for name in ("run", "status", "reason")} if last else None,
+        "served": labels(home.models) or None,
+        "drift": read_json(drift)["reason"] if drift.is_file() else None,
+    }
+
+
+def runs(home: Home) -> list[RunFolder]:
+    """The folders of all runs, oldest first."""
+    folders = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
+    return [RunFolder(folder) for folder in folders]
+
+
+def text(value) -> str:
+    """One cell of the table."""
+    match value:
+        case None:
+            return "nothing yet"
+        case {"dataset": name, "counts": counts, "span": span}:
+            return f"{name}: {counts['events']:,} events, {span['first'][:10]} to {span['last'][:10]}"
+        case {"run": name, "status": how, "reason": reason}:
+            return f"{name}: {how}. {reason}"
+        case dict():
+            return ", ".join(f"{model} {labels}" for model, labels in value.items())
+        case _:
+            return str(value)

@@ -1,0 +1,24 @@
+"""Plan trials: what a search will try, and the catalogue that its trials are judged with."""
+
+from kfp.dsl import Dataset, Input, Output
+
+from components.base import component
+
+
+@component
+def plan_trials(
+    home: str,
+    run_id: str,
+    config: dict,
+    ingested: Input[Dataset],
+    features: Input[Dataset],
+    catalogue: Output[Dataset],
+) -> list[dict]:
+    """Draw the trials, and begin the search's run in MLflow."""
+    from pathlib import Path
+
+    from workloads.run import Run
+    from workloads.search import plan_trials
+
+    folders = (Path(artifact.path) for artifact in (ingested, features, catalogue))
+    return plan_trials.step(Run.of(home, run_id, config), *folders)

@@ -1,0 +1,18 @@
+"""Trial: one model of a search, trained on the train span and judged on the validation span."""
+
+from kfp.dsl import Dataset, Input
+
+from components.base import component
+
+
+@component
+def trial(
+    home: str, run_id: str, config: dict, training_set: Input[Dataset], catalogue: Input[Dataset], planned: dict
+) -> dict:
+    """Train, judge and record one trial; its model is not kept."""
+    from pathlib import Path
+
+    from workloads.run import Run
+    from workloads.search import trial
+
+    return trial.step(Run.of(home, run_id, config), Path(training_set.path), Path(catalogue.path), planned)

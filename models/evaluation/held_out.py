@@ -1,0 +1,229 @@
+"""Evaluation of SavedModels on held-out time, through the signatures that serve."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from events.schema import HEADS
+from models.evaluation.metrics import (
+    Interval,
+    auc,
+    bootstrap_mean,
+    expected_calibration_error,
+    log_loss,
+    ndcg_at,
+    rank_of_target,
+    recall_at,
+    reliability,
+)
+from models.evaluation.slices import OVERALL, slice_columns
+from models.inputs.arrow_columns import number
+from models.inputs.encoder import Axes
+from models.inputs.raw_query import in_batches, raw_item, raw_query
+from models.inputs.training_arrays import mask
+from models.ranking.two_stage import Scorer, released_unseen
+from models.saved.card import read_card
+from models.saved.export import call
+from segue.errors import InputError
+
+MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only narrows the interval
+SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
+
+
+def load_axes(saved_model: Path) -> Axes:
+    """The axes that were saved beside a model."""
+    return Axes(**read_card(saved_model)["axes"])
+
+
+def popularity(train: pa.Table, items: pa.Table) -> np.ndarray:
+    """Positives of each item in the tables before the test span: the baseline's scores `[items]`."""
+    index = pc.index_in(train.filter(train["positive"])["item_id"], items["item_id"].combine_chunks())
+    return np.bincount(index.drop_null().to_numpy(), minlength=items.num_rows).astype(np.float64)
+
+
+def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
+    """At most `rows` rows, drawn without replacement, in their order."""
+    if table.num_rows <= rows:
+        return table
+    drawn = np.random.default_rng(seed).choice(table.num_rows, rows, replace=False)
+    return table.take(pa.array(np.sort(drawn)))
+
+
+def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Table, prior: np.ndarray,
+                    filter_seen: bool) -> np.ndarray:  # fmt: skip
+    """The place of each positive's item among all items that could be answered `[n]`.
+
+    Args:
+        saved_model: a retrieval SavedModel; None scores every query by `prior`.
+        positives: rows of a training set.
+        items: the catalogue with its statistics as of the test span's start.
+        prior: a score for each item.
+        filter_seen: whether items of the history are no candidates.
+    """
+    target = pc.index_in(positives["item_id"], items["item_id"].combine_chunks()).to_numpy()
+    score = (lambda chunk: prior[None, :]) if saved_model is None else Scorer(saved_model, items)
+    ranks = []
+    for start in range(0, positives.num_rows, 1000):
+        chunk = positives.slice(start, 1000)
+        allowed = released_unseen(chunk, items, filter_seen)
+        ranks.append(rank_of_target(np.where(allowed, score(chunk), -np.inf), target[start : start + 1000]))
+    return np.concatenate(ranks)
+
+
+def retrieval_metrics(ranks: np.ndarray) -> dict[str, float]:
+    """Recall and NDCG of one set of ranks."""
+    return {
+        "recall_at_10": float(recall_at(ranks, 10).mean()),
+        "recall_at_100": float(recall_at(ranks, 100).mean()),
+        "ndcg_at_10": float(ndcg_at(ranks, 10).mean()),
+    }
+
+
+def evaluate_retrieval(
+    models: dict[str, Path], before: pa.Table, test: pa.Table, items: pa.Table, filter_seen: bool, seed: int
+) -> dict:
+    """Retrieval against popularity on the same held-out positives.
+
+    Args:
+        models: `candidate` and, if there are such, `champion`, `sequence` and `champion_sequence`.
+        before: all that came before the test span.
+        test: the test span.
+        items: the catalogue as of the test span's start.
+        filter_seen: whether items of the history are no candidates.
+        seed: of the sample and the bootstrap.
+
+    Returns:
+        `models` (metrics of each and of `popularity`), `recall_at_100_over_popularity` (the mean
+        difference with its 95 % interval), `sequence_as_a_source` (what `beside_retrieval` says of `sequence`,
+        the means with their intervals), `slices`, `examples`.
+
+    Raises:
+        InputError: the test span has no positive.
+    """
+    positives = sample(test.filter(test["positive"]), MAX_ROWS, seed)
+    if positives.num_rows == 0:
+        raise InputError("Evaluation needs a positive in the test span; it has none.", "Import a longer log.")
+    prior = popularity(before, items)
+    ranks = {"popularity": retrieval_ranks(None, positives, items, prior, filter_seen)}
+    for name, path in models.items():
+        ranks[name] = retrieval_ranks(path, positives, items, prior, filter_seen)
+    gain = recall_at(ranks["candidate"], 100) - recall_at(ranks["popularity"], 100)
+    beside = beside_retrieval(ranks["candidate"], ranks["sequence"]) if "sequence" in ranks else {}
+    users = np.asarray(positives["user_id"].to_pylist())
+    known = set(pc.unique(before["item_id"]).to_pylist())
+    return {
+        "examples": positives.num_rows,
+        "models": {name: retrieval_metrics(r) for name, r in ranks.items()},
+        "recall_at_100_over_popularity": asdict(bootstrap_mean(gain, users, seed)),
+        "sequence_as_a_source": {name: asdict(bootstrap_mean(g, users, seed)) for name, g in beside.items()},
+        "slices": {
+            f"{name}={value}": {
+                "examples": int((column == value).sum()),
+                **{m: retrieval_metrics(r[column == value])["recall_at_100"] for m, r in ranks.items()},
+            }
+            for name, column in slice_columns(positives, known).items()
+            for value in np.unique(column)
+            if (column == value).sum() >= SMALLEST_SLICE
+        },
+    }
+
+
+def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """What a second source of candidates gains, by the places `[n]` that it and retrieval give each positive.
+
+    Returns:
+        `recall_at_100`, the second alone against retrieval alone; `merged_recall_at_200`, 100 of each against 200 of
+        retrieval: `[n]` each.
+    """
+    merged = recall_at(np.minimum(retrieval, other), 100)
+    return {
+        "recall_at_100": recall_at(other, 100) - recall_at(retrieval, 100),
+        "merged_recall_at_200": merged - recall_at(retrieval, 200),
+    }
+
+
+def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]:
+    """What the `score` signature answers for each row, a probability a head and `reward` among it: `[n]` each."""
+    axes = load_axes(saved_model)
+    score = tf.saved_model.load(str(saved_model)).signatures["score"]
+    inputs = {
+        **raw_query(table, axes),
+        **raw_item(table),
+        "genre_affinity": number(table["genre_affinity"]),
+    }
+    parts = [call(score, batch) for batch in in_batches(inputs)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict[str, dict[str, float]]:
+    """AUC, log loss, calibration error, mean label and mean prediction of each head that has labels.
+
+    The listener-drawn bootstrap interval of the AUC would cost a thousand sorts; the interval given
+    is Hanley and McNeil's, 1982, equation 1. A champion may be older than a head.
+    """
+    out = {}
+    for head in HEADS:
+        known = mask(table, head)
+        if head not in predictions or known.sum() == 0:
+            continue
+        labels, scores = number(table[f"label_{head}"]), predictions[head]
+        area = auc(labels, scores, known)
+        interval = auc_interval(area, int(labels[known > 0].sum()), int((1 - labels[known > 0]).sum()))
+        out[head] = {
+            "auc": area,
+            "auc_low": interval.low,
+            "auc_high": interval.high,
+            "log_loss": log_loss(labels, scores, known),
+            "ece": expected_calibration_error(labels[known > 0], scores[known > 0]),
+            "label_mean": float(labels[known > 0].mean()),
+            "prediction_mean": float(scores[known > 0].mean()),
+            "examples": int(known.sum()),
+        }
+    return out
+
+
+def calibration_by_slice(
+    predictions: dict[str, np.ndarray], table: pa.Table, slices: dict[str, np.ndarray], head: str
+) -> dict[str, dict]:
+    """How a head's probabilities come true, overall and in every slice of 50 known labels or more.
+
+    Args:
+        predictions: what `predict_ranking` returned.
+        table: the rows that it was asked about.
+        slices: each slicing's value of every row, what `slice_columns` gives.
+        head: which one.
+
+    Returns:
+        By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and
+        `reliability`: bins of (mean prediction, mean label, examples), lowest prediction first.
+    """
+    known = mask(table, head) > 0
+    labels, scores = number(table[f"label_{head}"]), predictions[head]
+    rows = {OVERALL: known} | {
+        f"{name}={value}": known & (column == value) for name, column in slices.items() for value in np.unique(column)
+    }
+    return {
+        name: {
+            "examples": int(own.sum()),
+            "prediction_mean": float(scores[own].mean()),
+            "label_mean": float(labels[own].mean()),
+            "ece": expected_calibration_error(labels[own], scores[own]),
+            "reliability": reliability(labels[own], scores[own]),
+        }
+        for name, own in rows.items()
+        if own.sum() >= SMALLEST_SLICE
+    }
+
+
+def auc_interval(area: float, positives: int, negatives: int) -> Interval:
+    """95 % interval of an AUC from its standard error (Hanley and McNeil, 1982, equation 1)."""
+    if np.isnan(area):
+        return Interval(area, area, area)
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (positives - 1) * (q1 - area**2) + (negatives - 1) * (q2 - area**2)
+    half = 1.96 * float(np.sqrt(max(variance, 0.0) / (positives * negatives)))
+    return Interval(area, max(0.0, area - half), min(1.0, area + half))

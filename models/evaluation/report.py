@@ -1,0 +1,130 @@
+"""An evaluation as a person reads it, and as a tracker keeps it."""
+
+import re
+from typing import Any
+
+from models.evaluation.slices import OVERALL
+
+
+def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+    """The headline figures of an evaluation by one flat name each."""
+    flat = {
+        f"retrieval.{model}.{name}": value
+        for model, metrics in evaluation["retrieval"]["models"].items()
+        for name, value in metrics.items()
+    }
+    flat |= {
+        f"retrieval.recall_at_100_over_popularity.{name}": value
+        for name, value in evaluation["retrieval"]["recall_at_100_over_popularity"].items()
+    }
+    flat |= {
+        f"retrieval.sequence_as_a_source.{figure}.{name}": value
+        for figure, gain in evaluation["retrieval"]["sequence_as_a_source"].items()
+        for name, value in gain.items()
+    }
+    flat |= {
+        f"ranking.{model}.{head}.{name}": value
+        for model, heads in evaluation["ranking"].items()
+        for head, metrics in heads.items()
+        for name, value in metrics.items()
+    }
+    flat |= {
+        f"calibration.{head}.{tracked(part)}.ece": m["ece"]
+        for head, parts in evaluation["calibration"].items()
+        for part, m in parts.items()
+    }
+    return {name: float(value) for name, value in flat.items() if value == value}
+
+
+def tracked(name: str) -> str:
+    """A slice's name in the characters that MLflow allows: `surface=home` is `surface.home`."""
+    return re.sub(r"[^\w.-]", "_", name.replace("=", "."))
+
+
+def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the retrieval table: model, recall@10, recall@100, NDCG@10."""
+    names = ("recall_at_10", "recall_at_100", "ndcg_at_10")
+    models = evaluation["retrieval"]["models"]
+    return [[model, *(models[model][name] for name in names)] for model in models]
+
+
+def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the ranking table: model, head, AUC, its interval, log loss, calibration error, mean label."""
+    return [
+        [model, head, m["auc"], f"{m['auc_low']:.3f}–{m['auc_high']:.3f}", m["log_loss"], m["ece"], m["label_mean"]]
+        for model, heads in evaluation["ranking"].items()
+        for head, m in heads.items()
+    ]
+
+
+def slice_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the slice table: slice, examples, AUC and calibration of the primary head, recall@100."""
+    recall = evaluation["retrieval"]["slices"]
+    return [
+        [name, m["examples"], m["auc"], m["calibration"], recall.get(name, {}).get("candidate", "")]
+        for name, m in sorted(evaluation["analysis"]["slices"].items())
+    ]
+
+
+def calibration_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the calibration table: head, slice, examples, mean prediction, mean label, calibration error."""
+    return [
+        [head, name, m["examples"], m["prediction_mean"], m["label_mean"], m["ece"]]
+        for head, parts in evaluation["calibration"].items()
+        for name, m in parts.items()
+    ]
+
+
+def reliability_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the reliability table: head, mean prediction and mean label of a bin, its examples; all slices in one."""
+    return [
+        [head, *one]
+        for head, parts in evaluation["calibration"].items()
+        for one in parts.get(OVERALL, {"reliability": []})["reliability"]
+    ]
+
+
+def gains(evaluation: dict[str, Any]) -> list[str]:
+    """What is gained over popularity and by the sequence model as a second source, a sentence each."""
+    found = evaluation["retrieval"]
+    uses = {
+        "recall_at_100": "its recall@100 over retrieval's",
+        "merged_recall_at_200": "100 of each over retrieval's 200",
+    }
+    said = {"recall@100 over popularity": found["recall_at_100_over_popularity"]}
+    said |= {f"sequence model, {uses[name]}": gain for name, gain in found.get("sequence_as_a_source", {}).items()}
+    return [f"{name}: {g['mean']:+.4f} (95 % interval {g['low']:+.4f} to {g['high']:+.4f})" for name, g in said.items()]
+
+
+RETRIEVAL_COLUMNS = ("model", "recall@10", "recall@100", "NDCG@10")
+RANKING_COLUMNS = ("model", "head", "AUC", "95 % interval", "log loss", "ECE", "label mean")
+SLICE_COLUMNS = ("slice", "examples", "AUC", "calibration", "recall@100")
+CALIBRATION_COLUMNS = ("head", "slice", "examples", "prediction mean", "label mean", "ECE")
+RELIABILITY_COLUMNS = ("head", "prediction mean", "label mean", "examples")
+
+
+def markdown(evaluation: dict[str, Any]) -> str:
+    """An evaluation as a page."""
+    verdict = evaluation["verdict"]
+    parts = [
+        f"# {'Blessed' if verdict['passed'] else 'Not blessed'}\n\n{verdict['reason']}.",
+        f"## Retrieval\n\n{evaluation['retrieval']['examples']} held-out positives.",
+        table(RETRIEVAL_COLUMNS, retrieval_rows(evaluation)),
+        "\n".join(f"- {sentence}" for sentence in gains(evaluation)),
+        "## Ranking",
+        table(RANKING_COLUMNS, ranking_rows(evaluation)),
+        f"## Slices (AUC of {evaluation['analysis']['head']}, recall@100 of the candidate)",
+        table(SLICE_COLUMNS, slice_rows(evaluation)),
+        "## Calibration of the candidate\n\nECE: the mean distance between what was predicted and what came true.",
+        table(CALIBRATION_COLUMNS, calibration_rows(evaluation)),
+        "## Reliability of the candidate, from the lowest predictions to the highest",
+        table(RELIABILITY_COLUMNS, reliability_rows(evaluation)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(columns, rows) -> str:
+    """A Markdown table; floats with four decimals."""
+    cells = [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

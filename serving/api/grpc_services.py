@@ -1,0 +1,186 @@
+"""TF Serving's gRPC services, gRPC's health service and its reflection, over a `Service`."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+
+from serving.api.service import Service
+from serving.protocol.config_files import TlsConfig
+from serving.protocol.status import StatusError
+from serving.protocol.tensors import MAX_MESSAGE_BYTES
+
+log = logging.getLogger("segue.serving")
+
+PREDICTION = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"]
+MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+
+OPTIONS: dict[str, str | int] = {
+    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+    # Else a second server shares the port, and every other request, in silence.
+    "grpc.so_reuseport": 0,
+    "grpc.max_concurrent_streams": 200,  # of one connection
+}
+# Messages in hand at once, each up to the largest size. More are answered RESOURCE_EXHAUSTED. Calls whose message has
+# not arrived do not count: a client that opens calls and sends nothing would lock out the others.
+MAX_CALLS = 1_000
+# gRPC carries the text in a header, percent-encoded, and headers over 8 KiB make the whole answer unreadable.
+MAX_ERROR_BYTES = 1_024
+
+Answer = Callable[[Any], Awaitable[Any]]
+
+
+def server(
+    service: Service,
+    health_service: "Health | None",
+    channel_arguments: Sequence[tuple[str, str | int]],
+    wait: Callable[[float], bool],
+) -> grpc.aio.Server:
+    """A gRPC server that is not bound or started yet; to be called on the event loop that it shall run on.
+
+    Args:
+        service: what answers.
+        health_service: grpc.health.v1, if it is to be served.
+        channel_arguments: further options.
+        wait: sleeps so many seconds; true when the server stops.
+    """
+    made = grpc.aio.server(
+        options=list({**OPTIONS, **dict(channel_arguments)}.items()),  # gRPC keeps the first of two of one name
+    )
+    calls = _Calls()
+    _add(
+        made,
+        calls,
+        PREDICTION,
+        {
+            "Predict": lambda request: service.infer("predict", request),
+            "Classify": lambda request: service.infer("classify", request),
+            "Regress": lambda request: service.infer("regress", request),
+            "MultiInference": lambda request: service.infer("multi_inference", request),
+            "GetModelMetadata": _on_loop(service.metadata),
+        },
+    )
+    _add(
+        made,
+        calls,
+        MODEL,
+        {
+            "GetModelStatus": _on_loop(service.status),
+            # It waits for models to load, on a thread of its own.
+            "HandleReloadConfigRequest": lambda request: asyncio.get_running_loop().run_in_executor(
+                service.reloads, service.handle_reload, request, wait
+            ),
+        },
+    )
+    names = [PREDICTION.full_name, MODEL.full_name, reflection.SERVICE_NAME]
+    if health_service is not None:
+        health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, made)
+        names.append(health.SERVICE_NAME)
+    reflection.enable_server_reflection(names, made)
+    return made
+
+
+def credentials(tls: TlsConfig) -> grpc.ServerCredentials:
+    """What a server needs to speak TLS."""
+    return grpc.ssl_server_credentials(
+        [(tls.server_key.encode(), tls.server_cert.encode())],
+        root_certificates=tls.custom_ca.encode() or None,
+        require_client_auth=tls.client_verify,
+    )
+
+
+class Health:
+    """grpc.health.v1: the state of the whole server under "", and that of each model under its name."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+        self._models: set[str] = set()
+        self._tasks: set[asyncio.Task] = set()
+
+    def report(self, models: Collection[str], available: Collection[str]) -> None:
+        """Say which models answer; on the event loop.
+
+        Args:
+            models: all that are configured.
+            available: those that have a version that answers.
+        """
+        self._models |= set(models)
+        states = {name: name in available for name in self._models}
+        states[""] = set(models) <= set(available)
+        for service in (PREDICTION, MODEL):
+            states[service.full_name] = states[service.name] = True  # TF Serving reports the short names
+        for name, serving in states.items():
+            status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+            self._start(self.servicer.set(name, status))
+
+    def stop(self) -> None:
+        """Say that nothing is served any more; on the event loop."""
+        self._start(self.servicer.enter_graceful_shutdown())
+
+    def _start(self, coroutine: Any) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)  # else it may be collected before it ran
+        task.add_done_callback(self._tasks.discard)
+
+
+def _on_loop(answer: Callable[[Any], Any]) -> Answer:
+    async def call(request: Any) -> Any:
+        return answer(request)
+
+    return call
+
+
+class _Calls:
+    """How many messages are in hand."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    def __enter__(self) -> None:
+        if self.open >= MAX_CALLS:
+            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"The server has {MAX_CALLS} calls in hand.")
+        self.open += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.open -= 1
+
+
+def _add(made: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
+    """Register a service; what `answers` leaves out is UNIMPLEMENTED."""
+    methods = {
+        name: grpc.unary_unary_rpc_method_handler(_handler(calls, service.methods_by_name[name].input_type, answer))
+        for name, answer in answers.items()
+    }
+    made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
+
+
+def _handler(calls: _Calls, input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """From bytes to bytes; a StatusError becomes the call's status."""
+    request_class = input_type._concrete_class
+
+    async def call(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            with calls:
+                return (await answer(request_class.FromString(data))).SerializeToString()
+        except DecodeError:
+            code, text = grpc.StatusCode.INTERNAL, f"The request is not a {input_type.full_name} message."
+        except StatusError as error:
+            code, text = error.code, error.text
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # a fault of ours; the client gets no stack trace
+            log.exception("a request failed")
+            code, text = grpc.StatusCode.INTERNAL, "The server failed on this request; its log says why."
+        if len(text.encode(errors="replace")) > MAX_ERROR_BYTES:
+            text = text.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore") + "..."
+        await context.abort(code, text)
+        raise AssertionError("abort raises")
+
+    return call

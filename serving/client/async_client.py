@@ -1,0 +1,124 @@
+"""The asyncio twin of the client: the same calls, awaited."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import grpc
+import numpy as np
+
+from segue.errors import InputError
+from serving.client import calls
+from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
+
+
+class AsyncClient:
+    """Calls one model server from an event loop; close it, or use it in an `async with`.
+
+    Every method takes, returns and raises the same as in `serving.client.sync_client.Client`. Make the client inside
+    the event loop that uses it.
+
+    Args:
+        address: `host:port`.
+        tls: the files of an encrypted connection; without them it is not encrypted.
+    """
+
+    def __init__(self, address: str, tls: TLS | None = None) -> None:
+        self.address = address
+        if tls is None:
+            self._channel = grpc.aio.insecure_channel(address, OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(address, tls.credentials(), OPTIONS)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    async def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        signature: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        outputs: Sequence[str] = (),
+        timeout: float = 10.0,
+    ) -> dict[str, np.ndarray]:
+        """Run a signature on arrays."""
+        return await self._run(calls.predict(model, inputs, signature, version, label, outputs), timeout)
+
+    async def classify(
+        self,
+        model: str,
+        examples: Sequence[calls.Example],
+        context: calls.Example | None = None,
+        signature: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+    ) -> list[list[tuple[str, float]]]:
+        """For each example, its (label, score) pairs."""
+        return await self._run(calls.classify(model, examples, context, signature, version, label), timeout)
+
+    async def regress(
+        self,
+        model: str,
+        examples: Sequence[calls.Example],
+        context: calls.Example | None = None,
+        signature: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+    ) -> np.ndarray:
+        """The value of each example, float32 `[examples]`."""
+        return await self._run(calls.regress(model, examples, context, signature, version, label), timeout)
+
+    async def metadata(
+        self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
+    ) -> dict[str, Any]:
+        """What a model takes and returns."""
+        return await self._run(calls.metadata(model, version, label), timeout)
+
+    async def status(
+        self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
+    ) -> dict[int, dict[str, str]]:
+        """version -> `state` and `error`."""
+        return await self._run(calls.status(model, version, label), timeout)
+
+    async def reload_config(self, config: Any, timeout: float = 60.0) -> None:
+        """Give the server its models anew: a `ModelServerConfig`, or its text."""
+        await self._run(calls.reload_config(config), timeout)
+
+    async def wait_ready(self, models: Iterable[str], timeout: float) -> None:
+        """Return once every model has a version that answers."""
+        attempts = Attempts(self.address, timeout)
+        for model in models:
+            while hindrance := await self._hindrance(model, attempts.left(POLL_SECONDS)):
+                await asyncio.sleep(attempts.poll(model, hindrance))
+
+    async def _hindrance(self, model: str, timeout: float) -> str:
+        """What keeps a model from answering; empty if nothing does."""
+        try:
+            return calls.hindrance(await self.status(model, timeout=timeout))
+        except InputError as error:  # not loaded yet is NOT_FOUND
+            return error.headline
+
+    async def _run(self, call: calls.Call[calls.T], timeout: float) -> calls.T:
+        """One call within its timeout, repeated on UNAVAILABLE only."""
+        attempts = Attempts(self.address, timeout)
+        method = self._channel.unary_unary(call.method)
+        while True:
+            try:
+                return call.parse(await method(call.request, timeout=attempts.left()))
+            except grpc.RpcError as error:
+                pause = attempts.pause_after(error)
+            await asyncio.sleep(pause)

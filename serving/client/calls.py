@@ -1,0 +1,272 @@
+"""The calls of TF Serving's gRPC services as plain functions: a request's bytes, and how to read its answer.
+
+The clients send and wait; what is said is here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from segue.errors import InputError, SegueError
+from serving.protocol import protos, tensors
+
+T = TypeVar("T")
+Example = Mapping[str, Any]  # feature name -> text, bytes, a number, or a list or array of one kind of them
+
+
+def _api(name: str, file: str) -> Any:
+    return protos.message(f"tensorflow.serving.{name}", f"tensorflow_serving/{file}.proto")
+
+
+_ModelSpec = _api("ModelSpec", "apis/model")
+_Input = _api("Input", "apis/input")
+_PredictRequest, _PredictResponse = (_api(f"Predict{end}", "apis/predict") for end in ("Request", "Response"))
+_ClassificationRequest, _ClassificationResponse = (
+    _api(f"Classification{end}", "apis/classification") for end in ("Request", "Response")
+)
+_RegressionRequest, _RegressionResponse = (
+    _api(f"Regression{end}", "apis/regression") for end in ("Request", "Response")
+)
+_MetadataRequest, _MetadataResponse, _SignatureDefMap = (
+    _api(name, "apis/get_model_metadata")
+    for name in ("GetModelMetadataRequest", "GetModelMetadataResponse", "SignatureDefMap")
+)
+_StatusRequest, _StatusResponse = (
+    _api(f"GetModelStatus{end}", "apis/get_model_status") for end in ("Request", "Response")
+)
+_ReloadRequest, _ReloadResponse = (
+    _api(f"ReloadConfig{end}", "apis/model_management") for end in ("Request", "Response")
+)
+_ModelServerConfig = _api("ModelServerConfig", "config/model_server_config")
+_TFExample = protos.message("tensorflow.Example", "tensorflow/core/example/example.proto")
+_Feature = protos.message("tensorflow.Feature", "tensorflow/core/example/feature.proto")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One call of a method, whatever carries it.
+
+    Args:
+        method: the method's path, e.g. `/tensorflow.serving.PredictionService/Predict`.
+        request: the request's bytes.
+        answer: the answer's message class.
+        read: the result that an answer holds.
+    """
+
+    method: str
+    request: bytes
+    answer: Any
+    read: Callable[[Any], T]
+
+    def parse(self, data: bytes) -> T:
+        """The result in an answer's bytes.
+
+        Raises:
+            SegueError: they hold none.
+        """
+        try:
+            return self.read(self.answer.FromString(data))
+        except (DecodeError, tensors.TensorError) as error:
+            raise SegueError(
+                f"The answer to {self.method} cannot be read: {error}.", "See the server's log."
+            ) from error
+
+
+def predict(
+    model: str,
+    inputs: Mapping[str, Any],
+    signature: str = "",
+    version: int | None = None,
+    label: str | None = None,
+    outputs: Sequence[str] = (),
+) -> Call[dict[str, np.ndarray]]:
+    """Run a signature on arrays; see `Client.predict`."""
+    try:
+        encoded = tensors.encode_all(inputs)
+    except tensors.TensorError as error:
+        raise InputError(f"An input of model {model} cannot be sent: {error}.", "Convert it first.") from error
+    spec = _spec(model, version, label, signature)
+    request = _PredictRequest(model_spec=spec, inputs=encoded, output_filter=outputs)
+    return _call("PredictionService/Predict", request, _PredictResponse, _arrays)
+
+
+def classify(
+    model: str,
+    examples: Sequence[Example],
+    context: Example | None = None,
+    signature: str = "",
+    version: int | None = None,
+    label: str | None = None,
+) -> Call[list[list[tuple[str, float]]]]:
+    """Classify examples; see `Client.classify`."""
+    spec = _spec(model, version, label, signature)
+    request = _ClassificationRequest(model_spec=spec, input=_input(examples, context))
+    return _call(
+        "PredictionService/Classify",
+        request,
+        _ClassificationResponse,
+        lambda answer: [
+            [(entry.label, entry.score) for entry in classes.classes] for classes in answer.result.classifications
+        ],
+    )
+
+
+def regress(
+    model: str,
+    examples: Sequence[Example],
+    context: Example | None = None,
+    signature: str = "",
+    version: int | None = None,
+    label: str | None = None,
+) -> Call[np.ndarray]:
+    """Regress examples; see `Client.regress`."""
+    spec = _spec(model, version, label, signature)
+    request = _RegressionRequest(model_spec=spec, input=_input(examples, context))
+    return _call(
+        "PredictionService/Regress",
+        request,
+        _RegressionResponse,
+        lambda answer: np.array([entry.value for entry in answer.result.regressions], np.float32),
+    )
+
+
+def metadata(model: str, version: int | None = None, label: str | None = None) -> Call[dict[str, Any]]:
+    """What a model takes and returns; see `Client.metadata`."""
+    request = _MetadataRequest(model_spec=_spec(model, version, label), metadata_field=["signature_def"])
+    return _call("PredictionService/GetModelMetadata", request, _MetadataResponse, _signatures)
+
+
+def status(model: str, version: int | None = None, label: str | None = None) -> Call[dict[int, dict[str, str]]]:
+    """The states of a model's versions; see `Client.status`."""
+    return _call(
+        "ModelService/GetModelStatus",
+        _StatusRequest(model_spec=_spec(model, version, label)),
+        _StatusResponse,
+        lambda answer: {
+            entry.version: {"state": _state_name(entry), "error": entry.status.error_message}
+            for entry in answer.model_version_status
+        },
+    )
+
+
+def reload_config(config: Any) -> Call[None]:
+    """Hand a server its models; see `Client.reload_config`."""
+    if isinstance(config, str):
+        from google.protobuf import text_format  # only text needs it
+
+        try:
+            config = text_format.Parse(config, _ModelServerConfig())
+        except text_format.ParseError as error:
+            raise InputError(f"A config is a ModelServerConfig in text form: {error}.", "Correct it.") from error
+    # A server that cannot follow the config says so in the call's status too; the answer adds nothing.
+    return _call(
+        "ModelService/HandleReloadConfigRequest", _ReloadRequest(config=config), _ReloadResponse, lambda answer: None
+    )
+
+
+def hindrance(versions: Mapping[int, Mapping[str, str]]) -> str:
+    """What keeps a model from answering, from its `status`; empty if a version is available."""
+    if any(entry["state"] == "AVAILABLE" for entry in versions.values()):
+        return ""
+    return "; ".join(f"version {v} is {e['state']} {e['error']}".strip() for v, e in versions.items()) or "no version"
+
+
+def _call(method: str, request: Any, answer: Any, read: Callable[[Any], T]) -> Call[T]:
+    data = request.SerializeToString()
+    if len(data) > tensors.MAX_MESSAGE_BYTES:
+        raise InputError(
+            f"A request may have {tensors.MAX_MESSAGE_BYTES} bytes. Received {len(data)}.", "Send fewer rows at a time."
+        )
+    return Call(f"/tensorflow.serving.{method}", data, answer, read)
+
+
+def _spec(model: str, version: int | None, label: str | None, signature: str = "") -> Any:
+    if version is not None and label is not None:
+        raise InputError(
+            f"A request names a version or a label, not both. Received {version} and {label!r}.",
+            "Leave one out.",
+        )
+    spec = _ModelSpec(name=model, signature_name=signature)
+    if version is not None:
+        spec.version.value = version
+    if label is not None:
+        spec.version_label = label
+    return spec
+
+
+def _input(examples: Sequence[Example], context: Example | None) -> Any:
+    listed: dict[str, Any] = {"examples": [_example(example) for example in examples]}
+    if context is None:
+        return _Input(example_list=listed)
+    return _Input(example_list_with_context={**listed, "context": _example(context)})
+
+
+def _example(features: Example) -> Any:
+    """A `tf.Example`."""
+    example = _TFExample()
+    example.features.SetInParent()
+    for name, value in features.items():
+        example.features.feature[name].CopyFrom(_feature(name, value))
+    return example
+
+
+def _feature(name: str, value: Any) -> Any:
+    """A `tf.train.Feature`: whole numbers (and truth values) as int64, other numbers as float, text as UTF-8."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = np.ravel(value).tolist()
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    values = [item.item() if isinstance(item, np.generic) else item for item in values]
+    try:
+        if not values:
+            return _Feature()
+        if all(isinstance(item, str | bytes) for item in values):
+            encoded = [item.encode() if isinstance(item, str) else item for item in values]
+            return _Feature(bytes_list={"value": encoded})
+        if all(isinstance(item, int) for item in values):
+            return _Feature(int64_list={"value": values})
+        if all(isinstance(item, int | float) for item in values):
+            return _Feature(float_list={"value": values})
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"Feature {name!r} cannot be sent: {error}.", "Whole numbers have 64 bits.") from error
+    kinds = ", ".join(sorted({type(item).__name__ for item in values}))
+    raise InputError(f"A feature holds text, bytes or numbers of one kind. {name!r} has {kinds}.", "Convert it first.")
+
+
+def _arrays(answer: Any) -> dict[str, np.ndarray]:
+    """The outputs of a Predict, the caller's own to change."""
+    arrays = tensors.decode_all(answer.outputs)
+    return {name: array if array.flags.writeable else array.copy() for name, array in arrays.items()}
+
+
+def _signatures(answer: Any) -> dict[str, Any]:
+    signatures = _SignatureDefMap()
+    answer.metadata["signature_def"].Unpack(signatures)
+    return {
+        "version": answer.model_spec.version.value,
+        "signatures": {
+            name: {"inputs": _infos(signature.inputs), "outputs": _infos(signature.outputs)}
+            for name, signature in signatures.signature_def.items()
+        },
+    }
+
+
+def _infos(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """dtype and shape of a signature's tensors."""
+    return {
+        name: {
+            "dtype": tensors.numpy_name(info.dtype),
+            "shape": None
+            if info.tensor_shape.unknown_rank
+            else [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim],
+        }
+        for name, info in infos.items()
+    }
+
+
+def _state_name(entry: Any) -> str:
+    """A version's state as TF Serving names it; its number if it is newer than these messages."""
+    value = entry.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number.get(entry.state)
+    return value.name if value else str(entry.state)

@@ -1,0 +1,141 @@
+"""How a client holds its connection to a model server: options, TLS, when it tries again, what failures mean."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from segue.errors import InputError, SegueError, UnavailableError
+from serving.protocol.tensors import MAX_MESSAGE_BYTES
+
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 2.0
+POLL_SECONDS = 0.1
+
+OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.enable_http_proxy", 0),  # a model server is a neighbour; a proxy would take loopback too
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A stock server ends a connection (GOAWAY, too_many_pings) whose pings come more often than every 5 minutes,
+    # or at all while no call is open. The timeout is also the kernel's for unacknowledged bytes: a peer that
+    # vanished is noticed by the next call after 5 s.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+]
+
+_CALLERS_FAULT = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+)
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
+
+
+@dataclass(frozen=True)
+class TLS:
+    """The PEM files of an encrypted connection.
+
+    Args:
+        ca: the certificate of the authority that signed the server's.
+        key, certificate: the client's own, for a server that asks who calls (mutual TLS); both or neither.
+    """
+
+    ca: Path
+    key: Path | None = None
+    certificate: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.certificate is None):
+            raise InputError(
+                "A client proves who it is with a key and a certificate. Received only one of them.",
+                "Give both, or neither.",
+            )
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What a channel takes.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        try:
+            ca, key, certificate = (path and Path(path).read_bytes() for path in (self.ca, self.key, self.certificate))
+        except OSError as error:
+            raise InputError(f"A TLS file must be readable: {error}.", "Check its path.") from error
+        return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+class Attempts:
+    """The time that one call has, and when it is tried again: on UNAVAILABLE only, after growing pauses.
+
+    Args:
+        address: `host:port`, for the errors.
+        timeout: seconds for the call and its repetitions.
+        clock: seconds, as `time.monotonic` counts them.
+        share: a random number in [0, 1), so that many clients do not come back in one instant.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        share: Callable[[], float] = random.random,
+    ) -> None:
+        self.address, self.timeout = address, timeout
+        self._clock, self._share = clock, share
+        self._deadline = clock() + timeout
+        self._wait = FIRST_WAIT_SECONDS
+
+    def left(self, at_least: float = 0.001) -> float:
+        """Seconds for the next attempt."""
+        return max(self._deadline - self._clock(), at_least)
+
+    def pause_after(self, error: grpc.RpcError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            InputError, UnavailableError, SegueError: there is no next one; see `as_error`.
+        """
+        code, text = error.code(), error.details() or ""
+        pause = self._wait * (1 + self._share()) / 2
+        if code is not grpc.StatusCode.UNAVAILABLE or self._clock() + pause >= self._deadline:
+            raise as_error(self.address, self.timeout, code, text) from error
+        self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+        return pause
+
+    def poll(self, model: str, hindrance: str) -> float:
+        """Seconds to wait before asking again whether a model is ready.
+
+        Raises:
+            UnavailableError: the time is up; with what keeps the model.
+        """
+        if self._clock() + POLL_SECONDS >= self._deadline:
+            raise UnavailableError(
+                f"Model {model} is not ready at {self.address} after {self.timeout:g} s: {hindrance}.",
+                "See the server's log.",
+            )
+        return POLL_SECONDS
+
+
+def as_error(address: str, timeout: float, code: grpc.StatusCode, text: str) -> SegueError:
+    """What a status means to the caller: `InputError`, `UnavailableError`, or else `SegueError`."""
+    if code in _CALLERS_FAULT:
+        return InputError(f"The model server at {address} rejects the request: {text}", "")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return UnavailableError(
+            f"The model server at {address} has no room for the request: {text}", "Send less, or try later."
+        )
+    if code in _PASSING:
+        return UnavailableError(
+            f"The model server at {address} gave no answer in {timeout:g} s ({code.name}): {text}",
+            "Check that it runs (`segue serve`) and that the address is right, or allow more time.",
+        )
+    return SegueError(f"The model server at {address} failed ({code.name}): {text}", "See its log.")

@@ -1,0 +1,63 @@
+"""`--batching_parameters_file`: TF Serving's batching parameters as a text proto."""
+
+from segue.errors import InputError
+from serving.protocol import text_protos
+from serving.server.batching import BatchingParameters
+
+# name: (the least value, TF Serving's word for the rule)
+LIMITS = {
+    "max_batch_size": (1, "positive"),
+    "batch_timeout_micros": (0, "non-negative"),
+    "max_enqueued_batches": (0, "non-negative"),
+    "num_batch_threads": (1, "positive"),
+}
+
+
+def parse_batching_parameters(text: str, source: str) -> BatchingParameters:
+    """The settings of a `BatchingParameters` text proto; TF Serving's defaults for those it leaves out.
+
+    `thread_pool_name` may be there and is not used.
+
+    Args:
+        text: the text proto, e.g. `max_batch_size { value: 128 } batch_timeout_micros { value: 2000 }`.
+        source: the file's name, for errors.
+
+    Raises:
+        InputError: the text does not parse, breaks one of TF Serving's rules, or asks for the splitting of
+            large requests, which this server does not do.
+    """
+    fix = "Write, for example: max_batch_size { value: 128 } allowed_batch_sizes: 32 allowed_batch_sizes: 128"
+    message = text_protos.parse(text, text_protos.new("BatchingParameters"), source, fix)
+    if message.enable_large_batch_splitting.value:
+        raise InputError(
+            f"This server does not split a request's rows; {source} sets enable_large_batch_splitting.",
+            "Take the line out, and let clients send at most max_batch_size rows.",
+        )
+    given = {name: getattr(message, name).value for name in LIMITS if message.HasField(name)}
+    for name, value in given.items():
+        least, rule = LIMITS[name]
+        if value < least:
+            raise InputError(f"{name} must be {rule}; was {value}.", f"Correct it in {source}, or leave it out.")
+    if "max_enqueued_batches" in given:
+        given["max_enqueued_batches"] = max(given["max_enqueued_batches"], 1)  # as TF Serving reads 0
+    parameters = BatchingParameters(
+        **given,
+        allowed_batch_sizes=tuple(message.allowed_batch_sizes),
+        pad_variable_length_inputs=message.pad_variable_length_inputs,
+    )
+    _check_sizes(parameters, source)
+    return parameters
+
+
+def _check_sizes(parameters: BatchingParameters, source: str) -> None:
+    sizes = parameters.allowed_batch_sizes
+    if not sizes:
+        return
+    if sizes[0] < 1 or list(sizes) != sorted(set(sizes)):
+        raise InputError("allowed_batch_sizes entries must be monotonically increasing.", f"Sort them in {source}.")
+    if sizes[-1] != parameters.max_batch_size:
+        raise InputError(
+            "Last entry in allowed_batch_sizes must match max_batch_size; "
+            f"last entry was {sizes[-1]}; expected {parameters.max_batch_size}.",
+            f"Make them equal in {source}.",
+        )

@@ -1,0 +1,46 @@
+"""Which versions of a model lie on the disk.
+
+Rules and texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc.
+"""
+
+import contextlib
+import re
+from pathlib import Path
+
+from serving.protocol.config_files import ModelConfig
+
+# A version's folder is a number, leading zeros and all. Other names are not versions.
+LISTED = 10  # missing versions named in the log
+VERSION = re.compile(r"[0-9]{1,18}")
+
+
+def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
+    """The versions in a model's base path: number -> folder. What is amiss is added to `warnings`."""
+    try:
+        found = {int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()}
+    except OSError as error:
+        warnings.add(f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}")
+        return {}
+    if not found:
+        warnings.add(
+            f"No versions of servable {entry.name} found under base path {entry.base_path}. "
+            "Did you forget to name your leaf directory as a number (eg. '/1/')?"
+        )
+    missing = sorted(set(entry.specific) - found.keys())
+    if len(missing) > LISTED:
+        warnings.add(f"And {len(missing) - LISTED} more versions of servable {entry.name}")
+    for version in missing[:LISTED]:
+        warnings.add(
+            f"Version {version} of servable {entry.name}, which was requested to be served as a 'specific' "
+            "version in the servable's version policy, was not found in the file system"
+        )
+    return found
+
+
+def last_change(folder: Path) -> float:
+    """When anything in a version's folder last changed: a copy still under way is tried again."""
+    times = []
+    for path in [folder, *folder.rglob("*")]:
+        with contextlib.suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times, default=0.0)

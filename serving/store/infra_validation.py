@@ -1,0 +1,157 @@
+"""Can the model server load these models and answer real requests? Asked before they are pushed.
+
+The server runs in a process of its own on a store of its own: a model that crashes the loader must not take
+the pipeline along.
+"""
+
+import contextlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segue.errors import InputError, SegueError
+from serving.client.sync_client import Client
+from serving.store import model_store as store
+
+START_SECONDS = 180.0  # importing TensorFlow takes 7 to 26 s, large tables take longer to load
+STOP_SECONDS = 15.0
+READY = "serving at "  # what `segue serve` prints on stdout once it answers
+
+
+class _Rejected(Exception):
+    """The candidates fail; the text is the reason."""
+
+
+def validate(
+    saved_models: Mapping[str, Path],
+    requests: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
+    timeout: float = 10.0,
+) -> dict[str, Any]:
+    """Load candidate models in a server of their own and send them real requests.
+
+    Args:
+        saved_models: model name -> folder of its SavedModel.
+        requests: model name -> requests for `serving_default`, each input name -> array; at least one.
+        timeout: seconds that each request may take.
+
+    Returns:
+        The verdict: `passed`; `reason`, one sentence; `latency_ms`, the median over all requests (None if
+        none was answered); `models`: name -> `requests` (answered), `latency_ms` (median) and
+        `first_latency_ms`.
+
+    Raises:
+        InputError: a model without requests.
+    """
+    without = sorted(name for name in saved_models if not requests.get(name))
+    if without or not saved_models:
+        raise InputError(
+            f"Infra validation needs models and at least one request for each. Received none for {', '.join(without)}."
+            if without
+            else "Infra validation needs at least one model. Received none.",
+            "Take requests from the test span.",
+        )
+    latencies: dict[str, list[float]] = {name: [] for name in saved_models}
+    try:
+        with tempfile.TemporaryDirectory(prefix="segue-infra-") as folder:
+            _try_candidates(Path(folder), saved_models, requests, timeout, latencies)
+    except _Rejected as rejection:
+        return _verdict(False, str(rejection), latencies)
+    return _verdict(True, "Every model loads and answers all requests with finite outputs.", latencies)
+
+
+def _try_candidates(
+    folder: Path,
+    saved_models: Mapping[str, Path],
+    requests: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
+    timeout: float,
+    latencies: dict[str, list[float]],
+) -> None:
+    """Fill `latencies` (ms, by model) or raise `_Rejected`."""
+    try:
+        store.push(folder / "models", saved_models)
+    except InputError as error:
+        raise _Rejected(error.headline) from error
+    with _server(folder) as address, Client(address) as client:
+        for name in saved_models:
+            for index, inputs in enumerate(requests[name]):
+                began = time.perf_counter()
+                try:
+                    outputs = client.predict(name, inputs, label=store.STABLE, timeout=timeout)
+                except SegueError as error:
+                    raise _Rejected(f"Request {index} to model {name} failed: {error.headline}") from error
+                latencies[name].append((time.perf_counter() - began) * 1000)
+                for output, values in outputs.items():
+                    if values.dtype.kind in "fc" and not np.isfinite(values).all():
+                        raise _Rejected(f"Request {index} to model {name}: output {output} is not finite.")
+
+
+@contextlib.contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """The address of a `segue serve` on the store in `folder`; the process ends with the body."""
+    stdout, stderr = folder / "stdout", folder / "stderr"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]  # free a moment ago; the server takes no port 0, as TF Serving
+    # -P: the working directory may hold folders named like our packages.
+    command = [sys.executable, "-P", "-m", "serving", f"--port={port}"]
+    command += [f"--model_config_file={folder / 'models' / store.CONFIG}"]
+    command += ["--allow_version_labels_for_unavailable_models=true", "--max_num_load_retries=0"]
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        try:
+            yield _wait_for_address(process, stdout, stderr)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for_address(process: subprocess.Popen, stdout: Path, stderr: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for line in stdout.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.startswith(READY) and line.endswith("\n"):
+                return line.removeprefix(READY).strip()
+        if process.poll() is not None:
+            raise _Rejected(_why_it_ended(process.returncode, stderr))
+        time.sleep(0.05)
+    raise _Rejected(f"The model server did not start within {START_SECONDS:g} s.")
+
+
+def _why_it_ended(returncode: int, stderr: Path) -> str:
+    """The server's own words, if it had any."""
+    if returncode < 0:
+        return f"The model server died of signal {-returncode} while it loaded the models."
+    lines = stderr.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in lines:
+        if line.startswith("error: "):
+            return line.removeprefix("error: ")
+    return f"The model server ended with code {returncode}: {' | '.join(lines[-3:]) or 'it said nothing'}"
+
+
+def _verdict(passed: bool, reason: str, latencies: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    every = [value for values in latencies.values() for value in values]
+    return {
+        "passed": passed,
+        "reason": reason,
+        "latency_ms": statistics.median(every) if every else None,
+        "models": {
+            name: {
+                "requests": len(values),
+                "latency_ms": statistics.median(values) if values else None,
+                "first_latency_ms": values[0] if values else None,
+            }
+            for name, values in latencies.items()
+        },
+    }

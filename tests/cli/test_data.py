@@ -1,0 +1,155 @@
+"""`segue data` as a person calls it: exit codes, texts, and what is left untouched."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import cli
+from segue.files import tree_sha256
+
+ROWS = [
+    {"event_id": "a", "user_id": "u0", "item_id": "i0", "ts": "2026-01-05T12:00:00", "action": "play"},
+    {"event_id": "b", "user_id": "u1", "item_id": "i0", "ts": "2026-01-05T13:00:00", "action": "skip"},
+    {"event_id": "c", "user_id": "u1", "item_id": "i0", "ts": "2026-01-05T14:00:00", "action": "hum"},
+]
+
+
+@pytest.fixture
+def segue(tmp_path, monkeypatch, capsys):
+    """Call the command; returns exit code, stdout and stderr."""
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["segue", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        output = capsys.readouterr()
+        return int(stop.value.code or 0), output.out, output.err
+
+    return call
+
+
+@pytest.fixture
+def log(tmp_path):
+    def write(rows, name="log.parquet"):
+        path = tmp_path / name
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        return path
+
+    return write
+
+
+def test_synthetic_then_describe(segue):
+    code, out, _ = segue("data", "import", "synthetic", "--size", "nano", "--seed", "0", "--json")
+    assert code == 0
+    manifest = json.loads(out)
+    assert manifest["dataset"] == "synthetic-nano"
+    code, out, _ = segue("data", "describe", "--json")
+    assert code == 0
+    described = json.loads(out)
+    assert described["counts"] == manifest["counts"]
+    assert 0 < described["density"] < 1
+    code, out, _ = segue("data", "describe")
+    assert code == 0
+    assert "synthetic-nano" in out
+    assert "now_playing" in out
+
+
+def test_a_log_of_one_s_own_and_its_quarantine_are_reported(segue, log):
+    code, out, err = segue("data", "import", "parquet", "--events", log(ROWS))
+    assert (code, err) == (0, "")
+    assert "Span: 2026-01-05T12:00:00+00:00 .. 2026-01-05T13:00:00+00:00" in out
+    assert "Quarantined: 1 x action is not one of impression, play, skip, like, add" in out
+    assert "Mapped: items are the item ids of the events" in out
+
+
+def test_columns_are_mapped(segue, log):
+    rows = [{("time" if k == "ts" else k): v for k, v in row.items()} for row in ROWS]
+    code, out, _ = segue("data", "import", "parquet", "--events", log(rows), "--map", "ts=time", "--json")
+    assert code == 0
+    assert "time -> ts" in json.loads(out)["mapping"]
+
+
+@pytest.mark.parametrize("pairs", [["ts"], ["=a"], ["ts="], ["ts=a", "ts=b"]], ids=str)
+def test_a_malformed_mapping_is_refused(segue, log, pairs):
+    options = [part for pair in pairs for part in ("--map", pair)]
+    code, _, err = segue("data", "import", "parquet", "--events", log(ROWS), *options)
+    assert code == 2
+    assert "--map" in err
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param([{**r, "ts": "soon"} for r in ROWS], "log.parquet, row 1: ts is 'soon'", id="time"),
+        pytest.param([{**r, "ts": "1066-10-14"} for r in ROWS], "outside the declared range 1990-01-01", id="old"),
+        pytest.param([{**r, "ts": "2999-01-01"} for r in ROWS], "outside the declared range 1990-01-01", id="far"),
+        pytest.param([*ROWS, ROWS[0]], "log.parquet, row 4: event_id 'a' is a duplicate", id="duplicate"),
+        pytest.param([{"user_id": "u0"}], "the column 'event_id' is missing", id="column"),
+        pytest.param([{**ROWS[0], "item_id": None}, ROWS[1]], "log.parquet, row 1: item_id is null", id="null"),
+        pytest.param(ROWS[:1], "needs at least two users with events; got 1", id="one user"),
+        pytest.param([], "log.parquet has no rows", id="empty"),
+    ],
+)
+def test_a_broken_log_ends_in_one_line_and_a_fix_and_leaves_the_data_as_they_were(segue, log, tmp_path, rows, message):
+    assert segue("data", "import", "parquet", "--events", log(ROWS))[0] == 0
+    before = tree_sha256(tmp_path / "home")
+    code, out, err = segue("data", "import", "parquet", "--events", log(rows))
+    assert code == 2
+    assert out == ""
+    headline, fix = err.strip().split("\n")
+    assert headline.startswith("error: ")
+    assert message in headline
+    assert fix.startswith("  fix: ")
+    assert tree_sha256(tmp_path / "home") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("movielens", "."), "holds no MovieLens data set: looked for u.data"),
+        (("lastfm", "."), "holds no Last.fm 2K data set: looked for artists.dat"),
+        (("parquet", "--events", "none.csv"), "There is no file none.csv"),
+        (("synthetic", "--size", "huge"), "Size is one of nano, small, large. Received 'huge'"),
+        (("synthetic", "--drift", "genre"), "The drift day lies in 1 .. 27. Received None"),
+        (("synthetic", "--drift", "weather", "--drift-day", "3"), "Drift is one of genre, catalogue"),
+    ],
+)
+def test_a_wrong_call_says_what_was_looked_for(segue, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = segue("data", "import", *arguments)
+    assert code == 2
+    assert message in err
+    assert "fix:" in err
+    assert not (tmp_path / "home" / "data").exists()
+
+
+def test_describe_without_data_says_what_to_run(segue):
+    code, _, err = segue("data", "describe")
+    assert code == 2
+    assert "fix: Run `segue data import" in err
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys, cli.data; "
+        "heavy = {'pyarrow', 'numpy', 'pandas', 'duckdb', 'ibis', 'events'} & set(sys.modules); "
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_answers_at_once():
+    def seconds() -> float:
+        start = time.perf_counter()
+        command = [sys.executable, "-c", "from cli import main; main()", "data", "--help"]
+        subprocess.run(command, capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.5

@@ -1,0 +1,100 @@
+"""The command line as a user meets it."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cli import COMMANDS
+from segue.entry import buffered
+
+LIMIT = 0.5  # seconds
+
+
+def segue(*arguments: str, **env: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+
+
+def test_help_lists_every_command_and_answers_at_once():
+    segue("--help")  # the first start of a fresh checkout writes bytecode
+    # The best of three: what is promised is the command's own time, not that of a busy machine.
+    best = float("inf")
+    for _ in range(3):
+        started = time.monotonic()
+        done = segue("--help")
+        best = min(best, time.monotonic() - started)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+    assert best < LIMIT
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_line_in_help_is_the_commands_own_subject(command):
+    done = segue(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+
+
+def test_an_unknown_command_lists_the_known_ones():
+    done = segue("tarin")
+    assert done.returncode == 2
+    assert "no command is named 'tarin'" in done.stderr
+    assert "recommend" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("recommend", "--user", "u"), "No version of the model 'retrieval' is served yet."),
+        (("retrain", "--if-needed"), "--if-needed acts on a drift verdict; there is none yet."),
+        (("run", "training"), "No data set has been imported."),
+        (("data", "describe"), "No data set has been imported."),
+        (("models", "rollback"), "fix:"),
+        (("run", "training", "--config", "absent.yaml"), "The configuration absent.yaml cannot be read"),
+    ],
+)
+def test_a_command_out_of_order_says_what_to_do(tmp_path, arguments, says):
+    done = segue(*arguments, SEGUE_HOME=str(tmp_path))
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
+    assert "fix:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_of_an_empty_home(tmp_path):
+    done = segue("status", SEGUE_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "nothing yet" in done.stdout
+
+
+class ShortWrites(io.RawIOBase):
+    """A file that takes ten bytes a write, as a pipe takes what it has room for when a write is interrupted."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.taken += bytes(data[:10])
+        return min(len(data), 10)
+
+
+def test_an_unbuffered_stdout_loses_nothing_to_short_writes():
+    file = ShortWrites()
+    unbuffered = io.TextIOWrapper(file, "utf-8", write_through=True)
+
+    print("a line that is longer than ten bytes: é", file=buffered(unbuffered))
+
+    assert file.taken.decode() == "a line that is longer than ten bytes: é\n"
+
+
+def test_a_buffered_stdout_stays_as_it_is():
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+
+    assert buffered(stream) is stream

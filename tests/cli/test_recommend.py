@@ -1,0 +1,159 @@
+"""`segue recommend`: who is asked for, what may be answered, and how a list is shown."""
+
+import json
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from cli.recommend import origin, read_titles
+from segue.errors import InputError
+from segue.files import write_json
+from serving.store import model_store as store
+
+MODELS = ("retrieval", "ranking", "sequence")
+STRINGS, NUMBERS = {"dtype": "string", "shape": [None, None]}, {"dtype": "float32", "shape": [None, None]}
+QUERY = {"history_items": STRINGS, "request_ts": {"dtype": "int64", "shape": [None]}}
+FINDING = QUERY | {"content_types": STRINGS, "market": {"dtype": "string", "shape": [None]}}
+RANKING = QUERY | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS, "sequence_scores": NUMBERS}
+
+
+class FakeClient:
+    """A server that finds the items `a`, `b` and `c`, best first, and of `c` knows nothing yet."""
+
+    asked: ClassVar[list] = []
+
+    def __init__(self, address):
+        self.asked.clear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def metadata(self, model, label):
+        inputs = RANKING if model == "ranking" else FINDING
+        return {"signatures": {"serving_default": {"inputs": inputs}}}
+
+    def predict(self, model, inputs, label):
+        self.asked.append((model, {name: values.tolist() for name, values in inputs.items()}))
+        if model == "sequence":
+            return {"item_ids": np.array([[b"b", b""]], object), "scores": np.array([[0.5, -3.4e38]])}
+        if model == "retrieval":
+            return {"item_ids": np.array([[b"a", b"b", b"c"]], object), "scores": np.array([[3.0, 2.0, 1.0]])}
+        scores = {"reward": [0.3, 0.2, 0.1], "play": [0.9, 0.8, 0.7], "uncertainty": [0.0, 0.0, 1.0]}
+        return {name: np.array([values]) for name, values in scores.items()}
+
+
+@pytest.fixture
+def home(home, tmp_path):
+    """A home with all models, of which retrieval got `c` after the import of `a` and `b`."""
+    for model in MODELS:
+        (tmp_path / model / "assets.extra").mkdir(parents=True)
+        (tmp_path / model / "saved_model.pb").write_bytes(b"graph")
+    write_json(tmp_path / "retrieval" / "assets.extra" / "segue.json", {"added": [{"at": "", "items": {"c": "Sea"}}]})
+    store.push(home.models, {model: tmp_path / model for model in MODELS})
+    home.data.mkdir()
+    pq.write_table(pa.table({"item_id": ["a", "b"], "title": ["Air", "Bee"]}), home.data / "items.parquet")
+    return home
+
+
+@pytest.fixture
+def run(home, monkeypatch):
+    """Call `segue recommend` against the fake server, without an online store; the log ends at noon."""
+    from cli import cli
+
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setattr("serving.client.sync_client.Client", FakeClient)
+    monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
+    monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
+    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))
+    known = {"history_items": ["b"], "history_times": [1]}
+    monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: known)
+    arguments = ("recommend", "--user", "u1", "--server", "nowhere:1")
+    return lambda *more: CliRunner().invoke(cli, (*arguments, *more), catch_exceptions=False)
+
+
+def test_a_known_listener(run):
+    answer = json.loads(run("-k", "2", "--json").stdout)
+
+    assert [(i["item_id"], i["title"], i["source"]) for i in answer["recommendations"]["u1"]] == [
+        ("a", "Air", ["retrieval"]),
+        ("b", "Bee", ["retrieval", "sequence"]),
+    ]
+    assert FakeClient.asked[0][1]["history_items"] == [["b"]]
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param((), 1_772_373_600, id="what was pushed is later than the log"),
+        pytest.param(("--at", "2026-03-01T13:00"), 1_772_370_000, id="as it is given"),
+    ],
+)
+def test_a_request_is_made_when_the_newest_is_known(run, monkeypatch, at, expected):
+    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(2026, 3, 1, 14, tzinfo=UTC))
+    assert run("--json", *at).exit_code == 0
+    assert FakeClient.asked[0][1]["request_ts"] == [expected]
+
+
+def test_picks_make_a_listener_new(run):
+    done = run("--pick", "a", "--pick", "c", "--json")
+
+    assert done.exit_code == 0
+    assert FakeClient.asked[0][1]["history_items"] == [["c", "a"]]  # the latest first
+    assert FakeClient.asked[0][1]["request_ts"] == [1_772_366_400]  # 2026-03-01 12:00 UTC
+    assert done.stderr == ""
+
+
+def test_a_new_listener_without_picks_is_said_to_be_unknown(run):
+    done = run("--new", "--json")
+
+    assert FakeClient.asked[0][1]["history_items"] == [[""]]
+    assert "Nothing is known" in done.stderr
+    assert json.loads(done.stdout)["recommendations"]["u1"]
+
+
+def test_unknown_picks_are_all_named(run):
+    with pytest.raises(InputError, match="not in it: 'x', 'y'"):
+        run("--pick", "x", "--pick", "a", "--pick", "y")
+
+
+def test_filters_reach_retrieval(run):
+    run("--content-type", "music", "--content-type", "podcast", "--market", "SE")
+
+    assert FakeClient.asked[0][1]["content_types"] == [["music", "podcast"]]
+    assert FakeClient.asked[0][1]["market"] == ["SE"]
+
+
+@pytest.mark.parametrize(("budget", "expected"), [((), ["a", "b"]), (("--explore", "0.5"), ["a", "c"])])
+def test_exploration_is_asked_for(run, budget, expected):
+    answer = json.loads(run("-k", "2", "--json", *budget).stdout)["recommendations"]["u1"]
+
+    assert [item["item_id"] for item in answer] == expected
+    assert [item["explored"] for item in answer] == [item == "c" for item in expected]
+
+
+def test_a_budget_beyond_half_is_refused(run):
+    with pytest.raises(InputError, match=r"0 to 0\.5. Received 0\.9"):
+        run("--explore", "0.9")
+
+
+def test_the_table_shows_where_an_item_came_from(run):
+    table = run("-k", "2", "--explore", "0.5").stdout
+
+    assert "Air" in table
+    assert "retrieval, explored" in table
+
+
+def test_origin():
+    assert origin({"source": ["retrieval", "new_releases"], "explored": False}) == "retrieval, new_releases"
+
+
+def test_titles_of_an_export_without_a_card(home, tmp_path):
+    assert read_titles(home.data, tmp_path / "ranking") == {"a": "Air", "b": "Bee"}

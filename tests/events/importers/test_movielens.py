@@ -1,0 +1,141 @@
+"""MovieLens: three editions, hand-made files of a few lines, and the real 100K."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from events import dataset as store
+from events.importers import movielens
+from segue.errors import InputError
+
+# 1970-01-01 is out of range, so times count from 1997-09-20 03:00:00 UTC.
+T = 874_724_400
+FLAGS = {"Comedy": 5, "Drama": 8}
+
+
+def item_100k(number: int, title: str, release: str, *genres: str) -> str:
+    flags = ["1" if n in [FLAGS[g] for g in genres] else "0" for n in range(19)]
+    return "|".join([str(number), title, release, "", "http://x", *flags])
+
+
+@pytest.fixture
+def folder_100k(tmp_path):
+    # User 7: a like, 29 min 59 s later a skip (same session), 30 minutes later a play (a new one).
+    rows = [(7, 1, 5, T), (8, 1, 3, T), (7, 2, 2, T + 1799), (7, 3, 3, T + 1799 + 1800)]
+    lines = ["\t".join(map(str, row)) for row in reversed(rows)]
+    (tmp_path / "u.data").write_text("\n".join(lines) + "\n")
+    movies = [
+        item_100k(1, "Amélie (2001)", "25-Apr-2001", "Comedy", "Drama"),
+        item_100k(2, "Undated (1995)", ""),
+        item_100k(3, "unknown", ""),
+    ]
+    (tmp_path / "u.item").write_bytes("\n".join(movies).encode("latin-1"))
+    (tmp_path / "u.user").write_text("7|24|M|technician|85711\n8|56|F|other|94043\n")
+    return tmp_path
+
+
+def test_100k_ratings_become_events(folder_100k):
+    imported = movielens.read(folder_100k)
+    assert imported.dataset == "movielens-100k"
+    rows = imported.events.to_pylist()
+    # In order of time; at the same time in the order of the file, where user 8 comes first.
+    assert [row["event_id"] for row in rows] == ["ml-8-1", "ml-7-1", "ml-7-2", "ml-7-3"]
+    assert [row["action"] for row in rows] == ["play", "like", "skip", "play"]
+    assert [row["rating"] for row in rows] == [3.0, 5.0, 2.0, 3.0]
+    assert [row["label_like"] for row in rows] == [0.0, 1.0, 0.0, 0.0]
+    assert [row["label_skip"] for row in rows] == [0.0, 0.0, 1.0, 0.0]
+    for unknown in ("play", "complete", "add", "listen"):
+        assert [row[f"label_{unknown}"] for row in rows] == [None] * 4
+    assert [row["session_id"] for row in rows] == ["8-s1", "7-s1", "7-s1", "7-s2"]
+    assert rows[0]["ts"] == datetime(1997, 9, 20, 3, tzinfo=UTC)
+
+
+def test_100k_movies_and_users(folder_100k):
+    imported = movielens.read(folder_100k)
+    assert imported.items["title"][0].as_py() == "Amélie (2001)"
+    assert imported.items["genres"].to_pylist() == [["Comedy", "Drama"], [], []]
+    assert imported.items["release_date"].to_pylist() == [date(2001, 4, 25), date(1995, 1, 1), None]
+    assert set(imported.items["content_type"].to_pylist()) == {"movie"}
+    assert imported.users["age_band"].to_pylist() == ["18-24", "56+"]
+
+
+def test_the_stored_set_keeps_ratings_and_labels(folder_100k, tmp_path):
+    store.write(tmp_path / "data", movielens.read(folder_100k))
+    events = store.load(tmp_path / "data").events()
+    assert {"rating", "label_play", "label_skip", "label_like"} < set(events.column_names)
+    assert events["ms_played"].null_count == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("7\t1\t5\t874724400\n7\t1\t3\t874724401\n8\t1\t3\t874724401\n", "u.data, row 2: event_id 'ml-7-1' is a dup"),
+        ("7\t1\t5\t874724400\n8\t1\tfive\t874724400\n", "u.data, row 2: rating is 'five'"),
+        ("7\t1\t5\t874724400\n8\t1\t3\tnoon\n", "u.data, row 2: ts is 'noon'"),
+        ("7\t1\t5\t874724400\n8\t1\t3\n", "u.data: row 2: expected 4 columns, got 3"),
+        ("7\t1\t5\t874724400\n\t1\t3\t874724400\n", "u.data, row 2: user_id is null"),
+        ("7\t1\t5\t874724400\n8\t1\t\t874724400\n", "u.data, row 2: rating is null"),
+        ("7\t1\t5\t1\n8\t1\t3\t874724400\n", "u.data, row 1: ts 1970-01-01T00:00:01 lies outside"),
+        ("", "u.data is empty"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_by_row(folder_100k, tmp_path, lines, message):
+    (folder_100k / "u.data").write_text(lines)
+    with pytest.raises(InputError, match=message):
+        store.write(tmp_path / "data", movielens.read(folder_100k))
+
+
+def test_1m(tmp_path):
+    (tmp_path / "ratings.dat").write_text(f"1::10::4::{T}\n2::10::1::{T}\n")
+    (tmp_path / "movies.dat").write_bytes("10::Amélie: A Tale (2001)::Comedy|Romance\n".encode("latin-1"))
+    (tmp_path / "users.dat").write_text("1::F::1::10::48067\n2::M::56::16::70072\n")
+    imported = movielens.read(tmp_path)
+    assert imported.dataset == "movielens-1m"
+    assert imported.events["action"].to_pylist() == ["like", "skip"]
+    assert imported.items.to_pylist() == [
+        {
+            "item_id": "10",
+            "title": "Amélie: A Tale (2001)",
+            "content_type": "movie",
+            "genres": ["Comedy", "Romance"],
+            "release_date": date(2001, 1, 1),
+        }
+    ]
+    assert imported.users["age_band"].to_pylist() == ["0-17", "56+"]
+
+
+def test_latest(tmp_path):
+    (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,10,4.5,{T}\n2,10,2.5,{T}\n")
+    (tmp_path / "movies.csv").write_text('movieId,title,genres\n10,"Toys, The (1992)",(no genres listed)\n')
+    imported = movielens.read(tmp_path)
+    assert imported.dataset == "movielens-latest"
+    assert imported.events["action"].to_pylist() == ["like", "play"]
+    assert imported.items["title"].to_pylist() == ["Toys, The (1992)"]
+    assert imported.items["genres"].to_pylist() == [[]]
+    assert imported.users["user_id"].to_pylist() == ["1", "2"]
+
+
+def test_latest_without_a_column(tmp_path):
+    (tmp_path / "ratings.csv").write_text("user,movieId,rating,timestamp\n1,10,4.5,1\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n10,A,B\n")
+    with pytest.raises(InputError, match=r"ratings.csv: the column 'userId' is missing. It has: user, movieId"):
+        movielens.read(tmp_path)
+
+
+def test_a_folder_without_movielens_lists_what_was_looked_for(tmp_path):
+    with pytest.raises(InputError, match=r"looked for u.data and u.item and u.user; or ratings.dat"):
+        movielens.read(tmp_path)
+
+
+def test_half_a_data_set_names_the_missing_file(folder_100k):
+    (folder_100k / "u.user").unlink()
+    with pytest.raises(InputError, match=r"has u.data, but not u.user"):
+        movielens.read(folder_100k)
+
+
+def test_the_real_100k(shared_data, tmp_path):
+    manifest = store.write(tmp_path / "data", movielens.read(shared_data / "ml-100k"))
+    assert manifest["counts"] == {"items": 1_682, "users": 943, "events": 100_000, "quarantined": 0}
+    # u.data holds 21,201 fives, 34,174 fours, 27,145 threes, 11,370 twos, 6,110 ones.
+    assert manifest["actions"] == {"like": 55_375, "play": 27_145, "skip": 17_480}
+    assert manifest["span"]["first"].startswith("1997-09-20")

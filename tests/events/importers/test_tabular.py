@@ -1,0 +1,125 @@
+"""Logs of one's own: Parquet and CSV with mapped columns."""
+
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from events import dataset as store
+from events import schema
+from events.importers import tabular
+from segue.errors import InputError
+
+CSV = """event_id,user_id,item_id,ts,action,position,mood,score
+1,007,i0,2026-01-05T12:00:00,play,,calm,0.5
+2,u1,i0,2026-01-05T13:00:00Z,skip,3,,1.5
+"""
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(CSV)
+    return path
+
+
+def test_csv_is_typed_by_the_contract_and_the_rest_by_what_it_looks_like(log):
+    imported = tabular.read(log)
+    assert imported.dataset == "parquet-log"
+    events = imported.events
+    assert events.schema.names[: len(schema.EVENTS)] == schema.EVENTS.names
+    assert events["user_id"].to_pylist() == ["007", "u1"]
+    assert events["event_id"].to_pylist() == ["1", "2"]
+    assert events["ts"][0].as_py() == datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert events["position"].to_pylist() == [None, 3]
+    assert events["mood"].to_pylist() == ["calm", None]
+    assert events["score"].to_pylist() == [0.5, 1.5]
+
+
+def test_without_tables_of_items_and_users_they_come_from_the_log(log):
+    imported = tabular.read(log)
+    assert imported.items.schema == schema.ITEMS
+    assert imported.items.select(["item_id", "title"]).to_pylist() == [{"item_id": "i0", "title": "i0"}]
+    assert imported.users["user_id"].to_pylist() == ["007", "u1"]
+    assert any("items are the item ids" in line for line in imported.mapping)
+
+
+def test_columns_are_mapped_in_every_file(tmp_path):
+    when = [datetime(2026, 1, 5, 12), datetime(2026, 1, 5, 13)]
+    log = {"id": [1, 2], "user": [10, 11], "movie": [5, 5], "at": when, "action": ["like", "like"]}
+    pq.write_table(pa.table(log), tmp_path / "log.parquet")
+    movies = {"movie": [5], "title": ["Amber River"], "genres": ["folk|jazz"], "release_date": ["2020-02-03"]}
+    pq.write_table(pa.table(movies), tmp_path / "movies.parquet")
+    mapping = {"event_id": "id", "request_id": "id", "user_id": "user", "item_id": "movie", "ts": "at"}
+    imported = tabular.read(tmp_path / "log.parquet", items=tmp_path / "movies.parquet", mapping=mapping)
+    assert imported.events["item_id"].to_pylist() == ["5", "5"]
+    assert imported.events["request_id"].to_pylist() == ["1", "2"]
+    assert imported.events["ts"][0].as_py() == when[0].replace(tzinfo=UTC)
+    assert imported.items["genres"].to_pylist() == [["folk", "jazz"]]
+    assert imported.items["release_date"].to_pylist() == [date(2020, 2, 3)]
+    assert "movie -> item_id" in imported.mapping
+    assert store.write(tmp_path / "data", imported)["counts"]["events"] == 2
+
+
+def test_a_mapped_column_takes_the_place_of_one_of_that_name(tmp_path):
+    (tmp_path / "log.csv").write_text(CSV.replace("score", "real_ts").replace("0.5", "1767700000"))
+    events = tabular.read(tmp_path / "log.csv", mapping={"ts": "real_ts", "event_id": "event_id"}).events
+    assert events["ts"][0].as_py() == datetime(2026, 1, 6, 11, 46, 40, tzinfo=UTC)
+    assert "real_ts" not in events.column_names
+
+
+def test_whole_ids_that_came_as_floats_lose_their_point(tmp_path):
+    log = {"event_id": [1.0, 2.0], "user_id": [1, 2], "item_id": [7.0, 7.0], "ts": [1_767_607_200] * 2}
+    pq.write_table(pa.table({**log, "action": ["play", "play"]}), tmp_path / "log.parquet")
+    assert tabular.read(tmp_path / "log.parquet").events["item_id"].to_pylist() == ["7", "7"]
+
+
+def test_a_folder_of_parquet_files_is_one_table_and_errors_name_the_part(tmp_path):
+    row = {"event_id": "a", "user_id": "u0", "item_id": "i0", "ts": 1_767_607_200, "action": "play"}
+    other = {**row, "event_id": "b", "user_id": "u1"}
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for name, rows in (("1.parquet", [row]), ("2.parquet", [other, {**row, "event_id": "c", "ts": None}])):
+        pq.write_table(pa.Table.from_pylist(rows), folder / name)
+    imported = tabular.read(folder)
+    assert imported.events.num_rows == 3
+    with pytest.raises(InputError, match=r"2.parquet, row 2: ts is null"):
+        store.write(tmp_path / "data", imported)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CSV.replace("ts,", "when,"), r"log.csv: the column 'ts' is missing. It has: event_id, user_id, item_id, when"),
+        (CSV.replace("13:00:00Z", "noon"), r"log.csv, row 3: ts is '2026-01-05Tnoon', which is not a time"),
+        (CSV.replace(",3,", ",third,"), r"log.csv, row 3: position is 'third', which is not a whole number"),
+        (CSV + "3,u1\n", r"log.csv: row 4: expected 8 columns, got 2"),
+        (CSV.replace("score", "mood"), r"log.csv has two columns 'mood'"),
+        (CSV.split("\n")[0] + "\n", r"log.csv has no rows"),
+        ("", r"log.csv is empty"),
+    ],
+)
+def test_what_is_wrong_in_a_csv_is_named_by_row(log, text, message):
+    log.write_text(text)
+    with pytest.raises(InputError, match=message):
+        tabular.read(log)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path, log):
+    with pytest.raises(InputError, match="There is no file"):
+        tabular.read(tmp_path / "none.parquet")
+    (tmp_path / "log.txt").write_text(CSV)
+    with pytest.raises(InputError, match=r"log.txt is neither .parquet nor .csv"):
+        tabular.read(tmp_path / "log.txt")
+    (tmp_path / "bad.parquet").write_text("no parquet")
+    with pytest.raises(InputError, match=r"bad.parquet is not a Parquet file"):
+        tabular.read(tmp_path / "bad.parquet")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no .parquet file"):
+        tabular.read(tmp_path / "empty")
+
+
+def test_a_mapping_of_a_column_that_is_not_there_lists_those_that_are(log):
+    with pytest.raises(InputError, match=r"no file has a column 'time'. There are: action, event_id"):
+        tabular.read(log, mapping={"ts": "time"})

@@ -1,0 +1,36 @@
+"""Feast's store over a home."""
+
+from feature_repo.feast_store import open_store, publish, published_tables
+from segue.settings import Home
+
+
+def test_registry_and_online_store_lie_in_the_home(home):
+    store = open_store(home)
+    assert store.config.registry.path == str(home.features / "registry.db")
+    assert store.config.online_store.path == str(home.features / "online.db")
+
+
+def test_a_relative_home_becomes_absolute(tmp_path, monkeypatch):
+    # Components run in other directories than the one that named the home.
+    monkeypatch.chdir(tmp_path)
+    store = open_store(Home(tmp_path.relative_to(tmp_path) / "home"))
+    assert store.config.registry.path == str(tmp_path / "home" / "features" / "registry.db")
+
+
+def test_an_opened_store_knows_nothing_until_applied(home):
+    assert open_store(home).list_feature_services() == []
+
+
+def test_tables_lie_beside_the_registry(home):
+    assert published_tables(home) == home.features / "tables"
+
+
+def test_publishing_replaces_the_tables_and_registers(ingest_log, tmp_path, home):
+    log = ingest_log(tmp_path / "log", "u a 0 10:00 play\nu a 1 10:00 play\nu a 2 10:00 play", "a music rock -")
+    stray = published_tables(home) / "stray.parquet"
+    stray.parent.mkdir(parents=True)
+    stray.touch()
+    store = publish(home, log.tables)
+    assert not stray.exists()
+    assert {path.name for path in published_tables(home).iterdir()} == {path.name for path in log.tables.iterdir()}
+    assert {service.name for service in store.list_feature_services()} == {"ranking", "retrieval"}

@@ -1,0 +1,166 @@
+"""What both models promise: one class, run over each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.inputs.raw_query import raw_query
+from models.inputs.shards import Arrays
+from models.saved.export import ServedRanking, ServedRetrieval, call
+from models.saved.filters import NO_FILTERS
+from tests.models.conftest import REWARD
+
+CANDIDATES = ["i3", "i0", "i7", "never seen", "i12"]
+SCORES = [0.5, 0.25, 0.0, -0.25, -0.5]
+TOLD = ("loss", "val_loss", "judged")  # of a history; the rest is time
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model as it was trained, and its answers to queries: from memory, and from its SavedModel."""
+
+    trained: Any
+    from_memory: Callable[[Arrays], Arrays]
+    from_disk: Callable[[Arrays], Arrays]
+
+
+def with_candidates(raw: Arrays) -> Arrays:
+    """The queries with five candidates each."""
+    rows = len(raw["request_ts"])
+    return raw | {
+        "candidate_ids": np.array([CANDIDATES] * rows, object),
+        "retrieval_scores": np.array([SCORES] * rows, np.float32),
+        "sequence_scores": np.array([SCORES[::-1]] * rows, np.float32),
+    }
+
+
+def unfiltered(raw: Arrays) -> Arrays:
+    """The queries, asking for nothing in particular."""
+    return raw | {name: np.repeat(value, len(raw["request_ts"]), axis=0) for name, value in NO_FILTERS.items()}
+
+
+def in_memory(function: Callable[..., dict]) -> Callable[[Arrays], Arrays]:
+    """A module's method on arrays."""
+
+    def run(raw: Arrays) -> Arrays:
+        return {n: v.numpy() for n, v in function(**{n: tf.constant(v) for n, v in raw.items()}).items()}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def retrieval(trained_retrieval, retrieval_signatures, world) -> Contestant:
+    """Retrieval: the best items and the query's embedding."""
+    module = ServedRetrieval(trained_retrieval.model, world.items, filter_seen=False)
+    query, embed = in_memory(module.query), in_memory(module.embed_query)
+    return Contestant(
+        trained_retrieval,
+        lambda raw: query(unfiltered(raw)) | embed(raw),
+        lambda raw: (
+            call(retrieval_signatures["serving_default"], unfiltered(raw))
+            | call(retrieval_signatures["embed_query"], raw)
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def ranking(trained_ranking, ranking_signatures, world) -> Contestant:
+    """Ranking: the scores of five candidates."""
+    module = ServedRanking(trained_ranking.model, world.items, REWARD)
+    rank = in_memory(module.rank)
+    return Contestant(
+        trained_ranking,
+        lambda raw: rank(with_candidates(raw)),
+        lambda raw: call(ranking_signatures["serving_default"], with_candidates(raw)),
+    )
+
+
+@pytest.fixture(scope="module")
+def raw(world) -> Arrays:
+    """Twelve queries of the test span."""
+    return raw_query(world.test.slice(0, 12), world.encoder.axes)
+
+
+def assert_same(left: Arrays, right: Arrays) -> None:
+    """Equal up to rounding; ids exactly."""
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        if value.dtype == object:
+            assert value.tolist() == right[name].tolist(), name
+        else:
+            np.testing.assert_allclose(value, right[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["retrieval", "ranking"])
+class TestContract:
+    """Both models, trained on the checkerboard."""
+
+    @pytest.fixture
+    def model(self, name, request) -> Contestant:
+        return request.getfixturevalue(name)
+
+    def test_the_loss_is_finite_and_falls(self, model):
+        loss = model.trained.history["loss"]
+        assert np.isfinite([*loss, *model.trained.history["val_loss"]]).all()
+        assert loss[-1] < loss[0]
+
+    def test_a_resumed_training_of_the_seed_is_the_uninterrupted_one(self, model, tmp_path):
+        model.trained.refit(0, epochs=2, checkpoints=tmp_path)
+        resumed, history = model.trained.refit(0, checkpoints=tmp_path)
+        assert {name: history[name] for name in TOLD} == {name: model.trained.history[name] for name in TOLD}
+        for one, two in zip(resumed.get_weights(), model.trained.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+    def test_saving_and_loading_gives_the_same_answers(self, model, raw):
+        assert_same(model.from_disk(raw), model.from_memory(raw))
+
+    def test_a_batch_of_one_is_a_row_of_a_batch(self, model, raw):
+        whole = model.from_disk(raw)
+        one = model.from_disk({name: value[5:6] for name, value in raw.items()})
+        assert_same(one, {name: value[5:6] for name, value in whole.items()})
+
+    def test_permuting_the_batch_permutes_the_answers(self, model, raw):
+        order = np.random.default_rng(0).permutation(len(raw["request_ts"]))
+        permuted = model.from_disk({name: value[order] for name, value in raw.items()})
+        assert_same(permuted, {name: value[order] for name, value in model.from_disk(raw).items()})
+
+    @pytest.mark.parametrize("width", [6, 7, 80], ids=["as long as it is", "one more", "more than the model keeps"])
+    def test_padding_a_history_changes_nothing(self, model, raw, width):
+        # Six entries each; the raw inputs hold 50 columns.
+        fills: dict[str, Any] = {"history_items": "", "history_actions": "", "history_times": 0}
+        padded = {
+            name: np.pad(value[:, :6], [(0, 0), (0, width - 6)], constant_values=fills[name])
+            for name, value in raw.items()
+            if name in fills
+        }
+        assert_same(model.from_disk(raw | padded), model.from_disk(raw))
+
+    def test_only_the_last_50_of_a_history_count(self, model, raw):
+        full = {
+            "history_items": np.tile(raw["history_items"][:, :6], 9)[:, :50],
+            "history_actions": np.tile(raw["history_actions"][:, :6], 9)[:, :50],
+            "history_times": np.tile(raw["history_times"][:, :6], 9)[:, :50],
+        }
+        longer = {name: np.concatenate([value, value[:, :10]], axis=1) for name, value in full.items()}
+        assert_same(model.from_disk(raw | longer), model.from_disk(raw | full))
+
+    def test_a_listener_of_whom_nothing_is_known_is_answered(self, model, raw):
+        unknown = {n: np.full_like(v, "" if v.dtype == object else 0) for n, v in raw.items() if n != "request_ts"}
+        answer = model.from_disk(raw | unknown)
+        there = answer["item_ids"] != b"" if "item_ids" in answer else slice(None)
+        assert np.any(there)
+        for name, value in answer.items():
+            assert value.dtype == object or np.isfinite(value[there] if name == "scores" else value).all(), name
+
+    def test_the_history_matters(self, model, raw):
+        # The other half of the checkerboard.
+        swap = np.vectorize(lambda item: f"i{int(item[1:]) ^ 1}" if item else item, otypes=[object])
+        one, two = (
+            model.from_disk(raw | {"history_items": h}) for h in (raw["history_items"], swap(raw["history_items"]))
+        )
+        name = "embedding" if "embedding" in one else "play"
+        assert not np.allclose(one[name], two[name], atol=0.05)

@@ -1,0 +1,108 @@
+"""The blessing: each limit bites alone, nan never passes."""
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+
+from models.evaluation.blessing import bless, check, primary_head
+from models.training_config import Limits
+
+LIMITS = Limits(auc=0.6, recall_gain=0.01, auc_drop=0.02, recall_drop=0.1)
+RETRIEVAL: dict = {
+    "models": {n: {"recall_at_100": 0.50} for n in ("candidate", "champion", "sequence", "champion_sequence")},
+    "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
+}
+RANKING: dict = {
+    "candidate": {"play": {"auc": 0.70, "auc_low": 0.65}, "like": {"auc": 0.5, "auc_low": 0.4}},
+    "champion": {"play": {"auc": 0.70, "auc_low": 0.65}},
+}
+
+
+def verdict(retrieval=RETRIEVAL, ranking=RANKING, limits=LIMITS, slices=()) -> dict:
+    return bless(retrieval, ranking, limits, list(slices))
+
+
+def changed(tree: dict, path: str, value: float) -> dict:
+    """A copy of `tree` with one leaf changed."""
+    copied = copy.deepcopy(tree)
+    *branches, leaf = path.split(".")
+    at = copied
+    for branch in branches:
+        at = at[branch]
+    at[leaf] = value
+    return copied
+
+
+def test_a_candidate_within_all_limits_is_blessed():
+    found = verdict()
+    assert found["passed"]
+    assert found["reason"] == "all 5 limits hold"
+    assert found["limits"]["auc"] == 0.6
+
+
+@pytest.mark.parametrize(
+    ("part", "path", "least", "name"),
+    [
+        pytest.param("ranking", "candidate.play.auc_low", 0.6, "ranking AUC of play, low end", id="AUC"),
+        pytest.param("retrieval", "recall_at_100_over_popularity.low", 0.01, "over popularity", id="gain"),
+        pytest.param("ranking", "candidate.play.auc", 0.7 - 0.02, "AUC of play against", id="AUC drop"),
+        pytest.param("retrieval", "models.candidate.recall_at_100", 0.5 * 0.9, "recall@100 against", id="recall drop"),
+        pytest.param("retrieval", "models.sequence.recall_at_100", 0.5 * 0.9, "of sequence against", id="sequence"),
+    ],
+)
+def test_each_limit_bites_alone(part, path, least, name):
+    trees: dict[str, dict] = {"retrieval": RETRIEVAL, "ranking": RANKING}
+    assert verdict(**{part: changed(trees[part], path, least)})["passed"]  # the limit itself is enough
+    for value in (least - 1e-6, math.nan):
+        found = verdict(**{part: changed(trees[part], path, value)})
+        failed = [c["name"] for c in found["checks"] if not c["passed"]]
+        assert not found["passed"]
+        assert len(failed) == 1
+        assert name in failed[0]
+        assert name in found["reason"]
+
+
+def test_a_failing_slice_bites_alone():
+    found = verdict(slices=["AUC in the slice surface=home is 0.4000, below its limit"])
+    assert not found["passed"]
+    assert found["reason"].startswith("AUC in the slice surface=home")
+
+
+def test_reasons_are_collected():
+    worse = changed(changed(RANKING, "candidate.play.auc_low", 0.1), "candidate.play.auc", 0.1)
+    assert verdict(ranking=worse, slices=["a slice"])["reason"].count("; ") == 2
+
+
+def test_without_a_champion_only_the_absolute_limits_count():
+    retrieval = {**RETRIEVAL, "models": {"candidate": {"recall_at_100": 0.01}}}
+    found = verdict(retrieval, {"candidate": RANKING["candidate"]})
+    assert (found["passed"], len(found["checks"])) == (True, 2)
+
+
+def test_a_champion_without_the_head_is_not_compared():
+    ranking = {**RANKING, "champion": {"like": {"auc": 0.99}}}
+    assert len(verdict(ranking=ranking)["checks"]) == 4
+
+
+def test_a_champion_that_is_worse_is_beaten():
+    assert verdict(ranking=changed(RANKING, "champion.play.auc", 0.1))["passed"]
+
+
+@pytest.mark.parametrize(
+    ("heads", "head"), [(["skip", "like", "play"], "play"), (["skip", "like"], "like"), (["skip"], "skip")]
+)
+def test_the_primary_head(heads, head):
+    assert primary_head({name: {} for name in heads}) == head
+
+
+def test_a_check_says_figure_and_limit():
+    found = check("recall", 0.25, 0.5)
+    assert found["sentence"] == "recall is 0.2500, the limit is 0.5000"
+    assert (found["figure"], found["limit"], found["passed"]) == (0.25, 0.5, False)
+
+
+def test_looser_limits_bless_what_stricter_ones_do_not():
+    assert not verdict(limits=replace(LIMITS, auc=0.66))["passed"]
+    assert verdict(limits=replace(LIMITS, auc=0.64))["passed"]

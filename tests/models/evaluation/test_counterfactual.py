@@ -1,0 +1,154 @@
+"""Counterfactual estimates, worked by hand, and their intervals on worlds whose truth is known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.counterfactual import ESTIMATORS, run
+from models.evaluation.counterfactual import cross_fitted_means, doubly_robust, ips, snips
+from segue.errors import InputError
+
+# Weights 0.5 / 0.25 = 2, 0.5 / 0.5 = 1, 0 / 0.5 = 0 and 1 / 1 = 1.
+LOG = {
+    "rewards": np.array([1.0, 0.0, 1.0, 1.0]),
+    "logged_propensity": np.array([0.25, 0.5, 0.5, 1.0]),
+    "target_probability": np.array([0.5, 0.5, 0.0, 1.0]),
+    "groups": np.array(["a", "a", "b", "c"]),
+    "seed": 0,
+}
+MODEL = {"predicted": np.full(4, 0.5), "predicted_under_target": np.array([0.5, 0.7, 0.5, 0.7])}
+
+
+def test_ips_is_the_mean_of_weighted_rewards():
+    found = ips(**LOG)
+    assert found.value == pytest.approx((2 + 0 + 0 + 1) / 4)
+    assert found.effective_sample_size == pytest.approx((2 + 1 + 0 + 1) ** 2 / (4 + 1 + 0 + 1))
+    assert found.clipped == 0
+
+
+def test_snips_divides_by_the_weights():
+    # One more row of weight 0 changes IPS, not SNIPS: 3 / (2 + 1 + 0 + 1).
+    assert snips(**LOG).value == pytest.approx(3 / 4)
+    rows = ("rewards", "logged_propensity", "target_probability", "groups")
+    longer = {name: np.append(LOG[name], LOG[name][2]) for name in rows}
+    assert snips(**longer, seed=0).value == pytest.approx(3 / 4)
+    assert ips(**longer, seed=0).value == pytest.approx(3 / 5)
+
+
+def test_doubly_robust_adds_weighted_errors_to_the_model():
+    # Model: (0.5 + 0.7 + 0.5 + 0.7) / 4 = 0.6; errors 2 * 0.5 - 1 * 0.5 + 0 + 1 * 0.5 = 1.0, a quarter of it 0.25.
+    assert doubly_robust(**LOG, **MODEL).value == pytest.approx(0.85)
+
+
+def test_a_model_of_nothing_leaves_ips():
+    nothing = {"predicted": np.zeros(4), "predicted_under_target": np.zeros(4)}
+    assert doubly_robust(**LOG, **nothing) == ips(**LOG)
+
+
+def test_clipping_cuts_the_large_weights():
+    found = ips(**LOG, clip=1.5)  # 2 becomes 1.5, one row of four
+    assert found.value == pytest.approx((1.5 + 1) / 4)
+    assert found.clipped == 0.25
+    assert found.effective_sample_size == pytest.approx((1.5 + 1 + 1) ** 2 / (1.5**2 + 1 + 1))
+    assert snips(**LOG, clip=1.5).value == pytest.approx(2.5 / 3.5)
+
+
+@pytest.mark.parametrize("estimator", [ips, snips])
+def test_the_logging_policy_is_worth_its_mean_reward(estimator):
+    found = estimator(**{**LOG, "target_probability": LOG["logged_propensity"]})
+    assert found.value == pytest.approx(0.75)
+    assert found.effective_sample_size == pytest.approx(4)
+
+
+@pytest.mark.parametrize("estimator", [ips, snips])
+def test_the_interval_reaches_at_least_as_far_as_the_normal_one(estimator):
+    # Weights 1 and one row a group: the standard error of the mean, here of 0, 1, 0, 1, … 200 times.
+    rewards, ones = np.arange(200) % 2 / 1.0, np.ones(200)
+    found = estimator(rewards, ones, ones, np.arange(200), seed=0)
+    reach = 1.96 * np.std(rewards, ddof=1) / np.sqrt(200)
+    assert found.high - found.value == pytest.approx(found.value - found.low)
+    assert reach * 0.999 <= found.high - found.value <= reach * 1.1
+
+
+def test_rows_that_only_repeat_their_group_add_no_certainty():
+    rng = np.random.default_rng(0)
+    rewards, target = rng.integers(2, size=60) / 1.0, rng.uniform(0.1, 0.4, 60)
+    once = ips(rewards, np.full(60, 0.25), target, np.arange(60), seed=0)
+    thrice = [np.repeat(values, 3) for values in (rewards, np.full(60, 0.25), target, np.arange(60))]
+    repeated = ips(*thrice, seed=0)
+    assert (repeated.value, repeated.low, repeated.high) == pytest.approx((once.value, once.low, once.high))
+
+
+def test_rewards_that_never_differ_leave_no_doubt():
+    found = snips(**{**LOG, "rewards": np.ones(4)})
+    assert (found.low, found.value, found.high) == (1, 1, 1)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    assert ips(**LOG) == ips(**LOG)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param({"logged_propensity": np.array([0.25, 0.0, 0.5, 1])}, "Received 0.0 in row 1", id="propensity 0"),
+        pytest.param({"logged_propensity": np.array([0.25, 0.5, 1.5, 1])}, "Received 1.5 in row 2", id="above 1"),
+        pytest.param({"logged_propensity": np.array([np.nan, 0.5, 0.5, 1])}, "Received nan in row 0", id="nan"),
+        pytest.param({"target_probability": np.array([0.5, -0.1, 0, 1])}, "Received -0.1 in row 1", id="negative"),
+        pytest.param({"rewards": np.array([1, 0, np.inf, 1])}, "Received inf in row 2", id="infinite reward"),
+        pytest.param({"groups": np.array(["a", "b"])}, r"shape \[2\] for 4 rows", id="another length"),
+        pytest.param({"groups": np.array(["a"] * 4)}, "two or more", id="one group"),
+        pytest.param({"target_probability": np.zeros(4)}, "at least one", id="no overlap"),
+        pytest.param({"clip": 0.0}, "above 0", id="clip 0"),
+        pytest.param(
+            {name: np.zeros(0) for name in ("rewards", "logged_propensity", "target_probability", "groups")},
+            "1 or more rows",
+            id="empty",
+        ),
+    ],
+)
+@pytest.mark.parametrize("estimator", [ips, snips])
+def test_a_broken_rule_is_named(estimator, change, says):
+    with pytest.raises(InputError, match=says) as raised:
+        estimator(**{**LOG, **change})
+    assert raised.value.fix
+
+
+@pytest.mark.parametrize("name", ["predicted", "predicted_under_target"])
+def test_a_prediction_is_finite(name):
+    with pytest.raises(InputError, match=f"`{name}` is finite"):
+        doubly_robust(**LOG, **{**MODEL, name: np.array([0.5, np.nan, 0.5, 0.5])})
+
+
+def test_means_are_of_the_other_half_and_shrunk():
+    # Groups a and c are one half, b and d the other. Predicted for a and c, from b and d: action 0 earned 1 in one
+    # row, action 1 earned 0 in one row, the mean is 0.5, which counts as 2 rows: (1 + 1) / 3 and (0 + 1) / 3.
+    # Predicted for b and d, from a and c: action 0 earned 0 twice, and so is all.
+    rewards, actions = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0, 0, 0, 1])
+    found = cross_fitted_means(rewards, actions, np.array(["a", "b", "c", "d"]), action_count=3, strength=2)
+    np.testing.assert_allclose(found[[0, 2]], [[2 / 3, 1 / 3, 1 / 2]] * 2)
+    np.testing.assert_allclose(found[[1, 3]], np.zeros((2, 3)))
+
+
+def check_coverage(found: dict, least: int, most_wrong: int) -> None:
+    """Every estimator of every policy covers often enough, and not with wrong propensities."""
+    assert set(found["policies"]) == {"personal", "liking"}
+    for name, policy in found["policies"].items():
+        assert policy["true_value"] > found["logging_value"]
+        for estimator in ESTIMATORS:
+            assert policy[estimator]["covered"] >= least, (name, estimator)
+            assert found["coverage_with_wrong_propensities"][name][estimator] <= most_wrong, (name, estimator)
+
+
+def test_20_repeats_cover():
+    # At 95 %, fewer than 16 of 20 come with a chance of 0.0026, fewer than 15 with 0.0003.
+    found = run(repeats=20, seed=0)
+    check_coverage(found, least=15, most_wrong=10)
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.slow
+def test_100_repeats_cover():
+    # At 95 %, fewer than 90 of 100 come with a chance of 0.011.
+    check_coverage(run(repeats=100, seed=0), least=90, most_wrong=50)

@@ -1,0 +1,361 @@
+"""The loss of an epoch, which epoch is kept, and that a resumed training is the uninterrupted one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.fitting.loop import Model, create_weights, fit
+from models.inputs.shards import Arrays, Shards
+from segue.errors import InputError, SegueError
+
+keras = tf.keras
+
+TEN = Shards.of({"x": np.arange(10, dtype=np.float32)})
+
+
+class Toy(Model):
+    """One weight that training raises by 1 a step; held out, the loss is least where it is `best`."""
+
+    def __init__(self, best: float) -> None:
+        super().__init__()
+        self.w = tf.Variable(0.0)
+        self.best = best
+
+    def compute_loss(self, inputs, training=False):
+        return -self.w if training else tf.reduce_mean(inputs["x"]) + tf.abs(self.w - self.best)
+
+
+def fit_toy(best: float, epochs: int, **settings) -> tuple[Toy, dict]:
+    """A toy after training: one step an epoch. Adam's step is its rate where the slope stays the same."""
+    model = Toy(best)
+    settings = {"batch_size": 10, "learning_rate": 1.0, "seed": 0} | settings
+    return model, fit(model, TEN, TEN, epochs=epochs, **settings)
+
+
+class Small(Model):
+    """An embedding that is looked up twice, a layer that is made late, and dropout; fits `y` by `ids`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = keras.layers.Embedding(20, 4)
+        self.out = keras.layers.Dense(1)
+
+    def compute_loss(self, inputs, training=False):
+        hidden = self.ids(inputs["id"]) + tf.reduce_mean(self.ids(inputs["past"]), axis=1)  # [b, 4]
+        if training:
+            kept = tf.random.stateless_uniform(tf.shape(hidden), self.stateless_seed(1)) < 0.8
+            hidden = tf.where(kept, hidden / 0.8, 0.0)
+        return tf.reduce_mean((self.out(hidden)[:, 0] - inputs["y"]) ** 2)
+
+
+def small_examples(rows: int, seed: int) -> Arrays:
+    """Examples whose `y` depends on `id`, with noise."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 20, rows, dtype=np.int32)
+    y = np.sin(ids) + rng.normal(scale=0.3, size=rows)
+    return {"id": ids, "past": rng.integers(0, 20, (rows, 3), dtype=np.int32), "y": y.astype(np.float32)}
+
+
+TRAIN, HELD_OUT = (Shards.of(small_examples(rows, seed)) for rows, seed in ((640, 0), (200, 1)))
+
+
+def new_small(seed: int = 0) -> Small:
+    keras.utils.set_random_seed(seed)
+    return Small()
+
+
+def fit_small(epochs: int, train=TRAIN, **settings) -> tuple[Small, dict]:
+    """A small model after training, ten steps an epoch; at rate 0.01 it is best after three."""
+    model = new_small()
+    settings = {"batch_size": 64, "learning_rate": 0.003, "seed": 7} | settings
+    return model, fit(model, train, HELD_OUT, epochs=epochs, **settings)
+
+
+def losses(history: dict) -> tuple[list[float], list[float]]:
+    return history["loss"], history["val_loss"]
+
+
+def assert_same(found: tuple[Small, dict], expected: tuple[Small, dict]) -> None:
+    """Equal losses and weights, bit by bit."""
+    assert losses(found[1]) == losses(expected[1])
+    for left, right in zip(found[0].get_weights(), expected[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@dataclass
+class Killed:
+    """Shards whose reader dies within an epoch."""
+
+    shards: Shards
+    epoch: int
+
+    @property
+    def rows(self) -> int:
+        return self.shards.rows
+
+    def batches(self, batch_size, seed, epoch):
+        for index, batch in enumerate(self.shards.batches(batch_size, seed, epoch)):
+            if (epoch, index) == (self.epoch, 3):
+                raise KeyboardInterrupt
+            yield batch
+
+
+def test_when_the_rate_falls_training_goes_on_from_the_best_epoch():
+    multiples = [1.0, 1.0, 1.0, 1.0, 0.5, 0.25]
+    pace = lambda history: [*multiples, None][len(history["judged"])]  # noqa: E731
+    model, history = fit_toy(best=2.0, epochs=10, pace=pace)
+    # |w - 2| at w of 1, 2, 3 and 4, then from 2 on at 2.5 and 2.75.
+    assert np.array(history["val_loss"]) - 4.5 == pytest.approx([1, 0, 1, 2, 0.5, 0.75], abs=1e-4)
+    assert float(model.w) == pytest.approx(2.0, rel=1e-5)
+
+
+def test_the_held_out_loss_is_the_mean_over_rows():
+    _, history = fit_toy(best=1.0, epochs=1, batch_size=4)
+    # Two steps, so |w - 1| = 1. Held-out batches 0..3, 4..7 and 8, 9: (4 * 1.5 + 4 * 5.5 + 2 * 8.5) / 10 = 4.5.
+    assert history["val_loss"] == [pytest.approx(4.5 + 1, rel=1e-5)]
+
+
+def test_the_loss_is_the_mean_over_the_steps_of_the_epoch():
+    _, history = fit_toy(best=0.0, epochs=2, batch_size=5)
+    # Losses are -w before each step: 0 and -1, then -2 and -3.
+    assert history["loss"] == [pytest.approx(-0.5, rel=1e-5), pytest.approx(-2.5, rel=1e-5)]
+
+
+@pytest.mark.parametrize(
+    ("best", "epochs", "patience", "trained", "kept"),
+    [
+        pytest.param(3.0, 20, 2, 5, 3, id="stops two epochs after the best"),
+        pytest.param(3.0, 20, 1, 4, 3, id="stops one epoch after the best"),
+        pytest.param(3.0, 4, 2, 4, 3, id="keeps the best though epochs run out"),
+        pytest.param(3.0, 2, 2, 2, 2, id="the last may be the best"),
+        pytest.param(-1.0, 9, 2, 3, 1, id="the first may be the best"),
+    ],
+)
+def test_training_stops_after_the_best_epoch_and_keeps_it(best, epochs, patience, trained, kept):
+    model, history = fit_toy(best, epochs, patience=patience)
+    assert len(history["val_loss"]) == trained
+    assert float(model.w) == pytest.approx(kept, rel=1e-5)
+
+
+def test_of_equal_epochs_the_first_is_kept():
+    # |1 - 1.5| = |2 - 1.5|, up to rounding that Adam's epsilon makes: the second is not lower.
+    model, history = fit_toy(best=1.49, epochs=9)
+    assert len(history["val_loss"]) == 3
+    assert float(model.w) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_judge_decides_in_place_of_the_held_out_loss(tmp_path):
+    # The held-out loss falls until w = 9; the judge likes w = 2 best.
+    for epochs in (3, 20):  # the second goes on from the first
+        model = Toy(best=9.0)
+        judge = lambda model=model: -abs(float(model.w) - 2.0)  # noqa: E731
+        settings = {"batch_size": 10, "learning_rate": 1.0, "seed": 0, "checkpoints": tmp_path}
+        history = fit(model, TEN, TEN, epochs=epochs, judge=judge, **settings)
+        assert float(model.w) == pytest.approx(2.0, rel=1e-5)
+    assert history["judged"] == pytest.approx([-1, 0, -1, -2], abs=1e-4)
+
+
+def test_each_epoch_is_timed_and_told(capsys):
+    told: list[dict] = []
+    _, history = fit_toy(best=9.0, epochs=2, on_epoch=told.append)
+    assert [figures["epoch"] for figures in told] == [1, 2]
+    assert all(figures["seconds"] > 0 and figures["examples_per_second"] > 0 for figures in told)
+    assert history == {name: [figures[name] for figures in told] for name in history}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_training_learns():
+    _, history = fit_small(epochs=10)
+    assert history["val_loss"][-1] < 0.5 * history["val_loss"][0]
+
+
+def test_what_regularizers_add_is_minimised_too():
+    class Held(Toy):
+        def compute_loss(self, inputs, training=False):
+            self.add_loss(lambda: 3.0 * self.w)
+            return super().compute_loss(inputs, training)
+
+    model = Held(best=0.0)
+    fit(model, TEN, TEN, batch_size=10, epochs=1, learning_rate=1.0, seed=0)
+    assert float(model.w) == pytest.approx(-1.0, rel=1e-5)
+
+
+def test_a_weight_that_the_loss_does_not_use_stays():
+    model = new_small()
+    model.unused = tf.Variable(5.0)
+    fit(model, TRAIN, HELD_OUT, batch_size=32, epochs=1, learning_rate=0.1, seed=0)
+    assert float(model.unused) == 5.0
+
+
+def test_two_trainings_of_a_seed_are_equal():
+    assert_same(fit_small(3), fit_small(3))
+
+
+def test_the_seed_orders_the_examples_and_the_draws():
+    assert losses(fit_small(1)[1]) != losses(fit_small(1, seed=8)[1])
+
+
+def test_training_starts_at_step_0_whatever_the_model_did_before():
+    model, first = fit_toy(best=9.0, epochs=2)
+    assert int(model.step) == 2
+    model.w.assign(0.0)
+    again = fit(model, TEN, TEN, batch_size=10, epochs=2, learning_rate=1.0, seed=0)
+    assert losses(again) == losses(first)
+    assert int(model.step) == 2
+
+
+def test_a_draw_is_that_of_seed_salt_and_step():
+    model = Toy(0.0)
+    seeds = set()
+    for model.seed in (0, 1):
+        for step in (0, 1):
+            model.step.assign(step)
+            seeds |= {tuple(model.stateless_seed(salt).numpy().tolist()) for salt in (0, 1, 1)}
+    assert len(seeds) == 8
+
+
+def test_all_epochs_are_judged_by_the_same_draws():
+    class Drawn(Toy):
+        def compute_loss(self, inputs, training=False):
+            draw = tf.random.stateless_uniform([], self.stateless_seed(0))
+            return -self.w if training else draw
+
+    held_out = [fit(Drawn(0.0), TEN, TEN, batch_size=b, epochs=3, learning_rate=1.0, seed=0) for b in (10, 5)]
+    one, two = (history["val_loss"] for history in held_out)
+    assert len(set(one)) == len(set(two)) == 1
+    assert one[0] != two[0]  # the second batch has a draw of its own
+
+
+@pytest.mark.parametrize(
+    ("epochs", "learning_rate"),
+    [
+        pytest.param(5, 0.003, id="all epochs"),
+        pytest.param(20, 0.01, id="until it stops early, after the fifth"),
+    ],
+)
+@pytest.mark.parametrize("first", [2, 4])
+def test_a_resumed_training_is_the_uninterrupted_one(first, epochs, learning_rate, tmp_path):
+    whole = fit_small(epochs, learning_rate=learning_rate)
+    fit_small(first, learning_rate=learning_rate, checkpoints=tmp_path)
+    resumed = fit_small(epochs, learning_rate=learning_rate, checkpoints=tmp_path)
+    assert_same(resumed, whole)
+    assert len(whole[1]["loss"]) == 5
+
+
+def test_an_epoch_that_was_killed_starts_anew(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(5, train=Killed(TRAIN, epoch=2), checkpoints=tmp_path)
+    epochs: list[dict] = []
+    resumed = fit_small(5, checkpoints=tmp_path, on_epoch=epochs.append)
+    assert_same(resumed, fit_small(5))
+    assert [figures["epoch"] for figures in epochs] == [3, 4, 5]
+
+
+def test_a_finished_training_is_read_back(tmp_path):
+    done = fit_small(3, checkpoints=tmp_path)
+    epochs: list[dict] = []
+    again = fit_small(3, checkpoints=tmp_path, on_epoch=epochs.append)
+    assert epochs == []
+    assert again[1] == done[1]
+    assert_same(again, done)
+
+
+def test_only_the_newest_and_the_best_are_kept(tmp_path):
+    fit_toy(best=3.0, epochs=4, checkpoints=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"training.json", "epoch-00003.npz", "epoch-00004.npz"}
+
+
+def test_what_a_kill_left_half_written_goes(tmp_path):
+    (tmp_path / ".tmp-epoch-00001.npz-0123abcd").write_bytes(b"half")
+    fit_toy(best=9.0, epochs=1, checkpoints=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"training.json", "epoch-00001.npz"}
+
+
+@pytest.mark.parametrize(
+    ("best", "torn", "goes_on_at"),
+    [
+        pytest.param(3.0, "epoch-00004.npz", 4, id="the newest, so from the best"),
+        pytest.param(3.0, "epoch-00003.npz", 1, id="the best, without which the newest is not whole"),
+        pytest.param(9.0, "epoch-00004.npz", 1, id="the only one"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_torn_checkpoint_is_passed_over(best, torn, goes_on_at, share, tmp_path, capsys):
+    fit_toy(best, epochs=4, checkpoints=tmp_path)
+    content = (tmp_path / torn).read_bytes()
+    (tmp_path / torn).write_bytes(content[: int(share * len(content))])
+    epochs: list[dict] = []
+    model, history = fit_toy(best, epochs=5, checkpoints=tmp_path, on_epoch=epochs.append)
+    assert epochs[0]["epoch"] == goes_on_at
+    whole, expected = fit_toy(best, epochs=5)
+    assert losses(history) == losses(expected)
+    assert float(model.w) == float(whole.w)
+    assert torn in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"batch_size": 5}, "batch_size was 10 and is 5"),
+        ({"learning_rate": 0.5}, "learning_rate was 1.0 and is 0.5"),
+        ({"seed": 3}, "seed was 0 and is 3"),
+    ],
+)
+def test_checkpoints_of_another_training_are_refused(settings, named, tmp_path):
+    fit_toy(best=3.0, epochs=1, checkpoints=tmp_path)
+    with pytest.raises(InputError, match=named) as error:
+        fit_toy(best=3.0, epochs=2, checkpoints=tmp_path, **settings)
+    assert str(tmp_path) in error.value.headline
+    assert "Remove the folder" in error.value.fix
+
+
+def test_checkpoints_of_other_data_or_of_another_model_are_refused(tmp_path):
+    fit_toy(best=3.0, epochs=1, checkpoints=tmp_path, seed=7)
+    with pytest.raises(InputError, match=r"rows was 10 and is 640.*weights was"):
+        fit_small(1, checkpoints=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        pytest.param([1, 2, np.nan, 4], "training loss must be finite; it is nan at step", id="training"),
+        pytest.param([np.inf, np.inf], "training loss must be finite; it is inf at step 1", id="the first step"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_training(values, said):
+    class Mean(Toy):
+        def compute_loss(self, inputs, training=False):
+            return self.w * 0.0 + tf.reduce_mean(inputs["x"])
+
+    examples = Shards.of({"x": np.array(values, np.float32)})
+    with pytest.raises(SegueError, match=said) as error:
+        fit(Mean(0.0), examples, TEN, batch_size=1, epochs=1, learning_rate=0.1, seed=0)
+    assert "Lower the learning rate" in error.value.fix
+
+
+def test_a_held_out_loss_that_is_not_finite_stops_training():
+    held_out = Shards.of({"x": np.array([np.nan], np.float32)})
+    with pytest.raises(SegueError, match="held-out loss must be finite"):
+        fit(Toy(0.0), TEN, held_out, batch_size=10, epochs=1, learning_rate=0.1, seed=0)
+
+
+@pytest.mark.parametrize(("rows", "part"), [((0, 10), "training"), ((10, 0), "held-out")])
+def test_a_part_without_examples_is_refused(rows, part):
+    train, held_out = (Shards.of({"x": np.zeros(n, np.float32)}) for n in rows)
+    with pytest.raises(InputError, match=f"The {part} part"):
+        fit(Toy(0.0), train, held_out, batch_size=10, epochs=1, learning_rate=0.1, seed=0)
+
+
+def test_weights_are_made_as_training_would():
+    model = new_small()
+    create_weights(model, TRAIN)
+    made = model.get_weights()
+    assert [w.shape.as_list() for w in model.trainable_weights] == [[20, 4], [4, 1], [1]]
+    fit(model, TRAIN, HELD_OUT, batch_size=32, epochs=0, learning_rate=0.1, seed=7)
+    untouched, _ = fit_small(0)
+    for left, right, third in zip(made, model.get_weights(), untouched.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+        np.testing.assert_array_equal(left, third)

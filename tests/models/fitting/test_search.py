@@ -1,0 +1,172 @@
+"""Random search: what is tried, how it is judged, what is chosen."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.fitting.search import best_configuration, choose, configured, objective, plan, summary, typed
+from models.training_config import TrainingConfig
+from segue.errors import InputError
+from tests.models.conftest import NOON
+
+BOTH = {"learning_rate": [1e-4, 1e-2], "dim": [32, 64, 128]}
+
+
+def searching(space: dict | None = None, **search) -> TrainingConfig:
+    return TrainingConfig.from_dict({"search": {"space": space or {}, **search}})
+
+
+def test_the_first_trial_is_the_runs_own_configuration():
+    config = TrainingConfig.from_dict({"retrieval": {"dim": 48}, "search": {"space": BOTH}})
+    assert plan(config, seed=0)[0] == {"learning_rate": config.retrieval.learning_rate, "dim": 48}
+
+
+def test_trials_are_distinct_and_follow_from_the_seed():
+    config = searching(BOTH, trials=20)
+    trials = plan(config, seed=3)
+    assert len({str(trial) for trial in trials}) == 20
+    assert plan(config, seed=3) == trials
+    assert plan(config, seed=4)[1:] != trials[1:]
+
+
+def test_more_trials_begin_with_the_fewer():
+    assert plan(searching(BOTH, trials=9), seed=1)[:4] == plan(searching(BOTH, trials=4), seed=1)
+
+
+def test_a_range_is_drawn_log_uniformly():
+    # From 1e-4 to 1e-2 half of the draws lie below 1e-3; drawn uniformly it would be one in eleven.
+    rates = [trial["learning_rate"] for trial in plan(searching({"learning_rate": [1e-4, 1e-2]}, trials=401), 0)[1:]]
+    assert min(rates) >= 1e-4
+    assert max(rates) <= 1e-2
+    assert np.mean(np.array(rates) < 1e-3) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("space", "trials"),
+    [
+        ({"dim": [64, 128]}, [64, 128]),  # retrieval's own 64 is one of them
+        ({"dim": [32, 128]}, [64, 32, 128]),  # and comes on top if it is not
+        ({"dim": [64.0, 128.0]}, [64, 128]),  # two floats are no range of a setting that is whole
+        ({"dim": [64, 128, 128]}, [64, 128]),
+    ],
+    ids=["own among them", "own on top", "floats of a pipeline parameter", "named twice"],
+)
+def test_a_space_of_choices_ends(space, trials):
+    planned = [trial["dim"] for trial in plan(searching(space, trials=50), seed=0)]
+    assert planned[0] == 64
+    assert sorted(planned) == sorted(trials)
+    assert all(isinstance(dim, int) for dim in planned)
+
+
+def test_three_floats_are_choices():
+    rates = {trial["learning_rate"] for trial in plan(searching({"learning_rate": [0.1, 0.2, 0.3]}, trials=9), 0)}
+    assert rates == {TrainingConfig().retrieval.learning_rate, 0.1, 0.2, 0.3}
+
+
+@pytest.mark.parametrize("model", ["retrieval", "ranking"])
+def test_without_a_space_rate_and_width_are_searched(model):
+    assert all(set(trial) == {"learning_rate", "dim"} for trial in plan(searching(model=model), seed=0))
+
+
+@pytest.mark.parametrize(
+    ("search", "says"),
+    [
+        ({"space": {"width": [1, 2]}}, "no setting 'search.space.width'"),
+        ({"space": {"reward": [{"play": 1}]}}, "no setting 'reward' of retrieval"),
+        ({"space": {"dim": 3}}, "search.space.dim takes a value like"),
+        ({"space": {"dim": ["wide"]}}, "search.space.dim takes a value like"),
+        ({"space": {"learning_rate": [0.1, 0.01]}}, "needs 0 < low < high"),
+        ({"space": {"learning_rate": [0, 0.01]}}, "needs 0 < low < high"),
+        ({"model": "sequence"}, "one of retrieval, ranking. Received 'sequence'"),
+        ({"trials": 0}, "at least one trial. Received 0"),
+    ],
+)
+def test_a_wrong_search_says_what_is_wrong(search, says):
+    with pytest.raises(InputError) as error:
+        plan(TrainingConfig.from_dict({"search": search}), seed=0)
+    assert says in error.value.headline
+    assert error.value.fix
+
+
+def test_an_unknown_setting_lists_the_models_own():
+    with pytest.raises(InputError) as error:
+        plan(searching({"reward": [{"play": 1}]}), seed=0)
+    assert "dim, batch_size, learning_rate, epochs" in error.value.fix
+    assert "reward" not in error.value.fix
+
+
+def test_a_trial_changes_the_searched_model_only():
+    config = searching(BOTH)
+    trial = configured(config, {"dim": 8.0})
+    assert trial.retrieval.dim == 8
+    assert {**asdict(trial), "retrieval": None} == {**asdict(config), "retrieval": None}
+    assert typed(config, {"dim": 8.0, "learning_rate": 1.0}) == {"dim": 8, "learning_rate": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "best"),
+    [([0.1, 0.3, 0.2], 1), ([0.2, 0.3, 0.3], 1), ([0.3, 0.3, 0.3], 0)],
+    ids=["highest", "earlier of two", "all alike"],
+)
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "reversed"])
+def test_the_best_trial_is_the_earliest_of_the_highest(objectives, best, order):
+    results = [{"trial": n, "objective": figure} for n, figure in enumerate(objectives)]
+    assert choose(results[::order])["trial"] == best
+
+
+def test_a_summary_is_in_order_and_in_the_settings_types():
+    results = [
+        {"trial": 1.0, "values": {"dim": 32.0}, "metric": "recall_at_100", "objective": 0.5, "mlflow_run": "b"},
+        {"trial": 0.0, "values": {"dim": 64.0}, "metric": "recall_at_100", "objective": 0.25, "mlflow_run": "a"},
+    ]
+    found = summary(searching({"dim": [32, 64]}), results)
+    assert found["trials"] == [
+        {"trial": 0, "values": {"dim": 64}, "objective": 0.25, "mlflow_run": "a"},
+        {"trial": 1, "values": {"dim": 32}, "objective": 0.5, "mlflow_run": "b"},
+    ]
+    assert found["best"] == found["trials"][1]
+    assert (found["model"], found["metric"], found["seed"]) == ("retrieval", "recall_at_100", 0)
+
+
+def test_the_best_configuration_is_one_to_train_with():
+    config = TrainingConfig.from_dict({"seed": 7, "search": {"space": BOTH, "trials": 3}})
+    best = best_configuration(config, {"dim": 32})
+    assert "search" not in best
+    read = TrainingConfig.from_dict(best)
+    assert (read.seed, read.retrieval.dim, read.ranking) == (7, 32, config.ranking)
+
+
+def test_retrieval_is_judged_by_the_positives_that_are_found(saved_retrieval, world):
+    # All 20 items fit into a list of 100, but for those that are not released yet: i0 to i9 here.
+    future = int((NOON + timedelta(days=999)).timestamp())
+    late = [item in {f"i{n}" for n in range(10)} for item in world.items["item_id"].to_pylist()]
+    release = pa.array([future if x else 0 for x in late])
+    items = world.items.set_column(world.items.schema.get_field_index("release_ts"), "release_ts", release)
+    positives = world.validation.filter(world.validation["positive"])["item_id"].to_pylist()
+    expected = np.mean([int(item[1:]) >= 10 for item in positives])
+    assert 0 < expected < 1
+    assert objective("retrieval", saved_retrieval, world.validation, items, 0) == (
+        "recall_at_100",
+        pytest.approx(expected),
+    )
+
+
+def test_ranking_is_judged_by_how_often_a_played_item_is_above_one_that_is_not(saved_ranking, world):
+    from models.evaluation.held_out import predict_ranking
+
+    scores = predict_ranking(saved_ranking, world.validation)["play"]
+    labels = np.array(world.validation["label_play"].to_pylist())
+    difference = scores[labels == 1][:, None] - scores[labels == 0][None, :]  # [played, not played]
+    expected = ((difference > 0) + (difference == 0) / 2).mean()
+    name, figure = objective("ranking", saved_ranking, world.validation, world.items, 0)
+    assert name == "auc_play"
+    assert figure == pytest.approx(expected)
+
+
+def test_labels_that_are_all_alike_judge_nothing(saved_ranking, world):
+    played = world.validation.filter(np.array(world.validation["label_play"].to_pylist()) == 1)
+    with pytest.raises(InputError, match="needs both labels"):
+        objective("ranking", saved_ranking, played, world.items, 0)

@@ -1,0 +1,187 @@
+"""The ranking SavedModel: its signatures, and how candidates are scored."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from events.schema import HEADS, LISTEN
+from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.raw_query import item_specs, query_specs, raw_item, raw_query
+from models.ranking.model import CHOICE, RankingModel
+from models.saved.card import FORMAT, read_card
+from models.saved.export import LIFT_FLOOR, ServedRanking, call
+from models.training_config import RankingConfig
+from tests.models.conftest import REWARD
+
+CANDIDATES = ["i5", "i0", "i13", "i8"]
+SCORES = [0.5, 2.0, -1.0, 0.0]
+OUTPUTS = (*HEADS, LISTEN, CHOICE, "reward")
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def raw(world):
+    """Six queries of the test span."""
+    return raw_query(world.test.slice(0, 6), world.encoder.axes)
+
+
+def rank(ranking_signatures, raw, *ids: str, scores=None) -> dict[str, np.ndarray]:
+    """Scores of the same candidates for every query."""
+    rows = len(raw["request_ts"])
+    given = {
+        "candidate_ids": np.array([ids] * rows, object),
+        "retrieval_scores": np.array([[0.0] * len(ids) if scores is None else scores] * rows, np.float32),
+        "sequence_scores": np.zeros((rows, len(ids)), np.float32),
+    }
+    return call(ranking_signatures["serving_default"], raw | given)
+
+
+def contract(specs: dict) -> dict:
+    """Names, types and shapes of a signature's side."""
+    return {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()}
+
+
+def test_the_signature_that_serves_takes_a_query_and_candidates(ranking_signatures, world):
+    given = contract(ranking_signatures["serving_default"].structured_input_signature[1])
+    assert given.pop("candidate_ids") == (tf.string, [None, None])
+    assert given.pop("retrieval_scores") == given.pop("sequence_scores") == (tf.float32, [None, None])
+    assert given == contract(query_specs(world.encoder.axes))
+    answered = contract(ranking_signatures["serving_default"].structured_outputs)
+    assert answered == dict.fromkeys([*OUTPUTS, "uncertainty"], (tf.float32, [None, None]))
+
+
+def test_the_signature_that_evaluates_takes_a_query_an_item_and_what_pairs_them(ranking_signatures, world):
+    given = contract(ranking_signatures["score"].structured_input_signature[1])
+    assert given.pop("genre_affinity") == (tf.float32, [None])
+    assert given == contract(query_specs(world.encoder.axes) | item_specs())
+    answered = contract(ranking_signatures["score"].structured_outputs)
+    assert answered == dict.fromkeys(OUTPUTS, (tf.float32, [None]))
+
+
+def test_there_is_one_score_a_candidate(ranking_signatures, raw):
+    for name, scores in rank(ranking_signatures, raw, *CANDIDATES).items():
+        assert scores.shape == (6, 4), name
+        assert np.isfinite(scores).all(), name
+
+
+def test_heads_are_probabilities(ranking_signatures, raw):
+    answer = rank(ranking_signatures, raw, *CANDIDATES)
+    for head in HEADS:
+        assert ((answer[head] > 0) & (answer[head] < 1)).all()
+
+
+def test_the_reward_is_the_weighted_sum_of_the_outputs(ranking_signatures, raw):
+    answer = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)
+    expected = sum(weight * answer[name] for name, weight in REWARD.items())
+    np.testing.assert_allclose(answer["reward"], expected, rtol=1e-5)
+
+
+def test_a_choice_that_was_not_fitted_keeps_retrievals_order(ranking_signatures, raw):
+    # Four times the softmax of the scores, as logarithms.
+    shares = np.exp(SCORES) / np.exp(SCORES).sum()
+    choice = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)[CHOICE]
+    np.testing.assert_allclose(choice, np.repeat([np.log(4 * shares)], 6, 0), rtol=1e-4, atol=1e-5)
+
+
+def test_places_without_a_candidate_take_no_part_in_the_choice(ranking_signatures, raw):
+    # Retrieval answers minus infinity where its candidates ran out.
+    alone = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)
+    padded = rank(ranking_signatures, raw, *CANDIDATES, "", "", scores=[*SCORES, -np.inf, 9.0])
+    for name, values in padded.items():
+        np.testing.assert_allclose(values[:, :4], alone[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert padded[CHOICE][:, 4:] == pytest.approx(np.log(LIFT_FLOOR))
+
+
+def test_a_request_without_candidates_is_answered(ranking_signatures, raw):
+    for name, values in rank(ranking_signatures, raw, "", "", scores=[-np.inf] * 2).items():
+        assert np.isfinite(values).all(), name
+
+
+def test_permuting_candidates_permutes_scores(ranking_signatures, raw):
+    order = [2, 0, 3, 1]
+    straight = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)
+    permuted = rank(ranking_signatures, raw, *(CANDIDATES[n] for n in order), scores=[SCORES[n] for n in order])
+    for name, scores in straight.items():
+        np.testing.assert_allclose(permuted[name], scores[:, order], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_a_head_does_not_depend_on_the_other_candidates(ranking_signatures, raw):
+    alone, among = rank(ranking_signatures, raw, "i13"), rank(ranking_signatures, raw, *CANDIDATES)
+    np.testing.assert_allclose(alone["play"][:, 0], among["play"][:, 2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("stranger", ["never seen", ""])
+def test_unknown_candidates_have_finite_scores(ranking_signatures, raw, stranger):
+    for name, scores in rank(ranking_signatures, raw, stranger, "i0").items():
+        assert np.isfinite(scores).all(), name
+
+
+def test_what_the_catalogue_lacks_is_as_nothing(ranking_signatures, raw):
+    answer = rank(ranking_signatures, raw, "never seen", "", "unheard of")
+    for head in HEADS:
+        np.testing.assert_allclose(answer[head], np.repeat(answer[head][:, :1], 3, 1), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def varied(make_catalogue, noon):
+    """Items with statistics of their own, unknown ones among them; `brand new` was never trained on."""
+    now = int(noon.timestamp())
+    return make_catalogue(
+        {"item_id": "i5", "item_plays_7d": 30.0, "release_ts": now - 3 * DAY, "genre_weights": [1.0, 0.0]},
+        {"item_id": "i0", "item_plays_7d": None, "item_plays_28d": None, "item_trend": None, "release_ts": 0},
+        {"item_id": "brand new", "creator_id": "stranger", "genre_weights": [0.0, 1.0], "release_ts": now + DAY},
+        {"item_id": "much played", "item_plays_7d": 5000.0, "item_plays_28d": 24.0},
+        {"item_id": "little played", "item_plays_7d": 0.0, "item_plays_28d": 24.0},
+    )
+
+
+@pytest.fixture(scope="module")
+def module(world, varied) -> ServedRanking:
+    """A model of that catalogue that was never trained: what is asked here does not depend on it."""
+    encoder = Encoder(fit_axes([world.train]), varied)
+    tf.keras.utils.set_random_seed(0)
+    model = RankingModel(encoder, RankingConfig(dim=8))
+    encoded = encoder.query_table(world.test) | encoder.item_table(world.test)
+    model(encoded | {"request": np.zeros((world.test.num_rows, 3), np.float32)})
+    return ServedRanking(model, varied, REWARD)
+
+
+def ranked(module: ServedRanking, raw, ids: list[str]) -> dict[str, np.ndarray]:
+    """What a module answers to the same candidates for every query."""
+    query = {name: tf.constant(value) for name, value in raw.items()}
+    nothing = tf.zeros([6, len(ids)])
+    answer = module.rank(tf.constant([ids] * 6), nothing, nothing, **query)
+    return {name: value.numpy() for name, value in answer.items()}
+
+
+def test_candidate_ids_score_as_the_same_items_with_explicit_features(module, varied, raw):
+    taste = {"genre_shares": np.array([[0.75, 0.25]] * 6, np.float32)}
+    query = {n: tf.constant(v) for n, v in (raw | taste).items()}
+    answer = ranked(module, raw | taste, varied["item_id"].to_pylist())
+    # Affinity: shares times weights; age: days since the release, never negative, -1 if unknown.
+    affinity = {"i5": 0.75, "i0": 0.5, "brand new": 0.25}
+    minutes = np.arange(6, dtype=np.float32) / (24 * 60)  # the queries are a minute apart
+    age = {"i5": 3 + minutes, "i0": np.full(6, -1.0), "brand new": np.zeros(6)}
+    for n, item in enumerate(affinity):
+        one = {k: tf.constant(np.repeat(v[n : n + 1], 6, 0)) for k, v in raw_item(varied).items()}
+        one["age_at_request_days"] = tf.constant(age[item].astype(np.float32))
+        scored = module.score(tf.constant([affinity[item]] * 6), **query, **one)
+        for name in (*HEADS, LISTEN):
+            np.testing.assert_allclose(answer[name][:, n], scored[name], rtol=1e-4, err_msg=f"{item} {name}")
+
+
+def test_items_are_told_apart_by_their_statistics(module, raw):
+    one, two = ranked(module, raw, ["much played", "little played"])["play"].T
+    assert not np.allclose(one, two)
+
+
+def test_the_less_an_item_was_played_the_less_is_known(module, raw):
+    # 1 / sqrt(1 + plays): 24 plays in 28 days, none, none known of a stranger.
+    found = ranked(module, raw, ["much played", "i0", "never seen"])["uncertainty"]
+    np.testing.assert_allclose(found, [[1 / 5, 1, 1]] * 6, rtol=1e-6)
+
+
+def test_the_card_says_what_the_model_is(saved_ranking, world):
+    card = read_card(saved_ranking)
+    assert (card["dataset"], card["reward"], card["format"]) == ("checkerboard", REWARD, FORMAT)
+    assert card["axes"] == world.encoder.axes.to_dict()

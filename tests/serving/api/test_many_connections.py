@@ -1,0 +1,190 @@
+"""Connections that do nothing, and calls that never end: the others are answered, and all is given back.
+
+The server is a process of its own, so that its memory and open files are its own too.
+"""
+
+import contextlib
+import http.client
+import os
+import socket
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks.serving.process import ending, free_port, rss_mb, start_server, wait_ready
+from serving.client.sync_client import Client
+
+SECONDS = 30
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, SETTINGS, PING, CONTINUATION = 0, 1, 4, 6, 9
+END_STREAM, END_HEADERS = 1, 4
+GROWTH_MB = 60
+
+
+class Server:
+    """A `segue serve` process of `scale`."""
+
+    def __init__(self, pid, address, rest):
+        self.pid, self.address, self.rest = pid, address, rest
+        host, _, port = address.partition(":")
+        self.grpc = host, int(port)
+
+    def files(self):
+        """How many it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def seconds(self, times=20):
+        """How long good requests take, over gRPC and REST, each on a new connection."""
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            with Client(self.address) as client:
+                answer = client.predict("scale", {"x": np.ones((1, 2), np.float32)})
+                assert answer["y"].tolist() == [[2.0, 2.0]]
+            between = time.perf_counter()
+            connection = http.client.HTTPConnection(*self.rest, timeout=SECONDS)
+            with contextlib.closing(connection):
+                connection.request("POST", "/v1/models/scale:predict", b'{"instances": [[1, 2]]}')
+                assert connection.getresponse().status == 200
+            taken += [between - began, time.perf_counter() - between]
+        return taken
+
+
+@pytest.fixture(scope="module")
+def server(shared_store, tmp_path_factory):
+    root = tmp_path_factory.mktemp("connections")
+    port, rest_port, log = free_port(), free_port(), root / "log"
+    flags = [f"--rest_api_port={rest_port}", "--model_name=scale", f"--model_base_path={shared_store / 'scale'}"]
+    with ending(start_server(port, flags, root, log)) as process:
+        wait_ready(process, f"127.0.0.1:{port}", ["scale"], log)
+        made = Server(process.pid, f"127.0.0.1:{port}", ("127.0.0.1", rest_port))
+        made.seconds(5)
+        yield made
+        assert process.poll() is None
+        assert "Traceback" not in log.read_text(errors="replace")
+
+
+def frame(kind, flags, stream, payload=b""):
+    """An HTTP/2 frame."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def headers(path="/tensorflow.serving.PredictionService/Predict"):
+    """The header block of a gRPC call, in HPACK's literal form."""
+    pairs = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "a",
+             "content-type": "application/grpc", "te": "trailers"}  # fmt: skip
+    parts = (bytes([len(part)]) + part.encode() for pair in pairs.items() for part in pair)
+    return b"".join(b"\0" + name + value for name, value in zip(parts, parts, strict=True))
+
+
+@contextlib.contextmanager
+def opened(*addresses):
+    """Connections to the addresses."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(address, SECONDS)) for address in addresses]
+
+
+def wait_for_files(server, most):
+    deadline = time.monotonic() + SECONDS
+    while server.files() > most:
+        assert time.monotonic() < deadline, f"{server.files()} files are open, {most} were expected"
+        time.sleep(0.05)
+
+
+def test_a_thousand_idle_connections(server):
+    files, rss = server.files(), rss_mb(server.pid)
+    with opened(*[server.grpc] * 500, *[server.rest] * 500) as connections:
+        for connection in connections[:250]:
+            connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
+        for connection in connections[500:750]:
+            connection.sendall(b"GET /v1/models/scale HTTP/1.1\r\n")
+
+        assert np.percentile(server.seconds(), 99) < 1.0
+        assert server.files() >= files + 900  # they are really held, but for what gRPC takes for no client
+        assert rss_mb(server.pid) - rss < GROWTH_MB
+    wait_for_files(server, files + 10)
+    assert rss_mb(server.pid) - rss < GROWTH_MB
+
+
+def test_idle_connections_that_were_of_use(server):
+    """Keep-alive: 300 clients that asked once and stay."""
+    files = server.files()
+    with opened(*[server.rest] * 300) as connections:
+        for connection in connections:
+            connection.sendall(b"GET /v1/models/scale HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert all(connection.recv(100).startswith(b"HTTP/1.1 200 ") for connection in connections)
+        server.seconds(5)
+    wait_for_files(server, files + 10)
+
+
+def test_connections_that_come_and_go(server):
+    """2,000 of them, cut off at once: none stays open."""
+    files, rss = server.files(), rss_mb(server.pid)
+    for index in range(2_000):
+        with opened(server.rest if index % 2 else server.grpc) as (connection,):
+            # Not closed but reset, as by a client that is killed.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"POST /v1" if index % 2 else PREFACE[:9])
+    server.seconds(5)
+    wait_for_files(server, files + 10)
+    assert rss_mb(server.pid) - rss < GROWTH_MB
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [b"", frame(DATA, 0, 1, b"\0\0\0\0\x64half"), frame(DATA, 0, 1, b"\0\x7f\xff\xff\xff" + b"2 GB declared")],
+    ids=["no message", "half a message", "2 GB declared"],
+)
+def test_calls_that_never_end(server, unfinished):
+    """50 connections with a call each, whose message does not come."""
+    with opened(*[server.grpc] * 50) as connections:
+        for connection in connections:
+            call = frame(HEADERS, END_HEADERS, 1, headers()) + unfinished
+            connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + call)
+
+        assert np.percentile(server.seconds(), 99) < 1.0
+
+
+@pytest.mark.parametrize("connections", [1, 12])
+def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
+    """Some 100 kB are enough to open them: they must not lock out everybody else."""
+    with opened(*[server.grpc] * connections) as opened_ones:
+        for connection in opened_ones:
+            calls = (frame(HEADERS, END_HEADERS, 2 * n + 1, headers()) for n in range(1_200 // connections))
+            connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + b"".join(calls) + frame(PING, 0, 0, b"finished"))
+        for connection in opened_ones:
+            read = b""
+            while b"finished" not in read:  # then all of it has been read; or the connection is refused
+                part = connection.recv(65536)
+                if not part:
+                    break
+                read += part
+
+        server.seconds(3)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        frame(HEADERS, 0, 1, headers()) + frame(CONTINUATION, 0, 1, b"\0\x01a\x01b" * 1_000) * 200,
+        frame(SETTINGS, 0, 0) * 20_000,
+        frame(PING, 0, 0, bytes(8)) * 20_000,
+        b"".join(frame(HEADERS, END_HEADERS, n, headers()) + frame(3, 0, n, bytes(4)) for n in range(1, 10_000, 2)),
+        frame(DATA, END_STREAM, 99, b"a"),
+        frame(HEADERS, END_HEADERS, 2, headers()),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff" * 500),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, headers("/" + "a" * 126)),
+        b"\xff" * 20_000,
+    ],
+    ids=["continuations", "settings", "pings", "resets", "no stream", "even stream", "no HPACK", "path", "no frame"],
+)
+def test_frames_that_mean_harm(server, frames):
+    files, rss = server.files(), rss_mb(server.pid)
+    with opened(server.grpc) as (connection,):
+        with contextlib.suppress(ConnectionError):  # it may be left before all is sent
+            connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + frames)
+        server.seconds(3)
+    wait_for_files(server, files + 10)
+    assert rss_mb(server.pid) - rss < GROWTH_MB

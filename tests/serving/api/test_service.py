@@ -1,0 +1,278 @@
+"""Request logging through a running server: what `logging_config` asks for is on disk, and works as a warm-up file.
+
+Rules and texts: TF Serving's core/server_request_logger.cc, core/request_logger.cc, core/log_collector.cc and
+model_servers/server_core.cc.
+"""
+
+import logging
+import shutil
+import threading
+
+import grpc
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from grpc import StatusCode
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from serving.protocol import prediction_log
+from serving.run_server import ModelServer
+from serving.server.manager import LABELS_AVAILABLE, Retries
+from serving.server_config import ServerConfig
+
+METHOD = "tensorflow/serving/{}"
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A SavedModel that answers every kind of request with the size of each example in bytes."""
+    v1, path = tf.compat.v1, tmp_path_factory.mktemp("length") / "saved"
+    with tf.Graph().as_default(), v1.Session() as session:
+        inputs = v1.placeholder(tf.string, [None], "inputs")
+        length = tf.cast(tf.strings.length(inputs), tf.float32)
+        signatures = {
+            "serving_default": v1.saved_model.predict_signature_def({"inputs": inputs}, {"length": length}),
+            "classify": v1.saved_model.classification_signature_def(inputs, None, length[:, None]),
+            "regress": v1.saved_model.regression_signature_def(inputs, length),
+        }
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signature_def_map=signatures)
+        builder.save()
+    return path
+
+
+@pytest.fixture
+def base(tmp_path, saved):
+    """The base path of `m`, with version 1."""
+    shutil.copytree(saved, tmp_path / "m" / "1")
+    return tmp_path / "m"
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """The prefix of the request logs."""
+    return tmp_path / "logs" / "requests"
+
+
+def logging_text(prefix, rate=1.0, kind="file"):
+    """A `logging_config` as it stands in a model config file."""
+    return (
+        f'logging_config {{ log_collector_config {{ type: "{kind}" filename_prefix: "{prefix}" }} '
+        f"sampling_config {{ sampling_rate: {rate} }} }}"
+    )
+
+
+def config_text(base, *more):
+    """A model config file of `m`."""
+    text = "\n".join(more)
+    return f'model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" {text} }} }}'
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start a server with a model config file of this text; returns it and a channel to it."""
+    stops = []
+
+    def start(text):
+        path = tmp_path / "models.config"
+        path.write_text(text)
+        server = ModelServer(
+            ServerConfig(path, file_system_poll_wait_seconds=0.05, retries=Retries(0), labels=LABELS_AVAILABLE)
+        )
+        stops.append(server.stop)
+        server.start()
+        channel = grpc.insecure_channel(server.address)
+        stops.append(channel.close)
+        return server, channel
+
+    yield start
+    for stop in reversed(stops):
+        stop()
+
+
+def reload(channel, text):
+    """Give the server another model config."""
+    request = model_management_pb2.ReloadConfigRequest()
+    text_format.Parse(text, request.config)
+    model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=SECONDS)
+
+
+def failure(call, *args, **more):
+    """The status code and text that a call ends in."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*args, **more)
+    return caught.value.code(), caught.value.details()
+
+
+def predict(channel, signature="", **inputs):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.model_spec.signature_name = signature
+    for key, value in (inputs or {"inputs": [b"four"]}).items():
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+    return request, prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=SECONDS)
+
+
+def one_of_each(channel):
+    """A request of every kind: kind -> (request, response)."""
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    sent = {"predict": predict(channel)}
+    classify = classification_pb2.ClassificationRequest(model_spec={"name": "m", "signature_name": "classify"})
+    regress = regression_pb2.RegressionRequest(model_spec={"name": "m", "signature_name": "regress"})
+    multi = inference_pb2.MultiInferenceRequest()
+    for signature in ("regress", "classify"):
+        task = multi.tasks.add(method_name=METHOD.format(signature))
+        task.model_spec.name, task.model_spec.signature_name = "m", signature
+    calls = {"classify": (classify, stub.Classify), "regress": (regress, stub.Regress)}
+    for kind, (request, call) in (calls | {"multi_inference": (multi, stub.MultiInference)}).items():
+        request.input.example_list.examples.add()
+        sent[kind] = request, call(request, timeout=SECONDS)
+    return sent
+
+
+def files(prefix):
+    """The finished log files."""
+    return sorted(prefix.parent.glob(f"{prefix.name}-*.tfrecord"))
+
+
+def records(prefix):
+    """All that was logged."""
+    return [record for path in files(prefix) for record in prediction_log.read(path)]
+
+
+def test_requests_of_every_kind_are_logged_with_their_responses(base, logs, serve):
+    server, channel = serve(config_text(base, logging_text(logs)))
+    sent = one_of_each(channel)
+    server.stop()
+
+    logged = records(logs)
+    assert [record.WhichOneof("log_type") for record in logged] == [f"{kind}_log" for kind in sent]
+    for record, (kind, (request, response)) in zip(logged, sent.items(), strict=True):
+        entry = getattr(record, f"{kind}_log")
+        # By their bytes: the log's classes know the same messages.
+        assert entry.request.SerializeToString(deterministic=True) == request.SerializeToString(deterministic=True)
+        assert entry.response.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
+        metadata = record.log_metadata
+        assert (metadata.model_spec.name, metadata.model_spec.version.value) == ("m", 1)
+        assert metadata.sampling_config.sampling_rate == 1.0
+        assert list(metadata.saved_model_tags) == ["serve"]
+        assert metadata.timestamp_secs > 1_600_000_000
+
+
+def test_requests_that_fail_are_not_logged(base, logs, serve):
+    server, channel = serve(config_text(base, logging_text(logs)))
+    failure(predict, channel, "absent")
+    failure(predict, channel, "", other=[1.0])
+    predict(channel)
+    server.stop()
+
+    assert len(records(logs)) == 1
+
+
+def test_a_log_works_as_the_warm_up_of_the_next_version(base, logs, saved, serve, caplog, eventually):
+    caplog.set_level(logging.INFO, "segue.serving")
+    server, channel = serve(config_text(base, logging_text(logs)))
+    one_of_each(channel)
+    server.stop()
+    (log,) = files(logs)
+    making = base.with_name("making")
+    shutil.copytree(saved, making)
+    (making / prediction_log.WARMUP_FILE).parent.mkdir()
+    shutil.copy(log, making / prediction_log.WARMUP_FILE)
+    making.rename(base / "2")
+
+    server, channel = serve(config_text(base, logging_text(logs)))
+    assert predict(channel)[1].model_spec.version.value == 2
+    assert f"warmup data for model at {base / '2' / prediction_log.WARMUP_FILE}. Number of warmup records read: 4." in (
+        caplog.text
+    )
+    server.stop()
+    assert len(records(logs)) == 4 + 1  # warming up is not logged
+
+
+@pytest.mark.parametrize(("rate", "low", "high"), [(0.0, 0, 0), (0.5, 55, 145)])
+def test_a_sample_is_logged(base, logs, serve, rate, low, high):
+    """Of 200 requests at a rate of one half, 100 and the standard deviation 7: six of those on either side."""
+    server, channel = serve(config_text(base, logging_text(logs, rate)))
+    for _ in range(200):
+        predict(channel)
+    server.stop()
+
+    assert low <= len(records(logs)) <= high
+
+
+def test_logging_begins_moves_and_ends_by_reload(base, logs, serve, eventually):
+    server, channel = serve(config_text(base))
+    predict(channel)
+    other = logs.with_name("other")
+
+    reload(channel, config_text(base, logging_text(logs)))
+    predict(channel)
+    reload(channel, config_text(base, logging_text(logs)))  # the same log goes on
+    predict(channel)
+    reload(channel, config_text(base, logging_text(other)))
+    predict(channel)
+    assert len(files(logs)) == 1  # it is whole once another has taken its place
+    reload(channel, config_text(base))
+    predict(channel)
+    assert (len(records(logs)), len(records(other))) == (2, 1)
+    server.stop()
+    assert (len(records(logs)), len(records(other))) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "text"),
+    [
+        ({"kind": "kafka"}, StatusCode.NOT_FOUND, "Cannot find LogCollector::Factory for type: kafka"),
+        ({"rate": 1.5}, StatusCode.INVALID_ARGUMENT, "Invalid sampling_rate: 1.5. It must be in the range [0.0, 1.0]."),
+    ],
+)
+def test_a_log_that_cannot_be_kept_changes_nothing(base, logs, serve, wrong, code, text):
+    server, channel = serve(config_text(base, logging_text(logs)))
+
+    assert failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
+    predict(channel)
+    server.stop()
+    assert len(records(logs)) == 1
+
+
+def test_a_config_that_is_refused_leaves_the_logging_as_it_was(base, logs, serve):
+    server, channel = serve(config_text(base, logging_text(logs)))
+
+    refused = config_text(base, 'version_labels { key: "stable" value: 9 }')
+    assert failure(reload, channel, refused)[0] is StatusCode.FAILED_PRECONDITION
+    predict(channel)
+    server.stop()
+    assert len(records(logs)) == 1
+
+
+def test_a_config_that_is_refused_leaves_no_thread(base, logs, serve):
+    _, channel = serve(config_text(base))
+    before = set(threading.enumerate())
+    first = config_text(base, logging_text(logs))
+    second = config_text(base, logging_text(logs, kind="kafka")).replace('"m"', '"n"')
+
+    assert failure(reload, channel, first.removesuffix(" }") + second.removeprefix("model_config_list {"))[0] is (
+        StatusCode.NOT_FOUND
+    )
+    assert [thread for thread in set(threading.enumerate()) - before if thread.name == "request-log"] == []
+
+
+def test_stopping_leaves_no_thread(base, logs, serve, eventually):
+    before = set(threading.enumerate())
+    server, channel = serve(config_text(base, logging_text(logs)))
+    one_of_each(channel)
+    server.stop()
+    channel.close()
+
+    ours = ("segue-serving", "request-log", "asyncio")
+    eventually(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith(ours) and t.is_alive()])

@@ -1,0 +1,65 @@
+"""JSON to tf.Examples. Texts: TF Serving's util/json_tensor.cc and its tests."""
+
+import pytest
+from grpc import StatusCode
+from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+
+from serving.protocol import json_examples, json_text
+from serving.protocol.status import StatusError
+
+
+def failure(call, *values, **named):
+    with pytest.raises(StatusError) as caught:
+        call(*values, **named)
+    return caught.value.code, caught.value.text
+
+
+def examples(text, request_class=classification_pb2.ClassificationRequest):
+    request = request_class()
+    json_examples.fill(json_text.parse(text.encode()), request.input)
+    return request.input
+
+
+def test_examples_hold_the_kind_of_their_values():
+    found = examples(
+        '{"examples": [{"age": 5, "flags": [true, 0], "score": [0.5, 1.0], "name": ["a", {"b64": "/w=="}], "no": []}]}'
+    )
+    expected = example_pb2.Example()
+    feature = expected.features.feature
+    feature["age"].int64_list.value.append(5)
+    feature["flags"].int64_list.value.extend([1, 0])
+    feature["score"].float_list.value.extend([0.5, 1.0])
+    feature["name"].bytes_list.value.extend([b"a", b"\xff"])
+    feature["no"].SetInParent()
+    assert found == input_pb2.Input(example_list=input_pb2.ExampleList(examples=[expected]))
+
+
+def test_a_context_is_kept_apart():
+    found = examples('{"context": {"c": 1}, "examples": [{}, {"x": 2}]}', regression_pb2.RegressionRequest)
+    batch = found.example_list_with_context
+    assert batch.context.features.feature["c"].int64_list.value == [1]
+    assert [example.features.feature["x"].int64_list.value[:] for example in batch.examples] == [[], [2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "JSON Value: {} When method is classify, key 'examples' is expected and was not found"),
+        ('{"examples": 1}', "JSON Value: {\n    \"examples\": 1\n} Expecting 'examples' value to be an list/array"),
+        ('{"examples": []}', "JSON Value: {\n    \"examples\": []\n} 'examples' value is an empty array"),
+        ('{"examples": [[1]]}', "Example must be JSON object but got JSON Array"),
+        ('{"context": true, "examples": [{}]}', "Example must be JSON object but got JSON True"),
+        ('{"examples": [{"a": null}]}', "Feature: a has element with unexpected JSON type: Null"),
+        ('{"examples": [{"a": [[1]]}]}', "Feature: a has element with unexpected JSON type: Array"),
+        ('{"examples": [{"a": {"b": 1}}]}', "Feature: a has element with unexpected JSON type: Object"),
+        ('{"examples": [{"a": [1, 1.0]}]}', "Unexpected element type in feature: a expecting type: int64"),
+        ('{"examples": [{"a": ["1", 1]}]}', "Unexpected element type in feature: a expecting type: bytes"),
+        ('{"examples": [{"a": [1.5, 1]}]}', "Unexpected element type in feature: a expecting type: float"),
+        ('{"examples": [{"a": 9223372036854775808}]}', "Feature: a has uint64 element. Only int64 is supported."),
+        ('{"examples": [{"a": 1e39}]}', "Cannot convert JSON value: 1e+39 to float without loss of precision."),
+        ('{"examples": [{"a": {"b64": "a"}}]}', "Unable to base64 decode"),
+    ],
+)
+def test_what_is_no_list_of_examples(text, message):
+    assert failure(examples, text) == (StatusCode.INVALID_ARGUMENT, message)

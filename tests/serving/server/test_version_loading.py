@@ -1,0 +1,231 @@
+"""How a version is loaded: retries, warm-up before it answers, and a server that stops meanwhile.
+
+Rules and texts: TF Serving's core/loader_harness.cc, core/basic_manager.cc, util/retrier.cc,
+model_servers/server_core.cc and servables/tensorflow/saved_model_warmup_util.cc.
+"""
+
+import logging
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from grpc import StatusCode
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.protocol import prediction_log
+from serving.protocol.config_files import ModelConfig
+from serving.protocol.status import StatusError
+from serving.run_server import ModelServer
+from serving.server.manager import ModelManager, Retries
+from serving.server_config import ServerConfig
+
+SECONDS = 20
+UNAVAILABLE_LABEL = "Request to assign label to version {} of model m, which is not currently available for inference"
+
+
+def save(folder, factor):
+    """y = factor * x for a scalar x, after counting to `steps`, which takes about 3 us each; appears whole."""
+    v1, making = tf.compat.v1, folder.parent / f"making-{folder.name}"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x, steps = v1.placeholder(tf.float32, [], "x"), v1.placeholder(tf.int64, [], "steps")
+        (count,) = tf.while_loop(lambda i: i < steps, lambda i: i + 1, [tf.constant(0, tf.int64)])
+        y = factor * x + 0.0 * tf.cast(count, tf.float32)
+        signature = v1.saved_model.predict_signature_def({"x": x, "steps": steps}, {"y": y})
+        builder = v1.saved_model.Builder(str(making))
+        builder.add_meta_graph_and_variables(
+            session, [tf.saved_model.SERVING], signature_def_map={"serving_default": signature}
+        )
+        builder.save()
+    making.rename(folder)
+
+
+def spoil(folder):
+    """A version that no loader takes."""
+    making = folder.parent / f"making-{folder.name}"
+    making.mkdir(parents=True)
+    (making / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
+    making.rename(folder)
+
+
+class Caller:
+    """A client of one server and its model `m`."""
+
+    def __init__(self, channel):
+        self._models = model_service_pb2_grpc.ModelServiceStub(channel)
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def factor(self, version=None):
+        """What the version that is named multiplies by."""
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "m"
+        if version is not None:
+            request.model_spec.version.value = version
+        request.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0))
+        request.inputs["steps"].CopyFrom(tf.make_tensor_proto(0, tf.int64))
+        return self._predictions.Predict(request, timeout=SECONDS).outputs["y"].float_val[0]
+
+    def statuses(self, version=None):
+        """(version, state, error code, error message) in the order of the answer."""
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = "m"
+        if version is not None:
+            request.model_spec.version.value = version
+        answer = self._models.GetModelStatus(request, timeout=SECONDS)
+        state = get_model_status_pb2.ModelVersionStatus.State.Name
+        return [
+            (entry.version, state(entry.state), entry.status.error_code, entry.status.error_message)
+            for entry in answer.model_version_status
+        ]
+
+    def states(self):
+        """version -> state."""
+        return {version: state for version, state, _, _ in self.statuses()}
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The base path of `m`, with version 1: y = x."""
+    folder = tmp_path / "m"
+    folder.mkdir()
+    save(folder / "1", 1.0)
+    return folder
+
+
+@pytest.fixture
+def serve(base):
+    """Start a server of `m` that looks at the folder twenty times a second; returns its `Caller`."""
+    stops = []
+
+    def start(**settings):
+        defaults = {"file_system_poll_wait_seconds": 0.05, "retries": Retries(0)}
+        server = ModelServer(ServerConfig(models=[ModelConfig("m", base)], **(defaults | settings)))
+        server.start()
+        stops.append(server.stop)
+        channel = grpc.insecure_channel(server.address)
+        stops.append(channel.close)
+        return Caller(channel)
+
+    yield start
+    for stop in reversed(stops):
+        stop()
+
+
+def failure(call, *args, **more):
+    """The status code and text that a call ends in."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*args, **more)
+    return caught.value.code(), caught.value.details()
+
+
+def warm_up(folder, count, steps=0, **more):
+    """Give a version `count` warm-up requests."""
+    inputs = {"x": np.array(1.0, np.float32), "steps": np.array(steps, np.int64)}
+    log = prediction_log.predict_log("m", inputs)
+    log.predict_log.request.model_spec.signature_name = more.get("signature", "")
+    prediction_log.write(folder / prediction_log.WARMUP_FILE, [log] * count)
+
+
+def test_a_broken_version_is_tried_again_and_then_given_up(base, serve, eventually, caplog):
+    caller = serve(retries=Retries(limit=2, seconds=0.4))
+    spoil(base / "2")
+    eventually(lambda: caller.states().get(2) == "LOADING")
+    assert caller.factor() == 1.0
+    eventually(lambda: caller.states()[2] == "END")
+
+    (broken,) = caller.statuses(2)
+    assert broken[2] != 0
+    assert "SavedModel" in broken[3]
+    save(base / "3", 3.0)  # the server goes on, without a further try of version 2
+    eventually(lambda: caller.factor() == 3.0)
+    assert caplog.text.count("Loading servable: {name: m version: 2} failed: ") == 3
+    assert caller.statuses(2) == [broken]
+
+
+def test_a_version_that_is_repaired_is_picked_up(base, serve, eventually):
+    caller = serve()
+    spoil(base / "2")
+    eventually(lambda: caller.states().get(2) == "END")
+    save(base / "whole", 2.0)
+
+    (base / "whole" / "saved_model.pb").replace(base / "2" / "saved_model.pb")
+    eventually(lambda: caller.factor() == 2.0)
+    assert caller.statuses(2) == [(2, "AVAILABLE", 0, "")]
+
+
+def test_the_time_between_tries(base):
+    now, tries = [0.0], []
+
+    def load(name, version, folder):
+        tries.append(now[0])
+        raise StatusError(StatusCode.DATA_LOSS, "broken")
+
+    manager = ModelManager(load, Retries(limit=2, seconds=30.0), clock=lambda: now[0])
+    with pytest.raises(StatusError) as caught:
+        manager.reload([ModelConfig("m", base)], lambda seconds: now.__setitem__(0, now[0] + seconds))
+    manager.close()
+
+    assert tries == [0.0, 30.0, 60.0]
+    assert caught.value.code is StatusCode.UNKNOWN
+    assert caught.value.text == (
+        "1 model(s) did not become available: {{{name: m version: 1} due to error: DATA_LOSS: broken}, }"
+    )
+
+
+def test_a_version_is_warm_before_it_answers(tmp_path, base, serve, eventually, caplog):
+    caplog.set_level(logging.INFO, "segue.serving")
+    caller = serve(warmup_iterations=2)
+    save(tmp_path / "2", 2.0)
+    warm_up(tmp_path / "2", 3, steps=60_000)
+    (tmp_path / "2").rename(base / "2")
+
+    eventually(lambda: caller.states().get(2) == "LOADING")
+    assert caller.factor() == 1.0
+    assert failure(caller.factor, version=2)[0] is StatusCode.NOT_FOUND
+    eventually(lambda: caller.factor() == 2.0)
+    text = caplog.text
+    warm = text.index("Number of warmup records read: 3.")
+    assert text.index("Loading servable version {name: m version: 2}") < warm
+    assert warm < text.index("Successfully loaded servable version {name: m version: 2}")
+    assert f"No warmup data file found at {base / '1' / prediction_log.WARMUP_FILE}" in text
+
+
+def test_a_warm_up_request_that_fails_fails_the_load(tmp_path, base, serve, eventually):
+    caller = serve()
+    save(tmp_path / "2", 2.0)
+    warm_up(tmp_path / "2", 1, signature="absent")
+    (tmp_path / "2").rename(base / "2")
+
+    eventually(lambda: caller.states().get(2) == "END")
+    code = StatusCode.FAILED_PRECONDITION.value[0]
+    assert caller.statuses(2) == [(2, "END", code, 'Serving signature key "absent" not found.')]
+    assert caller.factor() == 1.0
+
+
+def test_warm_up_may_be_switched_off(base, serve):
+    warm_up(base / "1", 1, signature="absent")
+
+    assert serve(warmup_iterations=0).factor() == 1.0
+
+
+def test_a_server_that_stops_does_not_wait_for_a_long_warm_up(tmp_path, base, eventually):
+    save(tmp_path / "2", 2.0)
+    warm_up(tmp_path / "2", 1_000, steps=60_000)  # minutes
+    before = set(threading.enumerate())
+    server = ModelServer(ServerConfig(models=[ModelConfig("m", base)], file_system_poll_wait_seconds=0.05))
+    with server, grpc.insecure_channel(server.address) as channel:
+        (tmp_path / "2").rename(base / "2")
+        eventually(lambda: Caller(channel).states().get(2) == "LOADING")
+        began = time.monotonic()
+        server.stop()
+
+    assert time.monotonic() - began < 10
+    ours = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("segue-serving")]
+    assert not [thread for thread in ours if thread.is_alive()]

@@ -1,0 +1,134 @@
+"""Tiny SavedModels, built once a session, and servers on loopback that end with their test."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+IDENTITY_DTYPES = (
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool", "string"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+
+
+def _save_tf2(path: Path, scale: float) -> Path:
+    import tensorflow as tf
+
+    class Scale(tf.Module):
+        """y = scale * x; and one identity signature for every dtype."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = tf.Variable(scale)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+        def __call__(self, x):
+            return {"y": self.scale * x, "twice": 2.0 * self.scale * x}
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.string, "text"),
+                tf.TensorSpec([None], tf.int64, "count"),
+            ]
+        )
+        def repeat(self, text, count):
+            return {"line": tf.strings.join([text, tf.strings.as_string(count)], "x")}
+
+    module = Scale()
+    identities = {
+        f"identity_{name}": tf.function(
+            lambda x: {"x": tf.identity(x)}, input_signature=[tf.TensorSpec(None, tf.as_dtype(name), "x")]
+        )
+        for name in IDENTITY_DTYPES
+    }
+    module.identities = identities  # SavedModel keeps only what the module reaches
+    tf.saved_model.save(
+        module,
+        str(path),
+        signatures={"serving_default": module.__call__, "repeat": module.repeat, **identities},
+    )
+    return path
+
+
+def _save_tf1(path: Path) -> Path:
+    """y = 0.5 x + 3, written by TF1's builder: no object graph in it."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        y = v1.get_variable("w", initializer=0.5, use_resource=False) * x + 3.0
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(path))
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder.add_meta_graph_and_variables(
+            session, [tf.saved_model.SERVING], signature_def_map={"serving_default": signature}
+        )
+        builder.save()
+    return path
+
+
+@pytest.fixture(scope="session")
+def saved_models(tmp_path_factory) -> dict[str, Path]:
+    """`one` (y = x), `two` (y = 2x), `tf1` (y = 0.5x + 3) and `corrupt`, which no loader takes."""
+    root = tmp_path_factory.mktemp("saved_models")
+    corrupt = root / "corrupt"
+    corrupt.mkdir()
+    (corrupt / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
+    return {
+        "one": _save_tf2(root / "one", 1.0),
+        "two": _save_tf2(root / "two", 2.0),
+        "tf1": _save_tf1(root / "tf1"),
+        "corrupt": corrupt,
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory, saved_models) -> Path:
+    """A store nobody changes: `scale` (1: y = x, 2 = stable: y = 2x) and `half` (2: TF1)."""
+    from serving.store import model_store as store
+
+    root = tmp_path_factory.mktemp("store")
+    store.push(root, {"scale": saved_models["one"]})
+    store.push(root, {"scale": saved_models["two"], "half": saved_models["tf1"]})
+    store.promote(root, 1, "before")
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_server(shared_store):
+    """A server on `shared_store`."""
+    from serving.run_server import ModelServer, ServerConfig
+
+    with ModelServer(ServerConfig(shared_store / "models.config")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(shared_server):
+    """A client of `shared_server`."""
+    from serving.client.sync_client import Client
+
+    with Client(shared_server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Wait until a condition holds; fail after 20 s."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true within 20 s"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    """A request for `scale`: `[1, 2]`."""
+    return np.array([[1.0, 2.0]], np.float32)

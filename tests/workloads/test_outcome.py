@@ -1,0 +1,58 @@
+"""How a run's records become one sentence."""
+
+import pytest
+
+from segue.errors import InputError
+from segue.files import read_json
+from segue.settings import Home
+from workloads.outcome import outcome
+from workloads.run import Run
+
+
+def run_steps(home: Home, results: dict[str, dict]) -> dict:
+    for name, result in results.items():
+        with Run(home, "r1", {}).step(name) as record:
+            record.update(result)
+    return outcome(home.run("r1"))
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "reason"),
+    [
+        ({"ingest": {}, "push": {"version": 3}}, "pushed", "pushed as version 3"),
+        ({"validate-data": {"passed": False, "reason": "x is new"}}, "stopped", "data validation said no: x is new"),
+        ({"evaluate": {"passed": False, "reason": "AUC is low"}}, "stopped", "the blessing said no: AUC is low"),
+        ({"infra-validate": {"passed": False, "reason": "no"}}, "stopped", "infra validation said no: no"),
+        ({"detect-drift": {"drifted": True, "reason": "tastes moved"}}, "compared", "tastes moved"),
+        (
+            {"choose-trial": {"best": {"trial": 1, "objective": 0.25}, "trials": [0, 1], "metric": "recall_at_100"}},
+            "searched",
+            "trial 1 of 2 is best: recall_at_100 0.2500",
+        ),
+        ({"ingest": {}}, "incomplete", "ended after ingest"),
+        ({}, "incomplete", "ended after no step"),
+    ],
+)
+def test_outcome(home, results, status, reason):
+    ended = run_steps(home, results)
+    assert (ended["status"], ended["reason"]) == (status, reason)
+
+
+def test_the_report_is_no_step_of_its_own(home):
+    assert "report" not in run_steps(home, {"ingest": {}, "report": {}})["steps"]
+
+
+def test_a_failed_step_keeps_its_cause_fix_and_exit_code(home):
+    with pytest.raises(InputError), Run(home, "r1", {}).step("ingest"):
+        raise InputError("Rule, and what came.", "Do this.")
+    ended = outcome(home.run("r1"))
+    assert ended["status"] == "failed"
+    assert ended["failed_step"] == "ingest"
+    assert ended["steps"]["ingest"]["fix"] == "Do this."
+    assert ended["steps"]["ingest"]["exit_code"] == 2
+
+
+def test_a_step_is_on_record_while_it_runs(home):
+    with Run(home, "r1", {}).step("ingest"):
+        assert read_json(home.run("r1").steps / "ingest.json")["status"] == "running"
+    assert read_json(home.run("r1").steps / "ingest.json")["status"] == "done"

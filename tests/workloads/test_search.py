@@ -1,0 +1,105 @@
+"""A search's end: what is chosen, what is written, and what MLflow shows of it."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from components.report import report
+from components.search.choose_trial import choose_trial
+from models.training_config import TrainingConfig, load
+from segue.errors import InputError
+from segue.files import read_json
+from segue.settings import Home
+from tracking.registry import SEARCHES, log_trial, start_search
+from workloads.run import Run
+
+CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [32, 64]}}}).to_dict()
+JUDGED = {0: (64, 0.25), 1: (32, 0.5)}  # dim and objective of each trial
+
+
+def begin(home: Home, run_id: str) -> str:
+    """What plan-trials leaves behind."""
+    with Run(home, run_id, {}).step("plan_trials") as result:
+        result["search"] = start_search(home.tracking_uri, home.tracking_artifacts, run_id, CONFIG)
+    return result["search"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory) -> tuple[Home, str]:
+    """A home with one search that ended well (`good`) and one with a failed trial (`bad`)."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    search, trials = begin(home, "good"), []
+    for number, (dim, figure) in JUDGED.items():
+        history = {"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]}
+        figures = {"recall_at_100": figure}
+        logged = log_trial(home.tracking_uri, search, f"good-trial-{number}", {"dim": dim}, history, figures)
+        judged = {"metric": "recall_at_100", "objective": figure, "mlflow_run": logged}
+        # Numbers as they come out of a pipeline parameter.
+        trials.append({"trial": float(number), "values": {"dim": float(dim)}, "search": search, **judged})
+    choose_trial.python_func(str(home.root), "good", CONFIG, trials)
+    report.python_func(str(home.root), "good", CONFIG)
+
+    begin(home, "bad")
+    with pytest.raises(InputError), Run(home, "bad", {}).step("trial", 0):
+        raise InputError("Too wide.", "Narrow it.")
+    report.python_func(str(home.root), "bad", CONFIG)
+    return home, search
+
+
+@pytest.fixture(scope="module")
+def client(searched) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(searched[0].tracking_uri)
+
+
+def runs(client: mlflow.MlflowClient, parent: str | None) -> dict[str, mlflow.entities.Run]:
+    """The runs of the searches' experiment that are nested in `parent`, by name; None: in nothing."""
+    experiment = client.get_experiment_by_name(SEARCHES)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    return {run.info.run_name: run for run in found if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent}
+
+
+def test_the_run_says_what_was_tried_and_what_is_best(searched):
+    found = read_json(searched[0].run("good").search)
+    assert [(t["trial"], t["values"], t["objective"]) for t in found["trials"]] == [
+        (0, {"dim": 64}, 0.25),
+        (1, {"dim": 32}, 0.5),
+    ]
+    assert found["best"] == found["trials"][1]
+
+
+def test_the_best_trials_configuration_can_be_trained_with(searched):
+    path: Path = searched[0].run("good").best_configuration
+    assert load(path).retrieval.dim == 32
+    assert yaml.safe_load(path.read_text())["retrieval"]["dim"] == 32
+
+
+def test_trials_are_nested_in_their_search(searched, client):
+    assert set(runs(client, None)) == {"good", "bad"}
+    assert set(runs(client, searched[1])) == {"good-trial-0", "good-trial-1"}
+
+
+def test_a_trial_shows_its_settings_its_objective_and_its_epochs(searched, client):
+    trial = runs(client, searched[1])["good-trial-1"]
+    assert trial.data.params == {"dim": "32"}
+    assert trial.data.metrics["recall_at_100"] == 0.5
+    points = client.get_metric_history(trial.info.run_id, "val_loss")
+    assert [(point.step, point.value) for point in points] == [(1, 3.5), (2, 2.5)]
+    assert trial.info.status == "FINISHED"
+
+
+def test_a_search_shows_its_best_trial(searched, client):
+    search = client.get_run(searched[1])
+    assert search.data.params["best.dim"] == "32"
+    assert search.data.metrics == {"recall_at_100": 0.5}
+    assert search.info.status == "FINISHED"
+    assert {file.path for file in client.list_artifacts(searched[1])} == {"search.json", "best.yaml"}
+
+
+def test_a_search_with_a_failed_trial_has_failed(client):
+    search = runs(client, None)["bad"]
+    assert search.info.status == "FAILED"
+    assert search.data.tags["reason"] == "trial-0: Too wide."

@@ -1,0 +1,110 @@
+"""Evaluate: held-out time, slices, limits, and the champion on the same examples."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.evaluation.blessing import bless, primary_head
+from models.evaluation.held_out import (
+    calibration_by_slice,
+    evaluate_retrieval,
+    predict_ranking,
+    ranking_metrics,
+    sample,
+)
+from models.evaluation.report import flat_metrics, markdown
+from models.evaluation.slices import slice_columns
+from models.inputs.arrow_columns import number
+from models.inputs.training_arrays import mask
+from models.saved.card import read_card
+from models.training_config import TrainingConfig
+from segue.files import write_json, write_text
+from serving.store.model_store import stable
+from workloads.run import Run
+from workloads.training.champion import served_champion
+from workloads.training_set import read_part
+
+ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
+
+
+def step(run: Run, training_set: Path, models: dict[str, Path], report: Path) -> tuple[bool, dict[str, float]]:
+    """Whether the run's models are blessed, and the figures that say so, by name.
+
+    Args:
+        run: the pipeline run.
+        training_set: its training set.
+        models: its SavedModels by name.
+        report: where the evaluation is written as Markdown.
+    """
+    with run.step(__name__) as result:
+        champion = served_champion(stable(run.home.models), models["ranking"])
+        evaluation = evaluate(training_set, models, champion, run.config, run.folder.model_analysis)
+        write_json(run.folder.evaluation, evaluation)
+        write_text(report, markdown(evaluation))
+        write_text(run.folder.evaluation_page, markdown(evaluation))
+        result.update(evaluation["verdict"])
+        return evaluation["verdict"]["passed"], flat_metrics(evaluation)
+
+
+def evaluate(
+    training_set: Path,
+    candidate: dict[str, Path],
+    champion: dict[str, Path] | None,
+    config: TrainingConfig,
+    analysis: Path,
+) -> dict:
+    """Evaluate a candidate's models on held-out time, against popularity and the champion.
+
+    Args:
+        training_set: the run's training set.
+        candidate: SavedModels by name: `retrieval`, `ranking`, `sequence`.
+        champion: the same of what is served now, None if there is nothing of this data set.
+        config: seed and limits.
+        analysis: a folder for the model analysis.
+
+    Returns:
+        `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head), `calibration` (of the
+        candidate's heads, by slice) and the `verdict`.
+    """
+    from models.evaluation.model_analysis import analyze
+
+    test, items = (read_part(training_set, name) for name in ("test", "items_at_test"))
+    train, validation = (read_part(training_set, name, ["item_id", "positive"]) for name in ("train", "validation"))
+    before = pa.concat_tables([train, validation])
+    known = set(pc.unique(train["item_id"]).to_pylist())
+    contestants = {"candidate": candidate} | ({"champion": champion} if champion else {})
+    following = {"sequence": candidate["sequence"]} | ({"champion_sequence": champion["sequence"]} if champion else {})
+    found = evaluate_retrieval(
+        {name: models["retrieval"] for name, models in contestants.items()} | following,
+        before,
+        test,
+        items,
+        read_card(candidate["retrieval"])["filter_seen"],
+        config.seed,
+    )
+    predictions = {name: predict_ranking(models["ranking"], test) for name, models in contestants.items()}
+    heads = {name: ranking_metrics(p, test) for name, p in predictions.items()}
+    head = primary_head(heads["candidate"])
+    rows = np.flatnonzero(mask(test, head))
+    drawn = sample(test.take(pa.array(rows)).append_column("row", pa.array(rows)), ANALYSED_ROWS, config.seed)
+    kept = drawn["row"].to_numpy()
+    slices = analyze(
+        number(drawn[f"label_{head}"]),
+        {name: p[head][kept] for name, p in predictions.items()},
+        slice_columns(drawn, known),
+        analysis,
+        config.limits.slice_auc,
+        config.limits.slice_examples,
+    )
+    verdict = bless(found, heads, config.limits, slices["failures"])
+    columns = slice_columns(test, known)
+    calibration = {h: calibration_by_slice(predictions["candidate"], test, columns, h) for h in heads["candidate"]}
+    return {
+        "retrieval": found,
+        "ranking": heads,
+        "analysis": {"head": head, **slices},
+        "calibration": calibration,
+        "verdict": verdict,
+    }

@@ -1,0 +1,56 @@
+"""Infra-validate: load the candidates in the model server and have them answer real requests."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models.evaluation.held_out import load_axes, sample
+from models.inputs.raw_query import raw_query
+from models.inputs.shards import Arrays
+from models.saved.filters import NO_FILTERS
+from models.sequence.histories import HISTORY_INPUTS
+from serving.protocol import prediction_log
+from serving.store.infra_validation import validate
+from workloads.run import Run
+from workloads.training_set import MODELS, read_part
+
+REQUESTS = 16  # of each model
+REQUEST_CANDIDATES = 50
+
+
+def step(run: Run, training_set: Path, models: dict[str, Path], requests: Path) -> bool:
+    """Whether the model server can load and serve the run's models.
+
+    Args:
+        run: the pipeline run.
+        training_set: its training set.
+        models: its SavedModels by name.
+        requests: the folder that keeps the requests, a TFRecord file of `PredictionLog` a model.
+    """
+    with run.step(__name__) as result:
+        drawn = sample_requests(training_set, models, run.config.seed)
+        for model, inputs in drawn.items():
+            prediction_log.write(requests / model, [prediction_log.predict_log(model, one) for one in inputs])
+        result.update(validate(models, drawn))
+        return result["passed"]
+
+
+def sample_requests(
+    training_set: Path, saved_models: dict[str, Path], seed: int, count: int = REQUESTS
+) -> dict[str, list[Arrays]]:
+    """Real requests for the served signatures, from the test span: one listener each."""
+    rows = sample(read_part(training_set, "test"), count, seed)
+    ids = read_part(training_set, "items_now")["item_id"].to_pylist()
+    drawn = np.random.default_rng(seed).choice(ids, (count, min(REQUEST_CANDIDATES, len(ids))))
+    requests: dict[str, list[Arrays]] = {name: [] for name in MODELS}
+    query = raw_query(rows, load_axes(saved_models["retrieval"]))
+    for row in range(rows.num_rows):
+        one = {name: value[row : row + 1] for name, value in query.items()}
+        requests["retrieval"].append(one | NO_FILTERS)
+        candidates = drawn[row : row + 1].astype(object)
+        scores = np.zeros(candidates.shape, np.float32)
+        requests["ranking"].append(
+            {**one, "candidate_ids": candidates, "retrieval_scores": scores, "sequence_scores": scores}
+        )
+        requests["sequence"].append({name: one[name] for name in HISTORY_INPUTS} | NO_FILTERS)
+    return requests

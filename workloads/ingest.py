@@ -1,0 +1,17 @@
+"""Ingest: the run's own copy of the log, cut once by global time for all models."""
+
+from pathlib import Path
+
+from events.ingest import ingest
+from workloads.run import Run
+
+
+def step(run: Run, ingested: Path) -> dict:
+    """Copy the imported data set into the run.
+
+    Returns:
+        `dataset` and `sha256` of the imported data set.
+    """
+    with run.step(__name__) as result:
+        result.update(ingest(run.home.data, ingested, run.config.split))
+        return {name: result[name] for name in ("dataset", "sha256")}

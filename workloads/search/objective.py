@@ -1,0 +1,44 @@
+"""How good a trial of a search is."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from models.evaluation.blessing import primary_head
+from models.evaluation.held_out import MAX_ROWS, predict_ranking, ranking_metrics, retrieval_ranks, sample
+from models.evaluation.metrics import recall_at
+from models.saved.card import read_card
+from segue.errors import InputError
+
+
+def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Table, seed: int) -> tuple[str, float]:
+    """How good a trial is on the validation span, through the signatures that serve; more is better.
+
+    Args:
+        model: `retrieval` or `ranking`.
+        saved_model: the trial's.
+        validation: the validation span.
+        items: the catalogue with its statistics as of the validation span's start.
+        seed: of the sample that retrieval is measured on.
+
+    Returns:
+        The metric's name, `recall_at_100` or `auc_<primary head>`, and its value.
+
+    Raises:
+        InputError: the primary head's labels are all alike.
+    """
+    if model == "retrieval":
+        positives = sample(validation.filter(validation["positive"]), MAX_ROWS, seed)
+        nothing = np.zeros(items.num_rows)  # a prior is for queries without a model
+        ranks = retrieval_ranks(saved_model, positives, items, nothing, read_card(saved_model)["filter_seen"])
+        return "recall_at_100", float(recall_at(ranks, 100).mean())
+    heads = ranking_metrics(predict_ranking(saved_model, validation), validation)
+    head = primary_head(heads)
+    if math.isnan(heads[head]["auc"]):
+        raise InputError(
+            f"Trials are judged by the AUC of {head}, which needs both labels in the validation span; it has one.",
+            "Import a longer log.",
+        )
+    return f"auc_{head}", heads[head]["auc"]

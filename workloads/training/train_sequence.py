@@ -1,0 +1,100 @@
+"""Train the sequence model: a training set's folder in, a SavedModel out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models.evaluation.held_out import sample
+from models.sequence.coded import fit_codes
+from models.sequence.codes import Codebook
+from models.sequence.export import CODES, export_sequence
+from models.sequence.fit import fit
+from models.sequence.histories import Histories
+from models.sequence.validation import action_auc, held_out
+from models.training_config import TrainingConfig
+from segue.errors import InputError
+from segue.files import read_json
+from workloads.run import Run
+from workloads.training.champion import starts_warm, warm_start_of
+from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share
+
+JUDGED = 2_000  # positives of the validation span by which an epoch is kept
+LABELLED = 20_000  # rows of it by which the action head is judged
+
+
+def step(run: Run, training_set: Path, out: Path) -> None:
+    """Train the run's sequence model, from the served model's weights on, and write its SavedModel to `out`."""
+    with run.step(__name__) as result:
+        champion = warm_start_of(run, "sequence", training_set)
+        # A step that is run again after a kill goes on from its last epoch.
+        checkpoints = run.folder.checkpoints / "sequence"
+        result.update(train_sequence(training_set, run.id, run.config, out, champion, checkpoints))
+
+
+def train_sequence(
+    training_set: Path,
+    run_id: str,
+    config: TrainingConfig,
+    out: Path,
+    champion: Path | None = None,
+    checkpoints: Path | None = None,
+) -> dict:
+    """Train the sequence model and write its SavedModel to `out`.
+
+    Args:
+        training_set: the run's.
+        run_id: goes into the card.
+        config: sizes, rates and seed.
+        out: a folder that does not stand yet.
+        champion: a sequence SavedModel to start from, whose codes the items keep.
+        checkpoints: a folder that training resumes from.
+
+    Returns:
+        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch; `coding`, the same of the generative
+        head; `collision_rate` of the codes; `action_auc` by action, if there is an action head.
+
+    Raises:
+        InputError: nobody has two interactions in the train span, or the validation span has no positive.
+    """
+    encoder = encoder_of(training_set)
+    histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.known, encoder.lookups)
+    repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
+    unseen = repeats < REPEATS
+    if np.diff(histories.offsets).max(initial=0) < 2:
+        raise InputError(
+            "The sequence model learns from listeners with two interactions in the train span; there are none.",
+            "Import a longer log.",
+        )
+    validation = read_part(training_set, "validation")
+    positives = sample(validation.filter(validation["positive"]), JUDGED, config.seed)
+    if positives.num_rows == 0:
+        raise InputError("Training needs a positive in the validation span; it has none.", "Import a longer log.")
+    items = read_part(training_set, "items_at_validation")
+    judged = held_out(positives, items, encoder, config.sequence.length, unseen)
+    model, history = fit(
+        histories,
+        judged,
+        encoder,
+        config.sequence,
+        config.seed,
+        unseen=unseen,
+        checkpoints=checkpoints,
+        prepare=starts_warm(champion),
+    )
+    book = Codebook.read(champion / CODES) if champion else None
+    coded, book, coding = fit_codes(
+        model,
+        histories,
+        judged,
+        book,
+        config.seed,
+        checkpoints=checkpoints / "codes" if checkpoints else None,
+    )
+    now = read_part(training_set, "items_now")
+    chosen = np.bincount(histories.item[histories.target], minlength=now.num_rows + 1)[1:]
+    genres = read_json(training_set / "manifest.json")["genres"]
+    export_sequence(coded, book, now, chosen, genres, unseen, lineage(training_set, run_id, config), out)
+    found = {**history, "coding": coding, "collision_rate": book.collision_rate(now.num_rows)}
+    if model.done_with is None:
+        return found
+    return found | {"action_auc": action_auc(model, sample(validation, LABELLED, config.seed))}

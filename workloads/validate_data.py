@@ -1,0 +1,39 @@
+"""Validate data: TFDV against the reference span, and the replay that finds future leaks."""
+
+from pathlib import Path
+
+from segue.files import write_json
+from workloads.run import Run
+
+
+def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Path) -> bool:
+    """Whether the newest span may be trained on.
+
+    Args:
+        run: the pipeline run.
+        ingested: its log.
+        features: its feature tables.
+        training_set: its training set.
+        page: where TFDV's report is written.
+    """
+    from events.ingest import read_manifest, read_split
+    from feature_repo.leaks import check
+    from models.evaluation.frames import scalar_frame
+    from monitoring.validation import load_reference, make_reference, validate
+    from workloads.training_set import read_part
+
+    with run.step(__name__) as result:
+        parts = {name: read_part(training_set, name) for name in ("train", "validation", "test")}
+        split = read_split(ingested)
+        leaks = check(ingested, features, [split.train_end, split.validation_end], list(parts.values()))
+        folder = run.home.baseline(read_manifest(ingested)["dataset"])
+        kept = load_reference(folder)
+        reference = kept or make_reference(scalar_frame(parts["train"]), judge_distance=False)
+        verdict = validate(scalar_frame(parts["test"]), reference, page)
+        result.update(verdict, leaks=leaks, reference=str(folder) if kept else "the train span")
+        if leaks:
+            result.update(passed=False, reason="; ".join([*leaks, *verdict["anomalies"].values()]))
+        elif not verdict["passed"]:
+            result["fix"] = f"Mend the log; if the change is meant, remove {folder} and run again."
+        write_json(run.folder.validation, result)
+        return result["passed"]
