@@ -2,7 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+
+
+def image() -> str:
+    """The container image of every pipeline step: `SEGUE_IMAGE`, or `segue:` and the installed version."""
+    return os.environ.get("SEGUE_IMAGE") or f"segue:{version('segue')}"
 
 
 @dataclass(frozen=True)
