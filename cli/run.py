@@ -93,7 +93,7 @@ def execute(
 
     require(home.data)
     with Steps([*steps(name), *planned], quiet=as_json) as progress:
-        ended = run_locally(home, name, settings, utc_now(), progress.update)
+        ended = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
     if name == "search":
         ended["search"] = read_json(RunFolder(Path(ended["folder"])).search)
     if as_json:
