@@ -1,4 +1,4 @@
-"""An evaluation and its surroundings, as a person reads them on a terminal."""
+"""Prints an evaluation, and where a run left its results, on a terminal."""
 
 import click
 
@@ -13,11 +13,11 @@ def show_evaluation(run: RunFolder) -> None:
 
     if not run.evaluation.is_file():
         return
-    found = read_json(run.evaluation)
-    print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
-    for sentence in report.gains(found):
+    evaluation = read_json(run.evaluation)
+    print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(evaluation))
+    for sentence in report.gains(evaluation):
         click.echo(sentence)
-    print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
+    print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(evaluation))
 
 
 def show_places(home: Home, run: RunFolder) -> None:

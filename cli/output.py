@@ -1,4 +1,4 @@
-"""How results reach a terminal or another program: rich tables for people, `--json` for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Callable, Iterable
