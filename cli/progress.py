@@ -50,6 +50,7 @@ class Steps:
             if self.bar:
                 self.bar.update(self.task, description=step)
             return
+        self.step = "next step"
         line = f"{step:<16} {status} in {record['seconds']:.1f} s"
         if self.bar:
             self.bar.advance(self.task)
