@@ -10,7 +10,7 @@ from typing import Any
 from segue.settings import Home
 from surfaces.request import Request
 
-# Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as models take them.
+# Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
 
 

@@ -1,6 +1,6 @@
-"""Which versions of a model lie on the disk.
+"""Find the versions of a model on disk.
 
-Rules and texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc.
+The rules and log texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc.
 """
 
 import contextlib
@@ -9,13 +9,18 @@ from pathlib import Path
 
 from serving.protocol.config_files import ModelConfig
 
-# A version's folder is a number, leading zeros and all. Other names are not versions.
-LISTED = 10  # missing versions named in the log
+# The name of a version's folder is a number, with or without leading zeros. Folders with other names are ignored.
 VERSION = re.compile(r"[0-9]{1,18}")
+LISTED = 10  # the log names this many missing versions, and counts the others
 
 
 def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
-    """The versions in a model's base path: number -> folder. What is amiss is added to `warnings`."""
+    """The versions in the base path of a model: version number -> folder.
+
+    Args:
+        entry: the configuration of the model.
+        warnings: receives a line for each problem, e.g. a missing base path.
+    """
     try:
         found = {int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()}
     except OSError as error:
@@ -38,7 +43,10 @@ def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
 
 
 def last_change(folder: Path) -> float:
-    """When anything in a version's folder last changed: a copy still under way is tried again."""
+    """When a file in the folder of a version last changed, in seconds since 1970 UTC.
+
+    The manager loads a version again after a change, e.g. when a copy that was under way is complete.
+    """
     times = []
     for path in [folder, *folder.rglob("*")]:
         with contextlib.suppress(OSError):
