@@ -13,17 +13,17 @@ FILE = "FILE"
 UNUSED = "Accepted because TF Serving has them, without effect on this server"
 
 
-def _flag(name: str, kind: Any, default: Any, text: str, default_text: str = "") -> click.Option:
+def _flag(name: str, flag_type: Any, default: Any, text: str, default_text: str = "") -> click.Option:
     """One option of the command.
 
     A file is read as a plain string, so that `--flag=` leaves the flag unset as in TF Serving's own scripts.
     """
     if not default_text:
-        default_text = str(default).lower() if kind is bool else str(default)
+        default_text = str(default).lower() if flag_type is bool else str(default)
     return click.Option(
         [f"--{name}"],
-        type=str if kind is FILE else kind,
-        metavar=FILE if kind is FILE else None,
+        type=str if flag_type is FILE else flag_type,
+        metavar=FILE if flag_type is FILE else None,
         is_flag=False,
         default=default,
         help=f"{text}  [default: {default_text or 'none'}]",

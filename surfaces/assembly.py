@@ -28,8 +28,8 @@ def recommend_once(
     Args:
         home: the home whose model store is served.
         features: the online store of that home.
-        titles: by item id.
-        requests: one a listener; their picks are in the catalogue (see `surfaces.titles.check_picks`).
+        titles: item id -> title.
+        requests: one for each listener; their picks are in the catalogue (see `surfaces.titles.check_picks`).
         server: `host:port` of a running model server; None starts one in this process for the time of the call.
         quiet: a context in which that server is started, e.g. to hold back what TensorFlow prints.
 

@@ -51,7 +51,7 @@ def compose(
         request: how many items are asked for, and how many may be explored.
         candidates: `n` items.
         scores: the ranking model's outputs, each `[n]`. Without `uncertainty` nothing is explored.
-        titles: by item id.
+        titles: item id -> title.
     """
     uncertainty = scores.get("uncertainty", np.zeros_like(scores["reward"]))
     places, explored = slate(scores["reward"], uncertainty, request.k, request.exploration)
@@ -61,7 +61,7 @@ def compose(
             title=titles.get(candidates.item_ids[i], candidates.item_ids[i]),
             scores={name: float(values[i]) for name, values in scores.items()},
             source_scores={
-                model: float(found[i]) if np.isfinite(found[i]) else None for model, found in candidates.scores.items()
+                model: float(given[i]) if np.isfinite(given[i]) else None for model, given in candidates.scores.items()
             },
             sources=candidates.sources[i],
             explored=i in explored,

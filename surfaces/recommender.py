@@ -16,7 +16,8 @@ from surfaces.sources import ask_sources
 from surfaces.titles import check_picks
 
 RETRIEVAL, SEQUENCE = "retrieval", "sequence"
-THREADS = 32  # a thread is started when it is needed and waits for the model server only
+# The most calls that wait for the model server beside those on the callers' threads. A thread starts when it is needed.
+THREADS = 32
 
 
 class Recommender:
@@ -25,10 +26,10 @@ class Recommender:
     It reads the models' signatures once, and again if a call is refused: a push or a rollback may change them.
 
     Args:
-        client: of a server that serves the models `retrieval` and `ranking`, and `sequence` if ranking takes its
+        client: a client of a server with the models `retrieval` and `ranking`, and `sequence` if ranking takes its
             scores.
-        features: of the listeners.
-        titles: by item id.
+        features: reads the listeners' features.
+        titles: item id -> title.
 
     Raises:
         InputError, UnavailableError, SegueError: the server does not describe the models; see `Client`.
@@ -72,7 +73,7 @@ class Recommender:
         return compose(request, candidates, scores, self._titles)
 
     def _read_signatures(self) -> dict[str, Signature]:
-        """The inputs of the served models by model; `sequence` only if the ranking model takes its scores."""
+        """The inputs of each served model; of `sequence` only if the ranking model takes its scores."""
         signatures = {model: self._read_signature(model) for model in (RETRIEVAL, RANKING)}
         if f"{SEQUENCE}_scores" in signatures[RANKING]:
             signatures[SEQUENCE] = self._read_signature(SEQUENCE)

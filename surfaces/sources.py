@@ -41,7 +41,7 @@ class Source:
 
 
 # A new item has few plays, so it is seldom among retrieval's best 200. A source of its own brings it before ranking.
-# Of a model's sources the most general is the first: its least score fills the gaps (see `Candidates.model_scores`).
+# The most general source of a model comes first: its least score fills the gaps (see `Candidates.features`).
 SOURCES = (
     Source("retrieval", "retrieval", RETRIEVAL_CANDIDATES),
     Source("new_releases", "retrieval", NEW_RELEASE_CANDIDATES, days=14),
@@ -73,11 +73,11 @@ def ask_sources(
         client: of the model server.
         signatures: the inputs of each model that finds candidates, by the model's name; at least one model.
         features: of the listener and the request.
-        pool: runs the calls but the first, which runs on the caller's thread.
+        pool: runs all calls except the first, which runs on the caller's thread.
 
     Raises:
-        InputError, UnavailableError, SegueError: a call's error as it is; if several calls fail, that of the model
-            that comes first in `signatures`.
+        InputError, UnavailableError, SegueError: the error of a call, unchanged. If several calls fail, it is the error
+            of the model that comes first in `signatures`.
     """
     (first, signature), *others = signatures.items()
     pending = [pool.submit(ask_model, client, model, other, features) for model, other in others]

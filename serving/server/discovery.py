@@ -22,16 +22,18 @@ def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
         warnings: receives a line for each problem, e.g. a missing base path.
     """
     try:
-        found = {int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()}
+        folders = {
+            int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()
+        }
     except OSError as error:
         warnings.add(f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}")
         return {}
-    if not found:
+    if not folders:
         warnings.add(
             f"No versions of servable {entry.name} found under base path {entry.base_path}. "
             "Did you forget to name your leaf directory as a number (eg. '/1/')?"
         )
-    missing = sorted(set(entry.specific) - found.keys())
+    missing = sorted(set(entry.specific) - folders.keys())
     if len(missing) > LISTED:
         warnings.add(f"And {len(missing) - LISTED} more versions of servable {entry.name}")
     for version in missing[:LISTED]:
@@ -39,7 +41,7 @@ def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
             f"Version {version} of servable {entry.name}, which was requested to be served as a 'specific' "
             "version in the servable's version policy, was not found in the file system"
         )
-    return found
+    return folders
 
 
 def last_change(folder: Path) -> float:

@@ -19,7 +19,7 @@ from serving.server.servable import Servable
 
 log = logging.getLogger("segue.serving")
 
-# ModelVersionStatus.State
+# The values of `ModelVersionStatus.State` in TF Serving's API.
 START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
 
 # The status of a model lists this many ended versions whose folders are gone; without a limit it would grow for ever.
@@ -142,8 +142,8 @@ class ModelManager:
         """
         with self._updating:
             warnings: set[str] = set()
-            found = {entry.name: discovery.versions(entry, warnings) for entry in self._configs}
-            wanted = {entry.name: entry.wanted(found[entry.name]) for entry in self._configs}
+            folders = {entry.name: discovery.versions(entry, warnings) for entry in self._configs}
+            wanted = {entry.name: entry.wanted(folders[entry.name]) for entry in self._configs}
             self._failures = {
                 (name, version): failure
                 for (name, version), failure in self._failures.items()
@@ -153,7 +153,7 @@ class ModelManager:
                 servable
                 for entry in self._configs
                 for version in sorted(wanted[entry.name])
-                if (servable := self._load_version(entry, version, found[entry.name][version]))
+                if (servable := self._load_version(entry, version, folders[entry.name][version]))
             ]
             labels = self._next_labels(fresh, warnings)
             with self._lock:
@@ -161,7 +161,7 @@ class ModelManager:
                     self._loaded.setdefault(servable.name, {})[servable.version] = servable
                     self._set_status(servable.name, servable.version, VersionStatus(AVAILABLE))
                 self._labels = labels
-            self._unload(found, wanted)
+            self._unload(folders, wanted)
             for text in sorted(warnings - self._warned):
                 log.warning("%s", text)
             self._warned = warnings
@@ -346,7 +346,7 @@ class ModelManager:
         warnings.update(missing)
         return {entry.name: dict(entry.labels) for entry in self._configs}
 
-    def _unload(self, found: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
+    def _unload(self, folders: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
         """Unload versions that are neither wanted nor labelled; a model keeps its newest until another replaces it."""
         with self._lock:
             unneeded = []
@@ -361,7 +361,7 @@ class ModelManager:
             servable.retire(functools.partial(self._closer.submit, self._close, servable))
         with self._lock:
             for name, statuses in self._statuses.items():
-                gone = sorted(v for v, s in statuses.items() if s.state == END and v not in found.get(name, ()))
+                gone = sorted(v for v, s in statuses.items() if s.state == END and v not in folders.get(name, ()))
                 for version in gone[:-REMEMBERED]:
                     del statuses[version]
 

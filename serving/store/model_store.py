@@ -312,7 +312,7 @@ def _having(root: Path, version: int, label: str) -> dict[str, int]:
 
 
 def _prune(root: Path, name: str, keep: int) -> None:
-    """Remove the versions of a model that are not among the `keep` newest, and not named by `models.config`."""
+    """Remove the versions of a model that are neither among the `keep` newest nor named by `models.config`."""
     entry = _entries(root)[name]
     for version in set(versions(root, name)[:-keep]) - {*entry.specific, *entry.labels.values()}:
         staging.remove(root / name / str(version))

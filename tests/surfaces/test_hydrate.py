@@ -1,4 +1,4 @@
-"""A request's features, and how they become the inputs of a model."""
+"""Hydration: a request gets its features, and the features become the inputs of a model."""
 
 from surfaces.hydrate import cold_start, newest_first
 from surfaces.model_inputs import model_inputs

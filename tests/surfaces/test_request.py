@@ -1,4 +1,4 @@
-"""A request's rules."""
+"""Requests and explorations that break a rule are refused."""
 
 import math
 from datetime import datetime
