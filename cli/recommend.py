@@ -1,14 +1,25 @@
 """`segue recommend`: what plays next for a listener, on the terminal."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
 from segue.errors import InputError
+from segue.files import write_text
 from segue.settings import Home
+
+if TYPE_CHECKING:
+    from surfaces.assembly import Answer
+    from surfaces.compose import Recommendation
+    from surfaces.page import ListenerPage
+
+SHOWN = 5  # entries of the history on the terminal
 
 
 @click.command()
@@ -34,6 +45,9 @@ from segue.settings import Home
     help="The share of places, from 0 to 0.5, that may go to promising items with few plays.",
 )  # fmt: skip
 @click.option("--server", help="HOST:PORT of a model server.  [default: one in this process]")
+@click.option(
+    "--page", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the lists to this file as HTML, too."
+)
 @json_option
 def recommend(
     users: tuple[str, ...],
@@ -47,6 +61,7 @@ def recommend(
     market: str | None,
     explore: float,
     server: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Recommend items to listeners: read their features, find candidates, and order them by the ranking model."""
@@ -83,25 +98,60 @@ def recommend(
         )
         for user in users
     ]
-    lists = recommend_once(home, features, titles, requests, server, quiet_libraries)
-    answers = {user: [item.to_dict() for item in items] for user, items in zip(users, lists, strict=True)}
+    answers = recommend_once(home, features, titles, requests, server, quiet_libraries)
+    pages = listener_pages(home, titles, answers)
+    if page:
+        write_page(home, page, surface, moment, pages)
     if as_json:
-        print_json({"at": moment.isoformat(), "recommendations": answers})
+        lists = {answer.request.user_id: [item.to_dict() for item in answer.items] for answer in answers}
+        print_json({"at": moment.isoformat(), "recommendations": lists})
         return
-    for user, items in answers.items():
-        show(f"For {user} on {surface}, {moment:%Y-%m-%d %H:%M} UTC", items)
+    for shown, answer in zip(pages, answers, strict=True):
+        show(shown, answer, f"For {shown.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
+    if page:
+        click.echo(f"page     {page.resolve()}")
 
 
-def show(title: str, items: Sequence[dict]) -> None:
-    """Print one listener's list as a table: title, reward, three heads and the sources of each item."""
-    heads = [name for name in ("reward", "play", "skip", "like") if items and name in items[0]]
-    rows = [(n, item["title"], *(item[head] for head in heads), origin(item)) for n, item in enumerate(items, 1)]
-    print_table(title, ("", "title", *heads, "source"), rows)
+def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
+    """The answers with titles, creators and genres."""
+    from surfaces.listener_page import item_ids, listener_page
+    from surfaces.titles import read_cards
+
+    cards = read_cards(home, titles, item_ids(answers))
+    return [listener_page(answer, cards) for answer in answers]
 
 
-def origin(item: dict) -> str:
+def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Sequence[ListenerPage]") -> None:
+    """Write the lists as a page, with the figures of the last evaluated run and a link to the drift report below."""
+    from cli.evaluation import figures
+    from cli.status import last_evaluated
+    from surfaces.page import render
+
+    run = last_evaluated(home)
+    links = (
+        {"Drift report": os.path.relpath(home.drift_page, path.resolve().parent)} if home.drift_page.is_file() else {}
+    )
+    write_text(path, render(pages, surface, at, figures(run) if run else (), links))
+
+
+def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
+    """Print what a listener played lately, and the list: title, heads, and the sources that found each item."""
+    rows = [
+        (f"{entry.at:%Y-%m-%d %H:%M}", entry.action, entry.item.title, entry.item.creator, ", ".join(entry.item.genres))
+        for entry in page.history[:SHOWN]
+    ]
+    print_table(f"{page.listener} played lately", ("when (UTC)", "action", "title", "creator", "genres"), rows)
+    heads = [name for name in ("reward", "play", "skip", "like") if answer.items and name in answer.items[0].scores]
+    listed = [
+        (n, shown.item.title, ", ".join(shown.item.genres), *(item.scores[head] for head in heads), origin(item))
+        for n, (shown, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
+    ]
+    print_table(title, ("", "title", "genres", *heads, "source"), listed)
+
+
+def origin(item: "Recommendation") -> str:
     """The sources that found an item, and `explored` if it is, e.g. `retrieval, explored`."""
-    return ", ".join([*item["source"], *(["explored"] if item["explored"] else [])])
+    return ", ".join([*item.sources, *(["explored"] if item.explored else [])])
 
 
 def instant(text: str) -> datetime:

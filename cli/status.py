@@ -18,10 +18,10 @@ def status(as_json: bool) -> None:
         print_json(state)
         return
     print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in state.items()])
-    evaluated = [run for run in runs(home) if run.evaluation.is_file()]
-    if evaluated:
-        show_evaluation(evaluated[-1])
-        show_places(home, evaluated[-1])
+    run = last_evaluated(home)
+    if run:
+        show_evaluation(run)
+        show_places(home, run)
 
 
 def collect(home: Home) -> dict:
@@ -46,6 +46,11 @@ def runs(home: Home) -> list[RunFolder]:
     """The folders of all runs, oldest first."""
     folders = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
     return [RunFolder(folder) for folder in folders]
+
+
+def last_evaluated(home: Home) -> RunFolder | None:
+    """The newest run that evaluated its models; None if there is none."""
+    return next((run for run in reversed(runs(home)) if run.evaluation.is_file()), None)
 
 
 def text(value) -> str:

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from segue.settings import Home
 from surfaces.compose import Recommendation
-from surfaces.hydrate import OnlineFeatures
+from surfaces.hydrate import Features, OnlineFeatures
 from surfaces.recommender import Recommender
 from surfaces.request import Request
 
 Quiet = Callable[[], AbstractContextManager]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A request's list beside the listener's features, whose histories have the newest entry first."""
+
+    request: Request
+    features: Features
+    items: list[Recommendation]
 
 
 def recommend_once(
@@ -20,8 +30,8 @@ def recommend_once(
     requests: Sequence[Request],
     server: str | None = None,
     quiet: Quiet = nullcontext,
-) -> list[list[Recommendation]]:
-    """The lists for some requests, in the requests' order.
+) -> list[Answer]:
+    """The answers to some requests, in the requests' order.
 
     All features are read first, so that an unknown listener is refused before a model server is started.
 
@@ -41,7 +51,7 @@ def recommend_once(
     hydrated = [(request, features.hydrate(request)) for request in requests]
     with model_server(server, home.models, quiet) as address, Client(address) as client:
         recommender = Recommender(client, features, titles)
-        return [recommender.answer(request, read) for request, read in hydrated]
+        return [Answer(request, read, recommender.answer(request, read)) for request, read in hydrated]
 
 
 @contextmanager

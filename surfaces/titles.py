@@ -1,11 +1,12 @@
-"""Titles of the items that can be recommended."""
+"""Titles, creators and genres of items, for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import MODEL_CARD, Home
 from serving.store.model_store import served
+from surfaces.page import ItemCard
 
 
 def read_titles(home: Home) -> dict[str, str]:
@@ -24,6 +25,28 @@ def read_titles(home: Home) -> dict[str, str]:
         columns = pq.read_table(catalogue, columns=["item_id", "title"])
         titles |= dict(zip(columns["item_id"].to_pylist(), columns["title"].to_pylist(), strict=True))
     return titles
+
+
+def read_cards(home: Home, titles: Mapping[str, str], item_ids: Iterable[str]) -> dict[str, ItemCard]:
+    """What a person recognises some items by, from the imported catalogue; an item that is not in it has its title."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = sorted(set(item_ids))
+    cards = {item: ItemCard(item, titles.get(item, item)) for item in wanted}
+    catalogue = home.data / "items.parquet"
+    if catalogue.is_file():
+        columns = ["item_id", "title", "creator", "content_type", "genres"]
+        table = pq.read_table(catalogue, columns=columns, filters=pc.field("item_id").isin(wanted))
+        for row in table.to_pylist():
+            cards[row["item_id"]] = ItemCard(
+                row["item_id"],
+                row["title"],
+                row["creator"] or "",
+                row["content_type"] or "",
+                tuple(row["genres"] or ()),
+            )
+    return cards
 
 
 def check_picks(picks: Sequence[str], titles: Mapping[str, str]) -> None:

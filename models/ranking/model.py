@@ -143,7 +143,8 @@ class RankingModel(Model):
         shape = [tf.size(first), tf.reduce_max(place) + 1, self.config.dim]
         read = attend(history, tf.cast(asked["history"] > 0, tf.float32), tf.scatter_nd(at, item, shape))
         of_each = tf.gather(context, own), tf.gather(self.query(context), own) * item, item, tf.gather_nd(read, at)
-        logits = self.combine(*(value[:, None, :] for value in (*of_each, inputs["request"])), seed(DEEP))
+        wide, projected, item, read, request = (value[:, None, :] for value in (*of_each, inputs["request"]))
+        logits = self.combine(wide, projected, item, read, request, seed(DEEP))
         return {task: value[:, 0] for task, value in logits.items()}
 
     def at_position(self, logits: dict[str, tf.Tensor], inputs, seed=None) -> dict[str, tf.Tensor]:
