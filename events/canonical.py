@@ -41,7 +41,7 @@ def conform(table: pa.Table, schema: pa.Schema, origins: RowOrigins) -> pa.Table
 
 
 def cast(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.ChunkedArray:
-    """Return the column in the field's type.
+    """Return the column cast to the type of the field.
 
     Raises:
         InputError: A value does not fit the type. The error names the file, the row and the rule.
@@ -64,7 +64,7 @@ def cast(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.Ch
 
 
 def cast_required(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.ChunkedArray:
-    """Return the column in the field's type, and refuse nulls.
+    """Return the column cast to the type of the field, and refuse nulls.
 
     Raises:
         InputError: A value is null or does not fit the type. The error names the file, the row and the rule.

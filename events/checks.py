@@ -136,7 +136,7 @@ def item_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
 def event_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
     """Return the rules that quarantine an event: `{reason: mask [rows]}`, true where the row breaks the rule.
 
-    An action is required. In all other columns null means unknown and breaks no rule.
+    An action is required. A null surface, position, play time or propensity means unknown and breaks no rule.
     """
     events = tables["events"]
     surface, propensity = events["surface"], events["propensity"]

@@ -27,7 +27,7 @@ RATING = pa.field("rating", pa.float64())
 AGES_1M = {
     "1": "0-17", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+",
 }  # fmt: skip
-AGE_ENDS = (18, 25, 35, 45, 50, 56)  # 100K gives the age in years; they are grouped into the age bands of 1M
+AGE_ENDS = (18, 25, 35, 45, 50, 56)  # first year of each band but the youngest; 100K gives ages in years
 AGE_BANDS = tuple(AGES_1M.values())
 
 MAPPING = (

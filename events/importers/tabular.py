@@ -94,7 +94,7 @@ def read_file(path: Path, text: Sequence[str]) -> tuple[pa.Table, RowOrigins]:
 
 
 def read_folder(path: Path) -> tuple[pa.Table, RowOrigins]:
-    """Read all Parquet files in a folder and below it, in order of their names, into one table."""
+    """Read all Parquet files in a folder and its subfolders, in order of their paths, into one table."""
     parts = sorted(path.rglob("*.parquet"))
     if not parts:
         raise InputError(f"The folder {path} holds no .parquet file.", "Give the path of a folder with Parquet files.")

@@ -20,7 +20,7 @@ WEEKEND_FACTOR = 1.25
 MORE_REQUESTS, MORE_CHANCE = 3, 0.25  # requests after a session's first: at most so many, each with this probability
 PATIENCE = 45 * 60 * SECOND  # a listener makes no request later than this after the start of the session
 SURFACE_SHARES = (0.5, 0.2, 0.15, 0.15)  # in the order of `schema.SURFACES`
-SLATE_SIZES = np.array([LONGEST, 5, 6, 6])  # in the same order
+SLATE_SIZES = np.array([LONGEST, 5, 6, 6])  # positions of a slate, in the same order
 HOME, SEARCH, LIBRARY = (schema.SURFACES.index(name) for name in ("home", "search", "library"))
 IMPRESSION, PLAY, SKIP, LIKE, ADD = range(len(schema.ACTIONS))
 

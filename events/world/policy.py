@@ -5,9 +5,9 @@ Each position of a slate is filled by a draw from the mixture
     p(item) = 0.08 uniform + 0.27 popularity + 0.65 personal
 
 among the items that are not on the slate yet. The recorded propensity is the probability of this draw:
-p(item) / (1 - p(items above it)). `personal` depends on the surface. On `search` it is the shelf that the query means.
-On `library` it is the listener's library, unless that is empty. Elsewhere it is, with equal probability, a genre shelf
-chosen by taste or the shelf of a favourite creator.
+p(item) / (1 - p(items above it)). `personal` depends on the surface. On `search` it draws from the shelf that the
+query means, and on `library` from the listener's library unless that is empty. Otherwise it draws, with equal
+probability, from a genre shelf chosen by taste or from the shelf of a favourite creator.
 """
 
 from dataclasses import dataclass
@@ -185,7 +185,7 @@ class Policy:
         return impersonal + mixture.personal * personal
 
     def taste_chance(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """Return the probability that the `personal` part draws an item where nothing is searched for.
+        """Return the probability that the `personal` part draws an item by taste.
 
         Half of the draws are from a genre shelf chosen by taste, half from the shelf of a favourite creator.
 

@@ -48,7 +48,7 @@ def openings(policy: Policy, listeners: Listeners, days: Iterable[int]) -> tuple
 
 
 def search_chances(policy: Policy) -> np.ndarray:
-    """Return the probability that a search of a listener means each shelf `[users, shelves]`.
+    """Return, for each listener and shelf, the probability that a search means this shelf `[users, shelves]`.
 
     A search means either a genre shelf or the shelf of the creator of the item that the listener has in mind.
     """

@@ -50,7 +50,7 @@ def play_skip_like_positive(events: ibis.Table) -> list[tuple]:
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        pytest.param([], (0, 0, 0, False), id="nothing followed"),
+        pytest.param([], (0, 0, 0, False), id="no interaction followed"),
         pytest.param([interaction("play")], (None, 0, 0, False), id="a play of unknown length"),
         pytest.param([interaction("play", THROUGH)], (1, 0, 0, True), id="played for 30 s"),
         pytest.param([interaction("play", THROUGH - 1)], (0, 0, 0, False), id="played for less"),
@@ -141,7 +141,7 @@ def complete_add_seconds(events: ibis.Table) -> list[tuple]:
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        pytest.param([], (0, 0, 0), id="nothing followed"),
+        pytest.param([], (0, 0, 0), id="no interaction followed"),
         pytest.param([interaction("play", 90_000)], (1, 0, 90), id="played for 90 % of the duration"),
         pytest.param([interaction("play", 89_999)], (0, 0, 90), id="played for less"),
         pytest.param([interaction("play")], (None, 0, None), id="a play of unknown length"),
