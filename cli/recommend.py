@@ -114,11 +114,11 @@ def recommend(
 
 def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
     """The answers with titles, creators and genres."""
-    from surfaces.listener_page import item_ids, listener_page
+    from surfaces.listener_page import item_ids, learned_heads, listener_page
     from surfaces.titles import read_cards
 
-    cards = read_cards(home, titles, item_ids(answers))
-    return [listener_page(answer, cards) for answer in answers]
+    cards, heads = read_cards(home, titles, item_ids(answers)), learned_heads(home)
+    return [listener_page(answer, cards, heads) for answer in answers]
 
 
 def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Sequence[ListenerPage]") -> None:
@@ -141,12 +141,12 @@ def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
         for entry in page.history[:SHOWN]
     ]
     print_table(f"{page.listener} played lately", ("when (UTC)", "action", "title", "creator", "genres"), rows)
-    heads = [name for name in ("reward", "play", "skip", "like") if answer.items and name in answer.items[0].scores]
+    heads = list(page.suggestions[0].heads) if page.suggestions else []
     listed = [
-        (n, shown.item.title, ", ".join(shown.item.genres), *(item.scores[head] for head in heads), origin(item))
+        (n, shown.item.title, ", ".join(shown.item.genres), item.scores["reward"], *shown.heads.values(), origin(item))
         for n, (shown, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
     ]
-    print_table(title, ("", "title", "genres", *heads, "source"), listed)
+    print_table(title, ("", "title", "genres", "reward", *heads, "source"), listed)
 
 
 def origin(item: "Recommendation") -> str:

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.recommend import origin
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
@@ -58,9 +57,17 @@ def home(home, tmp_path):
         (tmp_path / model / "assets.extra").mkdir(parents=True)
         (tmp_path / model / "saved_model.pb").write_bytes(b"graph")
     write_json(tmp_path / "retrieval" / "assets.extra" / "segue.json", {"added": [{"at": "", "items": {"c": "Sea"}}]})
+    write_json(tmp_path / "ranking" / "assets.extra" / "segue.json", {"reward": {"play": 1.0, "like": 0.0}})
     model_store.push(home.models, {model: tmp_path / model for model in MODELS})
     home.data.mkdir()
-    pq.write_table(pa.table({"item_id": ["a", "b"], "title": ["Air", "Bee"]}), home.data / "items.parquet")
+    items = {
+        "item_id": ["a", "b"],
+        "title": ["Air", "Bee"],
+        "creator": ["Alma", None],
+        "content_type": ["music", None],
+        "genres": [["rock", "folk"], None],
+    }
+    pq.write_table(pa.table(items), home.data / "items.parquet")
     return home
 
 
@@ -74,7 +81,7 @@ def run(home, monkeypatch):
     monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
     monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))
-    user_features = {"history_items": ["b"], "history_times": [1]}
+    user_features = {"history_items": ["b"], "history_actions": ["like"], "history_times": [1_772_366_000]}
     monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: user_features)
     arguments = ("recommend", "--user", "u1", "--server", "nowhere:1")
     return lambda *more: CliRunner().invoke(cli, (*arguments, *more), catch_exceptions=False)
@@ -152,8 +159,30 @@ def test_the_table_shows_where_an_item_came_from(run):
     assert "retrieval, explored" in table
 
 
-def test_origin():
-    assert origin({"source": ["retrieval", "new_releases"], "explored": False}) == "retrieval, new_releases"
+def test_the_history_comes_before_the_list(run):
+    text = run("-k", "2").stdout
+    assert text.index("u1 played lately") < text.index("2026-03-01 11:53") < text.index("For u1 on home")
+
+
+def test_a_head_without_a_weight_in_the_reward_is_not_shown(run):
+    # Such a head had no labels: its figures mean nothing.
+    header = run("-k", "2").stdout.partition("For u1 on home")[2].splitlines()[2]
+    assert "play" in header
+    assert "like" not in header
+
+
+def test_the_lists_are_written_as_a_page(run, tmp_path):
+    page = tmp_path / "page.html"
+    done = run("-k", "2", "--page", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert str(page) in done.stdout.replace("\n", "")
+    assert "Alma · music · rock, folk" in text
+    assert "play 90 %" in text
+
+
+def test_the_page_does_not_disturb_json(run, tmp_path):
+    answer = json.loads(run("-k", "2", "--json", "--page", str(tmp_path / "page.html")).stdout)
+    assert len(answer["recommendations"]["u1"]) == 2
 
 
 def test_titles_include_those_of_added_items(home):
