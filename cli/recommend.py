@@ -56,21 +56,22 @@ def recommend(
     warnings.simplefilter("ignore")  # Feast and Ibis warn of their own dependencies
     with quiet_libraries():
         from feature_repo.feast_store import open_store
-        from feature_repo.online import newest, session_state, state, user_state
+        from feature_repo.online import listener, session_state, state
         from serving.client.sync_client import Client
         from surfaces.recommend import Exploration, Recommender, cold_state
 
     exploration = Exploration(budget=explore)
     store, log_end = open_store(home), instant(state(home)["last_event"])
-    moment = instant(at) if at else max(log_end, *(newest(store, user) for user in users))
+    listeners = {user: listener(store, user) for user in users}
+    moment = instant(at) if at else max(log_end, *(stored.newest for stored in listeners.values()))
     request_ts = int(moment.timestamp())
     filters = {"content_types": list(content_types) or None, "market": market}
     context = {"surface": surface, "request_ts": request_ts, **session_state(store, session), **filters}
     if new and not picks:
         click.echo("Nothing is known of a new user without --pick: only surface and time speak.", err=True)
     known = {
-        user: {**(cold_state(picks, request_ts) if new or picks else user_state(store, user, moment)), **context}
-        for user in users
+        user: {**(cold_state(picks, request_ts) if new or picks else stored.features_at(moment)), **context}
+        for user, stored in listeners.items()
     }
     with model_server(server, home.models) as address, Client(address) as client:
         recommender = Recommender(client)
