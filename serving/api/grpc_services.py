@@ -51,14 +51,14 @@ def server(
         channel_arguments: further gRPC options; they override `OPTIONS`.
         wait: sleeps for a number of seconds; returns true once the server is stopping.
     """
-    made = grpc.aio.server(
+    grpc_server = grpc.aio.server(
         options=list(
             {**OPTIONS, **dict(channel_arguments)}.items()
         ),  # of two options of the same name, gRPC keeps the first
     )
     calls = _Calls()
     _add(
-        made,
+        grpc_server,
         calls,
         PREDICTION,
         {
@@ -70,7 +70,7 @@ def server(
         },
     )
     _add(
-        made,
+        grpc_server,
         calls,
         MODEL,
         {
@@ -83,10 +83,10 @@ def server(
     )
     names = [PREDICTION.full_name, MODEL.full_name, reflection.SERVICE_NAME]
     if health_service is not None:
-        health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, made)
+        health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, grpc_server)
         names.append(health.SERVICE_NAME)
-    reflection.enable_server_reflection(names, made)
-    return made
+    reflection.enable_server_reflection(names, grpc_server)
+    return grpc_server
 
 
 def credentials(tls: TlsConfig) -> grpc.ServerCredentials:
@@ -159,13 +159,13 @@ class _Calls:
         self.open -= 1
 
 
-def _add(made: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
+def _add(grpc_server: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
     """Register a service; methods that `answers` leaves out return UNIMPLEMENTED."""
     methods = {
         name: grpc.unary_unary_rpc_method_handler(_handler(calls, service.methods_by_name[name].input_type, answer))
         for name, answer in answers.items()
     }
-    made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
+    grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
 
 
 def _handler(calls: _Calls, input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitable[bytes]]:

@@ -95,7 +95,7 @@ def fill(document: Mapping[str, Any], inputs: Mapping[str, tuple[str, int]], mes
 
 
 def _from_rows(document: Mapping[str, Any], dtypes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """input name -> array, [rows, ...]."""
+    """The inputs of a request in rows: input name -> array, [rows, ...]."""
     rows = document[INSTANCES]
     if not isinstance(rows, list):
         raise json_text.malformed(document, f"Excepting '{INSTANCES}' to be an list/array")
@@ -130,7 +130,7 @@ def _stack_rows(values: list[Any], dtype: int, key: str) -> np.ndarray:
 
 
 def _from_columns(columns: Any, dtypes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """input name -> array, of the shape that its JSON has."""
+    """The inputs of a request in columns: input name -> array, of the shape of its nested lists."""
     if not json_text.is_object(columns):
         if len(dtypes) > 1:
             raise invalid(
@@ -154,7 +154,7 @@ def _stack(values: list[Any], dtype: int) -> np.ndarray:
     if dtype_name not in _RULES:
         text = f"Conversion of JSON Value: {json_text.quote(values[0])} to type: {dtype_name}"
         raise _Misfit(0, text, StatusCode.UNIMPLEMENTED)
-    # numpy descends as long as all lists of a level have the same size; other lists stay lists in the array.
+    # numpy makes dimensions of nested lists as long as all lists of a level have the same size; deeper lists stay lists.
     nested = np.array(values, object)
     items = nested.ravel().tolist()
     try:
@@ -204,7 +204,7 @@ def _uneven(items: list[Any], level: int) -> _Misfit:
     """The error of the first of some lists and values at a level that is not like those before it."""
     sizes = [len(item) if isinstance(item, list) else None for item in items]
     index = next((index for index, size in enumerate(sizes) if size != sizes[0]), 0)
-    if not index:  # all alike: they are lists that numpy has no more dimensions for
+    if not index:  # all are lists of one size, but numpy has no more dimensions for them
         text = f"tensor parsing error: lists in {tensors.MAX_DIMS} lists or more are not supported"
     elif sizes[0] is None:
         text = f"Encountered list at unexpected level: {level} expected < {level}"
@@ -217,9 +217,11 @@ def _uneven(items: list[Any], level: int) -> _Misfit:
 
 
 def _not_of_type(index: int, value: Any, name: str) -> _Misfit:
+    """The error of a value that is not of the JSON type or range of a dtype."""
     text = f"Type: {json_text.type_name(value)} is not of expected type: {name}"
     return _Misfit(index, f"JSON Value: {json_text.quote(value)} {text}")
 
 
 def _lossy(index: int, value: float, name: str) -> _Misfit:
+    """The error of a number that `float` or `double` does not hold."""
     return _Misfit(index, json_text.lossy_text(value, name))

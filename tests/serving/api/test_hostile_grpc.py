@@ -43,7 +43,8 @@ REQUESTS = {
 }
 PREDICT, CLASSIFY, REGRESS, MULTI, METADATA, STATUS, RELOAD = REQUESTS
 EXAMPLE = 'features { feature { key: "x" value { float_list { value: 1 } } } }'
-WHOLE = {  # method -> a valid request; only the reload is empty, so that the models stay
+# method -> a valid request; only the reload has a relative base_path, which is refused, so that the models stay
+WHOLE = {
     PREDICT: 'model_spec { name: "scale" } inputs { key: "x" value { dtype: DT_FLOAT '
     'tensor_shape { dim { size: 1 } dim { size: 2 } } float_val: [1, 2] } } output_filter: "y"',
     CLASSIFY: f'model_spec {{ name: "parse" }} input {{ example_list {{ examples {{ {EXAMPLE} }} }} }}',
@@ -414,8 +415,8 @@ ENTRIES = {
     "a long name": (f'name: "{"a" * 2**20}" base_path: "/absent"', ABSENT),
     "a label to no version": (f'{A} version_labels {{ key: "x" value: -1 }}', {StatusCode.FAILED_PRECONDITION}),
     "a negative version": (f"{A} model_version_policy {{ specific {{ versions: -1 }} }}", ABSENT),
-    "a rate that is no number": (f"{A} {collector('/tmp/a', 'nan')}", {INVALID}),
-    "a log that is no file": (f"{A} {collector('/proc/self/a/b')}", {INVALID}),
+    "a rate that is not a number": (f"{A} {collector('/tmp/a', 'nan')}", {INVALID}),
+    "a log that is not a file": (f"{A} {collector('/proc/self/a/b')}", {INVALID}),
     "a log beside the folders": (f"{A} {collector('')}", {INVALID}),
     "NUL in a log's path": (f"{A} {collector('/tmp/' + chr(92) + '000/b')}", {INVALID}),
 }
