@@ -154,7 +154,7 @@ def _stack(values: list[Any], dtype: int) -> np.ndarray:
     if dtype_name not in _RULES:
         text = f"Conversion of JSON Value: {json_text.quote(values[0])} to type: {dtype_name}"
         raise _Misfit(0, text, StatusCode.UNIMPLEMENTED)
-    # numpy makes dimensions of nested lists as long as all lists of a level have the same size; deeper lists stay lists.
+    # numpy makes dimensions of nested lists while all lists of a level have the same size; deeper lists stay lists.
     nested = np.array(values, object)
     items = nested.ravel().tolist()
     try:
