@@ -1,4 +1,4 @@
-"""Encoded training arrays of each model, from the Arrow tables of a training set."""
+"""Encoded training arrays of the retrieval and ranking models, from the Arrow tables of a training set."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,36 +7,43 @@ import pyarrow.compute as pc
 from events.schema import HEADS, LISTEN
 from models.inputs.arrow_columns import number, seconds
 from models.inputs.encoder import Encoder, request_dense
+from models.inputs.item_age import age_column
 from models.inputs.shards import Arrays
 from segue.errors import InputError
 
-POSITIVE = "positive"  # what the log counts as a positive
+POSITIVE = "positive"  # the column that marks the interactions which the log counts as positive
 
 
 def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float]) -> Arrays:
-    """Encoded positives with `weight` float32 `[n]` and `ts` int64 `[n]`; rows that weigh nothing are left out.
+    """Encode the positive examples of a table.
 
     Args:
-        table: examples.
-        encoder: how they are encoded.
-        positives: weights of `positive` and of labels by name.
+        table: rows of a training set.
+        encoder: encodes queries and items.
+        positives: weight of `positive` and of labels, by name.
+
+    Returns:
+        The encoder's arrays with `weight` float32 `[n]` and `ts` int64 `[n]` (seconds since 1970 UTC), for the n rows
+        whose weight is above 0.
     """
     weights = example_weights(table, positives)
     kept = table.filter(pa.array(weights > 0))
-    known = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
-    return {**encoder.query_table(kept), **encoder.item_table(kept), **known}
+    examples = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
+    return {**encoder.query_table(kept), **encoder.item_table(kept), **examples}
 
 
 def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
-    """The summed weights of what holds of each example, float32 `[n]`; a label that is unknown adds nothing.
+    """Sum the weights of the labels that are true of each example, float32 `[n]`; an unknown label adds nothing.
+
+    For example, with the weights `positive: 1, like: 2` a positive example that was liked weighs 3.
 
     Raises:
-        InputError: a name that is neither `positive` nor a head's.
+        InputError: a name is neither `positive` nor a head.
     """
     unknown = sorted(set(positives) - {POSITIVE, *HEADS})
     if unknown:
         raise InputError(
-            f"Positives are named {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
+            f"`retrieval.positives` takes the names {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
             "Correct `retrieval.positives` in the configuration.",
         )
     columns = {name: POSITIVE if name == POSITIVE else f"label_{name}" for name in positives}
@@ -45,27 +52,24 @@ def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
 
 
 def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
-    """Encoded examples with labels and masks: `label_*`, `weight_*` float32 `[n]`.
+    """Encode every example of a table with its labels.
 
-    Besides, `request` float32 `[n, 3]` and `position` int32 `[n]` (0 where unknown).
+    Returns:
+        The encoder's arrays; for each head and `listen`, `label_*` float32 `[n]` and `weight_*` float32 `[n]`, which is
+        0 where the label is unknown; `request` float32 `[n, 3]`; `position` int32 `[n]`, 0 where it is unknown.
     """
-    pairs = request_dense(number(table["genre_affinity"]), age(table)).numpy()
+    request = request_dense(number(table["genre_affinity"]), age_column(table)).numpy()
     names = (*HEADS, LISTEN)
     return {
         **encoder.query_table(table),
         **encoder.item_table(table),
-        "request": pairs.astype(np.float32),
+        "request": request.astype(np.float32),
         "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
         **{f"label_{name}": number(table[f"label_{name}"]) for name in names},
         **{f"weight_{name}": mask(table, name) for name in names},
     }
 
 
-def age(table: pa.Table) -> np.ndarray:
-    """Days since release `[n]`, -1 where unknown."""
-    return pc.fill_null(table["age_at_request_days"], -1).to_numpy().astype(np.float32)
-
-
 def mask(table: pa.Table, head: str) -> np.ndarray:
-    """1 where a head's label is known, else 0, float32 `[n]`."""
+    """A float32 mask `[n]`: 1 where a head's label is known, else 0."""
     return table[f"label_{head}"].is_valid().to_numpy().astype(np.float32)

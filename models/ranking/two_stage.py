@@ -17,7 +17,8 @@ from models.inputs.shards import Arrays
 from models.ranking.choice import FEWEST, SEQUENCE, ChoiceHead, fit_choice
 from models.saved.added_items import known_rows
 from models.saved.card import read_card
-from models.saved.export import ServedRanking, call
+from models.saved.ranking_export import ServedRanking
+from models.saved.saved_model import call
 
 CANDIDATES, FOLLOWING = 200, 100  # of retrieval, and of the sequence model
 BATCH = 64  # requests at once before the ranking model

@@ -40,7 +40,7 @@ def ask():
     def answer(home, picks, lately):
         import tensorflow as tf
 
-        from models.saved.export import call
+        from models.saved.saved_model import call
         from surfaces.recommend import cold_state, query_inputs
 
         loaded = tf.saved_model.load(str(home.models / "retrieval" / str(labels(home.models)["retrieval"]["stable"])))
