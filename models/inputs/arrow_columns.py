@@ -8,7 +8,7 @@ from segue.errors import InputError
 
 
 def vector_width(column: pa.ChunkedArray) -> int:
-    """The length of the lists in a column, all of which are equally long; 1 if all rows are null."""
+    """The length of the longest list in a column; 1 if all rows are null."""
     return pc.max(pc.list_value_length(column)).as_py() or 1
 
 

@@ -53,7 +53,7 @@ class CodeTree(tf.Module):
         places = np.zeros(int(rows.max()) + 1, np.int64)
         places[rows[order]] = 1 + np.arange(len(rows))
         self.children = [constant(values) for values in children]  # a level's first prefix below each parent prefix
-        self.items = [constant(values) for values in items]  # the place of the first item of each prefix
+        self.items = [constant(values) for values in items]  # place of each prefix's first item, then their number
         self.means = [tf.Variable(values.astype(np.float32), trainable=False) for values in means]  # of its items
         self.widths = [int(np.diff(values).max()) for values in children]  # most codes that follow a prefix
         self.paths = constant(np.stack(paths, axis=1))  # [items, levels], the prefixes of each item
