@@ -34,7 +34,7 @@ def warm_start(model: Model, saved_model: Path) -> Outcome:
         model: its weights are made (`models.fitting.loop.create_weights`). `encoder.lookups` holds its
             vocabularies by name; `vocabulary_embeddings()` says which variables have one row for
             each row of which lookup.
-        saved_model: the champion's folder, as `models.saved.export` wrote it.
+        saved_model: the champion's folder, as `models.saved.saved_model.save` wrote it.
 
     Returns:
         The weights by what became of them: `copied`, `partly_copied` (some rows are new tokens' or
