@@ -130,9 +130,11 @@ def mean_rows(table: tf.keras.layers.Embedding, rows: tf.Tensor) -> tf.Tensor:
     """
     if not table.built:
         table.build(rows.shape)
-    present = rows > 0
+    present, count = rows > 0, tf.shape(rows)[0]
     line = tf.cast(tf.where(present)[:, 0], tf.int32)
-    return tf.sparse.segment_mean(tf.convert_to_tensor(table.embeddings), rows[present], line, tf.shape(rows)[0])
+    # A last segment of row 0: with no segment at all TensorFlow leaves the gradient uninitialised.
+    picked, segments = tf.concat([rows[present], [0]], axis=0), tf.concat([line, [count]], axis=0)
+    return tf.sparse.segment_mean(tf.convert_to_tensor(table.embeddings), picked, segments, count + 1)[:count]
 
 
 class ContextEncoder(tf.keras.layers.Layer):

@@ -63,6 +63,16 @@ def test_the_mean_of_rows_leaves_out_padding():
     np.testing.assert_allclose(gradient, [[0, 0], [0, 0], [2 / 3, 2 / 3], [1 / 3, 1 / 3]], rtol=1e-5)
 
 
+def test_rows_of_padding_alone_have_no_gradient():
+    table = tf.keras.layers.Embedding(1000, 64)
+    for _ in range(20):
+        tf.random.normal([1000, 64])  # fills memory that an uninitialised gradient would show
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(mean_rows(table, tf.zeros([5, 3], tf.int32)))
+        assert value.numpy() == 0
+        assert not tf.convert_to_tensor(tape.gradient(value, table.embeddings)).numpy().any()
+
+
 def test_every_view_of_a_single_entry_is_that_entry(pooling):
     assert pooling(*history([[1.0, 2.0]])).numpy()[0] == pytest.approx(np.array([[1, 2]] * HEADS))
 
