@@ -19,19 +19,37 @@ class RetrievalConfig:
     Attributes:
         dim: width of the towers' output.
         epochs: at most; training stops when the held-out NDCG has not risen twice.
+        minutes: of training, at most; 0 makes them of the examples, so that none but a slow machine stops early.
         uniform_negatives: items drawn uniformly for each batch, beside the batch's own.
         hard_negatives: how many of the best-scored negatives of each example count; 0 for all.
         positives: what is learned from, by weight: `positive` (what the log counts as one), or a label's name.
             An example weighs the sum over what holds of it.
+
+    Raises:
+        InputError: minutes below 0.
     """
 
     dim: int = 64
     batch_size: int = 1024
     learning_rate: float = 2e-3
     epochs: int = 12
+    minutes: float = 0.0
     uniform_negatives: int = 512
     hard_negatives: int = 0
     positives: dict[str, float] = field(default_factory=lambda: {"positive": 1.0})
+
+    def __post_init__(self) -> None:
+        demand_minutes("retrieval", self.minutes)
+
+
+def demand_minutes(model: str, minutes: float) -> None:
+    """Refuse a time that is none.
+
+    Raises:
+        InputError: it is below 0 or not finite.
+    """
+    if not 0 <= minutes < math.inf:
+        raise InputError(f"{model}.minutes must be at least 0. Received {minutes}.", "0 makes them of the examples.")
 
 
 @dataclass(frozen=True)
@@ -41,18 +59,20 @@ class RankingConfig:
     Attributes:
         dim: width of the item embeddings.
         epochs: at most; training stops when the validation loss has not fallen twice.
+        minutes: of training, at most; 0 makes them of the examples, so that none but a slow machine stops early.
         position_weighting: what is done about positions being looked at unequally: a `tower` in training,
             `inverse_propensity` weights of the outcomes, or `none`.
         reward: weight of each head's prediction in the reward that orders candidates.
 
     Raises:
-        InputError: an unknown position weighting.
+        InputError: an unknown position weighting, or minutes below 0.
     """
 
     dim: int = 32
     batch_size: int = 1024
     learning_rate: float = 1e-3
     epochs: int = 8
+    minutes: float = 0.0
     position_weighting: str = "tower"
     reward: dict[str, float] = field(
         default_factory=lambda: {
@@ -61,6 +81,7 @@ class RankingConfig:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
+        demand_minutes("ranking", self.minutes)
         if self.position_weighting not in POSITION_WEIGHTINGS:
             raise InputError(
                 f"position_weighting is one of {', '.join(POSITION_WEIGHTINGS)}. Received {self.position_weighting!r}.",

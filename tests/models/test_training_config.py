@@ -48,3 +48,9 @@ def test_a_wrong_configuration_says_what_is_wrong(tmp_path, text, says):
     with pytest.raises(InputError, match=says.replace("'", ".")) as error:
         load(path)
     assert error.value.fix
+
+
+@pytest.mark.parametrize("model", ["retrieval", "ranking"])
+def test_minutes_are_not_negative(model):
+    with pytest.raises(InputError, match=rf"{model}.minutes must be at least 0. Received -1"):
+        TrainingConfig.from_dict({model: {"minutes": -1}})
