@@ -11,6 +11,7 @@ import pandas as pd
 from monitoring.columns import Comparable, align
 from segue.errors import InputError
 from segue.files import write_text
+from segue.verdict import Verdict
 
 # Distances, not p-values: with the rows of one day any difference is significant, however small, and a
 # p-value would ask for retraining every day. A distance says how large the difference is, whatever the number
@@ -53,7 +54,7 @@ class DriftLimits:
             )
 
 
-def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> dict[str, Any]:
+def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> Verdict:
     """Compare two windows with Evidently and judge the result.
 
     Columns named `prediction_*` are predictions, all others features. The windows have drifted if the share
@@ -67,9 +68,9 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
         html: where to write Evidently's report, whole or not at all; None for no report.
 
     Returns:
-        The verdict: `drifted`, `share_drifted`, `limit`, `columns` (name -> score, method, threshold,
-        drifted), `predictions_drifted`, `skipped` (name -> why it was not compared), `reason` (one sentence)
-        and `rows`.
+        The verdict, passed if the windows have not drifted. Its figures: `share_drifted`, `columns` (name -> score,
+        method, threshold, drifted), `predictions_drifted`, `skipped` (name -> why it was not compared) and `rows`.
+        Its limits: `share` and `distance`.
 
     Raises:
         InputError: a window is empty, the windows have no scalar column in common or disagree on a type.
@@ -83,16 +84,18 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
     drifted = [name for name in windows.features if columns[name]["drifted"]]
     predictions = [name for name in windows.predictions if columns[name]["drifted"]]
     share = len(drifted) / len(windows.features) if windows.features else 0.0
-    return {
-        "drifted": share >= limits.share or bool(predictions),
-        "share_drifted": share,
-        "limit": limits.share,
-        "columns": columns,
-        "predictions_drifted": predictions,
-        "skipped": windows.skipped,
-        "reason": _reason(drifted, predictions, len(windows.features), share, limits),
-        "rows": rows,
-    }
+    return Verdict(
+        passed=share < limits.share and not predictions,
+        reason=_reason(drifted, predictions, len(windows.features), share, limits),
+        figures={
+            "share_drifted": share,
+            "columns": columns,
+            "predictions_drifted": predictions,
+            "skipped": windows.skipped,
+            "rows": rows,
+        },
+        limits={"share": limits.share, "distance": limits.distance},
+    )
 
 
 def _sample(frame: pd.DataFrame, limits: DriftLimits) -> pd.DataFrame:

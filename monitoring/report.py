@@ -7,11 +7,12 @@ import pandas as pd
 from monitoring.drift import DriftLimits, compare
 from segue.errors import InputError
 from segue.files import write_json
+from segue.verdict import Verdict
 
 TIME = "ts"
 
 
-def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> dict:
+def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> Verdict:
     """Compare two Parquet frames; write the verdict as JSON and Evidently's report as HTML.
 
     Raises:
@@ -19,7 +20,7 @@ def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path
     """
     frames = [read(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
     verdict = compare(frames[0], frames[1], DriftLimits(), page)
-    write_json(verdict_file, verdict)
+    write_json(verdict_file, verdict.to_dict())
     return verdict
 
 

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from segue.errors import InputError
 from segue.files import atomic_path, write_text
+from segue.verdict import Verdict
 
 # How far a column may move. A unit that changed has a divergence near 1; seasons and growth stay well below.
 NUMBER_DISTANCE = 0.8  # Jensen-Shannon divergence, 0 to 1
@@ -83,7 +84,7 @@ def load_reference(folder: Path) -> Reference | None:
     return Reference(schema, found)
 
 
-def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
+def validate(current: pd.DataFrame, reference: Reference, html: Path) -> Verdict:
     """Hold the newest span against a reference.
 
     Args:
@@ -92,8 +93,8 @@ def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
         html: where the statistics of both go, for a person.
 
     Returns:
-        A verdict: `passed`, `reason`, `anomalies` (column: what is wrong), `distances` (column:
-        measured drift), `rows`.
+        The verdict. Its figures: `anomalies` (column -> what is wrong), `distances` (column -> measured drift) and
+        `rows`. Its limits: the largest distance of each column that has one.
     """
     found = statistics(current)
     anomalies = tfdv.validate_statistics(found, reference.schema, previous_statistics=reference.statistics)
@@ -108,10 +109,20 @@ def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
     )
     write_text(html, page)
     reason = "; ".join(f"{name}: {text}" for name, text in wrong.items())
-    return {
-        "passed": not wrong,
-        "reason": reason or f"{len(current.columns)} columns agree with the reference",
-        "anomalies": wrong,
-        "distances": distances,
-        "rows": len(current),
-    }
+    return Verdict(
+        passed=not wrong,
+        reason=reason or f"{len(current.columns)} columns agree with the reference",
+        figures={"anomalies": wrong, "distances": distances, "rows": len(current)},
+        limits=distance_limits(reference.schema),
+    )
+
+
+def distance_limits(schema: schema_pb2.Schema) -> dict[str, float]:
+    """The largest distance of each column that a schema sets one for; columns are only measured under `NO_LIMIT`."""
+    limits = {}
+    for feature in schema.feature:
+        comparator = feature.drift_comparator
+        threshold = comparator.jensen_shannon_divergence.threshold or comparator.infinity_norm.threshold
+        if 0 < threshold < NO_LIMIT:
+            limits[feature.name] = threshold
+    return limits

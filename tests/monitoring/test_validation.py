@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from segue.errors import InputError
+from segue.verdict import Verdict
 
 pytestmark = pytest.mark.slow  # importing TFDV takes 7 to 16 s
 
@@ -21,7 +22,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> dict:
+def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> Verdict:
     from monitoring.validation import make_reference, validate
 
     return validate(current, make_reference(reference, **how), folder / "page.html")
@@ -29,8 +30,8 @@ def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> di
 
 def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
     found = verdict(frame, frame, tmp_path)
-    assert found["passed"], found["reason"]
-    assert found["distances"]["surface"] == 0
+    assert found.passed, found.reason
+    assert found.figures["distances"]["surface"] == 0
     assert "facets" in (tmp_path / "page.html").read_text()
 
 
@@ -44,26 +45,26 @@ def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
 )
 def test_a_column_whose_values_changed_is_named(frame, tmp_path, column, change):
     found = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
-    assert not found["passed"]
-    assert list(found["anomalies"]) == [column]
-    assert column in found["reason"]
+    assert not found.passed
+    assert list(found.figures["anomalies"]) == [column]
+    assert column in found.reason
 
 
 def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
     surface = frame["surface"].where(frame.index >= 20, "library")  # 2 %
-    assert verdict(frame.assign(surface=surface), frame, tmp_path)["passed"]
+    assert verdict(frame.assign(surface=surface), frame, tmp_path).passed
 
 
 def test_a_missing_column_is_named(frame, tmp_path):
     found = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
-    assert list(found["anomalies"]) == ["duration_s"]
+    assert list(found.figures["anomalies"]) == ["duration_s"]
 
 
 def test_distances_are_measured_but_not_judged_within_one_log(frame, tmp_path):
     longer = frame.assign(duration_s=frame["duration_s"] * 1000)
     found = verdict(longer, frame, tmp_path, judge_distance=False)
-    assert found["passed"]
-    assert found["distances"]["duration_s"] > 0.8
+    assert found.passed
+    assert found.figures["distances"]["duration_s"] > 0.8
 
 
 def test_a_reference_round_trips(frame, tmp_path):
