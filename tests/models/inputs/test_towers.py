@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models.inputs.encoder import HISTORY, Encoder, fit_axes
-from models.inputs.towers import HEADS, HistoryPooling, ItemEncoder, dropout, mean
+from models.inputs.towers import VIEWS, HistoryPooling, ItemEncoder, dropout, mean
 
 SEED = tf.constant([0, 1])
 
@@ -61,7 +61,7 @@ def test_the_mean_of_nothing_is_zero():
 
 
 def test_every_view_of_one_entry_is_that_entry(pooling):
-    assert pooling(*history([[1.0, 2.0]])).numpy()[0] == pytest.approx(np.array([[1, 2]] * HEADS))
+    assert pooling(*history([[1.0, 2.0]])).numpy()[0] == pytest.approx(np.array([[1, 2]] * VIEWS))
 
 
 def test_views_go_from_all_that_was_heard_to_what_was_heard_last(pooling):
@@ -72,7 +72,7 @@ def test_views_go_from_all_that_was_heard_to_what_was_heard_last(pooling):
 
 
 def test_an_empty_history_pools_to_zero(pooling):
-    assert pooling(*history([])).numpy()[0].tolist() == [[0, 0]] * HEADS
+    assert pooling(*history([])).numpy()[0].tolist() == [[0, 0]] * VIEWS
 
 
 def test_an_action_weighs_as_is_learned_for_the_surface(pooling):
