@@ -24,17 +24,23 @@ def data() -> None:
 
 @data.group(name="import")
 def import_() -> None:
-    """Import a data set; it takes the place of the one before it."""
+    """Import a data set, which replaces the imported one."""
 
 
 @import_.command()
 @click.option("--size", default="nano", show_default=True, help="nano, small or large.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same bytes.")
-@click.option("--drift", help="genre, catalogue, outage or behaviour.")
-@click.option("--drift-day", type=int, help="The first day that differs, counted from the first day (0).")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="One seed, one world.",
+)
+@click.option("--drift", help="What changes: genre, catalogue, outage or behaviour.")
+@click.option("--drift-day", type=int, help="The day from which it changes; the first day is 0.")
 @json_option
 def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, as_json: bool) -> None:
-    """Generate a world of listeners with impressions, outcomes and propensities."""
+    """Generate a synthetic world of listeners, with impressions, outcomes and propensities."""
     from events.importers.synthetic import generate, sized
 
     store_and_show(generate(sized(size, drift, drift_day), seed), None, as_json)
@@ -64,9 +70,15 @@ def lastfm(folder: Path, as_json: bool) -> None:
 @click.option(
     "--events", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
 )
-@click.option("--items", type=click.Path(path_type=Path), help="Without it: the item ids of the events.")
-@click.option("--users", type=click.Path(path_type=Path), help="Without it: the user ids of the events.")
-@click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="The column THEIRS is our OURS.")
+@click.option(
+    "--items", type=click.Path(path_type=Path), help="A table of items.  [default: the item ids of the events]"
+)
+@click.option(
+    "--users", type=click.Path(path_type=Path), help="A table of users.  [default: the user ids of the events]"
+)
+@click.option(
+    "--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="Read our column OURS from the column THEIRS."
+)
 @json_option
 def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[str, ...], as_json: bool) -> None:
     """Import a log of your own from Parquet or CSV."""
@@ -78,7 +90,7 @@ def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[s
 @data.command()
 @json_option
 def describe(as_json: bool) -> None:
-    """Show what is in the imported data set."""
+    """Describe the imported data set in figures."""
     from events.describe import describe as described
 
     result = described(Home.from_env().data)
@@ -93,7 +105,7 @@ def describe(as_json: bool) -> None:
 
 
 def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`("ts=time",)` as `{"ts": "time"}`."""
+    """Column names by our name: `("ts=time",)` becomes `{"ts": "time"}`."""
     for pair in pairs:
         if not all(pair.partition("=")):
             raise click.BadParameter(f"{pair!r} is not OURS=THEIRS, such as ts=time.", param_hint="--map")
@@ -104,7 +116,7 @@ def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def store_and_show(imported: "Imported", latest: datetime | None, as_json: bool) -> None:
-    """Write the data set into the home and print its manifest."""
+    """Write an imported data set into the home and print its manifest."""
     from events.dataset import write
 
     manifest = write(Home.from_env().data, imported, latest)
@@ -115,7 +127,7 @@ def store_and_show(imported: "Imported", latest: datetime | None, as_json: bool)
 
 
 def show(manifest: dict[str, Any]) -> None:
-    """Print a manifest for people."""
+    """Print a manifest as tables."""
     counts, span = manifest["counts"], manifest["span"]
     rows = [(name, f"{count:,}") for name, count in counts.items()]
     rows += [(f"  {action}", f"{count:,}") for action, count in manifest["actions"].items()]

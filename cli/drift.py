@@ -1,4 +1,4 @@
-"""`segue drift` and `segue retrain`: has the world moved, and what follows from it."""
+"""`segue drift` and `segue retrain`: compare two windows, and retrain if they have drifted."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ WINDOW = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--reference", type=WINDOW, help="Frame of the reference window.  [default: the last push's]")
-@click.option("--current", type=WINDOW, help="Frame of the current window.  [default: the last monitoring run's]")
+@click.option("--reference", type=WINDOW, help="The reference window, Parquet.  [default: that of the last push]")
+@click.option("--current", type=WINDOW, help="The current window, Parquet.  [default: that of the last monitoring run]")
 @json_option
 def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
     """Compare a current window with a reference window of features and predictions.
 
-    Frames are Parquet files: one row an example, scalar features and `prediction_*` columns. The
-    report goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a
-    failure: the exit code is 0 either way, and `segue retrain --if-needed` acts on it.
+    A window is a Parquet file with one row for each example: scalar features and `prediction_*` columns. The report
+    goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a failure: the exit code is 0
+    either way, and `segue retrain --if-needed` acts on the verdict.
     """
     from monitoring.report import compare_files
 

@@ -1,23 +1,44 @@
-"""An evaluation and its surroundings, as a person reads them on a terminal."""
+"""Prints an evaluation, and where a run left its results, on a terminal."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import print_table
+from cli.output import cell_text, print_table
 from segue.files import read_json
 from segue.settings import Home, RunFolder
 
+if TYPE_CHECKING:
+    from surfaces.page import Figures
 
-def show_evaluation(run: RunFolder) -> None:
-    """Print a run's evaluation against popularity, if it got that far."""
+
+def figures(run: RunFolder) -> "list[Figures]":
+    """The tables of a run's evaluation against popularity; empty if the run did not get that far."""
     from models.evaluation import report
+    from surfaces.page import Figures
 
     if not run.evaluation.is_file():
-        return
-    found = read_json(run.evaluation)
-    print_table("Retrieval on held-out time", report.RETRIEVAL_COLUMNS, report.retrieval_rows(found))
-    for sentence in report.gains(found):
-        click.echo(sentence)
-    print_table("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(found))
+        return []
+    evaluation = read_json(run.evaluation)
+    tables = (
+        Figures(
+            "Retrieval on held-out time",
+            report.RETRIEVAL_COLUMNS,
+            report.retrieval_rows(evaluation),
+            report.gains(evaluation),
+        ),
+        Figures("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(evaluation)),
+    )
+    return [replace(table, rows=[[cell_text(cell) for cell in row] for row in table.rows]) for table in tables]
+
+
+def show_evaluation(run: RunFolder) -> None:
+    """Print a run's evaluation, if the run got that far."""
+    for table in figures(run):
+        print_table(table.title, table.columns, table.rows)
+        for sentence in table.sentences:
+            click.echo(sentence)
 
 
 def show_places(home: Home, run: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""How results reach a terminal or another program: rich tables for people, `--json` for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -22,5 +22,10 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*map(cell_text, row))
     Console().print(table)
+
+
+def cell_text(cell: Any) -> str:
+    """A table's cell as text; floats have four decimals."""
+    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)

@@ -1,4 +1,4 @@
-"""Progress of a long run: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a pipeline run: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ import click
 
 
 class Steps:
-    """The steps of a pipeline as they start and end.
+    """Shows the steps of a pipeline as they start and end.
 
     Args:
-        names: the steps of a full run; one that a gate cuts short does fewer.
+        names: the steps of a full run; a run that a gate stops has fewer.
         quiet: print nothing on stdout (for `--json`); lines go to stderr.
     """
 
@@ -24,6 +24,7 @@ class Steps:
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task("starting", total=len(names))
         self.quiet = quiet
+        self.step = "starting"
 
     def __enter__(self) -> "Steps":
         if self.bar:
@@ -34,13 +35,22 @@ class Steps:
         if self.bar:
             self.bar.stop()
 
+    def say(self, text: str) -> None:
+        """Show what a running step says of its progress."""
+        if self.bar:
+            self.bar.update(self.task, description=f"{self.step}: {text}")
+        else:
+            click.echo(f"{self.step:<16} {text}", err=self.quiet)
+
     def update(self, record: dict) -> None:
         """Show a step's record: `step`, `status` (`running`, `done`, `failed`), `seconds` once it ended."""
         step, status = record["step"], record["status"]
         if status == "running":
+            self.step = step
             if self.bar:
                 self.bar.update(self.task, description=step)
             return
+        self.step = "next step"
         line = f"{step:<16} {status} in {record['seconds']:.1f} s"
         if self.bar:
             self.bar.advance(self.task)

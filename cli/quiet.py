@@ -1,4 +1,4 @@
-"""Keep what libraries say while they load out of a person's terminal."""
+"""Keeps the messages of loading libraries off the terminal."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Hold back stderr while TensorFlow loads: its C++ side says what no flag turns off.
+    """Hold back stderr while TensorFlow loads, because no flag silences its C++ side.
 
-    If the body raises, what was held back is printed after all.
+    If the body raises, the held text is printed.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -31,7 +31,7 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Send what libraries print where progress goes: DuckDB draws a bar from its C++ side once a query takes long."""
+    """Send the stdout of libraries to stderr: DuckDB draws a bar from its C++ side when a query takes long."""
     sys.stdout.flush()
     kept = os.dup(1)
     try:

@@ -1,33 +1,53 @@
 """`segue recommend`: what plays next for a listener, on the terminal."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
 from segue.errors import InputError
+from segue.files import write_text
 from segue.settings import Home
+
+if TYPE_CHECKING:
+    from surfaces.assembly import Answer
+    from surfaces.compose import Recommendation
+    from surfaces.page import ListenerPage
+
+SHOWN = 5  # entries of the history on the terminal
 
 
 @click.command()
-@click.option("--user", "users", required=True, multiple=True, help="A user's id; may be given several times.")
+@click.option("--user", "users", required=True, multiple=True, help="The id of a user; repeatable.")
 @click.option("-k", type=click.IntRange(1, 200), default=10, show_default=True, help="Items to recommend.")
 @click.option("--surface", default="home", show_default=True, help="Where the items would be shown.")
-@click.option("--session", help="The session's id: plays and skips that `push_interaction` told of it count.")
-@click.option("--at", help="The request's time, ISO 8601.  [default: the newest that is known of]")
-@click.option("--new", is_flag=True, help="The users are new: nothing is known of them but surface and time.")
-@click.option("--pick", "picks", multiple=True, metavar="ITEM", help="An item that a new user likes; implies --new.")
-@click.option("--content-type", "content_types", multiple=True, metavar="TYPE", help="Only such items; repeatable.")
-@click.option("--market", help="Only items that may be heard in this market.")
+@click.option("--session", help="The id of the session, whose pushed plays and skips count.")
+@click.option("--at", help="The time of the request, ISO 8601.  [default: that of the newest event]")
+@click.option("--new", is_flag=True, help="The users are new: only surface and time are known.")
+@click.option(
+    "--pick", "picks", multiple=True, metavar="ITEM", help="An item that a new user picked; repeatable, implies --new."
+)
+@click.option(
+    "--content-type",
+    "content_types",
+    multiple=True,
+    metavar="TYPE",
+    help="Recommend only items of this type; repeatable.",
+)
+@click.option("--market", help="Recommend only items available in this market.")
 @click.option(
     "--explore", type=float, default=0.0, show_default=True, metavar="BUDGET",
-    help="The share of places, from 0 to 0.5, that may go to promising items that few have played yet.",
+    help="The share of places, from 0 to 0.5, that may go to promising items with few plays.",
 )  # fmt: skip
-@click.option("--server", help="HOST:PORT of a model server.  [default: one of its own, for this call]")
+@click.option("--server", help="HOST:PORT of a model server.  [default: one in this process]")
+@click.option(
+    "--page", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the lists to this file as HTML, too."
+)
 @json_option
 def recommend(
     users: tuple[str, ...],
@@ -41,115 +61,107 @@ def recommend(
     market: str | None,
     explore: float,
     server: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
-    """Recommend items: features from Feast, candidates from retrieval and the sequence model, order from ranking."""
+    """Recommend items to listeners: read their features, find candidates, and order them by the ranking model."""
     import warnings
 
+    from surfaces.titles import check_picks, read_titles
+
     home = Home.from_env()
-    from serving.store.model_store import served
+    titles = read_titles(home)
+    check_picks(picks, titles)  # before anything slow is imported
 
-    retrieval, _ = (served(home.models, model) for model in ("retrieval", "ranking"))
-    titles = read_titles(home.data, retrieval)
-    check_picks(picks, titles)  # what can be refused is, before anything slow is imported
-
-    warnings.simplefilter("ignore")  # Feast and Ibis warn of their own dependencies
+    warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
-        from feature_repo.feast_store import open_store
-        from feature_repo.online import newest, session_state, state, user_state
-        from serving.client.sync_client import Client
-        from surfaces.recommend import Exploration, Recommender, cold_state
+        from surfaces.assembly import recommend_once
+        from surfaces.hydrate import OnlineFeatures
+        from surfaces.request import Exploration, Request
 
-    exploration = Exploration(budget=explore)
-    store, log_end = open_store(home), instant(state(home)["last_event"])
-    moment = instant(at) if at else max(log_end, *(newest(store, user) for user in users))
-    request_ts = int(moment.timestamp())
-    filters = {"content_types": list(content_types) or None, "market": market}
-    context = {"surface": surface, "request_ts": request_ts, **session_state(store, session), **filters}
+        exploration = Exploration(budget=explore)
+        features = OnlineFeatures(home)
+    moment = instant(at) if at else features.newest(users)
     if new and not picks:
-        click.echo("Nothing is known of a new user without --pick: only surface and time speak.", err=True)
-    known = {
-        user: {**(cold_state(picks, request_ts) if new or picks else user_state(store, user, moment)), **context}
-        for user in users
-    }
-    with model_server(server, home.models) as address, Client(address) as client:
-        recommender = Recommender(client)
-        answers = {user: recommender.recommend(features, k, exploration) for user, features in known.items()}
-    answers = {
-        user: [{"title": titles.get(item["item_id"], item["item_id"]), **item} for item in items]
-        for user, items in answers.items()
-    }
-    if as_json:
-        print_json({"at": moment.isoformat(), "recommendations": answers})
-        return
-    for user, items in answers.items():
-        show(f"For {user} on {surface}, {moment:%Y-%m-%d %H:%M} UTC", items)
-
-
-def show(title: str, items: Sequence[dict]) -> None:
-    """Print one listener's list: title, reward, the heads that fit on a line, and where each item came from."""
-    heads = [name for name in ("reward", "play", "skip", "like") if items and name in items[0]]
-    rows = [(n, item["title"], *(item[head] for head in heads), origin(item)) for n, item in enumerate(items, 1)]
-    print_table(title, ("", "title", *heads, "source"), rows)
-
-
-def origin(item: dict) -> str:
-    """The sources that found an item, and whether it is explored, in one cell."""
-    return ", ".join([*item["source"], *(["explored"] if item["explored"] else [])])
-
-
-def check_picks(picks: Sequence[str], known: dict[str, str]) -> None:
-    """Whether what a listener picked is there to be liked.
-
-    Raises:
-        InputError: some items are not in the catalogue; names them all.
-    """
-    unknown = [item for item in picks if item not in known]
-    if unknown:
-        raise InputError(
-            f"--pick takes ids of the imported catalogue; not in it: {', '.join(map(repr, unknown))}.",
-            "`items.parquet` of the imported data holds the ids.",
+        click.echo("A new user without --pick has no features but surface and time.", err=True)
+    requests = [
+        Request(
+            user_id=user,
+            at=moment,
+            surface=surface,
+            k=k,
+            session_id=session,
+            picks=picks if new or picks else None,
+            content_types=content_types,
+            market=market or "",
+            exploration=exploration,
         )
+        for user in users
+    ]
+    answers = recommend_once(home, features, titles, requests, server, quiet_libraries)
+    pages = listener_pages(home, titles, answers)
+    if page:
+        write_page(home, page, surface, moment, pages)
+    if as_json:
+        lists = {answer.request.user_id: [item.to_dict() for item in answer.items] for answer in answers}
+        print_json({"at": moment.isoformat(), "recommendations": lists})
+        return
+    for shown, answer in zip(pages, answers, strict=True):
+        show(shown, answer, f"For {shown.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
+    if page:
+        click.echo(f"page     {page.resolve()}")
+
+
+def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
+    """The answers with titles, creators and genres."""
+    from surfaces.listener_page import item_ids, learned_heads, listener_page
+    from surfaces.titles import read_cards
+
+    cards, heads = read_cards(home, titles, item_ids(answers)), learned_heads(home)
+    return [listener_page(answer, cards, heads) for answer in answers]
+
+
+def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Sequence[ListenerPage]") -> None:
+    """Write the lists as a page, with the figures of the last evaluated run and a link to the drift report below."""
+    from cli.evaluation import figures
+    from cli.status import last_evaluated
+    from surfaces.page import render
+
+    run = last_evaluated(home)
+    links = (
+        {"Drift report": os.path.relpath(home.drift_page, path.resolve().parent)} if home.drift_page.is_file() else {}
+    )
+    write_text(path, render(pages, surface, at, figures(run) if run else (), links))
+
+
+def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
+    """Print what a listener played lately, and the list: title, heads, and the sources that found each item."""
+    rows = [
+        (f"{entry.at:%Y-%m-%d %H:%M}", entry.action, entry.item.title, entry.item.creator, ", ".join(entry.item.genres))
+        for entry in page.history[:SHOWN]
+    ]
+    print_table(f"{page.listener} played lately", ("when (UTC)", "action", "title", "creator", "genres"), rows)
+    heads = list(page.suggestions[0].heads) if page.suggestions else []
+    listed = [
+        (n, shown.item.title, ", ".join(shown.item.genres), item.scores["reward"], *shown.heads.values(), origin(item))
+        for n, (shown, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
+    ]
+    print_table(title, ("", "title", "genres", "reward", *heads, "source"), listed)
+
+
+def origin(item: "Recommendation") -> str:
+    """The sources that found an item, and `explored` if it is, e.g. `retrieval, explored`."""
+    return ", ".join([*item.sources, *(["explored"] if item.explored else [])])
 
 
 def instant(text: str) -> datetime:
-    """An ISO 8601 time, UTC where it states no zone.
+    """Parse an ISO 8601 time; a time without a zone is UTC.
 
     Raises:
-        InputError: it is none.
+        InputError: the text is not an ISO 8601 time.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(f"--at takes a time in ISO 8601. Received {text!r}.", "Write 2026-03-01T20:00.") from None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@contextmanager
-def model_server(address: str | None, models: Path) -> Iterator[str]:
-    """The address of a model server: the given one, or one in this process for the time of the body."""
-    if address:
-        yield address
-        return
-    with ExitStack() as stack:
-        with quiet_libraries():
-            from serving.run_server import ModelServer, ServerConfig
-
-            config = ServerConfig(model_config_file=models / "models.config")
-            server = stack.enter_context(ModelServer(config))
-        yield server.address
-
-
-def read_titles(data: Path, retrieval: Path) -> dict[str, str]:
-    """Titles by item id: of the imported catalogue, and of what was added to the served retrieval model since."""
-    import pyarrow.parquet as pq
-
-    from models.saved.card import CARD, read_card
-
-    added = read_card(retrieval).get("added", []) if (retrieval / CARD).is_file() else []
-    titles = {item: title for batch in added for item, title in batch["items"].items()}
-    path = data / "items.parquet"
-    if path.is_file():
-        columns = pq.read_table(path, columns=["item_id", "title"])
-        titles |= dict(zip(columns["item_id"].to_pylist(), columns["title"].to_pylist(), strict=True))
-    return titles

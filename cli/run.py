@@ -1,4 +1,4 @@
-"""`segue run` and `segue compile`: the pipelines, here or on a cluster."""
+"""`segue run` and `segue compile`: the pipelines on this machine or on a cluster."""
 
 from pathlib import Path
 
@@ -20,9 +20,9 @@ def run() -> None:
 def pipeline_options(command):
     """The options that all pipelines share."""
     for option in (
-        click.option("--on", type=ON, default="local", show_default=True, help="This machine, or Kubeflow."),
-        click.option("--host", help="Kubeflow Pipelines' address, for --on kfp."),
-        click.option("--config", type=click.Path(path_type=Path), help="Settings in YAML; see README."),
+        click.option("--on", type=ON, default="local", show_default=True, help="Where the pipeline runs."),
+        click.option("--host", help="The address of Kubeflow Pipelines, for --on kfp."),
+        click.option("--config", type=click.Path(path_type=Path), help="Settings in YAML; docs/models.md lists them."),
         click.option("--seed", type=int, help="Overrides the configuration's seed."),
         json_option,
     ):
@@ -35,7 +35,7 @@ def pipeline_options(command):
 def training(on, host, config, seed, as_json) -> None:
     """Train, evaluate and push all models, past every gate.
 
-    A gate that says no is a result, not a failure: exit code 0, nothing pushed, and a report why.
+    A gate that says no is a result, not a failure: the exit code is 0, nothing is pushed, and the report says why.
     """
     execute("training", on, host, config, seed, as_json)
 
@@ -43,7 +43,7 @@ def training(on, host, config, seed, as_json) -> None:
 @run.command()
 @pipeline_options
 def monitoring(on, host, config, seed, as_json) -> None:
-    """Score the newest span with the served model and compare it with what it was pushed on."""
+    """Score the newest span with the served model and compare it with the span that the model was pushed on."""
     execute("monitoring", on, host, config, seed, as_json)
 
 
@@ -51,9 +51,9 @@ def monitoring(on, host, config, seed, as_json) -> None:
 @pipeline_options
 @click.option("--trials", type=int, help="Overrides the configuration's number of trials.")
 def search(on, host, config, seed, as_json, trials) -> None:
-    """Try settings of one model, at random, and write the best ones down.
+    """Try random settings of one model and write the best ones to the run's best.yaml.
 
-    Trials are judged on the validation span. Nothing is pushed: train with the run's best.yaml as --config.
+    Trials are judged on the validation span. Nothing is pushed; pass best.yaml as --config to `segue run training`.
     """
     execute("search", on, host, config, seed, as_json, trials)
 
@@ -93,7 +93,7 @@ def execute(
 
     require(home.data)
     with Steps([*steps(name), *planned], quiet=as_json) as progress:
-        ended = run_locally(home, name, settings, utc_now(), progress.update)
+        ended = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
     if name == "search":
         ended["search"] = read_json(RunFolder(Path(ended["folder"])).search)
     if as_json:

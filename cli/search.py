@@ -1,4 +1,4 @@
-"""A search, as a person reads it on a terminal."""
+"""Prints a search on a terminal."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from cli.output import print_table
 
 
 def trial_steps(settings: dict[str, Any]) -> list[str]:
-    """The steps of a search's trials.
+    """The names of the trial steps of a search, which the compiled pipeline does not know.
 
     Args:
         settings: `TrainingConfig.to_dict()`.
 
     Raises:
-        InputError: the space cannot be searched; said here, before anything runs.
+        InputError: the space cannot be searched; raised before anything runs.
     """
     from models.fitting.search import plan
     from models.training_config import TrainingConfig
@@ -23,19 +23,19 @@ def trial_steps(settings: dict[str, Any]) -> list[str]:
     return [f"trial-{number}" for number in range(len(planned))]
 
 
-def show_search(found: dict[str, Any], folder: str) -> None:
+def show_search(result: dict[str, Any], folder: str) -> None:
     """Print a search's trials, the best one marked, and how to train with its settings.
 
     Args:
-        found: a run's `search.json`.
+        result: a run's `search.json`.
         folder: the run's.
     """
-    names = list(found["best"]["values"])
+    names = list(result["best"]["values"])
     rows = []
-    for one in found["trials"]:
-        # Three digits, not four decimals: a learning rate has few before the point.
-        values = [f"{value:.3g}" if isinstance(value, float) else value for value in map(one["values"].get, names)]
-        rows.append([one["trial"], *values, one["objective"], "best" if one == found["best"] else ""])
-    title = f"Search for {found['model']}, judged on the validation span"
-    print_table(title, ["trial", *names, found["metric"], ""], rows)
+    for trial in result["trials"]:
+        # Three significant digits, because four decimals would round a small learning rate away.
+        values = [f"{value:.3g}" if isinstance(value, float) else value for value in map(trial["values"].get, names)]
+        rows.append([trial["trial"], *values, trial["objective"], "best" if trial == result["best"] else ""])
+    title = f"Search for {result['model']}, judged on the validation span"
+    print_table(title, ["trial", *names, result["metric"], ""], rows)
     click.echo(f"train with it: segue run training --config {folder}/best.yaml")

@@ -1,4 +1,4 @@
-"""`segue status`: the data, the last run and what is served."""
+"""`segue status`: the data, the last run, the served versions and the last drift verdict."""
 
 import click
 
@@ -11,17 +11,17 @@ from segue.settings import Home, RunFolder
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the data, the last run, what is served, the last evaluation and drift verdict."""
+    """Show the data, the last run, the served versions, the last evaluation and the last drift verdict."""
     home = Home.from_env()
-    found = collect(home)
+    state = collect(home)
     if as_json:
-        print_json(found)
+        print_json(state)
         return
-    print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in found.items()])
-    evaluated = [run for run in runs(home) if run.evaluation.is_file()]
-    if evaluated:
-        show_evaluation(evaluated[-1])
-        show_places(home, evaluated[-1])
+    print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in state.items()])
+    run = last_evaluated(home)
+    if run:
+        show_evaluation(run)
+        show_places(home, run)
 
 
 def collect(home: Home) -> dict:
@@ -31,8 +31,8 @@ def collect(home: Home) -> dict:
 
     manifest = home.data / "manifest.json"
     drift = home.drift_verdict
-    known = runs(home)
-    last = outcome(known[-1]) if known else None
+    folders = runs(home)
+    last = outcome(folders[-1]) if folders else None
     return {
         "home": str(home.root),
         "data": read_json(manifest) if manifest.is_file() else None,
@@ -46,6 +46,11 @@ def runs(home: Home) -> list[RunFolder]:
     """The folders of all runs, oldest first."""
     folders = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
     return [RunFolder(folder) for folder in folders]
+
+
+def last_evaluated(home: Home) -> RunFolder | None:
+    """The newest run that evaluated its models; None if there is none."""
+    return next((run for run in reversed(runs(home)) if run.evaluation.is_file()), None)
 
 
 def text(value) -> str:

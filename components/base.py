@@ -4,7 +4,7 @@ import functools
 
 from kfp import dsl
 
-IMAGE = "segue:0.1.0"  # built from k8s/Dockerfile
+from segue.settings import image
 
 # KFP would install itself into each container; the image has it, and a uv environment has no pip.
-component = functools.partial(dsl.component, base_image=IMAGE, install_kfp_package=False)
+component = functools.partial(dsl.component, base_image=image(), install_kfp_package=False)

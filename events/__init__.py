@@ -1,1 +1,1 @@
-"""The canonical tables, the importers that fill them, and the splits by global time."""
+"""The canonical tables, the importers that fill them, labels, and the split by global time."""

@@ -1,9 +1,12 @@
-"""The imported data set on disk, whole or absent: written beside the earlier one, then swapped in.
+"""Store the imported data set in a folder, and open it again.
+
+A data set is written beside the earlier one and then takes its place, so an import that fails leaves the earlier
+data set as it was. The folder holds:
 
     items.parquet  users.parquet  quarantine.parquet  manifest.json
     events/day=YYYY-MM-DD/part-0.parquet
 
-The same tables give the same bytes: nothing in it says when or where it was imported.
+The same tables give the same bytes, because no file says when or where the data set was imported.
 """
 
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from events.imported import Imported
 from segue import files
 from segue.errors import InputError
 
-__all__ = ["Imported", "Tables", "load", "write"]
+__all__ = ["Tables", "load", "require", "write"]
 
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
@@ -31,13 +34,13 @@ TABLES = ("items", "users", "quarantine")
 
 @dataclass(frozen=True)
 class Tables:
-    """A data set as stored.
+    """A stored data set. Events are read only on request, because they may be large.
 
     Args:
-        folder: where it lies.
-        items, users: by `events.schema`.
-        events_glob: the events' files, for DuckDB or Ibis (hive partitions by `day`).
-        manifest: what `write` returned.
+        folder: The folder of the data set.
+        items, users: Tables with the columns of `events.schema`.
+        events_glob: Pattern of the events' files for DuckDB or Ibis (hive partitions by `day`).
+        manifest: The manifest that `write` returned.
     """
 
     folder: Path
@@ -47,12 +50,12 @@ class Tables:
     manifest: dict[str, Any]
 
     def events(self) -> pa.Table:
-        """All events, sorted by `(ts, event_id)`."""
-        paths = sorted(self.folder.glob("events/day=*/*.parquet"))  # days sort as their names do
+        """Read all events, sorted by `(ts, event_id)`."""
+        paths = sorted(self.folder.glob("events/day=*/*.parquet"))  # the order of the names is the order of the days
         return pds.dataset([str(path) for path in paths], format="parquet").to_table()
 
     def quarantine(self) -> pa.Table:
-        """The rows that were set aside (`events.quarantine.SCHEMA`)."""
+        """Read the quarantined rows (`events.quarantine.SCHEMA`)."""
         return pq.read_table(self.folder / "quarantine.parquet")
 
 
@@ -60,15 +63,15 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
     """Check a data set and store it in the folder `data`, in place of an earlier one.
 
     Args:
-        data: the target folder. It is replaced as a whole, or left as it was.
-        imported: the data set as read.
-        latest: the end of the declared range of times (UTC); None: without one.
+        data: The target folder. It is replaced as a whole, or left as it was.
+        imported: The data set as read.
+        latest: The latest allowed time (UTC, inclusive). None allows any later time.
 
     Returns:
-        The manifest: dataset, mapping, counts, actions, span, quarantine_reasons, sha256.
+        The manifest: `dataset`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
 
     Raises:
-        InputError: a rule of `events.checks` that stops an import.
+        InputError: The data set breaks a rule of `events.checks` that stops an import.
     """
     checked = check(imported, latest)
     events = in_order(checked.events)
@@ -86,7 +89,7 @@ def require(data: Path) -> None:
     """Check that a data set was imported into the folder `data`.
 
     Raises:
-        InputError: there is none.
+        InputError: The folder holds no data set.
     """
     if not (data / MANIFEST).is_file():
         raise InputError(
@@ -99,7 +102,7 @@ def load(data: Path) -> Tables:
     """Open the data set in the folder `data`.
 
     Raises:
-        InputError: there is none.
+        InputError: The folder holds no data set.
     """
     require(data)
     return Tables(
@@ -112,15 +115,15 @@ def load(data: Path) -> Tables:
 
 
 def in_order(events: pa.Table) -> pa.Table:
-    """The events sorted by `(ts, event_id)`."""
+    """Return the events sorted by `(ts, event_id)`."""
     order = pc.sort_indices(events, [("ts", "ascending"), ("event_id", "ascending")]).to_numpy()
-    if np.array_equal(order, np.arange(len(order))):  # often so, and moving millions of rows takes long
+    if np.array_equal(order, np.arange(len(order))):  # logs are often sorted; copying millions of rows is slow
         return events
     return events.take(pa.array(order))
 
 
 def write_days(events: pa.Table, folder: Path) -> None:
-    """Write sorted events, one file a UTC day."""
+    """Write sorted events to one file for each UTC day."""
     days = events["ts"].cast(pa.int64()).to_numpy() // DAY_US
     starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
     for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
@@ -131,7 +134,12 @@ def write_days(events: pa.Table, folder: Path) -> None:
 
 
 def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
-    """What is in a data set, without its checksum."""
+    """Return the manifest of a data set, without the checksum.
+
+    Args:
+        checked: The data set after the checks.
+        events: Its events, sorted by `(ts, event_id)`.
+    """
     first, last = events["ts"][0].as_py(), events["ts"][-1].as_py()
     return {
         "dataset": checked.dataset,
@@ -149,6 +157,6 @@ def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
 
 
 def counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """How often each value occurs, most frequent first."""
+    """Count how often each value occurs, most frequent first."""
     pairs = [(row["values"], row["counts"]) for row in pc.value_counts(column).to_pylist()]
     return dict(sorted(pairs, key=lambda pair: (-pair[1], str(pair[0]))))

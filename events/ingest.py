@@ -1,4 +1,8 @@
-"""A run's own copy of the log: three files in order of time, and the one cut of all models."""
+"""Copy the imported data set into a run and cut it by time.
+
+A run works on its own copy, so a later import does not change the data under a running pipeline. All models of the
+run share the one split.
+"""
 
 from pathlib import Path
 
@@ -15,15 +19,15 @@ def ingest(data: Path, out: Path, fractions: tuple[float, float, float]) -> dict
     """Copy the imported data set into a run and cut it by global time.
 
     Args:
-        data: the folder that `segue data import` wrote.
-        out: a folder that does not stand yet.
-        fractions: shares of the events for train, validation and test.
+        data: The folder that `segue data import` wrote.
+        out: The folder to write. It must not exist yet.
+        fractions: Shares of the events for the train, validation and test spans.
 
     Returns:
-        The data set's manifest, with the cut under `split`.
+        The manifest of the data set, with the split under `split`.
 
     Raises:
-        InputError: nothing is imported, or a part would be empty.
+        InputError: No data set has been imported, or a span would have no events.
     """
     tables = load(data)
     events = tables.events()
@@ -38,10 +42,10 @@ def ingest(data: Path, out: Path, fractions: tuple[float, float, float]) -> dict
 
 
 def read_split(ingested: Path) -> Split:
-    """The cut of an ingested log."""
+    """Read the split that `ingest` wrote into the folder `ingested`."""
     return Split.from_dict(read_json(ingested / SPLIT))
 
 
 def read_manifest(ingested: Path) -> dict:
-    """The manifest of an ingested log."""
+    """Read the manifest that `ingest` wrote into the folder `ingested`."""
     return read_json(ingested / MANIFEST)

@@ -1,8 +1,9 @@
-"""Labelled examples: what was shown or done, and what came of it.
+"""Turn a log into labelled examples.
 
-A log with impressions gives one example an impression; its labels are the outcomes of the same
-request and item. A log without (MovieLens, Last.fm) gives one example an interaction; its labels are
-what the action says. A `label_*` column of the log, where there is one, is taken instead.
+A log with impressions gives one example for each impression. Its labels come from the interactions of the same
+listener with the same item in the same request. A log without impressions (MovieLens, Last.fm) gives one example for
+each interaction, and its labels come from the action. If the log has a `label_*` column, that column replaces the
+derived label.
 """
 
 from typing import cast
@@ -14,16 +15,16 @@ from ibis.expr.types import BooleanColumn, Column, Table
 from events import schema
 
 KEYS = ("user_id", "item_id", "request_id")
-DURATION = "item_duration_ms"  # beside the log's own columns, which may have any name
+DURATION = "item_duration_ms"  # a name of its own, because the log may have a column `duration_ms` too
 
 
 def has_impressions(events: Table) -> bool:
-    """Whether the log says what was shown, not only what was done."""
+    """Return whether the log has impressions, and not only interactions."""
     return bool(events.filter(_.action == schema.IMPRESSION).limit(1).count().execute())
 
 
 def with_duration(events: Table, items: Table | None) -> Table:
-    """The log with each item's duration under `DURATION`; null where nobody states it."""
+    """Return the log with each item's duration in the column `DURATION`; null if the catalogue does not have it."""
     if items is None:
         return events.mutate(**{DURATION: ibis.null("int64")})
     durations = items.select("item_id", **{DURATION: items.duration_ms})
@@ -31,16 +32,18 @@ def with_duration(events: Table, items: Table | None) -> Table:
 
 
 def log_seconds(milliseconds: Column) -> Column:
-    """The target of `listen`: log1p of the seconds."""
+    """Return the label of the `listen` head: log1p of the seconds listened."""
     return (milliseconds / 1000 + 1).ln()
 
 
 def from_impressions(events: Table) -> Table:
-    """One example an impression, labelled by what followed it under the same request.
+    """Return one example for each impression, labelled by the interactions that followed in the same request.
 
-    Nothing followed: all labels are 0. A play of unknown length leaves `label_play`, `label_complete`
-    and `label_listen` unknown. An item of unknown duration has no `label_complete`, not even where
-    nothing followed: the head would learn from its failures alone.
+    - No interaction followed: all labels are 0.
+    - No interaction has `ms_played`: `label_listen` is null. If one of them is a play, `label_play` and
+      `label_complete` are null too.
+    - The item's duration is unknown: `label_complete` is null, even if no interaction followed. A 0 there would give
+      the head only negative examples of that item, because a completed play of it cannot be recognised.
     """
     played = _.action == schema.PLAY
     outcomes = (
@@ -69,36 +72,44 @@ def from_impressions(events: Table) -> Table:
 
 
 def from_interactions(events: Table) -> Table:
-    """One example an interaction; a label that nothing states is null (masked out of the loss)."""
-    done = events.filter(_.action.isin(schema.INTERACTIONS))
-    played = cast(BooleanColumn, done.ms_played >= schema.PLAY_THROUGH_MS)
-    complete = cast(BooleanColumn, done.ms_played >= schema.COMPLETE_SHARE * done[DURATION])
+    """Return one example for each interaction.
+
+    A label that the action does not determine is null, and the loss masks it out. For instance, a like does not say
+    how long the item was played.
+    """
+    interactions = events.filter(_.action.isin(schema.INTERACTIONS))
+    played = cast(BooleanColumn, interactions.ms_played >= schema.PLAY_THROUGH_MS)
+    complete = cast(BooleanColumn, interactions.ms_played >= schema.COMPLETE_SHARE * interactions[DURATION])
     derived: dict[str, Column] = {
         "label_play": played,
         "label_complete": complete,
-        "label_skip": done.action == schema.SKIP,
-        "label_like": done.action == schema.LIKE,
-        "label_add": done.action == schema.ADD,
-        "label_listen": log_seconds(done.ms_played),
+        "label_skip": interactions.action == schema.SKIP,
+        "label_like": interactions.action == schema.LIKE,
+        "label_add": interactions.action == schema.ADD,
+        "label_listen": log_seconds(interactions.ms_played),
     }
-    labels = {name: (done[name] if name in done.columns else column) for name, column in derived.items()}
-    return done.mutate(positive=ibis.literal(True), **{name: column.cast("float32") for name, column in labels.items()})
+    labels = {
+        name: (interactions[name] if name in interactions.columns else column) for name, column in derived.items()
+    }
+    return interactions.mutate(
+        positive=ibis.literal(True), **{name: column.cast("float32") for name, column in labels.items()}
+    )
 
 
 def examples(events: Table, items: Table | None = None) -> Table:
-    """The labelled examples of a log.
+    """Return the labelled examples of a log.
 
     Args:
-        events: the log.
-        items: the catalogue, for durations; without it `label_complete` is unknown.
+        events: The log.
+        items: The catalogue, which holds the durations. Without it the derived `label_complete` is null.
 
     Returns:
-        A table with `event_id, user_id, item_id, ts, session_id, request_id, surface, position,
-        propensity`, one `label_*` a head (float32 in {0, 1} or null), `label_listen` (float32, log1p of
-        seconds, or null) and `positive` (bool: a positive for retrieval).
+        A table with `event_id, user_id, item_id, ts, session_id, request_id, surface, position, propensity`, one
+        `label_*` column for each head (float32: 0, 1 or null), `label_listen` (float32: log1p of the seconds, or null)
+        and `positive` (bool: whether retrieval learns from the example as a positive).
     """
-    known = with_duration(events, items)
-    labelled = from_impressions(known) if has_impressions(events) else from_interactions(known)
+    log = with_duration(events, items)
+    labelled = from_impressions(log) if has_impressions(events) else from_interactions(log)
     return labelled.select(
         "event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity",
         *schema.LABEL_COLUMNS, "positive",

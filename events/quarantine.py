@@ -1,15 +1,14 @@
-"""Rows set aside: each with the table, file and row it came from, the reason, and the row itself."""
+"""The quarantine: rows that break a rule, each with its table, file, row number, reason and values."""
 
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from events.imported import Source
+from events.origins import RowOrigins
 
 SCHEMA = pa.schema([
     pa.field("table", pa.string(), nullable=False),
@@ -21,24 +20,24 @@ SCHEMA = pa.schema([
 
 
 def empty() -> pa.Table:
-    """A quarantine without rows."""
+    """Return a quarantine without rows."""
     return SCHEMA.empty_table()
 
 
-def entries(table: str, rows: pa.Table, source: "Source", positions: np.ndarray, reasons: Sequence[str]) -> pa.Table:
-    """Set aside some rows of a table.
+def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarray, reasons: Sequence[str]) -> pa.Table:
+    """Return the quarantine entries for some rows of a table.
 
     Args:
         table: `items`, `users` or `events`.
-        rows: the whole table.
-        source: where its rows came from.
-        positions: `[n]`, the rows to set aside.
-        reasons: `[n]`, why.
+        rows: The whole table.
+        origins: Origins of the table's rows.
+        positions: `[n]`, positions of the rows to quarantine.
+        reasons: `[n]`, the rule that each of these rows breaks.
 
     Returns:
-        `SCHEMA`, `[n]` rows; `record` is the row as a JSON object.
+        `[n]` rows of `SCHEMA`. `record` holds the row as a JSON object.
     """
-    places = [source.at(position) for position in positions]
+    places = [origins.at(position) for position in positions]
     records = rows.take(pa.array(positions, pa.int64())).to_pylist()
     columns = [
         [table] * len(places),
@@ -51,7 +50,10 @@ def entries(table: str, rows: pa.Table, source: "Source", positions: np.ndarray,
 
 
 def as_json(record: dict[str, Any]) -> str:
-    """A row as a JSON object: times as text, and numbers that JSON does not have (NaN) as text too."""
+    """Return a row as a JSON object.
+
+    Times become text. So do NaN and infinity, because JSON has no numbers for them.
+    """
     values = {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in record.items()

@@ -46,15 +46,15 @@ EVENTS = pa.schema([
 
 SURFACES = ("home", "now_playing", "search", "library")
 IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "like", "add")
-INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # what a listener did, as against what was shown
+INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # actions of a listener; an impression is an action of the surface
 POSITIVE = (PLAY, LIKE, ADD)
 
-HEADS = ("play", "complete", "skip", "like", "add")  # what the ranking model predicts, each yes or no
-LISTEN = "listen"  # what it estimates besides: log1p of the seconds listened
-PLAY_THROUGH_MS = 30_000  # a play counts as played through from 30 s on
-COMPLETE_SHARE = 0.9  # and as complete from this share of the item's duration on
+HEADS = ("play", "complete", "skip", "like", "add")  # binary outputs of the ranking model
+LISTEN = "listen"  # a further output, a number: log1p of the seconds listened
+PLAY_THROUGH_MS = 30_000  # `label_play` is 1 if an item was played for at least 30 s
+COMPLETE_SHARE = 0.9  # `label_complete` is 1 from this share of the item's duration on
 
-# The importer may state a label itself (`label_like`, …; null = unknown). Labels never become features.
+# A log may bring its own labels in these columns; null means unknown. Labels never become features.
 LABEL_COLUMNS = tuple(f"label_{name}" for name in (*HEADS, LISTEN))
 
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # the declared range of times begins here
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # an import refuses earlier times

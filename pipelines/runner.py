@@ -5,17 +5,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from segue.errors import EXIT_FAILED, SegueError
 from segue.files import read_json, write_json
+from segue.progress import MARK
 from segue.settings import Home, RunFolder
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
+SILENCE_SECONDS = 12.0  # after which a step that says nothing gets a line
 
 
 class PipelineFailed(SegueError):
@@ -44,6 +47,7 @@ def run_locally(
     config: dict[str, Any],
     started: datetime,
     on_step: Callable[[dict], None],
+    on_progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Run a pipeline with `kfp.local` and wait for its end.
 
@@ -53,6 +57,7 @@ def run_locally(
         config: the pipeline's configuration.
         started: the run is named by this instant.
         on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.
+        on_progress: called with each line that a running step says of its progress.
 
     Returns:
         `workloads.outcome.outcome` of the run, with `folder` and `log`.
@@ -74,7 +79,7 @@ def run_locally(
             start_new_session=True,  # so that the steps below it can be stopped with it
         )
         try:
-            follow(run, child, on_step)
+            follow(run, child, on_step, on_progress)
         except BaseException:
             stop(child)
             raise
@@ -114,21 +119,44 @@ def child_environment(run: RunFolder) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
 
 
-def follow(run: RunFolder, child: subprocess.Popen, on_step: Callable[[dict], None]) -> None:
-    """Report each change of a step until the child ends."""
+def follow(
+    run: RunFolder, child: subprocess.Popen, on_step: Callable[[dict], None], on_progress: Callable[[str], None]
+) -> None:
+    """Report each change of a step, each line of its progress, and a sign of life in long silences, until the end."""
     seen: dict[str, str] = {}
+    started = spoken = time.monotonic()  # of the running step, and of the last report
+    with run.log.open(encoding="utf-8", errors="replace") as log:
+        while True:
+            try:
+                child.wait(POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
+            for path in sorted(run.steps.glob("*.json"), key=lambda p: p.stat().st_mtime):
+                record = read_json(path)
+                if seen.get(record["step"]) != record["status"]:
+                    seen[record["step"]] = record["status"]
+                    on_step(record)
+                    started = spoken = time.monotonic()
+            for line in whole_lines(log):
+                if line.strip().startswith(MARK):
+                    on_progress(line.strip().removeprefix(MARK))
+                    spoken = time.monotonic()
+            if time.monotonic() - spoken > SILENCE_SECONDS:
+                spoken = time.monotonic()
+                on_progress(f"at work for {spoken - started:.0f} s")
+            if child.returncode is not None:
+                return
+
+
+def whole_lines(log: TextIO) -> Iterator[str]:
+    """The lines that were added to a log since the last call; half a line waits for its end."""
     while True:
-        try:
-            child.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        for path in sorted(run.steps.glob("*.json"), key=lambda p: p.stat().st_mtime):
-            record = read_json(path)
-            if seen.get(record["step"]) != record["status"]:
-                seen[record["step"]] = record["status"]
-                on_step(record)
-        if child.returncode is not None:
+        start = log.tell()
+        line = log.readline()
+        if not line.endswith("\n"):
+            log.seek(start)
             return
+        yield line
 
 
 def stop(child: subprocess.Popen) -> None:

@@ -2,7 +2,15 @@
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+
+MODEL_CARD = "assets.extra/segue.json"  # in a SavedModel's folder; TF Serving ignores `assets.extra`
+
+
+def image() -> str:
+    """The container image of every pipeline step: `SEGUE_IMAGE`, or `segue:` and the installed version."""
+    return os.environ.get("SEGUE_IMAGE") or f"segue:{version('segue')}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m serving`: the model server without the rest of `segue`, for infra validation and benchmarks."""
+"""`python -m serving` runs `segue serve` without the other commands, for infra validation and benchmarks."""
 
 from segue.entry import enter
 from serving.command import serve

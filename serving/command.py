@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def serve(context: click.Context, **_: Any) -> None:
     """Serve models over TF Serving's gRPC and REST protocols until SIGTERM or SIGINT.
 
-    It takes every flag of tensorflow_model_server, as --flag=value or --flag value; booleans as --flag or
-    --flag=false. Without --model_config_file and --model_base_path it serves the project's own model store
-    and follows it.
+    The command takes every flag of tensorflow_model_server, as --flag=value or --flag value, and booleans as
+    --flag or --flag=false. Without --model_config_file and --model_base_path it serves the project's own model
+    store and follows its changes.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # It warns of the TF1 loader at every load; that loader is our choice.
+    # TensorFlow warns at every load that the TF1 loader is deprecated; `serving.server.loader` uses it on purpose.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     settings, warnings = configuration(context, Home.from_env())
     for warning in warnings:
@@ -40,7 +40,7 @@ def serve(context: click.Context, **_: Any) -> None:
 
 
 def configuration(context: click.Context, home: Home) -> tuple["ServerConfig", list[str]]:
-    """What a command line asks for, and warnings of one line each.
+    """The configuration that a command line asks for, and warnings of one line each.
 
     Raises:
         InputError: see `serving.command_line.server_config`.

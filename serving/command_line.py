@@ -1,4 +1,4 @@
-"""From TF Serving's flags to the server's configuration, with TF Serving's start-up errors."""
+"""Turn TF Serving's flags into the configuration of the server, with TF Serving's start-up errors."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from segue.errors import InputError
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig, TlsConfig
 from serving.server.batching import BatchingParameters
 from serving.server.batching_parameters import parse_batching_parameters
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerConfig", list[str]]:
-    """What the flags ask for.
+    """The configuration that the flags ask for.
 
     Args:
-        flags: name -> value, of every flag that has a meaning here.
-        own_config: the `models.config` of the project's own model store, served if the flags name no model.
+        flags: flag name -> value, for every flag that has an effect on this server.
+        own_config: `models.config` of the project's own model store, which is served if the flags name no model.
 
     Returns:
-        The server's configuration, and warnings: one line each.
+        The configuration, and warnings of one line each.
 
     Raises:
-        InputError: the flags contradict each other, or a file they name is missing or wrong.
+        InputError: the flags contradict each other, or a file that they name is missing or invalid.
     """
     warnings: list[str] = []
     if not flags["port"] and not flags["grpc_socket_path"]:
@@ -41,11 +41,11 @@ def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerCo
     intra_op, inter_op = _parallelism(flags)
     rest_port = _rest_port(flags, warnings)
     metrics_path = _metrics_path(flags, rest_port, warnings)
-    channel_arguments = config.parse_channel_arguments(flags["grpc_channel_arguments"])
+    channel_arguments = config_files.parse_channel_arguments(flags["grpc_channel_arguments"])
     rest_timeout = flags["rest_api_timeout_in_ms"]
     poll = flags["model_config_file_poll_wait_seconds"]
 
-    # Last, because these import TensorFlow: a wrong flag is refused at once.
+    # These import TensorFlow, which takes seconds. They come last so that a wrong flag is refused at once.
     from serving.api.handlers import Rules
     from serving.server.loader import Parallelism
     from serving.server.manager import LABELS_AVAILABLE, LABELS_FOLLOW, LABELS_UNUSED, Retries
@@ -82,16 +82,16 @@ def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerCo
 def _models(
     flags: Mapping[str, Any], own_config: Path, warnings: list[str]
 ) -> tuple[Path | None, list[ModelConfig], bool]:
-    """The model config file, or the models where there is none; and whether they are the project's own store."""
+    """The model config file (None if there is none), the models given by flags, and whether the own store is served."""
     if flags["model_config_file"]:
         if flags["model_base_path"]:
-            warnings.append("--model_base_path has no effect: --model_config_file goes before it")
+            warnings.append("--model_base_path has no effect: --model_config_file takes precedence")
         return Path(flags["model_config_file"]), [], False
     if not flags["model_base_path"]:
         if not own_config.is_file():
             raise InputError(
                 "Both server_options.model_base_path and server_options.model_config_file are empty! "
-                f"And there is no model of the project's own to serve: {own_config} does not exist.",
+                f"There is no model store of the project to serve instead: {own_config} does not exist.",
                 "Run `segue run training`, or give --model_config_file or --model_base_path.",
             )
         return own_config, [], True
@@ -100,9 +100,9 @@ def _models(
     message.model_config_list.config.add(
         name=flags["model_name"],
         base_path=base if "://" in base else str(Path(base).resolve()),
-        model_platform=config.PLATFORM,
+        model_platform=config_files.PLATFORM,
     )
-    return None, config.models_of(message), False
+    return None, config_files.models_of(message), False
 
 
 def _tls(flags: Mapping[str, Any]) -> TlsConfig | None:
@@ -114,11 +114,11 @@ def _tls(flags: Mapping[str, Any]) -> TlsConfig | None:
                 "Leave --use_alts_credentials out.",
             )
         raise InputError(
-            "--use_alts_credentials asks for Google's ALTS, which this server does not have; "
-            "it does not answer unprotected in its place.",
+            "--use_alts_credentials asks for Google's ALTS, which this server does not have. "
+            "It does not start without encryption instead.",
             "Use --ssl_config_file.",
         )
-    return config.parse_ssl_config(config.read_text(Path(path), "SSL config file"), path) if path else None
+    return config_files.parse_ssl_config(config_files.read_text(Path(path), "SSL config file"), path) if path else None
 
 
 def _batching(flags: Mapping[str, Any]) -> BatchingParameters | None:
@@ -133,11 +133,11 @@ def _batching(flags: Mapping[str, Any]) -> BatchingParameters | None:
         return None
     if not path:
         return BatchingParameters()
-    return parse_batching_parameters(config.read_text(Path(path), "batching parameters file"), path)
+    return parse_batching_parameters(config_files.read_text(Path(path), "batching parameters file"), path)
 
 
 def _parallelism(flags: Mapping[str, Any]) -> tuple[int, int]:
-    """Threads within an operation, and operations at once."""
+    """The number of threads within an operation, and of operations at the same time; 0 is automatic."""
     both = flags["tensorflow_session_parallelism"]
     intra, inter = flags["tensorflow_intra_op_parallelism"], flags["tensorflow_inter_op_parallelism"]
     if both and intra and inter:
@@ -165,9 +165,11 @@ def _metrics_path(flags: Mapping[str, Any], rest_port: int | None, warnings: lis
     source = flags["monitoring_config_file"]
     if not source:
         return None
-    monitoring = config.parse_monitoring_config(config.read_text(Path(source), "monitoring config file"), source)
+    monitoring = config_files.parse_monitoring_config(
+        config_files.read_text(Path(source), "monitoring config file"), source
+    )
     if not monitoring["enable"]:
         return None
     if rest_port is None:
-        warnings.append("--monitoring_config_file has no effect: metrics are served over REST, give --rest_api_port")
+        warnings.append("--monitoring_config_file has no effect without --rest_api_port: metrics are served over REST")
     return monitoring["path"]

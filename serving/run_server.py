@@ -1,4 +1,4 @@
-"""The model server: TF Serving's gRPC services and REST API on one event loop, and the thread that follows the disk."""
+"""The model server: TF Serving's gRPC services and REST API on one event loop, and threads that watch the disk."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from segue.errors import InputError, SegueError
-from serving.api import grpc_services as grpc_api
+from serving.api import grpc_services
 from serving.api.http_protocol import LimitedProtocol
 from serving.api.rest import RestApp
 from serving.api.service import Service
@@ -32,25 +32,26 @@ from serving.server_config import ServerConfig
 log = logging.getLogger("segue.serving")
 
 STOP_GRACE_SECONDS = 5.0
-# Every connection is a file; the usual limit of 1,024 is soon reached by idle ones.
+# Every connection is an open file, and idle connections alone can reach the usual limit of 1,024.
 OPEN_FILES = 65_536
 
 
 class ModelServer:
     """A running server: `with ModelServer(ServerConfig(...)) as server: server.address`.
 
-    Entering loads the models, then answers; leaving stops the threads and frees the models.
+    Entering the context loads the models and then answers requests. Leaving it ends the threads and frees the models.
 
     Args:
-        settings: what to serve, where and how.
+        settings: the models, the addresses and how requests are answered.
 
     Attributes:
-        address: where gRPC answers: `host:port`, or `unix:path` where there is no port.
-        rest_address: where REST answers, `host:port`; empty if it does not.
+        address: the address of gRPC: `host:port`, or `unix:path` if there is no port.
+        rest_address: the address of REST, `host:port`; empty without REST.
 
     Raises:
-        InputError: on entering: a bad configuration, or a port that is taken.
-        SegueError: on entering: a model or a label has no version that loads; with the cause.
+        InputError: on entering, if the configuration is invalid or a port is taken.
+        SegueError: on entering, if a model has no version that loads or a label names no loaded version; the text has
+            the cause.
     """
 
     def __init__(self, settings: ServerConfig) -> None:
@@ -60,8 +61,8 @@ class ModelServer:
         self._stopping = threading.Event()
         self._metrics = Metrics()
         self._scheduler = Scheduler(settings.batching, self._metrics)
-        self._loop = uvloop.new_event_loop()  # a tenth less CPU a request than asyncio's own
-        self._health = grpc_api.Health()
+        self._loop = uvloop.new_event_loop()  # takes a tenth less CPU time a request than asyncio's own loop
+        self._health = grpc_services.Health()
         self._service = Service(
             ModelManager(self._load, settings.retries, settings.labels),
             self._metrics,
@@ -88,7 +89,7 @@ class ModelServer:
         self.stop()
 
     def start(self) -> None:
-        """Take the ports, load the models, then answer."""
+        """Bind the ports, load the models, and answer requests from then on."""
         settings = self.settings
         _allow_connections()
         self._run("segue-serving", self._loop.run_forever)
@@ -105,7 +106,7 @@ class ModelServer:
         if settings.model_config_file is not None:
             self._every(
                 settings.model_config_file_poll_wait_seconds,
-                # Not waiting for retries: the next reading may bring what is missing.
+                # Do not wait for retries: the next reading of the file may name other versions.
                 lambda: self._service.reload(settings.read_models(), lambda _: True),
             )
         log.info("Running gRPC ModelServer at %s ...", self.address)
@@ -121,14 +122,14 @@ class ModelServer:
         self._stopping.set()
 
     def stop(self) -> None:
-        """Let the requests under way end, then free everything. May be called twice."""
+        """Wait for the requests under way, then end the threads and free the models. May be called twice."""
         self._stopping.set()
         if self._loop.is_closed():
             return
         if self._loop.is_running():
             self._await(self._end())
         self._scheduler.close()
-        # The loop still runs: what loads at this moment may be warming up on it.
+        # The loop still runs here, because a version that is being loaded may run its warm-up requests on it.
         for thread in self._threads[1:]:
             thread.join()
         self._service.close()
@@ -138,7 +139,7 @@ class ModelServer:
         self._loop.close()
 
     def _load(self, name: str, version: int, folder: Path) -> Servable:
-        """A version, loaded and warmed up."""
+        """Load a version and run its warm-up requests."""
         settings, metrics, began = self.settings, self._metrics, time.perf_counter()
         status = "success"
         try:
@@ -165,16 +166,20 @@ class ModelServer:
         return servable
 
     async def _bind(self) -> list[socket.socket]:
-        """Take the ports, so that one that is taken is known before a model is loaded."""
+        """Bind the ports before any model is loaded, so that a taken port is reported at once.
+
+        Returns:
+            The listening socket of REST; empty without REST.
+        """
         settings = self.settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
-        self._grpc = grpc_api.server(
+        self._grpc = grpc_services.server(
             self._service,
             self._health if settings.health else None,
             settings.grpc_channel_arguments,
             self._stopping.wait,
         )
-        credentials = grpc_api.credentials(settings.tls) if settings.tls else None
+        credentials = grpc_services.credentials(settings.tls) if settings.tls else None
         addresses = [f"unix:{settings.grpc_socket_path}"] if settings.grpc_socket_path else []
         if settings.port is not None:
             addresses.append(f"{host}:{settings.port}")
@@ -190,7 +195,7 @@ class ModelServer:
             self.address = address if address.startswith("unix:") else f"{host}:{port}"
         if settings.rest_port is None:
             return []
-        # With its protocol named: else asyncio leaves Nagle's algorithm on, and answers wait 40 ms.
+        # asyncio turns Nagle's algorithm off only for a socket whose protocol is named; with it, answers wait 40 ms.
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -242,7 +247,7 @@ class ModelServer:
         self._loop.call_soon_threadsafe(self._health.report, manager.models(), set(manager.available()))
 
     def _await(self, coroutine: Any) -> Any:
-        """The result of a coroutine on the server's loop, for other threads."""
+        """Run a coroutine on the server's loop and return its result; for other threads than the loop's."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self, name: str, target: Callable[[], Any]) -> None:
@@ -251,7 +256,7 @@ class ModelServer:
         self._threads.append(thread)
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` again and again until the server stops; an error is logged once and ends nothing."""
+        """Call `action` at an interval until the server stops. An error is logged, once while it repeats."""
         if seconds <= 0:
             return
 
@@ -261,7 +266,7 @@ class ModelServer:
                 try:
                     action()
                     last = ""
-                except Exception as error:  # the previous state keeps answering
+                except Exception as error:  # the versions that are loaded keep answering
                     if str(error) != last:
                         log.error("cannot follow the configuration: %s", error)
                     last = str(error)
@@ -270,15 +275,15 @@ class ModelServer:
 
 
 def _allow_connections() -> None:
-    """Raise this process's limit of open files as far as it may, if it is low."""
+    """Raise the limit of open files of this process to `OPEN_FILES`, or as far as the hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _taken(address: str) -> InputError:
     return InputError(
-        f"The server cannot listen on {address}: the port is taken, or the address is not ours.",
+        f"The server cannot listen on {address}: the port is taken, or this machine does not have the address.",
         "Stop the other server, or give another --port, --rest_api_port or --host.",
     )

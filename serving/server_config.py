@@ -1,11 +1,11 @@
-"""What a model server serves, where and how."""
+"""The configuration of a model server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.api.handlers import Rules
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig, TlsConfig
 from serving.server.batching import BatchingParameters
 from serving.server.loader import Parallelism
@@ -14,30 +14,32 @@ from serving.server.manager import LABELS_FOLLOW, Retries
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What to serve, where and how. Give a `model_config_file`, or `models`.
+    """The models that a server serves, the addresses that it listens on, and how it answers.
+
+    The models come from `model_config_file`, or from `models` if there is no file.
 
     Attributes:
         model_config_file: a text proto of ModelServerConfig.
-        models: the models themselves, where there is no file.
-        host: the address to listen on.
-        port: the port for gRPC; 0 takes a free one, None listens on no port.
-        grpc_socket_path: a UNIX socket to listen on as well.
-        rest_port: the port for REST; 0 takes a free one, None serves no REST.
-        rest_timeout_seconds: how long a REST call may take; 0: as long as it likes.
-        rest_cors: answer browsers of other origins.
-        metrics_path: where REST serves the metrics; None: nowhere.
-        tls: keys and certificates for gRPC.
+        models: the models, if there is no file.
+        host: the address to listen on, for gRPC and REST.
+        port: the port for gRPC; 0 takes a free port, None listens on no port.
+        grpc_socket_path: the path of a UNIX socket for gRPC, beside or instead of the port; empty for no socket.
+        rest_port: the port for REST; 0 takes a free port, None serves no REST.
+        rest_timeout_seconds: how long a REST call may take; 0 is no limit.
+        rest_cors: whether REST answers carry CORS headers, for browsers of other origins.
+        metrics_path: the URL path of the metrics in REST; None serves no metrics.
+        tls: keys and certificates for gRPC; None serves gRPC without encryption.
         grpc_channel_arguments: further options of the gRPC server.
-        health: serve grpc.health.v1.
-        file_system_poll_wait_seconds: how often to look for versions; 0 or less: only once, at the start.
-        model_config_file_poll_wait_seconds: how often to read the file again; 0 or less: never.
-        retries: how often a version that does not load is tried again.
-        labels: when a label may name a version that is not loaded; see `serving.server.manager`.
-        warmup_iterations: how often each warm-up request of a version is run; 0: not at all.
-        batching: how to batch; None: not at all.
+        health: whether grpc.health.v1 is served.
+        file_system_poll_wait_seconds: seconds between two searches for versions; 0 or less searches at the start only.
+        model_config_file_poll_wait_seconds: seconds between two readings of the file; 0 or less reads it once.
+        retries: how often a version that failed to load is tried again.
+        labels: when a label may name a version that is not loaded: a `LABELS_` constant of `serving.server.manager`.
+        warmup_iterations: how often each warm-up request of a version is run; 0 skips the warm-up.
+        batching: the parameters of batching; None runs each request alone.
         parallelism: TensorFlow's threads for each model.
-        tags: which of a SavedModel's graphs to load.
-        rules: how requests are answered.
+        tags: the tags of the graph to load from a SavedModel.
+        rules: how requests are checked and answered.
     """
 
     model_config_file: Path | None = None
@@ -63,7 +65,7 @@ class ServerConfig:
     rules: Rules = field(default_factory=Rules)
 
     def read_models(self) -> list[ModelConfig]:
-        """The models to serve, read anew.
+        """Read the model config file, and return its models; without a file, return `models`.
 
         Raises:
             InputError: the file cannot be read or parsed.
@@ -71,4 +73,4 @@ class ServerConfig:
         if self.model_config_file is None:
             return list(self.models)
         path = self.model_config_file
-        return config.parse_config(config.read_text(path, "model config file"), str(path))
+        return config_files.parse_config(config_files.read_text(path, "model config file"), str(path))

@@ -1,0 +1,1 @@
+"""The request path: from a listener's request to the list that is shown, one stage a file."""

@@ -14,9 +14,10 @@ import tensorflow as tf
 from benchmarks.retrieval.figures import Contestant, Scores, top_items
 from models.evaluation.held_out import load_axes
 from models.inputs.raw_query import raw_query
-from models.ranking.two_stage import CANDIDATES, Scorer, filled
+from models.ranking.two_stage import Scorer
 from models.saved.export import call
 from models.training_config import TrainingConfig
+from segue.candidates import RETRIEVAL_CANDIDATES, fill_missing
 from workloads.training.train_ranking import train_ranking
 from workloads.training.train_retrieval import train_retrieval
 
@@ -68,9 +69,9 @@ class Ranked:
         """Scores of some requests, float32 `[b, items]`: only their order means anything."""
         first = self.retrieval.score(rows, allowed)
         masked = np.where(allowed, first, -np.inf)
-        top = top_items(masked, CANDIDATES)  # [b, 200], -1 where candidates ran out
+        top = top_items(masked, RETRIEVAL_CANDIDATES)  # [b, 200], -1 where candidates ran out
         known = top >= 0
-        scores = filled(np.where(known, np.take_along_axis(masked, np.maximum(top, 0), axis=1), -np.inf))
+        scores = fill_missing(np.where(known, np.take_along_axis(masked, np.maximum(top, 0), axis=1), -np.inf))
         ids = np.where(known, self.item_ids[np.maximum(top, 0)], "").astype(object)
         choice = np.where(known, self.choices(rows, ids, scores), -np.inf)  # [b, 200]
         return ahead(first, top, choice)

@@ -1,4 +1,4 @@
-"""Sessions for logs that have none: a listener's events without a long pause between them."""
+"""Derive sessions for logs that have none: a long pause between two events begins a new session."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ PAUSE_US = 30 * 60 * 1_000_000
 
 
 def sessions(user: np.ndarray, ts: np.ndarray, pause: int = PAUSE_US) -> np.ndarray:
-    """The number of each event's session among its listener's, from 1.
+    """Number the sessions of each listener from 1, and return the session number of each event.
 
     Args:
-        user: `[events]`, listener codes.
+        user: `[events]`, an integer code for each listener.
         ts: `[events]`, microseconds.
-        pause: microseconds without an event after which a new session begins.
+        pause: Shortest pause between two events, in microseconds, that begins a new session.
 
     Returns:
-        `[events]` integers, in the order given.
+        `[events]` integers, in the order of the arguments.
     """
     order = np.lexsort((ts, user))
     ordered_user, ordered_ts = user[order], ts[order]
-    first = np.diff(ordered_user, prepend=-1) != 0
-    begins = first | (np.diff(ordered_ts, prepend=0) >= pause)
+    first_of_user = np.diff(ordered_user, prepend=-1) != 0
+    begins = first_of_user | (np.diff(ordered_ts, prepend=0) >= pause)
     total = begins.cumsum()
     number = np.empty(len(user), np.int64)
     number[order] = total - total[np.searchsorted(ordered_user, ordered_user)] + 1

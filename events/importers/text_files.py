@@ -1,4 +1,4 @@
-"""Text tables, read in the encoding and dialect given; errors name the row."""
+"""Read delimited text files of any encoding and separator. Errors name the row."""
 
 import io
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from events.imported import Source
+from events.origins import RowOrigins
 from segue.errors import InputError
 
-UNIT = "\x1f"  # stands in for a separator of more than one character
+UNIT = "\x1f"  # replaces a separator of several characters, which the CSV reader does not support
 
 
 def read(
@@ -21,25 +21,25 @@ def read(
     quoted: bool = True,
     needed: Sequence[str] = (),
     text: Sequence[str] = (),
-) -> tuple[pa.Table, Source]:
+) -> tuple[pa.Table, RowOrigins]:
     """Read a delimited text file.
 
     Args:
-        path: the file.
-        names: the columns, where the file has no header line that names them.
-        separator: between columns; may be longer than a character.
-        encoding: of the file.
-        quoted: whether double quotes enclose a value.
-        needed: columns that must be there.
-        text: columns to leave as text, `names` and `needed` with them. Others become numbers or dates
-            where they are some.
+        path: The file.
+        names: Names of the columns, if the file has no header line.
+        separator: Separator of the columns. It may have several characters.
+        encoding: Encoding of the file.
+        quoted: Whether double quotes enclose a value that contains separators or line breaks.
+        needed: Columns that the file must have.
+        text: Columns to read as text, in addition to `names` and `needed`. The other columns become numbers or dates
+            if all their values are.
 
     Returns:
-        The table (an empty value is null) and where its rows came from.
+        The table, with null for an empty value, and the origins of its rows.
 
     Raises:
-        InputError: the file is absent, empty, in another encoding, lacks a column, or a row has too
-            few or too many columns.
+        InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
+            columns.
     """
     content = decoded(path, encoding)
     if len(separator) > 1:
@@ -47,7 +47,7 @@ def read(
     try:
         table = pacsv.read_csv(
             io.BytesIO(content.encode()),
-            # One thread: only then does an error say which row it is about.
+            # With several threads an error does not name the row.
             read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
             parse_options=pacsv.ParseOptions(
                 delimiter=separator,
@@ -62,21 +62,21 @@ def read(
             ),
         )
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path.name}: {plain(error)}.", "Correct the row, or check the separator.") from None
+        raise InputError(f"{path.name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(
             f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
-            "Use the file as it is published.",
+            "Use the file as it was published.",
         )
-    return table, Source.of(path.name, table.num_rows, 1 if names else 2)
+    return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
 
 
 def decoded(path: Path, encoding: str) -> str:
-    """The text of a file, without blank lines at its end.
+    """Return the text of a file, without blank lines at its end.
 
     Raises:
-        InputError: the file is absent or empty, or a byte does not fit the encoding.
+        InputError: The file is absent or empty, or a byte does not fit the encoding.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}.", "Check the path.")
@@ -94,8 +94,8 @@ def decoded(path: Path, encoding: str) -> str:
     return text + "\n"
 
 
-def plain(error: pa.ArrowInvalid) -> str:
-    """Arrow's message about a malformed row, with the row first."""
+def describe_error(error: pa.ArrowInvalid) -> str:
+    """Return Arrow's message about a malformed row in our form: `row 4: expected 8 columns, got 2`."""
     message = str(error).removeprefix("CSV parse error: ").split("\n", 1)[0].rstrip(".")
     if message.startswith("Row #"):
         row, _, rest = message.removeprefix("Row #").partition(": ")

@@ -1,1 +1,1 @@
-"""The parts of the synthetic world: what there is to hear, who listens, what is shown, what happens."""
+"""The parts of the synthetic world: its catalogue, listeners, logging policy and days."""

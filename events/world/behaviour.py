@@ -1,4 +1,4 @@
-"""What listeners do with what they are shown."""
+"""Simulate how listeners respond to the items that they are shown."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from events.world.config import WorldConfig
 from events.world.policy import Policy
 
 SECOND = 1_000_000  # microseconds
-EXAMINATION = 0.7  # a position is looked at with probability 1 / position ** EXAMINATION
+EXAMINATION = 0.7  # a listener examines a position with probability 1 / position ** EXAMINATION
 LONGEST_PLAY_MS = 20 * 60_000
-SHORT_PLAY, SHORTEST_MS = 0.2, 5_000  # a behaviour drift cuts plays to this share, and this at least
+SHORT_PLAY, SHORTEST_MS = 0.2, 5_000  # a behaviour drift cuts plays to this share, but not below SHORTEST_MS
 SHORTEST_SKIP_MS = 1_000
-LIKE, ADD = -2.6, -3.4  # logits of a like and an add after a play of something of liking 0
-LIKING = 0.8  # how much they rise with liking
+LIKE_LOGIT, ADD_LOGIT = -2.6, -3.4  # of a like and an add after a play of an item with utility 0
+UTILITY_SLOPE = 0.8  # how much both logits rise with the utility
 
 
 @dataclass(frozen=True)
 class Responses:
-    """`[shown]` arrays.
+    """How listeners respond to the impressions of a day, as `[shown]` arrays.
 
     Args:
-        examined: whether the position is looked at.
-        played: whether it is then played on; what is examined and not played is skipped.
-        ms: milliseconds played.
-        pause: microseconds from there to the next thing.
-        liked, added: after a play.
+        examined: Whether the listener looks at the position.
+        played: Whether the listener plays the item on. An examined item that is not played on is skipped.
+        ms: Milliseconds played, of a play or a skip.
+        pause: Microseconds from the end of the play or skip until the listener looks at the next position.
+        liked, added: Whether the listener likes or adds the item after playing it.
     """
 
     examined: np.ndarray
@@ -39,15 +39,24 @@ class Responses:
 
 
 def utility(policy: Policy, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """How much each listener likes each item `[n]`: the logit of playing on, once it is looked at."""
+    """Return how much each listener likes an item, as the logit of playing on after examining it.
+
+    Args:
+        policy: Holds the catalogue and the tastes.
+        user: Listeners `[n]`.
+        item: Items `[n]`.
+
+    Returns:
+        Logits `[n]`.
+    """
     catalogue, tastes = policy.shelves.catalogue, policy.tastes
     by_genre = policy.genres[user[:, None], catalogue.genres[item]]  # [n, 2]
-    share = (by_genre * catalogue.share[item]).sum(axis=1)
+    genre_share = (by_genre * catalogue.share[item]).sum(axis=1)
     follows = (tastes.favourites[user] == catalogue.creator[item][:, None]).any(axis=1)
     return (
         -0.3
-        + 1.0 * np.log(0.1 + share * len(names.GENRES))
-        + 0.5 * np.log(0.3 + policy.kinds[user, catalogue.kind[item]] * len(names.KINDS))
+        + 1.0 * np.log(0.1 + genre_share * len(names.GENRES))
+        + 0.5 * np.log(0.3 + policy.content_types[user, catalogue.content_type[item]] * len(names.CONTENT_TYPES))
         + 1.2 * follows
         + 0.5 * catalogue.quality[item]
     )
@@ -61,36 +70,36 @@ def respond(
     liking: np.ndarray,
     duration_ms: np.ndarray,
 ) -> Responses:
-    """Draw what happens to each position shown.
+    """Draw the response to each impression.
 
     Args:
-        config: says whether behaviour has drifted.
-        rng: random numbers of the day.
-        day: counted from the first.
-        position: from 1 `[shown]`.
-        liking: `utility` `[shown]`.
-        duration_ms: of the items `[shown]`.
+        config: Says whether behaviour has drifted.
+        rng: Random generator of the day.
+        day: The day, counted from 0.
+        position: Positions on the slate, from 1 `[shown]`.
+        liking: `utility` of the items for their listeners `[shown]`.
+        duration_ms: Durations of the items `[shown]`.
     """
-    look, play, fast, like, add = rng.random((5, len(position)))
+    examine_draw, play_draw, skip_draw, like_draw, add_draw = rng.random((5, len(position)))
     play_chance = sigmoid(liking)
-    part, shortest = rng.beta(4, 1.2, len(position)), schema.PLAY_THROUGH_MS
-    if config.drifts("behaviour", day):  # a skip is twice as likely, and plays end early
+    played_share, shortest = rng.beta(4, 1.2, len(position)), schema.PLAY_THROUGH_MS
+    if config.drifts("behaviour", day):  # skips are twice as likely, and plays are shorter
         play_chance = np.maximum(1 - 2 * (1 - play_chance), 0)
-        part, shortest = SHORT_PLAY * part, SHORTEST_MS
-    examined = look < position**-EXAMINATION
-    played = examined & (play < play_chance)
-    play_ms = np.clip(part * duration_ms, shortest, LONGEST_PLAY_MS)
-    skip_ms = SHORTEST_SKIP_MS + fast * (schema.PLAY_THROUGH_MS - 2 * SHORTEST_SKIP_MS)
+        played_share, shortest = SHORT_PLAY * played_share, SHORTEST_MS
+    examined = examine_draw < position**-EXAMINATION
+    played = examined & (play_draw < play_chance)
+    play_ms = np.clip(played_share * duration_ms, shortest, LONGEST_PLAY_MS)
+    skip_ms = SHORTEST_SKIP_MS + skip_draw * (schema.PLAY_THROUGH_MS - 2 * SHORTEST_SKIP_MS)
     return Responses(
         examined=examined,
         played=played,
         ms=np.where(played, play_ms, skip_ms).astype(np.int64),
         pause=np.where(played, rng.integers(8 * SECOND, 20 * SECOND, len(position)), SECOND),
-        liked=played & (like < sigmoid(LIKE + LIKING * liking)),
-        added=played & (add < sigmoid(ADD + LIKING * liking)),
+        liked=played & (like_draw < sigmoid(LIKE_LOGIT + UTILITY_SLOPE * liking)),
+        added=played & (add_draw < sigmoid(ADD_LOGIT + UTILITY_SLOPE * liking)),
     )
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:
-    """The probability of a logit."""
+    """Return the probability of a logit."""
     return 1 / (1 + np.exp(-logit))

@@ -1,4 +1,4 @@
-"""How large the world is, what changes in it, and which random stream each part draws from."""
+"""The configuration of a world: its size, its planted drift, and the random stream of each part."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +8,7 @@ import numpy as np
 
 from segue.errors import InputError
 
-FIRST_DAY = date(2026, 1, 5)  # a Monday; days and weeks of a world count from it
+FIRST_DAY = date(2026, 1, 5)  # a Monday; the days and weeks of a world are counted from it
 WEEK = 7
 
 DRIFTS = ("genre", "catalogue", "outage", "behaviour")
@@ -19,15 +19,16 @@ class WorldConfig:
     """The size of a world and its planted drift.
 
     Args:
-        name: goes into the data set's name.
-        users, items: how many; a catalogue drift adds items.
-        days: length of the log.
-        sessions: expected sessions a listener and day.
-        drift: one of `DRIFTS`, or None.
-        drift_day: the first day that differs, counted from `FIRST_DAY`.
+        name: Name of the world; the data set is called `synthetic-<name>`.
+        users: Number of listeners.
+        items: Number of items. A catalogue drift adds further items.
+        days: Length of the log in days.
+        sessions: Expected number of sessions of a listener on a weekday.
+        drift: One of `DRIFTS`, or None.
+        drift_day: First day of the drift, counted from 0 (`FIRST_DAY`).
 
     Raises:
-        InputError: an unknown drift, or a drift day outside the log.
+        InputError: The drift is unknown, or the drift day is outside the log.
     """
 
     name: str
@@ -42,20 +43,25 @@ class WorldConfig:
         if self.drift is None and self.drift_day is None:
             return
         if self.drift not in DRIFTS:
-            raise InputError(f"Drift is one of {', '.join(DRIFTS)}. Received {self.drift!r}.", "Choose one.")
+            raise InputError(
+                f"Drift is one of {', '.join(DRIFTS)}. Received {self.drift!r}.", "Choose one of these drifts."
+            )
         if self.drift_day is None or not 0 < self.drift_day < self.days:
             raise InputError(
                 f"The drift day lies in 1 .. {self.days - 1}. Received {self.drift_day}.",
-                "Set it with `--drift-day N`, in days from the first.",
+                "Set it with `--drift-day N`; the first day of the log is day 0.",
             )
 
-    def drifts(self, kind: str, day: int) -> bool:
-        """Whether the drift `kind` is in force on `day`."""
-        return self.drift == kind and self.drift_day is not None and day >= self.drift_day
+    def drifts(self, drift: str, day: int) -> bool:
+        """Return whether `drift` is planted in this world and has begun by `day`."""
+        return self.drift == drift and self.drift_day is not None and day >= self.drift_day
 
 
 class Stream(IntEnum):
-    """Who draws. A stream each, so that a change in one part leaves the others as they were."""
+    """The parts of the world that draw random numbers.
+
+    Each part has its own stream, so a change in one part does not change the draws of the others.
+    """
 
     CATALOGUE = 0
     LISTENERS = 1
@@ -65,5 +71,5 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, step: int = 0) -> np.random.Generator:
-    """The random numbers of one part (and week or day) of the world."""
+    """Return the random generator of one part of the world, and of one week or day where the part has several."""
     return np.random.default_rng([seed, stream, step])

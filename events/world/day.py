@@ -1,4 +1,4 @@
-"""One day: sessions, the slates they are shown, and the events that come of it."""
+"""Simulate one day: the sessions, the slates that listeners are shown, and the resulting events."""
 
 from dataclasses import dataclass, fields
 
@@ -13,34 +13,35 @@ from events.world.policy import LONGEST, Policy, Requests
 from events.world.shelves import GENRE_SHELVES
 
 DAY = 86_400 * SECOND
-PARTS = np.array([(6.0, 9.5), (11.5, 15.0), (18.0, 22.5)])  # hours in which sessions begin; one each at most
-PART_SHARES = np.array([0.25, 0.3, 0.45])
-WEEKEND = 1.25
-MORE_REQUESTS, MORE_CHANCE = 3, 0.25  # beyond a session's first
-PATIENCE = 45 * 60 * SECOND  # no request begins later in a session than this
+# Hours (UTC) in which sessions begin. A listener has at most one session in each of these parts of a day.
+DAY_PARTS = np.array([(6.0, 9.5), (11.5, 15.0), (18.0, 22.5)])
+DAY_PART_SHARES = np.array([0.25, 0.3, 0.45])  # of a listener's sessions
+WEEKEND_FACTOR = 1.25
+MORE_REQUESTS, MORE_CHANCE = 3, 0.25  # requests after a session's first: at most so many, each with this probability
+PATIENCE = 45 * 60 * SECOND  # a listener makes no request later than this after the start of the session
 SURFACE_SHARES = (0.5, 0.2, 0.15, 0.15)  # in the order of `schema.SURFACES`
-SLATES = np.array([LONGEST, 5, 6, 6])
+SLATE_SIZES = np.array([LONGEST, 5, 6, 6])  # positions of a slate, in the same order
 HOME, SEARCH, LIBRARY = (schema.SURFACES.index(name) for name in ("home", "search", "library"))
 IMPRESSION, PLAY, SKIP, LIKE, ADD = range(len(schema.ACTIONS))
 
 LIBRARY_SLOTS = 16
-DAY_CODES = 1_000_000  # sessions and requests of a day are numbered from day * DAY_CODES
-GENRE_QUERY, CREATOR_QUERY = 0.4, 0.75  # cumulated shares; the rest searches for a word of a title
+DAY_CODES = 1_000_000  # the sessions and requests of a day are numbered from day * DAY_CODES
+GENRE_QUERY, CREATOR_QUERY = 0.4, 0.75  # cumulated shares of searches; the rest are for a word of a title
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Events as numbers, `[events]` arrays; -1 stands for null.
+    """Events as numbers, in `[events]` arrays. -1 stands for null.
 
     Args:
-        ts: microseconds from the first day.
-        user, item: listener and item.
-        session, request: numbers, unique in the world.
-        surface, action: positions in `schema.SURFACES` and `schema.ACTIONS`.
-        position: on the slate, from 1.
-        ms_played: milliseconds.
-        query: position in `queries`.
-        propensity: of the draw that filled the position; NaN but for impressions.
+        ts: Microseconds from the start of the first day.
+        user, item: Listener and item.
+        session, request: Numbers, unique in the world.
+        surface, action: Positions in `schema.SURFACES` and `schema.ACTIONS`.
+        position: Position on the slate, from 1.
+        ms_played: Milliseconds played.
+        query: Position in `queries`.
+        propensity: Probability of the draw that filled the position; NaN for interactions.
     """
 
     ts: np.ndarray
@@ -57,16 +58,16 @@ class Rows:
 
     @classmethod
     def concat(cls, parts: list["Rows"]) -> "Rows":
-        """The rows of all parts, one after the other."""
+        """Return the rows of all parts, one after the other."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def take(self, rows: np.ndarray) -> "Rows":
-        """The rows at these positions."""
+        """Return some of the rows, given by positions or by a mask."""
         return Rows(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 def queries(creators: list[str]) -> list[str]:
-    """All that can be searched for: genres, then creators, then words of titles."""
+    """Return all queries: first the genres, then the creators, then the words of titles."""
     return [text.lower() for text in (*names.GENRES, *creators, *names.NOUNS)]
 
 
@@ -78,32 +79,32 @@ def simulate(
     policy: Policy,
     library: np.ndarray,
 ) -> Rows:
-    """The events of the sessions that begin on `day`, in no order.
+    """Simulate the sessions that begin on a day and return their events, unsorted.
 
     Args:
-        config: says which drifts are in force.
-        rng: random numbers of this day.
-        day: counted from the first.
-        listeners: who may listen.
-        policy: what is shown.
-        library: items that listeners kept `[users, LIBRARY_SLOTS]`, newest first, -1 where free.
-            Updated with what they keep today.
+        config: Says which drift has begun.
+        rng: Random generator of the day.
+        day: The day, counted from 0.
+        listeners: All listeners.
+        policy: Logging policy of the day.
+        library: Items in each listener's library `[users, LIBRARY_SLOTS]`, newest first; -1 marks a free slot. The
+            items added on this day are put into it.
     """
-    visitor, arrival, place = visits(rng, day, listeners)  # [sessions]
-    session = np.repeat(np.arange(len(visitor)), 1 + rng.binomial(MORE_REQUESTS, MORE_CHANCE, len(visitor)))
-    user, surface = visitor[session], place[session]  # [requests]
+    session_user, arrival, session_surface = visits(rng, day, listeners)  # [sessions]
+    session = np.repeat(np.arange(len(session_user)), 1 + rng.binomial(MORE_REQUESTS, MORE_CHANCE, len(session_user)))
+    user, surface = session_user[session], session_surface[session]  # [requests]
     searched, query = search(rng, policy, user, surface == SEARCH)
-    asked = Requests(user, SLATES[surface], searched, surface == LIBRARY)
-    slates, propensities = policy.slates(rng, asked, library)
+    requests = Requests(user, SLATE_SIZES[surface], searched, surface == LIBRARY)
+    slates, propensities = policy.slates(rng, requests, library)
 
     request, column = np.nonzero(slates >= 0)  # [shown], request by request
-    who, item = user[request], slates[request, column]
-    liking = utility(policy, who, item)
+    shown_user, item = user[request], slates[request, column]
+    liking = utility(policy, shown_user, item)
     responses = respond(config, rng, day, column + 1, liking, policy.shelves.catalogue.duration_ms[item])
-    started, done, stayed = timeline(session, arrival, request, responses)
+    started, ended, stayed = timeline(session, arrival, request, responses)
     shown = Rows(
         ts=started[request] + column * 1000 + rng.integers(900, size=len(item)),
-        user=who,
+        user=shown_user,
         item=item,
         session=day * DAY_CODES + session[request],
         request=day * DAY_CODES + request,
@@ -114,125 +115,155 @@ def simulate(
         query=query[request],
         propensity=propensities[request, column],
     )
-    kept = responses.added & stayed[request]
-    keep(library, who[kept], item[kept], done[kept])
-    return log(config, rng, day, shown, done, responses, stayed[request])
+    added = responses.added & stayed[request]
+    add_to_libraries(library, shown_user[added], item[added], ended[added])
+    return logged_events(config, rng, day, shown, ended, responses, stayed[request])
 
 
 def visits(rng: np.random.Generator, day: int, listeners: Listeners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The day's sessions: whose, when (microseconds from the first day) and on which surface `[sessions]`."""
+    """Draw the sessions of a day.
+
+    Returns:
+        user: Listeners `[sessions]`.
+        arrival: Starts of the sessions, in microseconds from the start of the first day `[sessions]`.
+        surface: Positions in `schema.SURFACES` `[sessions]`.
+    """
     chance = visit_chances(day, listeners)
     user, part = np.nonzero(rng.random(chance.shape) < chance)
-    begin, end = PARTS[part].T
+    begin, end = DAY_PARTS[part].T
     hour = begin + rng.random(len(user)) * (end - begin)
     surface = rng.choice(len(schema.SURFACES), len(user), p=SURFACE_SHARES)
     return user, day * DAY + (hour * 3600 * SECOND).astype(np.int64), surface
 
 
 def visit_chances(day: int, listeners: Listeners) -> np.ndarray:
-    """The chance of a session in each part of the day `[users, parts]`; 1 or more is certain, 0 before the signup."""
-    weekend = WEEKEND if day % WEEK >= 5 else 1.0
-    return weekend * listeners.sessions[:, None] * PART_SHARES * (listeners.signup <= day)[:, None]
+    """Return the probability of a session in each part of the day `[users, parts]`.
+
+    A value above 1 counts as 1. It is 0 before the day of the signup.
+    """
+    weekend_factor = WEEKEND_FACTOR if day % WEEK >= 5 else 1.0
+    return weekend_factor * listeners.sessions[:, None] * DAY_PART_SHARES * (listeners.signup <= day)[:, None]
 
 
 def search(
     rng: np.random.Generator, policy: Policy, user: np.ndarray, searching: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is searched for: the shelf that is meant and the query `[requests]`, -1 where nothing is."""
+    """Draw the queries of the searches.
+
+    A listener has an item of a genre shelf in mind and searches for the genre, the creator or a word of the title.
+
+    Args:
+        rng: Random generator of the day.
+        policy: Logging policy of the day.
+        user: Listeners `[requests]`.
+        searching: Whether each request is a search `[requests]`.
+
+    Returns:
+        Shelves that the queries mean and positions in `queries`, both `[requests]` and -1 for other requests. A query
+        for a word means the shelf of the item's creator.
+    """
     catalogue, shelves = policy.shelves.catalogue, policy.shelves
-    one, two, how = rng.random((3, len(user)))
-    shelf = shelves.choose(policy.upto, user, one)
-    target = shelves.draw(shelf, two)  # what the listener has in mind
+    shelf_draw, item_draw, query_draw = rng.random((3, len(user)))
+    shelf = shelves.choose(policy.cumulative_shelf_chances, user, shelf_draw)
+    target = shelves.draw(shelf, item_draw)  # the item that the listener has in mind
     creator = catalogue.creator[target]
-    creators = len(shelves.weight) - GENRE_SHELVES
-    by_genre, by_creator = how < GENRE_QUERY, how < CREATOR_QUERY
-    genre_query = shelf // len(names.KINDS)
+    creator_count = len(shelves.weight) - GENRE_SHELVES
+    by_genre, by_creator = query_draw < GENRE_QUERY, query_draw < CREATOR_QUERY
+    genre_query = shelf // len(names.CONTENT_TYPES)
     creator_query = len(names.GENRES) + creator
-    word_query = len(names.GENRES) + creators + catalogue.noun[target]
+    word_query = len(names.GENRES) + creator_count + catalogue.noun[target]
     query = np.select([by_genre, by_creator], [genre_query, creator_query], word_query)
-    meant = np.where(by_genre, shelf, GENRE_SHELVES + creator)
-    return np.where(searching, meant, -1), np.where(searching, query, -1)
+    searched_shelf = np.where(by_genre, shelf, GENRE_SHELVES + creator)
+    return np.where(searching, searched_shelf, -1), np.where(searching, query, -1)
 
 
 def timeline(
     session: np.ndarray, arrival: np.ndarray, request: np.ndarray, responses: Responses
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """When everything happens: a listener goes down a slate, then asks for the next.
+    """Compute when each request and each response happens. A listener goes down a slate, then requests the next one.
 
     Args:
-        session: of each request `[requests]`, ascending.
-        arrival: microseconds `[sessions]`.
-        request: of each position `[shown]`, ascending.
-        responses: what is done there.
+        session: Session of each request, ascending `[requests]`.
+        arrival: Starts of the sessions, in microseconds from the start of the first day `[sessions]`.
+        request: Request of each impression, ascending `[shown]`.
+        responses: Responses to the impressions.
 
     Returns:
-        started: microseconds at which each request is made `[requests]`.
-        done: microseconds at which each position is played or skipped `[shown]`.
-        stayed: whether the listener is still there to make the request `[requests]`.
+        started: Times of the requests, in microseconds from the start of the first day `[requests]`.
+        ended: Times at which the play or skip of each impression ends, in the same unit `[shown]`.
+        stayed: Whether the listener is still in the session to make the request `[requests]`.
     """
     listening = responses.ms * 1000
     spent = np.where(responses.examined, listening + responses.pause, 0)
     length = np.bincount(request, spent, len(session)).astype(np.int64) + 3 * SECOND
-    elapsed = since_first(length, session)
+    elapsed = sum_before_in_group(length, session)
     started = arrival[session] + elapsed
-    done = started[request] + SECOND + since_first(spent, request) + listening
-    return started, done, elapsed <= PATIENCE
+    ended = started[request] + SECOND + sum_before_in_group(spent, request) + listening
+    return started, ended, elapsed <= PATIENCE
 
 
-def since_first(length: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The sum of the lengths that come before each entry in its group; groups are contiguous."""
+def sum_before_in_group(length: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the sum of the earlier lengths in each entry's group. `group` must be ascending."""
     before = length.cumsum() - length
     return before - before[np.searchsorted(group, group)]
 
 
-def log(
+def logged_events(
     config: WorldConfig,
     rng: np.random.Generator,
     day: int,
     shown: Rows,
-    done: np.ndarray,
+    ended: np.ndarray,
     responses: Responses,
     stayed: np.ndarray,
 ) -> Rows:
-    """What reaches the log: every impression, and what came of those that were examined.
+    """Return the events that reach the log: the impressions and the interactions with those that were examined.
 
     Args:
-        config: says whether there is an outage: then plays on `home` are lost, and times with them.
-        rng: random numbers of the day.
-        day: counted from the first.
-        shown: the impressions.
-        done: when they were played or skipped, microseconds `[shown]`.
-        responses: what was done.
-        stayed: whether the request was made at all `[shown]`.
+        config: Says whether there is an outage. During an outage the log loses the plays on `home`, and `ms_played` of
+            the skips there.
+        rng: Random generator of the day.
+        day: The day, counted from 0.
+        shown: The impressions.
+        ended: Ends of the plays and skips, in microseconds from the start of the first day `[shown]`.
+        responses: Responses to the impressions.
+        stayed: Whether the request of each impression was made `[shown]`.
     """
-    count = len(done)
+    count = len(ended)
     outcome = np.where(responses.played, PLAY, SKIP)
     reported, ms = responses.examined, responses.ms
     if config.drifts("outage", day):
         at_home = shown.surface == HOME
         reported, ms = reported & ~(at_home & responses.played), np.where(at_home, -1, ms)
 
-    def after(mask: np.ndarray, ts: np.ndarray, action: np.ndarray, ms_played: np.ndarray) -> Rows:
-        unknown = np.full(count, np.nan)
-        changed = {"ts": ts, "action": action, "ms_played": ms_played, "propensity": unknown}
+    def interaction_rows(mask: np.ndarray, ts: np.ndarray, action: np.ndarray, ms_played: np.ndarray) -> Rows:
+        no_propensity = np.full(count, np.nan)
+        changed = {"ts": ts, "action": action, "ms_played": ms_played, "propensity": no_propensity}
         return Rows(**{**vars(shown), **changed}).take(mask)
 
-    like_at = done + rng.integers(SECOND, 4 * SECOND, count)
-    add_at = done + rng.integers(4 * SECOND, 7 * SECOND, count)
+    like_ts = ended + rng.integers(SECOND, 4 * SECOND, count)
+    add_ts = ended + rng.integers(4 * SECOND, 7 * SECOND, count)
     return Rows.concat([
         shown.take(stayed),
-        after(stayed & reported, done, outcome, ms),
-        after(stayed & responses.liked, like_at, np.full(count, LIKE), shown.ms_played),
-        after(stayed & responses.added, add_at, np.full(count, ADD), shown.ms_played),
+        interaction_rows(stayed & reported, ended, outcome, ms),
+        interaction_rows(stayed & responses.liked, like_ts, np.full(count, LIKE), shown.ms_played),
+        interaction_rows(stayed & responses.added, add_ts, np.full(count, ADD), shown.ms_played),
     ])  # fmt: skip
 
 
-def keep(library: np.ndarray, user: np.ndarray, item: np.ndarray, ts: np.ndarray) -> None:
-    """Put added items at the head of their listeners' libraries, in order of time; the oldest fall out."""
+def add_to_libraries(library: np.ndarray, user: np.ndarray, item: np.ndarray, ts: np.ndarray) -> None:
+    """Put added items at the front of the listeners' libraries, newest first. The oldest items of a full one drop out.
+
+    Args:
+        library: Libraries to change `[users, LIBRARY_SLOTS]`.
+        user, item, ts: Listener, item and time of each addition `[n]`.
+    """
     order = np.lexsort((ts, user))
     user, item = user[order], item[order]
-    rank = np.arange(len(user)) - np.searchsorted(user, user)  # how many the listener added before it
+    rank = np.arange(len(user)) - np.searchsorted(
+        user, user
+    )  # [n], how many items the listener added earlier on this day
     for turn in range(int(rank.max(initial=-1)) + 1):
-        at = rank == turn
-        library[user[at], 1:] = library[user[at], :-1]
-        library[user[at], 0] = item[at]
+        selected = rank == turn
+        library[user[selected], 1:] = library[user[selected], :-1]
+        library[user[selected], 0] = item[selected]

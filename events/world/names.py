@@ -1,10 +1,10 @@
-"""Words that titles and names are put together from."""
+"""Words from which titles and names are made."""
 
 GENRES = (
     "pop", "rock", "hip hop", "electronic", "jazz", "classical", "folk", "metal",
     "soul", "latin", "ambient", "country", "blues", "reggae", "punk", "world",
 )  # fmt: skip
-KINDS = MUSIC, PODCAST, AUDIOBOOK = ("music", "podcast", "audiobook")
+CONTENT_TYPES = MUSIC, PODCAST, AUDIOBOOK = ("music", "podcast", "audiobook")
 COUNTRIES = ("US", "GB", "DE", "BR", "IN", "SE")
 LANGUAGES = ("en", "de", "pt", "hi", "sv")
 AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55+")
@@ -30,19 +30,19 @@ LAST_NAMES = (
 )  # fmt: skip
 
 
-def creator_name(kind: int, adjective: int, noun: int, first: int, last: int) -> str:
-    """A band, a show, or a person who writes."""
-    if KINDS[kind] == MUSIC and (adjective + noun) % 2:
+def creator_name(content_type: int, adjective: int, noun: int, first: int, last: int) -> str:
+    """Return the name of a band or a musician, a podcast, or an author, made from the words at these positions."""
+    if CONTENT_TYPES[content_type] == MUSIC and (adjective + noun) % 2:
         return f"The {ADJECTIVES[adjective]} {NOUNS[noun]}s"
-    if KINDS[kind] == PODCAST:
+    if CONTENT_TYPES[content_type] == PODCAST:
         return f"{NOUNS[noun]} Talk with {FIRST_NAMES[first]} {LAST_NAMES[last]}"
     return f"{FIRST_NAMES[first]} {LAST_NAMES[last]}"
 
 
-def title(kind: int, adjective: int, noun: int, number: int) -> str:
-    """The title of an item; `number` counts the items of its creator from 1."""
-    if KINDS[kind] == PODCAST:
+def title(content_type: int, adjective: int, noun: int, number: int) -> str:
+    """Return the title of an item. `number` counts the items of its creator from 1; only podcasts show it."""
+    if CONTENT_TYPES[content_type] == PODCAST:
         return f"The {ADJECTIVES[adjective]} {NOUNS[noun]}, episode {number}"
-    if KINDS[kind] == AUDIOBOOK:
+    if CONTENT_TYPES[content_type] == AUDIOBOOK:
         return f"The {NOUNS[noun]} Called {ADJECTIVES[adjective]}"
     return f"{ADJECTIVES[adjective]} {NOUNS[noun]}"

@@ -4,9 +4,10 @@ Each position of a slate is filled by a draw from the mixture
 
     p(item) = 0.08 uniform + 0.27 popularity + 0.65 personal
 
-without what is on the slate already. The recorded propensity is the chance of that very draw:
-p(item) / (1 - p(items above it)). `personal` depends on the surface: what the listener searches
-for; what is in the listener's library; else half a genre's shelf by taste, half a favourite creator.
+among the items that are not on the slate yet. The recorded propensity is the probability of this draw:
+p(item) / (1 - p(items above it)). `personal` depends on the surface. On `search` it draws from the shelf that the
+query means, and on `library` from the listener's library unless that is empty. Otherwise it draws, with equal
+probability, from a genre shelf chosen by taste or from the shelf of a favourite creator.
 """
 
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ LONGEST = 8  # positions of the longest slate
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often each part of a policy fills a position; as it stands, the logging policy's.
+    """The probabilities with which each part of the mixture fills a position. The defaults are the logging policy's.
 
     Raises:
-        InputError: the weights are not shares of 1.
+        InputError: A weight is negative, or the weights do not sum to 1.
     """
 
     uniform: float = 0.08
@@ -37,19 +38,20 @@ class Mixture:
         weights = (self.uniform, self.popular, self.personal)
         if not (min(weights) >= 0 and abs(sum(weights) - 1) < 1e-9):
             raise InputError(
-                f"The weights of a mixture are at least 0 and sum to 1. Received {weights}.", "Scale them to sum to 1."
+                f"The weights of a mixture must be at least 0 and sum to 1. Received {weights}.",
+                "Divide the weights by their sum.",
             )
 
 
 @dataclass(frozen=True)
 class Requests:
-    """What a slate is asked for, `[requests]` arrays.
+    """The requests for slates, as `[requests]` arrays.
 
     Args:
-        user: listener.
-        size: positions to fill, at most `LONGEST`.
-        searched: the shelf that the query means, or -1.
-        at_library: whether the slate is drawn from the listener's library.
+        user: Listener.
+        size: Number of positions to fill, at most `LONGEST`.
+        searched: Shelf that the query means, or -1 if nothing is searched for.
+        at_library: Whether the `personal` part draws from the listener's library.
     """
 
     user: np.ndarray
@@ -63,103 +65,147 @@ class Policy:
     """The policy of one day.
 
     Args:
-        shelves: what is out.
-        tastes: what listeners are drawn to.
-        genres, kinds: the same as shares `[users, genres]` and `[users, kinds]`.
-        chances: of each genre's shelf, by listener `[users, GENRE_SHELVES]`.
-        upto: `chances`, cumulated.
-        popular_upto: chances of the items by popularity, cumulated `[items]`.
-        mixture: weights of the parts.
+        shelves: The released items on their shelves.
+        tastes: Tastes of the listeners.
+        genres: Share of each genre in a listener's taste `[users, genres]`.
+        content_types: Share of each content type in a listener's taste `[users, content_types]`.
+        shelf_chances: Probability that a listener chooses each genre shelf `[users, GENRE_SHELVES]`.
+        cumulative_shelf_chances: `shelf_chances`, cumulated over the shelves.
+        cumulative_popularity: Probabilities of the items in a draw by popularity, cumulated `[items]`.
+        mixture: Weights of the parts.
     """
 
     shelves: Shelves
     tastes: Tastes
     genres: np.ndarray
-    kinds: np.ndarray
-    chances: np.ndarray
-    upto: np.ndarray
-    popular_upto: np.ndarray
+    content_types: np.ndarray
+    shelf_chances: np.ndarray
+    cumulative_shelf_chances: np.ndarray
+    cumulative_popularity: np.ndarray
     mixture: Mixture = Mixture()
 
     @classmethod
     def of(cls, shelves: Shelves, tastes: Tastes) -> "Policy":
-        """The logging policy for these shelves and tastes."""
-        genres, kinds = softmax(tastes.genres), softmax(tastes.kinds)
-        chances = shelves.chances(genres, kinds)
-        return cls(shelves, tastes, genres, kinds, chances, chances.cumsum(axis=1), shelves.popular.cumsum())
+        """Return the logging policy for these shelves and tastes."""
+        genres, content_types = softmax(tastes.genres), softmax(tastes.content_types)
+        shelf_chances = shelves.chances(genres, content_types)
+        return cls(
+            shelves=shelves,
+            tastes=tastes,
+            genres=genres,
+            content_types=content_types,
+            shelf_chances=shelf_chances,
+            cumulative_shelf_chances=shelf_chances.cumsum(axis=1),
+            cumulative_popularity=shelves.popularity.cumsum(),
+        )
 
     def slates(
         self, rng: np.random.Generator, requests: Requests, library: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Fill the slates.
+        """Fill the slates of the requests.
 
         Args:
-            rng: random numbers of the day.
-            requests: what is asked for.
-            library: items of each listener's library `[users, slots]`, -1 where a slot is free;
-                the taken slots come first.
+            rng: Random generator of the day.
+            requests: The requests.
+            library: Items of each listener's library `[users, slots]`; -1 marks a free slot, and free slots come last.
 
         Returns:
-            items `[requests, LONGEST]` (-1 beyond a slate's size) and propensities of that shape.
+            Items `[requests, LONGEST]`, -1 beyond a slate's size, and propensities of the same shape, 0 beyond it.
         """
         count = len(requests.user)
         items = np.full((count, LONGEST), -1)
         propensity = np.zeros((count, LONGEST))
-        above = np.zeros(count)  # chance of what is on the slate already
+        above = np.zeros(count)  # [requests], probability of the items that are on the slate already
         for position in range(LONGEST):
-            filled = np.flatnonzero(requests.size > position)
-            open_ = filled
-            while len(open_):  # what is on the slate already is drawn again
-                drawn = self.draw(rng, requests, library, open_)
-                taken = (items[open_, :position] == drawn[:, None]).any(axis=1)
-                items[open_[~taken], position] = drawn[~taken]
-                open_ = open_[taken]
-            chance = self.chance(requests, library, filled, items[filled, position])
-            propensity[filled, position] = chance / (1 - above[filled])
-            above[filled] += chance
+            rows = np.flatnonzero(requests.size > position)
+            unfilled = rows
+            while len(unfilled):  # an item that is on the slate already is drawn again
+                drawn = self.draw(rng, requests, library, unfilled)
+                taken = (items[unfilled, :position] == drawn[:, None]).any(axis=1)
+                items[unfilled[~taken], position] = drawn[~taken]
+                unfilled = unfilled[taken]
+            chance = self.chance(requests, library, rows, items[rows, position])
+            propensity[rows, position] = chance / (1 - above[rows])
+            above[rows] += chance
         return items, propensity
 
     def draw(self, rng: np.random.Generator, requests: Requests, library: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """One draw from the mixture for each of the requests `rows`."""
+        """Draw one item from the mixture for each of some requests.
+
+        Args:
+            rng: Random generator of the day.
+            requests: All requests.
+            library: As for `slates`.
+            rows: Positions of the requests to draw for `[rows]`.
+
+        Returns:
+            Items `[rows]`. They may be on the slate already.
+        """
         user, searched = requests.user[rows], requests.searched[rows]
-        part, one, two = rng.random((3, len(rows)))
+        part_draw, first_draw, second_draw = rng.random((3, len(rows)))
         released = self.shelves.released
-        uniform = released[(one * len(released)).astype(np.int64)]
-        popular = np.searchsorted(self.popular_upto, one * self.popular_upto[-1], side="right")
-        by_taste = self.shelves.choose(self.upto, user, (2 * one) % 1)
-        favourite = self.tastes.favourites[user, ((2 * one) % 1 * FAVOURITES).astype(np.int64)]
-        shelf = np.where(one < 0.5, by_taste, GENRE_SHELVES + favourite)
-        personal = self.shelves.draw(np.where(searched >= 0, searched, shelf), two)
-        size = (library[user] >= 0).sum(axis=1)
-        owned = library[user, (two * size).astype(np.int64)]
-        personal = np.where(requests.at_library[rows] & (size > 0), owned, personal)
+        uniform = released[(first_draw * len(released)).astype(np.int64)]
+        cumulative_popularity = self.cumulative_popularity
+        popular = np.searchsorted(cumulative_popularity, first_draw * cumulative_popularity[-1], side="right")
+        # `first_draw` chooses between taste and favourite by its half. Within its half it is uniform again.
+        draw_in_half = (2 * first_draw) % 1
+        by_taste = self.shelves.choose(self.cumulative_shelf_chances, user, draw_in_half)
+        favourite = self.tastes.favourites[user, (draw_in_half * FAVOURITES).astype(np.int64)]
+        shelf = np.where(first_draw < 0.5, by_taste, GENRE_SHELVES + favourite)
+        personal = self.shelves.draw(np.where(searched >= 0, searched, shelf), second_draw)
+        library_size = (library[user] >= 0).sum(axis=1)
+        owned = library[user, (second_draw * library_size).astype(np.int64)]
+        personal = np.where(requests.at_library[rows] & (library_size > 0), owned, personal)
         mixture = self.mixture
-        choices = [part < mixture.uniform, part < mixture.uniform + mixture.popular]
-        return np.select(choices, [uniform, popular], personal)
+        conditions = [part_draw < mixture.uniform, part_draw < mixture.uniform + mixture.popular]
+        return np.select(conditions, [uniform, popular], personal)
 
     def chance(self, requests: Requests, library: np.ndarray, rows: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """The chance that `draw` gives `item` `[rows]` for the requests `rows`."""
+        """Return the probability that `draw` gives an item.
+
+        Args:
+            requests: All requests.
+            library: As for `slates`.
+            rows: Positions of the requests `[rows]`.
+            item: One item for each of these requests `[rows]`.
+
+        Returns:
+            Probabilities `[rows]`.
+        """
         user, searched = requests.user[rows], requests.searched[rows]
         personal = self.taste_chance(user, item)
-        meant = searched >= 0
-        personal[meant] = self.shelves.chance(item[meant], searched[meant])
-        size = (library[user] >= 0).sum(axis=1)
-        owner = requests.at_library[rows] & (size > 0)
-        personal[owner] = (library[user[owner]] == item[owner, None]).sum(axis=1) / size[owner]
+        searching = searched >= 0
+        personal[searching] = self.shelves.chance(item[searching], searched[searching])
+        library_size = (library[user] >= 0).sum(axis=1)
+        from_library = requests.at_library[rows] & (library_size > 0)
+        copies = (library[user[from_library]] == item[from_library, None]).sum(axis=1)
+        personal[from_library] = copies / library_size[from_library]
         mixture = self.mixture
-        impersonal = mixture.uniform / len(self.shelves.released) + mixture.popular * self.shelves.popular[item]
+        impersonal = mixture.uniform / len(self.shelves.released) + mixture.popular * self.shelves.popularity[item]
         return impersonal + mixture.personal * personal
 
     def taste_chance(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """The chance of the item by taste and favourites `[n]`: half a genre's shelf, half a favourite."""
+        """Return the probability that the `personal` part draws an item by taste.
+
+        Half of the draws are from a genre shelf chosen by taste, half from the shelf of a favourite creator.
+
+        Args:
+            user: Listeners `[n]`.
+            item: Items `[n]`.
+
+        Returns:
+            Probabilities `[n]`.
+        """
         catalogue, weight = self.shelves.catalogue, self.shelves.weight
         shelf = self.shelves.genre_shelves(item)  # [n, 2]
-        by_genre = (self.chances[user[:, None], shelf] * catalogue.share[item] / nonzero(weight[shelf])).sum(axis=1)
+        by_genre = (self.shelf_chances[user[:, None], shelf] * catalogue.share[item] / nonzero(weight[shelf])).sum(
+            axis=1
+        )
         creator = catalogue.creator[item]
         follows = (self.tastes.favourites[user] == creator[:, None]).mean(axis=1)
         return catalogue.weight[item] * (0.5 * by_genre + 0.5 * follows / weight[GENRE_SHELVES + creator])
 
 
 def nonzero(weight: np.ndarray) -> np.ndarray:
-    """The weights with 1 in place of 0: an empty shelf has no chance to divide."""
+    """Return the weights with 0 replaced by 1, so that dividing the probability 0 of an empty shelf gives 0."""
     return np.where(weight > 0, weight, 1.0)

@@ -1,11 +1,13 @@
-"""What a policy is truly worth in the world: the yardstick of estimates from its log.
+"""The true value of a policy in the world, against which estimates from a log can be checked.
 
-The value of a policy is the mean chance that the item at the first position of a session's first slate is played
-through. This is what a log identifies: the first position is always looked at, its propensity is the chance of one
-draw, and the first slate of a session is always asked for. Later slates are asked for only by those whom the plays
-before left the time, and lower positions depend on what stands above, so both change with the policy that is logged.
+The value of a policy is the mean probability that the item at the first position of a session's first slate is played
+through. A log identifies this value: every session requests a first slate, its first position is always examined, and
+the propensity there is the probability of a single draw. Later slates and lower positions would not do. Whether a
+listener requests another slate depends on how long the earlier plays took, and a lower position depends on the items
+above it, so both depend on the policy that was logged.
 
-All is for a world without drift, and counted in full over contexts and items: for worlds of some hundred of each.
+The functions are for worlds without drift. They enumerate all contexts and items, so they suit worlds with a few
+hundred of each.
 """
 
 from collections.abc import Iterable
@@ -20,22 +22,24 @@ from events.world.shelves import GENRE_SHELVES
 
 
 def openings(policy: Policy, listeners: Listeners, days: Iterable[int]) -> tuple[Requests, np.ndarray]:
-    """Every context in which a session of these days may begin, and how often it does.
+    """Return every context in which a session may begin on these days, and how often it does.
 
     Args:
-        policy: says what listeners search for; the same on all days.
-        listeners: who may listen.
-        days: counted from the first.
+        policy: Logging policy, which must be the same on all days. It determines what listeners search for.
+        listeners: All listeners.
+        days: Days, counted from 0.
 
     Returns:
-        Requests of one position `[contexts]` and their shares of all sessions `[contexts]`, which sum to 1. `home`
-        and `now_playing` are one context.
+        Requests for one position `[contexts]` and the share of sessions that begin with each `[contexts]`. The shares
+        sum to 1. A listener's `home` and `now_playing` are one context.
     """
     sessions = sum(np.minimum(visit_chances(day, listeners), 1).sum(axis=1) for day in days)  # [users]
-    meant = search_chances(policy)  # [users, shelves]
+    shelf_chances = search_chances(policy)  # [users, shelves]
     elsewhere = 1 - SURFACE_SHARES[SEARCH] - SURFACE_SHARES[LIBRARY]
-    columns = [elsewhere, SURFACE_SHARES[LIBRARY], *np.full(meant.shape[1], SURFACE_SHARES[SEARCH])]
-    chance = np.column_stack([np.ones((len(meant), 2)), meant]) * columns * np.reshape(sessions, (-1, 1))
+    columns = [elsewhere, SURFACE_SHARES[LIBRARY], *np.full(shelf_chances.shape[1], SURFACE_SHARES[SEARCH])]
+    chance = (
+        np.column_stack([np.ones((len(shelf_chances), 2)), shelf_chances]) * columns * np.reshape(sessions, (-1, 1))
+    )
     user, column = np.nonzero(chance)
     requests = Requests(
         user=user, size=np.ones(len(user), np.int64), searched=np.maximum(column - 2, -1), at_library=column == 1
@@ -44,25 +48,33 @@ def openings(policy: Policy, listeners: Listeners, days: Iterable[int]) -> tuple
 
 
 def search_chances(policy: Policy) -> np.ndarray:
-    """How likely a search of each listener means each shelf `[users, shelves]`: a genre's, or a target's creator's."""
+    """Return, for each listener and shelf, the probability that a search means this shelf `[users, shelves]`.
+
+    A search means either a genre shelf or the shelf of the creator of the item that the listener has in mind.
+    """
     shelves = policy.shelves
-    filled = np.flatnonzero(shelves.weight[:GENRE_SHELVES])
+    filled_shelves = np.flatnonzero(shelves.weight[:GENRE_SHELVES])
     item = shelves.released
-    on_shelf = shelves.chance(np.tile(item, len(filled)), np.repeat(filled, len(item))).reshape(len(filled), -1)
-    target = policy.chances[:, filled] @ on_shelf  # [users, released]
-    meant = np.zeros((len(target), len(shelves.weight)))
-    meant[:, :GENRE_SHELVES] = GENRE_QUERY * policy.chances
-    np.add.at(meant.T, GENRE_SHELVES + shelves.catalogue.creator[item], (1 - GENRE_QUERY) * target.T)
-    return meant
+    on_shelf = shelves.chance(np.tile(item, len(filled_shelves)), np.repeat(filled_shelves, len(item))).reshape(
+        len(filled_shelves), -1
+    )
+    target = policy.shelf_chances[:, filled_shelves] @ on_shelf  # [users, released]
+    shelf_chances = np.zeros((len(target), len(shelves.weight)))
+    shelf_chances[:, :GENRE_SHELVES] = GENRE_QUERY * policy.shelf_chances
+    np.add.at(shelf_chances.T, GENRE_SHELVES + shelves.catalogue.creator[item], (1 - GENRE_QUERY) * target.T)
+    return shelf_chances
 
 
 def item_chances(policy: Policy, requests: Requests, library: np.ndarray) -> np.ndarray:
-    """The chance of each released item at the first position `[requests, released]`; rows sum to 1.
+    """Return the probability that a policy shows each released item at the first position.
 
     Args:
-        policy: what is shown.
-        requests: the contexts.
-        library: items of each listener's library `[users, slots]`, -1 where a slot is free.
+        policy: The policy.
+        requests: Requests of the contexts.
+        library: Items in each listener's library `[users, slots]`; -1 marks a free slot.
+
+    Returns:
+        Probabilities `[requests, released]`. Each row sums to 1.
     """
     rows = np.arange(len(requests.user))
     columns = [policy.chance(requests, library, rows, np.full(len(rows), item)) for item in policy.shelves.released]
@@ -70,9 +82,16 @@ def item_chances(policy: Policy, requests: Requests, library: np.ndarray) -> np.
 
 
 def play_chances(policy: Policy, requests: Requests) -> np.ndarray:
-    """The chance that each released item is played through at the first position `[requests, released]`.
+    """Return the probability that each released item is played through at the first position.
 
-    What is played on there is played for 30 s at least, so this is the chance of playing on.
+    Without a behaviour drift every play lasts at least 30 s, so this is the probability of a play.
+
+    Args:
+        policy: Holds the catalogue and the tastes.
+        requests: Requests of the contexts.
+
+    Returns:
+        Probabilities `[requests, released]`.
     """
     users, context = np.unique(requests.user, return_inverse=True)
     released = policy.shelves.released
@@ -81,11 +100,11 @@ def play_chances(policy: Policy, requests: Requests) -> np.ndarray:
 
 
 def value(shares: np.ndarray, chances: np.ndarray, plays: np.ndarray) -> float:
-    """The mean chance of a play-through under a policy.
+    """Return the mean probability of a play-through under a policy.
 
     Args:
-        shares: of the contexts among all `[contexts]`.
-        chances: of each item by the policy `[contexts, released]`, such as `item_chances` of it.
-        plays: `play_chances` `[contexts, released]`.
+        shares: Share of sessions that begin in each context `[contexts]`.
+        chances: Probability that the policy shows each item `[contexts, released]`, for instance from `item_chances`.
+        plays: Probability that each item is played through `[contexts, released]`, from `play_chances`.
     """
     return float(shares @ (chances * plays).sum(axis=1))

@@ -33,6 +33,7 @@ ITEM_STATS = (*ITEM_COUNTS, *ITEM_RATES, AGE)  # what changes of an item from da
 AGE_COLUMNS = -2  # of the encoded statistics: the last two, log age and whether it is known
 REQUEST = ("genre_affinity", AGE)
 
+QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
 CLOCK = 4  # hour of the day and day of the week, as points on a circle
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 Arrays = dict[str, np.ndarray]
 
+GROUP = "query"  # the array, where there is one, whose equal rows stay together
 WINDOW = 4  # shards that are held and mixed at once
 
 
@@ -61,7 +62,8 @@ class Shards:
         drawn from those at random; what does not fill a batch joins the next window. A batch so mixes
         rows of `WINDOW` spans of the log, and over the epochs each span meets every other; up to
         `WINDOW` shards the shuffle is uniform. The order is that of the seed and the epoch. The last
-        short batch is dropped, unless it is the only one.
+        short batch is dropped, unless it is the only one. Rows of equal `GROUP` stay together: it is groups then that
+        are drawn, and a group is at most cut where a batch ends.
 
         Without a seed rows come in order, and the last batch may be short.
 
@@ -78,7 +80,7 @@ class Shards:
             held = self.read(order[first : first + step], rest)
             rows = len(held[self.columns[0]])
             whole = rows - rows % batch_size
-            drawn = np.arange(rows) if shuffle is None else shuffle.permutation(rows)
+            drawn = np.arange(rows) if shuffle is None else shuffled(held, rows, shuffle)
             for start in range(0, whole, batch_size):
                 yield take(held, drawn[start : start + batch_size])
             rest = take(held, drawn[whole:])
@@ -97,6 +99,14 @@ class Shards:
                 found.insert(0, rest[name])
             held[name] = np.concatenate(found) if len(found) > 1 else found[0]
         return held
+
+
+def shuffled(arrays: Arrays, rows: int, rng: np.random.Generator) -> np.ndarray:
+    """The rows in random order, those of a group one after the other: `[rows]`."""
+    if GROUP not in arrays:
+        return rng.permutation(rows)
+    values, group = np.unique(arrays[GROUP], return_inverse=True)
+    return np.argsort(rng.permutation(len(values))[group], kind="stable")
 
 
 def column(part: Path | Arrays, name: str) -> np.ndarray:

@@ -3,13 +3,15 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow as tf
 
 from events.schema import HEADS, LISTEN
 from models.inputs.arrow_columns import number, seconds
 from models.inputs.encoder import Encoder, request_dense
-from models.inputs.shards import Arrays
+from models.inputs.shards import GROUP, Arrays
 from segue.errors import InputError
 
+EXACT = ("history", "history_action", "surface", "session", "user_ids")  # by which queries are told apart
 POSITIVE = "positive"  # what the log counts as a positive
 
 
@@ -47,18 +49,37 @@ def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
 def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
     """Encoded examples with labels and masks: `label_*`, `weight_*` float32 `[n]`.
 
-    Besides, `request` float32 `[n, 3]` and `position` int32 `[n]` (0 where unknown).
+    Besides, `request` float32 `[n, 3]`, `position` int32 `[n]` (0 where unknown), and what `same_query` says.
     """
     pairs = request_dense(number(table["genre_affinity"]), age(table)).numpy()
     names = (*HEADS, LISTEN)
+    query = encoder.query_table(table)
     return {
-        **encoder.query_table(table),
+        **query,
         **encoder.item_table(table),
+        GROUP: same_query(table, query),
         "request": pairs.astype(np.float32),
         "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
         **{f"label_{name}": number(table[f"label_{name}"]) for name in names},
         **{f"weight_{name}": mask(table, name) for name in names},
     }
+
+
+def same_query(table: pa.Table, query: Arrays) -> np.ndarray:
+    """A number of each row, int64 `[n]`, that rows one after the other share where their query is the same.
+
+    That is where they answer one request of one listener, whose history is the same; the milliseconds between a slate's
+    impressions do not count. Numbers of different queries differ, in other tables too.
+    """
+    stated = [table[name] for name in ("user_id", "request_id")]
+    new = np.ones(table.num_rows, bool)
+    new[1:] = ~np.logical_and.reduce(
+        [pc.fill_null(pc.equal(c.slice(1), c.slice(0, max(len(c) - 1, 0))), False).to_numpy() for c in stated]
+        + [(v[1:] == v[:-1]).reshape(len(v[1:]), -1).all(axis=1) for v in (query[name] for name in EXACT)]
+    )
+    first = table["event_id"].take(pa.array(np.flatnonzero(new)))
+    hashed = tf.strings.to_hash_bucket_fast(first.to_pylist(), 2**62).numpy() if len(first) else np.zeros(0, np.int64)
+    return hashed[np.cumsum(new) - 1]
 
 
 def age(table: pa.Table) -> np.ndarray:

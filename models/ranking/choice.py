@@ -105,25 +105,32 @@ def fit_choice(head: ChoiceHead, figures: np.ndarray, present: np.ndarray, chose
     labels = np.zeros(present.shape, np.float32)
     labels[np.arange(lists), chosen] = 1.0
     optimizer = keras.optimizers.legacy.Adam(LEARNING_RATE)
+    held = [tf.constant(values) for values in (figures, present, labels)]
+    signature = [tf.TensorSpec([None], tf.int64)]
 
-    def loss(rows: np.ndarray | slice) -> tf.Tensor:
-        logits = tf.where(present[rows], head(tf.constant(figures[rows])), -1e9)
-        groups = tf.repeat(tf.range(logits.shape[0]), logits.shape[1])
-        return listwise_softmax(tf.reshape(logits, [-1]), tf.reshape(labels[rows], [-1]), groups)
+    @tf.function(input_signature=signature)
+    def loss(rows: tf.Tensor) -> tf.Tensor:
+        known, there, label = (tf.gather(values, rows) for values in held)
+        logits = tf.where(there, head(known), -1e9)
+        groups = tf.repeat(tf.range(tf.shape(logits)[0]), tf.shape(logits)[1])
+        return listwise_softmax(tf.reshape(logits, [-1]), tf.reshape(label, [-1]), groups)
+
+    @tf.function(input_signature=signature)
+    def step(rows: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            value = loss(rows)
+        variables = head.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
 
     first = round(lists * (1 - HELD_OUT))
-    held_out = slice(first, lists)
+    held_out = tf.range(first, lists, dtype=tf.int64)
     before = best = float(loss(held_out))
     weights, waited = head.get_weights(), 0
     random = np.random.default_rng(seed)
     for _ in range(EPOCHS):
         order = random.permutation(first)
         for start in range(0, first, BATCH):
-            with tf.GradientTape() as tape:
-                value = loss(order[start : start + BATCH])
-            optimizer.apply_gradients(
-                zip(tape.gradient(value, head.trainable_variables), head.trainable_variables, strict=True)
-            )
+            step(tf.constant(order[start : start + BATCH]))
         now = float(loss(held_out))
         weights, best, waited = (head.get_weights(), now, 0) if now < best else (weights, best, waited + 1)
         if waited == PATIENCE:

@@ -17,8 +17,8 @@ import tensorflow_recommenders as tfrs
 from events.schema import HEADS, LISTEN, SKIP
 from models.fitting.loop import History, Model, create_weights, start
 from models.fitting.loop import fit as fit_model
-from models.inputs.encoder import Encoder
-from models.inputs.shards import Arrays, Shards
+from models.inputs.encoder import QUERY_INPUTS, Encoder
+from models.inputs.shards import GROUP, Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
 from models.ranking.calibration import fit_platt
 from models.ranking.choice import OWN, ChoiceHead, candidate_figures
@@ -36,6 +36,7 @@ EXPERTS, EXPERT, TOWER = 4, 32, 16
 DROPOUT = 0.1
 MEASURED = 100_000  # examples from which scales are taken
 FIGURES = OWN + 7 + 3 + len(TASKS)  # of a candidate: its own, its statistics, co-listening and affinity, tasks' logits
+SLATE = 16  # examples of one query that are attended to at once; shorter slates are filled up to the longest
 IDS, DEEP, POSITION = range(3)  # salts of the random draws
 
 
@@ -98,12 +99,21 @@ class RankingModel(Model):
             One `[b, n]` of logits a task; `predictions` makes answers of them.
         """
         history, context = query
-        fit = tf.einsum("bnd,bhd->bnh", item, history) / tf.sqrt(tf.cast(tf.shape(item)[-1], tf.float32))
-        weights = tf.exp(fit - tf.reduce_max(fit, axis=2, keepdims=True)) * present[:, None, :]  # [b, n, 50]
-        weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
-        attended = tf.einsum("bnh,bhd->bnd", weights, history)
-        projected = self.query(context)[:, None, :] * item  # [b, n, dim]
         wide = tf.repeat(context[:, None, :], tf.shape(item)[1], axis=1)
+        projected = self.query(context)[:, None, :] * item
+        return self.combine(wide, projected, item, attend(history, present, item), request, seed)
+
+    def combine(self, wide, projected, item, attended, request, seed=None) -> dict[str, tf.Tensor]:
+        """Logits of candidates `[b, n]` a task, from what is known of each.
+
+        Args:
+            wide: the request's context, `[b, n, c]`.
+            projected: the product of what the request asks for with the candidate, `[b, n, dim]`.
+            item: embedded candidates `[b, n, dim]`.
+            attended: what the candidate reads of the history, `[b, n, dim]`.
+            request: what pairs them, `[b, n, r]`.
+            seed: of dropout; None drops nothing.
+        """
         # Embeddings begin small, so their products begin too small to be learned from; their angle does not.
         angle = tf.reduce_sum(tf.nn.l2_normalize(attended, 2) * tf.nn.l2_normalize(item, 2), 2, keepdims=True)
         joint = tf.concat([wide, item, attended, attended * item, projected, angle, request], axis=2)
@@ -117,13 +127,23 @@ class RankingModel(Model):
         return dict(zip(TASKS, tf.unstack(logits, num=len(TASKS), axis=2), strict=True))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """One candidate an example: encoded inputs to logits `[b]` a task."""
+        """One candidate an example: encoded inputs to logits `[b]` a task.
+
+        What does not depend on the candidate is computed once for examples that follow each other with the same
+        `GROUP`, a slate as a rule; without it, for each.
+        """
         seed = self.stateless_seed if training else lambda salt: None
-        history, static = self.items.distinct([inputs["history"], inputs["item"]], seed(IDS))
-        item = (static + self.items.dynamic(inputs["item_stats"]))[:, None, :]
-        present = tf.cast(inputs["history"] > 0, tf.float32)
-        query = self.describe_query(inputs, history)
-        logits = self.score(query, present, item, inputs["request"][:, None, :], seed(DEEP))
+        first, own, place = slates(inputs.get(GROUP, tf.range(tf.size(inputs["item"]))))
+        asked = {name: tf.gather(inputs[name], first) for name in QUERY_INPUTS}
+        history, static = self.items.distinct([asked["history"], inputs["item"]], seed(IDS))
+        item = static + self.items.dynamic(inputs["item_stats"])  # [b, dim]
+        history, context = self.describe_query(asked, history)
+        at = tf.stack([own, place], axis=1)
+        shape = [tf.size(first), tf.reduce_max(place) + 1, self.config.dim]
+        read = attend(history, tf.cast(asked["history"] > 0, tf.float32), tf.scatter_nd(at, item, shape))
+        of_each = tf.gather(context, own), tf.gather(self.query(context), own) * item, item, tf.gather_nd(read, at)
+        wide, projected, item, read, request = (value[:, None, :] for value in (*of_each, inputs["request"]))
+        logits = self.combine(wide, projected, item, read, request, seed(DEEP))
         return {task: value[:, 0] for task, value in logits.items()}
 
     def at_position(self, logits: dict[str, tf.Tensor], inputs, seed=None) -> dict[str, tf.Tensor]:
@@ -193,6 +213,33 @@ class RankingModel(Model):
 def one(task: tfrs.tasks.Ranking, labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """The loss of one task over `[b]` labels, predictions and weights."""
     return task(labels=labels[:, None], predictions=predictions[:, None], sample_weight=weights, compute_metrics=False)
+
+
+def attend(history: tf.Tensor, present: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+    """What candidates `[b, n, dim]` read of histories `[b, 50, dim]`, where those are `present` `[b, 50]`."""
+    fit = tf.einsum("bnd,bhd->bnh", item, history) / tf.sqrt(tf.cast(tf.shape(item)[-1], tf.float32))
+    weights = tf.exp(fit - tf.reduce_max(fit, axis=2, keepdims=True)) * present[:, None, :]  # [b, n, 50]
+    weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
+    return tf.einsum("bnh,bhd->bnd", weights, history)
+
+
+def slates(query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Examples `[b]` that follow each other with the same query, at most `SLATE` at a time, as slates.
+
+    Returns:
+        The first example of each slate, int32 `[s]`; the slate of each example and its place there, int32 `[b]` each.
+    """
+    new = tf.concat([tf.ones_like(query[:1], tf.bool), query[1:] != query[:-1]], axis=0)
+    place = since(new)
+    new = place % SLATE == 0
+    first = tf.cast(tf.where(new)[:, 0], tf.int32)
+    return first, tf.cumsum(tf.cast(new, tf.int32)) - 1, place % SLATE
+
+
+def since(new: tf.Tensor) -> tf.Tensor:
+    """How many places each has come since the last true one, the first being true: bool to int32 `[n]`."""
+    first = tf.cast(tf.where(new)[:, 0], tf.int32)
+    return tf.range(tf.size(new)) - tf.gather(first, tf.cumsum(tf.cast(new, tf.int32)) - 1)
 
 
 def outcomes(arrays: Arrays) -> np.ndarray:

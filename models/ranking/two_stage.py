@@ -18,8 +18,8 @@ from models.ranking.choice import FEWEST, SEQUENCE, ChoiceHead, fit_choice
 from models.saved.added_items import known_rows
 from models.saved.card import read_card
 from models.saved.export import ServedRanking, call
+from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES, fill_missing
 
-CANDIDATES, FOLLOWING = 200, 100  # of retrieval, and of the sequence model
 BATCH = 64  # requests at once before the ranking model
 JUDGED = 0.25  # share of the lists, the latest, by which a figure's worth is judged
 
@@ -116,10 +116,10 @@ def merge(first: np.ndarray, second: np.ndarray | None, ids: np.ndarray) -> List
         ids: of the items, object `[items]`.
     """
     named = np.append(ids, "")  # -1 is nothing
-    top, scores = best(first, CANDIDATES)
+    top, scores = best(first, RETRIEVAL_CANDIDATES)
     if second is None:
-        return Lists(named[top], filled(scores), np.zeros_like(scores))
-    next_top, next_scores = best(second, FOLLOWING)
+        return Lists(named[top], fill_missing(scores), np.zeros_like(scores))
+    next_top, next_scores = best(second, SEQUENCE_CANDIDATES)
     sizes = (len(first), len(ids) + 1)
     by_first, by_second = np.full(sizes, -np.inf, np.float32), np.full(sizes, -np.inf, np.float32)
     np.put_along_axis(by_first, top, scores, axis=1)
@@ -127,13 +127,7 @@ def merge(first: np.ndarray, second: np.ndarray | None, ids: np.ndarray) -> List
     twice = np.isfinite(np.take_along_axis(by_first, next_top, axis=1))
     places = np.concatenate([top, np.where(twice, -1, next_top)], axis=1)
     own, following = (np.take_along_axis(scored, places, axis=1) for scored in (by_first, by_second))
-    return Lists(named[places], filled(own), filled(following))
-
-
-def filled(scores: np.ndarray) -> np.ndarray:
-    """Scores `[n, k]` with the least of each row's in place of minus infinity; 0 where there is no other."""
-    least = np.where(np.isfinite(scores), scores, np.inf).min(axis=1, keepdims=True)
-    return np.where(np.isfinite(scores), scores, np.where(np.isfinite(least), least, 0.0)).astype(np.float32)
+    return Lists(named[places], fill_missing(own), fill_missing(following))
 
 
 def candidate_lists(

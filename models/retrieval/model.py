@@ -18,7 +18,7 @@ from scipy.special import logsumexp as scipy_logsumexp
 from models.evaluation.metrics import ndcg_at, rank_of_target
 from models.fitting.loop import History, Model, create_weights, start
 from models.fitting.loop import fit as fit_model
-from models.inputs.encoder import AGE_COLUMNS, Encoder
+from models.inputs.encoder import AGE_COLUMNS, QUERY_INPUTS, Encoder
 from models.inputs.shards import Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout, small_normal
 from models.retrieval.frequency import FrequencyEstimator
@@ -30,7 +30,6 @@ TEMPERATURE = 0.1  # at first; it is learned
 MOST_GAIN = 5.0  # of items that training never had, in units of the score
 DROPOUT = 0.2
 JUDGED_BATCH, JUDGED_BATCHES = 100, 50  # scores of a batch and all items are held at once
-QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
 IDS, POOLED, QUERY, NEGATIVES = range(4)  # salts of the random draws
 
 

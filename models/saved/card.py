@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from segue.files import read_json
+from segue.settings import MODEL_CARD
 
-CARD = "assets.extra/segue.json"  # TF Serving leaves `assets.extra` alone
+CARD = MODEL_CARD
 FORMAT = 3  # rises when signatures change, so that only models of one format are compared
 
 

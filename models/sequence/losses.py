@@ -24,7 +24,8 @@ def full_softmax(
     """Cross-entropy of the softmax over all items, by chunks: no `[n, items]` matrix is ever held.
 
     The gradient is taken along with the loss, while a chunk's probabilities are in the cache (Cut Cross-Entropy:
-    Wijmans et al., ICLR 2025): half the time of the plain expression, and memory that does not grow with n.
+    Wijmans et al., ICLR 2025): half the time of the plain expression, and memory that does not grow with n. What weighs
+    nothing is left out beforehand: in logs with skips that is half of the entries.
 
     Args:
         hidden: `[n, dim]`.
@@ -34,11 +35,15 @@ def full_softmax(
         had: rows of `items` that are no candidates for each, int32 `[n, m]`, -1 for none; None if all are.
     """
 
+    kept = tf.where(weight > 0)[:, 0]
+    target, had = tf.gather(target, kept), None if had is None else tf.gather(had, kept)
+    share = tf.math.divide_no_nan(tf.gather(weight, kept), tf.reduce_sum(weight))
+
     @tf.custom_gradient
-    def loss(hidden: tf.Tensor, items: tf.Tensor):
+    def loss(states: tf.Tensor, items: tf.Tensor):
+        hidden = tf.gather(states, kept)
         count, dim = tf.shape(hidden)[0], hidden.shape[1]
-        share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
-        chunks = (count + CHUNK - 1) // CHUNK
+        chunks = tf.maximum(1, (count + CHUNK - 1) // CHUNK)  # a `TensorArray` of no parts has no shape
         to_hidden = tf.TensorArray(tf.float32, chunks, element_shape=[None, dim], infer_shape=False)
 
         def step(index, total, to_hidden, to_items):
@@ -59,7 +64,7 @@ def full_softmax(
         start = (0, tf.constant(0.0), to_hidden, tf.zeros_like(items))
         _, total, parts, to_items = tf.while_loop(lambda index, *_: index < chunks, step, start, parallel_iterations=1)
         to_items -= tf.math.unsorted_segment_sum(hidden * share[:, None], target, tf.shape(items)[0])
-        to_all = parts.concat()
+        to_all = tf.scatter_nd(kept[:, None], parts.concat(), tf.shape(states, kept.dtype))
         return total, lambda upstream: (upstream * to_all, upstream * to_items)
 
     return loss(hidden, items)

@@ -1,4 +1,4 @@
-"""The asyncio twin of the client: the same calls, awaited."""
+"""The client for asyncio: the same methods as the synchronous client, as coroutines."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +14,14 @@ from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
 
 
 class AsyncClient:
-    """Calls one model server from an event loop; close it, or use it in an `async with`.
+    """Calls one model server from an event loop.
 
-    Every method takes, returns and raises the same as in `serving.client.sync_client.Client`. Make the client inside
-    the event loop that uses it.
+    Every method takes, returns and raises the same as its namesake in `serving.client.sync_client.Client`. Create the
+    client inside the event loop that uses it, and close it or use it in an `async with`.
 
     Args:
-        address: `host:port`.
-        tls: the files of an encrypted connection; without them it is not encrypted.
+        address: `host:port`, or `unix:path`.
+        tls: the files of an encrypted connection; None connects without encryption.
     """
 
     def __init__(self, address: str, tls: TLS | None = None) -> None:
@@ -53,7 +53,7 @@ class AsyncClient:
         outputs: Sequence[str] = (),
         timeout: float = 10.0,
     ) -> dict[str, np.ndarray]:
-        """Run a signature on arrays."""
+        """Run a signature on arrays, and return the outputs by name."""
         return await self._run(calls.predict(model, inputs, signature, version, label, outputs), timeout)
 
     async def classify(
@@ -66,7 +66,7 @@ class AsyncClient:
         label: str | None = None,
         timeout: float = 10.0,
     ) -> list[list[tuple[str, float]]]:
-        """For each example, its (label, score) pairs."""
+        """Classify examples, and return the (label, score) pairs of each."""
         return await self._run(calls.classify(model, examples, context, signature, version, label), timeout)
 
     async def regress(
@@ -79,41 +79,41 @@ class AsyncClient:
         label: str | None = None,
         timeout: float = 10.0,
     ) -> np.ndarray:
-        """The value of each example, float32 `[examples]`."""
+        """Regress examples, and return the value of each, float32 `[examples]`."""
         return await self._run(calls.regress(model, examples, context, signature, version, label), timeout)
 
     async def metadata(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
     ) -> dict[str, Any]:
-        """What a model takes and returns."""
+        """The inputs and outputs of each signature of a model."""
         return await self._run(calls.metadata(model, version, label), timeout)
 
     async def status(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
     ) -> dict[int, dict[str, str]]:
-        """version -> `state` and `error`."""
+        """The `state` and `error` of each version of a model."""
         return await self._run(calls.status(model, version, label), timeout)
 
     async def reload_config(self, config: Any, timeout: float = 60.0) -> None:
-        """Give the server its models anew: a `ModelServerConfig`, or its text."""
+        """Replace the configuration of the server's models: a `ModelServerConfig`, or its text."""
         await self._run(calls.reload_config(config), timeout)
 
     async def wait_ready(self, models: Iterable[str], timeout: float) -> None:
-        """Return once every model has a version that answers."""
+        """Wait until every model has a version that answers."""
         attempts = Attempts(self.address, timeout)
         for model in models:
             while hindrance := await self._hindrance(model, attempts.left(POLL_SECONDS)):
                 await asyncio.sleep(attempts.poll(model, hindrance))
 
     async def _hindrance(self, model: str, timeout: float) -> str:
-        """What keeps a model from answering; empty if nothing does."""
+        """Why a model does not answer yet; empty if it does."""
         try:
             return calls.hindrance(await self.status(model, timeout=timeout))
-        except InputError as error:  # not loaded yet is NOT_FOUND
+        except InputError as error:  # NOT_FOUND: the server has not found the model yet
             return error.headline
 
     async def _run(self, call: calls.Call[calls.T], timeout: float) -> calls.T:
-        """One call within its timeout, repeated on UNAVAILABLE only."""
+        """Run a call within its timeout, and repeat it on UNAVAILABLE only."""
         attempts = Attempts(self.address, timeout)
         method = self._channel.unary_unary(call.method)
         while True:

@@ -1,6 +1,6 @@
-"""The calls of TF Serving's gRPC services as plain functions: a request's bytes, and how to read its answer.
+"""The calls of TF Serving's gRPC services, as functions that make a request and read its answer.
 
-The clients send and wait; what is said is here.
+Nothing here sends: the two clients do, one on threads and one on an event loop, and share these functions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,11 @@ from segue.errors import InputError, SegueError
 from serving.protocol import protos, tensors
 
 T = TypeVar("T")
-Example = Mapping[str, Any]  # feature name -> text, bytes, a number, or a list or array of one kind of them
+Example = Mapping[str, Any]  # feature name -> text, bytes, a number, or a list or array of values of one of these types
 
 
 def _api(name: str, file: str) -> Any:
+    """A message class of TF Serving's API."""
     return protos.message(f"tensorflow.serving.{name}", f"tensorflow_serving/{file}.proto")
 
 
@@ -47,13 +48,13 @@ _Feature = protos.message("tensorflow.Feature", "tensorflow/core/example/feature
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One call of a method, whatever carries it.
+    """One call of a gRPC method, ready to send.
 
     Args:
-        method: the method's path, e.g. `/tensorflow.serving.PredictionService/Predict`.
-        request: the request's bytes.
-        answer: the answer's message class.
-        read: the result that an answer holds.
+        method: the path of the method, e.g. `/tensorflow.serving.PredictionService/Predict`.
+        request: the bytes of the request.
+        answer: the message class of the answer.
+        read: takes the result out of an answer.
     """
 
     method: str
@@ -62,10 +63,10 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
 
     def parse(self, data: bytes) -> T:
-        """The result in an answer's bytes.
+        """Read the result from the bytes of an answer.
 
         Raises:
-            SegueError: they hold none.
+            SegueError: the bytes are not a valid answer.
         """
         try:
             return self.read(self.answer.FromString(data))
@@ -83,7 +84,7 @@ def predict(
     label: str | None = None,
     outputs: Sequence[str] = (),
 ) -> Call[dict[str, np.ndarray]]:
-    """Run a signature on arrays; see `Client.predict`."""
+    """The call that runs a signature on arrays; see `Client.predict`."""
     try:
         encoded = tensors.encode_all(inputs)
     except tensors.TensorError as error:
@@ -101,7 +102,7 @@ def classify(
     version: int | None = None,
     label: str | None = None,
 ) -> Call[list[list[tuple[str, float]]]]:
-    """Classify examples; see `Client.classify`."""
+    """The call that classifies examples; see `Client.classify`."""
     spec = _spec(model, version, label, signature)
     request = _ClassificationRequest(model_spec=spec, input=_input(examples, context))
     return _call(
@@ -122,7 +123,7 @@ def regress(
     version: int | None = None,
     label: str | None = None,
 ) -> Call[np.ndarray]:
-    """Regress examples; see `Client.regress`."""
+    """The call that regresses examples; see `Client.regress`."""
     spec = _spec(model, version, label, signature)
     request = _RegressionRequest(model_spec=spec, input=_input(examples, context))
     return _call(
@@ -134,13 +135,13 @@ def regress(
 
 
 def metadata(model: str, version: int | None = None, label: str | None = None) -> Call[dict[str, Any]]:
-    """What a model takes and returns; see `Client.metadata`."""
+    """The call for the signatures of a model; see `Client.metadata`."""
     request = _MetadataRequest(model_spec=_spec(model, version, label), metadata_field=["signature_def"])
     return _call("PredictionService/GetModelMetadata", request, _MetadataResponse, _signatures)
 
 
 def status(model: str, version: int | None = None, label: str | None = None) -> Call[dict[int, dict[str, str]]]:
-    """The states of a model's versions; see `Client.status`."""
+    """The call for the states of a model's versions; see `Client.status`."""
     return _call(
         "ModelService/GetModelStatus",
         _StatusRequest(model_spec=_spec(model, version, label)),
@@ -153,41 +154,44 @@ def status(model: str, version: int | None = None, label: str | None = None) -> 
 
 
 def reload_config(config: Any) -> Call[None]:
-    """Hand a server its models; see `Client.reload_config`."""
+    """The call that replaces the configuration of a server's models; see `Client.reload_config`."""
     if isinstance(config, str):
-        from google.protobuf import text_format  # only text needs it
+        from google.protobuf import text_format  # imported for text only
 
         try:
             config = text_format.Parse(config, _ModelServerConfig())
         except text_format.ParseError as error:
-            raise InputError(f"A config is a ModelServerConfig in text form: {error}.", "Correct it.") from error
-    # A server that cannot follow the config says so in the call's status too; the answer adds nothing.
+            raise InputError(f"A config is a ModelServerConfig in text form: {error}.", "Correct the text.") from error
+    # A server that refuses the config says so in the status of the call too, so the answer is not read.
     return _call(
         "ModelService/HandleReloadConfigRequest", _ReloadRequest(config=config), _ReloadResponse, lambda answer: None
     )
 
 
 def hindrance(versions: Mapping[int, Mapping[str, str]]) -> str:
-    """What keeps a model from answering, from its `status`; empty if a version is available."""
+    """Why a model does not answer, from the result of its `status` call; empty if a version is available."""
     if any(entry["state"] == "AVAILABLE" for entry in versions.values()):
         return ""
     return "; ".join(f"version {v} is {e['state']} {e['error']}".strip() for v, e in versions.items()) or "no version"
 
 
 def _call(method: str, request: Any, answer: Any, read: Callable[[Any], T]) -> Call[T]:
+    """Make a call; InputError if the request is larger than a message may be."""
     data = request.SerializeToString()
     if len(data) > tensors.MAX_MESSAGE_BYTES:
         raise InputError(
-            f"A request may have {tensors.MAX_MESSAGE_BYTES} bytes. Received {len(data)}.", "Send fewer rows at a time."
+            f"A request has at most {tensors.MAX_MESSAGE_BYTES} bytes. Received {len(data)}.",
+            "Send fewer rows at a time.",
         )
     return Call(f"/tensorflow.serving.{method}", data, answer, read)
 
 
 def _spec(model: str, version: int | None, label: str | None, signature: str = "") -> Any:
+    """A `ModelSpec`; InputError if both a version and a label are given."""
     if version is not None and label is not None:
         raise InputError(
             f"A request names a version or a label, not both. Received {version} and {label!r}.",
-            "Leave one out.",
+            "Give only one of the two.",
         )
     spec = _ModelSpec(name=model, signature_name=signature)
     if version is not None:
@@ -198,6 +202,7 @@ def _spec(model: str, version: int | None, label: str | None, signature: str = "
 
 
 def _input(examples: Sequence[Example], context: Example | None) -> Any:
+    """An `Input` message: the examples, and the context that they share."""
     listed: dict[str, Any] = {"examples": [_example(example) for example in examples]}
     if context is None:
         return _Input(example_list=listed)
@@ -205,7 +210,7 @@ def _input(examples: Sequence[Example], context: Example | None) -> Any:
 
 
 def _example(features: Example) -> Any:
-    """A `tf.Example`."""
+    """Features as a `tf.Example`."""
     example = _TFExample()
     example.features.SetInParent()
     for name, value in features.items():
@@ -214,7 +219,7 @@ def _example(features: Example) -> Any:
 
 
 def _feature(name: str, value: Any) -> Any:
-    """A `tf.train.Feature`: whole numbers (and truth values) as int64, other numbers as float, text as UTF-8."""
+    """A value as a `tf.train.Feature`: integers and booleans as int64, other numbers as float, text as UTF-8."""
     if isinstance(value, np.ndarray | np.generic):
         value = np.ravel(value).tolist()
     values = list(value) if isinstance(value, list | tuple) else [value]
@@ -230,18 +235,21 @@ def _feature(name: str, value: Any) -> Any:
         if all(isinstance(item, int | float) for item in values):
             return _Feature(float_list={"value": values})
     except (ValueError, OverflowError) as error:
-        raise InputError(f"Feature {name!r} cannot be sent: {error}.", "Whole numbers have 64 bits.") from error
-    kinds = ", ".join(sorted({type(item).__name__ for item in values}))
-    raise InputError(f"A feature holds text, bytes or numbers of one kind. {name!r} has {kinds}.", "Convert it first.")
+        raise InputError(f"Feature {name!r} cannot be sent: {error}.", "Integers have at most 64 bits.") from error
+    types = ", ".join(sorted({type(item).__name__ for item in values}))
+    raise InputError(
+        f"A feature holds only text, only bytes or only numbers. {name!r} has {types}.", "Convert the values first."
+    )
 
 
 def _arrays(answer: Any) -> dict[str, np.ndarray]:
-    """The outputs of a Predict, the caller's own to change."""
+    """The outputs of a Predict call as arrays that the caller may change."""
     arrays = tensors.decode_all(answer.outputs)
     return {name: array if array.flags.writeable else array.copy() for name, array in arrays.items()}
 
 
 def _signatures(answer: Any) -> dict[str, Any]:
+    """The version and the signatures in a GetModelMetadata answer; see `Client.metadata`."""
     signatures = _SignatureDefMap()
     answer.metadata["signature_def"].Unpack(signatures)
     return {
@@ -254,7 +262,7 @@ def _signatures(answer: Any) -> dict[str, Any]:
 
 
 def _infos(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """dtype and shape of a signature's tensors."""
+    """The dtype and shape of each tensor of a signature."""
     return {
         name: {
             "dtype": tensors.numpy_name(info.dtype),
@@ -267,6 +275,6 @@ def _infos(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _state_name(entry: Any) -> str:
-    """A version's state as TF Serving names it; its number if it is newer than these messages."""
+    """The name of a version's state, or its number if a newer server sends a state that is not known here."""
     value = entry.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number.get(entry.state)
     return value.name if value else str(entry.state)

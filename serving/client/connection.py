@@ -1,4 +1,4 @@
-"""How a client holds its connection to a model server: options, TLS, when it tries again, what failures mean."""
+"""The connection of a client to a model server: its options, TLS, repeated calls, and statuses as errors."""
 
 import random
 import time
@@ -17,12 +17,12 @@ POLL_SECONDS = 0.1
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.enable_http_proxy", 0),  # a model server is a neighbour; a proxy would take loopback too
+    ("grpc.enable_http_proxy", 0),  # a model server is on the same network, and a proxy would be used even for loopback
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # A stock server ends a connection (GOAWAY, too_many_pings) whose pings come more often than every 5 minutes,
-    # or at all while no call is open. The timeout is also the kernel's for unacknowledged bytes: a peer that
-    # vanished is noticed by the next call after 5 s.
+    # TF Serving closes a connection (GOAWAY, too_many_pings) that pings more often than every 5 minutes, or while no
+    # call is open. gRPC also sets this timeout in the kernel, for bytes that are not acknowledged: the next call
+    # notices after 5 s that the server is gone.
     ("grpc.keepalive_time_ms", 330_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 0),
@@ -44,8 +44,11 @@ class TLS:
     """The PEM files of an encrypted connection.
 
     Args:
-        ca: the certificate of the authority that signed the server's.
-        key, certificate: the client's own, for a server that asks who calls (mutual TLS); both or neither.
+        ca: the certificate of the authority that signed the server's certificate.
+        key, certificate: the client's own, for a server that requires them (mutual TLS); give both or neither.
+
+    Raises:
+        InputError: only one of `key` and `certificate` is given.
     """
 
     ca: Path
@@ -55,12 +58,12 @@ class TLS:
     def __post_init__(self) -> None:
         if (self.key is None) != (self.certificate is None):
             raise InputError(
-                "A client proves who it is with a key and a certificate. Received only one of them.",
-                "Give both, or neither.",
+                "Mutual TLS takes a key and a certificate of the client. Received only one of them.",
+                "Give both or neither.",
             )
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """What a channel takes.
+        """Read the files as the credentials of a gRPC channel.
 
         Raises:
             InputError: a file cannot be read.
@@ -73,13 +76,16 @@ class TLS:
 
 
 class Attempts:
-    """The time that one call has, and when it is tried again: on UNAVAILABLE only, after growing pauses.
+    """The attempts of one call: its deadline, and the pauses between repetitions.
+
+    A call is repeated on UNAVAILABLE only. The pauses grow, and have a random part so that many clients do not return
+    at the same instant.
 
     Args:
         address: `host:port`, for the errors.
-        timeout: seconds for the call and its repetitions.
-        clock: seconds, as `time.monotonic` counts them.
-        share: a random number in [0, 1), so that many clients do not come back in one instant.
+        timeout: seconds for the call with all repetitions.
+        clock: a monotonic time in seconds.
+        jitter: gives a random number in [0, 1).
     """
 
     def __init__(
@@ -87,35 +93,39 @@ class Attempts:
         address: str,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
-        share: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.address, self.timeout = address, timeout
-        self._clock, self._share = clock, share
+        self._clock, self._jitter = clock, jitter
         self._deadline = clock() + timeout
         self._wait = FIRST_WAIT_SECONDS
 
     def left(self, at_least: float = 0.001) -> float:
-        """Seconds for the next attempt."""
+        """Seconds until the deadline, but not less than `at_least`."""
         return max(self._deadline - self._clock(), at_least)
 
     def pause_after(self, error: grpc.RpcError) -> float:
         """Seconds to wait before the next attempt.
 
         Raises:
-            InputError, UnavailableError, SegueError: there is no next one; see `as_error`.
+            InputError, UnavailableError, SegueError: there is no next attempt; see `as_error`.
         """
         code, text = error.code(), error.details() or ""
-        pause = self._wait * (1 + self._share()) / 2
+        pause = self._wait * (1 + self._jitter()) / 2
         if code is not grpc.StatusCode.UNAVAILABLE or self._clock() + pause >= self._deadline:
             raise as_error(self.address, self.timeout, code, text) from error
         self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
         return pause
 
     def poll(self, model: str, hindrance: str) -> float:
-        """Seconds to wait before asking again whether a model is ready.
+        """Seconds to wait before the status of a model is read again.
+
+        Args:
+            model: the model's name, for the error.
+            hindrance: why the model is not ready, for the error.
 
         Raises:
-            UnavailableError: the time is up; with what keeps the model.
+            UnavailableError: the deadline has come.
         """
         if self._clock() + POLL_SECONDS >= self._deadline:
             raise UnavailableError(
@@ -126,12 +136,15 @@ class Attempts:
 
 
 def as_error(address: str, timeout: float, code: grpc.StatusCode, text: str) -> SegueError:
-    """What a status means to the caller: `InputError`, `UnavailableError`, or else `SegueError`."""
+    """The error for a gRPC status.
+
+    `InputError` if the request is wrong, `UnavailableError` if the same call may succeed later, else `SegueError`.
+    """
     if code in _CALLERS_FAULT:
         return InputError(f"The model server at {address} rejects the request: {text}", "")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return UnavailableError(
-            f"The model server at {address} has no room for the request: {text}", "Send less, or try later."
+            f"The model server at {address} has no room for the request: {text}", "Send fewer rows, or try again later."
         )
     if code in _PASSING:
         return UnavailableError(

@@ -1,4 +1,4 @@
-"""A client of TF Serving's gRPC protocol: numpy in, numpy out, and no TensorFlow."""
+"""The synchronous client of TF Serving's gRPC protocol. It takes and returns numpy arrays, without TensorFlow."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +14,20 @@ from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
 
 
 class Client:
-    """Calls one model server. Safe to share between threads; close it, or use it in a `with`.
+    """Calls one model server. Safe to share between threads. Close it, or use it in a `with`.
 
-    A call that ends in UNAVAILABLE is repeated, with growing pauses, until its timeout; nothing else is.
-    `version` and `label` choose the model's version; without them, the latest loaded one answers. `timeout` is in
-    seconds, for a call and its repetitions.
+    A call that ends in UNAVAILABLE is repeated after growing pauses until its timeout; no other call is repeated.
+    `version` or `label` selects the version of the model; without them the latest loaded version answers. `timeout` is
+    in seconds and covers a call with its repetitions.
 
     Args:
-        address: `host:port`.
-        tls: the files of an encrypted connection; without them it is not encrypted.
+        address: `host:port`, or `unix:path`.
+        tls: the files of an encrypted connection; None connects without encryption.
 
     Every method raises:
-        InputError: the request breaks a rule, here or on the server; with its text.
-        UnavailableError: no answer within the timeout.
-        SegueError: any other failure; with the server's text.
+        InputError: the request breaks a rule of the client, or the server rejects it; the text has the rule.
+        UnavailableError: no answer came within the timeout.
+        SegueError: any other failure, with the server's text.
     """
 
     def __init__(self, address: str, tls: TLS | None = None) -> None:
@@ -59,19 +59,19 @@ class Client:
         outputs: Sequence[str] = (),
         timeout: float = 10.0,
     ) -> dict[str, np.ndarray]:
-        """Run a signature.
+        """Run a signature on arrays.
 
         Args:
-            model: the model's name.
-            inputs: input name -> array, of exactly the dtype that the signature has; text for string tensors.
-            signature: the signature's name; `serving_default` if empty.
-            version: the version's number.
-            label: the version's label, e.g. `stable`.
-            outputs: the outputs to return; all if empty.
+            model: the name of the model.
+            inputs: input name -> array of exactly the signature's dtype; str or bytes for string tensors.
+            signature: the name of the signature; `serving_default` if empty.
+            version: the version number.
+            label: the version label, e.g. `stable`.
+            outputs: the names of the outputs to return; all if empty.
             timeout: seconds.
 
         Returns:
-            output name -> array; strings are object arrays of bytes.
+            Output name -> array. String tensors are object arrays of bytes.
         """
         return self._run(calls.predict(model, inputs, signature, version, label, outputs), timeout)
 
@@ -85,14 +85,16 @@ class Client:
         label: str | None = None,
         timeout: float = 10.0,
     ) -> list[list[tuple[str, float]]]:
-        """Classify examples, sent as `tf.Example`.
+        """Classify examples, which are sent as `tf.Example`.
 
         Args:
-            examples: feature name -> text, bytes, a number, or a list or array of one kind of them.
+            model, signature, version, label, timeout: see `predict`.
+            examples: each maps feature names to text, bytes, a number, or a list or array of values of one of these
+                types.
             context: features that all examples share.
 
         Returns:
-            For each example, its (label, score) pairs in the model's order.
+            For each example, its (label, score) pairs in the order of the model.
         """
         return self._run(calls.classify(model, examples, context, signature, version, label), timeout)
 
@@ -106,36 +108,41 @@ class Client:
         label: str | None = None,
         timeout: float = 10.0,
     ) -> np.ndarray:
-        """The value of each example, float32 `[examples]`; the arguments are those of `classify`."""
+        """Regress examples, and return the value of each, float32 `[examples]`; arguments as in `classify`."""
         return self._run(calls.regress(model, examples, context, signature, version, label), timeout)
 
     def metadata(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
     ) -> dict[str, Any]:
-        """What a model takes and returns.
+        """The inputs and outputs of each signature of a model.
 
         Returns:
-            `version`: the number that answered. `signatures`: name -> `inputs` and `outputs`: name ->
-            `dtype` as numpy names it, and `shape`: a list with None for an open dimension, or None for an
-            open rank.
+            `version`, the number of the version that answered, and `signatures`: signature name -> `inputs` and
+            `outputs`, each tensor name -> `dtype` (numpy's name) and `shape` (a list with None for an open dimension;
+            None for an open rank). Example of an input: `{"x": {"dtype": "float32", "shape": [None, 2]}}`.
         """
         return self._run(calls.metadata(model, version, label), timeout)
 
     def status(
         self, model: str, version: int | None = None, label: str | None = None, timeout: float = 10.0
     ) -> dict[int, dict[str, str]]:
-        """version -> `state` (`AVAILABLE`, `LOADING`, `END`, ...) and `error` (empty if none)."""
+        """Version number -> `state` (`AVAILABLE`, `LOADING`, `END`, ...) and `error` (empty if there is none)."""
         return self._run(calls.status(model, version, label), timeout)
 
     def reload_config(self, config: Any, timeout: float = 60.0) -> None:
-        """Give the server its models anew: a `ModelServerConfig`, or its text; returns when they are loaded."""
+        """Replace the configuration of the server's models, and return when the new models are loaded.
+
+        Args:
+            config: a `ModelServerConfig`, or its text.
+            timeout: seconds.
+        """
         self._run(calls.reload_config(config), timeout)
 
     def wait_ready(self, models: Iterable[str], timeout: float) -> None:
-        """Return once every model has a version that answers.
+        """Wait until every model has a version that answers.
 
         Raises:
-            UnavailableError: after `timeout` seconds; with the state of the first model that is not ready.
+            UnavailableError: a model is not ready after `timeout` seconds; the text has its state.
         """
         attempts = Attempts(self.address, timeout)
         for model in models:
@@ -143,14 +150,14 @@ class Client:
                 time.sleep(attempts.poll(model, hindrance))
 
     def _hindrance(self, model: str, timeout: float) -> str:
-        """What keeps a model from answering; empty if nothing does."""
+        """Why a model does not answer yet; empty if it does."""
         try:
             return calls.hindrance(self.status(model, timeout=timeout))
-        except InputError as error:  # not loaded yet is NOT_FOUND
+        except InputError as error:  # NOT_FOUND: the server has not found the model yet
             return error.headline
 
     def _run(self, call: calls.Call[calls.T], timeout: float) -> calls.T:
-        """One call within its timeout, repeated on UNAVAILABLE only."""
+        """Run a call within its timeout, and repeat it on UNAVAILABLE only."""
         attempts = Attempts(self.address, timeout)
         method = self._channel.unary_unary(call.method)
         while True:

@@ -1,10 +1,11 @@
-"""Requests on their way to TensorFlow: off the event loop, and several to one call where batching is on.
+"""Run requests on models: on threads beside the event loop, and with batching several requests in one call.
 
-The rules, names and texts are those of TF Serving's BatchingSession
-(https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/README.md), with two differences
-that its users ask for. A request that finds its model idle is sent at once: `batch_timeout_micros` is waited
-only while another batch of the model is running. And where a batch fails, each of its requests is tried alone,
-so that one bad request does not fail its neighbours.
+The rules, names and error texts are those of TF Serving's BatchingSession
+(https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/README.md), with two differences:
+
+- A request whose model is idle runs at once. TF Serving waits for `batch_timeout_micros` to fill the batch; here a
+  request waits that long only while another batch of the model is running.
+- If a batch fails, each of its requests runs again alone, so that one bad request does not fail the others.
 """
 
 import asyncio
@@ -23,23 +24,23 @@ from grpc import StatusCode
 from serving.protocol.status import StatusError, invalid
 from serving.server.metrics import Metrics
 
-# Without batching a request has a thread to itself. Session calls release the interpreter's lock; more than
-# the cores only so that a slow model does not hold up the others.
+# Without batching each request runs on a thread of its own. A session call releases the interpreter's lock. There are
+# more threads than cores on most machines, so that requests to a slow model do not hold up the others.
 THREADS = 8
 
-# Of one input. Padding multiplies: one long request among many short ones must not take all memory.
+# The largest size of one input of a batch. Padding makes all requests as long as the longest, so one long request
+# among many short ones could fill the memory.
 MAX_BATCH_BYTES = 256 * 1024 * 1024
 
-# Turns of the event loop without a new request after which those that wait are sent, and the longest time to wait for
-# such a lull.
-LULLS = 4
-LULL_SECONDS = 0.002
+# Waiting requests are sent after this many turns of the event loop without a new request, or after this time.
+QUIET_TURNS = 4
+QUIET_SECONDS = 0.002
 
 Arrays = list[np.ndarray]
 
 
 class Model(Protocol):
-    """What a batch is run on."""
+    """A model as the scheduler sees it: `LoadedModel` in the server, a stand-in in tests."""
 
     def run(self, feeds: Sequence[str], values: Sequence[np.ndarray], fetches: Sequence[str]) -> Arrays: ...
 
@@ -49,14 +50,14 @@ class BatchingParameters:
     """TF Serving's batching parameters, with its defaults.
 
     Attributes:
-        max_batch_size: rows in a batch at most.
+        max_batch_size: the largest number of rows in a batch.
         batch_timeout_micros: how long a request may wait for others while its model is busy.
-        max_enqueued_batches: batches that may wait for a thread; more are refused with UNAVAILABLE.
-        num_batch_threads: batches that run at once.
-        allowed_batch_sizes: sizes that a batch is padded to, ascending, the last one `max_batch_size`; any
-            size if empty.
-        pad_variable_length_inputs: make the other dimensions of the requests equal: each is filled up with its
-            own first element.
+        max_enqueued_batches: how many batches may wait for a thread; requests beyond that fail with UNAVAILABLE.
+        num_batch_threads: how many batches run at the same time.
+        allowed_batch_sizes: the sizes to which batches are padded, ascending, the last one `max_batch_size`; empty
+            for no padding.
+        pad_variable_length_inputs: whether requests whose other dimensions differ share a batch: each input is
+            padded to the largest shape with its own first element.
     """
 
     max_batch_size: int = 1000
@@ -69,6 +70,8 @@ class BatchingParameters:
 
 @dataclass
 class _Task:
+    """One request that waits for its model, and the future that takes its answer."""
+
     values: Arrays
     answer: "asyncio.Future[Arrays]"
     done: Callable[[], object]
@@ -78,13 +81,15 @@ class _Task:
 
 @dataclass
 class _Batch:
+    """Tasks that run in one call, and the sum of their rows."""
+
     tasks: list[_Task]
     size: int
 
 
 @dataclass
 class _Queue:
-    """The batches of one call of one model that wait; only the last one is open."""
+    """The waiting batches of one call of one model. New requests join the last batch only."""
 
     name: str
     model: Model
@@ -95,12 +100,12 @@ class _Queue:
 
 
 class Scheduler:
-    """Runs models on threads of its own, for the coroutines of one event loop.
+    """Runs models on its own threads, for the coroutines of one event loop.
 
     Args:
-        parameters: how to batch; None for one call a request.
-        metrics: where queue times, batch sizes and rejections are counted.
-        clock: seconds.
+        parameters: the parameters of batching; None runs each request in a call of its own.
+        metrics: counts queue times, batch sizes and rejections.
+        clock: the time in seconds.
     """
 
     def __init__(
@@ -114,9 +119,9 @@ class Scheduler:
         self._clock = clock
         self._free = parameters.num_batch_threads if parameters else THREADS
         self._pool = ThreadPoolExecutor(self._free, thread_name_prefix="segue-serving-run")
-        # Least recently served first. Only the event loop's thread touches it.
+        # The least recently served queue comes first. Only the thread of the event loop uses this table.
         self._queues: dict[tuple, _Queue] = {}
-        self._settling = False
+        self._collecting = False
         self._arrivals = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -129,15 +134,17 @@ class Scheduler:
         fetches: Sequence[str],
         done: Callable[[], object],
     ) -> Arrays:
-        """Run a model's graph; see `LoadedModel.run`.
+        """Run the graph of a model; see `LoadedModel.run`.
 
         Args:
-            name: the model's name, for metrics.
-            done: called once the model is no longer used for this request, which is after the return if the
-                caller was cancelled.
+            name: the name of the model, for metrics.
+            model: the model.
+            feeds, values, fetches: see `LoadedModel.run`.
+            done: called when the request no longer uses the model. If the caller is cancelled, that is after this
+                coroutine has ended.
 
         Raises:
-            StatusError: TensorFlow's own; or the input cannot be batched, or the queue is full.
+            StatusError: TensorFlow's own status; or the inputs cannot be batched, or the queue is full.
         """
         loop = asyncio.get_running_loop()
         task = _Task(values, loop.create_future(), done, self._clock())
@@ -147,14 +154,14 @@ class Scheduler:
             else:
                 self._enqueue(self._parameters, name, model, feeds, task, fetches)
                 self._arrivals += 1
-                self._settle(loop)
+                self._collect(loop)
         except BaseException:
             done()
             raise
         return await task.answer
 
     def close(self) -> None:
-        """End the threads when their calls have ended."""
+        """Wait for the running calls and end the threads."""
         self._pool.shutdown()
 
     def _enqueue(
@@ -167,7 +174,7 @@ class Scheduler:
         fetches: Sequence[str],
     ) -> None:
         task.size = _rows(task.values, parameters.max_batch_size)
-        # Requests whose rows differ in shape cannot share a tensor unless they are padded.
+        # Requests whose rows have different shapes share a batch only if they are padded.
         shapes = None if parameters.pad_variable_length_inputs else tuple([value.shape[1:] for value in task.values])
         key = (id(model), feeds, fetches, shapes)
         queue = self._queues.get(key)
@@ -185,26 +192,26 @@ class Scheduler:
                 StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
             )
 
-    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Dispatch once the loop has turned `LULLS` times without bringing another request.
+    def _collect(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Dispatch after `QUIET_TURNS` turns of the event loop without another request.
 
-        What has reached this machine by then shares the call. A lone request waits for some turns of an idle loop:
-        a few dozen microseconds.
+        Requests that have reached this machine by then share a batch. A single request waits for a few turns of an
+        idle loop, which take some dozen microseconds.
         """
-        if not self._settling and self._free:
-            self._settling = True
+        if not self._collecting and self._free:
+            self._collecting = True
             loop.call_soon(self._turn, loop, self._arrivals, 0, self._clock())
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, seen: int, lulls: int, since: float) -> None:
-        lulls = lulls + 1 if seen == self._arrivals else 0
-        if lulls < LULLS and self._clock() - since < LULL_SECONDS:
-            loop.call_soon(self._turn, loop, self._arrivals, lulls, since)
+    def _turn(self, loop: asyncio.AbstractEventLoop, arrivals: int, quiet_turns: int, since: float) -> None:
+        quiet_turns = quiet_turns + 1 if arrivals == self._arrivals else 0
+        if quiet_turns < QUIET_TURNS and self._clock() - since < QUIET_SECONDS:
+            loop.call_soon(self._turn, loop, self._arrivals, quiet_turns, since)
         else:
-            self._settling = False
+            self._collecting = False
             self._dispatch(loop)
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give every free thread a batch that is ready; come back when the next one will be."""
+        """Give each free thread a batch that is ready, and set a timer for the next batch that will be."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -229,7 +236,7 @@ class Scheduler:
             self._timer = loop.call_later(min(waits), self._dispatch, loop)
 
     def _wait(self, queue: _Queue, now: float) -> float:
-        """Seconds until the first batch of a queue is to be sent."""
+        """Seconds until the first batch of a queue is due; 0 or less if it is due now."""
         assert self._parameters is not None
         if not queue.running or len(queue.batches) > 1 or queue.batches[0].size >= self._parameters.max_batch_size:
             return 0.0
@@ -237,11 +244,11 @@ class Scheduler:
 
     @staticmethod
     def _drop(task: _Task) -> bool:
-        """Whether nobody waits for a task any more; it is ended then."""
-        abandoned = task.answer.cancelled()
-        if abandoned:
+        """Whether the caller of a task was cancelled; the task is then ended without a run."""
+        cancelled = task.answer.cancelled()
+        if cancelled:
             task.done()
-        return abandoned
+        return cancelled
 
     def _submit(self, loop: asyncio.AbstractEventLoop, queue: _Queue, batch: _Batch) -> None:
         self._free -= 1
@@ -255,7 +262,7 @@ class Scheduler:
     def _finish(
         self, loop: asyncio.AbstractEventLoop, queue: _Queue, batch: _Batch, answers: Sequence[Arrays | Exception]
     ) -> None:
-        """Hand out the answers, and the thread to the next batch."""
+        """Give each task its answer, and give the thread to the next batch."""
         self._free += 1
         queue.running -= 1
         for task, answer in zip(batch.tasks, answers, strict=True):
@@ -267,12 +274,12 @@ class Scheduler:
             else:
                 task.answer.set_result(answer)
         if self._parameters is not None:
-            for key in [key for key, known in self._queues.items() if not known.batches and not known.running]:
+            for key in [key for key, other in self._queues.items() if not other.batches and not other.running]:
                 del self._queues[key]
-            self._settle(loop)
+            self._collect(loop)
 
     def _execute(self, queue: _Queue, batch: _Batch) -> list[Arrays | Exception]:
-        """The answer, or its error, of each task of a batch. Runs on a thread of the pool."""
+        """Run a batch on a thread of the pool, and return the answer or the error of each task."""
         try:
             if self._parameters is None:
                 return [queue.model.run(queue.feeds, batch.tasks[0].values, queue.fetches)]
@@ -283,6 +290,7 @@ class Scheduler:
         return [self._execute(queue, _Batch([task], task.size))[0] for task in batch.tasks]
 
     def _together(self, parameters: BatchingParameters, queue: _Queue, tasks: Sequence[_Task]) -> list[Arrays]:
+        """Run tasks in one call of the model, and return the answer of each task."""
         began = self._clock()
         for task in tasks:
             self._metrics.queueing.observe((began - task.since) * 1e6, queue.name)
@@ -307,7 +315,11 @@ class Scheduler:
 
 
 def _rows(values: Arrays, limit: int) -> int:
-    """The 0th dimension that all the inputs of a request share."""
+    """The number of rows of a request: the 0th dimension, which all its inputs share.
+
+    Raises:
+        StatusError: the inputs have no rows or different numbers of rows, or more rows than `limit`.
+    """
     if not values:
         raise invalid("Batching Run() must have at least one input tensor")
     if not all(value.ndim for value in values):
@@ -321,15 +333,18 @@ def _rows(values: Arrays, limit: int) -> int:
 
 
 def _merged(column: Sequence[np.ndarray], missing: int) -> np.ndarray:
-    """One input of several requests, one under the other.
+    """Concatenate one input of several requests along the 0th dimension.
 
     Args:
-        column: the arrays; where the dimensions after the 0th differ, they are padded to the largest.
-        missing: rows to add at the end; they repeat the first row of the last array.
+        column: the arrays of the requests; if their other dimensions differ, each is padded to the largest.
+        missing: how many rows to add at the end, as copies of the first row of the last array.
+
+    Raises:
+        StatusError: the result would exceed `MAX_BATCH_BYTES`.
     """
     shape = tuple(map(max, zip(*(value.shape[1:] for value in column), strict=True)))
     if len(column) > 1 and math.prod(shape) * sum(map(len, column)) * column[0].itemsize > MAX_BATCH_BYTES:
-        raise invalid(f"a batch holds at most {MAX_BATCH_BYTES} bytes")  # each request is tried alone then
+        raise invalid(f"a batch holds at most {MAX_BATCH_BYTES} bytes")  # each request then runs alone
     parts = [value if value.shape[1:] == shape else _padded(value, shape) for value in column]
     if missing:
         parts.append(np.repeat(parts[-1][:1], missing, axis=0))
@@ -337,7 +352,7 @@ def _merged(column: Sequence[np.ndarray], missing: int) -> np.ndarray:
 
 
 def _padded(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An array with its dimensions after the 0th grown to `shape`, filled with its own first element."""
+    """Pad the dimensions after the 0th to `shape` with the first element of the array."""
     grown = np.full((len(value), *shape), value.flat[0], value.dtype)
     grown[tuple(slice(size) for size in value.shape)] = value
     return grown

@@ -1,10 +1,10 @@
-"""`--batching_parameters_file`: TF Serving's batching parameters as a text proto."""
+"""Parse `--batching_parameters_file`: TF Serving's batching parameters as a text proto."""
 
 from segue.errors import InputError
 from serving.protocol import text_protos
 from serving.server.batching import BatchingParameters
 
-# name: (the least value, TF Serving's word for the rule)
+# parameter: (its smallest value, TF Serving's word for the rule)
 LIMITS = {
     "max_batch_size": (1, "positive"),
     "batch_timeout_micros": (0, "non-negative"),
@@ -14,24 +14,24 @@ LIMITS = {
 
 
 def parse_batching_parameters(text: str, source: str) -> BatchingParameters:
-    """The settings of a `BatchingParameters` text proto; TF Serving's defaults for those it leaves out.
+    """Parse a `BatchingParameters` text proto; parameters that it leaves out have TF Serving's defaults.
 
-    `thread_pool_name` may be there and is not used.
+    `thread_pool_name` is accepted and has no effect.
 
     Args:
         text: the text proto, e.g. `max_batch_size { value: 128 } batch_timeout_micros { value: 2000 }`.
-        source: the file's name, for errors.
+        source: the name of the file, for errors.
 
     Raises:
-        InputError: the text does not parse, breaks one of TF Serving's rules, or asks for the splitting of
-            large requests, which this server does not do.
+        InputError: the text does not parse, breaks one of TF Serving's rules, or sets enable_large_batch_splitting,
+            which this server does not support.
     """
     fix = "Write, for example: max_batch_size { value: 128 } allowed_batch_sizes: 32 allowed_batch_sizes: 128"
     message = text_protos.parse(text, text_protos.new("BatchingParameters"), source, fix)
     if message.enable_large_batch_splitting.value:
         raise InputError(
             f"This server does not split a request's rows; {source} sets enable_large_batch_splitting.",
-            "Take the line out, and let clients send at most max_batch_size rows.",
+            "Remove the line, and have clients send at most max_batch_size rows.",
         )
     given = {name: getattr(message, name).value for name in LIMITS if message.HasField(name)}
     for name, value in given.items():
@@ -39,7 +39,7 @@ def parse_batching_parameters(text: str, source: str) -> BatchingParameters:
         if value < least:
             raise InputError(f"{name} must be {rule}; was {value}.", f"Correct it in {source}, or leave it out.")
     if "max_enqueued_batches" in given:
-        given["max_enqueued_batches"] = max(given["max_enqueued_batches"], 1)  # as TF Serving reads 0
+        given["max_enqueued_batches"] = max(given["max_enqueued_batches"], 1)  # TF Serving reads 0 as 1
     parameters = BatchingParameters(
         **given,
         allowed_batch_sizes=tuple(message.allowed_batch_sizes),
@@ -50,6 +50,7 @@ def parse_batching_parameters(text: str, source: str) -> BatchingParameters:
 
 
 def _check_sizes(parameters: BatchingParameters, source: str) -> None:
+    """Raise InputError unless the allowed sizes ascend and end with the largest batch size."""
     sizes = parameters.allowed_batch_sizes
     if not sizes:
         return

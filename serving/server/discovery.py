@@ -1,6 +1,6 @@
-"""Which versions of a model lie on the disk.
+"""Find the versions of a model on disk.
 
-Rules and texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc.
+The rules and log texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc.
 """
 
 import contextlib
@@ -9,24 +9,31 @@ from pathlib import Path
 
 from serving.protocol.config_files import ModelConfig
 
-# A version's folder is a number, leading zeros and all. Other names are not versions.
-LISTED = 10  # missing versions named in the log
+# The name of a version's folder is a number, with or without leading zeros. Folders with other names are ignored.
 VERSION = re.compile(r"[0-9]{1,18}")
+LISTED = 10  # the log names this many missing versions, and counts the others
 
 
 def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
-    """The versions in a model's base path: number -> folder. What is amiss is added to `warnings`."""
+    """The versions in the base path of a model: version number -> folder.
+
+    Args:
+        entry: the configuration of the model.
+        warnings: receives a line for each problem, e.g. a missing base path.
+    """
     try:
-        found = {int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()}
+        folders = {
+            int(p.name): p for p in sorted(entry.base_path.iterdir()) if VERSION.fullmatch(p.name) and p.is_dir()
+        }
     except OSError as error:
         warnings.add(f"Could not find base path {entry.base_path} for servable {entry.name}: {error.strerror}")
         return {}
-    if not found:
+    if not folders:
         warnings.add(
             f"No versions of servable {entry.name} found under base path {entry.base_path}. "
             "Did you forget to name your leaf directory as a number (eg. '/1/')?"
         )
-    missing = sorted(set(entry.specific) - found.keys())
+    missing = sorted(set(entry.specific) - folders.keys())
     if len(missing) > LISTED:
         warnings.add(f"And {len(missing) - LISTED} more versions of servable {entry.name}")
     for version in missing[:LISTED]:
@@ -34,11 +41,14 @@ def versions(entry: ModelConfig, warnings: set[str]) -> dict[int, Path]:
             f"Version {version} of servable {entry.name}, which was requested to be served as a 'specific' "
             "version in the servable's version policy, was not found in the file system"
         )
-    return found
+    return folders
 
 
 def last_change(folder: Path) -> float:
-    """When anything in a version's folder last changed: a copy still under way is tried again."""
+    """When a file in the folder of a version last changed, in seconds since 1970 UTC.
+
+    The manager loads a version again after a change, e.g. when a copy that was under way is complete.
+    """
     times = []
     for path in [folder, *folder.rglob("*")]:
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""A SavedModel in memory, called through TensorFlow's C session.
+"""Load a SavedModel and run it through TensorFlow's C session.
 
-`tf.compat.v1.saved_model.load` takes what TF1 and TF2 wrote; `tf.saved_model.load` refuses some TF1 models.
+`tf.compat.v1.saved_model.load` loads the models of TF1 and TF2, whereas `tf.saved_model.load` refuses some TF1 models.
 """
 
 import threading
@@ -16,13 +16,13 @@ from tensorflow.core.protobuf import config_pb2
 
 from serving.protocol.status import CODES, StatusError
 
-# A client chooses which outputs it wants, so the number of different calls is not ours to bound otherwise.
+# Each selection of outputs needs a callable of its own. Clients select outputs freely, so the number has a limit.
 MAX_CALLABLES = 64
 
 
 @dataclass(frozen=True)
 class Parallelism:
-    """TensorFlow's threads; 0 leaves the number to TensorFlow."""
+    """TensorFlow's threads within an operation and between operations; 0 lets TensorFlow choose the number."""
 
     intra_op: int = 0
     inter_op: int = 0
@@ -30,14 +30,14 @@ class Parallelism:
 
 @dataclass(frozen=True)
 class Signature:
-    """A `SignatureDef`, and what every request to it needs, worked out once.
+    """A `SignatureDef` with the tensor names and types that every request needs, computed once at the load.
 
     Attributes:
         proto: the `SignatureDef`.
-        inputs: input name -> the tensor's name and `DataType`, by name ascending.
-        outputs: output name -> the tensor's name and `DataType`, by name ascending.
-        feeds: the tensors' names of all the inputs.
-        fetches: the tensors' names of all the outputs.
+        inputs: input name -> name and `DataType` of its tensor, sorted by input name.
+        outputs: output name -> name and `DataType` of its tensor, sorted by output name.
+        feeds: the tensor names of all inputs.
+        fetches: the tensor names of all outputs.
     """
 
     proto: Any
@@ -48,7 +48,7 @@ class Signature:
 
     @classmethod
     def of(cls, proto: Any) -> "Signature":
-        """From a `SignatureDef`."""
+        """The signature that a `SignatureDef` describes."""
         inputs, outputs = (
             {alias: (infos[alias].name, infos[alias].dtype) for alias in sorted(infos)}
             for infos in (proto.inputs, proto.outputs)
@@ -58,15 +58,15 @@ class Signature:
 
 
 class LoadedModel:
-    """One version of a model: its signatures, and the session that runs them. Safe to call from many threads.
+    """The signatures of one version, and the session that runs them. Safe to call from many threads.
 
     Args:
         path: the folder with saved_model.pb.
-        parallelism: the session's thread pools.
-        tags: which of the SavedModel's graphs to load: the one that has exactly these tags.
+        parallelism: the sizes of the session's thread pools.
+        tags: which graph of the SavedModel to load: the one that has exactly these tags.
 
     Raises:
-        StatusError: the SavedModel cannot be loaded; the text says why.
+        StatusError: the SavedModel cannot be loaded; the text has the reason.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LoadedModel:
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, list(tags), str(path))
-        except Exception as error:  # whatever a foreign file makes TensorFlow raise is that version's status
+        except Exception as error:  # a foreign file may make TensorFlow raise anything; it becomes the version's status
             self._session.close()
             raise _as_status(error) from error
         self.signatures: dict[str, Signature] = {
@@ -93,9 +93,12 @@ class LoadedModel:
         """Run the graph.
 
         Args:
-            feeds: names of the tensors to feed, e.g. `serving_default_x:0`.
-            values: their arrays, in the same order, of the tensors' dtypes.
-            fetches: names of the tensors to return.
+            feeds: the names of the tensors to feed, e.g. `serving_default_x:0`.
+            values: an array for each of them, in the same order and of the tensor's dtype.
+            fetches: the names of the tensors to return.
+
+        Returns:
+            An array for each fetched tensor.
 
         Raises:
             StatusError: TensorFlow's own code and message.
@@ -106,7 +109,7 @@ class LoadedModel:
             raise _as_status(error) from error
 
     def close(self) -> None:
-        """Free the model's memory. No call may be under way."""
+        """Free the memory of the model. No call may be running."""
         self._callables.clear()
         self._session.close()
 
@@ -118,13 +121,13 @@ class LoadedModel:
                 if len(self._callables) >= MAX_CALLABLES:
                     self._callables.pop(next(iter(self._callables)))
                 options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
-                # Private, and half the cost of Session.run; it also feeds shapes that Session.run rejects.
+                # A private method, but it costs half of Session.run and accepts shapes that Session.run rejects.
                 call = self._callables[key] = self._session._make_callable_from_options(options)
         return call
 
 
 def _as_status(error: Exception) -> StatusError:
-    """TensorFlow's exception as a status; what is no TensorFlow error is UNKNOWN."""
+    """Turn an exception into a status: TensorFlow's own code, INVALID_ARGUMENT for a wrong value, else UNKNOWN."""
     if isinstance(error, tf.errors.OpError):
         return StatusError(CODES.get(error.error_code, StatusCode.UNKNOWN), error.message)
     code = StatusCode.INVALID_ARGUMENT if isinstance(error, ValueError | TypeError) else StatusCode.UNKNOWN

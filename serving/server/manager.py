@@ -1,4 +1,4 @@
-"""Which versions are loaded, and which of them answers: the part of the server that follows the disk."""
+"""Load and unload versions as the configuration and the disk change, and find the version for a request."""
 
 import contextlib
 import functools
@@ -19,21 +19,23 @@ from serving.server.servable import Servable
 
 log = logging.getLogger("segue.serving")
 
-# ModelVersionStatus.State
+# The values of `ModelVersionStatus.State` in TF Serving's API.
 START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
 
-# Ended versions whose folder is gone that a model's status still lists; without a limit it would grow for ever.
+# The status of a model lists this many ended versions whose folders are gone; without a limit it would grow for ever.
 REMEMBERED = 100
 
-# When a label may name a version that is not loaded: TF Serving's default, its flag
-# --allow_version_labels_for_unavailable_models, and what our own store asks for: all labels move as one, once
-# everything that they name is loaded.
+# When a label may name a version that is not loaded:
+# - LABELS_AVAILABLE: never, TF Serving's default.
+# - LABELS_UNUSED: if the label is not in use yet, TF Serving's flag --allow_version_labels_for_unavailable_models.
+# - LABELS_FOLLOW: at any time, for the project's own store. All labels move together, once every version that they name
+#   is loaded; until then they stay where they were.
 LABELS_AVAILABLE, LABELS_UNUSED, LABELS_FOLLOW = "available", "unused", "follow"
 
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What GetModelStatus says of one version; `error` is set if it could not be loaded."""
+    """The state of one version for GetModelStatus, and the error if the version could not be loaded."""
 
     state: int
     error: StatusError | None = None
@@ -41,11 +43,11 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a version that does not load is tried again.
+    """How often a version that failed to load is tried again.
 
     Attributes:
-        limit: tries after the first one.
-        seconds: between two tries.
+        limit: the number of further tries after the first one.
+        seconds: the pause between two tries.
     """
 
     limit: int = 5
@@ -54,13 +56,13 @@ class Retries:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A version that did not load.
+    """A version that failed to load.
 
     Attributes:
-        tries: how often.
-        again: when to try again, by the manager's clock; None if never.
-        changed: when its folder had last changed; a change begins the tries anew.
-        error: the last one.
+        tries: how often it was tried.
+        again: when to try again, by the manager's clock; None if it is given up.
+        changed: when its folder last changed. A later change starts the count of tries again.
+        error: the error of the last try.
     """
 
     tries: int
@@ -72,14 +74,15 @@ class _Failure:
 class ModelManager:
     """Keeps the loaded versions in step with the configuration and the folders.
 
-    New versions are loaded beside the old ones; then all of them, and all labels, change at once; then what
-    is no longer wanted is unloaded as its last request ends. A version that fails to load changes nothing.
+    An update has three steps. New versions are loaded beside the old ones. Then all new versions and all labels take
+    effect at the same moment. Then each version that is no longer needed is unloaded after its last request. A version
+    that fails to load leaves the versions that answer as they are.
 
     Args:
-        load: makes a `Servable` from a model's name, version and folder: loads it and warms it up.
-        retries: how often to try a version that does not load.
+        load: loads and warms up a version, given the model's name, the version number and the folder.
+        retries: how often a version that failed to load is tried again.
         labels: when a label may name a version that is not loaded, one of the `LABELS_` constants.
-        clock: seconds, never running backwards.
+        clock: a monotonic time in seconds.
     """
 
     def __init__(
@@ -94,26 +97,28 @@ class ModelManager:
         self._retries = retries
         self._label_rule = labels
         self._clock = clock
-        self._updating = threading.Lock()  # one update at a time; held while models load
-        self._lock = threading.Lock()  # the tables below; held for look-ups only
+        self._updating = (
+            threading.Lock()
+        )  # held during an update, while models load, so that there is one update at a time
+        self._lock = threading.Lock()  # guards the tables below; held for look-ups only
         self._loaded: dict[str, dict[int, Servable]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._statuses: dict[str, dict[int, VersionStatus]] = {}
         self._failures: dict[tuple[str, int], _Failure] = {}
         self._warned: set[str] = set()
-        # Freeing a model takes a while; neither the requests nor the loading wait for it.
+        # Models are freed on a thread of their own, because that takes a while and nothing needs to wait for it.
         self._closer = ThreadPoolExecutor(1, thread_name_prefix="segue-serving-unload")
 
     def reload(self, configs: Sequence[ModelConfig], wait: Callable[[float], bool]) -> None:
-        """Replace the models to serve; return when those that are new are loaded, or will never be.
+        """Replace the models to serve; return when each new model has a loaded version or was given up.
 
         Args:
-            configs: all of the models.
-            wait: sleeps so many seconds; true to give up.
+            configs: the configuration of all models.
+            wait: sleeps for a number of seconds, and returns true to give up waiting.
 
         Raises:
-            StatusError: a label may not move there, and nothing has changed; or a new model has no version that
-                loads, and the rest is done.
+            StatusError: a label may not name its version (then nothing has changed), or a new model has no version that
+                loads (then everything else has changed).
         """
         with self._updating:
             self._check_labels(configs)
@@ -130,15 +135,15 @@ class ModelManager:
             raise StatusError(StatusCode.UNKNOWN, f"{len(missing)} model(s) did not become available: {{{listed}}}")
 
     def update(self) -> float | None:
-        """Look at the folders, load what is new, move the labels, unload what is no longer wanted.
+        """Search the folders, load new versions, move the labels, and unload versions that are no longer needed.
 
         Returns:
-            Seconds until a version that did not load is to be tried again; None if there is none.
+            Seconds until the next try of a version that failed to load; None if no version is tried again.
         """
         with self._updating:
             warnings: set[str] = set()
-            found = {entry.name: discovery.versions(entry, warnings) for entry in self._configs}
-            wanted = {entry.name: entry.wanted(found[entry.name]) for entry in self._configs}
+            folders = {entry.name: discovery.versions(entry, warnings) for entry in self._configs}
+            wanted = {entry.name: entry.wanted(folders[entry.name]) for entry in self._configs}
             self._failures = {
                 (name, version): failure
                 for (name, version), failure in self._failures.items()
@@ -148,7 +153,7 @@ class ModelManager:
                 servable
                 for entry in self._configs
                 for version in sorted(wanted[entry.name])
-                if (servable := self._load_version(entry, version, found[entry.name][version]))
+                if (servable := self._load_version(entry, version, folders[entry.name][version]))
             ]
             labels = self._next_labels(fresh, warnings)
             with self._lock:
@@ -156,7 +161,7 @@ class ModelManager:
                     self._loaded.setdefault(servable.name, {})[servable.version] = servable
                     self._set_status(servable.name, servable.version, VersionStatus(AVAILABLE))
                 self._labels = labels
-            self._unload(found, wanted)
+            self._unload(folders, wanted)
             for text in sorted(warnings - self._warned):
                 log.warning("%s", text)
             self._warned = warnings
@@ -165,10 +170,15 @@ class ModelManager:
 
     @contextlib.contextmanager
     def lease(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
-        """The version that a `ModelSpec` names, not unloaded while the body runs.
+        """Find the version that a request names, and keep it loaded while the body runs.
+
+        Args:
+            name: the model.
+            version: the version number; None for the label's version, or without a label for the latest loaded one.
+            label: a version label, e.g. `stable`.
 
         Raises:
-            StatusError: no name, an unknown label, or a version that is not loaded.
+            StatusError: the name is empty, the label is unknown, or the version is not loaded.
         """
         with self._lock:
             version = self._resolve(name, version, label)
@@ -184,34 +194,34 @@ class ModelManager:
             servable.release()
 
     def statuses(self, name: str, version: int | None = None, label: str | None = None) -> dict[int, VersionStatus]:
-        """version -> status of a model, newest first, or of the one version asked for.
+        """The status of each version of a model, newest first, or of a single version.
 
         Raises:
-            StatusError: NOT_FOUND for a model or version that was never seen.
+            StatusError: NOT_FOUND for a model or a version that the server never tried to load.
         """
         with self._lock:
             if label is not None:
                 version = self._resolve(name, version, label)
-            known = dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
+            statuses = dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
         if version is None:
-            if not known:
+            if not statuses:
                 raise StatusError(StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
-            return known
-        if version not in known:
+            return statuses
+        if version not in statuses:
             raise StatusError(StatusCode.NOT_FOUND, f"Could not find version {version} of model {name}")
-        return {version: known[version]}
+        return {version: statuses[version]}
 
     def models(self) -> list[str]:
-        """The names of the models that the configuration lists."""
+        """The names of the models in the configuration."""
         return [entry.name for entry in self._configs]
 
     def available(self) -> dict[str, list[int]]:
-        """model -> its loaded versions, ascending."""
+        """Model name -> its loaded versions, ascending."""
         with self._lock:
             return {name: sorted(loaded) for name, loaded in self._loaded.items() if loaded}
 
     def close(self) -> None:
-        """Unload everything, after the requests under way."""
+        """Unload every version after its last request."""
         with self._updating:
             self._configs = []
             with self._lock:
@@ -220,7 +230,7 @@ class ModelManager:
         self._closer.shutdown()
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int | None:
-        """The version number that is asked for; None for the latest."""
+        """The version number that a request names; None for the latest."""
         if not name:
             raise invalid("ModelSpec has no name specified.")
         if label is None:
@@ -233,7 +243,11 @@ class ModelManager:
         self._statuses.setdefault(name, {})[version] = status
 
     def _load_version(self, entry: ModelConfig, version: int, folder: Path) -> Servable | None:
-        """Load a version; None if it is loaded already, or if it failed and is not to be tried yet."""
+        """Load a version.
+
+        Returns:
+            None if the version is loaded already, fails to load, or failed before and is not due for another try.
+        """
         key = entry.name, version
         if version in self._loaded.get(entry.name, {}):
             return None
@@ -254,7 +268,7 @@ class ModelManager:
                 "Loading servable: {name: %s version: %d} failed: %s; %s",
                 *key,
                 error.text,
-                f"it is tried again in {self._retries.seconds:g} s" if state == LOADING else "it is given up",
+                f"it is tried again in {self._retries.seconds:g} s" if state == LOADING else "it is not tried again",
             )
             with self._lock:
                 self._set_status(*key, VersionStatus(state, error))
@@ -264,17 +278,18 @@ class ModelManager:
         return servable
 
     def _failed(self, before: _Failure | None, changed: float, error: StatusError) -> _Failure:
+        """The record of a failed load, with the tries counted since the folder last changed."""
         tries = 1 + (before.tries if before and before.changed == changed else 0)
         again = self._clock() + max(self._retries.seconds, 0.0) if tries <= self._retries.limit else None
         return _Failure(tries, again, changed, error)
 
     def _retrying(self) -> set[str]:
-        """The models that have no version loaded yet and one that will be tried again."""
+        """The models without a loaded version of which a version will be tried again."""
         waiting = {name for (name, _), failure in self._failures.items() if failure.again is not None}
         return waiting - self.available().keys()
 
     def _unavailable(self, name: str) -> list[str]:
-        """Why a model has no version that answers; empty if it has one."""
+        """Why a model has no loaded version, a text for each version; empty if it has one."""
         with self._lock:
             if self._loaded.get(name):
                 return []
@@ -282,7 +297,7 @@ class ModelManager:
             return [_cause(name, version, status) for version, status in statuses.items()] or [_cause(name)]
 
     def _unlabelled(self, names: set[str]) -> list[str]:
-        """Which configured labels of these models name no version, where labels follow the loading."""
+        """Why configured labels of these models are not in effect; empty unless the rule is LABELS_FOLLOW."""
         if self._label_rule != LABELS_FOLLOW:
             return []
         with self._lock:
@@ -295,18 +310,18 @@ class ModelManager:
             ]
 
     def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
-        """Whether the labels may move as a new configuration says.
+        """Check the labels of a new configuration against the label rule.
 
         Raises:
-            StatusError: a label names a version that is not loaded, where that is not allowed.
+            StatusError: a label names a version that is not loaded, and the rule does not allow that.
         """
         if self._label_rule == LABELS_FOLLOW:
             return
         with self._lock:
             for entry in configs:
-                known = self._labels.get(entry.name, {})
+                current = self._labels.get(entry.name, {})
                 for label, version in entry.labels.items():
-                    unused = self._label_rule == LABELS_UNUSED and known.get(label, version) == version
+                    unused = self._label_rule == LABELS_UNUSED and current.get(label, version) == version
                     if version not in self._loaded.get(entry.name, {}) and not unused:
                         raise StatusError(
                             StatusCode.FAILED_PRECONDITION,
@@ -315,7 +330,7 @@ class ModelManager:
                         )
 
     def _next_labels(self, fresh: list[Servable], warnings: set[str]) -> dict[str, dict[str, int]]:
-        """The labels as configured; where they follow the loading, those of before until all can be had."""
+        """The configured labels; with LABELS_FOLLOW, the current ones until every version they name is loaded."""
         ready = {(name, version) for name, loaded in self._loaded.items() for version in loaded}
         ready |= {(servable.name, servable.version) for servable in fresh}
         missing = [
@@ -331,26 +346,27 @@ class ModelManager:
         warnings.update(missing)
         return {entry.name: dict(entry.labels) for entry in self._configs}
 
-    def _unload(self, found: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
-        """Retire what is neither wanted nor labelled; a model's newest stays until something replaces it."""
+    def _unload(self, folders: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
+        """Unload versions that are neither wanted nor labelled; a model keeps its newest until another replaces it."""
         with self._lock:
-            doomed = []
+            unneeded = []
             for name, loaded in self._loaded.items():
                 needed = wanted.get(name, set()) | set(self._labels.get(name, {}).values())
                 if name in wanted and loaded and not needed & loaded.keys():
                     needed = {max(loaded)}
-                doomed += [loaded.pop(version) for version in sorted(loaded.keys() - needed)]
-            for servable in doomed:
+                unneeded += [loaded.pop(version) for version in sorted(loaded.keys() - needed)]
+            for servable in unneeded:
                 self._set_status(servable.name, servable.version, VersionStatus(UNLOADING))
-        for servable in doomed:
+        for servable in unneeded:
             servable.retire(functools.partial(self._closer.submit, self._close, servable))
         with self._lock:
             for name, statuses in self._statuses.items():
-                gone = sorted(v for v, s in statuses.items() if s.state == END and v not in found.get(name, ()))
+                gone = sorted(v for v, s in statuses.items() if s.state == END and v not in folders.get(name, ()))
                 for version in gone[:-REMEMBERED]:
                     del statuses[version]
 
     def _close(self, servable: Servable) -> None:
+        """Free a version that no request uses any more."""
         servable.model.close()
         log.info("Done unloading servable version {name: %s version: %d}", servable.name, servable.version)
         with self._lock:
@@ -358,7 +374,7 @@ class ModelManager:
 
 
 def _cause(name: str, version: int | None = None, status: VersionStatus | None = None) -> str:
-    """Why a version does not answer, as TF Serving lists it."""
+    """Why a version does not answer, in TF Serving's words."""
     servable = f"{{name: {name}}}" if version is None else f"{{name: {name} version: {version}}}"
     if status is None or status.error is None:
         return f"{servable} due to error: NOT_FOUND: it is not in the base path"

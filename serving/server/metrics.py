@@ -1,24 +1,24 @@
-"""The server's metrics, in Prometheus' text format, under TF Serving's names.
+"""Metrics of the server, in the text format of Prometheus and under TF Serving's names.
 
-TF Serving's counters have no `_total` suffix, which Prometheus' own client library always adds; dashboards ask
-for TF Serving's names. The format: https://prometheus.io/docs/instrumenting/exposition_formats/
+They are written here because Prometheus' client library appends `_total` to the names of counters. TF Serving does not,
+and dashboards use its names. The format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import bisect
 import threading
 from collections.abc import Iterator, Sequence
 
-# TF Serving's buckets of times in microseconds and of example counts: base, growth, number.
+# The upper bounds of TF Serving's buckets, for times in microseconds and for numbers of examples.
 LATENCY_BUCKETS = tuple(10 * 1.8**n for n in range(33))
 COUNT_BUCKETS = tuple(float(2**n) for n in range(15))
 
 
 class Counter:
-    """A number that only grows, one for each combination of label values. Safe to call from many threads.
+    """A number that only grows, kept for each combination of label values. Safe to call from many threads.
 
     Args:
         name: TF Serving's path, e.g. `/tensorflow/serving/request_count`.
-        help: one sentence.
+        help: the help text, a sentence.
         labels: the names of the labels.
     """
 
@@ -32,12 +32,12 @@ class Counter:
         self._values: dict[tuple[str, ...], float] = {}
 
     def inc(self, *values: str, by: float = 1) -> None:
-        """Add to the number of these label values."""
+        """Add `by` to the number of these label values."""
         with self._lock:
             self._values[values] = self._values.get(values, 0) + by
 
     def lines(self) -> Iterator[str]:
-        """The samples, one a line."""
+        """The samples as lines of text."""
         with self._lock:
             samples = sorted(self._values.items())
         for values, number in samples:
@@ -45,13 +45,13 @@ class Counter:
 
 
 class Histogram:
-    """How observations spread over buckets, for each combination of label values. Safe to call from many threads.
+    """Counts of observations by bucket, kept for each combination of label values. Safe to call from many threads.
 
     Args:
         name: TF Serving's path.
-        help: one sentence, with the unit.
+        help: the help text, a sentence with the unit.
         labels: the names of the labels.
-        buckets: the buckets' upper bounds, ascending; one without bound is added.
+        buckets: the upper bounds of the buckets, ascending; a last bucket without a bound is added.
     """
 
     kind = "histogram"
@@ -76,7 +76,7 @@ class Histogram:
             self._sums[values] = self._sums.get(values, 0.0) + value
 
     def lines(self) -> Iterator[str]:
-        """The samples, one a line; buckets are cumulative."""
+        """The samples as lines of text; the counts of the buckets are cumulative, as Prometheus expects."""
         with self._lock:
             samples = sorted((values, list(counts), self._sums[values]) for values, counts in self._counts.items())
         for values, counts, total in samples:
@@ -90,7 +90,7 @@ class Histogram:
 
 
 class Metrics:
-    """All that one server counts."""
+    """All metrics of one server."""
 
     def __init__(self) -> None:
         self.requests = Counter("/tensorflow/serving/request_count", "Requests answered.", ("model_name", "status"))
@@ -157,7 +157,7 @@ class Metrics:
         )
 
     def render(self) -> str:
-        """Everything, as a scraper reads it."""
+        """The text of all metrics, as Prometheus scrapes it."""
         lines = []
         for metric in vars(self).values():
             lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}", *metric.lines()]
@@ -165,6 +165,7 @@ class Metrics:
 
 
 def _labelled(names: Sequence[str], values: Sequence[str]) -> str:
+    """Labels as Prometheus writes them, e.g. `{model_name="ranking"}`; empty without labels."""
     if not names:
         return ""
     escaped = (v.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for v in values)
@@ -172,5 +173,5 @@ def _labelled(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _number(value: float) -> str:
-    """As short as it goes without losing digits."""
+    """The shortest text of a number that keeps all its digits."""
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(value)

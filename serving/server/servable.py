@@ -1,4 +1,4 @@
-"""A loaded version of a model: who is using it, and how its graph is run."""
+"""A loaded version of a model, with a count of the requests that use it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,13 +10,15 @@ from serving.server.loader import LoadedModel
 
 
 class Servable:
-    """One version that answers requests. Safe to share between threads.
+    """One version that answers requests; it counts them, so that it is unloaded after the last one.
+
+    Safe to share between threads.
 
     Args:
-        name: the model's name.
-        version: its number.
-        model: the SavedModel.
-        scheduler: runs it.
+        name: the name of the model.
+        version: the version number.
+        model: the loaded SavedModel.
+        scheduler: runs the model.
     """
 
     def __init__(self, name: str, version: int, model: LoadedModel, scheduler: Scheduler) -> None:
@@ -25,35 +27,35 @@ class Servable:
         self.model = model
         self._scheduler = scheduler
         self._lock = threading.Lock()
-        self._users = 0
+        self._in_use = 0
         self._on_idle: Callable[[], object] | None = None
 
     async def run(self, feeds: Sequence[str], values: list[np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
-        """Run the graph; see `LoadedModel.run`. Must be called under a lease.
+        """Run the graph; see `LoadedModel.run`. Call it within a lease (`ModelManager.lease`).
 
         Raises:
-            StatusError: TensorFlow's own, or that of `Scheduler.run`.
+            StatusError: see `Scheduler.run`.
         """
         self.retain()
         return await self._scheduler.run(self.name, self.model, feeds, values, fetches, self.release)
 
     def retain(self) -> None:
-        """Keep the model loaded until `release`."""
+        """Keep the model loaded until `release` is called."""
         with self._lock:
-            self._users += 1
+            self._in_use += 1
 
     def release(self) -> None:
         """Undo one `retain`."""
         with self._lock:
-            self._users -= 1
-            idle = self._on_idle if not self._users else None
+            self._in_use -= 1
+            idle = self._on_idle if not self._in_use else None
         if idle is not None:
             idle()
 
     def retire(self, on_idle: Callable[[], object]) -> None:
-        """Call `on_idle` once, as soon as nobody uses the model; nobody new may come."""
+        """Call `on_idle` once, when no request uses the model any more. No further request may begin."""
         with self._lock:
             self._on_idle = on_idle
-            idle = not self._users
+            idle = not self._in_use
         if idle:
             on_idle()

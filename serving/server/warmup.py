@@ -1,7 +1,7 @@
-"""Warm-up: the requests that a version brings along are answered once before its first real one.
+"""Warm-up: replay the recorded requests of a version before it answers real ones.
 
-TensorFlow initializes parts of itself at the first call, so that the first requests of a version are slow. As TF
-Serving does, a version's `assets.extra/tf_serving_warmup_requests` is replayed between loading and serving it.
+The first requests of a version are slow, because TensorFlow initializes parts of itself at the first call. As in TF
+Serving, the requests in `assets.extra/tf_serving_warmup_requests` run after the version is loaded and before it serves.
 """
 
 import logging
@@ -28,21 +28,21 @@ def replay(
     iterations: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Answer the warm-up requests of a version; how many records and how long goes to the log.
+    """Run the warm-up requests of a version, and log how many there were and how long they took.
 
     Args:
-        folder: the version's folder; a version without a warm-up file is warm as it is.
-        run: answers one request: its kind, one of `KINDS`, and the message. What it raises ends the replay.
+        folder: the folder of the version; without a warm-up file nothing is run.
+        run: answers one request, given its kind (one of `KINDS`) and its message; an exception ends the replay.
         iterations: how often each request is run.
-        clock: seconds, for the log.
+        clock: the time in seconds, for the log.
 
     Returns:
-        How many records were replayed.
+        The number of records in the file.
 
     Raises:
-        StatusError: the file is damaged (DATA_LOSS), holds a record that is no PredictionLog or more than
-            `MAX_WARMUP_RECORDS` (INVALID_ARGUMENT), or a kind that cannot be replayed, such as session_run
-            (UNIMPLEMENTED); each fails the load of the version, as in TF Serving.
+        StatusError: DATA_LOSS if the file is damaged; INVALID_ARGUMENT if a record is not a PredictionLog or there
+            are more than `MAX_WARMUP_RECORDS`; UNIMPLEMENTED for a kind that cannot be replayed, e.g. session_run. Each
+            of them fails the load of the version, as in TF Serving.
     """
     path = Path(folder) / prediction_log.WARMUP_FILE
     if not path.exists():
@@ -59,7 +59,7 @@ def replay(
             record = _parse(data, count, path)
             field = record.WhichOneof("log_type")
             if field is None:
-                continue  # TF Serving counts a record without a request and goes on
+                continue  # TF Serving counts a record without a request, and skips it
             kind = field.removesuffix("_log")
             if kind not in KINDS:
                 number = record.DESCRIPTOR.fields_by_name[field].number
@@ -78,9 +78,9 @@ def replay(
 
 
 def _parse(data: bytes, number: int, path: Path) -> Any:
-    """The `PredictionLog` in a record."""
+    """Parse a record as a `PredictionLog`."""
     try:
         return prediction_log.PredictionLog.FromString(data)
     except DecodeError:
-        # TF Serving puts the record's bytes where the number is; a status is text, and theirs may be megabytes.
+        # TF Serving has the bytes of the record in place of its number. They may be megabytes, and a status is text.
         raise invalid(f"Failed to parse warmup record: {number} from {path}") from None

@@ -1,7 +1,7 @@
-"""Can the model server load these models and answer real requests? Asked before they are pushed.
+"""Validate before a push that the model server can load the candidates and answer real requests with them.
 
-The server runs in a process of its own on a store of its own: a model that crashes the loader must not take
-the pipeline along.
+The server runs in a process of its own, on a model store of its own: a model that crashes the server must not crash the
+pipeline.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ import numpy as np
 from segue.errors import InputError, SegueError
 from segue.verdict import Verdict
 from serving.client.sync_client import Client
-from serving.store import model_store as store
+from serving.store import model_store
 
-START_SECONDS = 180.0  # importing TensorFlow takes 7 to 26 s, large tables take longer to load
+START_SECONDS = 180.0  # importing TensorFlow takes 7 to 26 s, and models with large tables load for longer
 STOP_SECONDS = 15.0
-READY = "serving at "  # what `segue serve` prints on stdout once it answers
+READY = "serving at "  # what the server prints on stdout when it answers
 
 
 class _Rejected(Exception):
-    """The candidates fail; the text is the reason."""
+    """The candidates fail the validation; the text is the reason."""
 
 
 def validate(
@@ -35,26 +35,29 @@ def validate(
     requests: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
     timeout: float = 10.0,
 ) -> Verdict:
-    """Load candidate models in a server of their own and send them real requests.
+    """Load candidates in a model server of their own, and send them real requests.
+
+    The candidates pass if all of them load, and every request is answered in time with finite outputs.
 
     Args:
         saved_models: model name -> folder of its SavedModel.
-        requests: model name -> requests for `serving_default`, each input name -> array; at least one.
-        timeout: seconds that each request may take.
+        requests: model name -> at least one request for `serving_default` (input name -> array).
+        timeout: how many seconds a request may take.
 
     Returns:
-        The verdict. Its figures: `latency_ms`, the median over all requests (None if none was answered), and
-        `models`: name -> `requests` (answered), `latency_ms` (median) and `first_latency_ms`. Its limits: `timeout_s`
-        of a request.
+        The verdict. Its figures: `latency_ms`, the median over all requests (None if none was answered), and `models`:
+        model name -> `requests` (how many were answered), `latency_ms` (their median) and `first_latency_ms`. Its
+        limits: `timeout_s` of a request.
 
     Raises:
-        InputError: a model without requests.
+        InputError: there are no models, or a model has no requests.
     """
-    without = sorted(name for name in saved_models if not requests.get(name))
-    if without or not saved_models:
+    without_requests = sorted(name for name in saved_models if not requests.get(name))
+    if without_requests or not saved_models:
         raise InputError(
-            f"Infra validation needs models and at least one request for each. Received none for {', '.join(without)}."
-            if without
+            f"Infra validation needs at least one request for each model. Received none for "
+            f"{', '.join(without_requests)}."
+            if without_requests
             else "Infra validation needs at least one model. Received none.",
             "Take requests from the test span.",
         )
@@ -74,9 +77,18 @@ def _try_candidates(
     timeout: float,
     latencies: dict[str, list[float]],
 ) -> None:
-    """Fill `latencies` (ms, by model) or raise `_Rejected`."""
+    """Validate the candidates in a temporary folder.
+
+    Args:
+        folder: the temporary folder.
+        saved_models, requests, timeout: see `validate`.
+        latencies: receives the latency of each answered request, in ms, by model.
+
+    Raises:
+        _Rejected: the candidates fail.
+    """
     try:
-        store.push(folder / "models", saved_models)
+        model_store.push(folder / "models", saved_models)
     except InputError as error:
         raise _Rejected(error.headline) from error
     with _server(folder) as address, Client(address) as client:
@@ -84,7 +96,7 @@ def _try_candidates(
             for index, inputs in enumerate(requests[name]):
                 began = time.perf_counter()
                 try:
-                    outputs = client.predict(name, inputs, label=store.STABLE, timeout=timeout)
+                    outputs = client.predict(name, inputs, label=model_store.STABLE, timeout=timeout)
                 except SegueError as error:
                     raise _Rejected(f"Request {index} to model {name} failed: {error.headline}") from error
                 latencies[name].append((time.perf_counter() - began) * 1000)
@@ -95,14 +107,17 @@ def _try_candidates(
 
 @contextlib.contextmanager
 def _server(folder: Path) -> Iterator[str]:
-    """The address of a `segue serve` on the store in `folder`; the process ends with the body."""
+    """Run a model server on the store in `folder` while the body runs, and yield its address."""
     stdout, stderr = folder / "stdout", folder / "stderr"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]  # free a moment ago; the server takes no port 0, as TF Serving
-    # -P: the working directory may hold folders named like our packages.
+        port = probe.getsockname()[
+            1
+        ]  # the server cannot choose a port itself: to it, as to TF Serving, port 0 means no port
+    # `python -m serving` is `segue serve` without the other commands: this room must not import `cli`. -P keeps the
+    # working directory off the path, since it may hold folders with the names of our packages.
     command = [sys.executable, "-P", "-m", "serving", f"--port={port}"]
-    command += [f"--model_config_file={folder / 'models' / store.CONFIG}"]
+    command += [f"--model_config_file={folder / 'models' / model_store.CONFIG}"]
     command += ["--allow_version_labels_for_unavailable_models=true", "--max_num_load_retries=0"]
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -118,6 +133,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 def _wait_for_address(process: subprocess.Popen, stdout: Path, stderr: Path) -> str:
+    """Wait for the address that the server prints, and return it; `_Rejected` if it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         for line in stdout.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -130,17 +146,18 @@ def _wait_for_address(process: subprocess.Popen, stdout: Path, stderr: Path) -> 
 
 
 def _why_it_ended(returncode: int, stderr: Path) -> str:
-    """The server's own words, if it had any."""
+    """Why the server ended: its error line, or its exit code with the last lines that it printed."""
     if returncode < 0:
         return f"The model server died of signal {-returncode} while it loaded the models."
     lines = stderr.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in lines:
         if line.startswith("error: "):
             return line.removeprefix("error: ")
-    return f"The model server ended with code {returncode}: {' | '.join(lines[-3:]) or 'it said nothing'}"
+    return f"The model server ended with code {returncode}: {' | '.join(lines[-3:]) or 'it printed nothing'}"
 
 
 def _verdict(passed: bool, reason: str, latencies: Mapping[str, Sequence[float]], timeout: float) -> Verdict:
+    """The verdict that `validate` returns."""
     every = [value for values in latencies.values() for value in values]
     figures = {
         "latency_ms": statistics.median(every) if every else None,

@@ -1,7 +1,7 @@
-"""Move labels in a running server, by the call that gives it its configuration anew.
+"""Move labels in a running server by HandleReloadConfigRequest.
 
-A label can be given only to a version that is loaded. So the server first gets a configuration in which the versions of
-before and after are loaded and the labels are where they were; once all are available, the one with the labels moved.
+A label can move only to a loaded version. So the server first gets a configuration with the old and the new versions
+and the old labels. When the new versions are available, it gets the new configuration.
 """
 
 import contextlib
@@ -21,63 +21,68 @@ ANSWER_SECONDS = 10.0
 
 
 def move_labels(address: str, before: str, after: str, load_seconds: float = LOAD_SECONDS) -> None:
-    """Take a server from one configuration to another; at no moment does a label of both name no version.
+    """Move the labels of a server from one configuration to another, so that each label names a version at any moment.
+
+    After a failure the server gets the configuration `before` again.
 
     Args:
-        address: the server's gRPC, `host:port`.
+        address: the gRPC address of the server, `host:port`.
         before, after: `ModelServerConfig` text protos, as the model store writes them; `before` may be empty.
-        load_seconds: how long the server may take to load what `after` labels.
+        load_seconds: how long the server may take to load the versions that `after` labels.
 
     Raises:
-        InputError: the server refuses a configuration; with its text.
-        UnavailableError: it does not answer, or a version is not available in time; with its state.
-        SegueError: any other failure. After each of them the server is told to go back to `before`.
+        InputError: the server refuses a configuration; the text has its reason.
+        UnavailableError: the server does not answer, or a version is not available in time; the text has its state.
+        SegueError: any other failure.
     """
-    then, now = (text_format.Parse(text, model_server_config_pb2.ModelServerConfig()) for text in (before, after))
-    wanted = sorted({(e.name, version) for e in now.model_config_list.config for version in e.version_labels.values()})
+    old, new = (text_format.Parse(text, model_server_config_pb2.ModelServerConfig()) for text in (before, after))
+    labelled = sorted(
+        {(e.name, version) for e in new.model_config_list.config for version in e.version_labels.values()}
+    )
     with Client(address) as client:
-        for model, version in wanted:
-            _hindrance(client, model, version)  # a server that is not there is known soon, not after `load_seconds`
+        for model, version in labelled:
+            _hindrance(client, model, version)  # fails after `ANSWER_SECONDS` if there is no server, not `load_seconds`
         try:
-            _load(client, _both(then, now), wanted, load_seconds)
-            client.reload_config(now)
+            _load(client, _both(old, new), labelled, load_seconds)
+            client.reload_config(new)
         except SegueError:
-            with contextlib.suppress(SegueError):  # the first failure is the one to tell
-                client.reload_config(then, timeout=ANSWER_SECONDS)
+            with contextlib.suppress(SegueError):  # the first error is raised, whether or not the way back succeeds
+                client.reload_config(old, timeout=ANSWER_SECONDS)
             raise
 
 
-def _both(then: Any, now: Any) -> Any:
-    """A configuration with the versions of two and the labels of the first."""
-    both = type(now)()
-    both.CopyFrom(now)
-    known = {entry.name: entry for entry in then.model_config_list.config}
+def _both(old: Any, new: Any) -> Any:
+    """A configuration with the versions of both and the labels of `old`."""
+    both = type(new)()
+    both.CopyFrom(new)
+    old_entries = {entry.name: entry for entry in old.model_config_list.config}
     for entry in both.model_config_list.config:
         entry.version_labels.clear()
-        if entry.name in known:
-            old = known[entry.name]
-            entry.version_labels.update(old.version_labels)
+        if entry.name in old_entries:
+            old_entry = old_entries[entry.name]
+            entry.version_labels.update(old_entry.version_labels)
             versions = entry.model_version_policy.specific.versions
-            wanted = {*versions, *old.model_version_policy.specific.versions, *old.version_labels.values()}
-            versions[:] = sorted(wanted)
+            versions[:] = sorted(
+                {*versions, *old_entry.model_version_policy.specific.versions, *old_entry.version_labels.values()}
+            )
     return both
 
 
-def _load(client: Client, both: Any, wanted: list[tuple[str, int]], seconds: float) -> None:
-    """Return once all `wanted` versions, (model, version), are available."""
+def _load(client: Client, config: Any, labelled: list[tuple[str, int]], seconds: float) -> None:
+    """Give the server a configuration, and return when all `labelled` versions, (model, version), are available."""
     attempts = Attempts(client.address, seconds)
     while True:
-        # Each time anew: a server that polls the file of before may have gone back to it.
-        client.reload_config(both, timeout=attempts.left())
-        waiting = [(model, text) for model, version in wanted if (text := _hindrance(client, model, version))]
+        # The configuration is sent each time, because a server that polls its file may have read the old one again.
+        client.reload_config(config, timeout=attempts.left())
+        waiting = [(model, text) for model, version in labelled if (text := _hindrance(client, model, version))]
         if not waiting:
             return
         time.sleep(attempts.poll(*waiting[0]))
 
 
 def _hindrance(client: Client, model: str, version: int) -> str:
-    """What keeps a version from answering; empty if nothing does."""
+    """Why a version does not answer yet; empty if it does."""
     try:
         return calls.hindrance(client.status(model, version=version, timeout=ANSWER_SECONDS))
-    except InputError as error:  # not known to the server yet
+    except InputError as error:  # NOT_FOUND: the server has not found the version yet
         return error.headline

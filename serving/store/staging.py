@@ -1,4 +1,4 @@
-"""A version's folder comes and goes in one rename: until it is whole, and while it goes, its name is temporary."""
+"""Add and remove the folder of a version by one rename, so that an incomplete version never has a version's name."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -7,22 +7,24 @@ from typing import Any
 
 from segue import files
 from segue.errors import InputError
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.store import versions
 
 
 def check(saved_models: Mapping[str, Path]) -> None:
-    """Whether these can be pushed.
+    """Check that models can be pushed.
 
     Raises:
-        InputError: no models, a model name that is no plain file name, or a folder without a SavedModel.
+        InputError: there are no models, a name is invalid, or a folder has no SavedModel.
     """
     if not saved_models:
-        raise InputError("A push takes at least one model. Received none.", "Give a name and a SavedModel.")
+        raise InputError(
+            "A push takes at least one model. Received none.", "Give a name and the folder of a SavedModel."
+        )
     for name, source in saved_models.items():
-        if not config.MODEL_NAME.fullmatch(name):
+        if not config_files.MODEL_NAME.fullmatch(name):
             raise InputError(
-                f"A model name has letters, digits, _ . and -, and begins with none of the last three. "
+                f"A model name has letters, digits, '_', '.' and '-', and begins with a letter or a digit. "
                 f"Received {name!r}.",
                 "Rename the model.",
             )
@@ -36,32 +38,32 @@ def check(saved_models: Mapping[str, Path]) -> None:
 def warmup_logs(
     warmup: Mapping[str, Sequence[Mapping[str, Any]]], saved_models: Mapping[str, Path]
 ) -> dict[str, list[Any]]:
-    """Warm-up requests as the `PredictionLog` messages that a version's folder holds.
+    """Turn warm-up requests into `PredictionLog` messages, which the server reads from the folder of a version.
 
     Args:
-        warmup: model name -> requests for `serving_default`, each input name -> array.
-        saved_models: what is pushed.
+        warmup: model name -> requests for `serving_default` (input name -> array).
+        saved_models: the models that are pushed.
 
     Raises:
-        InputError: requests for a model that is not pushed, more than a server replays, or an input that no
-            tensor can hold.
+        InputError: requests are for a model that is not pushed or more than a server replays, or an input is an array
+            that no tensor can hold.
     """
     if not warmup:
         return {}
-    from serving.protocol import prediction_log  # brings numpy along
+    from serving.protocol import prediction_log  # imports numpy, which a push without warm-up does not need
     from serving.protocol.tensors import TensorError
 
     for name, requests in warmup.items():
         if name not in saved_models:
             raise InputError(
-                f"Warm-up requests are for models that are pushed. Received some for {name!r}.",
-                f"The models are: {', '.join(saved_models)}.",
+                f"Warm-up requests must be for a model that is pushed. Received requests for {name!r}.",
+                f"The pushed models are: {', '.join(saved_models)}.",
             )
         if len(requests) > prediction_log.MAX_WARMUP_RECORDS:
             raise InputError(
-                f"A version has at most {prediction_log.MAX_WARMUP_RECORDS} warm-up requests, or TF Serving does "
-                f"not load it. Received {len(requests)} for {name}.",
-                "A handful is enough.",
+                f"A version has at most {prediction_log.MAX_WARMUP_RECORDS} warm-up requests; TF Serving does not load "
+                f"a version with more. Received {len(requests)} for {name}.",
+                "Give fewer requests; 10 are enough.",
             )
     try:
         return {
@@ -71,18 +73,21 @@ def warmup_logs(
         }
     except TensorError as error:
         raise InputError(
-            f"A warm-up request holds tensors: {error}.", "Give arrays of the signature's dtypes."
+            f"A warm-up request cannot be sent: {error}.", "Give arrays of the signature's dtypes."
         ) from None
 
 
 def stage(folder: Path, version: int, source: Path, warmup: Sequence[Any]) -> Path:
-    """Copy a SavedModel under a temporary name into its model's folder; a rename to `version` makes it one.
+    """Copy a SavedModel into the folder of its model under a temporary name; the caller renames it to `version`.
 
     Args:
-        folder: the model's.
-        version: the number that it will have.
+        folder: the folder of the model.
+        version: the version number that the copy will have.
         source: the SavedModel.
-        warmup: `PredictionLog` messages, in place of the SavedModel's own if there are any.
+        warmup: `PredictionLog` messages; if there are any, they replace those of the SavedModel.
+
+    Returns:
+        The folder of the copy.
     """
     folder.mkdir(exist_ok=True)
     staged = folder / f"{files.TEMPORARY}{version}"
@@ -96,14 +101,14 @@ def stage(folder: Path, version: int, source: Path, warmup: Sequence[Any]) -> Pa
 
 
 def remove(folder: Path) -> None:
-    """Remove a version's folder. Renamed first: half a version must not have its number."""
+    """Remove the folder of a version. It is renamed first, so that a half-removed folder has no version's name."""
     doomed = folder.with_name(f"{files.TEMPORARY}{folder.name}-old")
     folder.rename(doomed)
     shutil.rmtree(doomed)
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what a killed writer left under temporary names."""
+    """Remove files and folders that a killed writer left under temporary names."""
     for path in [*root.glob(f"{files.TEMPORARY}*"), *root.glob(f"*/{files.TEMPORARY}*")]:
         if path.is_dir():
             shutil.rmtree(path)

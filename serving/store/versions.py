@@ -1,6 +1,6 @@
-"""The versions that a model store holds, and whether each is still what was pushed.
+"""The versions in a model store, and whether the files of each are still as they were pushed.
 
-A version's folder has the SHA-256 of each of its files in a file beside them.
+A push writes the SHA-256 of every file of a version into `segue_checksum.json` in the folder of the version.
 """
 
 import hashlib
@@ -9,30 +9,30 @@ from pathlib import Path
 
 from segue import files
 from segue.errors import InputError
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 
-# TF Serving leaves files in a version's folder that it does not know alone.
+# TF Serving ignores this file, as it ignores all files in the folder of a version that it does not use.
 CHECKSUMS = "segue_checksum.json"
 
 
 def models(root: Path) -> list[str]:
-    """The names of all models that have a version in the store, sorted."""
+    """The names of the models that have a version in the store, sorted."""
     if not Path(root).is_dir():
         return []
-    names = sorted(p.name for p in Path(root).iterdir() if p.is_dir() and config.MODEL_NAME.fullmatch(p.name))
+    names = sorted(p.name for p in Path(root).iterdir() if p.is_dir() and config_files.MODEL_NAME.fullmatch(p.name))
     return [name for name in names if versions(root, name)]
 
 
 def versions(root: Path, model: str) -> list[int]:
-    """The version numbers of a model, ascending; empty if the store does not have the model."""
+    """The version numbers of a model, ascending; empty if the model is not in the store."""
     folder = Path(root) / model
     if not folder.is_dir():
         return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and config.VERSION.fullmatch(p.name))
+    return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and config_files.VERSION.fullmatch(p.name))
 
 
 def pushed_at(root: Path, model: str, version: int) -> datetime | None:
-    """When a version was pushed, UTC; None if this store did not push it."""
+    """When a version was pushed, UTC; None if the version has no checksum file, so no push wrote it."""
     try:
         written = (Path(root) / model / str(version) / CHECKSUMS).stat().st_mtime
     except FileNotFoundError:
@@ -41,19 +41,19 @@ def pushed_at(root: Path, model: str, version: int) -> datetime | None:
 
 
 def verify(root: Path, model: str, version: int) -> bool:
-    """Whether every file of a version is the one that was pushed.
+    """Whether a version is whole: all its files are as they were pushed.
 
     Raises:
-        InputError: the store does not have the version.
+        InputError: the version is not in the store.
     """
     return not faults(root, model, version)
 
 
 def faults(root: Path, model: str, version: int) -> list[str]:
-    """What is wrong with a version's files, one phrase a file; empty if it is whole.
+    """The differences between the files of a version and those that were pushed, a phrase a file; empty if none.
 
     Raises:
-        InputError: the store does not have the version.
+        InputError: the version is not in the store.
     """
     if version not in versions(root, model):
         raise InputError(
@@ -78,17 +78,17 @@ def faults(root: Path, model: str, version: int) -> list[str]:
 
 
 def write_checksums(folder: Path) -> None:
-    """Keep the checksums of all files under `folder` in it."""
+    """Write the checksums of all files in a folder into the folder."""
     files.write_json(folder / CHECKSUMS, _checksums(folder))
 
 
 def listed(numbers: list[int]) -> str:
-    """Version numbers for an error's text."""
+    """Version numbers as text, e.g. `1, 2`; `none` if there are none."""
     return ", ".join(map(str, numbers)) or "none"
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """Relative file name -> SHA-256 of every file under `folder` but the checksum file itself."""
+    """Relative file name -> SHA-256, for every file in a folder except the checksum file."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

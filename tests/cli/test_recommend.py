@@ -1,4 +1,4 @@
-"""`segue recommend`: who is asked for, what may be answered, and how a list is shown."""
+"""`segue recommend`: its options reach the request path, and a list is shown as JSON or as a table."""
 
 import json
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.recommend import origin, read_titles
 from segue.errors import InputError
 from segue.files import write_json
-from serving.store import model_store as store
+from serving.store import model_store
+from surfaces.titles import read_titles
 
 MODELS = ("retrieval", "ranking", "sequence")
 STRINGS, NUMBERS = {"dtype": "string", "shape": [None, None]}, {"dtype": "float32", "shape": [None, None]}
@@ -23,9 +23,9 @@ RANKING = QUERY | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS, "seque
 
 
 class FakeClient:
-    """A server that finds the items `a`, `b` and `c`, best first, and of `c` knows nothing yet."""
+    """A client of a server that finds the items `a`, `b` and `c`, best first; nothing is known of `c` yet."""
 
-    asked: ClassVar[list] = []
+    asked: ClassVar[dict] = {}  # the inputs of the last call, by model
 
     def __init__(self, address):
         self.asked.clear()
@@ -41,7 +41,7 @@ class FakeClient:
         return {"signatures": {"serving_default": {"inputs": inputs}}}
 
     def predict(self, model, inputs, label):
-        self.asked.append((model, {name: values.tolist() for name, values in inputs.items()}))
+        self.asked[model] = {name: values.tolist() for name, values in inputs.items()}
         if model == "sequence":
             return {"item_ids": np.array([[b"b", b""]], object), "scores": np.array([[0.5, -3.4e38]])}
         if model == "retrieval":
@@ -52,20 +52,28 @@ class FakeClient:
 
 @pytest.fixture
 def home(home, tmp_path):
-    """A home with all models, of which retrieval got `c` after the import of `a` and `b`."""
+    """A home with all models; `c` was added to retrieval after the import of `a` and `b`."""
     for model in MODELS:
         (tmp_path / model / "assets.extra").mkdir(parents=True)
         (tmp_path / model / "saved_model.pb").write_bytes(b"graph")
     write_json(tmp_path / "retrieval" / "assets.extra" / "segue.json", {"added": [{"at": "", "items": {"c": "Sea"}}]})
-    store.push(home.models, {model: tmp_path / model for model in MODELS})
+    write_json(tmp_path / "ranking" / "assets.extra" / "segue.json", {"reward": {"play": 1.0, "like": 0.0}})
+    model_store.push(home.models, {model: tmp_path / model for model in MODELS})
     home.data.mkdir()
-    pq.write_table(pa.table({"item_id": ["a", "b"], "title": ["Air", "Bee"]}), home.data / "items.parquet")
+    items = {
+        "item_id": ["a", "b"],
+        "title": ["Air", "Bee"],
+        "creator": ["Alma", None],
+        "content_type": ["music", None],
+        "genres": [["rock", "folk"], None],
+    }
+    pq.write_table(pa.table(items), home.data / "items.parquet")
     return home
 
 
 @pytest.fixture
 def run(home, monkeypatch):
-    """Call `segue recommend` against the fake server, without an online store; the log ends at noon."""
+    """Call `segue recommend` with the fake server and a fake online store; the log ends at noon."""
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
@@ -73,8 +81,8 @@ def run(home, monkeypatch):
     monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
     monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))
-    known = {"history_items": ["b"], "history_times": [1]}
-    monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: known)
+    user_features = {"history_items": ["b"], "history_actions": ["like"], "history_times": [1_772_366_000]}
+    monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: user_features)
     arguments = ("recommend", "--user", "u1", "--server", "nowhere:1")
     return lambda *more: CliRunner().invoke(cli, (*arguments, *more), catch_exceptions=False)
 
@@ -86,36 +94,36 @@ def test_a_known_listener(run):
         ("a", "Air", ["retrieval"]),
         ("b", "Bee", ["retrieval", "sequence"]),
     ]
-    assert FakeClient.asked[0][1]["history_items"] == [["b"]]
+    assert FakeClient.asked["retrieval"]["history_items"] == [["b"]]
 
 
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        pytest.param((), 1_772_373_600, id="what was pushed is later than the log"),
-        pytest.param(("--at", "2026-03-01T13:00"), 1_772_370_000, id="as it is given"),
+        pytest.param((), 1_772_373_600, id="a push is later than the log"),
+        pytest.param(("--at", "2026-03-01T13:00"), 1_772_370_000, id="--at"),
     ],
 )
-def test_a_request_is_made_when_the_newest_is_known(run, monkeypatch, at, expected):
+def test_the_time_of_a_request_is_that_of_the_newest_event(run, monkeypatch, at, expected):
     monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(2026, 3, 1, 14, tzinfo=UTC))
     assert run("--json", *at).exit_code == 0
-    assert FakeClient.asked[0][1]["request_ts"] == [expected]
+    assert FakeClient.asked["retrieval"]["request_ts"] == [expected]
 
 
 def test_picks_make_a_listener_new(run):
     done = run("--pick", "a", "--pick", "c", "--json")
 
     assert done.exit_code == 0
-    assert FakeClient.asked[0][1]["history_items"] == [["c", "a"]]  # the latest first
-    assert FakeClient.asked[0][1]["request_ts"] == [1_772_366_400]  # 2026-03-01 12:00 UTC
+    assert FakeClient.asked["retrieval"]["history_items"] == [["c", "a"]]  # the latest first
+    assert FakeClient.asked["retrieval"]["request_ts"] == [1_772_366_400]  # 2026-03-01 12:00 UTC
     assert done.stderr == ""
 
 
-def test_a_new_listener_without_picks_is_said_to_be_unknown(run):
+def test_a_new_listener_without_picks_is_noted_on_stderr(run):
     done = run("--new", "--json")
 
-    assert FakeClient.asked[0][1]["history_items"] == [[""]]
-    assert "Nothing is known" in done.stderr
+    assert FakeClient.asked["retrieval"]["history_items"] == [[""]]
+    assert "no features but surface and time" in done.stderr
     assert json.loads(done.stdout)["recommendations"]["u1"]
 
 
@@ -124,15 +132,15 @@ def test_unknown_picks_are_all_named(run):
         run("--pick", "x", "--pick", "a", "--pick", "y")
 
 
-def test_filters_reach_retrieval(run):
+def test_filters_reach_the_models(run):
     run("--content-type", "music", "--content-type", "podcast", "--market", "SE")
 
-    assert FakeClient.asked[0][1]["content_types"] == [["music", "podcast"]]
-    assert FakeClient.asked[0][1]["market"] == ["SE"]
+    assert FakeClient.asked["retrieval"]["content_types"] == [["music", "podcast"]]
+    assert FakeClient.asked["retrieval"]["market"] == ["SE"]
 
 
 @pytest.mark.parametrize(("budget", "expected"), [((), ["a", "b"]), (("--explore", "0.5"), ["a", "c"])])
-def test_exploration_is_asked_for(run, budget, expected):
+def test_the_exploration_budget_reaches_the_slate(run, budget, expected):
     answer = json.loads(run("-k", "2", "--json", *budget).stdout)["recommendations"]["u1"]
 
     assert [item["item_id"] for item in answer] == expected
@@ -151,9 +159,36 @@ def test_the_table_shows_where_an_item_came_from(run):
     assert "retrieval, explored" in table
 
 
-def test_origin():
-    assert origin({"source": ["retrieval", "new_releases"], "explored": False}) == "retrieval, new_releases"
+def test_the_history_comes_before_the_list(run):
+    text = run("-k", "2").stdout
+    assert text.index("u1 played lately") < text.index("2026-03-01 11:53") < text.index("For u1 on home")
 
 
-def test_titles_of_an_export_without_a_card(home, tmp_path):
-    assert read_titles(home.data, tmp_path / "ranking") == {"a": "Air", "b": "Bee"}
+def test_a_head_without_a_weight_in_the_reward_is_not_shown(run):
+    # Such a head had no labels: its figures mean nothing.
+    header = run("-k", "2").stdout.partition("For u1 on home")[2].splitlines()[2]
+    assert "play" in header
+    assert "like" not in header
+
+
+def test_the_lists_are_written_as_a_page(run, tmp_path):
+    page = tmp_path / "page.html"
+    done = run("-k", "2", "--page", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert str(page) in done.stdout.replace("\n", "")
+    assert "Alma · music · rock, folk" in text
+    assert "play 90 %" in text
+
+
+def test_the_page_does_not_disturb_json(run, tmp_path):
+    answer = json.loads(run("-k", "2", "--json", "--page", str(tmp_path / "page.html")).stdout)
+    assert len(answer["recommendations"]["u1"]) == 2
+
+
+def test_titles_include_those_of_added_items(home):
+    assert read_titles(home) == {"a": "Air", "b": "Bee", "c": "Sea"}
+
+
+def test_titles_without_a_model_card_are_those_of_the_catalogue(home):
+    (home.models / "retrieval" / "1" / "assets.extra" / "segue.json").unlink()
+    assert read_titles(home) == {"a": "Air", "b": "Bee"}

@@ -1,4 +1,4 @@
-"""The rules of an import: what stops it, and what is set aside."""
+"""The rules of an import: a broken table stops it, and a broken row is quarantined."""
 
 import json
 from dataclasses import replace
@@ -9,13 +9,13 @@ import pytest
 
 from events import checks
 from events.checks import check
-from events.imported import Source
+from events.origins import RowOrigins
 from segue.errors import InputError
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def test_a_clean_set_passes_whole_and_in_the_contract_s_columns(event, imported):
+def test_a_data_set_without_faults_passes_and_gets_the_columns_of_the_contract(event, imported):
     checked = check(imported([event(0), event(1)]))
     assert checked.events.num_rows == 2
     assert checked.events.column_names[:5] == ["event_id", "user_id", "item_id", "ts", "session_id"]
@@ -23,7 +23,7 @@ def test_a_clean_set_passes_whole_and_in_the_contract_s_columns(event, imported)
     assert checked.quarantine.num_rows == 0
 
 
-def test_unknown_columns_are_kept_behind_the_known_ones(event, imported):
+def test_other_columns_follow_the_canonical_ones(event, imported):
     items = pa.table({"mood": ["calm"], "title": ["Amber River"], "item_id": ["i0"]})
     checked = check(imported([event(0, rating=4.5), event(1, rating=None)], items=items))
     assert checked.events["rating"].to_pylist() == [4.5, None]
@@ -43,10 +43,10 @@ def test_unknown_columns_are_kept_behind_the_known_ones(event, imported):
         ({"propensity": 0.0}, checks.NO_PROBABILITY),
         ({"propensity": 1.5}, checks.NO_PROBABILITY),
         ({"propensity": float("nan")}, checks.NO_PROBABILITY),
-        ({"action": "hum", "item_id": "i9"}, checks.UNKNOWN_ACTION),  # the first rule names it
+        ({"action": "hum", "item_id": "i9"}, checks.UNKNOWN_ACTION),  # the reason is the first broken rule
     ],
 )
-def test_a_bad_row_is_set_aside_with_file_row_reason_and_record(event, imported, values, reason):
+def test_a_broken_row_is_quarantined_with_file_row_reason_and_record(event, imported, values, reason):
     checked = check(imported([event(0), event(1), event(2, **values)]))
     assert checked.events["event_id"].to_pylist() == ["e0", "e1"]
     (entry,) = checked.quarantine.to_pylist()
@@ -59,11 +59,11 @@ def test_a_bad_row_is_set_aside_with_file_row_reason_and_record(event, imported,
     [{"propensity": 1.0}, {"position": 0}, {"ms_played": 0}, {"surface": None, "propensity": None}],
     ids=str,
 )
-def test_the_edges_of_the_ranges_are_inside(event, imported, values):
+def test_the_ends_of_the_ranges_are_valid(event, imported, values):
     assert check(imported([event(0), event(1, **values)])).quarantine.num_rows == 0
 
 
-def test_an_item_without_a_title_is_set_aside_and_its_events_with_it(event, imported):
+def test_an_item_without_a_title_is_quarantined_with_its_events(event, imported):
     items = pa.table({"item_id": ["i0", "i1"], "title": ["Amber River", None]})
     checked = check(imported([event(0), event(1), event(2, item_id="i1")], items=items))
     assert checked.items["item_id"].to_pylist() == ["i0"]
@@ -72,12 +72,12 @@ def test_an_item_without_a_title_is_set_aside_and_its_events_with_it(event, impo
 
 
 @pytest.mark.parametrize("key", ["event_id", "user_id", "item_id", "ts"])
-def test_a_null_where_there_must_be_a_value_stops(event, imported, key):
+def test_a_null_in_a_required_column_stops_the_import(event, imported, key):
     with pytest.raises(InputError, match=rf"events, row 2: {key} is null"):
         check(imported([event(0), event(1, **{key: None})]))
 
 
-def test_a_duplicate_event_stops_at_its_second_row(event, imported):
+def test_a_duplicate_event_stops_the_import_and_its_second_row_is_named(event, imported):
     with pytest.raises(InputError, match=r"events, row 4: event_id 'e1' is a duplicate"):
         check(imported([event(0), event(1), event(2), event(1), event(0)]))
 
@@ -90,12 +90,12 @@ def test_a_duplicate_event_stops_at_its_second_row(event, imported):
         ("users", {"user_id": ["u0", None]}, "users, row 2: user_id is null"),
     ],
 )
-def test_duplicate_and_null_ids_of_items_and_users_stop(event, imported, table, rows, rule):
+def test_duplicate_and_null_ids_of_items_and_users_stop_the_import(event, imported, table, rows, rule):
     with pytest.raises(InputError, match=rule):
         check(imported([event(0), event(1)], **{table: pa.table(rows)}))
 
 
-def test_times_outside_the_declared_range_stop(event, imported):
+def test_a_time_outside_the_range_stops_the_import(event, imported):
     early = datetime(1989, 12, 31, 23, 59, 59, tzinfo=UTC)
     with pytest.raises(InputError, match=r"row 2: ts 1989-12-31T23:59:59 lies outside .* 1990-01-01"):
         check(imported([event(0), event(1, ts=early)]))
@@ -104,39 +104,39 @@ def test_times_outside_the_declared_range_stop(event, imported):
     assert check(imported([event(0), event(1)]), latest=NOON + timedelta(minutes=1)).events.num_rows == 2
 
 
-def test_a_year_beyond_what_datetime_holds_is_still_named(event, imported):
+def test_the_error_can_name_a_year_after_9999(event, imported):
     tiny = imported([event(0), event(1)])
     far = pa.array([1_767_607_200_000_000, 10**18]).cast(pa.timestamp("us", tz="UTC"))
     with pytest.raises(InputError, match=r"row 2: ts 33658-.* lies outside the declared range"):
         check(replace(tiny, events=tiny.events.set_column(3, "ts", far)), latest=NOON)
 
 
-def test_a_missing_column_names_those_that_are_there(event, imported):
+def test_the_error_about_a_missing_column_lists_the_columns_of_the_file(event, imported):
     tiny = imported([event(0), event(1)])
     with pytest.raises(InputError, match=r"events: the column 'action' is missing. It has: event_id, user_id") as e:
         check(replace(tiny, events=tiny.events.drop_columns(["action"])))
     assert "--map action=" in e.value.fix
 
 
-def test_a_column_named_day_would_clash_with_the_partition(event, imported):
+def test_a_column_named_day_is_refused_because_events_are_stored_by_day(event, imported):
     with pytest.raises(InputError, match="the column 'day' is taken"):
         check(imported([event(0, day="Monday"), event(1)]))
 
 
-def test_no_events_and_no_events_left_stop(event, imported):
+def test_an_import_without_valid_events_stops(event, imported):
     with pytest.raises(InputError, match="events has no rows"):
         check(imported([]))
     with pytest.raises(InputError, match="no event is left"):
         check(imported([event(0, action="hum"), event(1, action="hum")]))
 
 
-def test_one_listener_is_not_enough_even_if_a_second_was_set_aside(event, imported):
+def test_a_second_listener_whose_events_are_all_quarantined_does_not_count(event, imported):
     with pytest.raises(InputError, match="needs at least two users with events; got 1"):
         check(imported([event(0), event(2), event(1, action="hum")]))
 
 
-def test_errors_name_the_file_and_row_of_the_source(event, imported):
-    rows = Source.concat([Source.of("a.csv", 1, first=2), Source.of("b.csv", 2, first=2)])
+def test_errors_name_the_file_and_row_that_a_row_was_read_from(event, imported):
+    origins = RowOrigins.concat([RowOrigins.of("a.csv", 1, first=2), RowOrigins.of("b.csv", 2, first=2)])
     tiny = imported([event(0), event(1), event(2, item_id=None)])
     with pytest.raises(InputError, match=r"b.csv, row 3: item_id is null"):
-        check(replace(tiny, sources={"events": rows}))
+        check(replace(tiny, origins={"events": origins}))

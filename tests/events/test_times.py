@@ -1,4 +1,4 @@
-"""Times as they come in files."""
+"""Conversion of the times found in files."""
 
 from datetime import UTC, date, datetime
 
@@ -31,23 +31,23 @@ SECONDS = 1_767_607_200
     ],
     ids=str,
 )
-def test_one_instant_in_every_spelling(value, expected):
+def test_every_format_gives_the_same_instant(value, expected):
     parsed = parse(pa.chunked_array([[value, None]]))
     assert parsed.type == schema.TIMESTAMP
     assert parsed.to_pylist() == [expected, None]
 
 
-def test_a_zone_is_honoured():
+def test_a_time_with_a_zone_is_converted_to_utc():
     column = pa.chunked_array([pa.array([T], pa.timestamp("ns", tz="Europe/Stockholm"))])
     assert parse(column).to_pylist() == [T]
 
 
-def test_spellings_mix_in_one_column():
+def test_a_column_may_mix_formats():
     column = pa.chunked_array([["2026-01-05T10:00:00", str(SECONDS), "2026-01-05T10:00:00+00:00"]])
     assert parse(column).to_pylist() == [T, T, T]
 
 
 @pytest.mark.parametrize("value", ["yesterday", "05/01/2026", 10**15, "2026-13-01"])
-def test_what_is_no_time_is_refused(value):
+def test_values_that_are_not_times_are_refused(value):
     with pytest.raises(pa.ArrowInvalid):
         parse(pa.chunked_array([[value]]))

@@ -41,7 +41,8 @@ def ask():
         import tensorflow as tf
 
         from models.saved.export import call
-        from surfaces.recommend import cold_state, query_inputs
+        from surfaces.hydrate import cold_start
+        from surfaces.model_inputs import model_inputs
 
         loaded = tf.saved_model.load(str(home.models / "retrieval" / str(labels(home.models)["retrieval"]["stable"])))
         signature = loaded.signatures["serving_default"]
@@ -50,9 +51,9 @@ def ask():
             for name, spec in signature.structured_input_signature[1].items()
         }
         now = int(datetime.fromisoformat(state(home)["last_event"]).timestamp())
-        known = {**cold_state(picks, now), "request_ts": now, "surface": "home", "heard": "include"}
+        known = {**cold_start(picks, now), "request_ts": now, "surface": "home", "heard": "include"}
         wish = {"k": 200} | ({"released_after": now - 86_400} if lately else {})
-        found = call(signature, query_inputs({**known, **wish}, specs))
+        found = call(signature, model_inputs({**known, **wish}, specs))
         return [item.decode() for item in found["item_ids"][0] if item]
 
     return answer

@@ -1,15 +1,20 @@
 """The local runner's own parts."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
-from pipelines.runner import failure, last_line, new_run
+import pytest
+
+from pipelines import steps
+from pipelines.runner import failure, last_line, new_run, whole_lines
 from segue.errors import EXIT_FAILED, EXIT_USAGE
 
+ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def test_runs_of_one_second_do_not_share_a_folder(home):
-    names = [new_run(home, "training", NOON).name for _ in range(3)]
+    names = [new_run(home, "training", NOON).path.name for _ in range(3)]
     assert names == ["training-20260301T120000", "training-20260301T120000-2", "training-20260301T120000-3"]
 
 
@@ -34,3 +39,39 @@ def test_last_line_skips_blank_ones(tmp_path):
     assert last_line(log) == "last"
     log.write_text("")
     assert last_line(log) == "The process ended without a word."
+
+
+def test_half_a_line_waits_for_its_end(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("first\nsec")
+    with log.open() as file, log.open("a") as writer:
+        assert list(whole_lines(file)) == ["first\n"]
+        assert list(whole_lines(file)) == []
+        writer.write("ond\n")
+        writer.flush()
+        assert list(whole_lines(file)) == ["second\n"]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "first", "last"),
+    [("training", "ingest", "report"), ("monitoring", "ingest", "report"), ("search", "ingest", "report")],
+)
+def test_the_steps_are_those_of_the_compiled_pipeline(pipeline, first, last):
+    names = steps(pipeline)
+    assert (names[0], names[-1]) == (first, last)
+    assert len(names) == len(set(names))
+    assert all((ROOT / "workloads").rglob(f"{name.replace('-', '_')}.py") for name in names)
+
+
+def test_training_steps_come_in_the_order_of_their_inputs():
+    names = steps("training")
+    chain = [
+        "make-training-set",
+        "validate-data",
+        "train-retrieval",
+        "train-ranking",
+        "evaluate",
+        "infra-validate",
+        "push",
+    ]
+    assert [name for name in names if name in chain] == chain

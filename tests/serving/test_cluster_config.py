@@ -1,11 +1,12 @@
-"""The cluster's own configuration files start our server too, with only the base path changed."""
+"""The configuration files of the cluster also start this server; only the base path is changed."""
 
 import shutil
 from pathlib import Path
 
 from serving.client.sync_client import Client
 from serving.protocol.config_files import parse_monitoring_config
-from serving.run_server import ModelServer, ServerConfig
+from serving.run_server import ModelServer
+from serving.server_config import ServerConfig
 
 MODELS = ("retrieval", "ranking", "sequence")
 CONFIG = Path(__file__).resolve().parents[2] / "k8s" / "base" / "config"
@@ -23,7 +24,7 @@ def test_the_clusters_models_config_serves_all_models(tmp_path, saved_models):
             assert client.status(model) == {1: {"state": "AVAILABLE", "error": ""}}
 
 
-def test_the_clusters_monitoring_config_is_understood():
+def test_the_clusters_monitoring_config_parses():
     text = (CONFIG / "monitoring.config").read_text(encoding="utf-8")
     assert parse_monitoring_config(text, "monitoring.config") == {
         "enable": True,

@@ -1,4 +1,4 @@
-"""What the flags of `segue serve` lead to: a configuration, a warning or an error; and a server."""
+"""The flags of `segue serve` become a configuration, a warning or an error; and the command starts a server."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ BASE = "--model_base_path=/models/a"
 
 @pytest.fixture
 def configured(home):
-    """The configuration and the warnings that arguments lead to."""
+    """The configuration and the warnings for arguments of the command line."""
     return lambda *args: configuration(serve.make_context("serve", list(args)), home)
 
 
@@ -27,7 +27,7 @@ def file_with(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_defaults_are_tf_servings_but_for_the_host(configured):
+def test_the_defaults_except_the_host_are_those_of_tf_serving(configured):
     settings, warnings = configured(BASE)
 
     (model,) = settings.models
@@ -70,11 +70,11 @@ def test_flags_reach_the_configuration(configured, tmp_path):
     assert warnings == []
 
 
-def test_no_rest_timeout(configured):
+def test_0_ms_is_no_rest_timeout(configured):
     assert configured(BASE, "--rest_api_timeout_in_ms=0")[0].rest_timeout_seconds == 0.0
 
 
-def test_warm_up_can_be_left_out(configured):
+def test_warm_up_can_be_disabled(configured):
     settings, _ = configured(BASE, "--enable_model_warmup=false", "--num_request_iterations_for_warmup=3")
 
     assert settings.warmup_iterations == 0
@@ -97,7 +97,7 @@ def test_tls_and_metrics_come_from_their_files(configured, tmp_path):
     assert (settings.metrics_path, warnings) == ("/m", [])
 
     _, warnings = configured(BASE, monitoring)
-    assert warnings == ["--monitoring_config_file has no effect: metrics are served over REST, give --rest_api_port"]
+    assert warnings == ["--monitoring_config_file has no effect without --rest_api_port: metrics are served over REST"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_parallelism(configured, flags, threads):
     assert (parallelism.intra_op, parallelism.inter_op) == threads
 
 
-def test_without_a_model_it_follows_the_projects_own_store(configured, home):
+def test_without_a_model_the_projects_own_store_is_served(configured, home):
     home.models.mkdir(parents=True)
     (home.models / "models.config").touch()
 
@@ -127,7 +127,7 @@ def test_without_a_model_it_follows_the_projects_own_store(configured, home):
     assert configured("--model_config_file_poll_wait_seconds=0")[0].model_config_file_poll_wait_seconds == 0
 
 
-def test_empty_flags_are_as_good_as_none(configured):
+def test_empty_flags_count_as_absent(configured):
     settings, warnings = configured(
         BASE, "--model_config_file=", "--batching_parameters_file=", "--monitoring_config_file=", "--ssl_config_file="
     )
@@ -140,14 +140,14 @@ def test_a_relative_base_path_is_made_absolute(configured):
     assert configured("--model_base_path", "models/a")[0].models[0].base_path == Path.cwd() / "models" / "a"
 
 
-def test_the_config_file_goes_before_the_base_path(configured):
+def test_the_config_file_takes_precedence_over_the_base_path(configured):
     settings, warnings = configured(BASE, "--model_config_file=/etc/models.config")
 
     assert (settings.model_config_file, list(settings.models)) == (Path("/etc/models.config"), [])
-    assert warnings == ["--model_base_path has no effect: --model_config_file goes before it"]
+    assert warnings == ["--model_base_path has no effect: --model_config_file takes precedence"]
 
 
-def test_one_port_for_both_leaves_rest_out(configured):
+def test_with_the_same_port_for_both_rest_is_not_served(configured):
     settings, (warning,) = configured(BASE, "--port=8501", "--rest_api_port=8501")
 
     assert (settings.port, settings.rest_port) == (8501, None)
@@ -155,7 +155,7 @@ def test_one_port_for_both_leaves_rest_out(configured):
 
 
 @pytest.mark.parametrize("name", [str(option.name) for option in GROUPS[UNUSED]])
-def test_a_flag_without_effect_is_named_once(configured, name):
+def test_a_flag_without_effect_gives_one_warning(configured, name):
     value = next("1" if option.type.name != "text" else "x" for option in OPTIONS if option.name == name)
 
     assert configured(BASE, f"--{name}={value}")[1] == [f"--{name} has no effect on this server"]
@@ -200,7 +200,7 @@ def test_start_up_errors(configured, flags, text):
 
 
 @pytest.mark.parametrize("flag", ["batching_parameters_file", "monitoring_config_file", "ssl_config_file"])
-def test_a_file_that_does_not_parse(configured, tmp_path, flag):
+def test_a_file_that_does_not_parse_is_refused(configured, tmp_path, flag):
     path = file_with(tmp_path, "nonsense {")
 
     with pytest.raises(InputError, match=f"Invalid protobuf file: '{path}'"):
@@ -208,7 +208,7 @@ def test_a_file_that_does_not_parse(configured, tmp_path, flag):
 
 
 def test_a_server_from_the_command_line(saved_models, tmp_path):
-    """On a UNIX socket alone: what it prints, one warning line, and its end on SIGTERM."""
+    """Without a TCP port: the server prints the address of its UNIX socket, warns once, and ends on SIGTERM."""
     from serving.client.sync_client import Client
 
     (tmp_path / "m").mkdir()

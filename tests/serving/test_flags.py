@@ -5,7 +5,7 @@ import pytest
 from serving.command import serve
 from serving.flags import OPTIONS
 
-# Its flags and defaults; None: as many as the machine has cores, or four times that.
+# TF Serving's flags and defaults; None stands for the number of cores, or four times that number.
 TF_SERVING = {
     "port": 8500,
     "grpc_socket_path": "",
@@ -62,12 +62,12 @@ def parsed(*args: str) -> dict:
     return serve.make_context("serve", list(args)).params
 
 
-def test_every_flag_is_there_with_its_default():
+def test_every_flag_has_tf_servings_default():
     assert {str(option.name): option.default for option in OPTIONS} == {**TF_SERVING, "host": "127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", [name for name in TF_SERVING if name != "version"])
-def test_every_flag_in_both_forms(name):
+def test_every_flag_is_read_in_both_forms(name):
     kind = next(option.type.name for option in OPTIONS if option.name == name)
     if kind == "boolean":
         assert parsed(f"--{name}")[name] is True

@@ -1,4 +1,4 @@
-"""`segue models`, and the help and versions of `segue serve`."""
+"""`segue models list`, and `--help` and `--version` of `segue serve`."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from serving.flags import OPTIONS
-from serving.store import model_store as store
+from serving.store import model_store
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def two_versions(home, tmp_path):
     source.mkdir()
     (source / "saved_model.pb").write_bytes(b"graph")
     for _ in range(2):
-        store.push(home.models, {"a": source})
+        model_store.push(home.models, {"a": source})
     (home.models / "a" / "1" / "saved_model.pb").write_bytes(b"other")
 
 
@@ -60,12 +60,12 @@ def test_serve_prints_its_versions(run):
     ]
 
 
-def test_serve_refuses_what_it_does_not_know(run):
+def test_serve_refuses_unknown_arguments(run):
     unknown = run("serve", "--model_basepath=/m")
     stray = run("serve", "--enable_batching", "false")
 
     assert (unknown.exit_code, stray.exit_code) == (2, 2)
-    assert "--model_base_path" in unknown.output  # the nearest one
+    assert "--model_base_path" in unknown.output  # the error suggests the nearest flag
     assert "unexpected extra argument (false)" in stray.output
 
 
@@ -90,4 +90,4 @@ def test_help_answers_without_tensorflow():
 
     assert result.returncode == 0, result.stderr
     assert "--model_config_file_poll_wait_seconds" in result.stdout
-    assert time.monotonic() - began < 5  # half a second when the machine is idle
+    assert time.monotonic() - began < 5  # it takes half a second on an idle machine

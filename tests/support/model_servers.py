@@ -1,4 +1,4 @@
-"""Tiny SavedModels, built once a session, and servers on loopback that end with their test."""
+"""Fixtures: tiny SavedModels that are built once a session, and model servers on loopback."""
 
 import time
 from collections.abc import Callable
@@ -14,10 +14,11 @@ IDENTITY_DTYPES = (
 
 
 def _save_tf2(path: Path, scale: float) -> Path:
+    """Write a TF2 model with y = scale * x, a signature `repeat` on text, and an identity signature for each dtype."""
     import tensorflow as tf
 
     class Scale(tf.Module):
-        """y = scale * x; and one identity signature for every dtype."""
+        """A model with y = scale * x."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -43,7 +44,7 @@ def _save_tf2(path: Path, scale: float) -> Path:
         )
         for name in IDENTITY_DTYPES
     }
-    module.identities = identities  # SavedModel keeps only what the module reaches
+    module.identities = identities  # a SavedModel keeps only functions that are attributes of the module
     tf.saved_model.save(
         module,
         str(path),
@@ -53,7 +54,7 @@ def _save_tf2(path: Path, scale: float) -> Path:
 
 
 def _save_tf1(path: Path) -> Path:
-    """y = 0.5 x + 3, written by TF1's builder: no object graph in it."""
+    """Write a model with y = 0.5 x + 3 by TF1's builder, so without an object graph."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
@@ -72,7 +73,7 @@ def _save_tf1(path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def saved_models(tmp_path_factory) -> dict[str, Path]:
-    """`one` (y = x), `two` (y = 2x), `tf1` (y = 0.5x + 3) and `corrupt`, which no loader takes."""
+    """SavedModels: `one` (y = x), `two` (y = 2x), `tf1` (y = 0.5x + 3), and `corrupt`, which does not load."""
     root = tmp_path_factory.mktemp("saved_models")
     corrupt = root / "corrupt"
     corrupt.mkdir()
@@ -87,20 +88,24 @@ def saved_models(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory, saved_models) -> Path:
-    """A store nobody changes: `scale` (1: y = x, 2 = stable: y = 2x) and `half` (2: TF1)."""
-    from serving.store import model_store as store
+    """A model store that tests must not change.
+
+    `scale` has version 1 (y = x, label `before`) and version 2 (y = 2x, label `stable`); `half` has version 2 (`tf1`).
+    """
+    from serving.store import model_store
 
     root = tmp_path_factory.mktemp("store")
-    store.push(root, {"scale": saved_models["one"]})
-    store.push(root, {"scale": saved_models["two"], "half": saved_models["tf1"]})
-    store.promote(root, 1, "before")
+    model_store.push(root, {"scale": saved_models["one"]})
+    model_store.push(root, {"scale": saved_models["two"], "half": saved_models["tf1"]})
+    model_store.promote(root, 1, "before")
     return root
 
 
 @pytest.fixture(scope="session")
 def shared_server(shared_store):
-    """A server on `shared_store`."""
-    from serving.run_server import ModelServer, ServerConfig
+    """A running server on `shared_store`."""
+    from serving.run_server import ModelServer
+    from serving.server_config import ServerConfig
 
     with ModelServer(ServerConfig(shared_store / "models.config")) as server:
         yield server
@@ -117,12 +122,12 @@ def client(shared_server):
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Wait until a condition holds; fail after 20 s."""
+    """A function that waits until a condition holds, and fails after 20 s."""
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 20
         while not condition():
-            assert time.monotonic() < deadline, "the condition did not come true within 20 s"
+            assert time.monotonic() < deadline, "the condition did not hold within 20 s"
             time.sleep(0.05)
 
     return wait

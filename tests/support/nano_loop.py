@@ -1,4 +1,4 @@
-"""A nano world that has been trained once, for the tests of the loop; copies of it are cheap."""
+"""Fixtures: a home with a nano world, trained once a session, and copies of it for tests that change it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from segue.settings import Home
 
 
 class Segue:
-    """The `segue` command over one home, in a process of its own as a user has it."""
+    """Runs the `segue` command on one home, each time in a process of its own as users do."""
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
@@ -33,7 +33,7 @@ class Segue:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, worker_id) -> Segue:
-    """A home with a pushed first version, made once for all workers; change only copies (`branch`)."""
+    """A trained home with a pushed first version, made once for all workers. Tests change copies only (`branch`)."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
     segue = Segue(shared / "trained")
@@ -48,7 +48,7 @@ def trained(tmp_path_factory, worker_id) -> Segue:
 
 @pytest.fixture
 def train() -> Callable[..., dict]:
-    """Run the training pipeline of a home as the nano world needs it."""
+    """A function that runs the training pipeline of a home with the configuration of the nano world."""
 
     def run(segue: Segue, env: dict[str, str] | None = None) -> dict:
         return segue.json("run", "training", "--config", str(NANO_CONFIG), env=env)
@@ -58,7 +58,7 @@ def train() -> Callable[..., dict]:
 
 @pytest.fixture
 def branch(trained: Segue, tmp_path: Path) -> Callable[[], Segue]:
-    """Make copies of the trained home, whose runs leave the original alone."""
+    """A function that copies the trained home, for tests that change it."""
 
     def copy() -> Segue:
         root = tmp_path / "home"

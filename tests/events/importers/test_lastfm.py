@@ -1,11 +1,11 @@
-"""Last.fm 2K: hand-made files of a few lines, and the real set."""
+"""The importer of Last.fm 2K, on hand-made files of a few lines and on the real data set."""
 
 import json
 from datetime import UTC, datetime
 
 import pytest
 
-from events import dataset as store
+from events import dataset
 from events.importers import lastfm
 from segue.errors import InputError
 
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
     write("artists.dat", ("id", "name", "url", "pictureURL"),
           (1, 'Sigur "Rós"', "u", "p"), (2, "Low", "u", ""), (3, "Can", "u", "p"))  # fmt: skip
-    # User 5 plays 10, 20 and 90 times: the median is 20. User 6 plays artist 1 alone.
+    # The play counts of user 5 are 10, 20 and 90, so the median is 20. User 6 plays only artist 1.
     write("user_artists.dat", ("userID", "artistID", "weight"), (5, 1, 10), (5, 2, 20), (5, 3, 90), (6, 1, 4))
     write("user_taggedartists-timestamps.dat", ("userID", "artistID", "tagID", "timestamp"),
           (5, 1, 1, ms(2009, 4, 1)), (5, 1, 2, ms(2009, 4, 1)), (5, 2, 1, ms(2009, 4, 1)),
@@ -31,7 +31,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_an_event_is_a_listener_an_artist_and_a_day(folder):
+def test_each_listener_artist_and_day_gives_one_event(folder):
     imported = lastfm.read(folder)
     rows = imported.events.to_pylist()
     assert [row["event_id"] for row in rows] == [
@@ -41,7 +41,7 @@ def test_an_event_is_a_listener_an_artist_and_a_day(folder):
     assert [row["session_id"] for row in rows] == ["6-s1", "5-s1", "5-s1", "6-s2", "6-s2"]
 
 
-def test_a_like_is_a_play_count_of_at_least_the_listener_s_median(folder):
+def test_an_artist_is_liked_if_its_play_count_reaches_the_listener_s_median(folder):
     rows = lastfm.read(folder).events.to_pylist()
     assert [row["play_count"] for row in rows] == [4, 10, 20, 4, None]
     assert [row["label_like"] for row in rows] == [1.0, 0.0, 1.0, 1.0, None]
@@ -49,17 +49,17 @@ def test_a_like_is_a_play_count_of_at_least_the_listener_s_median(folder):
         assert {row[f"label_{unknown}"] for row in rows} == {None}
 
 
-def test_what_is_known_of_an_artist_does_not_come_from_the_events(folder):
+def test_items_have_no_genres(folder):
     items = lastfm.read(folder).items
-    # Tags would be genres, but each of them is an event too: later ones would be known before they were given.
+    # Genres made from the tags would leak: each tag is an event, and a later event must not be known earlier.
     assert items.column_names == ["item_id", "title", "content_type"]
     assert items["title"].to_pylist() == ['Sigur "Rós"', "Low", "Can"]
     assert set(items["content_type"].to_pylist()) == {"artist"}
 
 
-def test_times_out_of_range_and_artists_without_a_name_are_set_aside(folder, tmp_path):
-    store.write(tmp_path / "data", lastfm.read(folder))
-    entries = store.load(tmp_path / "data").quarantine().to_pylist()
+def test_times_out_of_range_and_artists_without_a_name_are_quarantined(folder, tmp_path):
+    dataset.write(tmp_path / "data", lastfm.read(folder))
+    entries = dataset.load(tmp_path / "data").quarantine().to_pylist()
     assert [(entry["row"], entry["reason"]) for entry in entries] == [
         (9, lastfm.NO_NAME), (10, lastfm.OUT_OF_RANGE),
     ]  # fmt: skip
@@ -67,20 +67,20 @@ def test_times_out_of_range_and_artists_without_a_name_are_set_aside(folder, tmp
     assert json.loads(entries[0]["record"])["item_id"] == "9"
 
 
-def test_a_folder_without_the_files_lists_them(tmp_path):
+def test_the_error_about_missing_files_lists_them(tmp_path):
     with pytest.raises(InputError, match=r"looked for artists.dat, user_artists.dat, user_tagged"):
         lastfm.read(tmp_path)
 
 
-def test_a_byte_that_is_not_utf_8_is_named_by_row(folder):
+def test_the_error_about_a_byte_that_is_not_utf_8_names_the_row(folder):
     (folder / "artists.dat").write_bytes(b"id\tname\n1\tLow\n2\tR\xf3s\n")
     with pytest.raises(InputError, match=r"artists.dat, row 3: the byte 0xf3 is not utf-8"):
         lastfm.read(folder)
 
 
-def test_the_real_set(shared_data, tmp_path):
+def test_the_real_data_set(shared_data, tmp_path):
     imported = lastfm.read(shared_data / "lastfm-2k")
-    manifest = store.write(tmp_path / "data", imported)
+    manifest = dataset.write(tmp_path / "data", imported)
     assert manifest["counts"] == {"items": 17_632, "users": 1_892, "events": 84_197, "quarantined": 1_543}
     assert manifest["quarantine_reasons"] == {lastfm.NO_NAME: 1_538, lastfm.OUT_OF_RANGE: 5}
     nameless = [

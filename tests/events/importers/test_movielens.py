@@ -1,15 +1,14 @@
-"""MovieLens: three editions, hand-made files of a few lines, and the real 100K."""
+"""The importer of MovieLens, on hand-made files of its three editions and on the real 100K."""
 
 from datetime import UTC, date, datetime
 
 import pytest
 
-from events import dataset as store
+from events import dataset
 from events.importers import movielens
 from segue.errors import InputError
 
-# 1970-01-01 is out of range, so times count from 1997-09-20 03:00:00 UTC.
-T = 874_724_400
+T = 874_724_400  # 1997-09-20 03:00:00 UTC, in the range of MovieLens 100K
 FLAGS = {"Comedy": 5, "Drama": 8}
 
 
@@ -20,7 +19,7 @@ def item_100k(number: int, title: str, release: str, *genres: str) -> str:
 
 @pytest.fixture
 def folder_100k(tmp_path):
-    # User 7: a like, 29 min 59 s later a skip (same session), 30 minutes later a play (a new one).
+    # User 7 gives a like, a skip 29 min 59 s later (same session), and a play 30 min after that (new session).
     rows = [(7, 1, 5, T), (8, 1, 3, T), (7, 2, 2, T + 1799), (7, 3, 3, T + 1799 + 1800)]
     lines = ["\t".join(map(str, row)) for row in reversed(rows)]
     (tmp_path / "u.data").write_text("\n".join(lines) + "\n")
@@ -38,7 +37,7 @@ def test_100k_ratings_become_events(folder_100k):
     imported = movielens.read(folder_100k)
     assert imported.dataset == "movielens-100k"
     rows = imported.events.to_pylist()
-    # In order of time; at the same time in the order of the file, where user 8 comes first.
+    # Events are in order of time. User 8 comes first in the file, and so among the events of the same time.
     assert [row["event_id"] for row in rows] == ["ml-8-1", "ml-7-1", "ml-7-2", "ml-7-3"]
     assert [row["action"] for row in rows] == ["play", "like", "skip", "play"]
     assert [row["rating"] for row in rows] == [3.0, 5.0, 2.0, 3.0]
@@ -59,9 +58,9 @@ def test_100k_movies_and_users(folder_100k):
     assert imported.users["age_band"].to_pylist() == ["18-24", "56+"]
 
 
-def test_the_stored_set_keeps_ratings_and_labels(folder_100k, tmp_path):
-    store.write(tmp_path / "data", movielens.read(folder_100k))
-    events = store.load(tmp_path / "data").events()
+def test_the_stored_data_set_keeps_ratings_and_labels(folder_100k, tmp_path):
+    dataset.write(tmp_path / "data", movielens.read(folder_100k))
+    events = dataset.load(tmp_path / "data").events()
     assert {"rating", "label_play", "label_skip", "label_like"} < set(events.column_names)
     assert events["ms_played"].null_count == 4
 
@@ -79,13 +78,13 @@ def test_the_stored_set_keeps_ratings_and_labels(folder_100k, tmp_path):
         ("", "u.data is empty"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_by_row(folder_100k, tmp_path, lines, message):
+def test_errors_in_a_file_name_the_row(folder_100k, tmp_path, lines, message):
     (folder_100k / "u.data").write_text(lines)
     with pytest.raises(InputError, match=message):
-        store.write(tmp_path / "data", movielens.read(folder_100k))
+        dataset.write(tmp_path / "data", movielens.read(folder_100k))
 
 
-def test_1m(tmp_path):
+def test_the_1m_edition(tmp_path):
     (tmp_path / "ratings.dat").write_text(f"1::10::4::{T}\n2::10::1::{T}\n")
     (tmp_path / "movies.dat").write_bytes("10::Amélie: A Tale (2001)::Comedy|Romance\n".encode("latin-1"))
     (tmp_path / "users.dat").write_text("1::F::1::10::48067\n2::M::56::16::70072\n")
@@ -104,7 +103,7 @@ def test_1m(tmp_path):
     assert imported.users["age_band"].to_pylist() == ["0-17", "56+"]
 
 
-def test_latest(tmp_path):
+def test_the_latest_edition(tmp_path):
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,10,4.5,{T}\n2,10,2.5,{T}\n")
     (tmp_path / "movies.csv").write_text('movieId,title,genres\n10,"Toys, The (1992)",(no genres listed)\n')
     imported = movielens.read(tmp_path)
@@ -115,26 +114,26 @@ def test_latest(tmp_path):
     assert imported.users["user_id"].to_pylist() == ["1", "2"]
 
 
-def test_latest_without_a_column(tmp_path):
+def test_the_latest_edition_without_a_column_is_refused(tmp_path):
     (tmp_path / "ratings.csv").write_text("user,movieId,rating,timestamp\n1,10,4.5,1\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n10,A,B\n")
     with pytest.raises(InputError, match=r"ratings.csv: the column 'userId' is missing. It has: user, movieId"):
         movielens.read(tmp_path)
 
 
-def test_a_folder_without_movielens_lists_what_was_looked_for(tmp_path):
+def test_the_error_about_an_unknown_folder_lists_the_expected_files(tmp_path):
     with pytest.raises(InputError, match=r"looked for u.data and u.item and u.user; or ratings.dat"):
         movielens.read(tmp_path)
 
 
-def test_half_a_data_set_names_the_missing_file(folder_100k):
+def test_the_error_about_an_incomplete_data_set_names_the_missing_file(folder_100k):
     (folder_100k / "u.user").unlink()
     with pytest.raises(InputError, match=r"has u.data, but not u.user"):
         movielens.read(folder_100k)
 
 
 def test_the_real_100k(shared_data, tmp_path):
-    manifest = store.write(tmp_path / "data", movielens.read(shared_data / "ml-100k"))
+    manifest = dataset.write(tmp_path / "data", movielens.read(shared_data / "ml-100k"))
     assert manifest["counts"] == {"items": 1_682, "users": 943, "events": 100_000, "quarantined": 0}
     # u.data holds 21,201 fives, 34,174 fours, 27,145 threes, 11,370 twos, 6,110 ones.
     assert manifest["actions"] == {"like": 55_375, "play": 27_145, "skip": 17_480}

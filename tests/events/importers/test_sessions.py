@@ -1,4 +1,4 @@
-"""Sessions for logs that have none."""
+"""Sessions derived for logs that have none."""
 
 import numpy as np
 
@@ -7,8 +7,9 @@ from events.importers.sessions import sessions
 MINUTE = 60 * 1_000_000
 
 
-def test_half_an_hour_of_silence_begins_a_session_and_a_microsecond_less_does_not():
+def test_a_pause_of_30_minutes_begins_a_session_and_a_shorter_pause_does_not():
     user = np.array([0, 0, 0, 1, 0])
     ts = np.array([0, 30 * MINUTE - 1, 60 * MINUTE, 5 * MINUTE, 60 * MINUTE - 1])
-    # User 0 in order of time: 0, 30-, 60-, 60; the pauses are 30-, 30 and 0 minutes.
+    # The events of user 0 are at 0, just below 30, just below 60 and 60 minutes. Only the second
+    # of the three pauses is 30 minutes long.
     assert sessions(user, ts).tolist() == [1, 1, 2, 1, 2]

@@ -1,4 +1,4 @@
-"""The synthetic world: the same seed gives the same bytes, and the log obeys its own rules."""
+"""The synthetic world: the same seed gives the same bytes, and the log follows the rules of the world."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from events import dataset as store
-from events import schema
+from events import dataset, schema
 from events.checks import check
 from events.importers.synthetic import DRIFTS, SIZES, generate, sized
 from events.world.config import FIRST_DAY
@@ -35,18 +34,18 @@ def shown(events) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def done(events) -> pd.DataFrame:
+def interactions(events) -> pd.DataFrame:
     return events[events.action != "impression"]
 
 
-def test_nano_has_the_size_it_states(world):
+def test_nano_has_its_configured_size(world):
     assert (world.users.num_rows, world.items.num_rows) == (60, 150)
     assert 5_000 < world.events.num_rows < 8_000
     assert set(world.events["action"].to_pylist()) == set(schema.ACTIONS)
     assert set(world.events["surface"].to_pylist()) == set(schema.SURFACES)
 
 
-def test_the_tables_keep_the_contract_and_every_rule(world):
+def test_the_tables_follow_the_contract_and_break_no_rule(world):
     assert (world.events.schema, world.items.schema, world.users.schema) == (
         schema.EVENTS,
         schema.ITEMS,
@@ -55,14 +54,14 @@ def test_the_tables_keep_the_contract_and_every_rule(world):
     assert check(world).quarantine.num_rows == 0
 
 
-def test_a_seed_fixes_every_byte_and_another_seed_changes_them(tmp_path):
-    for name, seed in (("one", 1), ("again", 1), ("two", 2)):
-        store.write(tmp_path / name, generate(NANO, seed))
-    assert tree_sha256(tmp_path / "one") == tree_sha256(tmp_path / "again")
-    assert tree_sha256(tmp_path / "one") != tree_sha256(tmp_path / "two")
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        dataset.write(tmp_path / name, generate(NANO, seed))
+    assert tree_sha256(tmp_path / "first") == tree_sha256(tmp_path / "again")
+    assert tree_sha256(tmp_path / "first") != tree_sha256(tmp_path / "other")
 
 
-def test_event_ids_follow_time_within_the_declared_days(events):
+def test_event_ids_are_in_order_of_time_and_times_lie_in_the_log(events):
     assert events.ts.is_monotonic_increasing
     assert events.event_id.iloc[0] == "e0000001"
     assert events.event_id.is_monotonic_increasing
@@ -79,55 +78,55 @@ def test_only_released_items_and_signed_up_listeners_appear(world, events):
     assert (events.user_id.map(signup) <= events.ts).all()
 
 
-def test_new_items_come_out_every_week(world):
+def test_new_items_are_released_every_week(world):
     released = {date for date in world.items["release_date"].to_pylist() if date > FIRST_DAY}
     assert released == {FIRST_DAY + timedelta(days=7 * week) for week in (1, 2, 3)}
 
 
-def test_a_slate_shows_an_item_once_at_positions_from_one(shown):
+def test_a_slate_shows_different_items_at_positions_from_one(shown):
     slates = shown.groupby("request_id")
     assert not shown.duplicated(["request_id", "item_id"]).any()
     assert (slates.position.max() == slates.size()).all()
     assert (slates.position.min() == 1).all()
 
 
-def test_outcomes_follow_their_impression(shown, done):
+def test_interactions_follow_their_impression(shown, interactions):
     keys = ["request_id", "item_id"]
-    joined = done.merge(shown, on=keys, how="left", suffixes=("", "_shown"), validate="many_to_one")
+    joined = interactions.merge(shown, on=keys, how="left", suffixes=("", "_shown"), validate="many_to_one")
     assert joined.ts_shown.notna().all()
     assert (joined.ts > joined.ts_shown).all()
     for name in ("user_id", "session_id", "surface", "position"):
         assert (joined[name] == joined[f"{name}_shown"]).all()
 
 
-def test_an_impression_is_played_or_skipped_or_neither(done):
-    first = done[done.action.isin(["play", "skip"])]
+def test_an_impression_is_played_or_skipped_at_most_once_and_only_plays_are_liked_or_added(interactions):
+    first = interactions[interactions.action.isin(["play", "skip"])]
     assert not first.duplicated(["request_id", "item_id"]).any()
-    after = done[done.action.isin(["like", "add"])].merge(
+    after = interactions[interactions.action.isin(["like", "add"])].merge(
         first, on=["request_id", "item_id"], suffixes=("", "_first"), validate="many_to_one"
     )
     assert (after.action_first == "play").all()
     assert (after.ts > after.ts_first).all()
 
 
-def test_a_skip_is_short_and_a_play_is_not(done):
-    assert done[done.action == "skip"].ms_played.lt(schema.PLAY_THROUGH_MS).all()
-    assert done[done.action == "play"].ms_played.ge(schema.PLAY_THROUGH_MS).all()
-    assert done[done.action.isin(["like", "add"])].ms_played.isna().all()
+def test_a_skip_ends_within_30_seconds_and_a_play_does_not(interactions):
+    assert interactions[interactions.action == "skip"].ms_played.lt(schema.PLAY_THROUGH_MS).all()
+    assert interactions[interactions.action == "play"].ms_played.ge(schema.PLAY_THROUGH_MS).all()
+    assert interactions[interactions.action.isin(["like", "add"])].ms_played.isna().all()
 
 
-def test_impressions_carry_a_probability_and_nothing_else_does(shown, done):
+def test_impressions_have_a_propensity_and_interactions_have_none(shown, interactions):
     assert shown.propensity.between(0, 1, inclusive="right").all()
     assert (shown.policy == "epsilon-popular-taste").all()
-    assert done.propensity.isna().all()
+    assert interactions.propensity.isna().all()
 
 
 def test_only_searches_have_queries(events):
     assert ((events.surface == "search") == events["query"].notna()).all()
 
 
-def test_what_is_high_on_the_slate_is_looked_at_more(shown, done):
-    seen = shown.merge(done[["request_id", "item_id"]].drop_duplicates(), how="left", indicator=True)
+def test_higher_positions_are_examined_more_often(shown, interactions):
+    seen = shown.merge(interactions[["request_id", "item_id"]].drop_duplicates(), how="left", indicator=True)
     rate = (seen._merge == "both").groupby(seen.position).mean()
     assert rate[1] == 1.0
     assert rate[1] > rate[2] > rate[4] > rate[8]
@@ -141,9 +140,9 @@ def test_a_listener_is_in_one_session_at_a_time(events):
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
-def test_before_the_drift_day_the_bytes_are_those_of_the_world_without(tmp_path, world, drift):
-    store.write(tmp_path / "plain", world)
-    store.write(tmp_path / "drifted", generate(sized("nano", drift, DAY), seed=0))
+def test_before_the_drift_day_the_events_have_the_bytes_of_the_world_without_drift(tmp_path, world, drift):
+    dataset.write(tmp_path / "plain", world)
+    dataset.write(tmp_path / "drifted", generate(sized("nano", drift, DAY), seed=0))
     parts = {
         name: {p.parent.name: p.read_bytes() for p in (tmp_path / name / "events").rglob("*.parquet")}
         for name in ("plain", "drifted")
@@ -188,7 +187,7 @@ def test_a_catalogue_drift_floods_one_content_type(drifted):
     assert shown.item_id.isin([item["item_id"] for item in added]).mean() > 0.1
 
 
-def test_an_outage_loses_the_plays_of_home_and_nothing_else(drifted):
+def test_an_outage_loses_the_plays_and_play_times_of_home_only(drifted):
     (_, events), (_, plain) = drifted("outage"), drifted(None)
     lost = (plain.action == "play") & (plain.surface == "home")
     columns = ["ts", "user_id", "item_id", "action"]
@@ -224,7 +223,7 @@ def test_wrong_sizes_and_drifts_are_refused(arguments, message):
 
 
 @pytest.mark.slow
-def test_small_is_learnable_and_large_enough():
+def test_small_is_large_enough_and_its_tastes_can_be_learned():
     world = generate(SIZES["small"], seed=0)
     assert (world.users.num_rows, world.items.num_rows) == (2_200, 5_200)
     assert world.events.num_rows >= 320_000
@@ -232,8 +231,8 @@ def test_small_is_learnable_and_large_enough():
     plays = events[events.action == "play"]
     repeats = 1 - len(plays.drop_duplicates(["user_id", "item_id"])) / len(plays)
     assert 0.02 < repeats < 0.25
-    # A listener's own three favourite creators so far hold far more of the next plays than the
-    # three most played creators of all: taste beats popularity.
+    # Taste predicts better than popularity: the three creators that a listener played most so far have more than three
+    # times as many of the listener's next plays as the three creators that all listeners played most.
     creator = dict(zip(world.items["item_id"].to_pylist(), world.items["creator_id"].to_pylist(), strict=True))
     plays = plays.assign(creator=plays.item_id.map(creator))
     cut = plays.ts.quantile(0.9)
@@ -244,7 +243,7 @@ def test_small_is_learnable_and_large_enough():
     assert np.mean(hits) > 3 * after.creator.isin(popular).mean()
 
 
-def test_other_sizes_are_a_replace_away():
+def test_a_world_of_another_size_can_be_configured():
     world = generate(replace(NANO, name="tiny", users=10, items=60, days=8), seed=3)
     assert world.dataset == "synthetic-tiny"
     assert world.users.num_rows == 10

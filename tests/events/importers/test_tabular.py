@@ -1,4 +1,4 @@
-"""Logs of one's own: Parquet and CSV with mapped columns."""
+"""The importer of your own logs: Parquet and CSV with mapped columns."""
 
 from datetime import UTC, date, datetime
 
@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from events import dataset as store
-from events import schema
+from events import dataset, schema
 from events.importers import tabular
 from segue.errors import InputError
 
@@ -24,7 +23,7 @@ def log(tmp_path):
     return path
 
 
-def test_csv_is_typed_by_the_contract_and_the_rest_by_what_it_looks_like(log):
+def test_canonical_csv_columns_get_the_types_of_the_contract_and_other_columns_get_inferred_types(log):
     imported = tabular.read(log)
     assert imported.dataset == "parquet-log"
     events = imported.events
@@ -37,7 +36,7 @@ def test_csv_is_typed_by_the_contract_and_the_rest_by_what_it_looks_like(log):
     assert events["score"].to_pylist() == [0.5, 1.5]
 
 
-def test_without_tables_of_items_and_users_they_come_from_the_log(log):
+def test_missing_tables_of_items_and_users_are_derived_from_the_log(log):
     imported = tabular.read(log)
     assert imported.items.schema == schema.ITEMS
     assert imported.items.select(["item_id", "title"]).to_pylist() == [{"item_id": "i0", "title": "i0"}]
@@ -45,7 +44,7 @@ def test_without_tables_of_items_and_users_they_come_from_the_log(log):
     assert any("items are the item ids" in line for line in imported.mapping)
 
 
-def test_columns_are_mapped_in_every_file(tmp_path):
+def test_a_mapping_applies_to_every_file(tmp_path):
     when = [datetime(2026, 1, 5, 12), datetime(2026, 1, 5, 13)]
     log = {"id": [1, 2], "user": [10, 11], "movie": [5, 5], "at": when, "action": ["like", "like"]}
     pq.write_table(pa.table(log), tmp_path / "log.parquet")
@@ -59,23 +58,23 @@ def test_columns_are_mapped_in_every_file(tmp_path):
     assert imported.items["genres"].to_pylist() == [["folk", "jazz"]]
     assert imported.items["release_date"].to_pylist() == [date(2020, 2, 3)]
     assert "movie -> item_id" in imported.mapping
-    assert store.write(tmp_path / "data", imported)["counts"]["events"] == 2
+    assert dataset.write(tmp_path / "data", imported)["counts"]["events"] == 2
 
 
-def test_a_mapped_column_takes_the_place_of_one_of_that_name(tmp_path):
+def test_a_mapped_column_replaces_a_column_that_has_the_canonical_name(tmp_path):
     (tmp_path / "log.csv").write_text(CSV.replace("score", "real_ts").replace("0.5", "1767700000"))
     events = tabular.read(tmp_path / "log.csv", mapping={"ts": "real_ts", "event_id": "event_id"}).events
     assert events["ts"][0].as_py() == datetime(2026, 1, 6, 11, 46, 40, tzinfo=UTC)
     assert "real_ts" not in events.column_names
 
 
-def test_whole_ids_that_came_as_floats_lose_their_point(tmp_path):
+def test_ids_read_as_floats_become_whole_numbers(tmp_path):
     log = {"event_id": [1.0, 2.0], "user_id": [1, 2], "item_id": [7.0, 7.0], "ts": [1_767_607_200] * 2}
     pq.write_table(pa.table({**log, "action": ["play", "play"]}), tmp_path / "log.parquet")
     assert tabular.read(tmp_path / "log.parquet").events["item_id"].to_pylist() == ["7", "7"]
 
 
-def test_a_folder_of_parquet_files_is_one_table_and_errors_name_the_part(tmp_path):
+def test_a_folder_of_parquet_files_is_read_as_one_table_and_errors_name_the_file(tmp_path):
     row = {"event_id": "a", "user_id": "u0", "item_id": "i0", "ts": 1_767_607_200, "action": "play"}
     other = {**row, "event_id": "b", "user_id": "u1"}
     folder = tmp_path / "log"
@@ -85,7 +84,7 @@ def test_a_folder_of_parquet_files_is_one_table_and_errors_name_the_part(tmp_pat
     imported = tabular.read(folder)
     assert imported.events.num_rows == 3
     with pytest.raises(InputError, match=r"2.parquet, row 2: ts is null"):
-        store.write(tmp_path / "data", imported)
+        dataset.write(tmp_path / "data", imported)
 
 
 @pytest.mark.parametrize(
@@ -100,13 +99,13 @@ def test_a_folder_of_parquet_files_is_one_table_and_errors_name_the_part(tmp_pat
         ("", r"log.csv is empty"),
     ],
 )
-def test_what_is_wrong_in_a_csv_is_named_by_row(log, text, message):
+def test_errors_in_a_csv_name_the_row(log, text, message):
     log.write_text(text)
     with pytest.raises(InputError, match=message):
         tabular.read(log)
 
 
-def test_files_that_cannot_be_read_are_named(tmp_path, log):
+def test_errors_name_a_file_that_cannot_be_read(tmp_path, log):
     with pytest.raises(InputError, match="There is no file"):
         tabular.read(tmp_path / "none.parquet")
     (tmp_path / "log.txt").write_text(CSV)
@@ -120,6 +119,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path, log):
         tabular.read(tmp_path / "empty")
 
 
-def test_a_mapping_of_a_column_that_is_not_there_lists_those_that_are(log):
+def test_the_error_about_a_mapped_column_that_is_missing_lists_the_columns(log):
     with pytest.raises(InputError, match=r"no file has a column 'time'. There are: action, event_id"):
         tabular.read(log, mapping={"ts": "time"})

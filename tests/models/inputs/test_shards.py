@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.inputs.shards import WINDOW, Arrays, Shards, read_parquet, write
+from models.inputs.shards import GROUP, WINDOW, Arrays, Shards, read_parquet, write
 
 
 def encode(table: pa.Table) -> Arrays:
@@ -169,3 +169,14 @@ def test_a_parquet_file_is_read_in_bounded_tables(tmp_path, row_group):
     found = list(read_parquet(tmp_path / "t.parquet", rows=6, columns=["x"]))
     assert max(table.num_rows for table in found) <= 6
     assert pa.concat_tables(found).equals(pa.table({"x": np.arange(20)}))
+
+
+def test_a_group_stays_together():
+    group = np.repeat(np.arange(50), 1 + np.arange(50) % 4)
+    shards = Shards.of({GROUP: group, "row": np.arange(len(group))})
+    drawn = [np.concatenate([b["row"] for b in shards.batches(16, 0, epoch)]) for epoch in range(2)]
+    assert not np.array_equal(*drawn)
+    for rows in drawn:
+        assert len(np.unique(rows)) == len(group) - len(group) % 16
+        changes = np.count_nonzero(np.diff(group[rows])) + 1
+        assert changes == len(np.unique(group[rows]))

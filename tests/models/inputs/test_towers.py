@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models.inputs.encoder import HISTORY, Encoder, fit_axes
-from models.inputs.towers import VIEWS, HistoryPooling, ItemEncoder, dropout, mean
+from models.inputs.towers import VIEWS, HistoryPooling, ItemEncoder, dropout, mean_rows
 
 SEED = tf.constant([0, 1])
 
@@ -50,14 +50,16 @@ def history(vectors: list[list[float]], surface: int = 0) -> tuple[tf.Tensor, di
     return tf.constant(embedded), {name: tf.constant(value) for name, value in given.items()}
 
 
-def test_a_weighted_mean():
-    embedded = tf.constant([[[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]])
-    # (3 * [1, 0] + 1 * [0, 1]) / 4
-    assert mean(embedded, tf.constant([[3.0, 1.0, 0.0]])).numpy().tolist() == [[0.75, 0.25]]
-
-
-def test_the_mean_of_nothing_is_zero():
-    assert mean(tf.ones([1, 3, 2]), tf.zeros([1, 3])).numpy().tolist() == [[0, 0]]
+def test_the_mean_of_rows_leaves_out_what_is_none():
+    table = tf.keras.layers.Embedding(4, 2)
+    rows = tf.constant([[1, 3, 0], [0, 0, 0], [2, 2, 3]])
+    with tf.GradientTape() as tape:
+        found = mean_rows(table, rows)
+        value = tf.reduce_sum(found[2])
+    known = table.embeddings.numpy()
+    np.testing.assert_allclose(found, [(known[1] + known[3]) / 2, [0, 0], (2 * known[2] + known[3]) / 3], rtol=1e-5)
+    gradient = tf.convert_to_tensor(tape.gradient(value, table.embeddings))
+    np.testing.assert_allclose(gradient, [[0, 0], [0, 0], [2 / 3, 2 / 3], [1 / 3, 1 / 3]], rtol=1e-5)
 
 
 def test_every_view_of_one_entry_is_that_entry(pooling):

@@ -83,3 +83,19 @@ def test_both_speak_the_same_encoding(table, encoder):
     query, pairs = encoder.query_table(table), ranking_arrays(table, encoder)
     for name, value in query.items():
         np.testing.assert_array_equal(pairs[name], value)
+
+
+def test_rows_of_one_request_share_their_query(make_table, encoder):
+    rows = [
+        {"event_id": "e1", "user_id": "u1", "request_id": "r1"},
+        {"event_id": "e2", "user_id": "u1", "request_id": "r1"},
+        {"event_id": "e3", "user_id": "u1", "request_id": "r1", "session_plays": 9.0},
+        {"event_id": "e4", "user_id": "u2", "request_id": "r1"},
+        {"event_id": "e5", "user_id": "u2", "request_id": None},
+        {"event_id": "e6", "user_id": "u2", "request_id": None},
+    ]
+    found = ranking_arrays(make_table(*rows), encoder)["query"]
+    assert found[0] == found[1]
+    assert len(np.unique(found)) == 5
+    # Another chunk of the log gives other numbers.
+    assert not set(found[:2]) & set(ranking_arrays(make_table(*rows[3:]), encoder)["query"])

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from events.schema import HEADS
 from models.evaluation.metrics import log_loss
-from models.inputs.shards import Shards
+from models.inputs.encoder import QUERY_INPUTS
+from models.inputs.shards import GROUP, Shards
 from models.ranking.calibration import IDENTITY
-from models.ranking.model import FIGURES, LISTEN, TASKS, RankingModel, outcomes
+from models.ranking.model import FIGURES, LISTEN, SLATE, TASKS, RankingModel, outcomes, slates
 from models.training_config import RankingConfig
 
 KNOWN = (*HEADS, LISTEN)
@@ -222,6 +223,25 @@ def test_attention_skips_the_padding(trained_ranking, batch):
         model.score((h, context), present, item, batch["request"][:, None, :])["play"] for h in (history, elsewhere)
     )
     np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-4)
+
+
+def test_a_query_is_computed_once_for_its_candidates(trained_ranking, batch):
+    rows = np.repeat(np.arange(3), [2, 30, 1])  # longer than a slate, shorter, and alone
+    asked = {name: tf.gather(values, rows) for name, values in batch.items()}
+    own = {name: values[: len(rows)] for name, values in batch.items() if name not in QUERY_INPUTS}
+    each = asked | own | {GROUP: tf.range(len(rows), dtype=tf.int64)}
+    shared = each | {GROUP: tf.constant(rows, tf.int64)}
+    for one, two in zip(*(trained_ranking.model(inputs).values() for inputs in (each, shared)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_slates_follow_the_queries():
+    first, own, place = slates(tf.constant([7, 7, 3, 7]))
+    assert first.numpy().tolist() == [0, 2, 3]
+    assert (own.numpy().tolist(), place.numpy().tolist()) == ([0, 0, 1, 2], [0, 1, 0, 0])
+    first, own, place = slates(tf.zeros(SLATE + 2, tf.int64))
+    assert (first.numpy().tolist(), place.numpy().tolist()) == ([0, SLATE], [*range(SLATE), 0, 1])
+    assert own.numpy().tolist() == [0] * SLATE + [1, 1]
 
 
 def test_serving_is_without_dropout(trained_ranking, batch):

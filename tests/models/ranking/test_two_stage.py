@@ -11,15 +11,12 @@ from events.schema import HEADS
 from models.inputs.raw_query import raw_query
 from models.ranking.choice import FEWEST, SEQUENCE, fit_choice
 from models.ranking.two_stage import (
-    CANDIDATES,
-    FOLLOWING,
     Choices,
     Lists,
     Scorer,
     best,
     candidate_lists,
     choices,
-    filled,
     fit_order,
     merge,
     rank_lists,
@@ -29,6 +26,7 @@ from models.ranking.two_stage import (
 )
 from models.saved.export import ServedRanking, call
 from models.saved.filters import NO_FILTERS
+from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES
 from tests.models.conftest import ITEMS, REWARD
 
 IDS = np.array(["a", "b", "c"], object)
@@ -80,8 +78,8 @@ def test_the_best(scores, k, places, values):
 
 
 def test_candidates_of_both_models_stand_once_each(monkeypatch):
-    monkeypatch.setattr("models.ranking.two_stage.CANDIDATES", 2)
-    monkeypatch.setattr("models.ranking.two_stage.FOLLOWING", 2)
+    monkeypatch.setattr("models.ranking.two_stage.RETRIEVAL_CANDIDATES", 2)
+    monkeypatch.setattr("models.ranking.two_stage.SEQUENCE_CANDIDATES", 2)
     first = np.array([[3.0, 2.0, 1.0], [3.0, -np.inf, -np.inf]])
     second = np.array([[0.1, 0.3, 0.2], [0.5, -np.inf, -np.inf]])
     found = merge(first, second, IDS)
@@ -104,7 +102,7 @@ def lists(saved_retrieval, world) -> Lists:
 
 
 def test_candidates_are_what_is_served(lists, retrieval_signatures, world):
-    assert lists.ids.shape == lists.scores.shape == (world.test.num_rows, min(ITEMS, CANDIDATES))
+    assert lists.ids.shape == lists.scores.shape == (world.test.num_rows, min(ITEMS, RETRIEVAL_CANDIDATES))
     raw = raw_query(world.test.slice(0, 8), world.encoder.axes)
     asked = {name: np.repeat(value, 8, axis=0) for name, value in NO_FILTERS.items()} | {
         "k": np.full(8, ITEMS, np.int32)
@@ -205,16 +203,12 @@ def test_both_models_find_candidates(saved_retrieval, saved_sequence, world):
     part = world.test.slice(0, 30)
     models = {"retrieval": saved_retrieval, "sequence": saved_sequence}
     found = candidate_lists(models, part, world.items, filter_seen=False)
-    assert found.ids.shape[1] == min(ITEMS, CANDIDATES) + min(ITEMS, FOLLOWING)
+    assert found.ids.shape[1] == min(ITEMS, RETRIEVAL_CANDIDATES) + min(ITEMS, SEQUENCE_CANDIDATES)
     scores = Scorer(saved_sequence, world.items)(part)
     by_id = dict(zip(world.items["item_id"].to_pylist(), scores[0], strict=True))
     assert sorted(filter(None, found.ids[0])) == sorted(by_id)
     for item, score in zip(found.ids[0], found.following[0], strict=True):
         assert score == pytest.approx(by_id[item] if item else min(by_id.values()), abs=1e-5)
-
-
-def test_what_a_model_found_nothing_of_scores_0():
-    assert filled(np.full((1, 2), -np.inf, np.float32)).tolist() == [[0, 0]]
 
 
 def test_an_item_that_the_sequence_model_does_not_know_is_no_candidate_of_its(saved_sequence, world, make_catalogue):

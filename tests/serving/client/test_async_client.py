@@ -1,4 +1,4 @@
-"""What only the asyncio client can do: many calls at once, and none that outlives its task."""
+"""The asyncio client alone: calls run at the same time, and end with their task."""
 
 import asyncio
 import inspect
@@ -13,29 +13,29 @@ from serving.client.sync_client import Client
 
 
 class Slow(grpc.GenericRpcHandler):
-    """Answers every Predict with nothing, after 0.3 s; counts the calls that the caller ended before."""
+    """Answers every Predict with an empty message after 0.3 s, and counts the calls that were cancelled before."""
 
     def __init__(self):
-        self.at_once = self.most_at_once = self.ended = 0
+        self.running = self.most_running = self.cancelled = 0
 
     def service(self, details):
         return grpc.unary_unary_rpc_method_handler(self.answer) if details.method.endswith("/Predict") else None
 
     async def answer(self, request, context):
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(0.3)
         except asyncio.CancelledError:
-            self.ended += 1
+            self.cancelled += 1
             raise
         finally:
-            self.at_once -= 1
+            self.running -= 1
         return b""
 
 
 def with_slow(scenario):
-    """Run `scenario(slow, client)` beside its server."""
+    """Run `scenario(slow, client)` with a slow server."""
 
     async def run():
         slow, server = Slow(), grpc.aio.server()
@@ -51,17 +51,17 @@ def with_slow(scenario):
     asyncio.run(run())
 
 
-def test_calls_run_side_by_side():
+def test_calls_run_at_the_same_time():
     async def scenario(slow, client):
         began = time.monotonic()
         assert await asyncio.gather(*(client.predict("m", {}) for _ in range(8))) == [{}] * 8
-        assert time.monotonic() - began < 1.5  # 8 x 0.3 s in a row are 2.4 s
-        assert slow.most_at_once == 8
+        assert time.monotonic() - began < 1.5  # one after the other they would take 8 * 0.3 = 2.4 s
+        assert slow.most_running == 8
 
     with_slow(scenario)
 
 
-def test_a_cancelled_call_ends_on_the_server_too():
+def test_a_cancelled_call_is_cancelled_on_the_server_too():
     async def scenario(slow, client):
         call = asyncio.create_task(client.predict("m", {}))
         await asyncio.sleep(0.1)
@@ -69,12 +69,12 @@ def test_a_cancelled_call_ends_on_the_server_too():
         with pytest.raises(asyncio.CancelledError):
             await call
         await asyncio.sleep(0.1)
-        assert (slow.ended, slow.at_once) == (1, 0)
+        assert (slow.cancelled, slow.running) == (1, 0)
 
     with_slow(scenario)
 
 
-def test_a_pause_between_attempts_does_not_hold_the_loop():
+def test_the_event_loop_runs_during_a_pause_between_attempts():
     async def scenario():
         ticks = 0
 
@@ -94,10 +94,10 @@ def test_a_pause_between_attempts_does_not_hold_the_loop():
     asyncio.run(scenario())
 
 
-def test_the_twins_have_one_surface():
+def test_both_clients_have_the_same_methods():
     methods = {name: method for name, method in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
 
     for name, method in methods.items():
-        twin = getattr(AsyncClient, name)
-        assert inspect.iscoroutinefunction(twin)
-        assert inspect.signature(twin) == inspect.signature(method)
+        other = getattr(AsyncClient, name)
+        assert inspect.iscoroutinefunction(other)
+        assert inspect.signature(other) == inspect.signature(method)

@@ -1,4 +1,4 @@
-"""What a request holds and how an answer is read, without a server."""
+"""The requests that are sent and how answers are read, without a server."""
 
 import numpy as np
 import pytest
@@ -41,12 +41,12 @@ def features(example):
         pytest.param([], None, id="empty"),
     ],
 )
-def test_a_feature_is_of_the_kind_of_its_values(value, expected):
+def test_the_values_of_a_feature_decide_its_list_type(value, expected):
     assert features({"f": value}) == {"f": expected}
 
 
 @pytest.mark.parametrize("value", [None, [1, "a"], {"a": 1}, [[1], [2]], 2**63, 1j, "\ud800", np.datetime64("2024")])
-def test_a_feature_of_another_kind_is_named(value):
+def test_a_feature_of_another_type_is_refused_by_name(value):
     with pytest.raises(InputError, match="'f'"):
         calls.regress("m", [{"f": value}])
 
@@ -69,7 +69,7 @@ def test_examples_without_a_context_are_a_plain_list():
     assert len(request.input.example_list.examples) == 1
 
 
-def test_arrays_of_an_answer_are_the_callers_to_change():
+def test_the_caller_may_change_the_arrays_of_an_answer():
     answer = message("PredictResponse", "predict")(
         outputs={"y": tensors.encode(np.ones(3, np.float32)), "z": tensors.encode(np.ones(2), as_content=True)}
     )
@@ -81,12 +81,12 @@ def test_arrays_of_an_answer_are_the_callers_to_change():
     assert {name: array.tolist() for name, array in arrays.items()} == {"y": [2, 2, 2], "z": [2, 2]}
 
 
-def test_an_answer_that_is_no_message_is_an_error():
+def test_an_invalid_answer_is_an_error():
     with pytest.raises(SegueError, match="PredictionService/Predict cannot be read"):
         calls.predict("m", {}).parse(b"\xff\xff\xff")
 
 
-def test_an_answer_whose_tensor_does_not_add_up_is_an_error():
+def test_an_answer_with_an_invalid_tensor_is_an_error():
     answer = message("PredictResponse", "predict")()
     text_format.Parse("dtype: DT_FLOAT tensor_shape { dim { size: 3 } } float_val: [1, 2, 3, 4]", answer.outputs["y"])
 
@@ -94,7 +94,7 @@ def test_an_answer_whose_tensor_does_not_add_up_is_an_error():
         calls.predict("m", {}).parse(answer.SerializeToString())
 
 
-def test_a_request_above_the_limit_is_not_made():
+def test_a_request_above_the_size_limit_is_refused():
     third = np.zeros(tensors.MAX_MESSAGE_BYTES // 3 + 1, np.int8)
     with pytest.raises(InputError, match="input 'c': with it the request holds"):
         calls.predict("m", {"a": third, "b": third, "c": third})
@@ -102,12 +102,12 @@ def test_a_request_above_the_limit_is_not_made():
         calls.classify("m", [{"a": bytes(tensors.MAX_MESSAGE_BYTES)}])
 
 
-def test_a_config_that_is_not_text_of_its_kind_is_an_input_error():
+def test_a_config_that_does_not_parse_is_an_input_error():
     with pytest.raises(InputError, match="no field named"):
         calls.reload_config("model_config_list { colour: 1 }")
 
 
-def test_what_keeps_a_model_from_answering():
+def test_why_a_model_does_not_answer():
     available = {"state": "AVAILABLE", "error": ""}
 
     assert calls.hindrance({1: available, 2: {"state": "LOADING", "error": ""}}) == ""
@@ -115,7 +115,7 @@ def test_what_keeps_a_model_from_answering():
     assert calls.hindrance({}) == "no version"
 
 
-def test_a_state_newer_than_these_messages_is_its_number():
+def test_a_state_that_is_not_known_here_is_its_number():
     answer = message("GetModelStatusResponse", "get_model_status")()
     answer.model_version_status.add(version=1, state=99)
 
@@ -123,7 +123,7 @@ def test_a_state_newer_than_these_messages_is_its_number():
 
 
 def test_every_call_is_a_method_of_tf_serving_with_its_messages():
-    """Against the services that TF Serving's own files declare."""
+    """The calls match the services that TF Serving's proto files declare."""
     from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
     services = {

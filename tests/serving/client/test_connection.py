@@ -1,4 +1,4 @@
-"""How a client holds its connection: pauses, what a status means, options, TLS files."""
+"""The connection of a client: pauses between attempts, statuses as errors, options and TLS files."""
 
 import asyncio
 import datetime
@@ -31,7 +31,7 @@ class Failed(grpc.RpcError):
 
 @pytest.fixture
 def clock():
-    """A clock that stands until it is moved: `clock.now`."""
+    """A clock that stands still at `clock.now`."""
 
     class Clock:
         now = 100.0
@@ -42,8 +42,8 @@ def clock():
     return Clock()
 
 
-def test_pauses_double_up_to_the_longest(clock):
-    attempts = Attempts("here:1", 1000.0, clock, share=lambda: 1.0)
+def test_pauses_double_up_to_a_maximum(clock):
+    attempts = Attempts("here:1", 1000.0, clock, jitter=lambda: 1.0)
 
     pauses = [attempts.pause_after(Failed(grpc.StatusCode.UNAVAILABLE)) for _ in range(8)]
 
@@ -51,13 +51,13 @@ def test_pauses_double_up_to_the_longest(clock):
 
 
 def test_a_pause_is_at_least_half_of_its_length(clock):
-    attempts = Attempts("here:1", 10.0, clock, share=lambda: 0.0)
+    attempts = Attempts("here:1", 10.0, clock, jitter=lambda: 0.0)
 
     assert attempts.pause_after(Failed(grpc.StatusCode.UNAVAILABLE)) == 0.025
 
 
-def test_a_pause_that_ends_after_the_deadline_is_not_made(clock):
-    attempts = Attempts("here:1", 10.0, clock, share=lambda: 1.0)
+def test_no_attempt_follows_whose_pause_would_end_after_the_deadline(clock):
+    attempts = Attempts("here:1", 10.0, clock, jitter=lambda: 1.0)
     clock.now += 9.96
     assert attempts.left() == pytest.approx(0.04)
 
@@ -65,7 +65,7 @@ def test_a_pause_that_ends_after_the_deadline_is_not_made(clock):
         attempts.pause_after(Failed(grpc.StatusCode.UNAVAILABLE))
 
 
-def test_what_is_left_is_never_less_than_a_call_can_take(clock):
+def test_the_time_left_has_a_minimum(clock):
     attempts = Attempts("here:1", 1.0, clock)
     clock.now += 5
 
@@ -74,13 +74,13 @@ def test_what_is_left_is_never_less_than_a_call_can_take(clock):
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.UNAVAILABLE])
-def test_only_unavailable_is_tried_again(clock, code):
+def test_only_unavailable_is_repeated(clock, code):
     with pytest.raises(SegueError, match="as scripted"):
         Attempts("here:1", 10.0, clock).pause_after(Failed(code))
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "error"),
     [
         (grpc.StatusCode.INVALID_ARGUMENT, InputError),
         (grpc.StatusCode.NOT_FOUND, InputError),
@@ -91,12 +91,12 @@ def test_only_unavailable_is_tried_again(clock, code):
         (grpc.StatusCode.UNIMPLEMENTED, SegueError),
     ],
 )
-def test_what_a_status_means(code, kind):
-    assert type(as_error("here:1", 1.0, code, "text")) is kind
+def test_each_status_becomes_its_error(code, error):
+    assert type(as_error("here:1", 1.0, code, "text")) is error
 
 
-def test_pings_are_rarer_than_a_stock_server_allows():
-    # Every 5 minutes at most and never without a call, else it ends the connection with too_many_pings.
+def test_pings_are_rarer_than_tf_serving_allows():
+    # TF Serving closes a connection that pings more often than every 5 minutes, or without a call.
     options = dict(OPTIONS)
 
     assert options["grpc.keepalive_time_ms"] > 5 * 60 * 1000
@@ -114,7 +114,7 @@ def test_a_missing_tls_file_is_named(tmp_path):
 
 
 def certificate(folder, name, issuer=None):
-    """A key and a certificate for 127.0.0.1 as PEM files; signed by `issuer`, or an authority of its own."""
+    """Write a key and a certificate for 127.0.0.1 as PEM files, signed by `issuer`; without an issuer, by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     authority, authority_key = issuer or (subject, key)
@@ -139,7 +139,7 @@ def certificate(folder, name, issuer=None):
 
 @pytest.fixture(scope="module")
 def pems(tmp_path_factory):
-    """`ca`, `server` and `client`, signed by it, and `other`: an authority that signed nothing."""
+    """PEM files: the authority `ca`, `server` and `client` signed by it, and `other`, an unrelated authority."""
     folder = tmp_path_factory.mktemp("tls")
     authority = certificate(folder, "ca")
     certificate(folder, "server", authority)
@@ -157,7 +157,7 @@ class Anything(grpc.GenericRpcHandler):
 
 @pytest.fixture
 def secure(pems):
-    """Start a server with the certificate `server`; with `ask`, one that lets in clients of `ca` only."""
+    """Start a server with the certificate `server`; with `ask` it accepts only clients with a certificate of `ca`."""
     started = []
 
     def start(ask):
@@ -191,18 +191,18 @@ def awaited(address, tls, timeout):
 class TestTLS:
     """Either client over an encrypted connection."""
 
-    def test_a_server_that_the_authority_signed(self, secure, pems, predict):
+    def test_a_server_signed_by_the_authority_is_trusted(self, secure, pems, predict):
         assert predict(secure(ask=False), TLS(pems / "ca.crt"), 10) == {}
 
     def test_another_authority_is_not_trusted(self, secure, pems, predict):
         with pytest.raises(UnavailableError, match="UNAVAILABLE"):
             predict(secure(ask=False), TLS(pems / "other.crt"), 3)
 
-    def test_a_client_that_does_not_encrypt_is_not_let_in(self, secure, pems, predict):
+    def test_a_client_without_tls_is_not_accepted(self, secure, pems, predict):
         with pytest.raises(UnavailableError):
             predict(secure(ask=False), None, 0.3)
 
-    def test_mutual(self, secure, pems, predict):
+    def test_mutual_tls(self, secure, pems, predict):
         address = secure(ask=True)
 
         assert predict(address, TLS(pems / "ca.crt", pems / "client.key", pems / "client.crt"), 10) == {}

@@ -1,4 +1,4 @@
-"""Both clients, held to one contract: what they send, what they return, what they do with failures and time."""
+"""The contract of both clients: their requests, results, errors and timeouts."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ from serving.client.async_client import AsyncClient
 from serving.client.sync_client import Client
 from serving.protocol import protos
 
-# method -> (request, answer, the file that declares both)
+# method -> (request message, answer message, the file that declares both)
 METHODS = {
     "PredictionService/Predict": ("PredictRequest", "PredictResponse", "predict"),
     "PredictionService/Classify": ("ClassificationRequest", "ClassificationResponse", "classification"),
@@ -31,7 +31,7 @@ def message(name, file):
 
 
 class Awaited:
-    """The asyncio client, called from a test as the other one is."""
+    """The asyncio client behind the interface of the synchronous one."""
 
     def __init__(self, address):
         self.loop = asyncio.new_event_loop()
@@ -50,7 +50,7 @@ class Awaited:
 
 
 class Scripted:
-    """A server that ends each call in the next of `codes`, then answers with `answers[method]`, after `delay` s."""
+    """A server that fails with each of `codes` in turn and then answers `answers[method]`, each after `delay` s."""
 
     def __init__(self, codes=(), delay=0.0, port=0):
         self.codes, self.delay, self.requests, self.answers = list(codes), delay, [], {}
@@ -80,7 +80,7 @@ class Scripted:
 
 @pytest.fixture
 def scripted():
-    """Start a scripted server; it ends with the test."""
+    """Start a scripted server, which is stopped after the test."""
     started = []
 
     def start(*args, **kwargs):
@@ -94,7 +94,7 @@ def scripted():
 
 @pytest.fixture(params=[Client, Awaited], ids=["blocking", "asyncio"])
 def connect(request):
-    """Make a client of an address; it is closed with the test."""
+    """Connect a client to an address; it is closed after the test."""
     opened = []
 
     def make(address):
@@ -119,7 +119,7 @@ def free_port():
 
 
 class TestClientContract:
-    """What either client does."""
+    """The tests that both clients pass."""
 
     def test_predict_by_version_by_label_and_by_neither(self, served, x):
         assert served.predict("scale", {"x": x}, version=1)["y"].tolist() == [[1, 2]]
@@ -133,21 +133,21 @@ class TestClientContract:
         assert served.predict("scale", inputs, "repeat")["line"].tolist() == ["éx1".encode(), b"bx2"]
 
     def test_metadata_and_status(self, served):
-        found = served.metadata("scale", version=1)
+        metadata = served.metadata("scale", version=1)
 
-        assert found["version"] == 1
-        assert found["signatures"]["serving_default"]["inputs"] == {"x": {"dtype": "float32", "shape": [None, 2]}}
+        assert metadata["version"] == 1
+        assert metadata["signatures"]["serving_default"]["inputs"] == {"x": {"dtype": "float32", "shape": [None, 2]}}
         assert served.status("scale", version=2) == {2: {"state": "AVAILABLE", "error": ""}}
 
-    def test_what_the_server_rejects(self, served, x):
+    def test_a_request_that_the_server_rejects(self, served, x):
         with pytest.raises(InputError, match=r'Serving signature key "s" not found\.'):
             served.predict("scale", {"x": x}, "s")
 
-    def test_wait_ready_says_what_is_missing(self, served):
+    def test_wait_ready_names_the_missing_model(self, served):
         with pytest.raises(UnavailableError, match="Could not find any versions of model nope"):
             served.wait_ready(["scale", "nope"], timeout=0.3)
 
-    def test_a_version_and_a_label_at_once_are_rejected(self, connect, x):
+    def test_a_version_together_with_a_label_is_rejected(self, connect, x):
         with pytest.raises(InputError, match="a version or a label, not both"):
             connect("127.0.0.1:1").predict("scale", {"x": x}, version=1, label="stable")
 
@@ -155,7 +155,7 @@ class TestClientContract:
         with pytest.raises(InputError, match="input 'x': dtype datetime64"):
             connect("127.0.0.1:1").predict("scale", {"x": np.array(["2024"], "datetime64[Y]")})
 
-    def test_unavailable_is_tried_again(self, scripted, connect):
+    def test_unavailable_is_repeated(self, scripted, connect):
         server = scripted([grpc.StatusCode.UNAVAILABLE] * 2)
 
         assert connect(server.address).predict("m", {}) == {}
@@ -169,7 +169,7 @@ class TestClientContract:
             (grpc.StatusCode.INTERNAL, SegueError),
         ],
     )
-    def test_anything_else_is_not(self, scripted, connect, code, error):
+    def test_other_statuses_are_not_repeated(self, scripted, connect, code, error):
         server = scripted([code])
 
         with pytest.raises(error, match="as scripted"):
@@ -190,7 +190,7 @@ class TestClientContract:
             client.predict("m", {}, timeout=0.2)
         assert time.monotonic() - began < 0.9
 
-    def test_a_server_that_restarts_is_waited_for(self, scripted, connect):
+    def test_a_call_waits_for_a_server_that_restarts(self, scripted, connect):
         port = free_port()
         first = scripted(port=port)
         client = connect(first.address)
@@ -209,9 +209,9 @@ class TestClientContract:
             answer.result.classifications.add().classes.add(label=label, score=score)
         server.answers["PredictionService/Classify"] = answer
 
-        found = connect(server.address).classify("m", [{"a": 1}, {"a": 2}], {"c": "x"}, label="stable")
+        classes = connect(server.address).classify("m", [{"a": 1}, {"a": 2}], {"c": "x"}, label="stable")
 
-        assert found == [[("cat", 0.75)], [("dog", 0.25)]]
+        assert classes == [[("cat", 0.75)], [("dog", 0.25)]]
         request = server.requests[0]
         assert (request.model_spec.name, request.model_spec.version_label) == ("m", "stable")
         assert len(request.input.example_list_with_context.examples) == 2
@@ -223,9 +223,9 @@ class TestClientContract:
             answer.result.regressions.add(value=value)
         server.answers["PredictionService/Regress"] = answer
 
-        found = connect(server.address).regress("m", [{"a": 1.0}, {"a": 2.0}], version=4)
+        values = connect(server.address).regress("m", [{"a": 1.0}, {"a": 2.0}], version=4)
 
-        np.testing.assert_array_equal(found, np.array([0.5, 1.5], np.float32), strict=True)
+        np.testing.assert_array_equal(values, np.array([0.5, 1.5], np.float32), strict=True)
         assert server.requests[0].model_spec.version.value == 4
 
     def test_reload_config_as_text_and_as_a_message(self, scripted, connect):
@@ -237,7 +237,7 @@ class TestClientContract:
 
         assert [request.config.model_config_list.config[0].name for request in server.requests] == ["m", "m"]
 
-    def test_an_answer_that_is_no_message_is_an_error(self, scripted, connect):
+    def test_an_invalid_answer_is_an_error(self, scripted, connect):
         server = scripted()
         server.answers["PredictionService/Predict"] = b"\xff\xff\xff"
 
@@ -245,8 +245,9 @@ class TestClientContract:
             connect(server.address).predict("m", {})
 
 
-def test_wait_ready_waits_for_a_server_that_comes_late(shared_store):
-    from serving.run_server import ModelServer, ServerConfig
+def test_wait_ready_waits_for_a_server_that_starts_later(shared_store):
+    from serving.run_server import ModelServer
+    from serving.server_config import ServerConfig
 
     port = free_port()
     ready = threading.Event()
@@ -268,10 +269,10 @@ def test_wait_ready_waits_for_a_server_that_comes_late(shared_store):
 def test_importing_the_clients_does_not_import_tensorflow():
     code = (
         "import sys\n"
-        "import serving.client.sync_client, serving.aio_client\n"
+        "import serving.client.sync_client, serving.client.async_client\n"
         "print([name for name in sys.modules if name.startswith('tensorflow')])"
     )
 
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
-    assert found.strip() == "[]"
+    assert result.stdout.strip() == "[]"

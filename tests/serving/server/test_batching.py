@@ -1,4 +1,7 @@
-"""Batching: who shares a call, who waits, who is refused. Texts: tensorflow_serving/batching/batching_session.cc."""
+"""Batching: which requests share a call, wait or are refused.
+
+The error texts are those of tensorflow_serving/batching/batching_session.cc.
+"""
 
 import asyncio
 import threading
@@ -14,7 +17,10 @@ from serving.server.metrics import Metrics
 
 
 class Doubler:
-    """A model that records its batches; it waits for `gate` in each call, and fails on a negative number."""
+    """A model that doubles its input and records its batches.
+
+    Each call waits for `gate`, and fails if the batch has a negative number.
+    """
 
     def __init__(self) -> None:
         self.batches: list[np.ndarray] = []
@@ -34,7 +40,7 @@ def column(*numbers):
 
 
 class Bench:
-    """A scheduler, its model, and what tests ask of them."""
+    """A scheduler with its model, and the calls that tests make."""
 
     def __init__(self, **parameters) -> None:
         self.metrics, self.model = Metrics(), Doubler()
@@ -49,7 +55,7 @@ class Bench:
         return await self.scheduler.run("m", self.model, ("x:0",), arrays, ("y:0",), self.release)
 
     async def together(self, *requests):
-        """The requests' answers, all of them having waited while the model was busy with another."""
+        """The answers to requests that arrive while the model is busy with another request."""
         self.model.gate.clear()
         first = asyncio.ensure_future(self.ask(0.0))
         while not self.model.batches:
@@ -89,13 +95,13 @@ def test_requests_that_wait_share_one_call_and_each_gets_its_own_rows():
     assert bench.released == 4
 
 
-def test_an_idle_model_is_called_at_once_whatever_the_timeout():
+def test_a_request_for_an_idle_model_does_not_wait_for_the_timeout():
     bench = Bench(num_batch_threads=1, batch_timeout_micros=60_000_000)
 
     assert run(bench, asyncio.wait_for(bench.ask(1.0), 10))[0].tolist() == [2.0]
 
 
-def test_a_busy_model_with_a_free_thread_is_waited_for_until_the_timeout():
+def test_a_request_for_a_busy_model_waits_until_the_timeout_even_with_a_free_thread():
     async def scenario(bench, timeout):
         bench.model.gate.clear()
         first = asyncio.ensure_future(bench.ask(0.0))
@@ -151,7 +157,7 @@ def test_batches_are_padded_to_an_allowed_size():
     assert ':tensorflow:serving:batching_session:queuing_latency_count{model_name="m"} 4' in text
 
 
-def test_rows_of_different_shapes_go_in_calls_of_their_own_unless_they_are_padded():
+def test_requests_of_different_shapes_share_a_call_only_with_padding():
     narrow, wide = np.ones((1, 1), np.float32), np.ones((1, 3), np.float32)
     apart = Bench(num_batch_threads=1)
     answers = run(apart, apart.together(narrow, wide))
@@ -169,7 +175,7 @@ def test_rows_of_different_shapes_go_in_calls_of_their_own_unless_they_are_padde
     assert [answer[0].tolist() for answer in answers] == [[[b"a", b"a"]], [[b"b", b"c"]]]
 
 
-def test_one_bad_request_does_not_fail_its_neighbours():
+def test_a_bad_request_does_not_fail_the_others_of_its_batch():
     bench = Bench(num_batch_threads=1)
 
     good, bad, other = run(bench, bench.together(1.0, -1.0, 2.0))
@@ -187,7 +193,7 @@ def test_one_bad_request_does_not_fail_its_neighbours():
         ([column(*range(9))], "Task size 9 is larger than maximum input batch size 8"),
     ],
 )
-def test_what_cannot_be_batched_is_refused(values, text):
+def test_inputs_that_cannot_be_batched_are_refused(values, text):
     bench = Bench(max_batch_size=8)
 
     with pytest.raises(StatusError) as caught:
@@ -218,7 +224,7 @@ def test_an_output_without_the_batch_dimension_fails(output, text):
     assert (caught.value.code, caught.value.text) == (StatusCode.FAILED_PRECONDITION, text)
 
 
-def test_a_cancelled_request_that_waits_is_never_run_and_one_that_runs_keeps_its_model():
+def test_a_cancelled_request_is_not_run_if_it_waits_and_keeps_its_model_if_it_runs():
     bench = Bench(num_batch_threads=1)
 
     async def scenario():

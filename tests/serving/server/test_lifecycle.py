@@ -1,7 +1,7 @@
-"""Which versions are served and when: version policies, labels, folders.
+"""Which versions are served, by version policies, labels and folders.
 
-Rules and texts: TF Serving's sources/storage_path/file_system_storage_path_source.cc, core/basic_manager.cc,
-model_servers/server_core.cc and model_servers/get_model_status_impl.cc.
+The rules and texts are those of TF Serving's sources/storage_path/file_system_storage_path_source.cc,
+core/basic_manager.cc, model_servers/server_core.cc and model_servers/get_model_status_impl.cc.
 """
 
 import threading
@@ -29,7 +29,7 @@ UNAVAILABLE_LABEL = "Request to assign label to version {} of model m, which is 
 
 
 def save(folder, factor):
-    """A version: y = factor * x for a scalar x; it appears whole."""
+    """Write a version with y = factor * x for a scalar x; its folder appears in one rename."""
     v1, making = tf.compat.v1, folder.parent / f"making-{folder.name}"
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [], "x")
@@ -43,7 +43,7 @@ def save(folder, factor):
 
 
 def spoil(folder):
-    """A version that no loader takes."""
+    """Write a version that cannot be loaded."""
     making = folder.parent / f"making-{folder.name}"
     making.mkdir(parents=True)
     (making / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
@@ -59,7 +59,7 @@ class Caller:
         self._base = base
 
     def factor(self, version=None, label=None):
-        """What the version that is named multiplies by."""
+        """The factor of the version that answers."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "m"
         if version is not None:
@@ -70,7 +70,7 @@ class Caller:
         return self._predictions.Predict(request, timeout=SECONDS).outputs["y"].float_val[0]
 
     def statuses(self, version=None, name="m"):
-        """(version, state, error code, error message) in the order of the answer."""
+        """The statuses as (version, state, error code, error message), in the order of the answer."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = name
         if version is not None:
@@ -83,11 +83,11 @@ class Caller:
         ]
 
     def states(self):
-        """version -> state."""
+        """Version -> state."""
         return {version: state for version, state, _, _ in self.statuses()}
 
     def reload(self, labels=None, **policy):
-        """Serve `m` with this policy and these labels."""
+        """Reload the configuration: `m` with a version policy and labels."""
         request = model_management_pb2.ReloadConfigRequest()
         entry = request.config.model_config_list.config.add(
             name="m", base_path=str(self._base), model_platform="tensorflow"
@@ -105,7 +105,7 @@ class Caller:
 
 @pytest.fixture
 def base(tmp_path):
-    """The base path of `m`, with version 1: y = x."""
+    """The base path of model `m`, with version 1: y = x."""
     folder = tmp_path / "m"
     folder.mkdir()
     save(folder / "1", 1.0)
@@ -114,7 +114,7 @@ def base(tmp_path):
 
 @pytest.fixture
 def serve(base):
-    """Start a server of `m` that looks at the folder twenty times a second; returns its `Caller`."""
+    """Start a server of `m` that searches the folder 20 times a second, and return its `Caller`."""
     stops = []
 
     def start(model=None, **settings):
@@ -132,7 +132,7 @@ def serve(base):
 
 
 def failure(call, *args, **more):
-    """The status code and text that a call ends in."""
+    """The status code and the text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*args, **more)
     return caught.value.code(), caught.value.details()
@@ -142,7 +142,9 @@ def test_policies_and_their_change_by_reload(base, serve, eventually):
     for version in (2, 3, 10):
         save(base / str(version), float(version))
     caller = serve()
-    assert caller.states() == {10: "AVAILABLE"}  # 10 is newer than 3; the default is the latest one
+    assert caller.states() == {
+        10: "AVAILABLE"
+    }  # numbers are compared, not texts; by default the latest version is served
     assert failure(caller.statuses, 3) == (StatusCode.NOT_FOUND, "Could not find version 3 of model m")
 
     caller.reload(latest=2)
@@ -163,13 +165,13 @@ def test_policies_and_their_change_by_reload(base, serve, eventually):
 
 
 @pytest.mark.parametrize("name", ["absent", ""])
-def test_the_status_of_a_model_that_is_not_there(serve, name):
+def test_the_status_of_an_unknown_model(serve, name):
     text = f"Could not find any versions of model {name}"
 
     assert failure(serve().statuses, name=name) == (StatusCode.NOT_FOUND, text)
 
 
-def test_num_versions_0_is_1(base, serve):
+def test_num_versions_0_counts_as_1(base, serve):
     save(base / "2", 2.0)
     caller = serve(ModelConfig("m", base, "all"))
 
@@ -214,7 +216,7 @@ def test_labels_at_the_start_by_tf_servings_default(base, serve):
         serve(ModelConfig("m", base, labels={"stable": 1}))
 
 
-def test_labels_that_may_name_what_is_not_loaded_while_they_are_new(base, serve, eventually):
+def test_with_the_rule_unused_a_new_label_may_name_a_version_that_is_not_loaded(base, serve, eventually):
     caller = serve(ModelConfig("m", base, labels={"stable": 1, "next": 2}), labels=LABELS_UNUSED)
 
     assert caller.factor(label="stable") == 1.0
@@ -225,13 +227,13 @@ def test_labels_that_may_name_what_is_not_loaded_while_they_are_new(base, serve,
     moved = {"stable": 3, "next": 2}
     assert failure(caller.reload, moved) == (StatusCode.FAILED_PRECONDITION, UNAVAILABLE_LABEL.format(3))
     assert caller.factor(label="stable") == 1.0
-    caller.reload({"stable": 1, "next": 2, "later": 3})  # "next" stays where it was, "later" is new
+    caller.reload({"stable": 1, "next": 2, "later": 3})  # `next` does not move, `later` is new
     save(base / "2", 2.0)
     eventually(lambda: 2 in caller.states() and caller.states()[2] == "AVAILABLE")
     assert caller.factor(label="next") == 2.0
 
 
-def test_labels_that_follow_the_loading(base, serve, eventually):
+def test_with_the_rule_follow_labels_move_when_their_versions_are_loaded(base, serve, eventually):
     caller = serve(ModelConfig("m", base, labels={"stable": 1}), labels=LABELS_FOLLOW)
 
     caller.reload({"stable": 2, "canary": 2})
@@ -242,7 +244,7 @@ def test_labels_that_follow_the_loading(base, serve, eventually):
     assert caller.factor(label="canary") == 2.0
 
 
-def test_folders_are_looked_at_once_where_no_time_is_given(base, serve):
+def test_with_0_seconds_folders_are_searched_at_the_start_only(base, serve):
     before = [thread.name for thread in threading.enumerate()].count("segue-serving-poll")
     caller = serve(file_system_poll_wait_seconds=0)
 
@@ -251,7 +253,7 @@ def test_folders_are_looked_at_once_where_no_time_is_given(base, serve):
     assert caller.factor() == 1.0
 
 
-def test_which_folders_are_versions(base, serve):
+def test_only_folders_whose_names_are_numbers_are_versions(base, serve):
     save(base / "00000123", 123.0)
     for name in ("-200", "201x", "tmp-202", ".203", "2e2", "\u0662"):
         spoil(base / name)
@@ -262,13 +264,13 @@ def test_which_folders_are_versions(base, serve):
     assert caller.factor() == 123.0
 
 
-def test_of_two_folders_of_one_number_the_later_name_is_served(base, serve):
+def test_of_two_folders_with_the_same_number_the_last_by_name_is_served(base, serve):
     save(base / "01", 7.0)
 
     assert serve().factor() == 1.0
 
 
-def test_a_base_path_that_vanishes_leaves_the_model_answering(base, serve, eventually, caplog):
+def test_a_model_keeps_answering_when_its_base_path_vanishes(base, serve, eventually, caplog):
     caller = serve()
     base.rename(base.with_name("elsewhere"))
 

@@ -1,8 +1,8 @@
-"""The metrics page: Prometheus' text format, under the names that TF Serving's dashboards ask for.
+"""The metrics page: the text format of Prometheus, with the names that dashboards for TF Serving use.
 
-Names, labels and buckets: TF Serving's util/prometheus_exporter.cc, servables/tensorflow/util.cc and
-model_servers/http_server.cc; TensorFlow's cc/saved_model/loader.cc. One thing differs on purpose: a value equal to a
-bucket's bound counts in that bucket, as Prometheus defines `le`; TF Serving counts it in the next one.
+Names, labels and buckets come from TF Serving's util/prometheus_exporter.cc, servables/tensorflow/util.cc and
+model_servers/http_server.cc, and from TensorFlow's cc/saved_model/loader.cc. One difference is intended: a value equal
+to the bound of a bucket counts in that bucket, as Prometheus defines `le`. TF Serving counts it in the next bucket.
 """
 
 import http.client
@@ -52,7 +52,7 @@ def test_a_counter_without_labels():
 
 def test_a_histogram():
     histogram = Histogram("/a", "Sizes.", ("model",), (1.0, 2.0, 4.0))
-    for value in (0.5, 2.0, 3.0, 100.0):  # up to 1: one; up to 2: two, the bound included; up to 4: three
+    for value in (0.5, 2.0, 3.0, 100.0):  # 1 value up to 1, 2 up to 2 (bound included), 3 up to 4
         histogram.observe(value, "m")
 
     assert list(histogram.lines()) == [
@@ -72,7 +72,7 @@ def test_label_values_are_escaped():
     assert list(counter.lines()) == [r':a{path="C:\\models\n\"new\""} 1']
 
 
-def test_nothing_is_lost_between_threads():
+def test_no_count_is_lost_between_threads():
     counter, histogram = Counter("/a", "Things."), Histogram("/b", "Sizes.", (), (1.0,))
 
     def work():
@@ -118,7 +118,7 @@ def test_the_buckets_are_written_as_tf_serving_writes_them():
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, shared_store):
-    """`scale`, and `length`, whose Regress answers the size of each example in bytes."""
+    """The models `scale`, and `length`, whose Regress answers the size of each example in bytes."""
     v1, base = tf.compat.v1, tmp_path_factory.mktemp("length")
     with tf.Graph().as_default(), v1.Session() as session:
         inputs = v1.placeholder(tf.string, [None], "inputs")
@@ -142,7 +142,7 @@ class Caller:
         self.stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, name="scale", inputs=ROW_OF_TEN):
-        """The code that a Predict over gRPC ends in."""
+        """The status code of a Predict over gRPC."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = name
         for key, value in inputs.items():
@@ -153,7 +153,7 @@ class Caller:
             return error.code()
 
     def http(self, path, body=None):
-        """The status and the text of an HTTP request: a POST if it has a body."""
+        """The status and the text of the answer to an HTTP request: a POST if there is a body, else a GET."""
         connection = http.client.HTTPConnection(self._server.rest_address, timeout=20)
         try:
             connection.request("POST" if body else "GET", path, body)
@@ -163,12 +163,12 @@ class Caller:
             connection.close()
 
     def samples(self):
-        """The page: sample -> value; each line is checked."""
+        """The samples of the page, sample -> value; the format of each line is checked."""
         status, text = self.http(PAGE)
         assert status == 200
         lines = [line for line in text.splitlines() if not line.startswith("# ")]
-        found = [SAMPLE.fullmatch(line) for line in lines]
-        assert all(found), [line for line, match in zip(lines, found, strict=True) if not match]
+        matches = [SAMPLE.fullmatch(line) for line in lines]
+        assert all(matches), [line for line, match in zip(lines, matches, strict=True) if not match]
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
     def close(self):
@@ -177,7 +177,7 @@ class Caller:
 
 @pytest.fixture
 def serve(models):
-    """Start a server of `models`; returns its `Caller`."""
+    """Start a server of `models`, and return its `Caller`."""
     stops = []
 
     def start(**settings):
@@ -214,12 +214,12 @@ def test_requests_are_counted_by_model_and_status(serve):
     assert counts == {
         '{model_name="scale",status="OK"}': 3,
         '{model_name="scale",status="INVALID_ARGUMENT"}': 1,
-        # Names that no model has would be labels without bound.
+        # Unknown model names are not used as labels, since there is no limit to their number.
         '{model_name="",status="NOT_FOUND"}': 2,
         '{model_name="",status="INVALID_ARGUMENT"}': 1,
     }
     labels = 'model_name="scale",API="Predict",entrypoint="GRPC"'
-    assert samples[f"{SERVING}request_latency_count{{{labels}}}"] == 3  # of those that succeeded
+    assert samples[f"{SERVING}request_latency_count{{{labels}}}"] == 3  # successful requests only
     assert samples[f'{SERVING}request_latency_bucket{{{labels},le="+Inf"}}'] == 3
     assert 0 < samples[f"{SERVING}request_latency_sum{{{labels}}}"] < 60e6
 
@@ -296,4 +296,4 @@ def test_loading_is_counted(serve, models):
 
     assert samples[f':tensorflow:cc:saved_model:load_latency{{model_path="{path}"}}'] > 0
     attempts = f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{path}",status="success"}}'
-    assert samples[attempts] == 1  # "fail" is the other status
+    assert samples[attempts] == 1  # a failed load has the status "fail"

@@ -9,9 +9,10 @@ import pytest
 from segue.errors import InputError, SegueError
 from serving.client.sync_client import Client
 from serving.protocol.config_files import ModelConfig
-from serving.run_server import ModelServer, ServerConfig
+from serving.run_server import ModelServer
 from serving.server.manager import Retries
-from serving.store import model_store as store
+from serving.server_config import ServerConfig
+from serving.store import model_store
 
 ONCE = Retries(limit=0)
 
@@ -19,15 +20,15 @@ ONCE = Retries(limit=0)
 @pytest.fixture
 def root(tmp_path, saved_models):
     """A store with version 1 of `scale`: y = x."""
-    store.push(tmp_path / "store", {"scale": saved_models["one"]})
+    model_store.push(tmp_path / "store", {"scale": saved_models["one"]})
     return tmp_path / "store"
 
 
 @pytest.fixture
 def running(root):
-    """A client of a server on `root` that looks at the disk ten times a second."""
+    """A client of a server on `root` that reads the disk 10 times a second."""
     settings = ServerConfig(
-        root / store.CONFIG,
+        root / model_store.CONFIG,
         file_system_poll_wait_seconds=0.1,
         model_config_file_poll_wait_seconds=0.1,
         retries=ONCE,
@@ -37,18 +38,18 @@ def running(root):
 
 
 def factor(client, x, **spec):
-    """What the model multiplies by."""
+    """The factor of the version that answers."""
     return float(client.predict("scale", {"x": x}, **spec)["y"][0, 0] / x[0, 0])
 
 
-def test_a_push_and_a_rollback_are_followed(root, running, saved_models, x, eventually):
+def test_the_server_follows_a_push_and_a_rollback(root, running, saved_models, x, eventually):
     assert factor(running, x, label="stable") == 1.0
 
-    store.push(root, {"scale": saved_models["two"]})
+    model_store.push(root, {"scale": saved_models["two"]})
     eventually(lambda: factor(running, x, label="stable") == 2.0)
     assert factor(running, x) == 2.0
 
-    store.rollback(root)
+    model_store.rollback(root)
     eventually(lambda: factor(running, x, label="stable") == 1.0)
     eventually(lambda: running.status("scale")[2]["state"] == "END")
     assert factor(running, x) == 1.0
@@ -69,7 +70,7 @@ def test_no_request_fails_while_versions_change(root, running, saved_models, x, 
     for thread in threads:
         thread.start()
     for name in ("two", "one", "two"):
-        version = store.push(root, {"scale": saved_models[name]}, keep=1)
+        version = model_store.push(root, {"scale": saved_models[name]}, keep=1)
         eventually(lambda version=version: running.metadata("scale", label="stable")["version"] == version)
     stop.set()
     for thread in threads:
@@ -79,7 +80,7 @@ def test_no_request_fails_while_versions_change(root, running, saved_models, x, 
 
 
 def test_a_broken_version_keeps_the_previous_one_answering(root, running, saved_models, x, eventually):
-    store.push(root, {"scale": saved_models["corrupt"]})
+    model_store.push(root, {"scale": saved_models["corrupt"]})
     eventually(lambda: running.status("scale").get(2, {}).get("state") == "END")
 
     status = running.status("scale")
@@ -89,26 +90,26 @@ def test_a_broken_version_keeps_the_previous_one_answering(root, running, saved_
     assert factor(running, x) == 1.0
 
 
-def test_labels_of_two_models_move_together_or_not_at_all(root, running, saved_models, x, eventually):
-    store.push(root, {"scale": saved_models["two"], "other": saved_models["corrupt"]})
+def test_the_labels_of_two_models_move_together_or_not_at_all(root, running, saved_models, x, eventually):
+    model_store.push(root, {"scale": saved_models["two"], "other": saved_models["corrupt"]})
     eventually(lambda: running.status("scale").get(2, {}).get("state") == "AVAILABLE")
     eventually(lambda: running.status("other").get(2, {}).get("state") == "END")
 
     assert factor(running, x, label="stable") == 1.0
 
-    store.push(root, {"scale": saved_models["two"], "other": saved_models["one"]})
+    model_store.push(root, {"scale": saved_models["two"], "other": saved_models["one"]})
     eventually(lambda: factor(running, x, label="stable") == 2.0)
 
 
 def test_a_bad_config_file_changes_nothing(root, running, saved_models, x, eventually, caplog):
-    (root / store.CONFIG).write_text("model_config_list {")
+    (root / model_store.CONFIG).write_text("model_config_list {")
     eventually(lambda: "cannot follow the configuration" in caplog.text)
 
     assert factor(running, x, label="stable") == 1.0
 
-    store_config = root / store.CONFIG
+    store_config = root / model_store.CONFIG
     store_config.unlink()
-    store.push(root, {"scale": saved_models["two"]})
+    model_store.push(root, {"scale": saved_models["two"]})
     eventually(lambda: factor(running, x, label="stable") == 2.0)
 
 
@@ -121,24 +122,24 @@ def test_a_model_without_a_config_file_follows_its_folder(tmp_path, saved_models
         eventually(lambda: client.status("scale").get(5, {}).get("state") == "END")
         assert factor(client, x) == 1.0
 
-        # A copy that was seen half done is tried again once it has changed.
+        # The server tries an incomplete copy again once its files have changed.
         shutil.copytree(saved_models["two"], base / "5", dirs_exist_ok=True)
         eventually(lambda: factor(client, x) == 2.0)
         eventually(lambda: client.status("scale")[1]["state"] == "END")
 
 
-def test_a_server_that_cannot_load_says_why(tmp_path, saved_models):
-    store.push(tmp_path / "store", {"broken": saved_models["corrupt"]})
+def test_a_server_whose_model_does_not_load_reports_the_reason(tmp_path, saved_models):
+    model_store.push(tmp_path / "store", {"broken": saved_models["corrupt"]})
 
     with (
         pytest.raises(SegueError, match=r"\{name: broken version: 1\} due to error: .*SavedModel"),
-        ModelServer(ServerConfig(tmp_path / "store" / store.CONFIG, retries=ONCE)),
+        ModelServer(ServerConfig(tmp_path / "store" / model_store.CONFIG, retries=ONCE)),
     ):
         pass
 
 
-def test_a_label_on_a_version_that_is_not_there_stops_the_start(root):
-    path = root / store.CONFIG
+def test_a_server_does_not_start_with_a_label_on_a_missing_version(root):
+    path = root / model_store.CONFIG
     path.write_text(path.read_text().replace("value: 1", "value: 4"))
 
     with (
@@ -148,17 +149,17 @@ def test_a_label_on_a_version_that_is_not_there_stops_the_start(root):
         pass
 
 
-def test_a_port_that_is_taken_stops_the_start(root, shared_server):
+def test_a_server_does_not_start_on_a_taken_port(root, shared_server):
     port = int(shared_server.address.rsplit(":", 1)[1])
 
     with (
         pytest.raises(InputError, match="cannot listen"),
-        ModelServer(ServerConfig(root / store.CONFIG, port=port)),
+        ModelServer(ServerConfig(root / model_store.CONFIG, port=port)),
     ):
         pass
 
 
-def test_requests_in_parallel_each_get_their_own_answer(client):
+def test_parallel_requests_get_their_own_answers(client):
     answers = {}
 
     def ask(number):

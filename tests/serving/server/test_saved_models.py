@@ -1,6 +1,6 @@
-"""Kinds of SavedModels that are served: several tag sets, assets, lookup tables, init operations, of TF1 and TF2.
+"""SavedModels of TF1 and TF2 with several tag sets, assets, lookup tables and init operations are served.
 
-What a model of each kind must do is what TensorFlow's cc/saved_model/loader.cc does for TF Serving.
+The expected behaviour is that of TensorFlow's cc/saved_model/loader.cc, which TF Serving uses.
 """
 
 import shutil
@@ -34,12 +34,12 @@ def predict(server, inputs, signature="", name="m"):
 
 
 def serving(base: Path, **settings):
-    """A server of `m`, not started yet."""
+    """A server of model `m`, not started yet."""
     return ModelServer(ServerConfig(models=[ModelConfig("m", base)], retries=Retries(0), **settings))
 
 
 def vocabulary(folder: Path) -> str:
-    """A file of words, one a line, which a SavedModel takes in as its asset; it must not be needed afterwards."""
+    """Write a file of words, one a line, which a SavedModel copies as an asset. Tests delete it after the export."""
     path = folder / "words.txt"
     path.write_text("\n".join(WORDS) + "\n")
     return str(path)
@@ -47,7 +47,7 @@ def vocabulary(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tagged(tmp_path_factory):
-    """One SavedModel with two graphs of one set of variables: `serve` adds w = 10, `serve, gpu` multiplies by it."""
+    """A SavedModel with two graphs over the same variable w = 10: `serve` adds it, `serve, gpu` multiplies by it."""
     v1, base = tf.compat.v1, tmp_path_factory.mktemp("tagged")
     builder = v1.saved_model.Builder(str(base / "1"))
     for tags in (["serve"], ["serve", "gpu"]):
@@ -68,7 +68,7 @@ def tagged(tmp_path_factory):
 @pytest.mark.parametrize(
     ("tags", "answer"), [(("serve",), [13.0]), (("serve", "gpu"), [30.0]), (("gpu", "serve"), [30.0])]
 )
-def test_the_graph_with_the_tags_asked_for_is_served(tagged, tags, answer):
+def test_the_graph_with_the_given_tags_is_served(tagged, tags, answer):
     with serving(tagged, tags=tags) as server:
         assert predict(server, {"x": [3.0]}) == {"y": answer}
 
@@ -84,7 +84,7 @@ def test_tags_that_no_graph_has(tagged, tags):
 
 @pytest.fixture(scope="module")
 def tf1_tables(tmp_path_factory):
-    """A TF1 model: word -> place, by a table that its init op fills from an asset; and a variable its main op sets."""
+    """A TF1 model: its init op fills a table word -> place from an asset, and its main op sets a variable."""
     v1, base, training = tf.compat.v1, tmp_path_factory.mktemp("tf1"), tmp_path_factory.mktemp("training")
     with tf.Graph().as_default(), v1.Session() as session:
         words = v1.placeholder(tf.string, [None], "words")
@@ -128,7 +128,7 @@ def test_a_model_whose_asset_is_missing_does_not_load(tf1_tables, tmp_path):
 
 @pytest.fixture(scope="module")
 def tf2_tables(tmp_path_factory):
-    """A TF2 model: word -> place by a table filled from an asset, place -> price by one filled from constants."""
+    """A TF2 model with two tables: word -> place, filled from an asset, and place -> price, filled from constants."""
     base, training = tmp_path_factory.mktemp("tf2"), tmp_path_factory.mktemp("training")
 
     class Tables(tf.Module):
@@ -187,7 +187,7 @@ def test_a_folder_without_a_saved_model(tmp_path):
         pass
 
 
-def test_a_model_without_signatures_loads_and_says_so(tmp_path):
+def test_a_model_without_signatures_loads_and_rejects_requests(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "m" / "1"))
 
     with serving(tmp_path / "m") as server, pytest.raises(grpc.RpcError) as caught:

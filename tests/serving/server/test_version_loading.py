@@ -1,6 +1,6 @@
-"""How a version is loaded: retries, warm-up before it answers, and a server that stops meanwhile.
+"""How a version is loaded: retries, warm-up, and a server that stops during a load.
 
-Rules and texts: TF Serving's core/loader_harness.cc, core/basic_manager.cc, util/retrier.cc,
+The rules and texts are those of TF Serving's core/loader_harness.cc, core/basic_manager.cc, util/retrier.cc,
 model_servers/server_core.cc and servables/tensorflow/saved_model_warmup_util.cc.
 """
 
@@ -32,7 +32,10 @@ UNAVAILABLE_LABEL = "Request to assign label to version {} of model m, which is 
 
 
 def save(folder, factor):
-    """y = factor * x for a scalar x, after counting to `steps`, which takes about 3 us each; appears whole."""
+    """Write a version with y = factor * x for a scalar x; its folder appears in one rename.
+
+    The model first counts to `steps`, which takes about 3 us a step, so that a test can make a request slow.
+    """
     v1, making = tf.compat.v1, folder.parent / f"making-{folder.name}"
     with tf.Graph().as_default(), v1.Session() as session:
         x, steps = v1.placeholder(tf.float32, [], "x"), v1.placeholder(tf.int64, [], "steps")
@@ -48,7 +51,7 @@ def save(folder, factor):
 
 
 def spoil(folder):
-    """A version that no loader takes."""
+    """Write a version that cannot be loaded."""
     making = folder.parent / f"making-{folder.name}"
     making.mkdir(parents=True)
     (making / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
@@ -63,7 +66,7 @@ class Caller:
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def factor(self, version=None):
-        """What the version that is named multiplies by."""
+        """The factor of the version that answers."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "m"
         if version is not None:
@@ -73,7 +76,7 @@ class Caller:
         return self._predictions.Predict(request, timeout=SECONDS).outputs["y"].float_val[0]
 
     def statuses(self, version=None):
-        """(version, state, error code, error message) in the order of the answer."""
+        """The statuses as (version, state, error code, error message), in the order of the answer."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = "m"
         if version is not None:
@@ -86,13 +89,13 @@ class Caller:
         ]
 
     def states(self):
-        """version -> state."""
+        """Version -> state."""
         return {version: state for version, state, _, _ in self.statuses()}
 
 
 @pytest.fixture
 def base(tmp_path):
-    """The base path of `m`, with version 1: y = x."""
+    """The base path of model `m`, with version 1: y = x."""
     folder = tmp_path / "m"
     folder.mkdir()
     save(folder / "1", 1.0)
@@ -101,7 +104,7 @@ def base(tmp_path):
 
 @pytest.fixture
 def serve(base):
-    """Start a server of `m` that looks at the folder twenty times a second; returns its `Caller`."""
+    """Start a server of `m` that searches the folder 20 times a second, and return its `Caller`."""
     stops = []
 
     def start(**settings):
@@ -119,14 +122,14 @@ def serve(base):
 
 
 def failure(call, *args, **more):
-    """The status code and text that a call ends in."""
+    """The status code and the text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*args, **more)
     return caught.value.code(), caught.value.details()
 
 
 def warm_up(folder, count, steps=0, **more):
-    """Give a version `count` warm-up requests."""
+    """Write `count` warm-up requests into the folder of a version."""
     inputs = {"x": np.array(1.0, np.float32), "steps": np.array(steps, np.int64)}
     log = prediction_log.predict_log("m", inputs)
     log.predict_log.request.model_spec.signature_name = more.get("signature", "")
@@ -143,13 +146,13 @@ def test_a_broken_version_is_tried_again_and_then_given_up(base, serve, eventual
     (broken,) = caller.statuses(2)
     assert broken[2] != 0
     assert "SavedModel" in broken[3]
-    save(base / "3", 3.0)  # the server goes on, without a further try of version 2
+    save(base / "3", 3.0)  # the server loads version 3, and does not try version 2 again
     eventually(lambda: caller.factor() == 3.0)
     assert caplog.text.count("Loading servable: {name: m version: 2} failed: ") == 3
     assert caller.statuses(2) == [broken]
 
 
-def test_a_version_that_is_repaired_is_picked_up(base, serve, eventually):
+def test_a_broken_version_is_loaded_once_its_files_are_repaired(base, serve, eventually):
     caller = serve()
     spoil(base / "2")
     eventually(lambda: caller.states().get(2) == "END")
@@ -160,7 +163,7 @@ def test_a_version_that_is_repaired_is_picked_up(base, serve, eventually):
     assert caller.statuses(2) == [(2, "AVAILABLE", 0, "")]
 
 
-def test_the_time_between_tries(base):
+def test_the_pause_between_two_tries(base):
     now, tries = [0.0], []
 
     def load(name, version, folder):
@@ -179,7 +182,7 @@ def test_the_time_between_tries(base):
     )
 
 
-def test_a_version_is_warm_before_it_answers(tmp_path, base, serve, eventually, caplog):
+def test_a_version_answers_only_after_its_warm_up(tmp_path, base, serve, eventually, caplog):
     caplog.set_level(logging.INFO, "segue.serving")
     caller = serve(warmup_iterations=2)
     save(tmp_path / "2", 2.0)
@@ -217,7 +220,7 @@ def test_warm_up_may_be_switched_off(base, serve):
 
 def test_a_server_that_stops_does_not_wait_for_a_long_warm_up(tmp_path, base, eventually):
     save(tmp_path / "2", 2.0)
-    warm_up(tmp_path / "2", 1_000, steps=60_000)  # minutes
+    warm_up(tmp_path / "2", 1_000, steps=60_000)  # would take minutes
     before = set(threading.enumerate())
     server = ModelServer(ServerConfig(models=[ModelConfig("m", base)], file_system_poll_wait_seconds=0.05))
     with server, grpc.insecure_channel(server.address) as channel:

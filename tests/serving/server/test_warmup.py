@@ -1,4 +1,4 @@
-"""Warm-up replays what a version brings along, by TF Serving's rules."""
+"""Warm-up replays the recorded requests of a version by TF Serving's rules."""
 
 import logging
 
@@ -17,7 +17,7 @@ def _predict(value=0.0):
 
 @pytest.fixture
 def version(tmp_path):
-    """A version's folder and a function that gives it warm-up records."""
+    """A function that writes warm-up records into the folder of a version, and returns the folder."""
     folder = tmp_path / "scale" / "7"
 
     def write(*logs):
@@ -29,7 +29,7 @@ def version(tmp_path):
 
 @pytest.fixture
 def calls():
-    """What was run: a list of (kind, request), and the callable that fills it."""
+    """The list of (kind, request) that were run, and the callable that appends to it."""
     seen = []
     return seen, lambda kind, request: seen.append((kind, request))
 
@@ -54,14 +54,14 @@ def test_every_kind_is_replayed_in_order(version, calls):
     assert seen[1][1] == logs[1].classify_log.request
 
 
-def test_each_record_is_run_as_often_as_asked(version, calls):
+def test_each_record_is_run_iterations_times(version, calls):
     seen, run = calls
     first, second = _predict(1.0), _predict(2.0)
-    assert warmup.replay(version(first, second), run, iterations=3) == 2  # records, not runs
+    assert warmup.replay(version(first, second), run, iterations=3) == 2  # the number of records, not of runs
     assert [request for _, request in seen] == 3 * [first.predict_log.request] + 3 * [second.predict_log.request]
 
 
-def test_the_log_says_how_many_records_and_how_long(version, calls, caplog):
+def test_the_number_of_records_and_the_time_are_logged(version, calls, caplog):
     folder = version(_predict(), _predict())
     times = iter([10.0, 10.25])
     with caplog.at_level(logging.INFO, "segue.serving"):
@@ -72,13 +72,13 @@ def test_the_log_says_how_many_records_and_how_long(version, calls, caplog):
     ]
 
 
-def test_a_version_without_requests_is_warm(tmp_path, calls, caplog):
+def test_without_a_warm_up_file_nothing_is_run(tmp_path, calls, caplog):
     with caplog.at_level(logging.INFO, "segue.serving"):
         assert warmup.replay(tmp_path, calls[1]) == 0
     assert caplog.messages == [f"No warmup data file found at {tmp_path}/assets.extra/tf_serving_warmup_requests"]
 
 
-def test_a_thousand_records_are_the_most(version, calls):
+def test_a_file_holds_at_most_1000_records(version, calls):
     seen, run = calls
     assert warmup.replay(version(*[_predict()] * 1000), run) == 1000
     folder = version(*[_predict()] * 1001)
@@ -86,11 +86,11 @@ def test_a_thousand_records_are_the_most(version, calls):
         StatusCode.INVALID_ARGUMENT,
         f"Number of warmup records exceeds the maximum (1000) at {folder / prediction_log.WARMUP_FILE}",
     )
-    assert len(seen) == 2000  # not the one too many
+    assert len(seen) == 2000  # the first 1000 records of both files, and not number 1001
 
 
 @pytest.mark.parametrize(("kind", "number"), [("session_run", 5), ("predict_streamed", 7)])
-def test_other_kinds_are_refused(version, kind, number):
+def test_kinds_that_cannot_be_replayed_are_refused(version, kind, number):
     record = prediction_log.PredictionLog()
     getattr(record, f"{kind}_log").SetInParent()
     assert _failure(version(record)) == (
@@ -116,7 +116,7 @@ def test_a_record_that_fails_ends_the_replay_with_its_status(version):
     assert ran == ["predict"]
 
 
-def test_a_cut_file_is_data_loss(version):
+def test_a_truncated_file_is_data_loss(version):
     folder = version(_predict())
     path = folder / prediction_log.WARMUP_FILE
     path.write_bytes(path.read_bytes()[:-1])
@@ -126,7 +126,7 @@ def test_a_cut_file_is_data_loss(version):
     )
 
 
-def test_a_file_that_is_no_tfrecord_is_data_loss(version):
+def test_a_file_in_another_format_is_data_loss(version):
     folder = version(_predict())
     (folder / prediction_log.WARMUP_FILE).write_text("one request a line\n" * 3)
     code, text = _failure(folder)
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_tfrecord_is_data_loss(version):
     assert text.endswith("corrupted record at 0. Please verify your warmup data is in TFRecord format.")
 
 
-def test_a_record_of_another_message_is_named(version):
+def test_a_record_that_is_not_a_prediction_log_is_named_by_its_number(version):
     import tensorflow as tf
 
     folder = version(_predict())
@@ -145,7 +145,7 @@ def test_a_record_of_another_message_is_named(version):
 
 
 def test_requests_warm_up_a_loaded_model(version, saved_models):
-    """The requests as they are replayed are what a signature takes."""
+    """A signature accepts the requests in the form in which they are replayed."""
     import tensorflow as tf
 
     from serving.protocol import tensors

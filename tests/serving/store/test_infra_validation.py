@@ -1,4 +1,4 @@
-"""Candidates are tried in a server process of their own."""
+"""Infra validation runs candidates in a server process of their own."""
 
 import contextlib
 
@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from segue.errors import InputError
-from serving.store import infra_validation
-from serving.store import model_store as store
+from serving.store import infra_validation, model_store
 from serving.store.infra_validation import validate
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run the candidates' server in this process: what is tested is the sending and the checking."""
-    from serving.run_server import ModelServer, ServerConfig
+    """Run the candidates' server in this process, which is faster, for tests of requests and answers."""
+    from serving.run_server import ModelServer
+    from serving.server_config import ServerConfig
 
     @contextlib.contextmanager
     def server(folder):
-        with ModelServer(ServerConfig(folder / "models" / store.CONFIG)) as running:
+        with ModelServer(ServerConfig(folder / "models" / model_store.CONFIG)) as running:
             yield running.address
 
     monkeypatch.setattr(infra_validation, "_server", server)
@@ -84,6 +84,6 @@ def test_a_folder_without_a_saved_model_fails(tmp_path, x):
     assert "has none" in verdict.reason
 
 
-def test_models_without_requests_are_the_callers_mistake(saved_models):
+def test_models_without_requests_are_an_input_error(saved_models):
     with pytest.raises(InputError, match="Received none for scale"):
         validate({"scale": saved_models["two"]}, {})

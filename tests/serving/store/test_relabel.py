@@ -1,4 +1,4 @@
-"""Labels that move in a running server: what it is told, in which order, and what happens if it refuses."""
+"""Labels move in a running server: the configurations that it receives, in order, and the way back after a refusal."""
 
 from concurrent import futures
 
@@ -8,12 +8,11 @@ from google.protobuf import text_format
 
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.sync_client import Client
-from serving.protocol import config_files as config
-from serving.protocol import protos
-from serving.run_server import ModelServer, ServerConfig
+from serving.protocol import config_files, protos
+from serving.run_server import ModelServer
 from serving.server.manager import LABELS_UNUSED
-from serving.store import model_store as store
-from serving.store import relabel
+from serving.server_config import ServerConfig
+from serving.store import model_store, relabel
 from serving.store.relabel import move_labels
 
 MANAGEMENT = "tensorflow_serving/apis/model_management.proto"
@@ -26,11 +25,12 @@ LOADING, AVAILABLE = 20, 30
 
 
 class Recorder:
-    """A model server that keeps what it is told; versions load while it is asked, after `delay` questions.
+    """A model server that records its configurations. Versions become available after `delay` status calls.
 
     Attributes:
         configs: every configuration received, as model -> (versions, labels).
-        refuse: which of them is refused, counted from 0; None for none.
+        refuse: the number of the configuration that is refused, from 0; None refuses none.
+        delay: how many status calls after the first configuration find a version still loading.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Recorder:
         self.delay = 0
 
     def reload(self, request, context):
-        entries = config.parse_config(text_format.MessageToString(request.config))
+        entries = config_files.parse_config(text_format.MessageToString(request.config))
         self.configs.append({entry.name: (entry.specific, entry.labels) for entry in entries})
         if self.refuse == len(self.configs) - 1:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "Request to assign label to version 2 of model a")
@@ -56,27 +56,29 @@ class Recorder:
 
 @pytest.fixture
 def recorder():
-    """A recorder and its address."""
-    found = Recorder()
+    """A running recorder; `recorder.address` is its address."""
+    recorder = Recorder()
     server = grpc.server(futures.ThreadPoolExecutor(2))
     handler = grpc.unary_unary_rpc_method_handler
     methods = {
-        "HandleReloadConfigRequest": handler(found.reload, ReloadRequest.FromString, ReloadResponse.SerializeToString),
-        "GetModelStatus": handler(found.status, StatusRequest.FromString, StatusResponse.SerializeToString),
+        "HandleReloadConfigRequest": handler(
+            recorder.reload, ReloadRequest.FromString, ReloadResponse.SerializeToString
+        ),
+        "GetModelStatus": handler(recorder.status, StatusRequest.FromString, StatusResponse.SerializeToString),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", methods),))
-    found.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    recorder.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    yield found
+    yield recorder
     server.stop(None).wait()
 
 
-BEFORE = config.render_config({"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}, "/m")
-AFTER = config.render_config({"a": {"stable": 2}, "b": {"stable": 2}, "c": {"stable": 2}}, "/m")
+BEFORE = config_files.render_config({"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}, "/m")
+AFTER = config_files.render_config({"a": {"stable": 2}, "b": {"stable": 2}, "c": {"stable": 2}}, "/m")
 
 
 def test_all_versions_are_loaded_before_a_label_moves(recorder):
-    recorder.delay = 1  # what is not loaded yet is asked for again
+    recorder.delay = 1  # a version is still loading at the first status call
 
     move_labels(recorder.address, BEFORE, AFTER)
 
@@ -86,7 +88,7 @@ def test_all_versions_are_loaded_before_a_label_moves(recorder):
 
 
 @pytest.mark.parametrize("refused", [0, 1])
-def test_a_refusal_is_told_and_taken_back(recorder, refused):
+def test_after_a_refusal_the_old_configuration_is_sent(recorder, refused):
     recorder.refuse = refused
 
     with pytest.raises(InputError, match="Request to assign label to version 2 of model a"):
@@ -96,14 +98,14 @@ def test_a_refusal_is_told_and_taken_back(recorder, refused):
     assert recorder.configs[-1] == {"a": ((1, 2), {"stable": 1, "canary": 2}), "b": ((1,), {"stable": 1})}
 
 
-def test_a_server_that_is_not_there_is_known_soon(monkeypatch):
+def test_without_a_server_the_call_fails_before_the_load_timeout(monkeypatch):
     monkeypatch.setattr(relabel, "ANSWER_SECONDS", 0.3)
 
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 gave no answer in 0\.3 s"):
         move_labels("127.0.0.1:1", BEFORE, AFTER)
 
 
-def test_a_version_that_does_not_load_is_told_and_taken_back(recorder):
+def test_after_a_failed_load_the_old_configuration_is_sent(recorder):
     recorder.delay = 10_000
 
     with pytest.raises(UnavailableError, match="version 2 is LOADING"):
@@ -113,29 +115,30 @@ def test_a_version_that_does_not_load_is_told_and_taken_back(recorder):
 
 
 def test_a_store_and_a_server_that_does_not_poll(tmp_path, saved_models, x):
-    """Push, canary, promote and rollback: the server has each label before the file says so."""
+    """Push, canary, promotion and rollback: each label moves in the server before it moves in the file."""
     root = tmp_path / "store"
-    store.push(root, {"scale": saved_models["one"]}, warmup={"scale": [{"x": x}]})
-    settings = ServerConfig(root / store.CONFIG, labels=LABELS_UNUSED)  # a label never moves to what is not loaded
+    model_store.push(root, {"scale": saved_models["one"]}, warmup={"scale": [{"x": x}]})
+    # With this rule a label never moves to a version that is not loaded.
+    settings = ServerConfig(root / model_store.CONFIG, labels=LABELS_UNUSED)
     with ModelServer(settings) as server, Client(server.address) as client:
 
-        def tell(before, after):
+        def announce(before, after):
             move_labels(server.address, before, after)
 
         def factor(label="stable"):
             return float(client.predict("scale", {"x": x}, label=label)["y"][0, 0] / x[0, 0])
 
-        store.push(root, {"scale": saved_models["two"]}, label="canary")
-        assert store.promote(root, tell=tell) == {"scale": 2}
+        model_store.push(root, {"scale": saved_models["two"]}, label="canary")
+        assert model_store.promote(root, announce=announce) == {"scale": 2}
         assert factor() == 2.0
 
-        store.push(root, {"scale": saved_models["corrupt"]}, label="canary")
-        text = (root / store.CONFIG).read_text()
+        model_store.push(root, {"scale": saved_models["corrupt"]}, label="canary")
+        text = (root / model_store.CONFIG).read_text()
         with pytest.raises(SegueError, match="version 3"):
-            store.promote(root, tell=lambda before, after: move_labels(server.address, before, after, 0.5))
-        assert (root / store.CONFIG).read_text() == text
+            model_store.promote(root, announce=lambda old, new: move_labels(server.address, old, new, 0.5))
+        assert (root / model_store.CONFIG).read_text() == text
         assert factor() == 2.0
 
-        assert store.rollback(root, tell) == ("canary", {"scale": None})
-        assert store.rollback(root, tell) == ("stable", {"scale": 1})
+        assert model_store.rollback(root, announce) == ("canary", {"scale": None})
+        assert model_store.rollback(root, announce) == ("stable", {"scale": 1})
         assert factor() == 1.0

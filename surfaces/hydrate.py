@@ -1,0 +1,79 @@
+"""Stage 1, hydrate: a request gets the features that the models take as inputs.
+
+This is the only module of the room that reads the online store.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from segue.settings import Home
+from surfaces.request import Request
+
+# Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
+Features = dict[str, Any]
+
+
+class OnlineFeatures:
+    """The features of listeners and sessions in the online store of a home.
+
+    Feast is imported when the store is opened: it takes seconds, which the other stages need not wait for.
+    """
+
+    def __init__(self, home: Home) -> None:
+        from feature_repo.feast_store import open_store
+
+        self._home = home
+        self._store = open_store(home)
+
+    def newest(self, user_ids: Sequence[str]) -> datetime:
+        """The instant of the newest event in the online store: the end of the log, or a later push of these listeners.
+
+        Raises:
+            InputError: the online store is empty.
+        """
+        from feature_repo import online
+
+        log_end = datetime.fromisoformat(online.state(self._home)["last_event"]).astimezone(UTC)
+        return max(log_end, *(online.newest(self._store, user_id) for user_id in user_ids))
+
+    def hydrate(self, request: Request) -> Features:
+        """The features of the request's listener and session, and the request's own: time, surface and filters.
+
+        Raises:
+            InputError: the online store does not know the listener, and the request does not say that the listener is
+                new.
+        """
+        from feature_repo import online
+
+        if request.picks is None:
+            listener = newest_first(online.user_state(self._store, request.user_id, request.at))
+        else:
+            listener = cold_start(request.picks, request.timestamp)
+        return {
+            **listener,
+            **online.session_state(self._store, request.session_id),
+            "surface": request.surface,
+            "request_ts": request.timestamp,
+            "content_types": list(request.content_types) or None,
+            "market": request.market or None,
+        }
+
+
+def newest_first(features: Features) -> Features:
+    """Features with their histories turned round: the online store appends, so it keeps the oldest entry first."""
+    return {name: value[::-1] if name.startswith("history_") and value else value for name, value in features.items()}
+
+
+def cold_start(picks: Sequence[str], request_ts: int) -> Features:
+    """Features of a new listener: each item picked at sign-up counts as liked at the instant of the request.
+
+    Args:
+        picks: item ids in the order of the choice; may be empty.
+        request_ts: seconds since 1970 UTC.
+    """
+    return {
+        "history_items": list(reversed(picks)),
+        "history_actions": ["like"] * len(picks),
+        "history_times": [request_ts] * len(picks),
+    }

@@ -1,0 +1,101 @@
+"""A model server without models: it answers from tables, and keeps every request."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from surfaces.recommender import Recommender
+from surfaces.request import NO_EXPLORATION, Request
+
+NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
+QUERY = {
+    "history_items": {"dtype": "string", "shape": [None, None]},
+    "request_ts": {"dtype": "int64", "shape": [None]},
+    "surface": {"dtype": "string", "shape": [None]},
+    "genre_shares": {"dtype": "float32", "shape": [None, 2]},
+}
+FILTERS = {
+    "k": {"dtype": "int32", "shape": [None]},
+    "released_after": {"dtype": "int64", "shape": [None]},
+    "content_types": {"dtype": "string", "shape": [None, None]},
+    "market": {"dtype": "string", "shape": [None]},
+}
+PAIRS = {
+    "candidate_ids": {"dtype": "string", "shape": [None, None]},
+    "retrieval_scores": {"dtype": "float32", "shape": [None, None]},
+}
+SEQUENCE = ("history_items", "request_ts", "surface", "k", "released_after", "content_types", "market")
+
+
+class FakeServer:
+    """Stands in for a client and the server behind it. An item's reward is the number that its id begins with.
+
+    Args:
+        old, new: item id -> retrieval score; `new` answers the rows that ask with `released_after`.
+        following: item id -> the sequence model's score; None for a server without that model.
+        retrieval, ranking: the inputs of their signatures.
+        uncertain: whether ranking has the output `uncertainty`: 1 for ids that end in `?`, else 0.
+    """
+
+    def __init__(self, old, new, following=None, retrieval=QUERY | FILTERS, ranking=QUERY | PAIRS, uncertain=True):
+        self.old, self.new, self.following = old, new, following
+        self.signatures = {"retrieval": retrieval, "ranking": ranking}
+        if following is not None:
+            self.signatures["ranking"] = ranking | {"sequence_scores": PAIRS["retrieval_scores"]}
+            self.signatures["sequence"] = {name: (QUERY | FILTERS)[name] for name in SEQUENCE}
+        self.uncertain = uncertain
+        self.requests = []  # (model, inputs) in the order of arrival; calls at the same time arrive in any order
+
+    def asked(self, model):
+        """The inputs of the last call of a model."""
+        return next(inputs for name, inputs in reversed(self.requests) if name == model)
+
+    def metadata(self, model, label):
+        assert label == "stable"
+        return {"signatures": {"serving_default": {"inputs": self.signatures[model]}}}
+
+    def predict(self, model, inputs, label):
+        assert label == "stable"
+        assert set(inputs) == set(self.signatures[model])
+        self.requests.append((model, inputs))
+        if model == "retrieval":
+            return self.lists([self.new if after else self.old for after in inputs.get("released_after", [0])])
+        if model == "sequence":
+            return self.lists([self.following])
+        ids = inputs["candidate_ids"][0]
+        reward = np.array([[float(item.strip("?")) for item in ids]], np.float32)
+        out = {"reward": reward, "play": reward / 10}
+        return out | ({"uncertainty": np.array([[float("?" in i) for i in ids]], np.float32)} if self.uncertain else {})
+
+    @staticmethod
+    def lists(rows):
+        """The answer to a batch: four places a row, of which the last ones may be empty."""
+        ids = np.full((len(rows), 4), b"", object)
+        scores = np.full((len(rows), 4), np.finfo(np.float32).min)
+        for row, found in enumerate(rows):
+            ids[row, : len(found)] = [item.encode() for item in found]
+            scores[row, : len(found)] = list(found.values())
+        return {"item_ids": ids, "scores": scores}
+
+
+@pytest.fixture
+def features():
+    """The features of a listener who heard `first` and then `last`."""
+    return {
+        "request_ts": int(NOW.timestamp()),
+        "surface": "home",
+        "history_items": ["last", "first"],
+        "genre_shares": [0.5, 0.5],
+    }
+
+
+@pytest.fixture
+def recommend(features):
+    """Answer a request by a fake server: `recommend(server, k, exploration, **other_features)`."""
+
+    def answer(server, k=10, exploration=NO_EXPLORATION, **other):
+        request = Request("u1", NOW, k=k, exploration=exploration)
+        return Recommender(server, features=None, titles={"3": "Three"}).answer(request, features | other)
+
+    return answer
