@@ -8,6 +8,7 @@ from cli.output import json_option, print_json, print_table
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
+from segue.verdict import Verdict
 
 WINDOW = click.Path(path_type=Path)
 
@@ -30,9 +31,9 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
         reference or home.reference_window, current or home.current_window, home.drift_verdict, home.drift_page
     )
     if as_json:
-        print_json(verdict)
+        print_json(verdict.to_dict())
         return
-    worst_first = sorted(verdict["columns"].items(), key=lambda item: -item[1]["score"])
+    worst_first = sorted(verdict.figures["columns"].items(), key=lambda item: -item[1]["score"])
     print_table(
         "Drift",
         ("column", "distance", "limit", "method", "drifted"),
@@ -41,9 +42,9 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
             for name, column in worst_first
         ],
     )
-    for name, why in verdict["skipped"].items():
+    for name, why in verdict.figures["skipped"].items():
         click.echo(f"not compared: {name}, {why}")
-    click.echo(verdict["reason"])
+    click.echo(verdict.reason)
     click.echo(f"report: {home.drift_page}")
 
 
@@ -68,7 +69,7 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
                 "--if-needed acts on a drift verdict; there is none yet.",
                 "Run `segue run monitoring` or `segue drift` first.",
             )
-        decision = decide(read_json(verdict))
+        decision = decide(Verdict.from_dict(read_json(verdict)))
     if not as_json:
         click.echo(decision["reason"])
     if decision["retrain"]:

@@ -1,7 +1,8 @@
 """Decide from a drift verdict whether to retrain."""
 
-from collections.abc import Mapping
 from typing import Any
+
+from segue.verdict import Verdict
 
 # With fewer rows, a verdict of drift may be chance. With 2,000 rows in each window, two samples of one distribution
 # stay below the default limit of 0.1 in 99 columns of 100: their distance was at most 0.090, and 0.133 with 1,000
@@ -9,7 +10,7 @@ from typing import Any
 MIN_ROWS = 2_000
 
 
-def decide(verdict: Mapping[str, Any], min_rows: int = MIN_ROWS) -> dict[str, Any]:
+def decide(verdict: Verdict, min_rows: int = MIN_ROWS) -> dict[str, Any]:
     """Decide whether a drift verdict asks for retraining.
 
     Args:
@@ -19,14 +20,14 @@ def decide(verdict: Mapping[str, Any], min_rows: int = MIN_ROWS) -> dict[str, An
     Returns:
         `retrain`, and the `reason` in one sentence.
     """
-    rows = verdict["rows"]
+    rows = verdict.figures["rows"]
     smallest = min(rows["reference"], rows["current"])
-    if not verdict["drifted"]:
-        return {"retrain": False, "reason": f"No retraining. {verdict['reason']}"}
+    if verdict.passed:
+        return {"retrain": False, "reason": f"No retraining. {verdict.reason}"}
     if smallest < min_rows:
         return {
             "retrain": False,
             "reason": f"No retraining: the smaller window has {smallest} rows; with fewer than {min_rows} "
             "a distance over the limit may be chance.",
         }
-    return {"retrain": True, "reason": f"Retrain. {verdict['reason']}"}
+    return {"retrain": True, "reason": f"Retrain. {verdict.reason}"}

@@ -11,6 +11,7 @@ import pandas as pd
 from monitoring.aligning import Comparable, align
 from segue.errors import InputError
 from segue.files import write_json, write_text
+from segue.verdict import Verdict
 
 # Drift is judged by distances, not by p-values. With the rows of a whole day any difference is significant, however
 # small, so p-values would ask for retraining every day. A distance measures the size of the difference and does not
@@ -54,7 +55,7 @@ class DriftLimits:
             )
 
 
-def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> dict[str, Any]:
+def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> Verdict:
     """Compare two windows with Evidently and judge the result.
 
     Columns named `prediction_*` are predictions, all others are features. The window has drifted if the share of
@@ -69,8 +70,9 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
         html: the file to write Evidently's report to; None for no report.
 
     Returns:
-        The verdict: `drifted`, `share_drifted`, `limit`, `columns` (name -> score, method, threshold, drifted),
-        `predictions_drifted`, `skipped` (name -> the reason), `reason` (one sentence) and `rows`.
+        The verdict, passed if the windows have not drifted. Its figures: `share_drifted`, `columns` (name -> score,
+        method, threshold, drifted), `predictions_drifted`, `skipped` (name -> why it was not compared) and `rows`.
+        Its limits: `share` and `distance`.
 
     Raises:
         InputError: a window is empty, the windows have no scalar column in common or disagree on a type.
@@ -84,19 +86,21 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
     drifted = [name for name in windows.features if columns[name]["drifted"]]
     predictions = [name for name in windows.predictions if columns[name]["drifted"]]
     share = len(drifted) / len(windows.features) if windows.features else 0.0
-    return {
-        "drifted": share >= limits.share or bool(predictions),
-        "share_drifted": share,
-        "limit": limits.share,
-        "columns": columns,
-        "predictions_drifted": predictions,
-        "skipped": windows.skipped,
-        "reason": _reason(drifted, predictions, len(windows.features), share, limits),
-        "rows": rows,
-    }
+    return Verdict(
+        passed=share < limits.share and not predictions,
+        reason=_reason(drifted, predictions, len(windows.features), share, limits),
+        figures={
+            "share_drifted": share,
+            "columns": columns,
+            "predictions_drifted": predictions,
+            "skipped": windows.skipped,
+            "rows": rows,
+        },
+        limits={"share": limits.share, "distance": limits.distance},
+    )
 
 
-def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> dict[str, Any]:
+def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> Verdict:
     """Compare two windows in Parquet files; write the verdict as JSON, and Evidently's report as HTML.
 
     Args:
@@ -113,7 +117,7 @@ def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path
     """
     windows = [_read_window(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
     verdict = compare(windows[0], windows[1], DriftLimits(), page)
-    write_json(verdict_file, verdict)
+    write_json(verdict_file, verdict.to_dict())
     return verdict
 
 

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from segue.errors import InputError
 from segue.files import atomic_path, write_text
+from segue.verdict import Verdict
 
 # The largest distance allowed between spans. A changed unit has a divergence near 1; seasons and growth stay well
 # below the limits.
@@ -84,7 +85,7 @@ def load_reference(folder: Path) -> Reference | None:
     return Reference(schema, reference)
 
 
-def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
+def validate(current: pd.DataFrame, reference: Reference, html: Path) -> Verdict:
     """Validate the newest span against a reference.
 
     Args:
@@ -93,8 +94,8 @@ def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
         html: the file to write a page of both spans' statistics to.
 
     Returns:
-        The verdict: `passed`, `reason`, `anomalies` (column -> description), `distances` (column -> measured
-        distance) and `rows`.
+        The verdict. Its figures: `anomalies` (column -> description), `distances` (column -> measured distance) and
+        `rows`. Its limits: the largest distance of each column that has one.
     """
     newest = statistics(current)
     anomalies = tfdv.validate_statistics(newest, reference.schema, previous_statistics=reference.statistics)
@@ -109,10 +110,20 @@ def validate(current: pd.DataFrame, reference: Reference, html: Path) -> dict:
     )
     write_text(html, page)
     reason = "; ".join(f"{name}: {text}" for name, text in descriptions.items())
-    return {
-        "passed": not descriptions,
-        "reason": reason or f"{len(current.columns)} columns agree with the reference",
-        "anomalies": descriptions,
-        "distances": distances,
-        "rows": len(current),
-    }
+    return Verdict(
+        passed=not descriptions,
+        reason=reason or f"{len(current.columns)} columns agree with the reference",
+        figures={"anomalies": descriptions, "distances": distances, "rows": len(current)},
+        limits=distance_limits(reference.schema),
+    )
+
+
+def distance_limits(schema: schema_pb2.Schema) -> dict[str, float]:
+    """The largest distance of each column that a schema sets one for; columns are only measured under `NO_LIMIT`."""
+    limits = {}
+    for feature in schema.feature:
+        comparator = feature.drift_comparator
+        threshold = comparator.jensen_shannon_divergence.threshold or comparator.infinity_norm.threshold
+        if 0 < threshold < NO_LIMIT:
+            limits[feature.name] = threshold
+    return limits

@@ -25,6 +25,7 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
         test = read_part(training_set, "test")
         with atomic_path(home.current_window) as temporary:
             prediction_frame(served(home.models, "ranking"), test, run.config.seed).to_parquet(temporary)
-        result.update(compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page))
+        verdict = compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page)
+        result.update(verdict.to_dict())
         shutil.copyfile(home.drift_page, page)
-        return result["drifted"]
+        return not verdict.passed

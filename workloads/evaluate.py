@@ -106,5 +106,5 @@ def evaluate(
         "ranking": heads,
         "analysis": {"head": head, **slices},
         "calibration": calibration,
-        "verdict": verdict,
+        "verdict": verdict.to_dict(),
     }

@@ -31,8 +31,9 @@ def step(run: Run, training_set: Path, models: dict[str, Path], requests: Path) 
         drawn = sample_requests(training_set, models, run.config.seed)
         for model, inputs in drawn.items():
             prediction_log.write(requests / model, [prediction_log.predict_log(model, one) for one in inputs])
-        result.update(validate(models, drawn))
-        return result["passed"]
+        verdict = validate(models, drawn)
+        result.update(verdict.to_dict())
+        return verdict.passed
 
 
 def sample_requests(

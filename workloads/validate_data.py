@@ -1,5 +1,6 @@
 """Validate data: TFDV against the reference span, and the replay that finds future leaks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from segue.files import write_json
@@ -30,10 +31,14 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
         kept = load_reference(folder)
         reference = kept or make_reference(scalar_frame(parts["train"]), judge_distance=False)
         verdict = validate(scalar_frame(parts["test"]), reference, page)
-        result.update(verdict, leaks=leaks, reference=str(folder) if kept else "the train span")
+        figures = {**verdict.figures, "leaks": leaks, "reference": str(folder) if kept else "the train span"}
+        verdict = replace(verdict, figures=figures)
         if leaks:
-            result.update(passed=False, reason="; ".join([*leaks, *verdict["anomalies"].values()]))
-        elif not verdict["passed"]:
-            result["fix"] = f"Mend the log; if the change is meant, remove {folder} and run again."
-        write_json(run.folder.validation, result)
-        return result["passed"]
+            reason = "; ".join([*leaks, *verdict.figures["anomalies"].values()])
+            verdict = replace(verdict, passed=False, reason=reason)
+        elif not verdict.passed:
+            fix = f"mend the log, or, if the change is meant, remove {folder} and run again"
+            verdict = replace(verdict, reason=f"{verdict.reason}; {fix}")
+        result.update(verdict.to_dict())
+        write_json(run.folder.validation, verdict.to_dict())
+        return verdict.passed

@@ -1,13 +1,18 @@
-"""The blessing: a verdict with the figures, the limits and the reason in one sentence."""
+"""The blessing: the gate between the evaluation and the push."""
 
 from dataclasses import asdict
+from typing import Any
 
 from models.training_config import Limits
 from segue.errors import InputError
+from segue.verdict import Verdict
 
 
 def primary_head(ranking: dict[str, dict]) -> str:
-    """The head that the gate looks at: play-through if the log says what was played, else like.
+    """The head whose AUC the gate checks: `play` if it has labels, else `like`, else the first head with labels.
+
+    Args:
+        ranking: a model's metrics by head, as `ranking_metrics` returns them.
 
     Raises:
         InputError: no head has a label in the test span.
@@ -19,17 +24,18 @@ def primary_head(ranking: dict[str, dict]) -> str:
     return "play" if "play" in ranking else "like" if "like" in ranking else next(iter(ranking))
 
 
-def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, slices: list[str]) -> dict:
-    """Whether a candidate may be pushed.
+def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, failed_slices: list[str]) -> Verdict:
+    """Decide whether a candidate may be pushed.
 
     Args:
-        retrieval: what `evaluate_retrieval` returned.
-        ranking: metrics by head of `candidate` and, if there is one, `champion`.
-        limits: what must be reached.
-        slices: failures that the model analysis found, one sentence each.
+        retrieval: the result of `evaluate_retrieval`.
+        ranking: metrics by head of `candidate` and, if there is one, of `champion`.
+        limits: what the candidate must reach.
+        failed_slices: a sentence for each slice that the model analysis found below its limit.
 
     Returns:
-        `passed`, `reason`, `checks` (each with `figure`, `limit`, `passed`), `limits`.
+        The verdict. Its figures: `checks` (each with `name`, `figure`, `limit`, `passed` and `sentence`) and
+        `failed_slices`. Its limits: those of the configuration.
     """
     head = primary_head(ranking["candidate"])
     candidate = ranking["candidate"][head]
@@ -43,17 +49,21 @@ def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, 
         checks.append(check(f"ranking AUC of {head} against the champion's", candidate["auc"], floor))
     models = retrieval["models"]
     pairs = (("recall@100", "candidate", "champion"), ("recall@100 of sequence", "sequence", "champion_sequence"))
-    for name, ours, theirs in pairs:
-        if theirs in models:
-            floor = models[theirs]["recall_at_100"] * (1 - limits.recall_drop)
-            checks.append(check(f"{name} against the champion's", models[ours]["recall_at_100"], floor))
-    failed = [c["sentence"] for c in checks if not c["passed"]] + slices
-    reason = "; ".join(failed) if failed else f"all {len(checks)} limits hold"
-    return {"passed": not failed, "reason": reason, "checks": checks, "limits": asdict(limits)}
+    for name, challenger, champion in pairs:
+        if champion in models:
+            floor = models[champion]["recall_at_100"] * (1 - limits.recall_drop)
+            checks.append(check(f"{name} against the champion's", models[challenger]["recall_at_100"], floor))
+    failures = [c["sentence"] for c in checks if not c["passed"]] + failed_slices
+    return Verdict(
+        passed=not failures,
+        reason="; ".join(failures) or f"all {len(checks)} limits hold",
+        figures={"checks": checks, "failed_slices": failed_slices},
+        limits=asdict(limits),
+    )
 
 
-def check(name: str, figure: float, limit: float) -> dict:
-    """One figure against its least value; nan never passes."""
+def check(name: str, figure: float, limit: float) -> dict[str, Any]:
+    """Compare a figure with its lower limit; nan never passes."""
     passed = bool(figure >= limit)
     sentence = f"{name} is {figure:.4f}, the limit is {limit:.4f}"
     return {"name": name, "figure": figure, "limit": limit, "passed": passed, "sentence": sentence}

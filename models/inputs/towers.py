@@ -16,7 +16,7 @@ keras = tf.keras
 SMALL = 8  # width of embeddings with few rows
 ID_DROPOUT = 0.1  # share of item ids that training replaces by out-of-vocabulary rows
 SPREAD = 0.05  # standard deviation of small initial weights
-HEADS = 4  # views of a history
+VIEWS = 4  # weighted means of a history, each with weights of its own
 STEEPEST = 6.0  # in the most recent view, the oldest entry's logit starts this far below the newest entry's
 
 
@@ -95,15 +95,15 @@ class HistoryPooling(tf.keras.layers.Layer):
     def __init__(self, encoder: Encoder, dim: int) -> None:
         super().__init__()
         actions, surfaces = encoder.lookups["action"].size, encoder.lookups["surface"].size
-        slopes = np.linspace(0, -STEEPEST, HEADS)
+        slopes = np.linspace(0, -STEEPEST, VIEWS)
         self.place = self.add_weight(
             "place",
-            [HISTORY, HEADS],
+            [HISTORY, VIEWS],
             initializer=keras.initializers.Constant(np.outer(np.linspace(0, 1, HISTORY), slopes)),
         )
-        self.action = self.add_weight("action", [surfaces, actions, HEADS], initializer="zeros")
-        self.age = self.add_weight("age", [HEADS], initializer="zeros")
-        self.key = self.add_weight("key", [dim, HEADS], initializer="zeros")
+        self.action = self.add_weight("action", [surfaces, actions, VIEWS], initializer="zeros")
+        self.age = self.add_weight("age", [VIEWS], initializer="zeros")
+        self.key = self.add_weight("key", [dim, VIEWS], initializer="zeros")
 
     def call(self, embedded, inputs):
         present = tf.cast(inputs["history"] > 0, tf.float32)  # [b, 50]

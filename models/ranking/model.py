@@ -19,8 +19,7 @@ from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import QUERY_INPUTS, Encoder
 from models.inputs.shards import GROUP, Arrays, Shards
-from models.inputs.towers import HEADS as VIEWS
-from models.inputs.towers import ContextEncoder, HistoryPooling, ItemEncoder, dropout
+from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
 from models.ranking.calibration import fit_platt
 from models.ranking.choice import OWN, ChoiceHead, candidate_figures
 from models.ranking.colistening import CoListening

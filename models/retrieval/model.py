@@ -20,7 +20,7 @@ from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import AGE_COLUMNS, QUERY_INPUTS, Encoder
 from models.inputs.shards import Arrays, Shards
-from models.inputs.towers import HEADS, ContextEncoder, HistoryPooling, ItemEncoder, dropout, small_normal
+from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout, small_normal
 from models.retrieval.frequency import FrequencyEstimator
 from models.training_config import RetrievalConfig
 
@@ -73,7 +73,7 @@ class RetrievalModel(Model):
 
     def embed_query(self, inputs: dict[str, tf.Tensor], history: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encoded query and its embedded history `[b, 50, dim]` to `[b, dim + 1]`."""
-        views = tf.reshape(self.pooling(history, inputs), [-1, HEADS * self.config.dim])
+        views = tf.reshape(self.pooling(history, inputs), [-1, VIEWS * self.config.dim])
         pooled, query = (self.stateless_seed(salt) if training else None for salt in (POOLED, QUERY))
         mixed = dropout(self.views(views), DROPOUT, query)
         known = tf.concat([views, self.context(inputs)], axis=1)

@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from segue.errors import InputError, SegueError
+from segue.verdict import Verdict
 from serving.client.sync_client import Client
 from serving.store import model_store
 
@@ -34,7 +34,7 @@ def validate(
     saved_models: Mapping[str, Path],
     requests: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
     timeout: float = 10.0,
-) -> dict[str, Any]:
+) -> Verdict:
     """Load candidates in a model server of their own, and send them real requests.
 
     The candidates pass if all of them load, and every request is answered in time with finite outputs.
@@ -45,9 +45,9 @@ def validate(
         timeout: how many seconds a request may take.
 
     Returns:
-        The verdict: `passed`; `reason`, a sentence; `latency_ms`, the median over all requests (None if none was
-        answered); `models`: model name -> `requests` (how many were answered), `latency_ms` (their median) and
-        `first_latency_ms`.
+        The verdict. Its figures: `latency_ms`, the median over all requests (None if none was answered), and `models`:
+        model name -> `requests` (how many were answered), `latency_ms` (their median) and `first_latency_ms`. Its
+        limits: `timeout_s` of a request.
 
     Raises:
         InputError: there are no models, or a model has no requests.
@@ -66,8 +66,8 @@ def validate(
         with tempfile.TemporaryDirectory(prefix="segue-infra-") as folder:
             _try_candidates(Path(folder), saved_models, requests, timeout, latencies)
     except _Rejected as rejection:
-        return _verdict(False, str(rejection), latencies)
-    return _verdict(True, "Every model loads and answers all requests with finite outputs.", latencies)
+        return _verdict(False, str(rejection), latencies, timeout)
+    return _verdict(True, "Every model loads and answers all requests with finite outputs.", latencies, timeout)
 
 
 def _try_candidates(
@@ -156,12 +156,10 @@ def _why_it_ended(returncode: int, stderr: Path) -> str:
     return f"The model server ended with code {returncode}: {' | '.join(lines[-3:]) or 'it printed nothing'}"
 
 
-def _verdict(passed: bool, reason: str, latencies: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _verdict(passed: bool, reason: str, latencies: Mapping[str, Sequence[float]], timeout: float) -> Verdict:
     """The verdict that `validate` returns."""
     every = [value for values in latencies.values() for value in values]
-    return {
-        "passed": passed,
-        "reason": reason,
+    figures = {
         "latency_ms": statistics.median(every) if every else None,
         "models": {
             name: {
@@ -172,3 +170,4 @@ def _verdict(passed: bool, reason: str, latencies: Mapping[str, Sequence[float]]
             for name, values in latencies.items()
         },
     }
+    return Verdict(passed, reason, figures, {"timeout_s": timeout})

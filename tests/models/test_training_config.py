@@ -1,21 +1,47 @@
-"""One configuration, from YAML or defaults; an unknown name lists the known ones."""
+"""The training configuration: defaults, the round trip through a pipeline parameter, and what YAML may not say."""
+
+import math
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from models.training_config import TrainingConfig, load
-from segue.errors import InputError
+from models.training_config import RetrievalConfig, TrainingConfig, load
+from segue.errors import EXIT_USAGE, InputError
+
+
+def refused(tmp_path, text: str) -> InputError:
+    """The error of loading a YAML file with this text."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load(path)
+    assert error.value.fix
+    assert error.value.exit_code == EXIT_USAGE
+    assert "\n" not in str(error.value)
+    return error.value
 
 
 def test_round_trip_through_a_pipeline_parameter():
-    config = TrainingConfig(seed=3)
-    values = config.to_dict()
-    values["seed"] = 3.0  # KFP hands numbers inside dicts over as floats
-    values["retrieval"]["epochs"] = float(values["retrieval"]["epochs"])
-    assert TrainingConfig.from_dict(values) == config
+    config = TrainingConfig.from_dict({
+        "seed": 3, "split": [0.7, 0.2, 0.1], "retrieval": {"positives": {"like": 2}}, "search": {"space": {"dim": [8]}},
+    })  # fmt: skip
+
+    def as_kfp_sends(value):
+        """KFP sends every number within a dict as a float."""
+        if isinstance(value, dict):
+            return {name: as_kfp_sends(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [as_kfp_sends(inner) for inner in value]
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    read = TrainingConfig.from_dict(as_kfp_sends(config.to_dict()))
+    assert read == config
+    assert type(read.seed) is type(read.retrieval.dim) is int
+    assert type(read.retrieval.positives["like"]) is float
 
 
-def test_what_is_left_out_keeps_its_default(tmp_path):
-    path = tmp_path / "c.yaml"
+def test_settings_that_are_left_out_keep_their_defaults(tmp_path):
+    path = tmp_path / "config.yaml"
     path.write_text("ranking: {reward: {like: 5}}\nlimits: {auc: 0.6}\n")
     config = load(path)
     assert config.ranking.reward == TrainingConfig().ranking.reward | {"like": 5.0}
@@ -23,34 +49,128 @@ def test_what_is_left_out_keeps_its_default(tmp_path):
     assert config.retrieval == TrainingConfig().retrieval
 
 
+def test_without_a_file_all_settings_have_their_defaults():
+    assert load(None) == TrainingConfig() == TrainingConfig.from_dict({})
+
+
+def test_a_configuration_is_frozen_and_replaced_with_validation():
+    config = RetrievalConfig(dim=8)
+    with pytest.raises(FrozenInstanceError):
+        config.dim = 16
+    assert replace(config, epochs=3) == RetrievalConfig(dim=8, epochs=3)
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        replace(config, dim=0)
+
+
+def test_two_configurations_do_not_share_their_defaults():
+    assert RetrievalConfig().positives is not RetrievalConfig().positives
+
+
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "headline", "fix"),
     [
-        ("epochs: 3", "There is no setting 'epochs'."),
-        ("ranking: {epoch: 3}", "There is no setting 'ranking.epoch'."),
-        ("ranking: {epochs: many}", "ranking.epochs takes a value like"),
-        ("ranking: {epochs: 2.5}", "ranking.epochs takes a value like"),
-        ("ranking: {position_weighting: magic}", "position_weighting is one of tower, inverse_propensity, none"),
-        ("sequence: {heads: 0}", "sequence.heads must be above 0"),
-        ("sequence: {minutes: .nan}", "sequence.minutes must be above 0"),
-        ("sequence: {learning_rate: -1.0}", "sequence.learning_rate must be above 0"),
-        ("sequence: {dropout: 1.0}", "sequence.dropout is a share below 1"),
-        ("sequence: {heads: 3}", "sequence.heads must divide"),
-        ("sequence: {loss: hinge}", "sequence.loss is one of softmax"),
-        ("ranking: 3", "ranking must be a mapping"),
-        ("- 1", "The configuration must be a mapping"),
-        ("a: [", "cannot be read"),
+        pytest.param("epochs: 3", "There is no setting 'epochs'.", "seed, split, warm_start, retrieval", id="top"),
+        pytest.param("ranking: {epoch: 3}", "no setting 'ranking.epoch'.", "Did you mean ranking.epochs?", id="typo"),
+        pytest.param("rankign: {}", "no setting 'rankign'.", "Did you mean ranking?", id="typo of a section"),
+        pytest.param("ranking: {3: 3}", "no setting 'ranking.3'.", "are: dim, batch_size", id="a number as a name"),
+        pytest.param(
+            "ranking: {reward: {lik: 1}}", "no setting 'ranking.reward.lik'.", "Did you mean ranking.reward.like?",
+            id="typo of a head",
+        ),
+        pytest.param(
+            "retrieval: {positives: {choice: 1}}", "no setting 'retrieval.positives.choice'.",
+            "are: positive, play, complete", id="a head that is no positive",
+        ),
+        pytest.param(
+            "search: {space: {dims: [1]}}", "no setting 'search.space.dims'.", "Did you mean search.space.dim?",
+            id="typo in the search space",
+        ),
     ],
+)  # fmt: skip
+def test_an_unknown_name_lists_the_known_names_and_the_closest(tmp_path, text, headline, fix):
+    error = refused(tmp_path, text)
+    assert headline in error.headline
+    assert fix in error.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "rule", "received"),
+    [
+        ("ranking: {epochs: many}", "ranking.epochs", "a valid integer", "'many'"),
+        ("ranking: {epochs: 2.5}", "ranking.epochs", "a valid integer", "2.5"),
+        ("ranking: {epochs: '64'}", "ranking.epochs", "a valid integer", "'64'"),
+        ("ranking: {epochs: true}", "ranking.epochs", "a valid integer", "True"),
+        ("ranking: {epochs: -1}", "ranking.epochs", "greater than or equal to 0", "-1"),
+        ("ranking: {epochs: .inf}", "ranking.epochs", "a valid integer", "inf"),
+        ("ranking: {dim: }", "ranking.dim", "a valid integer", "None"),
+        ("ranking: {learning_rate: '0.1'}", "ranking.learning_rate", "a valid number", "'0.1'"),
+        ("ranking: {learning_rate: yes}", "ranking.learning_rate", "a valid number", "True"),
+        ("ranking: {learning_rate: [0.1]}", "ranking.learning_rate", "a valid number", "[0.1]"),
+        ("ranking: {position_weighting: magic}", "ranking.position_weighting",
+         "'tower', 'inverse_propensity' or 'none'", "'magic'"),
+        ("ranking: {reward: {like: .nan}}", "ranking.reward.like", "a finite number", "nan"),
+        ("ranking: {reward: 3}", "ranking.reward", "a valid dictionary", "3"),
+        ("sequence: {heads: 0}", "sequence.heads", "greater than or equal to 1", "0"),
+        ("sequence: {heads: 3}", "sequence.heads", "a divisor of dim, which is 64", "3"),
+        ("sequence: {dim: 63}", "sequence.heads", "a divisor of dim, which is 63", "2"),
+        ("sequence: {minutes: .nan}", "sequence.minutes", "a finite number", "nan"),
+        ("sequence: {minutes: .inf}", "sequence.minutes", "a finite number", "inf"),
+        ("sequence: {learning_rate: -1.0}", "sequence.learning_rate", "greater than 0", "-1.0"),
+        ("sequence: {dropout: 1.0}", "sequence.dropout", "less than 1", "1.0"),
+        ("sequence: {action_weight: -0.1}", "sequence.action_weight", "greater than or equal to 0", "-0.1"),
+        ("sequence: {loss: hinge}", "sequence.loss", "'softmax', 'sampled_softmax' or 'gbce'", "'hinge'"),
+        ("limits: {auc: 55}", "limits.auc", "less than or equal to 1", "55"),
+        ("seed: -1", "seed", "greater than or equal to 0", "-1"),
+        ("seed: 4294967296", "seed", "less than 4294967296", "4294967296"),
+        ("warm_start: 1", "warm_start", "a valid boolean", "1"),
+        ("split: [0.8, 0.2]", "split", "a list of three shares", "[0.8, 0.2]"),
+        ("split: 0.8", "split", "a list of three shares", "0.8"),
+        ("split: [0.8, 0.3, -0.1]", "split[2]", "greater than 0", "-0.1"),
+        ("split: [0.8, 0.1, 0.2]", "split", "three shares that sum to 1", "[0.8, 0.1, 0.2]"),
+        ("search: {trials: 0}", "search.trials", "greater than or equal to 1", "0"),
+        ("search: {model: sequence}", "search.model", "'retrieval' or 'ranking'", "'sequence'"),
+        ("search: {space: {dim: 3}}", "search.space.dim", "a valid list", "3"),
+        ("ranking: 3", "ranking", "a mapping of settings", "3"),
+        ("ranking:", "ranking", "a mapping of settings", "None"),
+        ("- 1", "The configuration", "a mapping of settings", "[1]"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_names_its_path_the_rule_and_the_value(tmp_path, text, path, rule, received):
+    assert refused(tmp_path, text).headline == f"{path} must be {rule}. Received {received}."
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [("a: [", "cannot be read"), ("", "is empty"), ("# nothing\n", "is empty"), ("seed: 2026-13-45", "cannot be read")],
+    ids=["syntax error", "empty", "only a comment", "an impossible date"],
 )
-def test_a_wrong_configuration_says_what_is_wrong(tmp_path, text, says):
-    path = tmp_path / "c.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=says.replace("'", ".")) as error:
-        load(path)
-    assert error.value.fix
+def test_a_file_that_is_no_configuration_is_refused_in_one_line(tmp_path, text, headline):
+    assert headline in refused(tmp_path, text).headline
 
 
-@pytest.mark.parametrize("model", ["retrieval", "ranking"])
-def test_minutes_are_not_negative(model):
-    with pytest.raises(InputError, match=rf"{model}.minutes must be at least 0. Received -1"):
-        TrainingConfig.from_dict({model: {"minutes": -1}})
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.yaml cannot be read"):
+        load(tmp_path / "absent.yaml")
+
+
+def test_every_wrong_setting_is_named(tmp_path):
+    error = refused(tmp_path, "seed: -1\nranking: {epochs: many, dim: 0}")
+    assert error.headline.startswith("seed must be")
+    assert error.fix.endswith("Also wrong: ranking.dim, ranking.epochs.")
+
+
+@pytest.mark.parametrize("text", ["'64'", "'1e-3'"])
+def test_a_quoted_number_is_to_be_written_without_quotes(tmp_path, text):
+    assert "without quotes" in refused(tmp_path, f"ranking: {{dim: {text}}}").fix
+
+
+def test_a_number_with_an_exponent_needs_no_point(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("ranking: {learning_rate: 1e-3}\nretrieval: {learning_rate: 2.5E-2}")
+    config = load(path)
+    assert (config.ranking.learning_rate, config.retrieval.learning_rate) == (0.001, 0.025)
+
+
+def test_infinity_is_no_setting_of_a_configuration_built_in_code():
+    with pytest.raises(ValueError, match="finite"):
+        RetrievalConfig(learning_rate=math.inf)

@@ -1,13 +1,12 @@
 """The retraining decision."""
 
-from typing import Any
-
 from monitoring.decision import MIN_ROWS, decide
+from segue.verdict import Verdict
 
 
-def verdict(drifted: bool, current: int = 5_000) -> dict[str, Any]:
-    """Return a verdict with the fields that the decision reads."""
-    return {"drifted": drifted, "reason": "Because.", "rows": {"reference": 5_000, "current": current}}
+def verdict(drifted: bool, current: int = 5_000) -> Verdict:
+    """A verdict with the figures that the decision reads."""
+    return Verdict(not drifted, "Because.", {"rows": {"reference": 5_000, "current": current}})
 
 
 def test_drift_means_retraining_for_the_verdicts_reason():

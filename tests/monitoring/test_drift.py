@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from monitoring.drift import DriftLimits, compare
 from segue.errors import InputError
 from segue.files import TEMPORARY, read_json
+from segue.verdict import Verdict
 
 ROWS = 2_000
 LIMITS = DriftLimits()
@@ -26,17 +27,17 @@ def window(seed: int = 0) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def drifted(verdict) -> list[str]:
-    """Return the names of the drifted columns."""
-    return [name for name, column in verdict["columns"].items() if column["drifted"]]
+def drifted(verdict: Verdict) -> list[str]:
+    """The names of the drifted columns."""
+    return [name for name, column in verdict.figures["columns"].items() if column["drifted"]]
 
 
 def test_identical_windows_have_not_drifted():
     verdict = compare(window(), window(), LIMITS, None)
-    assert not verdict["drifted"]
-    assert {column["score"] for column in verdict["columns"].values()} == {0.0}
-    assert verdict["reason"] == ("No prediction drifted; 0 of 3 feature columns drifted (0%; under 30%).")
-    assert verdict["rows"] == {"reference": ROWS, "current": ROWS}
+    assert verdict.passed
+    assert {column["score"] for column in verdict.figures["columns"].values()} == {0.0}
+    assert verdict.reason == ("No prediction drifted; 0 of 3 feature columns drifted (0%; under 30%).")
+    assert verdict.figures["rows"] == {"reference": ROWS, "current": ROWS}
 
 
 def test_two_samples_of_one_distribution_have_not_drifted():
@@ -47,37 +48,37 @@ def test_a_shifted_number_is_named_with_its_distance():
     # Every value moves by one standard deviation of the reference, so the distance is 1.
     current = window().assign(plays_7d=lambda f: f["plays_7d"] + f["plays_7d"].std(ddof=0))
     verdict = compare(window(), current, LIMITS, None)
-    assert verdict["columns"]["plays_7d"] == {
+    assert verdict.figures["columns"]["plays_7d"] == {
         "score": pytest.approx(1.0),
         "method": "wasserstein",
         "threshold": 0.1,
         "drifted": True,
     }
     assert drifted(verdict) == ["plays_7d"]
-    assert verdict["share_drifted"] == pytest.approx(1 / 3)
-    assert verdict["drifted"]  # one feature of three is over the default share of 30 %
+    assert verdict.figures["share_drifted"] == pytest.approx(1 / 3)
+    assert not verdict.passed  # one of three is over the default 30 %
 
 
 def test_a_smaller_share_of_drifted_columns_is_no_drifted_window():
     current = window().assign(plays_7d=lambda f: f["plays_7d"] + 10)
     verdict = compare(window(), current, DriftLimits(share=0.5), None)
     assert drifted(verdict) == ["plays_7d"]
-    assert not verdict["drifted"]
+    assert verdict.passed
 
 
 def test_a_changed_mix_is_named_with_its_distance():
     # The plans have nothing in common, so the Jensen-Shannon distance has its maximum, sqrt(ln 2).
     verdict = compare(window().assign(plan="free"), window().assign(plan="paid"), LIMITS, None)
     assert drifted(verdict) == ["plan"]
-    assert verdict["columns"]["plan"]["score"] == pytest.approx(np.sqrt(np.log(2)))
+    assert verdict.figures["columns"]["plan"]["score"] == pytest.approx(np.sqrt(np.log(2)))
 
 
 def test_one_drifted_prediction_is_a_drifted_window():
     current = window().assign(prediction_play=lambda f: f["prediction_play"] / 2)
     verdict = compare(window(), current, LIMITS, None)
-    assert verdict["drifted"]
-    assert verdict["predictions_drifted"] == ["prediction_play"]
-    assert verdict["reason"].startswith("The model's predictions drifted (prediction_play); 0 of 3")
+    assert not verdict.passed
+    assert verdict.figures["predictions_drifted"] == ["prediction_play"]
+    assert verdict.reason.startswith("The model's predictions drifted (prediction_play); 0 of 3")
 
 
 def test_a_feature_that_goes_missing_is_drift():
@@ -89,12 +90,12 @@ def test_null_only_and_constant_columns_that_stay_the_same_are_no_drift():
     frame = window().assign(never=np.nan, always=7.0, one_word="x")
     verdict = compare(frame, frame, LIMITS, None)
     assert drifted(verdict) == []
-    assert {"never is null", "always", "one_word"} <= set(verdict["columns"])
+    assert {"never is null", "always", "one_word"} <= set(verdict.figures["columns"])
 
 
 def test_predictions_alone_can_be_compared():
     frame = window()[["prediction_play"]]
-    assert compare(frame, frame, LIMITS, None)["share_drifted"] == 0.0
+    assert compare(frame, frame, LIMITS, None).figures["share_drifted"] == 0.0
 
 
 def test_one_row_is_enough_to_compare():
@@ -147,7 +148,7 @@ class TestCommand:
         result = call(window().assign(plan="paid"), "--json")
         assert result.exit_code == 0
         verdict = json.loads(result.stdout)
-        assert drifted(verdict) == ["plan"]
+        assert drifted(Verdict.from_dict(verdict)) == ["plan"]
         assert verdict == read_json(tmp_path / "home" / "reports" / "drift.json")
         assert (tmp_path / "home" / "reports" / "drift.html").stat().st_size > 0
 
@@ -179,4 +180,4 @@ class TestCommand:
         for name in ("reference", "current"):
             window().to_parquet(reports / f"{name}.parquet")
         result = CliRunner().invoke(drift, ["--json"], catch_exceptions=False)
-        assert json.loads(result.stdout)["drifted"] is False
+        assert json.loads(result.stdout)["passed"] is True

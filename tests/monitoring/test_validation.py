@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from segue.errors import InputError
+from segue.verdict import Verdict
 
 pytestmark = pytest.mark.slow  # the import of TFDV takes 7 to 16 s
 
@@ -21,16 +22,16 @@ def frame() -> pd.DataFrame:
     )
 
 
-def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> dict:
+def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> Verdict:
     from monitoring.validation import make_reference, validate
 
     return validate(current, make_reference(reference, **how), folder / "page.html")
 
 
-def test_the_reference_itself_passes_and_the_page_is_written(frame, tmp_path):
-    result = verdict(frame, frame, tmp_path)
-    assert result["passed"], result["reason"]
-    assert result["distances"]["surface"] == 0
+def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
+    found = verdict(frame, frame, tmp_path)
+    assert found.passed, found.reason
+    assert found.figures["distances"]["surface"] == 0
     assert "facets" in (tmp_path / "page.html").read_text()
 
 
@@ -42,28 +43,28 @@ def test_the_reference_itself_passes_and_the_page_is_written(frame, tmp_path):
         ("country", lambda c: "SE-" + c),
     ],
 )
-def test_a_column_with_changed_values_is_named(frame, tmp_path, column, change):
-    result = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
-    assert not result["passed"]
-    assert list(result["anomalies"]) == [column]
-    assert column in result["reason"]
+def test_a_column_whose_values_changed_is_named(frame, tmp_path, column, change):
+    found = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
+    assert not found.passed
+    assert list(found.figures["anomalies"]) == [column]
+    assert column in found.reason
 
 
-def test_a_few_rows_with_a_new_value_are_no_anomaly(frame, tmp_path):
-    surface = frame["surface"].where(frame.index >= 20, "library")  # 2 % of the rows
-    assert verdict(frame.assign(surface=surface), frame, tmp_path)["passed"]
+def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
+    surface = frame["surface"].where(frame.index >= 20, "library")  # 2 %
+    assert verdict(frame.assign(surface=surface), frame, tmp_path).passed
 
 
 def test_a_missing_column_is_named(frame, tmp_path):
-    result = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
-    assert list(result["anomalies"]) == ["duration_s"]
+    found = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
+    assert list(found.figures["anomalies"]) == ["duration_s"]
 
 
 def test_distances_within_one_log_are_measured_but_not_judged(frame, tmp_path):
     longer = frame.assign(duration_s=frame["duration_s"] * 1000)
-    result = verdict(longer, frame, tmp_path, judge_distance=False)
-    assert result["passed"]
-    assert result["distances"]["duration_s"] > 0.8
+    found = verdict(longer, frame, tmp_path, judge_distance=False)
+    assert found.passed
+    assert found.figures["distances"]["duration_s"] > 0.8
 
 
 def test_a_reference_round_trips(frame, tmp_path):

@@ -23,7 +23,7 @@ def run_steps(home: Home, results: dict[str, dict]) -> dict:
         ({"validate-data": {"passed": False, "reason": "x is new"}}, "stopped", "data validation said no: x is new"),
         ({"evaluate": {"passed": False, "reason": "AUC is low"}}, "stopped", "the blessing said no: AUC is low"),
         ({"infra-validate": {"passed": False, "reason": "no"}}, "stopped", "infra validation said no: no"),
-        ({"detect-drift": {"drifted": True, "reason": "tastes moved"}}, "compared", "tastes moved"),
+        ({"detect-drift": {"passed": False, "reason": "tastes moved"}}, "compared", "tastes moved"),
         (
             {"choose-trial": {"best": {"trial": 1, "objective": 0.25}, "trials": [0, 1], "metric": "recall_at_100"}},
             "searched",

@@ -74,7 +74,7 @@ def test_a_candidate_learns_something_and_is_judged(models, training_set, tmp_pa
     assert found["analysis"]["slices"]["overall"]["auc"] == pytest.approx(
         found["ranking"]["candidate"]["play"]["auc"], abs=0.005
     )
-    assert len(found["verdict"]["checks"]) == 5
+    assert len(found["verdict"]["figures"]["checks"]) == 5
     assert found["verdict"]["passed"], found["verdict"]["reason"]
 
 

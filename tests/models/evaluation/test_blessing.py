@@ -8,6 +8,7 @@ import pytest
 
 from models.evaluation.blessing import bless, check, primary_head
 from models.training_config import Limits
+from segue.verdict import Verdict
 
 LIMITS = Limits(auc=0.6, recall_gain=0.01, auc_drop=0.02, recall_drop=0.1)
 RETRIEVAL: dict = {
@@ -20,7 +21,7 @@ RANKING: dict = {
 }
 
 
-def verdict(retrieval=RETRIEVAL, ranking=RANKING, limits=LIMITS, slices=()) -> dict:
+def verdict(retrieval=RETRIEVAL, ranking=RANKING, limits=LIMITS, slices=()) -> Verdict:
     return bless(retrieval, ranking, limits, list(slices))
 
 
@@ -37,9 +38,9 @@ def changed(tree: dict, path: str, value: float) -> dict:
 
 def test_a_candidate_within_all_limits_is_blessed():
     found = verdict()
-    assert found["passed"]
-    assert found["reason"] == "all 5 limits hold"
-    assert found["limits"]["auc"] == 0.6
+    assert found.passed
+    assert found.reason == "all 5 limits hold"
+    assert found.limits["auc"] == 0.6
 
 
 @pytest.mark.parametrize(
@@ -54,40 +55,40 @@ def test_a_candidate_within_all_limits_is_blessed():
 )
 def test_each_limit_bites_alone(part, path, least, name):
     trees: dict[str, dict] = {"retrieval": RETRIEVAL, "ranking": RANKING}
-    assert verdict(**{part: changed(trees[part], path, least)})["passed"]  # the limit itself is enough
+    assert verdict(**{part: changed(trees[part], path, least)}).passed  # the limit itself is enough
     for value in (least - 1e-6, math.nan):
         found = verdict(**{part: changed(trees[part], path, value)})
-        failed = [c["name"] for c in found["checks"] if not c["passed"]]
-        assert not found["passed"]
+        failed = [c["name"] for c in found.figures["checks"] if not c["passed"]]
+        assert not found.passed
         assert len(failed) == 1
         assert name in failed[0]
-        assert name in found["reason"]
+        assert name in found.reason
 
 
 def test_a_failing_slice_bites_alone():
     found = verdict(slices=["AUC in the slice surface=home is 0.4000, below its limit"])
-    assert not found["passed"]
-    assert found["reason"].startswith("AUC in the slice surface=home")
+    assert not found.passed
+    assert found.reason.startswith("AUC in the slice surface=home")
 
 
 def test_reasons_are_collected():
     worse = changed(changed(RANKING, "candidate.play.auc_low", 0.1), "candidate.play.auc", 0.1)
-    assert verdict(ranking=worse, slices=["a slice"])["reason"].count("; ") == 2
+    assert verdict(ranking=worse, slices=["a slice"]).reason.count("; ") == 2
 
 
 def test_without_a_champion_only_the_absolute_limits_count():
     retrieval = {**RETRIEVAL, "models": {"candidate": {"recall_at_100": 0.01}}}
     found = verdict(retrieval, {"candidate": RANKING["candidate"]})
-    assert (found["passed"], len(found["checks"])) == (True, 2)
+    assert (found.passed, len(found.figures["checks"])) == (True, 2)
 
 
 def test_a_champion_without_the_head_is_not_compared():
     ranking = {**RANKING, "champion": {"like": {"auc": 0.99}}}
-    assert len(verdict(ranking=ranking)["checks"]) == 4
+    assert len(verdict(ranking=ranking).figures["checks"]) == 4
 
 
 def test_a_champion_that_is_worse_is_beaten():
-    assert verdict(ranking=changed(RANKING, "champion.play.auc", 0.1))["passed"]
+    assert verdict(ranking=changed(RANKING, "champion.play.auc", 0.1)).passed
 
 
 @pytest.mark.parametrize(
@@ -104,5 +105,5 @@ def test_a_check_says_figure_and_limit():
 
 
 def test_looser_limits_bless_what_stricter_ones_do_not():
-    assert not verdict(limits=replace(LIMITS, auc=0.66))["passed"]
-    assert verdict(limits=replace(LIMITS, auc=0.64))["passed"]
+    assert not verdict(limits=replace(LIMITS, auc=0.66)).passed
+    assert verdict(limits=replace(LIMITS, auc=0.64)).passed

@@ -106,6 +106,7 @@ def test_auc_by_hand(labels, scores, area):
         pytest.param([1, 1], [0.1, 0.2], id="no negative"),
         pytest.param([0, 0], [0.1, 0.2], id="no positive"),
         pytest.param([1, 0], [NAN, 0.2], id="a score that is nan"),
+        pytest.param([1, 0], [INF, 0.2], id="a score that is infinite"),
         pytest.param([], [], id="no rows"),
     ],
 )
@@ -135,6 +136,10 @@ def test_log_loss_leaves_out_rows_of_weight_zero():
     labels, p = np.array([1.0, 1.0]), np.array([0.5, 0.001])
     assert log_loss(labels, p, np.array([1.0, 0.0])) == pytest.approx(np.log(2))
     assert np.isnan(log_loss(labels, p, np.zeros(2)))
+
+
+def test_the_log_loss_of_a_nan_is_nan():
+    assert np.isnan(log_loss(np.array([1.0, 0.0]), np.array([NAN, 0.5])))
 
 
 @pytest.mark.parametrize(
@@ -223,9 +228,14 @@ def test_the_bootstrap_is_deterministic_for_a_seed():
     assert bootstrap_mean(values, groups, seed=1) != bootstrap_mean(values, groups, seed=2)
 
 
-def test_a_bootstrap_that_holds_little_at_once_says_the_same(monkeypatch):
+def test_a_bootstrap_in_small_batches_gives_the_same_interval(monkeypatch):
     values = np.random.default_rng(0).normal(size=60)
     whole = bootstrap_mean(values, np.arange(60), seed=1)
-    monkeypatch.setattr(metrics, "DRAWN", 60 * 7)  # 7 rounds at once
+    monkeypatch.setattr(metrics, "RESAMPLED_GROUPS", 60 * 7)  # 7 rounds at once
     part = bootstrap_mean(values, np.arange(60), seed=1)
     assert (part.low, part.high) == pytest.approx((whole.low, whole.high))
+
+
+def test_one_listener_alone_has_no_interval():
+    found = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "u"]), seed=0)
+    assert (found.mean, found.low, found.high) == (0.5, 0.5, 0.5)

@@ -1,4 +1,4 @@
-"""Random search: what is tried, how it is judged, what is chosen."""
+"""Random search: the plan of trials, the objective, and the choice of the best trial."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.fitting.search import best_configuration, choose, configured, objective, plan, summary, typed
+from models.fitting.search import best_configuration, choose, configured, plan, summary, typed
 from models.training_config import TrainingConfig
 from segue.errors import InputError
 from tests.models.conftest import NOON
+from workloads.search.objective import objective
 
 BOTH = {"learning_rate": [1e-4, 1e-2], "dim": [32, 64, 128]}
 
@@ -37,7 +38,7 @@ def test_more_trials_begin_with_the_fewer():
 
 
 def test_a_range_is_drawn_log_uniformly():
-    # From 1e-4 to 1e-2 half of the draws lie below 1e-3; drawn uniformly it would be one in eleven.
+    # Half of the draws between 1e-4 and 1e-2 lie below 1e-3; of uniform draws it would be one in eleven.
     rates = [trial["learning_rate"] for trial in plan(searching({"learning_rate": [1e-4, 1e-2]}, trials=401), 0)[1:]]
     assert min(rates) >= 1e-4
     assert max(rates) <= 1e-2
@@ -47,12 +48,12 @@ def test_a_range_is_drawn_log_uniformly():
 @pytest.mark.parametrize(
     ("space", "trials"),
     [
-        ({"dim": [64, 128]}, [64, 128]),  # retrieval's own 64 is one of them
-        ({"dim": [32, 128]}, [64, 32, 128]),  # and comes on top if it is not
-        ({"dim": [64.0, 128.0]}, [64, 128]),  # two floats are no range of a setting that is whole
+        ({"dim": [64, 128]}, [64, 128]),  # the run's own 64 is among the choices
+        ({"dim": [32, 128]}, [64, 32, 128]),  # the run's own 64 is added to the choices
+        ({"dim": [64.0, 128.0]}, [64, 128]),  # two floats are no range for an integer setting
         ({"dim": [64, 128, 128]}, [64, 128]),
     ],
-    ids=["own among them", "own on top", "floats of a pipeline parameter", "named twice"],
+    ids=["own among the choices", "own added", "floats of a pipeline parameter", "a choice named twice"],
 )
 def test_a_space_of_choices_ends(space, trials):
     planned = [trial["dim"] for trial in plan(searching(space, trials=50), seed=0)]
@@ -67,7 +68,7 @@ def test_three_floats_are_choices():
 
 
 @pytest.mark.parametrize("model", ["retrieval", "ranking"])
-def test_without_a_space_rate_and_width_are_searched(model):
+def test_without_a_space_the_learning_rate_and_the_width_are_searched(model):
     assert all(set(trial) == {"learning_rate", "dim"} for trial in plan(searching(model=model), seed=0))
 
 
@@ -75,30 +76,31 @@ def test_without_a_space_rate_and_width_are_searched(model):
     ("search", "says"),
     [
         ({"space": {"width": [1, 2]}}, "no setting 'search.space.width'"),
+        ({"space": {"dim": [64, 0]}}, "search.space.dim must be greater than or equal to 1. Received 0"),
         ({"space": {"reward": [{"play": 1}]}}, "no setting 'reward' of retrieval"),
-        ({"space": {"dim": 3}}, "search.space.dim takes a value like"),
-        ({"space": {"dim": ["wide"]}}, "search.space.dim takes a value like"),
+        ({"space": {"dim": 3}}, "search.space.dim must be a valid list. Received 3"),
+        ({"space": {"dim": ["wide"]}}, "search.space.dim must be a valid integer. Received 'wide'"),
         ({"space": {"learning_rate": [0.1, 0.01]}}, "needs 0 < low < high"),
-        ({"space": {"learning_rate": [0, 0.01]}}, "needs 0 < low < high"),
-        ({"model": "sequence"}, "one of retrieval, ranking. Received 'sequence'"),
-        ({"trials": 0}, "at least one trial. Received 0"),
+        ({"space": {"learning_rate": [0, 0.01]}}, "search.space.learning_rate must be greater than 0. Received 0"),
+        ({"model": "sequence"}, "search.model must be 'retrieval' or 'ranking'. Received 'sequence'"),
+        ({"trials": 0}, "search.trials must be greater than or equal to 1. Received 0"),
     ],
 )
-def test_a_wrong_search_says_what_is_wrong(search, says):
+def test_a_wrong_search_names_its_setting_and_the_rule(search, says):
     with pytest.raises(InputError) as error:
         plan(TrainingConfig.from_dict({"search": search}), seed=0)
     assert says in error.value.headline
     assert error.value.fix
 
 
-def test_an_unknown_setting_lists_the_models_own():
+def test_a_setting_of_another_model_lists_the_searched_models_settings():
     with pytest.raises(InputError) as error:
         plan(searching({"reward": [{"play": 1}]}), seed=0)
     assert "dim, batch_size, learning_rate, epochs" in error.value.fix
     assert "reward" not in error.value.fix
 
 
-def test_a_trial_changes_the_searched_model_only():
+def test_a_trial_changes_only_the_searched_model():
     config = searching(BOTH)
     trial = configured(config, {"dim": 8.0})
     assert trial.retrieval.dim == 8
@@ -109,7 +111,7 @@ def test_a_trial_changes_the_searched_model_only():
 @pytest.mark.parametrize(
     ("objectives", "best"),
     [([0.1, 0.3, 0.2], 1), ([0.2, 0.3, 0.3], 1), ([0.3, 0.3, 0.3], 0)],
-    ids=["highest", "earlier of two", "all alike"],
+    ids=["highest", "earlier of two equals", "all equal"],
 )
 @pytest.mark.parametrize("order", [1, -1], ids=["in order", "reversed"])
 def test_the_best_trial_is_the_earliest_of_the_highest(objectives, best, order):
@@ -117,7 +119,7 @@ def test_the_best_trial_is_the_earliest_of_the_highest(objectives, best, order):
     assert choose(results[::order])["trial"] == best
 
 
-def test_a_summary_is_in_order_and_in_the_settings_types():
+def test_a_summary_has_the_trials_in_order_and_the_settings_in_their_types():
     results = [
         {"trial": 1.0, "values": {"dim": 32.0}, "metric": "recall_at_100", "objective": 0.5, "mlflow_run": "b"},
         {"trial": 0.0, "values": {"dim": 64.0}, "metric": "recall_at_100", "objective": 0.25, "mlflow_run": "a"},
@@ -131,7 +133,7 @@ def test_a_summary_is_in_order_and_in_the_settings_types():
     assert (found["model"], found["metric"], found["seed"]) == ("retrieval", "recall_at_100", 0)
 
 
-def test_the_best_configuration_is_one_to_train_with():
+def test_the_best_configuration_trains_with_the_best_settings():
     config = TrainingConfig.from_dict({"seed": 7, "search": {"space": BOTH, "trials": 3}})
     best = best_configuration(config, {"dim": 32})
     assert "search" not in best
@@ -139,8 +141,8 @@ def test_the_best_configuration_is_one_to_train_with():
     assert (read.seed, read.retrieval.dim, read.ranking) == (7, 32, config.ranking)
 
 
-def test_retrieval_is_judged_by_the_positives_that_are_found(saved_retrieval, world):
-    # All 20 items fit into a list of 100, but for those that are not released yet: i0 to i9 here.
+def test_retrieval_is_judged_by_recall_of_the_positives(saved_retrieval, world):
+    # A list of 100 holds all 20 items but i0 to i9, which are not released yet.
     future = int((NOON + timedelta(days=999)).timestamp())
     late = [item in {f"i{n}" for n in range(10)} for item in world.items["item_id"].to_pylist()]
     release = pa.array([future if x else 0 for x in late])
@@ -154,7 +156,7 @@ def test_retrieval_is_judged_by_the_positives_that_are_found(saved_retrieval, wo
     )
 
 
-def test_ranking_is_judged_by_how_often_a_played_item_is_above_one_that_is_not(saved_ranking, world):
+def test_ranking_is_judged_by_the_auc_of_play(saved_ranking, world):
     from models.evaluation.held_out import predict_ranking
 
     scores = predict_ranking(saved_ranking, world.validation)["play"]
@@ -166,7 +168,7 @@ def test_ranking_is_judged_by_how_often_a_played_item_is_above_one_that_is_not(s
     assert figure == pytest.approx(expected)
 
 
-def test_labels_that_are_all_alike_judge_nothing(saved_ranking, world):
+def test_labels_of_one_kind_cannot_judge_ranking(saved_ranking, world):
     played = world.validation.filter(np.array(world.validation["label_play"].to_pylist()) == 1)
     with pytest.raises(InputError, match="needs both labels"):
         objective("ranking", saved_ranking, played, world.items, 0)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models.inputs.encoder import HISTORY, Encoder, fit_axes
-from models.inputs.towers import HEADS, HistoryPooling, ItemEncoder, dropout, mean_rows
+from models.inputs.towers import VIEWS, HistoryPooling, ItemEncoder, dropout, mean_rows
 
 SEED = tf.constant([0, 1])
 
@@ -74,7 +74,7 @@ def test_rows_of_padding_alone_have_no_gradient():
 
 
 def test_every_view_of_a_single_entry_is_that_entry(pooling):
-    assert pooling(*history([[1.0, 2.0]])).numpy()[0] == pytest.approx(np.array([[1, 2]] * HEADS))
+    assert pooling(*history([[1.0, 2.0]])).numpy()[0] == pytest.approx(np.array([[1, 2]] * VIEWS))
 
 
 def test_views_go_from_the_whole_history_to_the_last_entries(pooling):
@@ -85,7 +85,7 @@ def test_views_go_from_the_whole_history_to_the_last_entries(pooling):
 
 
 def test_an_empty_history_pools_to_zero(pooling):
-    assert pooling(*history([])).numpy()[0].tolist() == [[0, 0]] * HEADS
+    assert pooling(*history([])).numpy()[0].tolist() == [[0, 0]] * VIEWS
 
 
 def test_the_weight_of_an_action_depends_on_the_surface(pooling):

@@ -43,19 +43,19 @@ def test_good_models_pass_and_leave_no_process(saved_models, x, processes):
 
     verdict = validate({"scale": saved_models["two"], "half": saved_models["tf1"]}, requests)
 
-    assert verdict["passed"], verdict["reason"]
-    assert verdict["models"]["scale"]["requests"] == 5
-    assert 0 < verdict["latency_ms"] < 1000
+    assert verdict.passed, verdict.reason
+    assert verdict.figures["models"]["scale"]["requests"] == 5
+    assert 0 < verdict.figures["latency_ms"] < 1000
     assert [process.returncode for process in processes] == [0]
 
 
 def test_a_model_that_does_not_load_fails_with_the_servers_reason(saved_models, x, processes):
     verdict = validate({"scale": saved_models["corrupt"]}, {"scale": [{"x": x}]})
 
-    assert not verdict["passed"]
-    assert "{name: scale version: 1} due to error: " in verdict["reason"]
-    assert "saved_model.pb" in verdict["reason"]
-    assert verdict["latency_ms"] is None
+    assert not verdict.passed
+    assert "{name: scale version: 1} due to error: " in verdict.reason
+    assert "saved_model.pb" in verdict.reason
+    assert verdict.figures["latency_ms"] is None
     assert [process.poll() for process in processes] == [1]
 
 
@@ -64,24 +64,24 @@ def test_outputs_that_are_not_finite_fail(saved_models, in_process):
 
     verdict = validate({"scale": saved_models["two"]}, {"scale": [{"x": infinite}]})
 
-    assert not verdict["passed"]
-    assert "is not finite" in verdict["reason"]
+    assert not verdict.passed
+    assert "is not finite" in verdict.reason
 
 
 def test_a_request_that_the_model_rejects_fails_with_its_text(saved_models, x, in_process):
     verdict = validate({"scale": saved_models["two"]}, {"scale": [{"x": x}, {"z": x}]})
 
-    assert not verdict["passed"]
-    assert "Request 1 to model scale failed" in verdict["reason"]
-    assert "input tensor alias not found in signature: z" in verdict["reason"]
-    assert verdict["models"]["scale"]["requests"] == 1
+    assert not verdict.passed
+    assert "Request 1 to model scale failed" in verdict.reason
+    assert "input tensor alias not found in signature: z" in verdict.reason
+    assert verdict.figures["models"]["scale"]["requests"] == 1
 
 
 def test_a_folder_without_a_saved_model_fails(tmp_path, x):
     verdict = validate({"scale": tmp_path}, {"scale": [{"x": x}]})
 
-    assert not verdict["passed"]
-    assert "has none" in verdict["reason"]
+    assert not verdict.passed
+    assert "has none" in verdict.reason
 
 
 def test_models_without_requests_are_an_input_error(saved_models):

@@ -1,0 +1,136 @@
+"""Settings from a YAML file: number types that pydantic checks strictly, and errors that name the path in the file."""
+
+import difflib
+import re
+import reprlib
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from segue.errors import InputError
+
+Settings = TypeVar("Settings")
+
+
+def whole(value: Any) -> Any:
+    """Turn 64.0 into 64: a pipeline parameter of KFP holds every number as a double."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Strict: text and true or false are not numbers. An integer is a number, too.
+Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
+AtLeast0 = Annotated[Whole, Field(ge=0)]
+AtLeast1 = Annotated[Whole, Field(ge=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Change = Annotated[Number, Field(ge=-1, le=1)]
+
+
+def require_known(names: Iterable[str], known: Sequence[str]) -> None:
+    """Raise the error of an unknown setting for the first name that is not among the known names.
+
+    For validators of mappings whose names are settings too, such as weights by head.
+    """
+    for name in names:
+        if name not in known:
+            raise PydanticCustomError("unknown_name", "unknown name", {"name": name, "known": known})
+
+
+def build(kind: type[Settings], values: Any, where: str) -> Settings:
+    """Validate a mapping as a pydantic dataclass that forbids extra names.
+
+    Args:
+        kind: the class.
+        values: settings by name, nested as the class is.
+        where: path of the mapping in the YAML, for errors; "" for the whole file.
+
+    Raises:
+        InputError: an unknown name, or a value of the wrong type or out of range.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as refused:
+        first, *others = refused.errors()
+        error = explain(first, kind, where)
+        if others:
+            also = ", ".join(dict.fromkeys(yaml_path(other["loc"], where) for other in others))
+            error = InputError(error.headline, f"{error.fix} Also wrong: {also}.")
+        raise error from None
+
+
+def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
+    """One of pydantic's errors with the path in the YAML, the rule, the value that came and the fix."""
+    loc, context = error["loc"], error.get("ctx", {})
+    path, received = yaml_path(loc, where), reprlib.repr(error["input"])
+    if error["type"] == "unknown_name":
+        return unknown_setting(context["name"], context["known"], path)
+    if error["type"] in ("unexpected_keyword_argument", "invalid_key"):
+        names = tuple(f.name for f in fields(class_at(kind, loc[:-1])))
+        return unknown_setting(loc[-1], names, yaml_path(loc[:-1], where))
+    if error["type"] == "dataclass_type":
+        subject = path or "The configuration"
+        return InputError(
+            f"{subject} must be a mapping of settings. Received {received}.",
+            f"Write {path or 'the settings'} as `name: value` lines.",
+        )
+    rule = error["msg"].removeprefix("Input should be ")
+    fix = f"Correct {path} in the configuration."
+    if isinstance(error["input"], str) and re.fullmatch(r"[-+.\d]+([eE][-+]?\d+)?", error["input"]):
+        fix = f"Write {path} without quotes."
+    return InputError(f"{path} must be {rule}. Received {received}.", fix)
+
+
+def unknown_setting(name: Any, known: tuple[str, ...], section: str) -> InputError:
+    """The error for a name that is not a setting, with the closest known name."""
+    path = f"{section}.{name}" if section else str(name)
+    prefix = f"{section}." if section else ""
+    close = difflib.get_close_matches(str(name), known, 1)
+    suggestion = f"Did you mean {prefix}{close[0]}? " if close else ""
+    return InputError(f"There is no setting {path!r}.", f"{suggestion}The settings here are: {', '.join(known)}.")
+
+
+def class_at(kind: Any, loc: tuple[int | str, ...]) -> Any:
+    """The settings class at a path below another."""
+    for name in loc:
+        kind = {f.name: f.type for f in fields(kind)}[str(name)]
+    return kind
+
+
+def yaml_path(loc: tuple[int | str, ...], where: str) -> str:
+    """A path in the YAML: `ranking.epochs`, `split[1]`."""
+    path = where
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+class SettingsLoader(yaml.SafeLoader):
+    """PyYAML with the numbers of YAML 1.2: under 1.1, which it follows, `1e-3` is text."""
+
+
+SettingsLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_settings(path: Path) -> Any:
+    """The values in a YAML file.
+
+    Raises:
+        InputError: the file is missing, empty or not YAML.
+    """
+    try:
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), SettingsLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or an impossible date
+        reason = " ".join(str(error).split())  # PyYAML's errors have several lines
+        raise InputError(f"The configuration {path} cannot be read: {reason}.", "Give a YAML file.") from None
+    if values is None:
+        raise InputError(f"The configuration {path} is empty.", "Write settings into it, or leave the option out.")
+    return values

@@ -1,0 +1,63 @@
+"""Settings from YAML on a small class of its own; `tests/models/test_training_config.py` has the real one."""
+
+from dataclasses import field
+
+import pytest
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from segue.errors import InputError
+from segue.yaml_settings import AtLeast1, Positive, build, read_settings
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Inner:
+    """A section of settings."""
+
+    rate: Positive = 0.1
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Outer:
+    """Settings with a section."""
+
+    size: AtLeast1 = 8
+    sizes: list[AtLeast1] = field(default_factory=list)
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_integers_that_came_as_floats_are_integers():
+    built = build(Outer, {"size": 4.0, "sizes": [2.0, 3], "inner": {"rate": 1}}, "")
+    assert built == Outer(4, [2, 3], Inner(1.0))
+    assert type(built.size) is int
+    assert type(built.inner.rate) is float
+
+
+@pytest.mark.parametrize(
+    ("values", "where", "headline"),
+    [
+        ({"inner": {"rate": 0}}, "", "inner.rate must be greater than 0. Received 0."),
+        ({"inner": {"rate": 0}}, "model", "model.inner.rate must be greater than 0. Received 0."),
+        ({"sizes": [1, 0]}, "model", "model.sizes[1] must be greater than or equal to 1. Received 0."),
+        ({"inner": {"speed": 1}}, "model", "There is no setting 'model.inner.speed'."),
+        (None, "", "The configuration must be a mapping of settings. Received None."),
+        ([], "model", "model must be a mapping of settings. Received []."),
+    ],
+)
+def test_an_error_names_the_path(values, where, headline):
+    with pytest.raises(InputError) as error:
+        build(Outer, values, where)
+    assert error.value.headline == headline
+
+
+def test_a_long_value_is_shortened():
+    with pytest.raises(InputError) as error:
+        build(Outer, {"size": "x" * 1000}, "")
+    assert len(error.value.headline) < 100
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_settings(path)
