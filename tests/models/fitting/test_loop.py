@@ -10,7 +10,7 @@ import tensorflow as tf
 from models.fitting.loop import Model, allowed, create_weights, fit, telling
 from models.inputs.shards import Arrays, Shards
 from segue.errors import InputError, SegueError
-from segue.progress import Progress
+from segue.progress import MARK, Progress
 
 keras = tf.keras
 
@@ -165,7 +165,7 @@ def test_each_epoch_is_timed_and_told(capsys):
     assert [figures["epoch"] for figures in told] == [1, 2]
     assert all(figures["seconds"] > 0 and figures["examples_per_second"] > 0 for figures in told)
     assert history == {name: [figures[name] for figures in told] for name in history}
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line.removeprefix(MARK) for line in capsys.readouterr().out.splitlines()]
     assert [line.split(":")[0] for line in lines] == ["training", "epoch 1/2", "epoch 2/2"]
 
 
