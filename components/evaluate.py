@@ -16,6 +16,7 @@ def evaluate(
     sequence: Input[Model],
     metrics: Output[Metrics],
     report: Output[Markdown],
+    window: Output[Dataset],
 ) -> bool:
     """Whether the candidate is blessed."""
     from pathlib import Path
@@ -25,7 +26,7 @@ def evaluate(
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
     run = Run.of(home, run_id, config)
-    blessed, figures = evaluate.step(run, Path(training_set.path), models, Path(report.path))
+    blessed, figures = evaluate.step(run, Path(training_set.path), models, Path(report.path), Path(window.path))
     for name, figure in figures.items():
         metrics.log_metric(name, figure)
     return blessed

@@ -10,12 +10,13 @@ def push(
     home: str,
     run_id: str,
     config: dict,
-    training_set: Input[Dataset],
     retrieval: Input[Model],
     ranking: Input[Model],
     sequence: Input[Model],
     requests: Input[Dataset],
     versions: dict,
+    reference: Input[Dataset],
+    window: Input[Dataset],
 ) -> int:
     """Push one new version of all models, with warm-up requests, and keep what later runs are held against."""
     from pathlib import Path
@@ -24,5 +25,5 @@ def push(
     from workloads.run import Run, paths
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
-    run = Run.of(home, run_id, config)
-    return push.step(run, Path(training_set.path), models, Path(requests.path), versions)
+    files = (Path(artifact.path) for artifact in (reference, window))
+    return push.step(Run.of(home, run_id, config), models, Path(requests.path), versions, *files)

@@ -13,6 +13,7 @@ def validate_data(
     features: Input[Dataset],
     training_set: Input[Dataset],
     page: Output[HTML],
+    reference: Output[Dataset],
 ) -> bool:
     """Whether the newest span may be trained on."""
     from pathlib import Path
@@ -20,5 +21,5 @@ def validate_data(
     from workloads import validate_data
     from workloads.run import Run
 
-    folders = (Path(artifact.path) for artifact in (ingested, features, training_set, page))
+    folders = (Path(artifact.path) for artifact in (ingested, features, training_set, page, reference))
     return validate_data.step(Run.of(home, run_id), *folders)

@@ -48,7 +48,10 @@ def training(home: str, run_id: str, config: dict):
             with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712
                 servable = placed(infra_validate(**place, **trained, **models))
                 with dsl.If(servable.outputs["Output"] == True, name="servable"):  # noqa: E712
-                    known = placed(register(**place, config=config, **models))
-                    placed(
-                        push(**place, **trained, **models, requests=servable.outputs["requests"], versions=known.output)
-                    )
+                    registered = placed(register(**place, config=config, **models))
+                    kept = {
+                        "requests": servable.outputs["requests"],
+                        "reference": valid.outputs["reference"],
+                        "window": blessed.outputs["window"],
+                    }
+                    placed(push(**place, config=config, **models, **kept, versions=registered.output))

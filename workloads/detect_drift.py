@@ -15,16 +15,19 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
         training_set: its training set.
         page: where Evidently's report is written.
     """
-    from models.evaluation.frames import prediction_frame
+    from models.evaluation.frames import MAX_ROWS, prediction_frame
+    from models.evaluation.held_out import predict_ranking
+    from models.inputs.arrow_columns import sample
     from monitoring.drift import compare_files
     from serving.store.model_store import served
     from workloads.training_set import read_part
 
     with run.step(__name__) as result:
         home = run.home
-        test = read_part(training_set, "test")
+        rows = sample(read_part(training_set, "test"), MAX_ROWS, run.config.seed)
+        predictions = predict_ranking(served(home.models, "ranking"), rows)
         with atomic_path(home.current_window) as temporary:
-            prediction_frame(served(home.models, "ranking"), test, run.config.seed).to_parquet(temporary)
+            prediction_frame(rows, predictions, run.config.seed).to_parquet(temporary)
         verdict = compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page)
         result.update(verdict.to_dict())
         shutil.copyfile(home.drift_page, page)

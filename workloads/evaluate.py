@@ -7,20 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.evaluation.blessing import bless, primary_head
-from models.evaluation.held_out import (
-    calibration_by_slice,
-    evaluate_retrieval,
-    predict_ranking,
-    ranking_metrics,
-    sample,
-)
+from models.evaluation.frames import prediction_frame
+from models.evaluation.held_out import calibration_by_slice, evaluate_retrieval, predict_ranking, ranking_metrics
 from models.evaluation.report import flat_metrics, markdown
 from models.evaluation.slices import slice_columns
-from models.inputs.arrow_columns import number
+from models.inputs.arrow_columns import number, sample
 from models.inputs.training_arrays import mask
 from models.saved.card import read_card
 from models.training_config import TrainingConfig
-from segue.files import write_json, write_text
+from segue.files import atomic_path, write_json, write_text
 from serving.store.model_store import stable
 from workloads.run import Run
 from workloads.training.champion import served_champion
@@ -29,7 +24,9 @@ from workloads.training_set import read_part
 ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
 
 
-def step(run: Run, training_set: Path, models: dict[str, Path], report: Path) -> tuple[bool, dict[str, float]]:
+def step(
+    run: Run, training_set: Path, models: dict[str, Path], report: Path, window: Path
+) -> tuple[bool, dict[str, float]]:
     """Whether the run's models are blessed, and the figures that say so, by name.
 
     Args:
@@ -37,10 +34,11 @@ def step(run: Run, training_set: Path, models: dict[str, Path], report: Path) ->
         training_set: its training set.
         models: its SavedModels by name.
         report: where the evaluation is written as Markdown.
+        window: where the test span's features and predictions are written, for drift.
     """
     with run.step(__name__) as result:
         champion = served_champion(stable(run.home.models), models["ranking"])
-        evaluation = evaluate(training_set, models, champion, run.config, run.folder.model_analysis)
+        evaluation = evaluate(training_set, models, champion, run.config, run.folder.model_analysis, window)
         write_json(run.folder.evaluation, evaluation)
         write_text(report, markdown(evaluation))
         write_text(run.folder.evaluation_page, markdown(evaluation))
@@ -54,15 +52,17 @@ def evaluate(
     champion: dict[str, Path] | None,
     config: TrainingConfig,
     analysis: Path,
+    window: Path,
 ) -> dict:
     """Evaluate a candidate's models on held-out time, against popularity and the champion.
 
     Args:
         training_set: the run's training set.
         candidate: SavedModels by name: `retrieval`, `ranking`, `sequence`.
-        champion: the same of what is served now, None if there is nothing of this data set.
+        champion: the served models by name; None if no served model was made from this data set.
         config: seed and limits.
         analysis: a folder for the model analysis.
+        window: a Parquet file for the test span's features and the candidate's predictions.
 
     Returns:
         `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head), `calibration` (of the
@@ -73,11 +73,11 @@ def evaluate(
     test, items = (read_part(training_set, name) for name in ("test", "items_at_test"))
     train, validation = (read_part(training_set, name, ["item_id", "positive"]) for name in ("train", "validation"))
     before = pa.concat_tables([train, validation])
-    known = set(pc.unique(train["item_id"]).to_pylist())
+    trained_items = set(pc.unique(train["item_id"]).to_pylist())
     contestants = {"candidate": candidate} | ({"champion": champion} if champion else {})
-    following = {"sequence": candidate["sequence"]} | ({"champion_sequence": champion["sequence"]} if champion else {})
-    found = evaluate_retrieval(
-        {name: models["retrieval"] for name, models in contestants.items()} | following,
+    sequences = {"sequence": candidate["sequence"]} | ({"champion_sequence": champion["sequence"]} if champion else {})
+    retrieval = evaluate_retrieval(
+        {name: models["retrieval"] for name, models in contestants.items()} | sequences,
         before,
         test,
         items,
@@ -85,6 +85,8 @@ def evaluate(
         config.seed,
     )
     predictions = {name: predict_ranking(models["ranking"], test) for name, models in contestants.items()}
+    with atomic_path(window) as temporary:
+        prediction_frame(test, predictions["candidate"], config.seed).to_parquet(temporary)
     heads = {name: ranking_metrics(p, test) for name, p in predictions.items()}
     head = primary_head(heads["candidate"])
     rows = np.flatnonzero(mask(test, head))
@@ -93,16 +95,16 @@ def evaluate(
     slices = analyze(
         number(drawn[f"label_{head}"]),
         {name: p[head][kept] for name, p in predictions.items()},
-        slice_columns(drawn, known),
+        slice_columns(drawn, trained_items),
         analysis,
         config.limits.slice_auc,
         config.limits.slice_examples,
     )
-    verdict = bless(found, heads, config.limits, slices["failures"])
-    columns = slice_columns(test, known)
+    verdict = bless(retrieval, heads, config.limits, slices["failures"])
+    columns = slice_columns(test, trained_items)
     calibration = {h: calibration_by_slice(predictions["candidate"], test, columns, h) for h in heads["candidate"]}
     return {
-        "retrieval": found,
+        "retrieval": retrieval,
         "ranking": heads,
         "analysis": {"head": head, **slices},
         "calibration": calibration,

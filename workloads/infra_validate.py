@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models.evaluation.held_out import load_axes, sample
-from models.inputs.raw_query import raw_query
+from models.inputs.arrow_columns import sample
+from models.inputs.feature_names import HISTORY_INPUTS
+from models.inputs.raw_query import NO_FILTERS, raw_query
 from models.inputs.shards import Arrays
-from models.saved.filters import NO_FILTERS
-from models.sequence.histories import HISTORY_INPUTS
+from models.saved.card import load_axes
 from serving.protocol import prediction_log
 from serving.store.infra_validation import validate
 from workloads.run import Run

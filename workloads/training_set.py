@@ -8,16 +8,20 @@ names the `genres`; and `vocabularies.json`, fitted once on the train span.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.inputs.encoder import AXES_COLUMNS, Axes, Encoder, fit_axes
+from models.inputs.axes import AXES_COLUMNS, Axes, fit_axes
 from models.inputs.shards import Arrays, Shards, read_parquet, write
 from models.training_config import TrainingConfig
 from segue.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from models.inputs.encoder import Encoder
 
 MODELS = ("retrieval", "ranking", "sequence")
 REPEATS = 0.05  # share of positives heard before, from which a catalogue is one that people replay
@@ -57,8 +61,10 @@ def write_vocabularies(training_set: Path) -> None:
     write_json(training_set / VOCABULARIES, fit_axes(train).to_dict())
 
 
-def encoder_of(training_set: Path) -> Encoder:
+def encoder_of(training_set: Path) -> "Encoder":
     """The encoder of a training set: the vocabularies of its train span, and its newest catalogue."""
+    from models.inputs.encoder import Encoder  # TensorFlow, which steps that only read tables do not need
+
     return Encoder(Axes(**read_json(training_set / VOCABULARIES)), read_part(training_set, "items_now"))
 
 

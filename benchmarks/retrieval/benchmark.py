@@ -40,9 +40,9 @@ from benchmarks.retrieval.figures import (
     random_recall,
 )
 from benchmarks.retrieval.targets import targets
-from models.evaluation.held_out import MAX_ROWS, sample
+from models.evaluation.held_out import MAX_ROWS
 from models.evaluation.metrics import recall_at
-from models.inputs.arrow_columns import dense, vector_width
+from models.inputs.arrow_columns import dense, sample, vector_width
 from segue.errors import InputError
 from workloads.training_set import REPEATS, repeat_share
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from benchmarks.retrieval.figures import Contestant, Scores, top_items
-from models.evaluation.held_out import load_axes
 from models.inputs.raw_query import raw_query
 from models.ranking.two_stage import Scorer
+from models.saved.card import load_axes
 from models.saved.saved_model import call
 from models.training_config import TrainingConfig
 from segue.candidates import RETRIEVAL_CANDIDATES, fill_missing

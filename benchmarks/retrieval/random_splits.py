@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from benchmarks.retrieval.data import DataSet, Log, Task
-from models.inputs.encoder import HISTORY
+from models.inputs.feature_names import HISTORY
 from segue.files import read_json, write_json
 from workloads.training_set import write_vocabularies
 

@@ -15,8 +15,9 @@ from benchmarks.retrieval.data import FRACTIONS, SIZES, canonical
 from events import schema
 from models.evaluation.baselines import Interactions
 from models.inputs.arrow_columns import vector_width
-from models.inputs.catalogue import ITEM_STRINGS
-from models.inputs.encoder import USER_STRINGS, Axes, Encoder
+from models.inputs.axes import Axes
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import ITEM_STRINGS, USER_STRINGS
 from models.inputs.vocabulary import Lookup
 from models.sequence.histories import Histories
 from segue.errors import InputError

@@ -139,7 +139,8 @@ def save(path: Path) -> None:
 
     from events import schema
     from models.fitting.loop import start
-    from models.inputs.encoder import Axes, Encoder
+    from models.inputs.axes import Axes
+    from models.inputs.encoder import Encoder
     from models.sequence.coded import CodedModel
     from models.sequence.codes import Codebook
     from models.sequence.export import export_sequence

@@ -21,12 +21,11 @@ from models.evaluation.metrics import (
     reliability,
 )
 from models.evaluation.slices import OVERALL, slice_columns
-from models.inputs.arrow_columns import number
-from models.inputs.encoder import Axes
+from models.inputs.arrow_columns import number, sample
 from models.inputs.raw_query import in_batches, raw_item, raw_query
 from models.inputs.training_arrays import mask
 from models.ranking.two_stage import Scorer, released_unseen
-from models.saved.card import read_card
+from models.saved.card import load_axes
 from models.saved.saved_model import call
 from segue.errors import InputError
 
@@ -34,23 +33,10 @@ MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only
 SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
 
 
-def load_axes(saved_model: Path) -> Axes:
-    """The axes that were saved beside a model."""
-    return Axes(**read_card(saved_model)["axes"])
-
-
 def popularity(train: pa.Table, items: pa.Table) -> np.ndarray:
     """Positives of each item in the tables before the test span: the baseline's scores `[items]`."""
     index = pc.index_in(train.filter(train["positive"])["item_id"], items["item_id"].combine_chunks())
     return np.bincount(index.drop_null().to_numpy(), minlength=items.num_rows).astype(np.float64)
-
-
-def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
-    """At most `rows` rows, drawn without replacement, in their order."""
-    if table.num_rows <= rows:
-        return table
-    drawn = np.random.default_rng(seed).choice(table.num_rows, rows, replace=False)
-    return table.take(pa.array(np.sort(drawn)))
 
 
 def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Table, prior: np.ndarray,

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.inputs.feature_names import AGE, UNKNOWN_AGE
 from segue.errors import InputError
 
 
@@ -59,3 +60,16 @@ def number(column: pa.ChunkedArray) -> np.ndarray:
 def seconds(column: pa.ChunkedArray) -> np.ndarray:
     """Convert a timestamp column to whole seconds since 1970 UTC, rounded down, int64 `[n]`."""
     return column.combine_chunks().cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1_000_000
+
+
+def age_column(table: pa.Table) -> np.ndarray:
+    """The age column of a training set or catalogue table, float32 `[n]` days; -1 where it is null."""
+    return pc.fill_null(table[AGE], UNKNOWN_AGE).to_numpy().astype(np.float32)
+
+
+def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
+    """At most `rows` rows, drawn without replacement, in their order."""
+    if table.num_rows <= rows:
+        return table
+    drawn = np.random.default_rng(seed).choice(table.num_rows, rows, replace=False)
+    return table.take(pa.array(np.sort(drawn)))

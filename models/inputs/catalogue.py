@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from models.inputs.arrow_columns import dense, number
+from models.inputs.feature_names import ITEM_STRINGS
 from models.inputs.fingerprints import Fingerprints
 from models.inputs.vocabulary import Lookup
 from models.saved.index_columns import CODES, EVERYWHERE
 
-ITEM_STRINGS = ("item_id", "creator_id", "content_type", "language")
 WORDS, WORD_ROWS = 12, 4096  # words of a text that are read, and embedding rows that words are hashed into
 LATER = 1000  # free rows, so as many items can be added to a saved model
 DURATION_SCALE = 8.0  # of the log seconds: a duration of 50 minutes (2980 s) is encoded as 1

@@ -5,83 +5,30 @@ rows and scaled floats. `Encoder.encode_*` encodes raw tensors inside the SavedM
 table with the same functions.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 
-from events import schema
-from models.inputs.arrow_columns import dense, number, recent_first, seconds, vector_width
-from models.inputs.catalogue import ITEM_STRINGS, Catalogue
-from models.inputs.item_age import AGE, DAY_SECONDS, age_column, encode_age
+from models.inputs.arrow_columns import dense, number, recent_first, seconds
+from models.inputs.axes import Axes
+from models.inputs.catalogue import Catalogue
+from models.inputs.feature_names import (
+    AGE,
+    HISTORY,
+    ITEM_COUNTS,
+    ITEM_RATES,
+    ITEM_STATS,
+    SESSION_COUNTS,
+    USER_COUNTS,
+    USER_RATES,
+    USER_STRINGS,
+    USER_VECTORS,
+)
+from models.inputs.item_age import DAY_SECONDS, encode_age
+from models.inputs.raw_query import item_stats
 from models.inputs.vocabulary import Lookup
 
-HISTORY = 50  # entries of a history, as many as the feature store holds
 HOUR_SECONDS = 3600.0
-
-USER_STRINGS = ("country", "age_band", "plan")
-USER_COUNTS = ("user_plays_7d", "user_plays_28d")
-USER_RATES = ("user_skip_rate_7d", "user_skip_rate_28d")
-USER_VECTORS = ("genre_shares", "content_type_shares")
-SESSION_COUNTS = ("session_plays", "session_skips")
-ITEM_COUNTS = ("item_plays_7d", "item_plays_28d")
-ITEM_RATES = ("item_skip_rate_28d", "item_like_rate_28d", "item_trend")
-ITEM_STATS = (*ITEM_COUNTS, *ITEM_RATES, AGE)  # the features of an item that change from day to day
-AGE_COLUMNS = -2  # encoded statistics end with two columns of the age: `stats[..., AGE_COLUMNS:]`
-REQUEST = ("genre_affinity", AGE)  # the features of a listener and an item together
-# The arrays of an encoded query, the same for all candidates of a request.
-QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The properties of the data that fix the encoding, so that every model of a run encodes alike.
-
-    Attributes:
-        tokens: the vocabulary of each string column, from the train span.
-        genres: width of genre vectors.
-        content_types: width of content type vectors.
-    """
-
-    tokens: dict[str, list[str]]
-    genres: int
-    content_types: int
-
-    def to_dict(self) -> dict:
-        """The attributes as JSON types."""
-        return asdict(self)
-
-
-AXES_COLUMNS = [*USER_STRINGS, *ITEM_STRINGS, "surface", "history_items", "genre_weights", "content_type_shares"]
-
-
-def fit_axes(train: Iterable[pa.Table]) -> Axes:
-    """Collect the sorted vocabularies of the train span and the widths of its vectors.
-
-    Args:
-        train: the train span of a training set, in chunks that have at least `AXES_COLUMNS`.
-    """
-    names = (*USER_STRINGS, *ITEM_STRINGS, "surface")
-    seen: dict[str, set[str]] = {name: set() for name in names}
-    genres, types = 1, 1
-    for chunk in train:
-        for name in names:
-            seen[name].update(pc.unique(chunk[name]).to_pylist())
-        seen["item_id"].update(pc.unique(pc.list_flatten(chunk["history_items"])).to_pylist())
-        genres = max(genres, vector_width(chunk["genre_weights"]))
-        types = max(types, vector_width(chunk["content_type_shares"]))
-    tokens = {name: sorted(v for v in values if v) for name, values in seen.items()}
-    tokens["action"] = list(schema.INTERACTIONS)
-    return Axes(tokens, genres, types)
-
-
-def item_stats(table: pa.Table) -> dict[str, np.ndarray]:
-    """The raw statistics of a table's items by name, float32 `[n]` each: nulls are 0, an unknown age is -1."""
-    stats = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
-    return {**stats, AGE: age_column(table)}
 
 
 class Encoder(tf.Module):

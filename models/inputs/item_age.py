@@ -6,12 +6,10 @@ unknown.
 """
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 
-AGE = "age_at_request_days"
-UNKNOWN_AGE = -1.0
+from models.inputs.feature_names import UNKNOWN_AGE
+
 DAY_SECONDS = 86_400
 LOG_SCALE = 8.0  # log(1 + 2980 days) is 8, so an item of eight years is encoded as about 1
 
@@ -38,8 +36,3 @@ def encode_age(age_days: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
     """
     known = tf.cast(age_days >= 0, tf.float32)
     return tf.math.log1p(tf.maximum(age_days, 0.0)) / LOG_SCALE, known
-
-
-def age_column(table: pa.Table) -> np.ndarray:
-    """The age column of a training set or catalogue table, float32 `[n]` days; -1 where it is null."""
-    return pc.fill_null(table[AGE], UNKNOWN_AGE).to_numpy().astype(np.float32)

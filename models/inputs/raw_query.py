@@ -1,50 +1,24 @@
-"""Raw inputs of the saved models' signatures: their specs, and the conversion from a training table."""
+"""Raw inputs of the saved models' signatures, from the rows of a training table. Imports no TensorFlow."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
 
-from models.inputs import encoder
-from models.inputs.arrow_columns import dense, number, recent_first, seconds
+from models.inputs.arrow_columns import age_column, dense, number, recent_first, seconds
+from models.inputs.axes import Axes
+from models.inputs.feature_names import AGE, HISTORY, ITEM_COUNTS, ITEM_RATES, QUERY_NUMBERS, QUERY_STRINGS
 from models.inputs.shards import Arrays
 
-Specs = dict[str, tf.TensorSpec]
-
-QUERY_STRINGS = (*encoder.USER_STRINGS, "surface")
-QUERY_NUMBERS = (*encoder.USER_COUNTS, *encoder.USER_RATES, *encoder.SESSION_COUNTS)
-
-
-def query_specs(axes: encoder.Axes) -> Specs:
-    """The inputs that describe a query, by name.
-
-    Histories `[b, h]` have the most recent entry first and are padded with '' and 0. Times are in seconds since 1970
-    UTC.
-    """
-    return {
-        **specs(["history_items", "history_actions"], [None, None], tf.string),
-        **specs(["history_times"], [None, None], tf.int64),
-        **specs(["request_ts"], [None], tf.int64),
-        **specs(QUERY_STRINGS, [None], tf.string),
-        **specs(QUERY_NUMBERS, [None], tf.float32),
-        **specs(["genre_shares"], [None, axes.genres], tf.float32),
-        **specs(["content_type_shares"], [None, axes.content_types], tf.float32),
-    }
-
-
-def item_specs() -> Specs:
-    """The inputs that describe items, by name: ids and statistics, each `[n]`.
-
-    The catalogue inside the model holds the rest, such as genres and creators.
-    """
-    return {**specs(["item_id"], [None], tf.string), **specs(encoder.ITEM_STATS, [None], tf.float32)}
-
-
-def specs(names: Iterable[str], shape: list, dtype: tf.DType) -> Specs:
-    """Tensor specs of one shape and type, by name."""
-    return {name: tf.TensorSpec(shape, dtype, name) for name in names}
+NO_FILTERS: Arrays = {  # the inputs of one request without filters
+    "k": np.zeros(1, np.int32),
+    "content_types": np.full((1, 1), "", object),
+    "released_after": np.zeros(1, np.int64),
+    "market": np.full(1, "", object),
+    "exclude_ids": np.full((1, 1), "", object),
+    "heard": np.full(1, "", object),
+}
 
 
 def strings(column: pa.ChunkedArray) -> np.ndarray:
@@ -52,9 +26,9 @@ def strings(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(pc.fill_null(column, "").to_pylist(), dtype=object)
 
 
-def raw_query(table: pa.Table, axes: encoder.Axes) -> Arrays:
+def raw_query(table: pa.Table, axes: Axes) -> Arrays:
     """Convert the query columns of a training table to the arrays that `query_specs` describes."""
-    shape = (table.num_rows, encoder.HISTORY)
+    shape = (table.num_rows, HISTORY)
     out: Arrays = {
         "history_items": np.full(shape, "", object),
         "history_actions": np.full(shape, "", object),
@@ -71,9 +45,15 @@ def raw_query(table: pa.Table, axes: encoder.Axes) -> Arrays:
     return out
 
 
+def item_stats(table: pa.Table) -> dict[str, np.ndarray]:
+    """The raw statistics of a table's items by name, float32 `[n]` each: nulls are 0, an unknown age is -1."""
+    stats = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
+    return {**stats, AGE: age_column(table)}
+
+
 def raw_item(table: pa.Table) -> Arrays:
     """Convert the item columns of a table to the arrays that `item_specs` describes."""
-    return {"item_id": strings(table["item_id"]), **encoder.item_stats(table)}
+    return {"item_id": strings(table["item_id"]), **item_stats(table)}
 
 
 def in_batches(arrays: Arrays, size: int = 1024) -> Iterator[Arrays]:

@@ -7,8 +7,9 @@ weights as an uninterrupted training.
 import numpy as np
 import tensorflow as tf
 
-from models.inputs.catalogue import ITEM_STRINGS, WORD_ROWS
-from models.inputs.encoder import HISTORY, USER_STRINGS, Encoder
+from models.inputs.catalogue import WORD_ROWS
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import HISTORY, ITEM_STRINGS, USER_STRINGS
 from models.inputs.vocabulary import drop_ids
 
 keras = tf.keras

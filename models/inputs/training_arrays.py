@@ -6,9 +6,8 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from events.schema import HEADS, LISTEN
-from models.inputs.arrow_columns import number, seconds
+from models.inputs.arrow_columns import age_column, number, seconds
 from models.inputs.encoder import Encoder, request_dense
-from models.inputs.item_age import age_column
 from models.inputs.shards import GROUP, Arrays
 from segue.errors import InputError
 

@@ -17,7 +17,8 @@ import tensorflow_recommenders as tfrs
 from events.schema import HEADS, LISTEN, SKIP
 from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
-from models.inputs.encoder import QUERY_INPUTS, Encoder
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
 from models.ranking.calibration import fit_platt

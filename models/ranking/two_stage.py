@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from models.evaluation.metrics import Interval, bootstrap_mean, ndcg_at, rank_of_target
 from models.inputs.arrow_columns import seconds
-from models.inputs.encoder import Axes
+from models.inputs.axes import Axes
 from models.inputs.raw_query import in_batches, raw_item, raw_query
 from models.inputs.shards import Arrays
 from models.ranking.choice import FEWEST, SEQUENCE, ChoiceHead, fit_choice

@@ -18,7 +18,8 @@ from scipy.special import logsumexp as scipy_logsumexp
 from models.evaluation.metrics import ndcg_at, rank_of_target
 from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
-from models.inputs.encoder import AGE_COLUMNS, QUERY_INPUTS, Encoder
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import AGE_COLUMNS, QUERY_INPUTS
 from models.inputs.shards import Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout, small_normal
 from models.retrieval.frequency import FrequencyEstimator

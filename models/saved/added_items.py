@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models.inputs.axes import Axes
 from models.inputs.catalogue import Catalogue, texts
-from models.inputs.encoder import AGE_COLUMNS, ITEM_COUNTS, ITEM_RATES, Axes, Encoder
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import AGE, AGE_COLUMNS, ITEM_COUNTS, ITEM_RATES
 from models.inputs.fingerprints import NOTHING, Fingerprints
-from models.inputs.item_age import AGE, age_at_request
+from models.inputs.item_age import age_at_request
 from models.inputs.towers import ItemEncoder
 from models.saved.card import CARD, FORMAT, read_card
 from models.saved.index import Index

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from models.inputs.axes import Axes
 from segue.files import read_json
 from segue.settings import MODEL_CARD
 
@@ -12,3 +13,8 @@ FORMAT = 3  # the version of the signatures; only models of the same format are 
 def read_card(saved_model: Path) -> dict:
     """Read the card of a SavedModel: `format`, `axes`, `markets` and the model's lineage, such as `dataset`."""
     return read_json(Path(saved_model) / CARD)
+
+
+def load_axes(saved_model: Path) -> Axes:
+    """The axes that were saved beside a model."""
+    return Axes(**read_card(saved_model)["axes"])

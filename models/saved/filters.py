@@ -4,21 +4,12 @@ import numpy as np
 import tensorflow as tf
 
 from models.inputs.catalogue import Catalogue
-from models.inputs.raw_query import Specs, specs
-from models.inputs.shards import Arrays
+from models.inputs.signature_specs import Specs, specs
 
 EXCLUDE, INCLUDE = "exclude", "include"
 TOP_K = 200  # candidates of a request whose `k` is 0
 MOST = 1000  # candidates of any request
 UNKNOWN_MARKET = np.int32(2**30)  # a number above every market's
-NO_FILTERS: Arrays = {  # the inputs of one request without filters
-    "k": np.zeros(1, np.int32),
-    "content_types": np.full((1, 1), "", object),
-    "released_after": np.zeros(1, np.int64),
-    "market": np.full(1, "", object),
-    "exclude_ids": np.full((1, 1), "", object),
-    "heard": np.full(1, "", object),
-}
 
 
 class Filters(tf.Module):

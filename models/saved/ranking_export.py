@@ -7,9 +7,11 @@ import pyarrow as pa
 import tensorflow as tf
 
 from events.schema import HEADS, LISTEN
-from models.inputs.encoder import AGE_COLUMNS, item_stats, request_dense
-from models.inputs.item_age import AGE, age_at_request
-from models.inputs.raw_query import item_specs, query_specs, specs
+from models.inputs.encoder import request_dense
+from models.inputs.feature_names import AGE, AGE_COLUMNS
+from models.inputs.item_age import age_at_request
+from models.inputs.raw_query import item_stats
+from models.inputs.signature_specs import item_specs, query_specs, specs
 from models.ranking.model import CHOICE, RankingModel
 from models.saved.saved_model import save, static_vectors
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from models.inputs.catalogue import LATER
-from models.inputs.raw_query import item_specs, query_specs
+from models.inputs.signature_specs import item_specs, query_specs
 from models.retrieval.model import RetrievalModel, embed_in_blocks
 from models.saved.filters import Filters, candidate_count
 from models.saved.index import Index

@@ -7,7 +7,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from models.inputs.catalogue import DURATION_SCALE, LATER
-from models.inputs.raw_query import specs
+from models.inputs.signature_specs import specs
 from models.saved.card import CARD
 from models.saved.filters import Filters, candidate_count
 from models.saved.index import Index

@@ -15,7 +15,6 @@ from segue.errors import InputError
 OPEN = 64  # rows that are open while pieces are packed; with more, rows are hardly fuller and packing takes longer
 COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
 # The raw inputs of the signatures; see `request_inputs.history_specs`.
-HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from models.inputs.arrow_columns import recent_first, seconds
 from models.inputs.encoder import Encoder
-from models.inputs.raw_query import Specs, specs
 from models.inputs.shards import Arrays
+from models.inputs.signature_specs import Specs, specs
 from models.inputs.vocabulary import Lookup
 from models.sequence.histories import within
 

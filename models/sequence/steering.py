@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.inputs.catalogue import Catalogue
-from models.inputs.raw_query import Specs, specs
+from models.inputs.signature_specs import Specs, specs
 
 NAMED = ("genres", "creators", "types")
 YEAR_SECONDS = 31_556_952

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from events import schema
 from models.evaluation.held_out import predict_ranking
-from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
 from models.inputs.shards import Arrays, Shards
 from models.inputs.training_arrays import ranking_arrays, retrieval_arrays
 from models.ranking import model as ranking

@@ -65,7 +65,7 @@ def test_hand_made_tables_have_the_real_ones_columns(training_set, make_table, m
 
 def test_a_candidate_learns_something_and_is_judged(models, training_set, tmp_path):
     models, _ = models
-    found = evaluate(training_set, models, models, CONFIG, tmp_path / "analysis")
+    found = evaluate(training_set, models, models, CONFIG, tmp_path / "analysis", tmp_path / "window.parquet")
     recall = found["retrieval"]["models"]
     assert recall["candidate"]["ndcg_at_10"] > recall["popularity"]["ndcg_at_10"]
     assert found["ranking"]["candidate"]["play"]["auc_low"] > 0.55
@@ -82,7 +82,7 @@ def test_what_each_use_of_the_sequence_model_is_worth_is_told(models, training_s
     saved, ranked = models
     feature = ranked["choice"]["sequence_ndcg_at_10"]
     assert feature["low"] <= feature["mean"] <= feature["high"]
-    found = evaluate(training_set, saved, None, CONFIG, tmp_path / "analysis")["retrieval"]
+    found = evaluate(training_set, saved, None, CONFIG, tmp_path / "analysis", tmp_path / "window.parquet")["retrieval"]
     assert set(found["models"]) == {"popularity", "candidate", "sequence"}
     assert found["models"]["sequence"]["recall_at_100"] > 0.4  # a random list of 100 holds a third of the 300 items
     for gain in found["sequence_as_a_source"].values():

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from models.evaluation.blessing import primary_head
-from models.evaluation.held_out import MAX_ROWS, predict_ranking, ranking_metrics, retrieval_ranks, sample
+from models.evaluation.held_out import MAX_ROWS, predict_ranking, ranking_metrics, retrieval_ranks
 from models.evaluation.metrics import recall_at
+from models.inputs.arrow_columns import sample
 from models.saved.card import read_card
 from segue.errors import InputError
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events.schema import HEADS, LISTEN
-from models.evaluation.held_out import sample
+from models.inputs.arrow_columns import sample
 from models.inputs.shards import read_parquet
 from models.inputs.training_arrays import ranking_arrays
 from models.ranking import model as ranking

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.evaluation.held_out import sample
+from models.inputs.arrow_columns import sample
 from models.sequence.coded import fit_codes
 from models.sequence.codes import Codebook
 from models.sequence.export import CODES, export_sequence

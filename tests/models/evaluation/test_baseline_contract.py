@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.inputs.raw_query import raw_query
+from models.inputs.raw_query import NO_FILTERS, raw_query
 from models.inputs.shards import Arrays
-from models.saved.filters import NO_FILTERS
 from models.saved.ranking_export import ServedRanking
 from models.saved.retrieval_export import ServedRetrieval
 from models.saved.saved_model import call

@@ -5,6 +5,7 @@ import pytest
 
 from events.schema import HEADS
 from models.evaluation.frames import CATEGORIES, NUMBERS, prediction_frame, scalar_frame
+from models.evaluation.held_out import predict_ranking
 from tests.models.conftest import REWARD
 
 
@@ -29,7 +30,8 @@ def test_every_scalar_feature_is_there_and_no_label(table):
 
 def test_predictions_stand_beside_their_rows(saved_ranking, make_table):
     rows = [{"genre_weights": weights} for weights in ([0.2, 0.8], [0.8, 0.2], [0.0, 0.0])]
-    frame = prediction_frame(saved_ranking, make_table(*rows), seed=0)
+    table = make_table(*rows)
+    frame = prediction_frame(table, predict_ranking(saved_ranking, table), seed=0)
     assert frame["main_genre"].tolist() == ["1", "0", None]
     assert frame["ts"].notna().all()
     for head in HEADS:

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from models.fitting.loop import Model, create_weights
 from models.fitting.warm_start import warm_start
-from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
 from models.inputs.shards import Shards
 from models.inputs.vocabulary import Lookup
 from models.ranking.model import RankingModel

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from models.inputs.axes import fit_axes
 from models.inputs.catalogue import LATER, WORD_ROWS, WORDS, words
-from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.encoder import Encoder
 from models.saved.index_columns import EVERYWHERE
 
 

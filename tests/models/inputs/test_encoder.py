@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import (
-    AGE_COLUMNS,
-    AXES_COLUMNS,
-    ITEM_STATS,
-    USER_COUNTS,
-    USER_RATES,
-    USER_STRINGS,
-    USER_VECTORS,
-    Axes,
-    Encoder,
-    fit_axes,
-    request_dense,
-)
+from models.inputs.axes import AXES_COLUMNS, Axes, fit_axes
+from models.inputs.encoder import Encoder, request_dense
+from models.inputs.feature_names import AGE_COLUMNS, ITEM_STATS, USER_COUNTS, USER_RATES, USER_STRINGS, USER_VECTORS
 from models.inputs.raw_query import raw_item, raw_query
 
 HOUR = 3600

@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 
 from feature_repo.on_demand import request_features
-from models.inputs.item_age import AGE, DAY_SECONDS, age_at_request, age_column, encode_age
+from models.inputs.arrow_columns import age_column
+from models.inputs.feature_names import AGE
+from models.inputs.item_age import DAY_SECONDS, age_at_request, encode_age
 
 NOW = 1_700_000_000
 RELEASES = [

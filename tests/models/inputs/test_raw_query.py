@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from models.inputs.encoder import Axes, fit_axes
-from models.inputs.raw_query import in_batches, item_specs, query_specs, raw_item, raw_query
+from models.inputs.axes import Axes, fit_axes
+from models.inputs.raw_query import in_batches, raw_item, raw_query
+from models.inputs.signature_specs import item_specs, query_specs
 
 
 @pytest.fixture(scope="module")

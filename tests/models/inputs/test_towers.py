@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import HISTORY, Encoder, fit_axes
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import HISTORY
 from models.inputs.towers import VIEWS, HistoryPooling, ItemEncoder, dropout, mean_rows
 
 SEED = tf.constant([0, 1])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.inputs.encoder import Encoder, fit_axes
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
 from models.inputs.training_arrays import example_weights, mask, ranking_arrays, retrieval_arrays
 from segue.errors import InputError
 

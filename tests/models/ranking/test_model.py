@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from events.schema import HEADS
 from models.evaluation.metrics import log_loss
-from models.inputs.encoder import QUERY_INPUTS
+from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Shards
 from models.ranking.calibration import IDENTITY
 from models.ranking.model import FIGURES, LISTEN, SLATE, TASKS, RankingModel, outcomes, slates

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from events.schema import HEADS
-from models.inputs.raw_query import raw_query
+from models.inputs.raw_query import NO_FILTERS, raw_query
 from models.ranking.choice import FEWEST, SEQUENCE, fit_choice
 from models.ranking.two_stage import (
     Choices,
@@ -24,7 +24,6 @@ from models.ranking.two_stage import (
     without_sequence,
     worth_of_sequence,
 )
-from models.saved.filters import NO_FILTERS
 from models.saved.ranking_export import ServedRanking
 from models.saved.saved_model import call
 from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES

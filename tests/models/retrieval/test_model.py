@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import AGE_COLUMNS, Encoder, fit_axes
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import AGE_COLUMNS
 from models.inputs.shards import Shards
 from models.inputs.training_arrays import retrieval_arrays
 from models.retrieval import model as retrieval

@@ -11,15 +11,13 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import ITEM_COUNTS, ITEM_RATES
+from models.inputs.feature_names import AGE, HISTORY_INPUTS, ITEM_COUNTS, ITEM_RATES
 from models.inputs.fingerprints import Fingerprints
-from models.inputs.item_age import AGE
 from models.inputs.raw_query import raw_query
 from models.saved.added_items import add_items, describe, encoded, statistics
 from models.saved.card import FORMAT, read_card
 from models.saved.index_columns import EVERYWHERE
 from models.saved.saved_model import call
-from models.sequence.histories import HISTORY_INPUTS
 from segue.errors import InputError
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from events.schema import HEADS, LISTEN
-from models.inputs.encoder import Encoder, fit_axes
-from models.inputs.raw_query import item_specs, query_specs, raw_item, raw_query
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
+from models.inputs.raw_query import raw_item, raw_query
+from models.inputs.signature_specs import item_specs, query_specs
 from models.ranking.model import CHOICE, RankingModel
 from models.saved.card import FORMAT, read_card
 from models.saved.ranking_export import LIFT_FLOOR, ServedRanking

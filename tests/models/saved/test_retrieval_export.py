@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import HISTORY, ITEM_STATS, Encoder, fit_axes
-from models.inputs.raw_query import raw_item, raw_query
+from models.inputs.axes import fit_axes
+from models.inputs.encoder import Encoder
+from models.inputs.feature_names import HISTORY, ITEM_STATS
+from models.inputs.raw_query import NO_FILTERS, raw_item, raw_query
 from models.inputs.shards import Arrays
 from models.retrieval.model import RetrievalModel
 from models.saved.card import FORMAT, read_card
-from models.saved.filters import NO_FILTERS
 from models.saved.retrieval_export import export_retrieval
 from models.saved.saved_model import call
 from models.training_config import RetrievalConfig

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.sequence.data import nothing_but
 from events import schema
-from models.inputs.encoder import Axes, Encoder
+from models.inputs.axes import Axes
+from models.inputs.encoder import Encoder
 from models.sequence.histories import Histories, requests
 
 ITEMS, LENGTH = 20, 12

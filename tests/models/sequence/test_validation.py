@@ -8,10 +8,11 @@ import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 
+from models.inputs.feature_names import HISTORY_INPUTS
 from models.inputs.raw_query import raw_query
 from models.sequence.export import ServedSequence
 from models.sequence.fit import fit
-from models.sequence.histories import HISTORY_INPUTS, Histories
+from models.sequence.histories import Histories
 from models.sequence.request_inputs import table_requests
 from models.sequence.validation import action_auc, held_out
 from models.training_config import SequenceConfig
