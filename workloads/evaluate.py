@@ -21,7 +21,7 @@ from workloads.run import Run
 from workloads.training.champion import served_champion
 from workloads.training_set import read_part
 
-ANALYSED_ROWS = 20_000  # examples of the slice analysis; Beam handles them one by one
+ANALYSED_ROWS = 10_000  # examples of the slice analysis; Beam takes 2 CPU seconds for each thousand
 
 
 def step(
