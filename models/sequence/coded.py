@@ -22,6 +22,7 @@ ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain
 NEAR = 0.99  # of the dense head's NDCG@10, which is as much as can be taught
 LESS = 4  # times fewer rows a step than the transformer's: a whole distribution an entry leaves little noise
 BEAMS = 200  # kept at each level
+JUDGED = 500  # choices by which an epoch is judged: decoding one takes as long as learning from thirty
 GATHERED = 2**26  # figures that decoding several requests gathers at once: 256 MiB
 DRAW = 0  # salt of the random draws
 
@@ -47,9 +48,10 @@ class CodedModel(Model):
         `next_item`; else the mean negative log probability of its codes."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
         states = tf.reshape(self.sequence.states(inputs, embedded), [-1, self.sequence.config.dim])
-        states = tf.stop_gradient(states)
         target = tf.reshape(inputs["next_item"], [-1])
-        weight = tf.cast(target > 0, tf.float32)
+        kept = tf.where(target > 0)[:, 0]  # the rest weighs nothing; in logs with skips that is half
+        states, target = tf.stop_gradient(tf.gather(states, kept)), tf.gather(target, kept)
+        weight = tf.ones_like(target, tf.float32)
         if not training:
             return self.head.loss(states, target, weight)
         drawn = tf.random.stateless_uniform(tf.shape(target), self.stateless_seed(DRAW))
@@ -95,7 +97,7 @@ def fit_codes(
     Args:
         sequence: it stays as it is.
         histories: of the train span.
-        held_out: later choices; the epoch of the best NDCG@10 on them is kept.
+        held_out: later choices; the epoch of the best NDCG@10 on `JUDGED` of them is kept.
         book: codes that items keep; None, or one that knows none of them, makes new ones.
         seed: of initial weights, cuts and order.
         checkpoints: a folder that training resumes from.
@@ -113,7 +115,8 @@ def fit_codes(
     tf.keras.utils.set_random_seed(seed)
     model = CodedModel(sequence, book)
     validation = Shards.of(held_out.batch())
-    taught = float(ndcg_at(held_out.ranks(sequence), 10).mean())
+    judged = held_out.some(JUDGED)
+    taught = float(ndcg_at(judged.ranks(sequence), 10).mean())
     create_weights(model, validation)
     history = fit_model(
         model,
@@ -124,8 +127,9 @@ def fit_codes(
         learning_rate=LEARNING_RATE,
         seed=seed,
         checkpoints=checkpoints,
-        judge=lambda: float(ndcg_at(generated_ranks(model, held_out), 10).mean()),
+        judge=lambda: float(ndcg_at(generated_ranks(model, judged), 10).mean()),
         pace=Pace(config.epochs, 60 * config.minutes * CODING, PATIENCE, NEAR * taught),
         on_epoch=on_epoch,
+        name="codes",
     )
     return model, book, history

@@ -84,6 +84,12 @@ class HeldOut:
         nothing = np.zeros_like(following)
         return {**inputs, "next_item": following, "next_entry": nothing, "next_action": nothing}
 
+    def some(self, count: int) -> "HeldOut":
+        """About `count` of the choices at even distances; all, if there are no more."""
+        each = slice(None, None, max(1, len(self.item) // count))
+        inputs = {name: values[each] for name, values in self.inputs.items()}
+        return HeldOut(inputs, self.item[each], self.candidates, None if self.known is None else self.known[each])
+
     def excluded(self, part: slice) -> np.ndarray:
         """Rows of the catalogue that are no candidates of some choices, int32 `[b, m]`, filled up with 0."""
         if self.known is None:
@@ -165,5 +171,6 @@ def fit(
         judge=lambda: float(ndcg_at(held_out.ranks(model), 10).mean()),
         pace=Pace(config.epochs, 60 * config.minutes * (1 - CODING)),
         on_epoch=on_epoch,
+        name="sequence",
     )
     return model, history

@@ -192,7 +192,7 @@ class CodeHead(tf.keras.layers.Layer):
             `[n, width]`, whose rows sum to 1.
         """
         count = tf.shape(state)[0]
-        chunks = (count + CHUNK - 1) // CHUNK
+        chunks = tf.maximum(1, (count + CHUNK - 1) // CHUNK)  # a `TensorArray` of no parts has no shape
         drawn = tf.TensorArray(tf.int32, chunks, element_shape=[None], infer_shape=False)
         shapes = [[None, width] for width in self.tree.widths]
         parts = [tf.TensorArray(tf.float32, chunks, element_shape=shape, infer_shape=False) for shape in shapes]

@@ -181,3 +181,13 @@ def test_what_nobody_had_is_the_unlikeliest_where_items_are_ids_alone(loss, bare
     scores = vectors @ model.item_vectors(asked.candidates).numpy().T
     likelier = (scores[:, :-1] > scores[:, [-1]]).sum(axis=1)
     assert likelier.mean() > 0.9 * (ITEMS - 1)
+
+
+def test_some_choices_are_at_even_distances():
+    inputs = {"item": np.arange(20).reshape(10, 2)}
+    known = csr_matrix(np.eye(10, 4))
+    some = HeldOut(inputs, np.arange(10), np.arange(1, 5), known).some(4)
+    assert some.item.tolist() == [0, 2, 4, 6, 8]
+    assert some.inputs["item"][:, 0].tolist() == [0, 4, 8, 12, 16]
+    assert some.known.shape == (5, 4)
+    assert len(HeldOut(inputs, np.arange(10), np.arange(1, 5), None).some(100).item) == 10
