@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SIZE ?= small
+PAGE := $(or $(SEGUE_HOME),.segue)/reports/recommendations.html
 
 # Without bytecode `import tensorflow` takes 26 s instead of 7, in every process.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,12 +25,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -e .
 	touch $@
 
-demo: env ## a synthetic log to served recommendations: import, train, monitor, recommend
+demo: env ## from a synthetic log to recommendations on a page: import, train, monitor, recommend
 	$(BIN)/segue data import synthetic --size $(SIZE) --seed 0
 	$(BIN)/segue run training
 	$(BIN)/segue run monitoring
 	$(BIN)/segue retrain --if-needed
-	$(BIN)/segue recommend -k 5 --user u00001 --user u00002 --user u00003
+	$(BIN)/segue recommend -k 5 --user u00001 --user u00002 --user u00003 --page $(PAGE)
 	$(BIN)/segue status
 
 test: env ## every test

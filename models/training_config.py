@@ -132,8 +132,8 @@ class SequenceConfig:
         heads: attention heads of each layer; they divide `dim`.
         length: entries of a history that the model reads; the feature store holds 50.
         batch_size: rows of `length` entries.
-        learning_rate: of the optimizer at the start; it falls to 0 over `epochs`.
-        epochs: the largest number.
+        learning_rate: of the optimizer at the start; it falls to 0 by the end.
+        epochs: the largest number, for each head; 0 takes as many as make 250 steps of the log, from 12 to 100.
         minutes: the most that training may take, the generative head included.
         dropout: share of the embeddings and of each block's output that is dropped.
         attention: `softmax` or `pointwise`.
@@ -149,7 +149,7 @@ class SequenceConfig:
     length: AtLeast1 = 50
     batch_size: AtLeast1 = 128
     learning_rate: Positive = 1e-3
-    epochs: AtLeast1 = 100
+    epochs: AtLeast0 = 0
     minutes: Positive = 60.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.2
     attention: Attention = "softmax"

@@ -30,6 +30,7 @@ from segue.errors import InputError, SegueError
 PEERS = ("popularity", "item_knn", "ease")
 SASREC = "sasrec_one_negative"
 SEGUE = DENSE, GENERATIVE = ("segue_dense", "segue_generative")
+EPOCHS = 100  # the most of either head; the minutes are what limits a training
 MODELS = (*PEERS, SASREC, *SEGUE)
 K = 10
 JUDGED = 2_000  # validation requests by which an epoch or a regularization is chosen
@@ -84,7 +85,7 @@ def run(
     wrong = [name for name in models if name not in MODELS]
     if wrong:
         raise InputError(f"There is no model {wrong[0]!r}.", f"Choose among {', '.join(MODELS)}.")
-    bounded = {} if minutes is None else {"minutes": minutes}
+    bounded = {"epochs": EPOCHS} | ({} if minutes is None else {"minutes": minutes})
     config = build_config(SequenceConfig, READ | bounded | (settings or {}), "sequence")
     say(f"reading {data}")
     known = read(data, seed)

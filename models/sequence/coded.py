@@ -12,7 +12,7 @@ from models.fitting.loop import History, Model, create_weights
 from models.fitting.loop import fit as fit_model
 from models.inputs.shards import Shards
 from models.sequence.codes import Codebook
-from models.sequence.fit import BATCH, CODING, HeldOut, Pace, windows
+from models.sequence.fit import BATCH, CODING, HeldOut, Pace, epochs_for, windows
 from models.sequence.generative import CodeHead, CodeTree
 from models.sequence.histories import Histories
 from models.sequence.model import SequenceModel
@@ -118,17 +118,19 @@ def fit_codes(
     judged = held_out.some(JUDGED)
     taught = float(ndcg_at(judged.ranks(sequence), 10).mean())
     create_weights(model, validation)
+    examples = windows(histories, config)
+    epochs = epochs_for(examples.rows, config)
     history = fit_model(
         model,
-        replace(windows(histories, config), steps=ROUND),
+        replace(examples, steps=ROUND),
         validation,
         batch_size=max(1, config.batch_size // LESS),
-        epochs=config.epochs,
+        epochs=epochs,
         learning_rate=LEARNING_RATE,
         seed=seed,
         checkpoints=checkpoints,
         judge=lambda: float(ndcg_at(generated_ranks(model, judged), 10).mean()),
-        pace=Pace(config.epochs, 60 * config.minutes * CODING, PATIENCE, NEAR * taught),
+        pace=Pace(epochs, 60 * config.minutes * CODING, PATIENCE, NEAR * taught),
         on_epoch=on_epoch,
         name="codes",
     )

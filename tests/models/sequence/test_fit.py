@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from models.sequence.coded import fit_codes, generated_ranks
 from models.sequence.codes import Codebook
-from models.sequence.fit import MOST, PATIENCE, HeldOut, Pace, fit, windows
+from models.sequence.fit import MOST, PATIENCE, HeldOut, Pace, epochs_for, fit, windows
 from models.sequence.histories import Histories, requests
 from models.training_config import SequenceConfig
 from tests.models.sequence.conftest import ITEMS, LENGTH
@@ -191,3 +191,16 @@ def test_some_choices_are_at_even_distances():
     assert some.inputs["item"][:, 0].tolist() == [0, 4, 8, 12, 16]
     assert some.known.shape == (5, 4)
     assert len(HeldOut(inputs, np.arange(10), np.arange(1, 5), None).some(100).item) == 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "expected"),
+    [
+        pytest.param(1, 0, 100, id="a short log: at most 100"),
+        pytest.param(128 * 10, 0, 25, id="10 steps an epoch, 250 steps in all"),
+        pytest.param(128 * 250, 0, 12, id="a long log: at least 12"),
+        pytest.param(128 * 10, 7, 7, id="as configured"),
+    ],
+)
+def test_the_number_of_epochs_fits_the_log(rows, epochs, expected):
+    assert epochs_for(rows, SequenceConfig(batch_size=128, epochs=epochs)) == expected
