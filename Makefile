@@ -33,10 +33,10 @@ demo: env ## a synthetic log to served recommendations: import, train, monitor, 
 	$(BIN)/segue status
 
 test: env ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: env ## the quick tests alone
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: env ## format, lint and types
 	$(BIN)/ruff format --check .
