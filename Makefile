@@ -34,10 +34,10 @@ demo: env ## from a synthetic log to recommendations on a page: import, train, m
 	$(BIN)/segue status
 
 test: env ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: env ## the quick tests alone
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: env ## format, lint and types
 	$(BIN)/ruff format --check .

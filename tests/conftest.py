@@ -9,7 +9,22 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before anything imports TensorFlow
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.support.model_servers", "tests.support.nano_loop"]
+pytest_plugins = ["tests.support.build_once", "tests.support.model_servers", "tests.support.nano_loop"]
+
+# The files that take longest, in the order in which they start (`make test` passes --no-loadscope-reorder): a long file
+# that starts last leaves the other worker idle. The first two files do not wait for the same trained home.
+SLOWEST = (
+    "pipelines/test_training.py",
+    "benchmarks/test_serving_benchmark.py",
+    "pipelines/test_gates.py",
+    "pipelines/test_failures.py",
+    "workloads/test_real_training_set.py",
+    "pipelines/test_add_items.py",
+    "pipelines/test_search.py",
+    "benchmarks/retrieval/test_benchmark.py",
+    "models/sequence/test_fit.py",
+    "models/saved/test_added_items.py",
+)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -28,3 +43,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the folder ../shared/data is absent")
     return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first; the order within a file and of all other files stays."""
+    order = {Path(__file__).parent / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path, len(SLOWEST)))

@@ -126,14 +126,14 @@ def make(path: Path) -> None:
         SegueError: it failed; with the end of what it printed.
     """
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving.sequence", str(path)]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving.sequence", str(path), str(ITEMS)]
     made = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
     if made.returncode:
         raise SegueError("The model of the benchmark could not be made.", f"It ended with:\n{made.stderr[-2000:]}")
 
 
-def save(path: Path) -> None:
-    """An untrained model of the default width over 10,000 items of 16 genres and 1,000 creators."""
+def save(path: Path, count: int) -> None:
+    """An untrained model of the default width over some items of 16 genres and 1,000 creators."""
     import pyarrow as pa
     import tensorflow as tf
 
@@ -149,14 +149,14 @@ def save(path: Path) -> None:
 
     start(0)
     rng = np.random.default_rng(0)
-    weights = np.eye(GENRES, dtype=np.float32)[rng.integers(0, GENRES, ITEMS)]
+    weights = np.eye(GENRES, dtype=np.float32)[rng.integers(0, GENRES, count)]
     items = pa.table({
-        "item_id": [f"i{row}" for row in range(ITEMS)],
-        "creator_id": [f"c{row % 1000}" for row in range(ITEMS)],
-        "content_type": [("music", "podcast", "audiobook")[row % 3] for row in range(ITEMS)],
+        "item_id": [f"i{row}" for row in range(count)],
+        "creator_id": [f"c{row % 1000}" for row in range(count)],
+        "content_type": [("music", "podcast", "audiobook")[row % 3] for row in range(count)],
         "genre_weights": pa.array(weights.tolist(), pa.list_(pa.float32())),
-        "duration_s": pa.array(rng.uniform(60, 3600, ITEMS), pa.float32()),
-        "release_ts": pa.array(rng.integers(10**9, NOW, ITEMS), pa.int64()),
+        "duration_s": pa.array(rng.uniform(60, 3600, count), pa.float32()),
+        "release_ts": pa.array(rng.integers(10**9, NOW, count), pa.int64()),
     })  # fmt: skip
     tokens = {name: sorted(set(items[name].to_pylist())) for name in ("item_id", "creator_id", "content_type")}
     tokens |= {"action": list(schema.INTERACTIONS), "surface": list(schema.SURFACES)}
@@ -166,12 +166,12 @@ def save(path: Path) -> None:
     model = SequenceModel(encoder, SequenceConfig(length=HISTORY), counts, timed=True, unseen=True)
     nothing = {name: tf.zeros([1, HISTORY], tf.int32) for name in ("item", "action", "next_surface", "segment")}
     model.listener_vectors(nothing | {name: tf.zeros([1, HISTORY], tf.int64) for name in ("time", "next_time")})
-    rows = np.arange(1, 1 + ITEMS, dtype=np.int32)
+    rows = np.arange(1, 1 + count, dtype=np.int32)
     book = Codebook.fit(items["item_id"].to_pylist(), model.item_vectors(rows).numpy(), seed=0)
     coded = CodedModel(model, book)
     coded.head.loss(tf.zeros([1, model.config.dim]), tf.constant([1]), tf.ones([1]))
-    export_sequence(coded, book, items, rng.pareto(1, ITEMS), [f"g{n}" for n in range(GENRES)], True, {}, path)
+    export_sequence(coded, book, items, rng.pareto(1, count), [f"g{n}" for n in range(GENRES)], True, {}, path)
 
 
 if __name__ == "__main__":
-    save(Path(sys.argv[1]))
+    save(Path(sys.argv[1]), int(sys.argv[2]))

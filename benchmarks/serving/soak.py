@@ -22,6 +22,7 @@ from serving.client.sync_client import Client
 from serving.store import model_store as store
 
 IN_FLIGHT = 32
+PEAK_SECONDS = 5.0  # of measuring the peak
 SHARE_OF_PEAK = 0.8
 RELOAD_SECONDS = 60.0
 SETTLED = {"AVAILABLE", "END"}
@@ -116,7 +117,9 @@ def run(minutes: float, say: Say, every: float = 20.0) -> dict[str, Any]:
         server = stack.enter_context(ending(start_server(port, flags, base, log)))
         wait_ready(server, address, MODELS, log)
         labels = (store.STABLE, None)
-        peak = serving_load.run(Plan(address, server.pid, MODELS, IN_FLIGHT, 5.0, labels=labels), base / "peak").rps
+        peak = serving_load.run(
+            Plan(address, server.pid, MODELS, IN_FLIGHT, PEAK_SECONDS, labels=labels), base / "peak"
+        ).rps
         rate = peak * SHARE_OF_PEAK
         say(f"peak {peak:.0f} requests/s; {rate:.0f} requests/s from now on")
         plan = Plan(address, server.pid, MODELS, IN_FLIGHT, seconds, labels=labels, rate=rate)

@@ -1,19 +1,21 @@
 """The sequence benchmark: what is held out, who may know it, and what it says; no speed is asserted."""
 
+import contextlib
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.sequence import sasrec
+from benchmarks.sequence import benchmark, sasrec
 from benchmarks.sequence.benchmark import MODELS, measure, run
 from benchmarks.sequence.data import nothing_but, plain, read, split
 from cli.bench import bench
 from models.sequence.histories import Histories
 from segue.errors import InputError
+
+SMALL = {"dim": 16, "blocks": 1, "batch_size": 8, "learning_rate": 0.01}  # of Segue's model, which learns 10 items soon
 
 
 def write_lines(path, *lines):
@@ -116,7 +118,8 @@ def test_sasrec_has_its_authors_setting_for_the_kind_of_log():
 def test_a_model_that_cannot_be_trained_takes_nothing_from_the_others(tmp_path):
     # One entry of each is left to learn from: a next one is known of nobody.
     path = write_lines(tmp_path / "log.tsv", "u1 a b c", "u2 b a d", "u3 d e a")
-    found = run(str(path), lambda line: None, ("popularity", "sasrec_one_negative", "segue_dense"), minutes=0.02)
+    models = ("popularity", "sasrec_one_negative", "segue_dense")
+    found = run(str(path), lambda line: None, models, settings=SMALL | {"length": 4, "epochs": 1})
     assert set(found["models"]) == {"popularity", "segue_dense"}
     assert "two entries before those held out" in found["left_out"]["sasrec_one_negative"]
     with pytest.raises(InputError, match="No model could be trained: SASRec learns"):
@@ -134,15 +137,17 @@ def test_a_negative_is_nothing_that_the_listener_had():
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, monkeypatch):
     # Everybody goes round ten items, each beginning elsewhere: what comes next is what no count of items tells.
     lines = [f"u{n} " + " ".join(f"i{(n + k) % 10}" for k in range(8)) for n in range(60)]
     path = write_lines(tmp_path / "log.tsv", *lines)
-    command = [sys.executable, "-c", "from cli import main; main()", "bench", "sequence"]
-    done = subprocess.run(
-        [*command, "--data", str(path), "--minutes", "0.1", "--json"], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sasrec, "EPOCHS", 3)  # its quality is not judged here
+    monkeypatch.setattr(benchmark, "READ", SMALL | {"length": 12, "epochs": 12})
+    # The runner replaces sys.stdout, which the command redirects below Python.
+    monkeypatch.setattr("cli.quiet.stdout_to_stderr", lambda: contextlib.redirect_stdout(sys.stderr))
+    command = ["sequence", "--data", str(path), "--minutes", "1", "--json"]
+    done = CliRunner().invoke(bench, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["models"]) == set(MODELS)
     assert found["data"]["candidates"] == "all items but those of the history"

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.serving import benchmark as serving
 from benchmarks.serving import kill as serving_kill
 from benchmarks.serving import load as serving_load
+from benchmarks.serving import sequence as serving_sequence
 from benchmarks.serving import soak as serving_soak
 from benchmarks.serving.benchmark import Cell
 from benchmarks.serving.process import cpu_seconds, ending, free_port, rss_mb, target, wait_ready
@@ -113,18 +114,20 @@ def test_which_version_may_answer(sent, version, variant, right):
 
 
 @pytest.mark.slow
-def test_serving_is_measured():
-    found = serving.run(0.6, lambda line: None, rounds=1)
+def test_serving_is_measured(monkeypatch):
+    monkeypatch.setattr(serving, "IN_FLIGHT", (1, 32))
+    monkeypatch.setattr(serving_sequence, "ITEMS", 500)
+    found = serving.run(0.3, lambda line: None, rounds=1)
 
     assert set(found) == {"retrieval", "ranking", "sequence", "targets", "machine", "batching", "seconds"}
     for model in serving.MODELS:
         assert set(found[model]) == set(serving.FIGURES)
         for name in serving.FIGURES:
-            assert set(found[model][name]) == {"1", "8", "32"}
+            assert set(found[model][name]) == {"1", "32"}
         assert all(
             rps > 0 for name in ("in_process", "naive", "server") for rps in found[model][f"{name}_rps"].values()
         )
-        assert all(found[model]["p50_ms"][n] <= found[model]["p99_ms"][n] for n in ("1", "8", "32"))
+        assert all(found[model]["p50_ms"][n] <= found[model]["p99_ms"][n] for n in ("1", "32"))
     assert len(found["targets"]) == 8
     assert found["batching"]["max_batch_size"] == 6400
     for figures in found["sequence"].values():
@@ -135,8 +138,10 @@ def test_serving_is_measured():
 
 
 @pytest.mark.slow
-def test_a_soak_without_a_failure():
-    found = serving_soak.run(0.5, lambda line: None, every=8.0)
+def test_a_soak_without_a_failure(monkeypatch):
+    monkeypatch.setattr(serving_soak, "PEAK_SECONDS", 1.0)
+    monkeypatch.setattr(serving_soak, "SHARE_OF_PEAK", 0.3)  # other tests run at the same time
+    found = serving_soak.run(0.3, lambda line: None, every=6.0)
 
     assert found["failures"] == 0, found["failure_texts"]
     assert found["reloads"] >= 2
@@ -149,13 +154,13 @@ def test_a_soak_without_a_failure():
 def test_kills_leave_a_whole_version():
     lines: list[str] = []
 
-    found = serving_kill.run(3, 1, lines.append)
+    found = serving_kill.run(2, 5, lines.append)  # seed 5 kills the pusher, then the server under a pusher
 
     assert found["failures"] == []
-    assert found["pusher_kills"] == found["rounds"] == len(lines) == 3
-    assert found["pushes"] >= 3
-    if found["server_kills"]:
-        assert 0 < found["slowest_restart_seconds"] < 60
+    assert found["pusher_kills"] == found["rounds"] == len(lines) == 2
+    assert found["pushes"] >= 2
+    assert found["server_kills"] == 1
+    assert 0 < found["slowest_restart_seconds"] < 60
 
 
 def test_a_rate_is_kept():

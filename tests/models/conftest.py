@@ -163,6 +163,18 @@ class Trained:
     arrays: Arrays
 
 
+def once_trained(build_once: Callable[..., Path], name: str, train: Callable[..., tuple]) -> tuple:
+    """The result of `train(0, checkpoints=folder)`, which one worker trains; the others resume from its last epoch."""
+    results: list[tuple] = []
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        results.append(train(0, checkpoints=folder))
+
+    folder = build_once(name, build)
+    return results[0] if results else train(0, checkpoints=folder)
+
+
 @pytest.fixture(scope="session")
 def make_table() -> Callable[..., pa.Table]:
     """`make_table(*rows)`: see `training_table`."""
@@ -191,7 +203,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
-def trained_retrieval(world) -> Trained:
+def trained_retrieval(build_once, world) -> Trained:
     """Retrieval, trained on the checkerboard."""
     config = RetrievalConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=6, uniform_negatives=16)
     parts = [retrieval_arrays(part, world.encoder, config.positives) for part in (world.train, world.validation)]
@@ -202,11 +214,11 @@ def trained_retrieval(world) -> Trained:
         own = replace(config, epochs=epochs)
         return retrieval.fit(train, validation, items, items, world.encoder, own, seed, **settings)
 
-    return Trained(*refit(0), refit, parts[0])
+    return Trained(*once_trained(build_once, "trained_retrieval", refit), refit, parts[0])
 
 
 @pytest.fixture(scope="session")
-def trained_ranking(world) -> Trained:
+def trained_ranking(build_once, world) -> Trained:
     """Ranking, trained on the checkerboard."""
     config = RankingConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=4)
     parts = [ranking_arrays(part, world.encoder) for part in (world.train, world.validation)]
@@ -215,27 +227,33 @@ def trained_ranking(world) -> Trained:
     def refit(seed: int, epochs: int = config.epochs, **settings) -> tuple:
         return ranking.fit(train, validation, world.encoder, replace(config, epochs=epochs), seed, **settings)
 
-    return Trained(*refit(0), refit, parts[0])
+    return Trained(*once_trained(build_once, "trained_ranking", refit), refit, parts[0])
 
 
 @pytest.fixture(scope="session")
-def saved_retrieval(trained_retrieval, world, tmp_path_factory) -> Path:
-    """The trained retrieval model as a SavedModel."""
-    path = tmp_path_factory.mktemp("saved") / "retrieval"
-    export_retrieval(trained_retrieval.model, world.items, False, {"dataset": "checkerboard"}, path)
-    return path
+def saved_retrieval(build_once, request, world) -> Path:
+    """The trained retrieval model as a SavedModel, which all workers share."""
+
+    def build(path: Path) -> None:
+        trained = request.getfixturevalue("trained_retrieval")
+        export_retrieval(trained.model, world.items, False, {"dataset": "checkerboard"}, path)
+
+    return build_once("saved_retrieval", build)
 
 
 @pytest.fixture(scope="session")
-def saved_ranking(trained_ranking, world, tmp_path_factory) -> Path:
-    """The trained ranking model as a SavedModel."""
-    path = tmp_path_factory.mktemp("saved") / "ranking"
-    export_ranking(trained_ranking.model, world.items, REWARD, {"dataset": "checkerboard"}, path)
-    return path
+def saved_ranking(build_once, request, world) -> Path:
+    """The trained ranking model as a SavedModel, which all workers share."""
+
+    def build(path: Path) -> None:
+        trained = request.getfixturevalue("trained_ranking")
+        export_ranking(trained.model, world.items, REWARD, {"dataset": "checkerboard"}, path)
+
+    return build_once("saved_ranking", build)
 
 
 @pytest.fixture(scope="session")
-def trained_sequence(world) -> tuple[CodedModel, Codebook]:
+def trained_sequence(build_once, world) -> tuple[CodedModel, Codebook]:
     """The sequence model with its generative head, trained for an epoch on what listeners of either taste played."""
     rng = np.random.default_rng(4)
     past = [rng.choice(np.arange(taste, ITEMS, 2), 9) for taste in (0, 1) * 20]
@@ -251,19 +269,25 @@ def trained_sequence(world) -> tuple[CodedModel, Codebook]:
     histories = Histories.of_table(sequences, encoder.catalogue.known, encoder.lookups)
     config = SequenceConfig(dim=16, blocks=1, length=12, batch_size=8, epochs=1, learning_rate=0.01)
     judged = held_out(world.validation.filter(world.validation["positive"]), world.items, encoder, config.length, False)
-    model, _ = sequence.fit(histories, judged, encoder, config, seed=0)
-    coded, book, _ = fit_codes(model, histories, judged, None, seed=0)
-    return coded, book
+
+    def train(seed: int, checkpoints: Path) -> tuple[CodedModel, Codebook]:
+        model, _ = sequence.fit(histories, judged, encoder, config, seed, checkpoints=checkpoints)
+        coded, book, _ = fit_codes(model, histories, judged, None, seed, checkpoints=checkpoints / "codes")
+        return coded, book
+
+    return once_trained(build_once, "trained_sequence", train)
 
 
 @pytest.fixture(scope="session")
-def saved_sequence(trained_sequence, world, tmp_path_factory) -> Path:
-    """The trained sequence model as a SavedModel."""
-    path = tmp_path_factory.mktemp("saved") / "sequence"
-    chosen = np.ones(ITEMS)
-    genres = [f"g{n}" for n in range(GENRES)]
-    export_sequence(*trained_sequence, world.items, chosen, genres, False, {"dataset": "checkerboard"}, path)
-    return path
+def saved_sequence(build_once, request, world) -> Path:
+    """The trained sequence model as a SavedModel, which all workers share."""
+
+    def build(path: Path) -> None:
+        trained = request.getfixturevalue("trained_sequence")
+        genres = [f"g{n}" for n in range(GENRES)]
+        export_sequence(*trained, world.items, np.ones(ITEMS), genres, False, {"dataset": "checkerboard"}, path)
+
+    return build_once("saved_sequence", build)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ IDENTITY_DTYPES = (
 )
 
 
-def _save_tf2(path: Path, scale: float) -> Path:
+def _save_tf2(path: Path, scale: float) -> None:
     """Write a TF2 model with y = scale * x, a signature `repeat` on text, and an identity signature for each dtype."""
     import tensorflow as tf
 
@@ -50,10 +50,9 @@ def _save_tf2(path: Path, scale: float) -> Path:
         str(path),
         signatures={"serving_default": module.__call__, "repeat": module.repeat, **identities},
     )
-    return path
 
 
-def _save_tf1(path: Path) -> Path:
+def _save_tf1(path: Path) -> None:
     """Write a model with y = 0.5 x + 3 by TF1's builder, so without an object graph."""
     import tensorflow as tf
 
@@ -68,37 +67,37 @@ def _save_tf1(path: Path) -> Path:
             session, [tf.saved_model.SERVING], signature_def_map={"serving_default": signature}
         )
         builder.save()
-    return path
 
 
 @pytest.fixture(scope="session")
-def saved_models(tmp_path_factory) -> dict[str, Path]:
+def saved_models(build_once) -> dict[str, Path]:
     """SavedModels: `one` (y = x), `two` (y = 2x), `tf1` (y = 0.5x + 3), and `corrupt`, which does not load."""
-    root = tmp_path_factory.mktemp("saved_models")
-    corrupt = root / "corrupt"
-    corrupt.mkdir()
-    (corrupt / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
-    return {
-        "one": _save_tf2(root / "one", 1.0),
-        "two": _save_tf2(root / "two", 2.0),
-        "tf1": _save_tf1(root / "tf1"),
-        "corrupt": corrupt,
-    }
+
+    def build(root: Path) -> None:
+        _save_tf2(root / "one", 1.0)
+        _save_tf2(root / "two", 2.0)
+        _save_tf1(root / "tf1")
+        (root / "corrupt").mkdir()
+        (root / "corrupt" / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
+
+    root = build_once("saved_models", build)
+    return {name: root / name for name in ("one", "two", "tf1", "corrupt")}
 
 
 @pytest.fixture(scope="session")
-def shared_store(tmp_path_factory, saved_models) -> Path:
+def shared_store(build_once, saved_models) -> Path:
     """A model store that tests must not change.
 
     `scale` has version 1 (y = x, label `before`) and version 2 (y = 2x, label `stable`); `half` has version 2 (`tf1`).
     """
     from serving.store import model_store
 
-    root = tmp_path_factory.mktemp("store")
-    model_store.push(root, {"scale": saved_models["one"]})
-    model_store.push(root, {"scale": saved_models["two"], "half": saved_models["tf1"]})
-    model_store.promote(root, 1, "before")
-    return root
+    def build(root: Path) -> None:
+        model_store.push(root, {"scale": saved_models["one"]})
+        model_store.push(root, {"scale": saved_models["two"], "half": saved_models["tf1"]})
+        model_store.promote(root, 1, "before")
+
+    return build_once("shared_store", build)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from click.testing import CliRunner
 
 from segue.settings import Home
 
 
 class Segue:
-    """Runs the `segue` command on one home, each time in a process of its own as users do."""
+    """Runs the `segue` command on one home.
+
+    A call runs it in a process of its own, as users do. `json` runs it in the process of the tests, which has imported
+    TensorFlow, Feast and KFP already: a process of its own takes 5 to 10 s for that.
+    """
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
@@ -26,24 +30,29 @@ class Segue:
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
 
     def json(self, *arguments: str, env: dict[str, str] | None = None) -> dict:
-        done = self(*arguments, "--json", env=env)
-        assert done.returncode == 0, done.stderr
+        """The JSON that a command prints; a command that fails raises its error."""
+        from cli import cli
+
+        environment = {"SEGUE_HOME": str(self.home.root), **(env or {})}
+        done = CliRunner().invoke(cli, [*arguments, "--json"], env=environment, catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, worker_id) -> Segue:
+def trained(build_once) -> Segue:
     """A trained home with a pushed first version, made once for all workers. Tests change copies only (`branch`)."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    segue = Segue(shared / "trained")
-    with FileLock(shared / "trained.lock"):
-        if not (shared / "trained.done").exists():
-            segue.json("data", "import", "synthetic", "--size", "nano", "--seed", "0")
-            ended = segue.json("run", "training", "--config", str(NANO_CONFIG))
-            assert ended["status"] == "pushed", ended["reason"]
-            (shared / "trained.done").touch()
-    return segue
+
+    def build(folder: Path) -> None:
+        segue = Segue(folder)
+        imported = segue("data", "import", "synthetic", "--size", "nano", "--seed", "0")
+        assert imported.returncode == 0, imported.stderr
+        run = segue("run", "training", "--config", str(NANO_CONFIG), "--json")
+        assert run.returncode == 0, run.stderr
+        ended = json.loads(run.stdout)
+        assert ended["status"] == "pushed", ended["reason"]
+
+    return Segue(build_once("trained", build))
 
 
 @pytest.fixture

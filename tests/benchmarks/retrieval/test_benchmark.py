@@ -17,6 +17,7 @@ from benchmarks.retrieval import random_splits as randomly
 from benchmarks.retrieval.data import DataSet, Log, Task, canonical, histories, read, requests
 from benchmarks.retrieval.peers import GRIDS
 from cli.bench import bench
+from models.training_config import TrainingConfig
 from segue.errors import InputError
 from segue.files import read_json, write_json
 
@@ -274,7 +275,12 @@ def test_an_unknown_name_lists_the_known_ones(models, splits):
 
 
 @pytest.mark.slow
-def test_all_of_it_on_a_small_world():
+def test_all_of_it_on_a_small_world(monkeypatch):
+    from benchmarks.retrieval import contestants
+
+    # One epoch takes a twelfth of the time, and no quality is judged here.
+    short = {"retrieval": {"epochs": 1, "dim": 16}, "ranking": {"epochs": 1, "dim": 8}}
+    monkeypatch.setattr(contestants, "TrainingConfig", lambda seed: TrainingConfig.from_dict({"seed": seed, **short}))
     result = retrieval.run("nano", print)
     for split in retrieval.SPLITS:
         for model in retrieval.MODELS:

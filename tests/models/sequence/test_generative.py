@@ -104,7 +104,8 @@ def test_many_items_with_the_same_codes_make_no_level_wider_than_the_limit():
     assert max(head.tree.widths) <= WIDEST
     assert len(head.tree.widths) == 4
     states = tf.constant(VECTORS[:2])
-    losses = [head.loss(state[None], tf.constant([row]), tf.ones([1])) for state in states for row in rows]
+    loss = tf.function(lambda state, row: head.loss(state[None], row[None], tf.ones([1])))  # 782 calls
+    losses = [loss(state, tf.constant(row, tf.int32)) for state in states for row in rows]
     np.testing.assert_allclose(np.exp(-np.array(losses)).reshape(2, -1).sum(axis=1), 1, rtol=1e-4)
     answers, _ = head.search(states, len(rows))
     assert [sorted(answer) for answer in answers.numpy().tolist()] == [sorted(rows.tolist())] * 2
@@ -168,9 +169,14 @@ def test_a_head_that_imitates_the_teacher_learns_its_distribution_of_items(state
 
     before = divergence()
     optimizer = tf.keras.optimizers.legacy.Adam(0.003)
-    for number in range(400):
-        place, expected = head.expectations(states, tf.random.stateless_uniform([5], [0, number]))
+
+    @tf.function
+    def train(draw: tf.Tensor) -> None:
+        place, expected = head.expectations(states, draw)
         with tf.GradientTape() as tape:
             loss = head.imitate(states, place, expected, tf.ones([5]))
         optimizer.apply_gradients(zip(tape.gradient(loss, head.trainable_weights), head.trainable_weights, strict=True))
+
+    for number in range(400):
+        train(tf.random.stateless_uniform([5], [0, number]))
     assert divergence() < 0.3 * before
