@@ -33,7 +33,7 @@ BLOCK = 500_000  # examples per join: each join costs Feast half a second before
 CHUNK = 125_000  # examples held in memory with their histories, about 1 kB each
 DAY_US = T.DAY_SECONDS * 1_000_000
 NEGATIVE_INSTANTS = 8  # instants of the train span at which negatives get their statistics
-# Columns that `negatives.parquet` leaves out, because they do not depend on the instant.
+# Columns that `negatives.parquet` leaves out, because the models' catalogue has them by item id.
 CONTENT = ("creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets")
 REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # joined inputs of `request_features`
 
