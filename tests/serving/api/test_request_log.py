@@ -25,7 +25,8 @@ NOW = 1_700_000_000.5  # 2023-11-14 22:13:20 UTC
 # A child process logs eight records of 20 kB to the prefix argv[1], then ends as argv[2] says.
 CHILD = """
 import os, random, resource, signal, sys, time
-from serving.protocol import prediction_log, protos, request_log
+from serving.api import request_log
+from serving.protocol import prediction_log, protos
 config = protos.message("tensorflow.serving.LoggingConfig", "tensorflow_serving/config/logging_config.proto")()
 config.log_collector_config.filename_prefix = sys.argv[1]
 config.sampling_config.sampling_rate = 1.0
