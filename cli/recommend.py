@@ -61,29 +61,24 @@ def recommend(
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         from surfaces.assembly import recommend_once
-        from surfaces.hydrate import OnlineFeatures
         from surfaces.request import Exploration, Request
 
-        exploration = Exploration(budget=explore)
-        features = OnlineFeatures(home)
-    moment = instant(at) if at else features.newest(users)
     if new and not picks:
         click.echo("A new user without --pick has no features but surface and time.", err=True)
     requests = [
         Request(
             user_id=user,
-            at=moment,
             surface=surface,
             k=k,
             session_id=session,
             picks=picks if new or picks else None,
             content_types=content_types,
             market=market or "",
-            exploration=exploration,
+            exploration=Exploration(budget=explore),
         )
         for user in users
     ]
-    lists = recommend_once(home, features, titles, requests, server, quiet_libraries)
+    moment, lists = recommend_once(home, requests, titles, instant(at) if at else None, server, quiet_libraries)
     answers = {user: [item.to_dict() for item in items] for user, items in zip(users, lists, strict=True)}
     if as_json:
         print_json({"at": moment.isoformat(), "recommendations": answers})

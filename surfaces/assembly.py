@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 
 from segue.settings import Home
+from serving.client.sync_client import Client
 from surfaces.compose import Recommendation
 from surfaces.hydrate import OnlineFeatures
 from surfaces.recommender import Recommender
@@ -15,33 +17,36 @@ Quiet = Callable[[], AbstractContextManager]
 
 def recommend_once(
     home: Home,
-    features: OnlineFeatures,
-    titles: Mapping[str, str],
     requests: Sequence[Request],
+    titles: Mapping[str, str],
+    at: datetime | None = None,
     server: str | None = None,
     quiet: Quiet = nullcontext,
-) -> list[list[Recommendation]]:
-    """The lists for some requests, in the requests' order.
+) -> tuple[datetime, list[list[Recommendation]]]:
+    """The lists for some requests that are made at one instant.
 
     All features are read first, so that an unknown listener is refused before a model server is started.
 
     Args:
-        home: the home whose model store is served.
-        features: the online store of that home.
-        titles: item id -> title.
+        home: the home with the online store and the model store.
         requests: one for each listener; their picks are in the catalogue (see `surfaces.titles.check_picks`).
+        titles: item id -> title.
+        at: the instant of the requests; None for that of the newest event (see `OnlineFeatures.hydrate_all`).
         server: `host:port` of a running model server; None starts one in this process for the time of the call.
-        quiet: a context in which that server is started, e.g. to hold back what TensorFlow prints.
+        quiet: a context in which slow libraries are loaded, e.g. to hold back what TensorFlow prints.
+
+    Returns:
+        The instant, and the list for each request.
 
     Raises:
         InputError, UnavailableError, SegueError: see `Recommender.recommend`.
     """
-    from serving.client.sync_client import Client
-
-    hydrated = [(request, features.hydrate(request)) for request in requests]
+    with quiet():
+        online_features = OnlineFeatures(home)
+    at, hydrated = online_features.hydrate_all(requests, at)
     with model_server(server, home.models, quiet) as address, Client(address) as client:
-        recommender = Recommender(client, features, titles)
-        return [recommender.answer(request, read) for request, read in hydrated]
+        recommender = Recommender(client, online_features, titles)
+        return at, [recommender.answer(*pair) for pair in zip(requests, hydrated, strict=True)]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from segue.errors import InputError
 from serving.client.sync_client import Client
@@ -42,15 +43,15 @@ class Recommender:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="segue-sources")
         self._signatures = self._read_signatures()
 
-    def recommend(self, request: Request) -> list[Recommendation]:
-        """The best items for a request, at most `k`, in the order to show.
+    def recommend(self, request: Request, at: datetime) -> list[Recommendation]:
+        """The best items for a request at an instant, at most `k`, in the order to show.
 
         Raises:
             InputError: the listener or a picked item is not known, or a model lacks a filter that the request asks for.
             UnavailableError, SegueError: see `Client`.
         """
         check_picks(request.picks or (), self._titles)
-        return self.answer(request, self._features.hydrate(request))
+        return self.answer(request, self._features.hydrate(request, at))
 
     def answer(self, request: Request, features: Features) -> list[Recommendation]:
         """The list for a request whose features were read before; otherwise as `recommend`."""

@@ -1,8 +1,7 @@
-"""A request for a list of items: who asks, when and where, and which items may be answered."""
+"""A request for a list of items: who asks, where, and which items may be answered."""
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 
 from segue.errors import InputError
 
@@ -46,7 +45,6 @@ class Request:
 
     Args:
         user_id: the listener.
-        at: the instant of the request, with its time zone. Features of a later instant are not used.
         surface: where the list is shown, e.g. `home`.
         k: how many items to answer, at least 1.
         session_id: the session whose plays and skips count; None for no session.
@@ -57,11 +55,10 @@ class Request:
         exploration: how much of the list may be explored.
 
     Raises:
-        InputError: `k` is below 1, or `at` has no time zone.
+        InputError: `k` is below 1.
     """
 
     user_id: str
-    at: datetime
     surface: str = "home"
     k: int = 10
     session_id: str | None = None
@@ -73,10 +70,3 @@ class Request:
     def __post_init__(self) -> None:
         if self.k < 1:
             raise InputError(f"A request asks for at least 1 item. Received k={self.k}.", "Give k=1 or more.")
-        if self.at.tzinfo is None:
-            raise InputError(f"The instant of a request has a time zone. Received {self.at}.", "Give it in UTC.")
-
-    @property
-    def timestamp(self) -> int:
-        """The instant of the request in whole seconds since 1970 UTC."""
-        return int(self.at.timestamp())

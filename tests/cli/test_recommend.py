@@ -70,7 +70,7 @@ def run(home, monkeypatch):
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
-    monkeypatch.setattr("serving.client.sync_client.Client", FakeClient)
+    monkeypatch.setattr("surfaces.assembly.Client", FakeClient)
     monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
     monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))

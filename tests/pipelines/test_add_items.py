@@ -50,8 +50,9 @@ def ask():
             name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
             for name, spec in signature.structured_input_signature[1].items()
         }
-        now = int(datetime.fromisoformat(state(home)["last_event"]).timestamp())
-        known = {**cold_start(picks, now), "request_ts": now, "surface": "home", "heard": "include"}
+        at = datetime.fromisoformat(state(home)["last_event"])
+        now = int(at.timestamp())
+        known = {**cold_start(picks, at), "request_ts": now, "surface": "home", "heard": "include"}
         wish = {"k": 200} | ({"released_after": now - 86_400} if lately else {})
         found = call(signature, model_inputs({**known, **wish}, specs))
         return [item.decode() for item in found["item_ids"][0] if item]

@@ -95,7 +95,7 @@ def recommend(features):
     """Answer a request by a fake server: `recommend(server, k, exploration, **other_features)`."""
 
     def answer(server, k=10, exploration=NO_EXPLORATION, **other):
-        request = Request("u1", NOW, k=k, exploration=exploration)
+        request = Request("u1", k=k, exploration=exploration)
         return Recommender(server, features=None, titles={"3": "Three"}).answer(request, features | other)
 
     return answer

@@ -1,6 +1,7 @@
 """The request path over a fake server: candidates from several sources, ranked by reward."""
 
 import threading
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -162,7 +163,7 @@ def test_a_rollback_to_models_with_other_inputs_is_followed(features):
         return predict(model, inputs, label)
 
     def item_ids():
-        return [item.item_id for item in recommender.answer(Request("u1", NOW, k=2), features)]
+        return [item.item_id for item in recommender.answer(Request("u1", k=2), features)]
 
     server.predict = strict
     server.signatures = FakeServer({}, {}).signatures
@@ -214,21 +215,22 @@ class Store:
     def __init__(self, features):
         self.features = features
 
-    def hydrate(self, request):
-        return self.features
+    def hydrate(self, request, at):
+        return self.features | {"request_ts": int(at.timestamp())}
 
 
 def test_recommend_reads_the_features_of_the_listener(features):
     server = FakeServer(old={"3": 8.0}, new={})
 
-    (item,) = Recommender(server, Store(features), {}).recommend(Request("u1", NOW))
+    (item,) = Recommender(server, Store(features), {}).recommend(Request("u1"), NOW + timedelta(days=1))
 
     assert item.item_id == "3"
     assert server.asked("retrieval")["history_items"][0].tolist() == ["last", "first"]
+    assert server.asked("ranking")["request_ts"].tolist() == [int(NOW.timestamp()) + DAY_SECONDS]
 
 
 def test_an_unknown_pick_is_refused(features):
     recommender = Recommender(FakeServer({}, {}), Store(features), {"a": "Air"})
 
     with pytest.raises(InputError, match="not in it: 'x'"):
-        recommender.recommend(Request("u1", NOW, picks=("a", "x")))
+        recommender.recommend(Request("u1", picks=("a", "x")), NOW)
