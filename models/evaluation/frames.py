@@ -1,4 +1,4 @@
-"""Frames of scalar columns: what validation and drift look at."""
+"""Frames of scalar columns, the input of data validation and drift detection."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ NUMBERS = (
 
 
 def scalar_frame(table: pa.Table) -> pd.DataFrame:
-    """The scalar features of a training table, categories as strings (missing ones null)."""
+    """The scalar features of a training table; categories are strings, null where missing."""
     frame = table.select([*CATEGORIES, *NUMBERS]).to_pandas()
     for name in CATEGORIES:
         frame[name] = frame[name].astype(object).where(frame[name].notna() & (frame[name] != ""), None)
@@ -27,11 +27,16 @@ def scalar_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def prediction_frame(saved_model: Path, table: pa.Table, seed: int) -> pd.DataFrame:
-    """Scalar features, main genre, time and the ranking model's predictions, at most 50,000 rows.
+    """Scalar features, main genre, time and the ranking model's predictions, for at most 50,000 rows.
+
+    Args:
+        saved_model: a ranking SavedModel.
+        table: rows of a training set.
+        seed: of the sample, if there are more rows.
 
     Returns:
-        Columns of `scalar_frame`, `main_genre` (index of the item's heaviest genre), `ts`, and
-        `prediction_*` for each head and the reward.
+        The columns of `scalar_frame`, `main_genre` (index of the item's genre with the largest weight, as text),
+        `ts`, and `prediction_*` for each head and the reward.
     """
     rows = sample(table, MAX_ROWS, seed)
     frame = scalar_frame(rows)
