@@ -23,7 +23,7 @@ def loss(logits: list[float], labels: list[float], groups: list[int]) -> float:
         pytest.param([0.0] * 4, [1.0, 0.0, 0.0, 0.0], [1] * 4, math.log(4), id="no preference among four"),
         pytest.param([LOG3, 0.0], [1.0, 1.0], [7, 7], -math.log(3 / 4 * 1 / 4) / 2, id="both rows, half each"),
         pytest.param([LOG3, 0.0], [2.0, 0.0], [7, 7], -math.log(3 / 4), id="only the share of relevance counts"),
-        pytest.param([LOG3, 5.0, 0.0, 2.0], [1.0, 0.0, 0.0, 0.0], [7, 3, 7, 3], -math.log(3 / 4), id="one group without"),
+        pytest.param([LOG3, 5.0, 0.0, 2.0], [1.0, 0.0, 0.0, 0.0], [7, 3, 7, 3], -math.log(3 / 4), id="no choice in 3"),
         pytest.param([LOG3, 5.0, 0.0], [1.0, 1.0, 0.0], [7, 3, 7], -math.log(3 / 4), id="a group of one"),
         # The loss of group 7 is -log 3/4, that of group 3 log 2.
         pytest.param(
