@@ -24,7 +24,7 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
     goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a failure: the exit code is 0
     either way, and `segue retrain --if-needed` acts on the verdict.
     """
-    from monitoring.report import compare_files
+    from monitoring.drift import compare_files
 
     home = Home.from_env()
     verdict = compare_files(

@@ -81,7 +81,8 @@ def recommend(
 
         exploration = Exploration(budget=explore)
         features = OnlineFeatures(home)
-    moment = instant(at) if at else features.newest(users)
+    listeners = {user: features.read(user) for user in users}
+    moment = instant(at) if at else features.newest(listeners.values())
     if new and not picks:
         click.echo("A new user without --pick has no features but surface and time.", err=True)
     requests = [
@@ -98,7 +99,8 @@ def recommend(
         )
         for user in users
     ]
-    answers = recommend_once(home, features, titles, requests, server, quiet_libraries)
+    hydrated = [(request, features.hydrate(request, listeners[request.user_id])) for request in requests]
+    answers = recommend_once(home, features, titles, hydrated, server, quiet_libraries)
     pages = listener_pages(home, titles, answers)
     if page:
         write_page(home, page, surface, moment, pages)

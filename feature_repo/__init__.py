@@ -1,1 +1,1 @@
-"""Feast's repository, and the feature transformations behind it as Ibis expressions."""
+"""Feast's repository, and the feature transformations behind its views as Ibis expressions."""

@@ -1,4 +1,4 @@
-"""Build every feature table of a log: one Parquet file a Feast view, and one of what items are about."""
+"""Build every feature table of a log: one Parquet file per Feast view, and `item_content` for the models' catalogue."""
 
 import math
 from collections import Counter
@@ -23,15 +23,18 @@ MAX_CONTENT_TYPES = 8
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The fixed axes of the share vectors, in order."""
+    """The genres and content types that the share vectors count, in the order of their entries."""
 
     genres: list[str]
     content_types: list[str]
 
 
 def vocabularies(items: pa.Table) -> Vocabularies:
-    """The most frequent genres (24 at most) and content types (8 at most) of the catalogue, sorted by name: models know
-    a genre by its place, which stays when another becomes more frequent."""
+    """Return the most frequent genres (at most 24) and content types (at most 8) of a catalogue, sorted by name.
+
+    Models know a genre by its position. Sorting by name instead of frequency keeps that position when another genre
+    becomes more frequent.
+    """
 
     def most_common(values, limit: int) -> list[str]:
         counts = Counter(v for v in values if v)
@@ -44,12 +47,12 @@ def vocabularies(items: pa.Table) -> Vocabularies:
 
 
 def last_complete_day(last: datetime) -> int:
-    """The day number before the day of the last event: a day may still be running."""
+    """Return the number of the day before the last event's day, which may still be running."""
     return math.floor(last.timestamp() / T.DAY_SECONDS) - 1
 
 
 def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int) -> dict[str, Table]:
-    """The expression behind each Feast view, by the view's name, and behind `item_content`."""
+    """Return the expression that computes each table, by table name: one per Feast view, and `item_content`."""
     return {
         "user_profile": T.user_profile(users, EARLIEST),
         "user_daily": T.user_daily(events, items, axes.genres, axes.content_types, last_day),
@@ -62,17 +65,17 @@ def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies
 
 
 def build(ingested: Path, tables: Path) -> dict:
-    """Build the feature tables of an ingested log into the folder `tables`, whole or not at all.
+    """Build the feature tables of an ingested log in the folder `tables`. A failed build leaves the folder as it was.
 
     Args:
         ingested: a folder with `events.parquet`, `items.parquet` and `users.parquet`.
-        tables: the folder to write, replaced if it stands.
+        tables: the folder to write; an existing folder is replaced.
 
     Returns:
-        The manifest that is also written there: vocabularies, last complete day, rows a table.
+        The manifest that is also written to the folder: vocabularies, last complete day, rows of each table.
 
     Raises:
-        InputError: no event to build features from.
+        InputError: the log has no events.
     """
     axes = vocabularies(pq.read_table(ingested / "items.parquet", columns=["genres", "content_type"]))
     with duckdb_engine() as engine, atomic_path(tables) as folder:
@@ -94,5 +97,5 @@ def build(ingested: Path, tables: Path) -> dict:
 
 
 def load_manifest(tables: Path) -> dict:
-    """The manifest that `build` wrote."""
+    """Read the manifest that `build` wrote."""
     return read_json(tables / "manifest.json")

@@ -1,4 +1,4 @@
-"""What Feast knows: entities, sources, views and the feature services of retrieval and ranking."""
+"""The definitions that Feast registers: entities, sources, views, and the feature services of retrieval and ranking."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,15 +11,16 @@ from feast.transformation.pandas_transformation import PandasTransformation
 from feast.types import Array, Float32, Int64, String
 from feast.value_type import ValueType
 
-from feature_repo.on_demand import request_features
+from feature_repo.on_demand import request_features, source_text
 from feature_repo.transformations import DAILY
 
-ONLINE_ONLY = {"user_history", "session_context"}  # in training these are windows over the log
+# Training computes these features per event, as windows over the log; Feast serves them online only.
+ONLINE_ONLY = {"user_history", "session_context"}
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """Feast's objects, by kind."""
+    """Feast's objects, grouped by type."""
 
     entities: tuple[Entity, ...]
     views: tuple[FeatureView, ...]
@@ -28,12 +29,12 @@ class Definitions:
 
     @property
     def all(self) -> list:
-        """Everything that `feast apply` registers."""
+        """All objects that `feast apply` registers."""
         return [*self.entities, *self.views, self.on_demand, *self.services]
 
 
 def source(tables: Path, name: str) -> FileSource:
-    """A Parquet table; the path is absolute because readers resolve relative ones differently."""
+    """Return the source of a feature table. `tables` is absolute: readers resolve relative paths differently."""
     return FileSource(
         name=name,
         path=str(tables / f"{name}.parquet"),
@@ -43,12 +44,12 @@ def source(tables: Path, name: str) -> FileSource:
 
 
 def fields(*names: str, dtype=Float32) -> list[Field]:
-    """Fields of one type."""
+    """Return fields of one type."""
     return [Field(name=name, dtype=dtype) for name in names]
 
 
 def define(tables: Path) -> Definitions:
-    """All definitions over the feature tables in `tables` (absolute)."""
+    """Define all of Feast's objects over the feature tables in `tables` (an absolute path)."""
     user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
     item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
     session = Entity(name="session", join_keys=["session_id"], value_type=ValueType.STRING)
@@ -119,7 +120,7 @@ def define(tables: Path) -> Definitions:
         ],
         schema=fields("genre_affinity", "age_at_request_days"),
         mode="pandas",
-        feature_transformation=PandasTransformation(udf=request_features, udf_string=function_source(request_features)),
+        feature_transformation=PandasTransformation(udf=request_features, udf_string=source_text()),
     )
     retrieval = FeatureService(
         name="retrieval", features=[user_profile, user_daily, user_history, item_profile, item_daily]
@@ -136,10 +137,3 @@ def define(tables: Path) -> Definitions:
         on_demand,
         (retrieval, ranking),
     )
-
-
-def function_source(function) -> str:
-    """The source text by which Feast's registry keeps an on-demand transformation."""
-    import inspect
-
-    return inspect.getsource(function)

@@ -1,4 +1,4 @@
-"""The engine that evaluates the Ibis expressions on one machine: DuckDB, in process."""
+"""DuckDB in this process: the engine that evaluates the Ibis expressions on one machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from ibis.expr.types import Table
 
 @contextmanager
 def duckdb_engine() -> Iterator[ibis.BaseBackend]:
-    """A private in-memory DuckDB that spills to a folder which is removed afterwards."""
+    """Open a private in-memory DuckDB. It spills to a temporary folder, which is removed at the end."""
     with TemporaryDirectory(prefix="segue-duckdb-") as spill:
         connection = ibis.duckdb.connect(temp_directory=spill)
         try:

@@ -1,4 +1,4 @@
-"""Feast's store over a home, from the repository's own `feature_store.yaml`."""
+"""Open Feast's store of a home, configured by this folder's `feature_store.yaml`."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from segue.settings import Home
 
 
 def open_store(home: Home) -> FeatureStore:
-    """The feature store of `home`; its registry may still be empty (see `apply`)."""
+    """Open the feature store of `home`. Its registry is empty until `apply` has filled it."""
     path = Path(__file__).with_name("feature_store.yaml")
     text = Template(path.read_text(encoding="utf-8")).substitute(SEGUE_HOME=str(home.root.resolve()))
     home.features.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def open_store(home: Home) -> FeatureStore:
 
 
 def apply(home: Home, feature_tables: Path) -> FeatureStore:
-    """Register every definition over a folder of feature tables, as `feast apply` does, and return the store."""
+    """Register all definitions over a folder of feature tables, as `feast apply` does, and return the store."""
     store = open_store(home)
     store.apply(define(feature_tables.resolve()).all)
     return store
@@ -33,18 +33,18 @@ def apply(home: Home, feature_tables: Path) -> FeatureStore:
 
 @contextmanager
 def store_over(feature_tables: Path) -> Iterator[FeatureStore]:
-    """A feature store of its own over a run's feature tables, so that runs do not disturb each other."""
+    """Open a temporary feature store over a run's feature tables. With a store each, runs do not disturb each other."""
     with TemporaryDirectory(prefix="segue-feast-") as folder:
         yield apply(Home(Path(folder)), feature_tables)
 
 
 def publish(home: Home, built: Path) -> FeatureStore:
-    """Put built feature tables where the definitions look for them, and register the definitions."""
+    """Copy built feature tables to the folder that the definitions read, and register the definitions."""
     with atomic_path(published_tables(home)) as temporary:
         shutil.copytree(built, temporary)
     return apply(home, published_tables(home))
 
 
 def published_tables(home: Home) -> Path:
-    """The folder of the feature tables that the registered definitions read."""
+    """Return the folder of the feature tables that the registered definitions read."""
     return home.features / "tables"

@@ -1,7 +1,7 @@
-"""Does a feature know its own future? Replay the log up to an instant and compare.
+"""Find features that know their own future: replay the log up to an instant and compare.
 
-If the features stamped at or before an instant come out differently when the log ends there, they
-were made from something that had not happened yet.
+If the features stamped at or before an instant come out differently from a log that ends at that
+instant, they were computed from events that had not happened yet.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from feature_repo import transformations as T
 from feature_repo.build import Vocabularies, feature_tables, last_complete_day, load_manifest
 from feature_repo.engine import duckdb_engine
 
-REPLAYED = {"user_daily": "user_id", "user_history": "user_id", "item_daily": "item_id"}
+REPLAYED = {"user_daily": "user_id", "user_history": "user_id", "item_daily": "item_id"}  # table -> key
 
 
 def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
@@ -25,45 +25,45 @@ def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
 
     Args:
         ingested: the log that `tables` was built from.
-        tables: what `build` wrote.
-        instant: inside the log's span.
+        tables: the folder that `build` wrote.
+        instant: a time inside the log's span.
 
     Returns:
-        One sentence a table and column that differs; empty if nothing saw its future.
+        One sentence for each table and column that differs; an empty list if no feature saw its future.
     """
     manifest = load_manifest(tables)
     axes = Vocabularies(manifest["genres"], manifest["content_types"])
-    moment = ibis.literal(instant, type=T.TIMESTAMP)
-    since = ibis.literal(instant - T.DAILY, type=T.TIMESTAMP)
-    found = []
+    newest = ibis.literal(instant, type=T.TIMESTAMP)
+    oldest = ibis.literal(instant - T.DAILY, type=T.TIMESTAMP)
+    findings = []
     with duckdb_engine() as engine:
         events, items, users = (
             engine.read_parquet(ingested / f"{name}.parquet") for name in ("events", "items", "users")
         )
-        before = events.filter(_.ts < moment)
-        rebuilt = feature_tables(before, items, users, axes, last_complete_day(instant))
+        past = events.filter(_.ts < newest)
+        rebuilt = feature_tables(past, items, users, axes, last_complete_day(instant))
         for name, key in REPLAYED.items():
-            window = (_.event_timestamp <= moment) & (_.event_timestamp > since)
-            pair = [
+            window = (_.event_timestamp <= newest) & (_.event_timestamp > oldest)
+            stored_rows, rebuilt_rows = (
                 engine.to_pyarrow(table.filter(window).order_by(key, "event_timestamp"))
                 for table in (engine.read_parquet(tables / f"{name}.parquet"), rebuilt[name])
-            ]
-            found += [
+            )
+            findings += [
                 f"{name}.{column} as of {instant:%Y-%m-%d %H:%M} changes when the log ends there"
-                for column in differing(*pair)
+                for column in differing(stored_rows, rebuilt_rows)
             ]
-    return found
+    return findings
 
 
 def differing(left: pa.Table, right: pa.Table) -> list[str]:
-    """Columns that differ by more than rounding between two tables in the same order."""
+    """Return the columns that differ by more than rounding between two tables in the same order."""
     if left.num_rows != right.num_rows:
         return [f"(rows: {left.num_rows} against {right.num_rows})"]
     return [name for name in left.column_names if not same(left[name], right[name])]
 
 
 def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> bool:
-    """Equal, floats up to rounding (sums in another order), lists entry by entry."""
+    """Compare two columns: lists entry by entry, floats up to the rounding of sums in another order."""
     if pa.types.is_list(left.type):
         lengths = pc.list_value_length(left), pc.list_value_length(right)
         return lengths[0].equals(lengths[1]) and same(pc.list_flatten(left), pc.list_flatten(right))
@@ -73,16 +73,16 @@ def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> bool:
 
 
 def future_histories(table: pa.Table) -> int:
-    """Training rows whose history holds something later than the row's own time."""
+    """Count the training rows whose history holds an interaction later than the row's own time."""
     history = table["history_times"].combine_chunks()
-    length = pc.list_value_length(history).fill_null(0).to_numpy()
-    rows = np.repeat(np.arange(table.num_rows), length)
-    own = table["ts"].combine_chunks().cast(pa.int64()).to_numpy() // 1_000_000
-    return len(np.unique(rows[pc.list_flatten(history).to_numpy() > own[rows]]))
+    lengths = pc.list_value_length(history).fill_null(0).to_numpy()
+    rows = np.repeat(np.arange(table.num_rows), lengths)  # the row of each history entry
+    row_times = table["ts"].combine_chunks().cast(pa.int64()).to_numpy() // 1_000_000
+    return len(np.unique(rows[pc.list_flatten(history).to_numpy() > row_times[rows]]))
 
 
 def check(ingested: Path, tables: Path, instants: list[datetime], training: list[pa.Table]) -> list[str]:
-    """All leaks found: by replay at each instant, and in the histories of the training set."""
-    found = [sentence for instant in instants for sentence in replay(ingested, tables, instant)]
+    """Return all leaks as sentences, found by a replay at each instant and in the training set's histories."""
+    findings = [sentence for instant in instants for sentence in replay(ingested, tables, instant)]
     late = sum(future_histories(table) for table in training)
-    return found + ([f"{late} training rows have a history later than themselves"] if late else [])
+    return findings + ([f"{late} training rows have a history later than themselves"] if late else [])

@@ -1,21 +1,24 @@
-"""Features of a request: what only the pairing of a listener, an item and an instant can tell."""
+"""Features of a request: they depend on the listener, the item and the time of the request together."""
+
+import inspect
 
 import pandas as pd
 
+from feature_repo.item_age import age_in_days
+
 
 def request_features(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Genre affinity and item age for each row.
+    """Compute genre affinity and item age for each row.
 
     Args:
         inputs: `genre_shares` and `genre_weights` (lists of equal length, or null), `release_ts`
-            and `request_ts` (seconds since the epoch).
+            and `request_ts` (seconds since 1970 UTC).
 
     Returns:
         `genre_affinity`: the dot product of the listener's genre shares and the item's genre
-        weights, 0 where either is unknown. `age_at_request_days`: days from release to request,
-        at least 0; -1 where the release is unknown.
+        weights, 0 where either is unknown. `age_at_request_days`: see `item_age.age_in_days`.
     """
-    # Feast rebuilds this function from its source text alone, so it carries its own imports.
+    # Feast rebuilds this function from `source_text()` alone, without this module's imports.
     import numpy as np
     import pandas as pd
 
@@ -30,5 +33,13 @@ def request_features(inputs: pd.DataFrame) -> pd.DataFrame:
     affinity = (shares[:, :width] * weights[:, :width]).sum(axis=1)
     release = pd.to_numeric(inputs["release_ts"]).fillna(0).to_numpy(dtype=np.int64)
     request = pd.to_numeric(inputs["request_ts"]).to_numpy(dtype=np.int64)
-    age = np.where(release == 0, -1.0, np.maximum((request - release) / 86_400, 0.0))
+    age = age_in_days(release, request, np.where, np.maximum)
     return pd.DataFrame({"genre_affinity": affinity.astype(np.float32), "age_at_request_days": age.astype(np.float32)})
+
+
+def source_text() -> str:
+    """Return the source text by which Feast's registry keeps `request_features`, with the function that it calls.
+
+    `request_features` comes first: Feast takes the first function of the text if it does not know a name.
+    """
+    return "\n\n".join(inspect.getsource(function) for function in (request_features, age_in_days))

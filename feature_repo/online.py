@@ -1,7 +1,10 @@
-"""The online store: refreshed from the snapshots, extended by pushes, read at a request."""
+"""The online store: refreshed from the daily snapshots, extended by pushes, read at a request."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,26 +25,28 @@ from segue.settings import Home
 
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
+SESSION_COLUMNS = ("session_plays", "session_skips")
 
 
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
-    """Write the newest snapshots online, then push what happened after the last one.
+    """Write the newest snapshots online, then push the interactions that came after the last snapshot.
 
-    Histories become the log's: what was pushed online must reach the log before the next refresh. An
-    online store that holds another data set is emptied first: its ids mean other people.
+    A refresh replaces each history with the log's. An interaction that was pushed online but is missing from the
+    log is lost, so pushed interactions must reach the log before the next refresh. If the online store holds another
+    data set, it is emptied first, because the same ids belong to other people there.
 
     Args:
         home: the home whose feature tables are `tables`.
-        ingested: the log that they were built from.
-        tables: what `build` wrote.
+        ingested: the log that `tables` was built from.
+        tables: the folder that `build` wrote.
 
     Returns:
-        `dataset` and `last_event`, also kept beside the store (see `state`).
+        `dataset` and `last_event`, which are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
     now_online = {"dataset": manifest["dataset"], "last_event": manifest["span"]["last"]}
     store = open_store(home)
-    if (home.online_state).is_file() and state(home)["dataset"] != manifest["dataset"]:
+    if home.online_state.is_file() and state(home)["dataset"] != manifest["dataset"]:
         store.teardown()
         store = apply(home, published_tables(home))
     last_day = load_manifest(tables)["last_day"]
@@ -62,12 +67,12 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
 
 
 def state(home: Home) -> dict:
-    """What the online store holds: `dataset`, and the time of its `last_event` (ISO, UTC).
+    """Return the online store's `dataset` and the time of its `last_event` (ISO 8601, UTC).
 
     Raises:
-        InputError: nothing is online yet.
+        InputError: the online store has not been filled yet.
     """
-    if not (home.online_state).is_file():
+    if not home.online_state.is_file():
         raise InputError("No features are online yet.", "Run `segue run training` first.")
     return read_json(home.online_state)
 
@@ -80,24 +85,27 @@ def push_interaction(
     An impression changes nothing.
 
     Raises:
-        InputError: an action that the schema does not know, a time without a zone, or one before the listener's newest.
+        InputError: the schema does not know the action, or the time has no zone or lies before the listener's newest
+            interaction.
     """
     if action not in schema.ACTIONS:
-        raise InputError(f"An action is one of {', '.join(schema.ACTIONS)}. Received {action!r}.", "Map it to one.")
+        raise InputError(
+            f"An action is one of {', '.join(schema.ACTIONS)}. Received {action!r}.", "Map it to one of these."
+        )
     if ts.tzinfo is None:
-        raise InputError(f"Times are instants: they name their zone. Received {ts}.", "Give it in UTC.")
+        raise InputError(f"An interaction's time needs a time zone. Received {ts}.", "Give it in UTC.")
     if action not in schema.INTERACTIONS:
         return
-    known = read(store, {"user_id": user_id}, [f"user_history:{name}" for name in HISTORY_COLUMNS])
-    last = max(known["history_times"] or [0])
-    if int(ts.timestamp()) < last:
+    history = read(store, {"user_id": user_id}, [f"user_history:{name}" for name in HISTORY_COLUMNS])
+    newest = max(history["history_times"] or [0])
+    if int(ts.timestamp()) < newest:
         raise InputError(
-            f"Interactions of one listener come in order of time: {user_id!r} has one of "
-            f"{datetime.fromtimestamp(last, UTC)}. Received one of {ts}.",
-            "Push each listener's from one place, oldest first; a refresh brings what came late.",
+            f"Interactions of one listener come in order of time. The newest one of {user_id!r} is of "
+            f"{datetime.fromtimestamp(newest, UTC)}. Received one of {ts}.",
+            "Push a listener's interactions from one process, oldest first; the next refresh adds late ones.",
         )
-    new = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
-    row = {name: [[*(known[name] or []), new[name]][-T.HISTORY :]] for name in HISTORY_COLUMNS}
+    entry = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
+    row = {name: [[*(history[name] or []), entry[name]][-T.HISTORY :]] for name in HISTORY_COLUMNS}
     frame = pd.DataFrame({"user_id": [user_id], "event_timestamp": [pd.Timestamp(ts)], **row})
     store.push("user_history_push", frame, to=PushMode.ONLINE)
     if session_id is None:
@@ -108,56 +116,111 @@ def push_interaction(
     store.push("session_context_push", frame.astype(dict.fromkeys(counts, np.float32)), to=PushMode.ONLINE)
 
 
-def newest(store: FeatureStore, user_id: str) -> datetime:
-    """When the listener did the last thing that the online store knows of; 1970 if there is none."""
-    times = read(store, {"user_id": user_id}, ["user_history:history_times"])["history_times"]
-    return datetime.fromtimestamp(max(times or [0]), UTC)
-
-
 def session_state(store: FeatureStore, session_id: str | None) -> dict[str, float]:
-    """Plays and skips of a session so far; zeros for a new one."""
-    names = ("session_plays", "session_skips")
+    """Return the plays and skips of a session so far; zeros for a new session or none."""
     if session_id is None:
-        return dict.fromkeys(names, 0.0)
-    found = read(store, {"session_id": session_id}, [f"session_context:{name}" for name in names])
-    return {name: float(found[name] or 0.0) for name in names}
+        return dict.fromkeys(SESSION_COLUMNS, 0.0)
+    counts = read(store, {"session_id": session_id}, [f"session_context:{name}" for name in SESSION_COLUMNS])
+    return {name: float(counts[name] or 0.0) for name in SESSION_COLUMNS}
 
 
-def user_state(store: FeatureStore, user_id: str, at: datetime) -> dict:
-    """What the models need to know of a listener at a request, as the training set names it.
+@dataclass(frozen=True)
+class ViewRow:
+    """One listener's row of one view in the online store.
 
-    A snapshot older than its view's ttl at `at`, or newer than `at`, is unknown, as in the point-in-time join; the
-    online store itself keeps the last one for ever. Of the history, what came after `at` is left out.
-
-    Raises:
-        InputError: nothing is known of the listener.
+    Attributes:
+        features: values by name, all None if the view has no row for the listener.
+        stamp: the instant from which the row is valid; 1970 if there is no row.
+        ttl: how long the row is valid from then on; zero means for ever.
     """
-    known: dict = {}
-    for view in store.list_batch_feature_views():
-        if view.name not in USER_VIEWS:
-            continue
+
+    features: Mapping[str, Any]
+    stamp: datetime
+    ttl: timedelta
+
+    def as_of(self, at: datetime) -> Mapping[str, Any]:
+        """Return the features as the point-in-time join at `at` gives them: all None unless the row is valid then."""
+        valid = not self.ttl or timedelta(0) <= at - self.stamp <= self.ttl
+        return self.features if valid else dict.fromkeys(self.features)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Everything that the online store holds about one listener, from one read.
+
+    A caller without a clock of its own, such as `segue recommend`, makes the request at the time of the newest
+    interaction. The same read gives that time and the features as of it.
+    """
+
+    user_id: str
+    rows: tuple[ViewRow, ...]
+
+    @property
+    def newest(self) -> datetime:
+        """The time of the listener's newest interaction in the online store; 1970 without any."""
+        times = next(row.features["history_times"] for row in self.rows if "history_times" in row.features)
+        return datetime.fromtimestamp(max(times or [0]), UTC)
+
+    def features_at(self, at: datetime) -> dict[str, Any]:
+        """Return the listener's features for a request at `at`, named as in the training set.
+
+        The online store keeps the last row of each view for ever. As in the point-in-time join, a daily snapshot
+        that is newer than `at`, or older than its view's ttl, counts as unknown. Interactions after `at` are left
+        out of the history.
+
+        Raises:
+            InputError: the online store holds nothing about the listener.
+        """
+        features: dict[str, Any] = {}
+        for row in self.rows:
+            features |= row.as_of(at)
+        past = sum(time <= at.timestamp() for time in features["history_times"] or [])
+        features |= {name: features[name] and features[name][:past] for name in HISTORY_COLUMNS}
+        if all(value is None or value == [] for value in features.values()):
+            raise InputError(
+                f"A user must be known to the online store; {self.user_id!r} is not.",
+                "Check the id against the imported log; `segue recommend` serves a new listener with --new or "
+                "--pick ITEM.",
+            )
+        return features
+
+
+def listener(store: FeatureStore, user_id: str) -> Listener:
+    """Read all views of one listener from the online store in one call; an unknown listener's features are None."""
+    views = [view for view in store.list_batch_feature_views() if view.name in USER_VIEWS]
+    references = [f"{view.name}:{feature.name}" for view in views for feature in view.features]
+    values, stamps = read_stamped(store, {"user_id": user_id}, references)
+    rows = []
+    for view in views:
         names = [feature.name for feature in view.features]
-        found, stamp = read_stamped(store, {"user_id": user_id}, [f"{view.name}:{n}" for n in names])
-        valid = not view.ttl or timedelta(0) <= at - stamp <= view.ttl
-        known |= found if valid else dict.fromkeys(names)
-    past = sum(time <= at.timestamp() for time in known["history_times"] or [])
-    known |= {name: known[name] and known[name][:past] for name in HISTORY_COLUMNS}
-    if all(value is None or value == [] for value in known.values()):
-        raise InputError(
-            f"A user must be known to the online store; {user_id!r} is not.",
-            "Check the id against the imported log; `segue recommend` serves a new listener with --new or --pick ITEM.",
-        )
-    return known
+        stamp = max(stamps[name] for name in names)
+        rows.append(ViewRow({name: values[name] for name in names}, stamp, view.ttl or timedelta(0)))
+    return Listener(user_id, tuple(rows))
 
 
-def read_stamped(store: FeatureStore, entity: dict[str, str], references: list[str]) -> tuple[dict, datetime]:
-    """The online features of one entity from one view by name, and the instant they were stamped with."""
-    answer = store.get_online_features(features=references, entity_rows=[entity])
-    values = {name: v[0] for name, v in answer.to_dict().items() if name not in entity}
-    seconds = max((t.seconds for r in answer.proto.results for t in r.event_timestamps), default=0)
-    return values, datetime.fromtimestamp(seconds, UTC)
+def read_stamped(
+    store: FeatureStore, entity: dict[str, str], references: list[str]
+) -> tuple[dict[str, Any], dict[str, datetime]]:
+    """Read online features of one entity in one call.
+
+    Args:
+        store: the feature store.
+        entity: the entity's join key and id.
+        references: `view:feature`, of any views of the entity; feature names are unique across them.
+
+    Returns:
+        The value of each feature by name, None where the view has no row; and the instant each was stamped with,
+        1970 where the view has no row.
+    """
+    response = store.get_online_features(features=references, entity_rows=[entity])
+    values = {name: column[0] for name, column in response.to_dict().items() if name not in entity}
+    stamps = {
+        name: datetime.fromtimestamp(max((stamp.seconds for stamp in vector.event_timestamps), default=0), UTC)
+        for name, vector in zip(response.proto.metadata.feature_names.val, response.proto.results, strict=True)
+    }
+    return values, stamps
 
 
-def read(store: FeatureStore, entity: dict[str, str], references: list[str]) -> dict:
-    """The online features of one entity from one view by name; None where nothing is known."""
+def read(store: FeatureStore, entity: dict[str, str], references: list[str]) -> dict[str, Any]:
+    """Read online features of one entity by name; None where the view has no row."""
     return read_stamped(store, entity, references)[0]

@@ -1,4 +1,4 @@
-"""What the `feast` command line reads: the definitions over the home that SEGUE_HOME names."""
+"""The objects that the `feast` command line registers: the definitions over the home that SEGUE_HOME names."""
 
 from feature_repo.definitions import define
 from segue.settings import Home

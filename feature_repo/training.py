@@ -29,16 +29,17 @@ from feature_repo.on_demand import request_features
 from segue.errors import InputError
 from segue.files import write_json
 
-BLOCK = 500_000  # examples a join: Feast takes half a second before it begins
-CHUNK = 125_000  # examples that are held with their histories, some 1 kB each
+BLOCK = 500_000  # examples per join: each join costs Feast half a second before it begins
+CHUNK = 125_000  # examples held in memory with their histories, about 1 kB each
 DAY_US = T.DAY_SECONDS * 1_000_000
-NEGATIVE_INSTANTS = 8  # at which the catalogue's statistics are taken for negatives
+NEGATIVE_INSTANTS = 8  # instants of the train span at which negatives get their statistics
+# Columns that `negatives.parquet` leaves out, because they do not depend on the instant.
 CONTENT = ("creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets")
-REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # what `request_features` joins from
+REQUEST_SOURCES = ("genre_shares", "genre_weights", "release_ts")  # joined inputs of `request_features`
 
 
 def joined_features(store: FeatureStore) -> list[str]:
-    """The features that Feast joins: all that the models' services name, less the event-level ones."""
+    """Return the references of the features that Feast joins: those of all feature services, but for `ONLINE_ONLY`."""
     views = {p.name: p for s in store.list_feature_services() for p in s.feature_view_projections}
     return sorted(f"{n}:{f.name}" for n, p in views.items() if n not in ONLINE_ONLY for f in p.features)
 
@@ -49,63 +50,64 @@ def point_in_time_join(store: FeatureStore, keys: pa.Table, features: list[str])
     Args:
         store: the feature store.
         keys: `user_id`, `item_id`, `ts`.
-        features: references, `view:feature`; those on demand need the features they are made from.
+        features: references, `view:feature`. An on-demand feature needs its sources (`REQUEST_SOURCES`) among them.
 
     Returns:
-        One column a feature, in the order of `keys`.
+        One column per feature, rows in the order of `keys`.
     """
     micros = keys["ts"].cast(pa.int64()).to_numpy()
-    # Snapshots are stamped at midnight, so that a day's examples after it all see the same ones. Its
-    # first microsecond stands for them, and Feast joins an entity once a day, not once an example.
+    # Snapshots are stamped at midnight, so all examples later on the same day see the same snapshots. The day's
+    # first microsecond stands for all of them: Feast then joins each entity once per day, not once per example.
     instants = np.minimum(micros, micros - micros % DAY_US + 1)
     views = {view.name: view.join_keys for view in store.list_batch_feature_views()}
-    known: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array] = {}
     for key in ("user_id", "item_id"):
-        wanted = [f for f in features if views.get(f.split(":")[0]) == [key]]
-        if wanted:
-            joined = join_entities(store, keys.select([key]), instants, wanted)
-            known |= zip(joined.column_names, joined.columns, strict=True)
+        references = [f for f in features if views.get(f.split(":")[0]) == [key]]
+        if references:
+            joined = join_entities(store, keys.select([key]), instants, references)
+            columns |= zip(joined.column_names, joined.columns, strict=True)
     if any(f.split(":")[0] not in views for f in features):
-        inputs = pa.table({name: known[name] for name in REQUEST_SOURCES}).to_pandas()
-        made = request_features(inputs.assign(request_ts=micros // 1_000_000))
-        known |= {name: pa.array(column) for name, column in made.items()}
-    return pa.table({name: known[name] for name in (f.split(":")[1] for f in features)})
+        inputs = pa.table({name: columns[name] for name in REQUEST_SOURCES}).to_pandas()
+        on_demand = request_features(inputs.assign(request_ts=micros // 1_000_000))
+        columns |= {name: pa.array(column) for name, column in on_demand.items()}
+    return pa.table({name: columns[name] for name in (f.split(":")[1] for f in features)})
 
 
 def join_entities(store: FeatureStore, ids: pa.Table, instants: np.ndarray, features: list[str]) -> pa.Table:
-    """Join features to pairs of an entity and an instant, each distinct pair once.
+    """Join features to pairs of an entity and an instant. Feast joins each distinct pair once.
 
     Args:
         store: the feature store.
         ids: one column, named as the join key.
-        instants: as of when, in microseconds since the epoch.
-        features: references to features of that kind of entity.
+        instants: the instant of each row, in microseconds since 1970 UTC.
+        features: references to features of that entity type.
 
     Returns:
-        One column a feature, in the order of the pairs.
+        One column per feature, rows in the order of `ids`.
     """
     (key,) = ids.column_names
     encoded = ids[key].combine_chunks().dictionary_encode()
-    moment, moments = pd.factorize(instants)
-    place, pairs = pd.factorize(encoded.indices.to_numpy().astype(np.int64) * len(moments) + moment)
-    entity, moment = np.divmod(pairs, len(moments))
-    asked = pd.DataFrame({
-        key: encoded.dictionary.take(pa.array(entity)),
-        "event_timestamp": pd.to_datetime(moments[moment], unit="us", utc=True),
-        "row": np.arange(len(pairs)),
+    instant_codes, unique_instants = pd.factorize(instants)
+    pair_codes = encoded.indices.to_numpy().astype(np.int64) * len(unique_instants) + instant_codes
+    pair_of_row, pairs = pd.factorize(pair_codes)
+    entity_of_pair, instant_of_pair = np.divmod(pairs, len(unique_instants))
+    entities = pd.DataFrame({
+        key: encoded.dictionary.take(pa.array(entity_of_pair)),
+        "event_timestamp": pd.to_datetime(unique_instants[instant_of_pair], unit="us", utc=True),
+        "pair": np.arange(len(pairs)),
     })  # fmt: skip
-    joined = store.get_historical_features(entity_df=asked, features=features).to_arrow()
-    position = np.argsort(joined["row"])
-    return joined.select([f.split(":")[1] for f in features]).take(pa.array(position[place]))
+    joined = store.get_historical_features(entity_df=entities, features=features).to_arrow()
+    position = np.argsort(joined["pair"])  # Feast returns the pairs in any order
+    return joined.select([f.split(":")[1] for f in features]).take(pa.array(position[pair_of_row]))
 
 
 def histories(rows: pa.Table, listeners: pa.Table) -> dict[str, pa.ListArray]:
-    """What `transformations.histories` gives, gathered in Arrow.
+    """Return the history columns of `transformations.histories`, gathered in Arrow.
 
-    A join would copy a listener's whole sequence to each of the listener's rows first.
+    A join would first copy a listener's whole sequence to each of the listener's rows.
 
     Args:
-        rows: `user_id` and `n_before`.
+        rows: `user_id`, and `n_before`, the number of the listener's interactions before the row.
         listeners: `transformations.sequences` of the log.
     """
     users, *sequences = (listeners[name].combine_chunks() for name in ("user_id", "items", "actions", "times"))
@@ -121,14 +123,17 @@ def histories(rows: pa.Table, listeners: pa.Table) -> dict[str, pa.ListArray]:
 
 
 def example_rows(events: ibis.Table, items: ibis.Table) -> ibis.Table:
-    """Examples with what the event itself knows, in order of time; `items` tells how long each item is."""
+    """Return the labelled examples with their event-level counts (`transformations.recent`), in order of time.
+
+    The labels need each item's duration from `items`.
+    """
     labelled = examples(events, items)
-    known = labelled.left_join(T.recent(events), "event_id").drop("event_id_right")
-    return known.order_by("ts", "event_id")
+    counted = labelled.left_join(T.recent(events), "event_id").drop("event_id_right")
+    return counted.order_by("ts", "event_id")
 
 
 def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
-    """The training set of an ingested log in order of time, a bounded number of rows at once."""
+    """Yield the training set of an ingested log in order of time, in tables of at most `CHUNK` rows."""
     with duckdb_engine() as engine, TemporaryDirectory(prefix="segue-training-") as folder:
         spill = Path(folder) / "examples.parquet"
         events = engine.read_parquet(ingested / "events.parquet")
@@ -144,7 +149,7 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
 
 
 def blocks(path: Path, store: FeatureStore) -> Iterator[pa.Table]:
-    """The `example_rows` in a file, joined with their features."""
+    """Yield the `example_rows` in a file, joined with their features, in tables of at most `BLOCK` rows."""
     features = joined_features(store)
     for batch in pq.ParquetFile(path).iter_batches(BLOCK):
         rows = pa.Table.from_batches([batch])
@@ -153,31 +158,31 @@ def blocks(path: Path, store: FeatureStore) -> Iterator[pa.Table]:
 
 
 def ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Make each table in a thread while the caller still works on the one before."""
+    """Compute each table in a thread while the caller still works on the previous one."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(next, tables, None)
-        while (table := coming.result()) is not None:
-            coming = thread.submit(next, tables, None)
+        upcoming = thread.submit(next, tables, None)
+        while (table := upcoming.result()) is not None:
+            upcoming = thread.submit(next, tables, None)
             yield table
 
 
 def parquet_writer(path: Path, columns: pa.Schema) -> pq.ParquetWriter:
-    """A writer for the parts of the training set, which are read as a whole."""
-    # Without dictionaries zstd makes files of the same size in two thirds of the time.
+    """Open a writer for a part of the training set. Parts are read as a whole, so they need no statistics."""
+    # Without dictionaries, zstd writes files of the same size in two thirds of the time.
     return pq.ParquetWriter(path, columns, compression="zstd", use_dictionary=False, write_statistics=False)
 
 
-def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) -> dict[str, int]:
+def write_training_set(ingested: Path, store: FeatureStore, split: Split, out: Path) -> dict[str, int]:
     """Write the training set to `out/{train,validation,test}.parquet`, cut by global time.
 
     Args:
-        ingested: a folder with `events.parquet`.
+        ingested: a folder with `events.parquet` and `items.parquet`.
         store: a store whose feature tables were built from that log.
-        split: the one cut of all models (`events.splits.Split`).
+        split: the cut by time that all models share.
         out: an existing folder.
 
     Returns:
-        Rows a part.
+        The number of rows of each part.
     """
     starts = pa.array([split.start, split.train_end, split.validation_end], schema.TIMESTAMP).cast(pa.int64())
     rows = dict.fromkeys(PARTS, 0)
@@ -194,7 +199,7 @@ def write_training_set(ingested: Path, store: FeatureStore, split, out: Path) ->
 
 
 def write_sequences(ingested: Path, split: Split, path: Path) -> None:
-    """Write what each listener did in the train span, in order: `transformations.requested_sequences`."""
+    """Write the listeners' sequences in the train span (`transformations.requested_sequences`), sorted by listener."""
     with duckdb_engine() as engine:
         events = engine.read_parquet(ingested / "events.parquet")
         past = events.filter(_.ts < ibis.literal(split.train_end, type=T.TIMESTAMP))
@@ -202,39 +207,43 @@ def write_sequences(ingested: Path, split: Split, path: Path) -> None:
 
 
 def negatives(tables: Path, split: Split) -> pa.Table:
-    """What uniform negatives are drawn from: the items that were out at instants spread over the train span.
+    """Return the rows that uniform negatives are drawn from: released items at instants spread over the train span.
 
     Args:
         tables: a folder that `feature_repo.build` wrote.
-        split: the one cut of all models.
+        split: the cut by time that all models share.
 
     Returns:
-        `item_id` and the statistics as of each instant, one row an item and instant.
+        `item_id` and the item's statistics as of the instant, one row per instant and item released by then.
     """
     span = split.train_end - split.start
     parts = []
     for step in range(1, NEGATIVE_INSTANTS + 1):
         instant = split.start + step / NEGATIVE_INSTANTS * span
         items = items_as_of(tables, instant)
-        out = items.filter(pc.less_equal(items["release_ts"], int(instant.timestamp())))
-        parts.append(out.select([name for name in out.column_names if name not in CONTENT]))
+        released = items.filter(pc.less_equal(items["release_ts"], int(instant.timestamp())))
+        parts.append(released.select([name for name in released.column_names if name not in CONTENT]))
     return pa.concat_tables(parts)
 
 
 def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Path) -> dict:
-    """Write a run's training set: its three parts, what each listener did, and the catalogue at instants that matter.
+    """Write a run's training set in a new folder.
+
+    The folder holds the parts (`train`, `validation`, `test`), the catalogue as of the start of validation
+    (`items_at_validation`), the start of the test span (`items_at_test`) and the newest snapshot (`items_now`), the
+    `negatives`, the listeners' `sequences` in the train span, and `manifest.json`.
 
     Args:
         store: a store whose feature tables are `tables`.
         ingested: a folder that `events.ingest` wrote.
-        tables: a folder that `feature_repo.build` wrote from it.
-        out: a folder that does not stand yet.
+        tables: a folder that `feature_repo.build` wrote from `ingested`.
+        out: the folder to write; it must not exist.
 
     Returns:
-        The manifest that is also written there: the data set's, with `rows` a part and the names of the `genres`.
+        The manifest: that of the data set, with the `rows` of each part, the `genres` and the `content_types`.
 
     Raises:
-        InputError: a part without a positive label.
+        InputError: a part has no positive example.
     """
     split = read_split(ingested)
     out.mkdir(parents=True)
@@ -245,14 +254,14 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
                 f"Each part needs a positive example; the {name} part has none in {rows[name]} rows.",
                 "Check how actions were mapped (`segue data describe`), or import a longer log.",
             )
-    newest = datetime.fromtimestamp((load_manifest(tables)["last_day"] + 1) * T.DAY_SECONDS, UTC)
+    built = load_manifest(tables)
+    newest = datetime.fromtimestamp((built["last_day"] + 1) * T.DAY_SECONDS, UTC)
     catalogues = {"items_at_validation": split.train_end, "items_at_test": split.validation_end, "items_now": newest}
     for name, instant in catalogues.items():
         pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")
     pq.write_table(negatives(tables, split), out / "negatives.parquet", compression="zstd")
     write_sequences(ingested, split, out / "sequences.parquet")
-    built = load_manifest(tables)
-    named = {name: built[name] for name in ("genres", "content_types")}
-    manifest = {**read_manifest(ingested), "rows": rows, **named}
+    vocabularies = {name: built[name] for name in ("genres", "content_types")}
+    manifest = {**read_manifest(ingested), "rows": rows, **vocabularies}
     write_json(out / "manifest.json", manifest)
     return manifest

@@ -1,12 +1,12 @@
-"""Feature transformations: Ibis expressions, so the same definitions run on DuckDB or Spark.
+"""Feature transformations as Ibis expressions, so that the same definitions run on DuckDB or Spark.
 
-Statistics are daily. The snapshot of day D knows the events up to the end of D and is stamped with
-that instant, so a point-in-time join on `<=` never shows an event its own day. There is a row for
-every entity and day with activity in the last 28 days: that lets the views keep a ttl of one day,
-and the join's cost is rows times snapshots inside the ttl.
+Statistics are daily. The snapshot of day D covers the events up to the end of D and is stamped with
+that instant, so a point-in-time join on `<=` never shows an event its own day. Each entity has a
+snapshot for every day with activity in the 28 days up to it. The views can therefore have a ttl of
+one day, which keeps the join cheap: its cost is the number of rows times the snapshots inside the ttl.
 
-What a listener did last is known to the event: `recent` counts what lies strictly before each
-event, and `histories` takes the last 50 of that many from the listener's sequence.
+Histories are exact to the event. `recent` counts the interactions strictly before each event, and
+`histories` takes the last 50 of them from the listener's sequence.
 """
 
 from datetime import datetime, timedelta
@@ -17,19 +17,22 @@ from ibis.expr.types import Table, Value
 
 from events import schema
 from events.labels import KEYS
+from feature_repo.item_age import age_in_days
 
 SHORT, LONG = 7, 28  # days that the statistics look back
-HISTORY = 50  # interactions that a history holds
+HISTORY = 50  # interactions in a history, at most
 DAY_SECONDS = 86_400
-DAILY = timedelta(days=1)  # between two snapshots; also the ttl of the daily views
-UNKNOWN_AGE = -1.0  # age of an item without a release date
+DAILY = timedelta(days=1)  # time between two snapshots, and ttl of the daily views
 
 TIMESTAMP = "timestamp('UTC', 6)"
 EPOCH = ibis.timestamp("1970-01-01")
 
 
 def interactions(events: Table, *more: str) -> Table:
-    """What listeners did (not what they were shown), with the UTC day as an integer; `more` names further columns."""
+    """Return the interactions (all events but impressions) with their UTC day as an integer.
+
+    `more` names further columns of `events` to keep.
+    """
     done = events.filter(_.action.isin(schema.INTERACTIONS))
     return done.select(
         "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", *more, day=day_number(done.ts)
@@ -37,77 +40,94 @@ def interactions(events: Table, *more: str) -> Table:
 
 
 def since_epoch(ts, unit: str) -> Value:
-    """Whole days or seconds from 1970-01-01 UTC to a time or date, as an integer."""
-    # Engines run in UTC. Without the zone, DuckDB takes a fifth of the time for the same answer.
+    """Return the whole days or seconds from 1970-01-01 UTC to a time or date, as an integer."""
+    # Engines run in UTC, so the zone can be dropped. Without it DuckDB takes a fifth of the time.
     return ts.cast("timestamp").delta(EPOCH, unit=unit)
 
 
 def day_number(ts) -> Value:
-    """Days since 1970-01-01 UTC, as an integer."""
+    """Return the days since 1970-01-01 UTC, as an integer."""
     return since_epoch(ts, "day").cast("int32")
 
 
 def stamp(day) -> Value:
-    """The end of day `day`: the first instant that may see its snapshot."""
-    return ((day.cast("int64") + 1) * DAY_SECONDS).as_timestamp("s").cast(TIMESTAMP)
+    """Return the end of day `day` as a time: the first instant that may see the day's snapshot."""
+    return end_of_day(day).as_timestamp("s").cast(TIMESTAMP)
+
+
+def end_of_day(day) -> Value:
+    """Return the end of day `day` in seconds since 1970 UTC."""
+    return (day.cast("int64") + 1) * DAY_SECONDS
+
+
+def release_seconds(release_date) -> Value:
+    """Return a release date in seconds since 1970 UTC, 0 if it is unknown."""
+    return since_epoch(release_date, "second").fill_null(0)
 
 
 def item_vectors(items: Table, genres: list[str], content_types: list[str]) -> Table:
-    """Each item's place in the vocabularies, one float column an entry.
+    """Return each item's genre weights and its content type as a one-hot vector, one float column per entry.
 
-    The weights of an item's genres within the vocabulary sum to 1, or to 0 if it has none of them.
+    The columns are `genre_0`, `genre_1`, … and `type_0`, `type_1`, …, in the order of the vocabularies. The genres
+    of an item share a weight of 1 equally. Genres outside the vocabulary do not count, so an item without any genre
+    of the vocabulary has only zeros.
     """
-    member = [items.genres.contains(g).fill_null(False).cast("float32") for g in genres]
-    total = sum(member[1:], member[0]).nullif(0)
-    kind = [(items.content_type == t).fill_null(False).cast("float32") for t in content_types]
+    has_genre = [items.genres.contains(g).fill_null(False).cast("float32") for g in genres]
+    total = sum(has_genre[1:], has_genre[0]).nullif(0)
+    has_type = [(items.content_type == t).fill_null(False).cast("float32") for t in content_types]
     return items.select(
         "item_id",
-        **{f"genre_{i}": (m / total).fill_null(0.0).cast("float32") for i, m in enumerate(member)},
-        **{f"type_{i}": k for i, k in enumerate(kind)},
+        **{f"genre_{i}": (m / total).fill_null(0.0).cast("float32") for i, m in enumerate(has_genre)},
+        **{f"type_{i}": t for i, t in enumerate(has_type)},
     )
 
 
 def daily_counts(done: Table, key: str, extra: list[str]) -> Table:
-    """Counts of one entity and day, and the sums of the `extra` columns over its positive events."""
-    positive = _.action != schema.SKIP
+    """Count the plays, skips and likes of each entity and active day, and sum the `extra` columns over its plays.
+
+    Every interaction but a skip counts as a play.
+    """
+    played = _.action != schema.SKIP
     return done.group_by(key, "day").agg(
-        plays=positive.sum().cast("float32"),
+        plays=played.sum().cast("float32"),
         skips=(_.action == schema.SKIP).sum().cast("float32"),
         likes=(_.action == schema.LIKE).sum().cast("float32"),
-        last_play=_.ts.max(where=positive),
-        **{name: _[name].sum(where=positive).fill_null(0.0).cast("float32") for name in extra},
+        last_play=_.ts.max(where=played),
+        **{name: _[name].sum(where=played).fill_null(0.0).cast("float32") for name in extra},
     )
 
 
 def windows(daily: Table, last_day: int) -> Table:
-    """Copy each active day to the 28 snapshots whose windows hold it: its own and the 27 after.
+    """Copy each active day to the 28 snapshots whose windows include it: those of its own day and the 27 days after.
 
     The statistics of a snapshot are then one aggregation over its copies, without window functions
-    and without rows for the days between.
+    and without rows for inactive days.
 
     Args:
-        daily: one row an entity and active day, with `day`.
-        last_day: snapshots end with it, the last complete day of the log.
+        daily: one row per entity and active day, with `day`.
+        last_day: the last complete day of the log, which has the last snapshot.
 
     Returns:
-        `daily` with `day` the snapshot's day and `back` how many days before it the activity was.
+        The copies, with `day` the snapshot's day and `back` the days from the activity to the snapshot.
     """
     copies = daily.mutate(back=ibis.range(0, LONG).unnest().cast("int32"))
     return copies.mutate(day=_.day + _.back).filter(_.day <= last_day)
 
 
 def ratio(part: Value, whole: Value) -> Value:
-    """`part / whole`, 0 where `whole` is 0."""
+    """Return `part / whole`, 0 where `whole` is 0."""
     return (part / whole.nullif(0)).fill_null(0.0).cast("float32")
 
 
 def user_daily(events: Table, items: Table, genres: list[str], content_types: list[str], last_day: int) -> Table:
-    """Daily statistics of listeners over 7 and 28 days.
+    """Compute daily statistics of listeners over 7 and 28 days.
 
     Returns:
-        `user_id, event_timestamp, user_plays_{7,28}d, user_skip_rate_{7,28}d,
-        hours_since_last_play` (at the end of the day), `genre_shares` `[genres]` and
-        `content_type_shares` `[content_types]`: shares of the plays of 28 days, summing to at most 1.
+        `user_id, event_timestamp, user_plays_{7,28}d, user_skip_rate_{7,28}d`;
+        `hours_since_last_play` at the end of the day, 24 · 28 without a play in 28 days;
+        `genre_shares` `[genres]` and `content_type_shares` `[content_types]`: the shares of the
+        plays in 28 days. A play outside of a vocabulary counts in the whole but has no share,
+        so the shares sum to at most 1.
     """
     vectors = item_vectors(items, genres, content_types)
     names = [name for name in vectors.columns if name != "item_id"]
@@ -121,7 +141,6 @@ def user_daily(events: Table, items: Table, genres: list[str], content_types: li
         last_play=_.last_play.max(),
         **{name: _[name].sum() for name in names},
     )
-    end = (sums.day.cast("int64") + 1) * DAY_SECONDS
     return sums.select(
         "user_id",
         event_timestamp=stamp(sums.day),
@@ -129,7 +148,7 @@ def user_daily(events: Table, items: Table, genres: list[str], content_types: li
         user_plays_28d=_.p28.cast("float32"),
         user_skip_rate_7d=ratio(_.s7, _.p7 + _.s7),
         user_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
-        hours_since_last_play=((end - since_epoch(sums.last_play, "second")) / 3600.0)
+        hours_since_last_play=((end_of_day(sums.day) - since_epoch(sums.last_play, "second")) / 3600.0)
         .fill_null(24.0 * LONG)
         .cast("float32"),
         genre_shares=ibis.array([ratio(sums[n], sums.p28) for n in names if n.startswith("genre_")]),
@@ -138,12 +157,12 @@ def user_daily(events: Table, items: Table, genres: list[str], content_types: li
 
 
 def item_daily(events: Table, items: Table, last_day: int) -> Table:
-    """Daily statistics of items over 7 and 28 days.
+    """Compute daily statistics of items over 7 and 28 days.
 
     Returns:
-        `item_id, event_timestamp, item_plays_{7,28}d, item_skip_rate_28d, item_like_rate_28d,
-        item_trend` (plays a day in the last 7 days over plays a day in the last 28) and
-        `item_age_days` (at the end of the day, -1 if the release date is unknown).
+        `item_id, event_timestamp, item_plays_{7,28}d, item_skip_rate_28d, item_like_rate_28d`;
+        `item_trend`: plays per day in the last 7 days over plays per day in the last 28;
+        `item_age_days`: the age at the end of the day (see `age_in_days`).
     """
     copies = windows(daily_counts(interactions(events), "item_id", []), last_day)
     sums = (
@@ -156,6 +175,7 @@ def item_daily(events: Table, items: Table, last_day: int) -> Table:
         )
         .left_join(items.select("item_id", "release_date"), "item_id")
     )
+    age = age_in_days(release_seconds(sums.release_date), end_of_day(sums.day), ibis.ifelse, ibis.greatest)
     return sums.select(
         "item_id",
         event_timestamp=stamp(sums.day),
@@ -164,16 +184,16 @@ def item_daily(events: Table, items: Table, last_day: int) -> Table:
         item_skip_rate_28d=ratio(_.s28, _.p28 + _.s28),
         item_like_rate_28d=ratio(_.l28, _.p28 + _.s28),
         item_trend=ratio(_.p7 * (LONG / SHORT), _.p28),
-        item_age_days=(sums.day + 1 - day_number(sums.release_date)).fill_null(UNKNOWN_AGE).cast("float32"),
+        item_age_days=age.cast("float32"),
     )
 
 
 def item_profile(items: Table, genres: list[str], content_types: list[str], since: datetime) -> Table:
-    """What is known of an item from the start; unknown strings are empty.
+    """Return the features of each item that do not change, valid from `since` on; unknown strings are empty.
 
     Returns:
-        `item_id, event_timestamp, creator_id, content_type, language, duration_s` (0 if unknown),
-        `release_ts` (seconds since the epoch, 0 if unknown), `genre_weights` `[genres]`.
+        `item_id, event_timestamp, creator_id, content_type, language`; `duration_s` (0 if unknown);
+        `release_ts` (seconds since 1970 UTC, 0 if unknown); `genre_weights` `[genres]`.
     """
     vectors = item_vectors(items, genres, content_types)
     joined = items.left_join(vectors, "item_id")
@@ -184,18 +204,22 @@ def item_profile(items: Table, genres: list[str], content_types: list[str], sinc
         content_type=_.content_type.fill_null(""),
         language=_.language.fill_null(""),
         duration_s=(_.duration_ms / 1000).fill_null(0.0).cast("float32"),
-        release_ts=since_epoch(joined.release_date, "second").fill_null(0),
+        release_ts=release_seconds(joined.release_date),
         genre_weights=ibis.array([joined[f"genre_{i}"] for i in range(len(genres))]),
     )
 
 
 def item_content(items: Table) -> Table:
-    """What only the models' catalogue holds: `item_id`, `markets` (null: everywhere), `text` (title, description)."""
+    """Return the item columns that only the models' catalogue uses.
+
+    Returns:
+        `item_id`; `markets` (null if the item is available everywhere); `text`, the title and the description.
+    """
     return items.select("item_id", "markets", text=_.title + " " + _.description.fill_null(""))
 
 
 def user_profile(users: Table, since: datetime) -> Table:
-    """What a listener stated; unknown strings are empty."""
+    """Return each listener's profile, valid from `since` on; unknown strings are empty."""
     return users.select(
         "user_id",
         event_timestamp=ibis.literal(since, type=TIMESTAMP),
@@ -206,23 +230,23 @@ def user_profile(users: Table, since: datetime) -> Table:
 
 
 def in_order(done: Table, **values: Value) -> Table:
-    """Each listener's interactions in order of time: `user_id, items, actions, times` and `values` (lists)."""
-    known = {"items": _.item_id, "actions": _.action, "times": since_epoch(done.ts, "second"), **values}
+    """Collect each listener's interactions in order of time: lists `items`, `actions`, `times` and `values`."""
+    columns = {"items": _.item_id, "actions": _.action, "times": since_epoch(done.ts, "second"), **values}
     order = [_.ts, _.event_id]
-    return done.group_by("user_id").agg(**{name: value.collect(order_by=order) for name, value in known.items()})
+    return done.group_by("user_id").agg(**{name: value.collect(order_by=order) for name, value in columns.items()})
 
 
 def sequences(events: Table) -> Table:
-    """What each listener did, in order of time: `user_id, items, actions, times` (lists)."""
+    """Return each listener's interactions in order of time: `user_id` and the lists `items`, `actions`, `times`."""
     return in_order(interactions(events))
 
 
 def requested_sequences(events: Table) -> Table:
-    """`sequences` with where and when each entry was asked for: `surfaces`, `asked` (lists).
+    """Return `sequences` with two more lists: `surfaces`, and `asked`, the request time of each entry.
 
-    A surface that the log does not state is empty. An item was asked for when its impression was; a log without
-    impressions knows only when it was heard. An interaction's own time would tell how long its item was heard: what
-    predicts the item must not see it.
+    The sequence model predicts an entry from its request time, which is the time of the item's impression. The time
+    of the interaction would leak how long the item was played. It stands in only where the log has no impression.
+    A surface that the log does not state is empty.
     """
     shown = events.filter((_.action == schema.IMPRESSION) & _.request_id.notnull()).group_by(KEYS).agg(shown=_.ts.min())
     done = interactions(events, "request_id").left_join(shown, KEYS)
@@ -234,33 +258,33 @@ def requested_sequences(events: Table) -> Table:
 
 
 def last(sequence: Value, count: Value) -> Value:
-    """The last 50 of the first `count` entries of a list."""
+    """Return the last 50 of the first `count` entries of a list."""
     return sequence[ibis.greatest(count - HISTORY, 0) : count]
 
 
 def histories(table: Table, listeners: Table) -> Table:
-    """Give each row the listener's last 50 interactions of the `n_before` that came first.
+    """Add to each row the last 50 of the listener's first `n_before` interactions.
 
     Args:
         table: rows with `user_id` and `n_before`.
         listeners: `sequences` of the same log.
 
     Returns:
-        `table` with `history_items`, `history_actions` and `history_times` (seconds since the
-        epoch), oldest first; empty for a listener who has done nothing yet.
+        `table` with `history_items`, `history_actions` and `history_times` (seconds since 1970
+        UTC), oldest first; empty for a listener without interactions.
     """
     joined = table.left_join(listeners, "user_id").drop("user_id_right")
     empty = {"items": "array<string>", "actions": "array<string>", "times": "array<int64>"}
     return joined.mutate(
         **{
-            f"history_{name}": last(joined[name], joined.n_before).fill_null(ibis.literal([], type=kind))
-            for name, kind in empty.items()
+            f"history_{name}": last(joined[name], joined.n_before).fill_null(ibis.literal([], type=dtype))
+            for name, dtype in empty.items()
         }
     ).drop(*empty)
 
 
 def user_history(events: Table, last_day: int) -> Table:
-    """The last 50 interactions at the end of each day on which the listener did something."""
+    """Return each listener's last 50 interactions at the end of each day with an interaction."""
     done = interactions(events).filter(_.day <= last_day)
     days = done.group_by("user_id", "day").agg(n=_.count())
     counted = days.mutate(
@@ -277,7 +301,12 @@ def user_history(events: Table, last_day: int) -> Table:
 
 
 def session_context(events: Table, last_day: int) -> Table:
-    """The state of the sessions that went on after the last snapshot: `session_plays`, `session_skips`."""
+    """Count the plays and skips of each session that went on after the last snapshot.
+
+    Returns:
+        `session_id, session_plays, session_skips`, and the time of the session's last interaction as
+        `event_timestamp`.
+    """
     done = interactions(events).filter(_.session_id.notnull())
     states = done.group_by("session_id").agg(
         event_timestamp=_.ts.max(),
@@ -288,14 +317,14 @@ def session_context(events: Table, last_day: int) -> Table:
 
 
 def recent(events: Table) -> Table:
-    """What came strictly before each event.
+    """Count the interactions strictly before each event.
 
     Returns:
-        `event_id`, `n_before` (the listener's interactions), `session_plays` and `session_skips`
-        (the session's, 0 without a session id). Events of the same microsecond do not see each other.
+        `event_id`; `n_before`, the listener's interactions; `session_plays` and `session_skips`, those
+        of the session, 0 without a session id. Events of the same microsecond do not count each other.
     """
-    # DuckDB sums into HUGEINT, which Parquet has not, and Ibis drops a cast to what it believes is
-    # int64 already: hence int32.
+    # `n_before` is int32, because DuckDB sums into HUGEINT, which Parquet lacks, and Ibis drops a cast to
+    # int64, the type that it believes the sum already has.
     before = (None, ibis.interval(microseconds=1))
     user = ibis.range_window(group_by="user_id", order_by="ts", preceding=before)
     session = ibis.range_window(group_by="session_id", order_by="ts", preceding=before)
@@ -308,11 +337,11 @@ def recent(events: Table) -> Table:
         session_done=done.sum().over(session),
         session_skips=skip.sum().over(session),
     )
-    known = counted.session_id.notnull()
-    skips = known.ifelse(counted.session_skips, 0).fill_null(0)
+    has_session = counted.session_id.notnull()
+    skips = has_session.ifelse(counted.session_skips, 0).fill_null(0)
     return counted.select(
         "event_id",
         n_before=_.n_before.fill_null(0).cast("int32"),
-        session_plays=(known.ifelse(counted.session_done, 0).fill_null(0) - skips).cast("float32"),
+        session_plays=(has_session.ifelse(counted.session_done, 0).fill_null(0) - skips).cast("float32"),
         session_skips=skips.cast("float32"),
     )

@@ -76,6 +76,8 @@ class RetrievalConfig:
         learning_rate: of the optimizer.
         epochs: the largest number; training stops early when the held-out NDCG has not risen twice. 0 keeps the
             initial weights.
+        minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
+            two cores without AVX-512, so that only a slower machine stops early.
         uniform_negatives: items drawn uniformly for each batch, in addition to the batch's own items.
         hard_negatives: how many of the highest-scored negatives of each example count; 0 for all.
         positives: weight of each kind of positive: `positive` (as the log counts it) or a label's name. An example
@@ -86,6 +88,7 @@ class RetrievalConfig:
     batch_size: AtLeast1 = 1024
     learning_rate: Positive = 2e-3
     epochs: AtLeast0 = 12
+    minutes: NotNegative = 0.0
     uniform_negatives: AtLeast0 = 512
     hard_negatives: AtLeast0 = 0
     positives: Annotated[dict[str, Number], *weights_over(POSITIVES, POSITIVE_NAMES)] = field(
@@ -103,6 +106,8 @@ class RankingConfig:
         learning_rate: of the optimizer.
         epochs: the largest number; training stops early when the validation loss has not fallen twice. 0 keeps the
             initial weights.
+        minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
+            two cores without AVX-512, so that only a slower machine stops early.
         position_weighting: how training corrects for listeners looking less at low positions: with a `tower`, with
             `inverse_propensity` weights of the outcomes, or not at all (`none`).
         reward: weight of each head's prediction in the reward that orders candidates.
@@ -112,6 +117,7 @@ class RankingConfig:
     batch_size: AtLeast1 = 1024
     learning_rate: Positive = 1e-3
     epochs: AtLeast0 = 8
+    minutes: NotNegative = 0.0
     position_weighting: PositionWeighting = "tower"
     reward: Annotated[dict[str, Number], *weights_over(REWARD, REWARD_NAMES)] = field(default_factory=REWARD.copy)
 

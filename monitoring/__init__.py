@@ -1,1 +1,1 @@
-"""Drift between two windows of served traffic, and whether it asks for retraining."""
+"""Watch the models' data: validation before training, drift after the push, and the decision to retrain."""

@@ -1,4 +1,4 @@
-"""Drift: how far a current window of features and predictions has moved from a reference window."""
+"""Drift: the distance of a current window of features and predictions from a reference window, by Evidently."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,29 +8,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitoring.columns import Comparable, align
+from monitoring.aligning import Comparable, align
 from segue.errors import InputError
-from segue.files import write_text
+from segue.files import write_json, write_text
 from segue.verdict import Verdict
 
-# Distances, not p-values: with the rows of one day any difference is significant, however small, and a
-# p-value would ask for retraining every day. A distance says how large the difference is, whatever the number
-# of rows.
-NUMERICAL_METHOD = "wasserstein"  # first Wasserstein distance over the reference's standard deviation
+# Drift is judged by distances, not by p-values. With the rows of a whole day any difference is significant, however
+# small, so p-values would ask for retraining every day. A distance measures the size of the difference and does not
+# grow with the number of rows.
+NUMERICAL_METHOD = "wasserstein"  # first Wasserstein distance, in standard deviations of the reference
 CATEGORICAL_METHOD = "jensenshannon"  # Jensen-Shannon distance, natural logarithm: 0 to 0.83
+TIME = "ts"  # the column of a window's times, which takes no part in the comparison
 
 
 @dataclass(frozen=True)
 class DriftLimits:
-    """What counts as drift.
+    """The limits from which columns and windows count as drifted.
 
     Attributes:
-        share: the windows have drifted if at least this share of the feature columns has, in (0, 1].
-        distance: a column has drifted from this distance on. The distance is in standard deviations of the
-            reference for numbers, and the Jensen-Shannon distance for categories.
-        sample_rows: a longer window is sampled down to this many rows: the distances no longer change, the
-            cost does.
-        seed: the sample's seed.
+        share: the window has drifted if at least this share of the feature columns has, in (0, 1].
+        distance: a column has drifted from this distance on. It is in standard deviations of the reference for
+            numbers, and the Jensen-Shannon distance for categories.
+        sample_rows: a longer window is sampled down to this many rows. More rows cost more and hardly change the
+            distances.
+        seed: the seed of the sample.
 
     Raises:
         InputError: a limit is out of its range.
@@ -44,11 +45,11 @@ class DriftLimits:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise InputError(
-                f"The drift share lies in (0, 1]. Received {self.share}.", "Give 0.3 for 30 % of the columns."
+                f"The drift share must be in (0, 1]. Received {self.share}.", "Give 0.3 for 30 % of the columns."
             )
         if self.distance <= 0 or self.sample_rows < 1:
             raise InputError(
-                "The drift distance and the number of sampled rows are positive. "
+                "The drift distance and the number of sampled rows must be positive. "
                 f"Received {self.distance} and {self.sample_rows}.",
                 "Give, for example, 0.1 and 50000.",
             )
@@ -57,15 +58,16 @@ class DriftLimits:
 def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> Verdict:
     """Compare two windows with Evidently and judge the result.
 
-    Columns named `prediction_*` are predictions, all others features. The windows have drifted if the share
-    of drifted feature columns reaches `limits.share`, or if any prediction has drifted: predictions are few,
-    and what they do the listener sees. How nulls and rare categories are treated: `monitoring.columns.align`.
+    Columns named `prediction_*` are predictions, all others are features. The window has drifted if the share of
+    drifted feature columns reaches `limits.share`, or if any prediction has drifted: there are few predictions, and
+    listeners see their effect directly. `monitoring.aligning.align` documents how nulls and rare categories are
+    treated.
 
     Args:
-        reference: the older window: scalar feature columns and predictions, one row an example.
-        current: the newer window, same columns.
-        limits: what counts as drift.
-        html: where to write Evidently's report, whole or not at all; None for no report.
+        reference: the older window: scalar features and predictions, one row per example.
+        current: the newer window, with the same columns.
+        limits: the limits of drift.
+        html: the file to write Evidently's report to; None for no report.
 
     Returns:
         The verdict, passed if the windows have not drifted. Its figures: `share_drifted`, `columns` (name -> score,
@@ -98,15 +100,49 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
     )
 
 
+def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> Verdict:
+    """Compare two windows in Parquet files; write the verdict as JSON, and Evidently's report as HTML.
+
+    Args:
+        reference: the file of the older window.
+        current: the file of the newer window.
+        verdict_file: the JSON file to write.
+        page: the HTML file to write.
+
+    Returns:
+        The verdict of `compare` with the default limits.
+
+    Raises:
+        InputError: a file is missing or is no Parquet file, or `compare` refuses the windows.
+    """
+    windows = [_read_window(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
+    verdict = compare(windows[0], windows[1], DriftLimits(), page)
+    write_json(verdict_file, verdict.to_dict())
+    return verdict
+
+
+def _read_window(path: Path) -> pd.DataFrame:
+    """Read a frame of features and predictions."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"A drift comparison needs the frame {path}; it is not there.",
+            "Run `segue run training`, then `segue run monitoring`, or name Parquet files.",
+        )
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} is no Parquet file: {error}.", "Name a Parquet file.") from None
+
+
 def _sample(frame: pd.DataFrame, limits: DriftLimits) -> pd.DataFrame:
-    """The frame, or `limits.sample_rows` of its rows."""
+    """Return the frame, or `limits.sample_rows` of its rows."""
     if len(frame) <= limits.sample_rows:
         return frame
     return frame.sample(n=limits.sample_rows, random_state=limits.seed)
 
 
 def _evaluate(windows: Comparable, limits: DriftLimits) -> Any:
-    """Evidently's snapshot: one table over the features, one chart a prediction."""
+    """Return Evidently's results: one table over the features, and one chart per prediction."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset
@@ -131,7 +167,7 @@ def _evaluate(windows: Comparable, limits: DriftLimits) -> Any:
         )
         metrics = [table, *metrics]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # Evidently correlates each column with itself for a chart: 0 / 0 where a column is constant.
+        # For a chart, Evidently correlates each column with itself, which is 0 / 0 for a constant column.
         warnings.simplefilter("ignore", RuntimeWarning)
         return Report(metrics).run(
             Dataset.from_pandas(windows.current, definition),
@@ -140,7 +176,7 @@ def _evaluate(windows: Comparable, limits: DriftLimits) -> Any:
 
 
 def _scores(snapshot: Any, limits: DriftLimits) -> dict[str, dict[str, Any]]:
-    """Each column's distance, read from Evidently's results."""
+    """Read each column's distance from Evidently's results."""
     columns = {}
     for metric in snapshot.dict()["metrics"]:
         config = metric["config"]
@@ -157,7 +193,7 @@ def _scores(snapshot: Any, limits: DriftLimits) -> dict[str, dict[str, Any]]:
 
 
 def _reason(drifted: list[str], predictions: list[str], total: int, share: float, limits: DriftLimits) -> str:
-    """The verdict in one sentence."""
+    """Return the verdict in one sentence."""
     side = "at or over" if share >= limits.share else "under"
     features = f"{len(drifted)} of {total} feature columns drifted ({share:.0%}; {side} {limits.share:.0%})"
     if drifted:

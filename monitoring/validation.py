@@ -1,9 +1,9 @@
-"""Validate a training set before anything is trained on it: TensorFlow Data Validation.
+"""Validate a training set with TensorFlow Data Validation, before any model is trained on it.
 
-The newest span is held against a schema and the statistics of a reference span: those of the last
-pushed model's data, or the older part of the same set while nothing has been pushed. Limits on
-distance are wide here, since a model is retrained because its data drift: they catch a unit that
-changed, not a taste.
+The newest span is compared with the schema and statistics of a reference span. The reference is the
+data of the last pushed model, or the older part of the same training set until a model is pushed.
+The limits on distance are wide: drift is the reason to retrain, so it must not stop the training.
+They catch a changed unit, such as milliseconds for seconds, but not a changed taste.
 """
 
 from dataclasses import dataclass
@@ -18,44 +18,45 @@ from segue.errors import InputError
 from segue.files import atomic_path, write_text
 from segue.verdict import Verdict
 
-# How far a column may move. A unit that changed has a divergence near 1; seasons and growth stay well below.
-NUMBER_DISTANCE = 0.8  # Jensen-Shannon divergence, 0 to 1
-CATEGORY_DISTANCE = 0.5  # L-infinity distance of the shares, 0 to 1
-NO_LIMIT = 2.0  # above what either distance can be, rounding included
-DOMAIN_MASS = 0.95  # share of a category's values that the schema must know
-MAX_CATEGORIES = 100  # a string column with more values is an id, and has no domain
+# The largest distance allowed between spans. A changed unit has a divergence near 1; seasons and growth stay well
+# below the limits.
+NUMBER_DISTANCE = 0.8  # Jensen-Shannon divergence of a numerical column, 0 to 1
+CATEGORY_DISTANCE = 0.5  # L-infinity distance between the shares of a categorical column, 0 to 1
+NO_LIMIT = 2.0  # neither distance can reach it
+DOMAIN_MASS = 0.95  # least share of a categorical column's rows whose value is in the schema
+MAX_CATEGORIES = 100  # a string column with more values counts as an id, and any value is valid
 
 SCHEMA, STATISTICS = "schema.pbtxt", "statistics.pb"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a span is held against."""
+    """The schema and statistics of the span that later spans are compared with."""
 
     schema: schema_pb2.Schema
     statistics: statistics_pb2.DatasetFeatureStatisticsList
 
 
 def statistics(frame: pd.DataFrame) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Statistics of a frame's columns."""
+    """Compute the statistics of a frame's columns."""
     return tfdv.generate_statistics_from_dataframe(frame)
 
 
 def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Reference:
-    """The schema and statistics of a span that later spans are held against.
+    """Make the schema and statistics of a span that later spans are compared with.
 
     Args:
         frame: scalar columns of the span's examples.
-        judge_distance: whether a column that moved too far is an anomaly; within one log, whose older
-            part is no model's reference, distances are only measured.
+        judge_distance: whether a column beyond the distance limits is an anomaly. If False, distances are only
+            measured, for a reference that is the older part of the same log and not the data of a model.
 
     Raises:
         InputError: the frame is empty.
     """
     if frame.empty:
-        raise InputError("A reference span needs rows; it has none.", "Import a longer log.")
-    found = statistics(frame)
-    schema = tfdv.infer_schema(found, max_string_domain_size=MAX_CATEGORIES)
+        raise InputError("A reference span needs rows. Received 0 rows.", "Import a longer log.")
+    reference = statistics(frame)
+    schema = tfdv.infer_schema(reference, max_string_domain_size=MAX_CATEGORIES)
     number_limit, category_limit = (NUMBER_DISTANCE, CATEGORY_DISTANCE) if judge_distance else (NO_LIMIT, NO_LIMIT)
     for feature in schema.feature:
         feature.presence.min_fraction = min(feature.presence.min_fraction, 0.5)
@@ -64,11 +65,11 @@ def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Referenc
         elif feature.domain:
             feature.distribution_constraints.min_domain_mass = DOMAIN_MASS
             feature.drift_comparator.infinity_norm.threshold = category_limit
-    return Reference(schema, found)
+    return Reference(schema, reference)
 
 
 def save_reference(reference: Reference, folder: Path) -> None:
-    """Keep a reference for later runs."""
+    """Write a reference to a folder, for later runs."""
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / SCHEMA).write_text(text_format.MessageToString(reference.schema), encoding="utf-8")
@@ -76,43 +77,43 @@ def save_reference(reference: Reference, folder: Path) -> None:
 
 
 def load_reference(folder: Path) -> Reference | None:
-    """The reference that was kept in a folder, if there is one."""
+    """Read the reference from a folder; None if the folder has none."""
     if not (folder / SCHEMA).is_file():
         return None
     schema = text_format.Parse((folder / SCHEMA).read_text(encoding="utf-8"), schema_pb2.Schema())
-    found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / STATISTICS).read_bytes())
-    return Reference(schema, found)
+    reference = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / STATISTICS).read_bytes())
+    return Reference(schema, reference)
 
 
 def validate(current: pd.DataFrame, reference: Reference, html: Path) -> Verdict:
-    """Hold the newest span against a reference.
+    """Validate the newest span against a reference.
 
     Args:
         current: scalar columns of the newest span's examples.
-        reference: what it is held against.
-        html: where the statistics of both go, for a person.
+        reference: the schema and statistics to compare with.
+        html: the file to write a page of both spans' statistics to.
 
     Returns:
-        The verdict. Its figures: `anomalies` (column -> what is wrong), `distances` (column -> measured drift) and
+        The verdict. Its figures: `anomalies` (column -> description), `distances` (column -> measured distance) and
         `rows`. Its limits: the largest distance of each column that has one.
     """
-    found = statistics(current)
-    anomalies = tfdv.validate_statistics(found, reference.schema, previous_statistics=reference.statistics)
-    wrong = {name: info.description for name, info in sorted(anomalies.anomaly_info.items())}
+    newest = statistics(current)
+    anomalies = tfdv.validate_statistics(newest, reference.schema, previous_statistics=reference.statistics)
+    descriptions = {name: info.description for name, info in sorted(anomalies.anomaly_info.items())}
     distances = {
         ".".join(info.path.step): round(measured.value, 4)
         for info in anomalies.drift_skew_info
         for measured in info.drift_measurements
     }
     page = tfdv.utils.display_util.get_statistics_html(
-        lhs_statistics=found, rhs_statistics=reference.statistics, lhs_name="newest span", rhs_name="reference"
+        lhs_statistics=newest, rhs_statistics=reference.statistics, lhs_name="newest span", rhs_name="reference"
     )
     write_text(html, page)
-    reason = "; ".join(f"{name}: {text}" for name, text in wrong.items())
+    reason = "; ".join(f"{name}: {text}" for name, text in descriptions.items())
     return Verdict(
-        passed=not wrong,
+        passed=not descriptions,
         reason=reason or f"{len(current.columns)} columns agree with the reference",
-        figures={"anomalies": wrong, "distances": distances, "rows": len(current)},
+        figures={"anomalies": descriptions, "distances": distances, "rows": len(current)},
         limits=distance_limits(reference.schema),
     )
 

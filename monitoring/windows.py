@@ -1,4 +1,4 @@
-"""The two windows of a drift comparison: everything before a boundary, and everything from it on."""
+"""Split rows into the two windows of a drift comparison, before and after a boundary in time."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from segue.errors import InputError
 
 
 def split_windows(frame: pd.DataFrame, ts_column: str, boundary: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split rows by time.
+    """Split rows into a reference window and a current window by time.
 
     Args:
-        frame: rows with a time.
-        ts_column: the column with the time, UTC, without nulls.
+        frame: rows with a time column.
+        ts_column: the name of the time column, which has a time zone and no nulls.
         boundary: the first instant of the current window, timezone-aware.
 
     Returns:
@@ -20,23 +20,23 @@ def split_windows(frame: pd.DataFrame, ts_column: str, boundary: datetime) -> tu
         each in the frame's order.
 
     Raises:
-        InputError: the column is absent, is not a time with a zone or has nulls; the boundary has no zone; or
-            one of the windows would be empty.
+        InputError: the column is absent, has no time zone or has nulls; the boundary has no time zone; or a
+            window would be empty.
     """
     if boundary.tzinfo is None:
         raise InputError(
-            f"A window's boundary is timezone-aware. Received {boundary.isoformat()}.",
+            f"A window's boundary must be timezone-aware. Received {boundary.isoformat()}.",
             "Give it with its offset, for example 2026-01-31T00:00:00+00:00.",
         )
     if ts_column not in frame:
         raise InputError(
             f"Windows are split by a time column. {ts_column!r} is not among {sorted(map(str, frame.columns))}.",
-            "Name the column that holds the time.",
+            "Give the name of the time column.",
         )
     times = frame[ts_column]
     if not isinstance(times.dtype, pd.DatetimeTZDtype) or times.isna().any():
         raise InputError(
-            "A time column holds timezone-aware times and no nulls. "
+            "A time column must be timezone-aware and have no nulls. "
             f"{ts_column!r} is {times.dtype} with {int(times.isna().sum())} nulls.",
             "Convert it with pandas.to_datetime(…, utc=True) and drop the rows without a time.",
         )

@@ -27,19 +27,20 @@ def recommend_once(
     home: Home,
     features: OnlineFeatures,
     titles: Mapping[str, str],
-    requests: Sequence[Request],
+    hydrated: Sequence[tuple[Request, Features]],
     server: str | None = None,
     quiet: Quiet = nullcontext,
 ) -> list[Answer]:
     """The answers to some requests, in the requests' order.
 
-    All features are read first, so that an unknown listener is refused before a model server is started.
+    The features are read before the call, so that an unknown listener is refused before a model server is started.
 
     Args:
         home: the home whose model store is served.
         features: the online store of that home.
         titles: item id -> title.
-        requests: one for each listener; their picks are in the catalogue (see `surfaces.titles.check_picks`).
+        hydrated: a request with its features for each listener; picks are in the catalogue (see
+            `surfaces.titles.check_picks`).
         server: `host:port` of a running model server; None starts one in this process for the time of the call.
         quiet: a context in which that server is started, e.g. to hold back what TensorFlow prints.
 
@@ -48,7 +49,6 @@ def recommend_once(
     """
     from serving.client.sync_client import Client
 
-    hydrated = [(request, features.hydrate(request)) for request in requests]
     with model_server(server, home.models, quiet) as address, Client(address) as client:
         recommender = Recommender(client, features, titles)
         return [Answer(request, read, recommender.answer(request, read)) for request, read in hydrated]

@@ -3,12 +3,15 @@
 This is the only module of the room that reads the online store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segue.settings import Home
 from surfaces.request import Request
+
+if TYPE_CHECKING:
+    from feature_repo.online import Listener
 
 # Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
@@ -26,8 +29,14 @@ class OnlineFeatures:
         self._home = home
         self._store = open_store(home)
 
-    def newest(self, user_ids: Sequence[str]) -> datetime:
-        """The instant of the newest event in the online store: the end of the log, or a later push of these listeners.
+    def read(self, user_id: str) -> "Listener":
+        """Everything that the online store holds about a listener, in one call."""
+        from feature_repo.online import listener
+
+        return listener(self._store, user_id)
+
+    def newest(self, listeners: "Iterable[Listener]") -> datetime:
+        """The instant of the newest event: the end of the log, or a later push of one of these listeners.
 
         Raises:
             InputError: the online store is empty.
@@ -35,10 +44,14 @@ class OnlineFeatures:
         from feature_repo import online
 
         log_end = datetime.fromisoformat(online.state(self._home)["last_event"]).astimezone(UTC)
-        return max(log_end, *(online.newest(self._store, user_id) for user_id in user_ids))
+        return max([log_end, *(listener.newest for listener in listeners)])
 
-    def hydrate(self, request: Request) -> Features:
+    def hydrate(self, request: Request, listener: "Listener | None" = None) -> Features:
         """The features of the request's listener and session, and the request's own: time, surface and filters.
+
+        Args:
+            request: the request.
+            listener: what `read` returned for its listener; None reads it.
 
         Raises:
             InputError: the online store does not know the listener, and the request does not say that the listener is
@@ -47,11 +60,11 @@ class OnlineFeatures:
         from feature_repo import online
 
         if request.picks is None:
-            listener = newest_first(online.user_state(self._store, request.user_id, request.at))
+            features = newest_first((listener or self.read(request.user_id)).features_at(request.at))
         else:
-            listener = cold_start(request.picks, request.timestamp)
+            features = cold_start(request.picks, request.timestamp)
         return {
-            **listener,
+            **features,
             **online.session_state(self._store, request.session_id),
             "surface": request.surface,
             "request_ts": request.timestamp,

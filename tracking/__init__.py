@@ -1,0 +1,1 @@
+"""MLflow keeps each run with its settings and figures, and each registered model with its versions and aliases."""

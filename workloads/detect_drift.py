@@ -16,7 +16,7 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
         page: where Evidently's report is written.
     """
     from models.evaluation.frames import prediction_frame
-    from monitoring.report import compare_files
+    from monitoring.drift import compare_files
     from serving.store.model_store import served
     from workloads.training_set import read_part
 

@@ -14,7 +14,8 @@ def step(run: Run, models: dict[str, Path]) -> dict[str, str]:
     """
     from models.evaluation.report import flat_metrics
     from models.saved.card import read_card
-    from tracking.registry import log_run, register, text_tags
+    from tracking.registry import register
+    from tracking.runs import log_run, text_tags
 
     with run.step(__name__) as result:
         folder = run.folder

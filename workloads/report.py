@@ -7,7 +7,7 @@ from workloads.run import Run
 
 def step(run: Run) -> None:
     """Say how the run ended."""
-    from tracking.registry import end_search, log_run, text_tags
+    from tracking.runs import end_search, log_run, text_tags
 
     with run.step(__name__):
         ended = outcome(run.folder)

@@ -15,7 +15,7 @@ from benchmarks.retrieval.figures import Contestant, Scores, top_items
 from models.evaluation.held_out import load_axes
 from models.inputs.raw_query import raw_query
 from models.ranking.two_stage import Scorer
-from models.saved.export import call
+from models.saved.saved_model import call
 from models.training_config import TrainingConfig
 from segue.candidates import RETRIEVAL_CANDIDATES, fill_missing
 from workloads.training.train_ranking import train_ranking

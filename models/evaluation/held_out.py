@@ -27,7 +27,7 @@ from models.inputs.raw_query import in_batches, raw_item, raw_query
 from models.inputs.training_arrays import mask
 from models.ranking.two_stage import Scorer, released_unseen
 from models.saved.card import read_card
-from models.saved.export import call
+from models.saved.saved_model import call
 from segue.errors import InputError
 
 MAX_ROWS = 20_000  # held-out positives that retrieval is evaluated on; more would only narrow the interval

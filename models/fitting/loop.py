@@ -15,6 +15,7 @@ import tensorflow_recommenders as tfrs
 from models.inputs.shards import Arrays, Examples
 from segue.errors import InputError, SegueError
 from segue.files import TEMPORARY, atomic_path, read_json, write_json
+from segue.progress import Progress, duration
 
 History = dict[str, list[float]]
 
@@ -62,6 +63,9 @@ def fit(
     judge: Callable[[], float] | None = None,
     pace: Callable[[History], float | None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    seconds: float = math.inf,
+    name: str = "training",
+    progress: Progress | None = None,
 ) -> History:
     """Train with Adam (Kingma and Ba, ICLR 2015) until the held-out part shows no gain; keep the best epoch's weights.
 
@@ -86,6 +90,10 @@ def fit(
             falls below 1, training goes on from the best epoch: what came after learned by heart. Without it, the rate
             is the same until `patience` ends training.
         on_epoch: called after each epoch that is trained here, with `epoch` (from 1) and its figures.
+        seconds: no epoch begins that would likely end later than this, counted in those of all epochs; the first one
+            is always trained.
+        name: of the model, for the log.
+        progress: what says how far training has come; one of the monotonic clock by default.
 
     Returns:
         By epoch: `loss` and `val_loss` (means over rows), `judged`, `seconds` (the whole epoch) and
@@ -95,9 +103,9 @@ def fit(
         InputError: a part without rows, or checkpoints of another training.
         SegueError: the loss is no longer finite.
     """
-    for name, part in (("training", train), ("held-out", validation)):
+    for role, part in (("training", train), ("held-out", validation)):
         if part.rows == 0:
-            raise InputError(f"The {name} part needs at least one example; it has none.", "Import a longer log.")
+            raise InputError(f"The {role} part needs at least one example; it has none.", "Import a longer log.")
     model.seed = seed
     model.step.assign(0)
     optimizer = tf.keras.optimizers.legacy.Adam(learning_rate, beta_2=second_decay)
@@ -112,8 +120,17 @@ def fit(
         "validation_rows": validation.rows,
         "weights": [weights.shape.as_list() for weights in model.weights],
     })  # fmt: skip
+    progress = progress or Progress()
+    limit = f" or {duration(seconds)}" if math.isfinite(seconds) else ""
+    progress.now(f"{name}: at most {epochs} epochs{limit} over {train.rows:,} examples")
     while state.epoch < epochs and not (pace is None and state.exhausted(patience)):
         epoch = state.epoch
+        taken = state.history["seconds"]
+        if epoch and sum(taken) + taken[-1] > seconds:
+            progress.now(
+                f"{name}: stopped after {epoch} of {epochs} epochs: {duration(seconds)} would not do for another"
+            )
+            break
         if pace is not None:
             share = pace(state.history)
             if share is None:
@@ -122,7 +139,9 @@ def fit(
                 model.set_weights(state.best)
             optimizer.learning_rate.assign(learning_rate * share)
         started = time.perf_counter()
-        loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training")
+        where = f"{name}, epoch {epoch + 1}/{epochs}"
+        tell = telling(progress, where, train.rows, epochs - epoch, seconds - sum(taken))
+        loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training", tell)
         trained = time.perf_counter()
         val_loss = held_out_loss(model, held_out, validation, batch_size)
         judged = -val_loss if judge is None else judge()
@@ -131,10 +150,9 @@ def fit(
         figures = (loss, val_loss, judged, time.perf_counter() - started, rows / (trained - started))
         known = dict(zip(FIGURES, figures, strict=True))
         state.add(known)
-        print(
+        progress.now(
             f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, val_loss {val_loss:.4f}, judged {judged:.4f}, "
-            f"{known['seconds']:.1f} s, {known['examples_per_second']:,.0f} examples/s",
-            flush=True,
+            f"{known['seconds']:.1f} s, {known['examples_per_second']:,.0f} examples/s"
         )
         if on_epoch is not None:
             on_epoch({"epoch": epoch + 1, **known})
@@ -205,8 +223,61 @@ def tensors(batch: Arrays) -> dict[str, tf.Tensor]:
     return {name: tf.constant(values) for name, values in batch.items()}
 
 
-def mean_loss(function: Callable, batches: Iterable[Arrays], model: Model, part: str) -> tuple[float, int]:
+def allowed(minutes: float, epochs: int, rows: int, slowest: int) -> float:
+    """Seconds that a training may take.
+
+    Args:
+        minutes: if they are stated; 0 takes what all epochs take at the slowest pace that is put up with.
+        epochs: at most.
+        rows: of an epoch.
+        slowest: that pace, examples a second; a machine of two cores is several times as fast, so that the time is no
+            limit there and what is trained does not depend on it.
+
+    Returns:
+        A minute at least, where nothing is stated.
+    """
+    return 60 * minutes if minutes else max(60.0, epochs * rows / slowest)
+
+
+def telling(progress: Progress, where: str, rows: int, epochs: int, seconds: float) -> Callable[[int, float], None]:
+    """What says how far an epoch has come, when it has been silent for long.
+
+    Args:
+        progress: what says it.
+        where: the model and the epoch.
+        rows: of an epoch, about.
+        epochs: that are left at most, this one among them.
+        seconds: that are left at most.
+
+    Returns:
+        A function of the rows done and their mean loss.
+    """
+    begun = progress.passed()
+
+    def tell(done: int, loss: float) -> None:
+        spent = progress.passed() - begun
+        left = min(spent * max(epochs * rows / done - 1, 0), seconds - spent)
+        share = min(done / max(rows, 1), 1.0)
+        progress(lambda: f"{where}: {share:.0%}, loss {loss:.4f}, at most {duration(max(left, 0))} left")
+
+    return tell
+
+
+def mean_loss(
+    function: Callable,
+    batches: Iterable[Arrays],
+    model: Model,
+    part: str,
+    tell: Callable[[int, float], None] = lambda rows, loss: None,
+) -> tuple[float, int]:
     """Call a function of a batch for each batch; the mean loss over rows, and how many they are.
+
+    Args:
+        function: a batch to its loss.
+        batches: at least one.
+        model: whose step a message names.
+        part: which examples they are.
+        tell: called after each batch with the rows so far and their mean loss.
 
     Raises:
         SegueError: a loss is not finite.
@@ -220,6 +291,7 @@ def mean_loss(function: Callable, batches: Iterable[Arrays], model: Model, part:
                 "Lower the learning rate, and look for extreme values in the features.",
             )
         total, rows = total + loss * size, rows + size
+        tell(rows, total / rows)
     return total / rows, rows
 
 

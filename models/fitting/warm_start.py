@@ -35,7 +35,7 @@ def warm_start(model: Model, saved_model: Path) -> Outcome:
     Args:
         model: a model whose weights exist (`models.fitting.loop.create_weights`). `encoder.lookups` holds its
             vocabularies by name; `vocabulary_embeddings()` lists the variables with a row for each row of a lookup.
-        saved_model: the champion's folder, as `models.saved.export` wrote it.
+        saved_model: the champion's folder, as `models.saved.saved_model.save` wrote it.
 
     Returns:
         Paths of the weights by outcome: `copied`, `partly_copied` (some rows belong to new tokens or keep their initial

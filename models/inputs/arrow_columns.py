@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as NumPy arrays."""
+"""Conversions of Arrow table columns to NumPy arrays."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,22 +8,22 @@ from segue.errors import InputError
 
 
 def vector_width(column: pa.ChunkedArray) -> int:
-    """The common length of a list column's rows (1 if all are null)."""
+    """The length of the longest list in a column; 1 if all rows are null."""
     return pc.max(pc.list_value_length(column)).as_py() or 1
 
 
 def dense(column: pa.ChunkedArray, width: int) -> np.ndarray:
-    """A list column as float32 `[n, width]`; null rows are zeros.
+    """Convert a list column to float32 `[n, width]`; null rows become zeros.
 
     Raises:
-        InputError: a row has another width.
+        InputError: a list has another length than `width`.
     """
     values = column.combine_chunks()
     widths = set(pc.unique(pc.list_value_length(values)).to_pylist()) - {None, width}
     if widths:
         raise InputError(
-            f"The model knows {width} genres or content types; the features tell {max(widths)} apart.",
-            "The catalogue's vocabulary changed since the model was trained: run `segue run training`.",
+            f"The model takes vectors of {width} genres or content types. Received vectors of {max(widths)}.",
+            "The catalogue's genres or types changed since the model was trained: run `segue run training`.",
         )
     out = np.zeros((len(values), width), np.float32)
     present = values.is_valid().to_numpy(zero_copy_only=False)
@@ -33,10 +33,15 @@ def dense(column: pa.ChunkedArray, width: int) -> np.ndarray:
 
 
 def recent_first(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """Where each entry of an oldest-first list column goes in a `[n, 50]` array, most recent first.
+    """Find the place of each history entry in an array `[n, columns]` that holds the most recent entry first.
+
+    For example, the row `["old", "new"]` puts "new" in column 0 and "old" in column 1.
+
+    Args:
+        column: lists, each with the oldest entry first.
 
     Returns:
-        Row and column of each flattened entry, and the flattened entries.
+        The row and the column of each flattened entry, int `[entries]` each, and the flattened entries.
     """
     values = column.combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
@@ -47,10 +52,10 @@ def recent_first(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Ar
 
 
 def number(column: pa.ChunkedArray) -> np.ndarray:
-    """A numeric column as float32, null as 0."""
+    """Convert a numeric column to float32 `[n]`; nulls become 0."""
     return pc.fill_null(column, 0).to_numpy().astype(np.float32)
 
 
 def seconds(column: pa.ChunkedArray) -> np.ndarray:
-    """A timestamp column as whole seconds since the epoch, int64."""
+    """Convert a timestamp column to whole seconds since 1970 UTC, rounded down, int64 `[n]`."""
     return column.combine_chunks().cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1_000_000

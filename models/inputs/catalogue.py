@@ -1,7 +1,7 @@
-"""What a model knows of its items apart from how they are doing: content, release, where they may be heard.
+"""The catalogue inside a model: what does not change of an item from day to day.
 
-Items have rows, the same in training, in the index and at serving. Row 0 is nothing; the items follow in the order
-of the table, then free rows for items that come later.
+An item has one row number, the same in training, in the index and in serving. Row 0 stands for no item. The items
+follow in the order of their table, then free rows for items that are added later.
 """
 
 import numpy as np
@@ -12,24 +12,29 @@ import tensorflow as tf
 from models.inputs.arrow_columns import dense, number
 from models.inputs.fingerprints import Fingerprints
 from models.inputs.vocabulary import Lookup
-from models.saved.index import CODES, EVERYWHERE
+from models.saved.index_columns import CODES, EVERYWHERE
 
 ITEM_STRINGS = ("item_id", "creator_id", "content_type", "language")
-WORDS, WORD_ROWS = 12, 4096  # words of a text that are read, and rows that they are hashed into
-LATER = 1000  # items that can be added to a saved model
+WORDS, WORD_ROWS = 12, 4096  # words of a text that are read, and embedding rows that words are hashed into
+LATER = 1000  # free rows, so as many items can be added to a saved model
+DURATION_SCALE = 8.0  # of the log seconds: a duration of 50 minutes (2980 s) is encoded as 1
 
 
 class Catalogue(tf.Module):
-    """Content of each item by row, in variables, so that items can be added to a saved model.
+    """The content of each item by row, held in variables so that items can be added to a saved model.
 
     Variables: `item_ids` int32 `[rows, 4]` (embedding rows of id, creator, type and language), `words` int32
-    `[rows, 12]`, `content` float32 `[rows, genres + 1]` (genre weights, log seconds of duration), `release_ts`
-    int64 `[rows]` (seconds since 1970 UTC, 0 if unknown).
+    `[rows, 12]`, `content` float32 `[rows, genres + 1]` (genre weights, then the scaled log of the duration),
+    `release_ts` int64 `[rows]` (seconds since 1970 UTC, 0 if unknown).
+
+    Attributes:
+        known: ids of the items, in the order of their rows from 1.
+        markets: the markets that have a bit each, at most 62, sorted.
 
     Args:
         lookups: vocabularies by name.
         genres: width of `genre_weights`.
-        items: the catalogue; see `columns`.
+        items: the catalogue's table; see `columns`.
     """
 
     def __init__(self, lookups: dict[str, Lookup], genres: int, items: pa.Table) -> None:
@@ -47,15 +52,15 @@ class Catalogue(tf.Module):
         self.release_ts = tf.Variable(padded["release_ts"], trainable=False)
 
     def columns(self, items: pa.Table) -> dict[str, np.ndarray]:
-        """What the variables hold of a table's items.
+        """Encode a table's items as rows of the variables, by the variables' names.
 
         Args:
-            items: `item_id` and, where known, `creator_id`, `content_type`, `language`, `text`, `genre_weights`,
-                `duration_s`, `release_ts`.
+            items: `item_id`, `genre_weights`, `duration_s` (seconds) and `release_ts` (seconds since 1970 UTC), all
+                but the id nullable. `creator_id`, `content_type`, `language` and `text` may be absent.
         """
         ids = [self.lookups[name].encode(texts(items, name)) for name in ITEM_STRINGS]
         weights = dense(items["genre_weights"], self.genres)
-        duration = np.log1p(number(items["duration_s"])) / 8.0
+        duration = np.log1p(number(items["duration_s"])) / DURATION_SCALE
         return {
             "item_ids": np.stack(ids, axis=1),
             "words": words(texts(items, "text")),
@@ -63,37 +68,45 @@ class Catalogue(tf.Module):
             "release_ts": pc.fill_null(items["release_ts"], 0).to_numpy().astype(np.int64),
         }
 
-    def kinds(self, items: pa.Table) -> np.ndarray:
-        """Content types as the index tells them apart, int32 `[n]`: rows of the lookup; 1 beyond those."""
+    def type_codes(self, items: pa.Table) -> np.ndarray:
+        """The content type of each item as the index stores it, int32 `[n]`.
+
+        The code is the row of the type's vocabulary, which is 0 for null and 1 for a type outside the vocabulary. Types
+        beyond the 62nd row have the code 1 too, because the index has 62 bits.
+        """
         codes = self.lookups["content_type"].encode(texts(items, "content_type"))
         return np.where(codes > CODES, 1, codes)
 
-    def rights(self, items: pa.Table) -> np.ndarray:
-        """A bit for each market where an item may be answered, int64 `[n]`; without a list, everywhere."""
-        number = {market: 1 << bit for bit, market in enumerate(self.markets)}
+    def market_bits(self, items: pa.Table) -> np.ndarray:
+        """The markets where each item is available as bits, int64 `[n]`.
+
+        Bit n stands for `markets[n]`. An item whose list of markets is null is available everywhere. A market outside
+        `markets` has no bit.
+        """
+        bits = {market: 1 << bit for bit, market in enumerate(self.markets)}
         rows = texts(items, "markets").to_pylist()
         return np.array(
-            [EVERYWHERE if row is None else sum(number.get(m, 0) for m in set(row)) for row in rows], np.int64
+            [EVERYWHERE if row is None else sum(bits.get(m, 0) for m in set(row)) for row in rows], np.int64
         )
 
     def rows(self, ids: tf.Tensor) -> tf.Tensor:
-        """Rows of item ids (string, any shape), int32 of the same shape; 0 for unknown ones."""
+        """Rows of item ids (string, any shape), int32 of the same shape; 0 for unknown ids."""
         return self.fingerprints.rows(ids)
 
     def encode(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """Rows of an Arrow string array `[n]`, int32 `[n]`, as `rows` gives them."""
+        """Rows of an Arrow string array `[n]`, int32 `[n]`; 0 for unknown ids and nulls."""
         return (pc.fill_null(pc.index_in(ids, self.known), -1).to_numpy(zero_copy_only=False) + 1).astype(np.int32)
 
 
 def texts(items: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column that a table may lack: nulls then."""
+    """A string column of the table; all nulls if the table has no such column."""
     return items[name] if name in items.column_names else pa.chunked_array([pa.nulls(items.num_rows, pa.string())])
 
 
 def words(column: pa.ChunkedArray) -> np.ndarray:
-    """The first words of each text as embedding rows, int32 `[n, 12]`; 0 where there is none.
+    """Encode the first 12 words of each text as embedding rows, int32 `[n, 12]`; 0 fills the rest.
 
-    Words are runs of letters and digits, in lower case, hashed by FarmHash Fingerprint64.
+    A word is a run of letters and digits in lower case. FarmHash Fingerprint64 hashes it into one of 4095 rows.
     """
     lowered = pc.utf8_lower(pc.fill_null(column, ""))
     parts = pc.split_pattern_regex(pc.replace_substring_regex(lowered, r"[^\pL\pN]+", " "), " ").combine_chunks()
@@ -102,7 +115,7 @@ def words(column: pa.ChunkedArray) -> np.ndarray:
     hashed = 1 + tf.strings.to_hash_bucket_fast(flat.to_numpy(zero_copy_only=False), WORD_ROWS - 1).numpy()
     hashed[pc.equal(flat, "").to_numpy(zero_copy_only=False)] = 0
     out = np.zeros((len(parts), WORDS), np.int32)
-    place = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    place = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each word in its text
     kept = place < WORDS
     out[np.repeat(np.arange(len(parts)), lengths)[kept], place[kept]] = hashed[kept]
     return out

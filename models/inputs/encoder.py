@@ -1,8 +1,8 @@
-"""From a training table to model inputs: one encoding for training, evaluation and serving.
+"""The encoding of model inputs, shared by training, evaluation and serving.
 
-Raw inputs are what the signatures take (strings, counts, seconds); encoded inputs are embedding
-rows and scaled floats. `Encoder.encode_*` maps raw tensors to encoded ones inside the SavedModel;
-`Encoder.*_table` maps an Arrow table through the same code.
+The signatures of a saved model take raw inputs: strings, counts, seconds. The model reads encoded inputs: embedding
+rows and scaled floats. `Encoder.encode_*` encodes raw tensors inside the SavedModel; `Encoder.*_table` encodes an Arrow
+table with the same functions.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,11 @@ import tensorflow as tf
 from events import schema
 from models.inputs.arrow_columns import dense, number, recent_first, seconds, vector_width
 from models.inputs.catalogue import ITEM_STRINGS, Catalogue
+from models.inputs.item_age import AGE, DAY_SECONDS, age_column, encode_age
 from models.inputs.vocabulary import Lookup
 
-HISTORY = 50
-DAY_SECONDS = 86_400
+HISTORY = 50  # entries of a history, as many as the feature store holds
+HOUR_SECONDS = 3600.0
 
 USER_STRINGS = ("country", "age_band", "plan")
 USER_COUNTS = ("user_plays_7d", "user_plays_28d")
@@ -28,25 +29,29 @@ USER_VECTORS = ("genre_shares", "content_type_shares")
 SESSION_COUNTS = ("session_plays", "session_skips")
 ITEM_COUNTS = ("item_plays_7d", "item_plays_28d")
 ITEM_RATES = ("item_skip_rate_28d", "item_like_rate_28d", "item_trend")
-AGE = "age_at_request_days"
-ITEM_STATS = (*ITEM_COUNTS, *ITEM_RATES, AGE)  # what changes of an item from day to day
-AGE_COLUMNS = -2  # of the encoded statistics: the last two, log age and whether it is known
-REQUEST = ("genre_affinity", AGE)
-
+ITEM_STATS = (*ITEM_COUNTS, *ITEM_RATES, AGE)  # the features of an item that change from day to day
+AGE_COLUMNS = -2  # encoded statistics end with two columns of the age: `stats[..., AGE_COLUMNS:]`
+REQUEST = ("genre_affinity", AGE)  # the features of a listener and an item together
+# The arrays of an encoded query, the same for all candidates of a request.
 QUERY_INPUTS = ("history", "history_action", "history_age", "user_ids", "user_dense", "surface", "session", "clock")
-CLOCK = 4  # hour of the day and day of the week, as points on a circle
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What the encoder needs to know of the data: vocabularies of the training span, vector widths."""
+    """The properties of the data that fix the encoding, so that every model of a run encodes alike.
+
+    Attributes:
+        tokens: the vocabulary of each string column, from the train span.
+        genres: width of genre vectors.
+        content_types: width of content type vectors.
+    """
 
     tokens: dict[str, list[str]]
     genres: int
     content_types: int
 
     def to_dict(self) -> dict:
-        """JSON-ready."""
+        """The attributes as JSON types."""
         return asdict(self)
 
 
@@ -54,10 +59,10 @@ AXES_COLUMNS = [*USER_STRINGS, *ITEM_STRINGS, "surface", "history_items", "genre
 
 
 def fit_axes(train: Iterable[pa.Table]) -> Axes:
-    """Vocabularies of the training span, each sorted, and the widths of the share vectors.
+    """Collect the sorted vocabularies of the train span and the widths of its vectors.
 
     Args:
-        train: the training part of a training set, in chunks; `AXES_COLUMNS` are read.
+        train: the train span of a training set, in chunks that have at least `AXES_COLUMNS`.
     """
     names = (*USER_STRINGS, *ITEM_STRINGS, "surface")
     seen: dict[str, set[str]] = {name: set() for name in names}
@@ -74,13 +79,13 @@ def fit_axes(train: Iterable[pa.Table]) -> Axes:
 
 
 def item_stats(table: pa.Table) -> dict[str, np.ndarray]:
-    """The raw statistics of a table's items, float32 `[n]` each; an unknown age is -1."""
-    known = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
-    return {**known, AGE: pc.fill_null(table[AGE], -1).to_numpy().astype(np.float32)}
+    """The raw statistics of a table's items by name, float32 `[n]` each: nulls are 0, an unknown age is -1."""
+    stats = {name: number(table[name]) for name in (*ITEM_COUNTS, *ITEM_RATES)}
+    return {**stats, AGE: age_column(table)}
 
 
 class Encoder(tf.Module):
-    """Raw inputs to encoded inputs, in graph.
+    """Encodes raw inputs as model inputs, in graph, so that the SavedModel encodes a request as training did.
 
     Encoded query: `history` int32 `[b, 50]` (rows of the catalogue), `history_action` int32 `[b, 50]`,
     `history_age` float32 `[b, 50]` (log hours), `user_ids` int32 `[b, 3]`, `user_dense` float32
@@ -88,8 +93,8 @@ class Encoder(tf.Module):
     Encoded item: `item` int32 `[b]` (row of the catalogue), `item_stats` float32 `[b, 7]`.
 
     Args:
-        axes: vocabularies of the training span.
-        items: the catalogue, with `item_id` and what is known of each item.
+        axes: vocabularies of the train span and vector widths.
+        items: the catalogue; see `Catalogue.columns`.
     """
 
     def __init__(self, axes: Axes, items: pa.Table) -> None:
@@ -109,7 +114,14 @@ class Encoder(tf.Module):
         return len(ITEM_STATS) + 1
 
     def encode_query(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Encode a query's raw features; histories come most recent first, padded with ''."""
+        """Encode raw queries.
+
+        Args:
+            raw: the inputs that `raw_query.query_specs` describes.
+
+        Returns:
+            The encoded query that the class describes.
+        """
         padding = [[0, 0], [0, HISTORY]]
         items = tf.pad(raw["history_items"], padding, constant_values="")[:, :HISTORY]  # [b, 50]
         actions = tf.pad(raw["history_actions"], padding, constant_values="")[:, :HISTORY]
@@ -125,21 +137,22 @@ class Encoder(tf.Module):
         }
 
     def query_floats(self, raw, times, present) -> dict[str, tf.Tensor]:
-        """The float inputs of a query from its raw features.
+        """Encode the float inputs of queries: `history_age`, `user_dense`, `session` and `clock`.
 
         Args:
-            raw: counts, rates and vectors, and `request_ts` in seconds.
-            times: when each entry of the history was, int64 `[b, 50]` seconds.
-            present: which entries there are, bool `[b, 50]`.
+            raw: counts, rates, vectors and `request_ts` (seconds since 1970 UTC), by name.
+            times: time of each history entry, int64 `[b, 50]`, seconds since 1970 UTC.
+            present: marks the places that hold an entry of the catalogue, bool `[b, 50]`.
         """
-        age = tf.cast(tf.maximum(raw["request_ts"][:, None] - times, 0), tf.float32) / 3600.0
+        age = tf.cast(tf.maximum(raw["request_ts"][:, None] - times, 0), tf.float32) / HOUR_SECONDS
         age = tf.where(present, tf.math.log1p(age), 0.0)
         user = tf.concat(
             [
                 tf.math.log1p(tf.stack([raw[n] for n in USER_COUNTS], axis=1)),
                 tf.stack([raw[n] for n in USER_RATES], axis=1),
                 *(raw[n] for n in USER_VECTORS),
-                tf.where(present[:, :1], age[:, :1], 8.0) / 8.0,  # log hours since the last one
+                # Log hours since the newest entry, scaled; 1 (about 124 days) where the history is empty.
+                tf.where(present[:, :1], age[:, :1], 8.0) / 8.0,
             ],
             axis=1,
         )
@@ -147,22 +160,28 @@ class Encoder(tf.Module):
         return {"history_age": age, "user_dense": user, "session": session, "clock": clock(raw["request_ts"])}
 
     def encode_stats(self, raw) -> tf.Tensor:
-        """Scaled item statistics `[..., 7]` from `ITEM_STATS`, each `[...]`."""
-        age = raw[AGE]
-        known = [
+        """Encode item statistics as `[..., 7]`: log counts, rates, and the two figures of `encode_age`.
+
+        Args:
+            raw: `ITEM_STATS` by name, each `[...]`.
+        """
+        stats = [
             *(tf.math.log1p(raw[n]) for n in ITEM_COUNTS),
             *(raw[n] for n in ITEM_RATES),
-            tf.math.log1p(tf.maximum(age, 0.0)) / 8.0,
-            tf.cast(age >= 0, tf.float32),
+            *encode_age(raw[AGE]),
         ]
-        return tf.stack([tf.convert_to_tensor(value, tf.float32) for value in known], axis=-1)
+        return tf.stack([tf.convert_to_tensor(value, tf.float32) for value in stats], axis=-1)
 
     def encode_item(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Encode items: `item_id` string `[n]` and `ITEM_STATS` `[n]`; the rest the catalogue knows."""
+        """Encode items: `item` int32 `[n]` and `item_stats` float32 `[n, 7]`.
+
+        Args:
+            raw: `item_id` string `[n]` and `ITEM_STATS` `[n]`. The catalogue holds the content of the items.
+        """
         return {"item": self.catalogue.rows(raw["item_id"]), "item_stats": self.encode_stats(raw)}
 
     def query_table(self, table: pa.Table) -> dict[str, np.ndarray]:
-        """Encode the query columns of a training table; the rows stay in order."""
+        """Encode the query columns of a training table, row by row."""
         rows, columns, items = recent_first(table["history_items"])
         history, action = (np.zeros((table.num_rows, HISTORY), np.int32) for _ in range(2))
         times = np.zeros((table.num_rows, HISTORY), np.int64)
@@ -183,7 +202,7 @@ class Encoder(tf.Module):
         }
 
     def item_table(self, table: pa.Table) -> dict[str, np.ndarray]:
-        """Encode the item columns of a table; the rows stay in order."""
+        """Encode the item columns of a table, row by row."""
         return {
             "item": self.catalogue.encode(table["item_id"]),
             "item_stats": self.encode_stats(item_stats(table)).numpy(),
@@ -191,12 +210,23 @@ class Encoder(tf.Module):
 
 
 def clock(ts: tf.Tensor) -> tf.Tensor:
-    """Hour of the day and day of the week (UTC) of int64 seconds `[b]`, each as sine and cosine: `[b, 4]`."""
+    """Encode times as the hour of the day and the day of the week (UTC), each as sine and cosine: `[b, 4]`.
+
+    Args:
+        ts: seconds since 1970 UTC, int64 `[b]`.
+    """
     turns = [tf.cast(ts % period, tf.float32) / period for period in (DAY_SECONDS, 7 * DAY_SECONDS)]
     return tf.stack([f(2 * np.pi * turn) for turn in turns for f in (tf.sin, tf.cos)], axis=1)
 
 
 def request_dense(affinity: tf.Tensor, age_days: tf.Tensor) -> tf.Tensor:
-    """What the pairing tells, scaled: `[..., 3]` of affinity, log age, and whether the age is known."""
-    known = tf.cast(age_days >= 0, tf.float32)
-    return tf.stack([affinity, tf.math.log1p(tf.maximum(age_days, 0.0)) / 8.0, known], axis=-1)
+    """Encode the features of a listener and an item together: `[..., 3]`.
+
+    Args:
+        affinity: genre affinity, float32 `[...]`.
+        age_days: age of the item at the request, `[...]`; -1 where unknown.
+
+    Returns:
+        The affinity, then the two figures of `encode_age`.
+    """
+    return tf.stack([affinity, *encode_age(age_days)], axis=-1)

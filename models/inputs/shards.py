@@ -1,4 +1,4 @@
-"""Training arrays in shards on disk: what is held in memory does not grow with the log."""
+"""Training arrays in shards on disk, so that memory use does not grow with the length of the log."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 
 Arrays = dict[str, np.ndarray]
 
-GROUP = "query"  # the array, where there is one, whose equal rows stay together
-WINDOW = 4  # shards that are held and mixed at once
+GROUP = "query"  # the optional array whose equal rows stay together in a batch
+WINDOW = 4  # shards that are held in memory and shuffled together
 
 
 class Examples(Protocol):
-    """What a model is trained on: `Shards`, or what makes its rows anew for each epoch."""
+    """A source of training batches: `Shards`, or a class that cuts new rows for each epoch."""
 
     @property
     def rows(self) -> int:
-        """Examples of an epoch."""
+        """The number of examples in an epoch."""
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
         """Batches of an epoch; see `Shards.batches`."""
@@ -28,12 +28,12 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Shards:
-    """Encoded examples in shards, read a few shards at a time.
+    """Encoded examples in shards, of which a few are read at a time.
 
     Attributes:
-        parts: one a shard: a folder with one `.npy` file an array, or the arrays themselves.
-        sizes: rows of each shard, none of them 0.
-        columns: the arrays' names.
+        parts: one element a shard: a folder with one `.npy` file for each array, or the arrays themselves.
+        sizes: rows of each shard, all above 0.
+        columns: names of the arrays.
     """
 
     parts: tuple[Path | Arrays, ...]
@@ -42,63 +42,62 @@ class Shards:
 
     @classmethod
     def of(cls, arrays: Arrays) -> "Shards":
-        """Arrays in memory as one shard.
+        """Wrap arrays in memory as one shard.
 
         Raises:
-            ValueError: the arrays differ in rows.
+            ValueError: the arrays differ in their number of rows.
         """
         rows = common_rows(arrays)
         return cls((arrays,) if rows else (), (rows,) if rows else (), tuple(arrays))
 
     @property
     def rows(self) -> int:
-        """Examples in all shards."""
+        """The number of examples in all shards."""
         return sum(self.sizes)
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
-        """Batches of an epoch, each array `[batch_size, ...]`.
+        """Yield the batches of an epoch, each array `[batch_size, ...]`.
 
-        With a seed, shards come in random order, `WINDOW` of them are held at a time, and rows are
-        drawn from those at random; what does not fill a batch joins the next window. A batch so mixes
-        rows of `WINDOW` spans of the log, and over the epochs each span meets every other; up to
-        `WINDOW` shards the shuffle is uniform. The order is that of the seed and the epoch. The last
-        short batch is dropped, unless it is the only one. Rows of equal `GROUP` stay together: it is groups then that
-        are drawn, and a group is at most cut where a batch ends.
+        With a seed, shards come in random order. `WINDOW` shards are held at a time and their rows are shuffled
+        together; rows that do not fill a batch join the next window. A batch therefore mixes rows from `WINDOW` parts
+        of the log, and which parts meet differs between epochs. Up to `WINDOW` shards the shuffle is uniform. Seed and
+        epoch fix the order. A short last batch is dropped unless it is the only batch. Rows with equal `GROUP` are
+        shuffled as one; only the end of a batch divides them.
 
-        Without a seed rows come in order, and the last batch may be short.
+        Without a seed, rows come in order and the last batch may be short.
 
         Args:
             batch_size: rows of a batch.
             seed: of the shuffle; None keeps the order.
-            epoch: counted from 0; each has an order of its own.
+            epoch: counted from 0; each epoch has another order.
         """
         shuffle = None if seed is None else np.random.default_rng([seed, epoch])
         order = np.arange(len(self.parts)) if shuffle is None else shuffle.permutation(len(self.parts))
         step = 1 if shuffle is None else WINDOW
         rest: Arrays = {}
         for first in range(0, len(order), step):
-            held = self.read(order[first : first + step], rest)
-            rows = len(held[self.columns[0]])
+            window = self.read(order[first : first + step], rest)
+            rows = len(window[self.columns[0]])
             whole = rows - rows % batch_size
-            drawn = np.arange(rows) if shuffle is None else shuffled(held, rows, shuffle)
+            row_order = np.arange(rows) if shuffle is None else shuffled(window, rows, shuffle)
             for start in range(0, whole, batch_size):
-                yield take(held, drawn[start : start + batch_size])
-            rest = take(held, drawn[whole:])
-            del held  # before the next window is read, so that one is held at a time
+                yield take(window, row_order[start : start + batch_size])
+            rest = take(window, row_order[whole:])
+            del window  # so that two windows are never in memory together
         dropped = shuffle is not None and self.rows >= batch_size
         if not dropped and self.rows % batch_size:
             yield rest
 
-    def read(self, chosen: Iterable[int], rest: Arrays) -> Arrays:
-        """The arrays of `rest` and the chosen shards, one after the other."""
-        parts = [self.parts[index] for index in chosen]
-        held = {}
+    def read(self, indices: Iterable[int], rest: Arrays) -> Arrays:
+        """Concatenate the rows of `rest` and of the shards at `indices`, array by array."""
+        parts = [self.parts[index] for index in indices]
+        joined = {}
         for name in self.columns:
-            found = [column(part, name) for part in parts]
+            arrays = [column(part, name) for part in parts]
             if rest and len(rest[name]):
-                found.insert(0, rest[name])
-            held[name] = np.concatenate(found) if len(found) > 1 else found[0]
-        return held
+                arrays.insert(0, rest[name])
+            joined[name] = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        return joined
 
 
 def shuffled(arrays: Arrays, rows: int, rng: np.random.Generator) -> np.ndarray:
@@ -110,20 +109,20 @@ def shuffled(arrays: Arrays, rows: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def column(part: Path | Arrays, name: str) -> np.ndarray:
-    """One array of a shard."""
+    """Load one array of a shard."""
     return np.load(part / f"{name}.npy", allow_pickle=False) if isinstance(part, Path) else part[name]
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    """The given rows of each array, as a copy."""
+    """Copy the given rows of each array."""
     return {name: values.take(rows, axis=0) for name, values in arrays.items()}
 
 
 def common_rows(arrays: Arrays) -> int:
-    """The number of rows that all arrays have.
+    """The number of rows of the arrays.
 
     Raises:
-        ValueError: they differ.
+        ValueError: the arrays differ in their number of rows.
     """
     rows = {len(values) for values in arrays.values()}
     if len(rows) != 1:
@@ -136,13 +135,13 @@ def write(tables: Iterable[pa.Table], encode: Callable[[pa.Table], Arrays], fold
     """Encode tables one by one and write each as a shard of plain `.npy` files.
 
     Args:
-        tables: chunks of examples, each small enough to be encoded at once; empty ones are skipped.
-        encode: a chunk to arrays of the same rows, of the same names for every chunk; it may leave
-            examples out, even all of them.
-        folder: where the shards go; it may stand, but hold no shards.
+        tables: chunks of examples, each small enough to be encoded at once; empty chunks are skipped.
+        encode: turns a chunk into arrays of the same rows, with the same names for every chunk. It may leave out
+            examples, even all of a chunk.
+        folder: the folder of the shards. It may exist, but must not hold shards.
 
     Raises:
-        ValueError: a chunk's arrays differ in rows, or in names from those of the chunk before.
+        ValueError: a chunk's arrays differ in their number of rows, or their names differ from the chunk before.
         FileExistsError: the folder holds shards.
     """
     parts: list[Path] = []
@@ -166,12 +165,12 @@ def write(tables: Iterable[pa.Table], encode: Callable[[pa.Table], Arrays], fold
 
 
 def read_parquet(path: Path, rows: int = 65_536, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a Parquet file in order, in tables of at most `rows`; the file is never read whole.
+    """Yield the rows of a Parquet file in order, without reading the whole file at once.
 
     Args:
         path: the file.
-        rows: of a table, at most.
-        columns: which to read; None reads all.
+        rows: the most rows of a table that is yielded.
+        columns: names of the columns to read; None reads all.
     """
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(rows, columns=columns):

@@ -1,4 +1,4 @@
-"""Encoded training arrays of each model, from the Arrow tables of a training set."""
+"""Encoded training arrays of the retrieval and ranking models, from the Arrow tables of a training set."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,37 +8,45 @@ import tensorflow as tf
 from events.schema import HEADS, LISTEN
 from models.inputs.arrow_columns import number, seconds
 from models.inputs.encoder import Encoder, request_dense
+from models.inputs.item_age import age_column
 from models.inputs.shards import GROUP, Arrays
 from segue.errors import InputError
 
-EXACT = ("history", "history_action", "surface", "session", "user_ids")  # by which queries are told apart
-POSITIVE = "positive"  # what the log counts as a positive
+# Two rows are of one query if these arrays agree exactly; the times in the others may differ by milliseconds.
+EXACT = ("history", "history_action", "surface", "session", "user_ids")
+POSITIVE = "positive"  # the column that marks the interactions which the log counts as positive
 
 
 def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float]) -> Arrays:
-    """Encoded positives with `weight` float32 `[n]` and `ts` int64 `[n]`; rows that weigh nothing are left out.
+    """Encode the positive examples of a table.
 
     Args:
-        table: examples.
-        encoder: how they are encoded.
-        positives: weights of `positive` and of labels by name.
+        table: rows of a training set.
+        encoder: encodes queries and items.
+        positives: weight of `positive` and of labels, by name.
+
+    Returns:
+        The encoder's arrays with `weight` float32 `[n]` and `ts` int64 `[n]` (seconds since 1970 UTC), for the n rows
+        whose weight is above 0.
     """
     weights = example_weights(table, positives)
     kept = table.filter(pa.array(weights > 0))
-    known = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
-    return {**encoder.query_table(kept), **encoder.item_table(kept), **known}
+    examples = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
+    return {**encoder.query_table(kept), **encoder.item_table(kept), **examples}
 
 
 def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
-    """The summed weights of what holds of each example, float32 `[n]`; a label that is unknown adds nothing.
+    """Sum the weights of the labels that are true of each example, float32 `[n]`; an unknown label adds nothing.
+
+    For example, with the weights `positive: 1, like: 2` a positive example that was liked weighs 3.
 
     Raises:
-        InputError: a name that is neither `positive` nor a head's.
+        InputError: a name is neither `positive` nor a head.
     """
     unknown = sorted(set(positives) - {POSITIVE, *HEADS})
     if unknown:
         raise InputError(
-            f"Positives are named {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
+            f"`retrieval.positives` takes the names {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
             "Correct `retrieval.positives` in the configuration.",
         )
     columns = {name: POSITIVE if name == POSITIVE else f"label_{name}" for name in positives}
@@ -47,18 +55,21 @@ def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
 
 
 def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
-    """Encoded examples with labels and masks: `label_*`, `weight_*` float32 `[n]`.
+    """Encode every example of a table with its labels.
 
-    Besides, `request` float32 `[n, 3]`, `position` int32 `[n]` (0 where unknown), and what `same_query` says.
+    Returns:
+        The encoder's arrays; for each head and `listen`, `label_*` float32 `[n]` and `weight_*` float32 `[n]`, which is
+        0 where the label is unknown; `request` float32 `[n, 3]`; `position` int32 `[n]`, 0 where it is unknown; and
+        `GROUP`, which `same_query` describes.
     """
-    pairs = request_dense(number(table["genre_affinity"]), age(table)).numpy()
+    request = request_dense(number(table["genre_affinity"]), age_column(table)).numpy()
     names = (*HEADS, LISTEN)
     query = encoder.query_table(table)
     return {
         **query,
         **encoder.item_table(table),
         GROUP: same_query(table, query),
-        "request": pairs.astype(np.float32),
+        "request": request.astype(np.float32),
         "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
         **{f"label_{name}": number(table[f"label_{name}"]) for name in names},
         **{f"weight_{name}": mask(table, name) for name in names},
@@ -66,15 +77,15 @@ def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
 
 
 def same_query(table: pa.Table, query: Arrays) -> np.ndarray:
-    """A number of each row, int64 `[n]`, that rows one after the other share where their query is the same.
+    """A number for each row, int64 `[n]`, which consecutive rows share if their query is the same.
 
-    That is where they answer one request of one listener, whose history is the same; the milliseconds between a slate's
-    impressions do not count. Numbers of different queries differ, in other tables too.
+    Rows have the same query if they answer one request of one listener with the same history. The milliseconds between
+    the impressions of a slate do not count. Different queries have different numbers, also in other tables.
     """
-    stated = [table[name] for name in ("user_id", "request_id")]
+    columns = [table[name] for name in ("user_id", "request_id")]
     new = np.ones(table.num_rows, bool)
     new[1:] = ~np.logical_and.reduce(
-        [pc.fill_null(pc.equal(c.slice(1), c.slice(0, max(len(c) - 1, 0))), False).to_numpy() for c in stated]
+        [pc.fill_null(pc.equal(c.slice(1), c.slice(0, max(len(c) - 1, 0))), False).to_numpy() for c in columns]
         + [(v[1:] == v[:-1]).reshape(len(v[1:]), -1).all(axis=1) for v in (query[name] for name in EXACT)]
     )
     first = table["event_id"].take(pa.array(np.flatnonzero(new)))
@@ -82,11 +93,6 @@ def same_query(table: pa.Table, query: Arrays) -> np.ndarray:
     return hashed[np.cumsum(new) - 1]
 
 
-def age(table: pa.Table) -> np.ndarray:
-    """Days since release `[n]`, -1 where unknown."""
-    return pc.fill_null(table["age_at_request_days"], -1).to_numpy().astype(np.float32)
-
-
 def mask(table: pa.Table, head: str) -> np.ndarray:
-    """1 where a head's label is known, else 0, float32 `[n]`."""
+    """A float32 mask `[n]`: 1 where a head's label is known, else 0."""
     return table[f"label_{head}"].is_valid().to_numpy().astype(np.float32)

@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS, LISTEN, SKIP
-from models.fitting.loop import History, Model, create_weights, start
+from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import QUERY_INPUTS, Encoder
 from models.inputs.shards import GROUP, Arrays, Shards
@@ -34,6 +34,7 @@ TASKS = (*HEADS, LISTEN)
 CROSSES, PROJECTION = 2, 32
 EXPERTS, EXPERT, TOWER = 4, 32, 16
 DROPOUT = 0.1
+SLOWEST = 5_000  # examples a second below which training stops early
 MEASURED = 100_000  # examples from which scales are taken
 FIGURES = OWN + 7 + 3 + len(TASKS)  # of a candidate: its own, its statistics, co-listening and affinity, tasks' logits
 SLATE = 16  # examples of one query that are attended to at once; shorter slates are filled up to the longest
@@ -285,6 +286,8 @@ def fit(
         learning_rate=config.learning_rate,
         seed=seed,
         checkpoints=checkpoints,
+        seconds=allowed(config.minutes, config.epochs, train.rows, SLOWEST),
+        name="ranking",
     )
     model.calibrate(validation)
     return model, history

@@ -17,7 +17,8 @@ from models.inputs.shards import Arrays
 from models.ranking.choice import FEWEST, SEQUENCE, ChoiceHead, fit_choice
 from models.saved.added_items import known_rows
 from models.saved.card import read_card
-from models.saved.export import ServedRanking, call
+from models.saved.ranking_export import ServedRanking
+from models.saved.saved_model import call
 from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES, fill_missing
 
 BATCH = 64  # requests at once before the ranking model

@@ -16,7 +16,7 @@ from scipy.special import expit
 from scipy.special import logsumexp as scipy_logsumexp
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, Model, create_weights, start
+from models.fitting.loop import History, Model, allowed, create_weights, start
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import AGE_COLUMNS, QUERY_INPUTS, Encoder
 from models.inputs.shards import Arrays, Shards
@@ -29,6 +29,7 @@ keras = tf.keras
 TEMPERATURE = 0.1  # at first; it is learned
 MOST_GAIN = 5.0  # of items that training never had, in units of the score
 DROPOUT = 0.2
+SLOWEST = 2_500  # examples a second below which training stops early
 JUDGED_BATCH, JUDGED_BATCHES = 100, 50  # scores of a batch and all items are held at once
 IDS, POOLED, QUERY, NEGATIVES = range(4)  # salts of the random draws
 
@@ -270,6 +271,8 @@ def fit(
         learning_rate=config.learning_rate,
         seed=seed,
         checkpoints=checkpoints,
+        seconds=allowed(config.minutes, config.epochs, train.rows, SLOWEST),
+        name="retrieval",
         judge=lambda: held_out_ndcg(model, judged, items),
     )
     model.newcomer.assign(held_out_gain(model, judged, items))

@@ -1,7 +1,7 @@
-"""Items that come out after an export: into the saved models that are served, without training.
+"""Adding items to saved models, without training, so that items released after an export can be recommended.
 
-A new item is what its content says: it has no embedding of its own and no statistics, as the towers learned to expect
-of new items from dropped ids (`models.inputs.vocabulary.drop_ids`).
+A new item is embedded by its content alone. It has no id embedding and no statistics; the towers are trained for such
+items by id dropout (`models.inputs.vocabulary.drop_ids`).
 """
 
 import shutil
@@ -16,40 +16,41 @@ import pyarrow as pa
 import tensorflow as tf
 
 from models.inputs.catalogue import Catalogue, texts
-from models.inputs.encoder import AGE, AGE_COLUMNS, DAY_SECONDS, ITEM_COUNTS, ITEM_RATES, Axes, Encoder
+from models.inputs.encoder import AGE_COLUMNS, ITEM_COUNTS, ITEM_RATES, Axes, Encoder
 from models.inputs.fingerprints import NOTHING, Fingerprints
+from models.inputs.item_age import AGE, age_at_request
 from models.inputs.towers import ItemEncoder
 from models.saved.card import CARD, FORMAT, read_card
 from models.saved.index import Index
 from segue.errors import InputError
 from segue.files import write_json
 
-EXTRA = Path(CARD).parent  # beside the card: the warm-up requests, the codes
+EXTRA = Path(CARD).parent  # the folder of the card, the warm-up requests and the codes
 
 
 def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, out: Mapping[str, Path]) -> dict:
-    """Write copies of SavedModels that know further items; an item whose id is known is replaced.
+    """Write copies of SavedModels with further items; an item whose id the models have replaces its old content.
 
-    All items go into all copies or, on an error, no copy is written. A replaced item keeps its statistics.
+    Either every copy is written with all items or, on an error, no copy is. A replaced item keeps its statistics.
 
     Args:
-        saved_models: `retrieval`, `ranking` and `sequence`, exported from one catalogue.
-        items: one row an item, as `Catalogue.columns` and `Catalogue.rights` take them, and its `title`.
-        at: as of when an item's age is taken for retrieval, which keeps it until the next export.
-        out: by the same names, folders that do not stand yet.
+        saved_models: folders of the `retrieval`, `ranking` and `sequence` models, exported from one catalogue.
+        items: one row an item, as `Catalogue.columns` and `Catalogue.market_bits` take them, and its `title`.
+        at: the time for which the items' age is computed in the retrieval model, which keeps it until the next export.
+        out: folders of the copies by the same names, which do not exist yet.
 
     Returns:
-        `added` and `updated`, the ids that were new and those that were known; `free`, how many more can follow.
+        `added`, the ids that were new; `updated`, the ids that the models had; `free`, how many more ids can be added.
 
     Raises:
-        InputError: the models were exported in another format; genre weights of another width; markets that the
-            model cannot tell apart; an id that is empty or repeats; or more new items than free rows.
+        InputError: the models have another format; the genre weights have another width; the card lists no markets
+            and the items have some; an id is empty or repeats; or there are more new items than free rows.
     """
     cards = {name: read_card(path) for name, path in saved_models.items()}
     catalogues = {name: encoded(items, card) for name, card in cards.items()}
     loaded = {name: tf.saved_model.load(str(path)) for name, path in saved_models.items()}
     ids = items["item_id"].to_pylist()
-    known = known_rows(loaded["retrieval"].catalogue, ids) > 0
+    replaced = known_rows(loaded["retrieval"].catalogue, ids) > 0
     rows = {name: describe(model, ids, catalogues[name].columns(items)) for name, model in loaded.items()}
     for name in ("retrieval", "ranking"):
         model = loaded[name]
@@ -62,11 +63,12 @@ def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, o
     vectors = {"retrieval": embed(item_id=tf.constant(ids), **inputs)["embedding"].numpy()}
     vectors["sequence"] = static(loaded["sequence"], rows["sequence"]).numpy()
     for name, values in vectors.items():
-        index = Index(loaded[name].index)
-        placed = index.add(ids, values, release, catalogues[name].kinds(items), catalogues[name].rights(items))
-        if (placed != rows[name]).any():
+        index, catalogue = Index(loaded[name].index), catalogues[name]
+        index_rows = index.add(ids, values, release, catalogue.type_codes(items), catalogue.market_bits(items))
+        if (index_rows != rows[name]).any():
             raise InputError(
-                f"The index and the catalogue of the {name} model differ in their rows.", "Export it anew."
+                f"An item must have one row in the index and the catalogue; in the {name} model the rows differ.",
+                "Run `segue run training` to export the model anew.",
             )
 
     batch = {"at": at.isoformat(), "items": dict(zip(ids, items["title"].to_pylist(), strict=True))}
@@ -74,58 +76,62 @@ def add_items(saved_models: Mapping[str, Path], items: pa.Table, at: datetime, o
         card = {**cards[name], "added": [*cards[name].get("added", []), batch]}
         save_again(model, card, saved_models[name], out[name])
     return {
-        "added": [item for item, was in zip(ids, known, strict=True) if not was],
-        "updated": [item for item, was in zip(ids, known, strict=True) if was],
+        "added": [item for item, was_there in zip(ids, replaced, strict=True) if not was_there],
+        "updated": [item for item, was_there in zip(ids, replaced, strict=True) if was_there],
         "free": Index(loaded["retrieval"].index).free,
     }
 
 
 def encoded(items: pa.Table, card: dict) -> Catalogue:
-    """The items as the model with this card encodes them.
+    """A catalogue of the items, encoded as the model with this card encodes them.
 
     Raises:
-        InputError: see `add_items`.
+        InputError: the model has another format, the genre weights have another width, or the card lists no markets
+            and the items have some.
     """
     if card.get("format") != FORMAT:
         raise InputError(
-            f"Items are added to models of format {FORMAT}; the served ones have {card.get('format', 1)}.",
+            f"Items can be added to models of format {FORMAT}. The served models have format {card.get('format', 1)}.",
             "Run `segue run training` to export models of this version.",
         )
     axes = Axes(**card["axes"])
-    others = {len(row) for row in items["genre_weights"].to_pylist() if row is not None} - {axes.genres}
-    if others:
+    other_widths = {len(row) for row in items["genre_weights"].to_pylist() if row is not None} - {axes.genres}
+    if other_widths:
         raise InputError(
-            f"The model takes {axes.genres} genre weights an item. Received {max(others)}.",
-            "Weigh the genres with the vocabulary that the model was trained on, or train anew.",
+            f"The model takes {axes.genres} genre weights an item. Received {max(other_widths)}.",
+            "Compute the genre weights with the vocabulary that the model was trained on, or train anew.",
         )
     catalogue = Encoder(axes, items).catalogue
-    named = {market for row in texts(items, "markets").to_pylist() for market in row or []}
-    if named and "markets" not in card:
-        raise InputError("The model's card does not say which markets it tells apart.", "Export the model anew.")
-    catalogue.markets = card.get("markets", [])  # a market's number is that of the served model
+    item_markets = {market for row in texts(items, "markets").to_pylist() for market in row or []}
+    if item_markets and "markets" not in card:
+        raise InputError(
+            "Items with markets need a model whose card lists its markets. This card lists none.",
+            "Run `segue run training` to export the model anew.",
+        )
+    catalogue.markets = card.get("markets", [])  # the bits must mean the same markets as in the served model
     return catalogue
 
 
 def describe(model: Any, ids: list[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Write what does not change of items into a loaded model's catalogue, into their own rows or free ones.
+    """Write the content of items into a loaded model's catalogue: known ids keep their rows, new ids get free rows.
 
     Args:
-        model: loaded; has a `catalogue`.
+        model: a loaded module with a `catalogue`.
         ids: `[n]`.
-        columns: what the catalogue is to hold of them, by the names of its variables.
+        columns: the content, as `Catalogue.columns` encodes it, by the names of the catalogue's variables.
 
     Returns:
-        Their rows, int32 `[n]`.
+        The items' rows, int32 `[n]`.
 
     Raises:
-        InputError: an id is empty or repeats, or there are more new ones than free rows.
+        InputError: an id is empty or repeats, or there are more new ids than free rows.
     """
     rows = known_rows(model.catalogue, ids)
     free, new = free_rows(model.catalogue), int((rows == 0).sum())
     if new > len(free):
         raise InputError(
-            f"The model has {len(free)} rows left for items that come after its export; {new} new ids came.",
-            "Run `segue run training`: an export has room again.",
+            f"The model has {len(free)} free rows for items that are added after its export. Received {new} new ids.",
+            "Run `segue run training`, which exports models with free rows again.",
         )
     rows[rows == 0] = free[:new]
     Fingerprints(model.catalogue.fingerprints).add(ids, rows)
@@ -135,7 +141,7 @@ def describe(model: Any, ids: list[str], columns: Mapping[str, np.ndarray]) -> n
 
 
 def known_rows(catalogue: Any, ids: list[str]) -> np.ndarray:
-    """Rows of ids in a loaded catalogue, int32 `[n]`; 0 for unknown ones."""
+    """Rows of ids in a loaded catalogue, int32 `[n]`; 0 for unknown ids."""
     return Fingerprints(catalogue.fingerprints).rows(tf.constant(ids, tf.string)).numpy()
 
 
@@ -147,9 +153,12 @@ def free_rows(catalogue: Any) -> np.ndarray:
 
 
 def static(model: Any, rows: np.ndarray) -> tf.Tensor:
-    """`ItemEncoder.static` of rows `[n]` of a loaded model, `[n, dim]`, from the variables that its layers left."""
+    """Embed rows `[n]` of a loaded model by `ItemEncoder.static`: `[n, dim]`.
+
+    Loading restores the variables of Keras layers but not the layers, so the lookups are rebuilt from the variables.
+    """
     layer = model.model.items
-    tables = [lambda ids, one=one: tf.gather(one.embeddings, ids) for one in (*layer.embeddings, layer.words)]
+    tables = [lambda ids, table=table: tf.gather(table.embeddings, ids) for table in (*layer.embeddings, layer.words)]
     state: Any = SimpleNamespace(
         catalogue=model.catalogue,
         embeddings=tables[:-1],
@@ -159,22 +168,24 @@ def static(model: Any, rows: np.ndarray) -> tf.Tensor:
     return ItemEncoder.static(state, tf.constant(rows))
 
 
-def statistics(held: np.ndarray, release_ts: np.ndarray, at: datetime) -> dict[str, np.ndarray]:
-    """Raw statistics of items by name, float32 `[n]` each; see `features.ITEM_STATS`.
+def statistics(encoded_stats: np.ndarray, release_ts: np.ndarray, at: datetime) -> dict[str, np.ndarray]:
+    """Decode the statistics that a ranking model holds and compute the age at `at`.
 
     Args:
-        held: the encoded ones of a ranking model `[n, 7]`; zeros for items that are new.
+        encoded_stats: rows of the ranking model's `stats` `[n, 7]`; zeros for new items.
         release_ts: int64 `[n]`, seconds since 1970 UTC, 0 if unknown.
-        at: as of when age is taken.
+        at: the time for which the age is computed.
+
+    Returns:
+        `ITEM_STATS` by name, float32 `[n]` each, as `Encoder.encode_item` takes them.
     """
-    raw = dict(zip((*ITEM_COUNTS, *ITEM_RATES), held[:, :AGE_COLUMNS].T, strict=True))
+    raw = dict(zip((*ITEM_COUNTS, *ITEM_RATES), encoded_stats[:, :AGE_COLUMNS].T, strict=True))
     raw |= {name: np.expm1(raw[name]) for name in ITEM_COUNTS}
-    days = np.maximum(int(at.timestamp()) - release_ts, 0) / DAY_SECONDS
-    return {**raw, AGE: np.where(release_ts == 0, -1.0, days).astype(np.float32)}
+    return {**raw, AGE: age_at_request(release_ts, int(at.timestamp())).numpy()}
 
 
 def save_again(model: Any, card: dict, path: Path, out: Path) -> None:
-    """Save a loaded model with the signatures that it had, another card, and what else lay beside the one at `path`."""
+    """Save a loaded model with its signatures, a new card, and copies of the other files beside the card in `path`."""
     tf.saved_model.save(model, str(out), signatures=dict(model.signatures))
     shutil.copytree(path / EXTRA, out / EXTRA, dirs_exist_ok=True)
     write_json(out / CARD, card)

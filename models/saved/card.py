@@ -1,4 +1,4 @@
-"""The card beside a SavedModel: what its inputs mean and what it was made from."""
+"""The card beside a SavedModel: how its inputs are encoded and from which run and data it comes."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from segue.files import read_json
 from segue.settings import MODEL_CARD
 
 CARD = MODEL_CARD
-FORMAT = 3  # rises when signatures change, so that only models of one format are compared
+FORMAT = 3  # the version of the signatures; only models of the same format are compared with each other
 
 
 def read_card(saved_model: Path) -> dict:
-    """The card of a SavedModel: `axes`, `dataset`, `run_id` and what else its lineage says."""
+    """Read the card of a SavedModel: `format`, `axes`, `markets` and the model's lineage, such as `dataset`."""
     return read_json(Path(saved_model) / CARD)

@@ -1,4 +1,4 @@
-"""What a request may be answered, in the numbers that the index filters by."""
+"""The filters of a request, from the strings of a signature to the numbers that the index compares."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,9 +8,10 @@ from models.inputs.raw_query import Specs, specs
 from models.inputs.shards import Arrays
 
 EXCLUDE, INCLUDE = "exclude", "include"
-TOP_K = 200  # candidates that are answered if a request does not say
-MOST = 1000  # and at most
-NO_FILTERS: Arrays = {  # the inputs of a request for candidates that filters nothing
+TOP_K = 200  # candidates of a request whose `k` is 0
+MOST = 1000  # candidates of any request
+UNKNOWN_MARKET = np.int32(2**30)  # a number above every market's
+NO_FILTERS: Arrays = {  # the inputs of one request without filters
     "k": np.zeros(1, np.int32),
     "content_types": np.full((1, 1), "", object),
     "released_after": np.zeros(1, np.int64),
@@ -21,11 +22,13 @@ NO_FILTERS: Arrays = {  # the inputs of a request for candidates that filters no
 
 
 class Filters(tf.Module):
-    """Words of a request to numbers of the index.
+    """Translates the filters of a request into the arguments of `Index.scores`.
+
+    Clients name markets, types and items; the index compares bits and rows.
 
     Args:
-        catalogue: of the model.
-        filter_seen: answer nothing of the history unless a request says `include` (films, not songs).
+        catalogue: the model's catalogue.
+        filter_seen: whether items of the history are left out by default (films are, songs are not).
     """
 
     def __init__(self, catalogue: Catalogue, filter_seen: bool) -> None:
@@ -36,7 +39,7 @@ class Filters(tf.Module):
 
     @staticmethod
     def specs() -> Specs:
-        """What a request may say: see `Filters.__call__`."""
+        """The inputs of a request for candidates, by name: `k` int32 `[b]` and the filters of `__call__`."""
         return {
             **specs(["k"], [None], tf.int32),
             **specs(["content_types", "exclude_ids"], [None, None], tf.string),
@@ -55,43 +58,44 @@ class Filters(tf.Module):
         history_items: tf.Tensor,
         request_ts: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """Arguments of `Index.scores` by name.
+        """Translate filters into arguments of `Index.scores`, by name.
 
         Args:
-            content_types: the types wanted, string `[b, c]`; all of them if all are ''.
-            released_after: seconds since 1970 UTC `[b]`; 0 is no bound.
-            market: where it is asked from, string `[b]`; '' is no bound.
-            exclude_ids: what not to answer, string `[b, m]`.
-            heard: `exclude` or `include` what is in the history, string `[b]`; '' leaves it to the model.
-            history_items: string `[b, h]`.
-            request_ts: seconds since 1970 UTC `[b]`.
+            content_types: the types to answer, string `[b, c]`; all types if all entries are ''.
+            released_after: the earliest release, seconds since 1970 UTC, int64 `[b]`; 0 sets no bound.
+            market: the listener's market, string `[b]`; '' sets no bound.
+            exclude_ids: ids of items to leave out, string `[b, m]`; '' leaves out nothing.
+            heard: `exclude` or `include` the items of the history, string `[b]`; '' takes the model's default.
+            history_items: ids of the history's items, string `[b, h]`.
+            request_ts: time of the request, seconds since 1970 UTC, int64 `[b]`.
         """
+        heard_rows = self.excluded_history(heard, history_items)
         return {
             "request_ts": request_ts,
-            "exclude": tf.concat([self.heard(heard, history_items), self.catalogue.rows(exclude_ids)], axis=1),
+            "exclude": tf.concat([heard_rows, self.catalogue.rows(exclude_ids)], axis=1),
             "content_types": self.type_codes(content_types),
             "released_after": released_after,
             "market": self.market_numbers(market),
         }
 
-    def heard(self, wish: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
-        """Rows of the history `[b, h]` where it is to be excluded, else 0."""
-        drop = tf.equal(wish, EXCLUDE) | (tf.equal(wish, "") & self.filter_seen)
-        return tf.where(drop[:, None], self.catalogue.rows(history), 0)
+    def excluded_history(self, heard: tf.Tensor, history_items: tf.Tensor) -> tf.Tensor:
+        """Rows of the history's items where the request excludes them, else 0: int32 `[b, h]`."""
+        excluded = tf.equal(heard, EXCLUDE) | (tf.equal(heard, "") & self.filter_seen)
+        return tf.where(excluded[:, None], self.catalogue.rows(history_items), 0)
 
     def type_codes(self, content_types: tf.Tensor) -> tf.Tensor:
-        """Types as the index knows them; -1, which no item has, for a type that the model never saw."""
+        """Codes of content types `[b, c]` in the index: 0 for '', and -1, which no item has, for an unknown type."""
         lookup = self.catalogue.lookups["content_type"]
         codes = lookup(content_types)
         return tf.where(codes == 0, 0, tf.where(codes <= lookup.buckets, -1, codes))
 
     def market_numbers(self, market: tf.Tensor) -> tf.Tensor:
-        """Markets by number from 1; one beyond all for a market that no item names, 0 for none."""
+        """Numbers of markets `[b]`, from 1: 0 for '', and `UNKNOWN_MARKET` for a market that no item names."""
         same = tf.equal(market[:, None], self.markets[None, :])  # [b, markets]
         number = tf.argmax(tf.cast(same, tf.int32), axis=1, output_type=tf.int32) + 1
-        return tf.where(tf.equal(market, ""), 0, tf.where(tf.reduce_any(same, axis=1), number, np.int32(2**30)))
+        return tf.where(tf.equal(market, ""), 0, tf.where(tf.reduce_any(same, axis=1), number, UNKNOWN_MARKET))
 
 
-def wanted(k: tf.Tensor) -> tf.Tensor:
-    """How many each request gets: 200 for 0, and at most 1000."""
+def candidate_count(k: tf.Tensor) -> tf.Tensor:
+    """The number of candidates that each request gets, of its `k` `[b]`: 200 for 0, and 1000 at most."""
     return tf.minimum(tf.where(k > 0, k, TOP_K), MOST)

@@ -1,4 +1,4 @@
-"""What a listener will do with an item once it plays: one softmax over the actions of the log."""
+"""The action head: a softmax over the actions that a listener may take on an item once it plays."""
 
 import tensorflow as tf
 
@@ -9,13 +9,13 @@ HIDDEN = 2  # times the width of the states
 
 
 class ActionHead(tf.keras.layers.Layer):
-    """States and items to logits of actions.
+    """Turns states and items into logits of actions.
 
-    The ranking task of HSTU (Zhai et al., ICML 2024), with items that meet the state after the transformer and not as
-    entries of it: one state serves all candidates of a request.
+    This is the ranking task of HSTU (Zhai et al., ICML 2024). HSTU makes each candidate an entry of the transformer;
+    here the item is joined with the state after the transformer, so one state serves all candidates of a request.
 
     Args:
-        actions: how many there are.
+        actions: number of actions.
         dim: width of states and items.
         rate: of dropout.
     """
@@ -27,21 +27,27 @@ class ActionHead(tf.keras.layers.Layer):
         self.out = tf.keras.layers.Dense(actions)
 
     def call(self, state: tf.Tensor, item: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Logits `[..., actions]` of states and items `[..., dim]`; `seed` of dropout, None drops nothing."""
-        item *= self.dim**0.5
-        met = self.hidden(tf.concat([state, item, state * item], axis=-1))
-        return self.out(dropout(met, self.rate, seed if self.rate else None))
-
-    def loss(self, state: tf.Tensor, item: tf.Tensor, action: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """Mean cross-entropy of actions; 0 where the log states none.
+        """Compute the logits of actions, `[..., actions]`.
 
         Args:
-            state: `[n, dim]`.
-            item: `[n, dim]`.
-            action: counted from 0, int32 `[n]`; below 0 where the log does not say, which weighs nothing.
-            seed: of dropout; None drops nothing.
+            state: states of listeners, `[..., dim]`.
+            item: vectors of items, `[..., dim]`.
+            seed: of dropout; None applies no dropout.
         """
-        known = action >= 0
+        item *= self.dim**0.5
+        hidden = self.hidden(tf.concat([state, item, state * item], axis=-1))
+        return self.out(dropout(hidden, self.rate, seed if self.rate else None))
+
+    def loss(self, state: tf.Tensor, item: tf.Tensor, action: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """The mean cross-entropy over the rows whose action the log states; 0 if it states none.
+
+        Args:
+            state: states of listeners, `[n, dim]`.
+            item: vectors of items, `[n, dim]`.
+            action: number of the action from 0, int32 `[n]`; negative where the log states none.
+            seed: of dropout; None applies no dropout.
+        """
+        stated = action >= 0
         logits = self(state, item, seed)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(known, action, 0), logits)
-        return mean(losses, tf.cast(known, tf.float32))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(stated, action, 0), logits)
+        return mean(losses, tf.cast(stated, tf.float32))

@@ -1,4 +1,4 @@
-"""What listeners did, in order, as flat arrays; and the windows of it that training sees."""
+"""The histories of listeners as flat arrays, and the windows of them that training reads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -8,28 +8,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
-from models.inputs.arrow_columns import recent_first, seconds
 from models.inputs.shards import Arrays, take
 from models.inputs.vocabulary import Lookup
 from segue.errors import InputError
 
-OPEN = 64  # rows that are filled at once; more pack hardly better and take longer
+OPEN = 64  # rows that are open while pieces are packed; with more, rows are hardly fuller and packing takes longer
 COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
-HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")  # of the signatures
+# The raw inputs of the signatures; see `request_inputs.history_specs`.
+HISTORY_INPUTS = ("history_items", "history_actions", "history_times", "request_ts", "surface")
 
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """Entries of many listeners, each listener's oldest first, one listener after the other.
+    """The entries of many listeners, one listener after the other, each from the oldest entry to the newest.
+
+    Training rows (`Windows`) and requests (`requests`) are cut from these flat arrays by index.
 
     Attributes:
         item: rows of the catalogue, from 1, int32 `[n]`.
-        action: what was done, int32 `[n]`; 0 if the log does not say.
-        surface: where, int32 `[n]`; 0 if the log does not say.
-        time: when, int64 `[n]`, seconds since 1970 UTC; all 0 if only the order is known.
-        asked: when the request was made that answered the entry, int64 `[n]`, likewise: before it was heard.
-        target: whether the entry is something to predict, bool `[n]`.
-        offsets: where each listener begins, and the end, int64 `[listeners + 1]`.
+        action: rows of the action vocabulary, int32 `[n]`; 0 if the log states no action.
+        surface: rows of the surface vocabulary, int32 `[n]`; 0 if the log states no surface.
+        time: of the events, int64 `[n]`, seconds since 1970 UTC; all 0 if only the order is known.
+        asked: of the request that the item was an answer to, int64 `[n]`, seconds since 1970 UTC; all 0 if unknown.
+            It is earlier than `time`, which is when the item was heard.
+        target: whether the entry is to be predicted, bool `[n]`.
+        offsets: the first entry of each listener, then the number of entries, int64 `[listeners + 1]`.
     """
 
     item: np.ndarray
@@ -42,26 +45,26 @@ class Histories:
 
     @classmethod
     def of_items(cls, sequences: list[np.ndarray]) -> "Histories":
-        """Histories of which only the items and their order are known.
+        """Build histories of which only the items and their order are known.
 
         Args:
-            sequences: rows of the catalogue, one array a listener.
+            sequences: rows of the catalogue, one array for each listener.
         """
         item = np.concatenate([np.zeros(0, np.int32), *sequences]).astype(np.int32)
-        nothing, never = np.zeros(len(item), np.int32), np.zeros(len(item), np.int64)
+        unstated, no_time = np.zeros(len(item), np.int32), np.zeros(len(item), np.int64)
         offsets = np.cumsum([0, *map(len, sequences)])
-        return cls(item, nothing, nothing, never, never, np.ones(len(item), bool), offsets)
+        return cls(item, unstated, unstated, no_time, no_time, np.ones(len(item), bool), offsets)
 
     @classmethod
     def of_table(cls, listeners: pa.Table, items: pa.Array, lookups: dict[str, Lookup]) -> "Histories":
-        """Histories of a table with one listener a row, as `feature_repo.transformations.requested_sequences` makes it.
+        """Build histories from a table with one listener a row (`feature_repo.transformations.requested_sequences`).
 
-        What a listener did within one second is put in an order that says nothing (see `ties`).
+        Same-second events are shuffled deterministically; see `ties`.
 
         Args:
             listeners: lists `items`, `actions`, `times` and `asked` (seconds since 1970 UTC), `surfaces`, oldest first.
             items: ids of the catalogue, in the order of its rows from 1.
-            lookups: `action` and `surface`.
+            lookups: the vocabularies `action` and `surface`.
 
         Raises:
             InputError: an item is not in the catalogue.
@@ -70,9 +73,10 @@ class Histories:
         lengths = pc.fill_null(pc.list_value_length(listeners["items"]), 0).to_numpy()
         place = pc.index_in(flat["items"], items)
         if place.null_count:
-            unknown = pc.unique(flat["items"].filter(place.is_null())).to_pylist()
+            missing = pc.unique(flat["items"].filter(place.is_null())).to_pylist()
             raise InputError(
-                f"Histories hold items of the catalogue. It lacks {len(unknown)} of them, {unknown[0]!r} the first.",
+                f"The items of histories must be in the catalogue. It lacks {len(missing)} of them, the first is "
+                f"{missing[0]!r}.",
                 "Give the catalogue of the same log.",
             )
         item = (place.to_numpy() + 1).astype(np.int32)
@@ -89,11 +93,11 @@ class Histories:
 
     @property
     def timed(self) -> bool:
-        """Whether it is known when things happened."""
+        """Whether the log states times."""
         return bool(self.time.any())
 
     def clip(self, keep: np.ndarray) -> "Histories":
-        """The first `keep` `[listeners]` entries of each listener."""
+        """Keep the first `keep` `[listeners]` entries of each listener."""
         lengths = np.minimum(np.diff(self.offsets), np.maximum(keep, 0))
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1] - offsets[:-1], lengths)
@@ -102,18 +106,18 @@ class Histories:
 
 
 def ties(offsets: np.ndarray, time: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """An order of entries that keeps listeners and times, and deals what has one time by a hash of listener and item.
+    """Order entries by listener and time, and entries of the same time by a hash of listener and item.
 
-    Logs that count in seconds or days are sorted by something within them, ids as a rule: a model would learn the ids'
-    order and not the listeners'. Entries of one item stay together, in the order that they had.
+    A log whose times are seconds or days is sorted by another column within one time, as a rule by item id. A model
+    would learn that order in place of the listeners'. Same-time entries of one item stay together and keep their order.
 
     Args:
-        offsets: where each listener begins, and the end.
-        time: of the entries, `[n]`, oldest first.
+        offsets: see `Histories.offsets`.
+        time: of the entries, `[n]`, oldest first for each listener.
         item: of the entries, `[n]`.
 
     Returns:
-        Places of the entries, int64 `[n]`.
+        Indices that put the entries in this order, int64 `[n]`.
     """
     listener = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64), np.diff(offsets))
     # SplitMix64 (Steele et al., OOPSLA 2014)
@@ -124,29 +128,35 @@ def ties(offsets: np.ndarray, time: np.ndarray, item: np.ndarray) -> np.ndarray:
 
 
 def targets(actions: pa.ChunkedArray, items: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Which entries say what was chosen to be heard next, bool `[n]`.
+    """Mark the entries that a model is to predict, because the listener chose to hear the item: bool `[n]`.
 
-    A skip was not chosen; a like or an add of what was heard just before chooses nothing new.
+    A skip is not a choice. A like or add of the item before it is not a new choice. For example, of "play a, like a,
+    skip b" only the play is a target.
+
+    Args:
+        actions: of the entries, string `[n]`.
+        items: of the entries, `[n]`.
+        offsets: see `Histories.offsets`.
     """
-    kinds = np.asarray(actions.to_pylist(), object)
+    action = np.asarray(actions.to_pylist(), object)
     again = np.zeros(len(items), bool)
     again[1:] = items[1:] == items[:-1]
     again[offsets[:-1][np.diff(offsets) > 0]] = False
-    return np.isin(kinds, schema.POSITIVE) & ~(again & np.isin(kinds, (schema.LIKE, schema.ADD)))
+    return np.isin(action, schema.POSITIVE) & ~(again & np.isin(action, (schema.LIKE, schema.ADD)))
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Training rows of a fixed length, cut from histories anew for each epoch and packed.
+    """Training rows of a fixed length, which are cut from histories and packed anew for each epoch.
 
-    A history longer than a row is cut at places that differ from epoch to epoch, so that each entry is met with much
-    and with little before it (sliding windows). Short pieces share a row; `segment` tells them apart.
+    A history that is longer than a row is cut at different places in each epoch, so that the model sees each entry
+    after a long and after a short past. Short pieces share a row; `segment` tells them apart.
 
     Args:
         histories: of the train span.
         length: entries of a row.
-        passes: over the histories that make an epoch.
-        steps: that an epoch has at most; None for all that it could have.
+        passes: times that an epoch goes over the histories.
+        steps: the most batches of an epoch; None sets no limit.
     """
 
     histories: Histories
@@ -156,20 +166,22 @@ class Windows:
 
     @property
     def rows(self) -> int:
-        """About how many rows an epoch has, at least, if `steps` does not end it."""
+        """The rows of an epoch if all were full and `steps` set no limit; an epoch has a few more."""
         return self.passes * -(-len(self.histories.item) // self.length)
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
-        """Batches of an epoch: `COLUMNS` and `segment` `[batch_size, length]`; what does not fill a batch is dropped.
+        """Yield the batches of an epoch: `COLUMNS` and `segment`, each `[batch_size, length]`.
+
+        Rows that do not fill a batch are dropped, unless an epoch has fewer rows than one batch.
 
         Args:
             batch_size: rows of a batch.
-            seed: of the cuts and the order; None cuts at the ends and keeps the order.
+            seed: of the cuts and the order; None cuts every `length` entries from the start and keeps the order.
             epoch: counted from 0.
         """
         rng = None if seed is None else np.random.default_rng([seed, epoch])
         passes = [pack(self.histories, self.length, rng) for _ in range(self.passes)]
-        arrays = {name: np.concatenate([one[name] for one in passes]) for name in passes[0]}
+        arrays = {name: np.concatenate([rows[name] for rows in passes]) for name in passes[0]}
         rows = len(arrays["item"])
         order = np.arange(rows) if rng is None else rng.permutation(rows)
         size = max(min(batch_size, rows), 1)
@@ -178,10 +190,18 @@ class Windows:
 
 
 def cut(offsets: np.ndarray, length: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of histories as the first entry that is predicted and how many are, `length` at most: `[pieces]` both.
+    """Cut histories into pieces of consecutive entries to predict, at most `length` long.
 
-    What predicts an entry is the one before it. A history's first entry is a piece of its own: it is predicted from
-    nothing, as for a listener who is new.
+    Each entry is predicted from the entries before it in its piece. The first entry of a history is a piece of its own,
+    so that it is predicted without a past, as for a new listener.
+
+    Args:
+        offsets: see `Histories.offsets`.
+        length: entries of a row.
+        rng: draws the length of the first piece of a long history; None makes it as long as a row.
+
+    Returns:
+        The first entry of each piece and its number of entries, int64 `[pieces]` each.
     """
     starts, counts = [], []
     for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
@@ -204,11 +224,18 @@ def cut(offsets: np.ndarray, length: int, rng: np.random.Generator | None) -> tu
 
 
 def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> Arrays:
-    """Rows `[rows, length]` of `COLUMNS` and `segment`, which counts the pieces of a row from 1; 0 is nothing.
+    """Cut histories and pack the pieces into rows, longest piece first (see `first_fit`).
 
-    `next_entry` and `next_action` are what comes next, chosen or not; `next_item` is its item if it was chosen, else 0.
+    Args:
+        histories: of the train span.
+        length: entries of a row.
+        rng: draws the cuts and the order of pieces; None draws nothing.
 
-    First fit, longest piece first, among at most `OPEN` rows; beyond them the fullest is closed.
+    Returns:
+        Arrays `[rows, length]`. `item`, `action` and `time` are those of the entry before the predicted one, 0 at the
+        start of a history. `next_entry`, `next_action`, `next_surface` and `next_time` (of its request) are those of
+        the predicted entry. `next_item` is its item if the entry is a target, else 0. `segment` numbers the pieces of
+        a row from 1; 0 fills the row.
     """
     starts, counts = cut(histories.offsets, length, rng)
     piece = np.argsort(-counts, kind="stable") if rng is None else rng.permutation(len(counts))
@@ -217,8 +244,8 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
     predicted = np.repeat(starts[piece], counts[piece]) + within(counts[piece])
     to = np.repeat(row * length + place, counts[piece]) + within(counts[piece])
     h = histories
-    new = np.isin(predicted, h.offsets[:-1])  # nothing comes before it
-    known = {
+    new = np.isin(predicted, h.offsets[:-1])  # first entries of a history, which have no entry before them
+    columns = {
         **{name: np.where(new, 0, getattr(h, name)[predicted - 1]) for name in ("item", "action", "time")},
         "next_item": np.where(h.target[predicted], h.item[predicted], 0),
         "next_entry": h.item[predicted],
@@ -227,95 +254,73 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
         "next_time": h.asked[predicted],
         "segment": np.repeat(segment, counts[piece]).astype(np.int32),
     }
-    return {name: scatter(values, to, rows, length) for name, values in known.items()}
+    return {name: scatter(values, to, rows, length) for name, values in columns.items()}
 
 
 def first_fit(counts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Row, place in it and number in it from 1 of each piece, and how many rows there are."""
+    """Put each piece into the first open row that has room for it.
+
+    At most `OPEN` rows are open. When there are more, the fullest row is closed.
+
+    Args:
+        counts: entries of each piece, `[pieces]`, at most `length`.
+        length: entries of a row.
+
+    Returns:
+        For each piece its row, its first place in the row, and its number in the row from 1, int64 `[pieces]` each;
+        and the number of rows.
+    """
     row, place, segment = (np.zeros(len(counts), np.int64) for _ in range(3))
-    opened: list[list[int]] = []  # row, entries used, pieces
+    open_rows: list[list[int]] = []  # of each: its number, the places used, the pieces
     rows = 0
     for index, count in enumerate(counts.tolist()):
-        found = next((one for one in opened if one[1] + count <= length), None)
-        if found is None:
-            found = [rows, 0, 0]
+        target = next((candidate for candidate in open_rows if candidate[1] + count <= length), None)
+        if target is None:
+            target = [rows, 0, 0]
             rows += 1
-            opened.append(found)
-            if len(opened) > OPEN:
-                opened.remove(max(opened, key=lambda one: one[1]))
-        row[index], place[index], segment[index] = found[0], found[1], found[2] + 1
-        found[1] += count
-        found[2] += 1
-        if found[1] == length:
-            opened.remove(found)
+            open_rows.append(target)
+            if len(open_rows) > OPEN:
+                open_rows.remove(max(open_rows, key=lambda candidate: candidate[1]))
+        row[index], place[index], segment[index] = target[0], target[1], target[2] + 1
+        target[1] += count
+        target[2] += 1
+        if target[1] == length:
+            open_rows.remove(target)
     return row, place, segment, rows
 
 
 def within(counts: np.ndarray) -> np.ndarray:
-    """0 to count - 1 for each count, one after the other."""
+    """Count from 0 within each of `counts`; for example [2, 3] gives [0, 1, 0, 1, 2]."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def scatter(values: np.ndarray, places: np.ndarray, rows: int, length: int) -> np.ndarray:
-    """Values at flat places of a `[rows, length]` array of zeros."""
+    """Write values `[n]` at flat places `[n]` of an array of zeros `[rows, length]`."""
     out = np.zeros(rows * length, values.dtype)
     out[places] = values
     return out.reshape(rows, length)
 
 
 def requests(histories: Histories, listeners: np.ndarray, ends: np.ndarray, length: int) -> Arrays:
-    """What a model reads to predict some entries: the last `length` entries before each, at the right of the row.
+    """Build the model's inputs to predict some entries, from the last `length` entries before each.
 
     Args:
         histories: of all listeners.
-        listeners: whose entry each is, `[n]`.
-        ends: which entry of `histories` is predicted, `[n]`; when and where it was asked for is the request's.
-        length: of a row.
+        listeners: the listener of each predicted entry, `[n]`.
+        ends: the index of each predicted entry in `histories`, `[n]`.
+        length: entries of a row.
 
     Returns:
-        `item`, `action`, `time`, `next_time`, `next_surface`, `segment`, each `[n, length]`. What is left over has
-        item 0 and a segment of its own; the request is known at the last place alone.
+        `item`, `action`, `time`, `next_time`, `next_surface` and `segment`, `[n, length]` each, with the newest entry
+        at the last place. `next_time` and `next_surface` are the time and surface of the request, at the last place
+        only. Places without an entry have item 0 and segment 0; the last place always has segment 1.
     """
     h = histories
     source = ends[:, None] - length + np.arange(length)  # [n, length]
     present = source >= h.offsets[listeners][:, None]
     source = np.where(present, source, 0)
-    read = {name: np.where(present, getattr(h, name)[source], 0) for name in ("item", "action", "time")}
-    present[:, -1] = True  # a listener of whom nothing is known has a request all the same
-    next_time, next_surface = (np.zeros(source.shape, kind) for kind in (np.int64, np.int32))
+    past = {name: np.where(present, getattr(h, name)[source], 0) for name in ("item", "action", "time")}
+    present[:, -1] = True  # a listener without a history makes a request too
+    next_time, next_surface = np.zeros(source.shape, np.int64), np.zeros(source.shape, np.int32)
     next_time[:, -1], next_surface[:, -1] = h.asked[ends], h.surface[ends]
-    return {**read, "next_time": next_time, "next_surface": next_surface, "segment": present.astype(np.int32)}
-
-
-def table_requests(table: pa.Table, items: pa.Array, lookups: dict[str, Lookup], length: int) -> Arrays:
-    """`requests` of the rows of a training set's table, each of which brings its own history.
-
-    Args:
-        table: `history_items`, `history_actions`, `history_times`, oldest first, `ts` and `surface`.
-        items: ids of the catalogue, in the order of its rows from 1; what it lacks is left out of histories, and the
-            rest moves up.
-        lookups: `action` and `surface`.
-        length: of a row.
-    """
-    rows, columns, entries = recent_first(table["history_items"])
-    place = pc.fill_null(pc.index_in(entries, items), -1).to_numpy(zero_copy_only=False) + 1
-    action = lookups["action"].encode(recent_first(table["history_actions"])[2])
-    times = recent_first(table["history_times"])[2].to_numpy()
-    kept = (columns < length) & (place > 0)
-    counts = np.bincount(rows[kept], minlength=table.num_rows)
-    at = rows[kept], length - np.repeat(counts, counts) + within(counts)  # oldest first, up to the right
-    shape = (table.num_rows, length)
-    item, done, next_surface, segment = (np.zeros(shape, np.int32) for _ in range(4))
-    time, next_time = (np.zeros(shape, np.int64) for _ in range(2))
-    item[at], done[at], time[at], segment[at] = place[kept], action[kept], times[kept], 1
-    segment[:, -1] = 1
-    next_surface[:, -1] = lookups["surface"].encode(table["surface"])
-    next_time[:, -1] = seconds(table["ts"])
-    return {
-        "item": item,
-        "action": done,
-        "time": time,
-        "next_time": next_time,
-        "next_surface": next_surface,
-        "segment": segment,
-    }
+    return {**past, "next_time": next_time, "next_surface": next_surface, "segment": present.astype(np.int32)}

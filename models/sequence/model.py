@@ -1,8 +1,8 @@
-"""One transformer over what a listener did, in order: what comes next, scored for every item.
+"""The sequence model: a causal transformer over a listener's history that scores every item as the next one.
 
-SASRec's shape (Kang and McAuley, ICDM 2018): a causal transformer whose states are compared with the items' own
-embeddings. An entry is an item and what was done with it, in one token: half the length of rows that interleave the
-two (HSTU), and what is predicted is the item either way.
+It has the shape of SASRec (Kang and McAuley, ICDM 2018): the transformer's states are compared with the embeddings of
+the items. One token holds an item and the action on it. HSTU interleaves items and actions as separate tokens, which
+doubles the length of a row, although only the items are predicted.
 """
 
 import numpy as np
@@ -26,21 +26,22 @@ from models.sequence.attention import (
 )
 from models.training_config import SequenceConfig
 
-IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; dropout's count on from BLOCK
-CALIBRATION = 0.75  # gBCE's t
+IDS, ACTIONS, NEGATIVES, BLOCK = 0, 1, 2, 16  # salts of the random draws; those of dropout start at BLOCK
+CALIBRATION = 0.75  # t of gBCE
 
 
 class SequenceModel(Model):
-    """Histories to states, and states to scores of items.
+    """Turns histories into states, and states into scores of items.
 
     Args:
-        encoder: how inputs were encoded, with the catalogue; it goes into the SavedModel.
-        config: sizes and what is learned by.
-        counts: how often each row of the catalogue occurs in training, `[rows]`. What never does is no candidate
-            there: it has had no chance. Where items are ids alone, one that is unknown stands for all that are.
-        timed: whether the log says when things happened.
-        unseen: whether what a listener has had is never answered. It is no candidate in training either then: the
-            softmax over all items is over what may come next, and nothing is spent on learning what is known.
+        encoder: encodes the inputs and holds the catalogue; it goes into the SavedModel.
+        config: sizes and the loss.
+        counts: occurrences of each row of the catalogue in training, `[rows]`. Items absent from training are left out
+            of the softmax. If items have no content, one unseen item is always a negative, so unseen items, which then
+            share an embedding, score lowest.
+        timed: whether the log states times.
+        unseen: whether items of the history are never recommended. Training then leaves them out of the softmax too, so
+            that the model spends nothing on telling old items from new ones.
     """
 
     def __init__(self, encoder: Encoder, config: SequenceConfig, counts: np.ndarray, timed: bool, unseen: bool) -> None:
@@ -49,7 +50,7 @@ class SequenceModel(Model):
         self.config = config
         self.unseen = unseen
         self.items = ItemEncoder(encoder, config.dim)
-        # What training never meets adds nothing.
+        # Rows that training never meets stay zero and add nothing.
         self.actions = neutral(encoder.lookups["action"].size, config.dim)
         self.surfaces = neutral(encoder.lookups["surface"].size, config.dim)
         self.waits = neutral(TIME_BUCKETS, config.dim) if timed else None
@@ -63,10 +64,10 @@ class SequenceModel(Model):
         self.content = len(encoder.lookups["creator_id"].tokens) > 0 or encoder.axes.genres > 1
         candidates = np.flatnonzero(counts)
         if not self.content:
-            # All that is unknown has one vector then, and one thing to learn: that it is unlikely.
+            # Without content, all unseen items have the same vector. One of them as a negative teaches a low score.
             ids = encoder.catalogue.item_ids.numpy()[:, 0]
-            unknown = np.flatnonzero((ids > PADDING) & (ids <= encoder.lookups["item_id"].buckets))
-            candidates = np.append(candidates, unknown[:1])
+            unseen_items = np.flatnonzero((ids > PADDING) & (ids <= encoder.lookups["item_id"].buckets))
+            candidates = np.append(candidates, unseen_items[:1])
         self._candidates = tf.constant(candidates, tf.int32)
         share = counts / max(counts.sum(), 1)
         self._share = tf.constant(share, tf.float32)  # [rows]
@@ -74,21 +75,24 @@ class SequenceModel(Model):
     def states(
         self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor, training: bool = False, newest: bool = False
     ) -> tf.Tensor:
-        """What is expected after each entry: `[b, l, dim]`; or after the newest alone: `[b, 1, dim]`.
+        """Compute the state after each entry, from which the next item is predicted.
 
         Args:
-            inputs: `item`, `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`. The item of a
-                listener's start, which nothing comes before, is 0.
-            embedded: the entries' items `[b, l, dim]`.
-            training: whether values are dropped.
-            newest: whether the last block, which nothing reads but the answer, is spared all other entries.
+            inputs: `item`, `action`, `segment`, `time`, `next_time`, `next_surface`, each `[b, l]`. The item is 0 at
+                the start of a listener, where there is no entry yet.
+            embedded: embeddings of the entries' items, `[b, l, dim]`.
+            training: whether dropout is applied.
+            newest: whether only the state of the last entry is wanted; the last block then computes no other.
+
+        Returns:
+            States `[b, l, dim]`, or `[b, 1, dim]` if `newest`.
         """
         salts = iter(range(BLOCK, BLOCK * (len(self.blocks) + 2)))
 
         def drop(values: tf.Tensor, rate: float) -> tf.Tensor:
             return dropout(values, rate, self.stateless_seed(next(salts)) if training and rate else None)
 
-        tokens = embedded * self.config.dim**0.5 + self.actions(self.stated("action", inputs["action"]))
+        tokens = embedded * self.config.dim**0.5 + self.actions(self.without_unknown("action", inputs["action"]))
         tokens = tf.where(inputs["item"][:, :, None] > PADDING, tokens, self.start)
         bias = tf.where(visible(inputs["segment"]), self.bias(inputs["time"]), MASKED)
         values = drop(tokens, self.config.dropout)
@@ -97,101 +101,131 @@ class SequenceModel(Model):
         surface, wait = inputs["next_surface"], inputs["next_time"] - inputs["time"]
         if newest:
             surface, wait = surface[:, -1:], wait[:, -1:]
-        values += self.surfaces(self.stated("surface", surface))
+        values += self.surfaces(self.without_unknown("surface", surface))
         if self.waits is not None:
             values += self.waits(time_buckets(wait))
         return self.norm(values)
 
     def state(self, inputs: dict[str, tf.Tensor], embedded: tf.Tensor) -> tf.Tensor:
-        """What is expected after the newest entry: `[b, dim]`; arguments as those of `states`."""
+        """Compute the state after the last entry, `[b, dim]`; see `states` for the arguments."""
         return self.states(inputs, embedded, newest=True)[:, 0]
 
-    def stated(self, name: str, rows: tf.Tensor) -> tf.Tensor:
-        """Rows of a lookup with what it does not know as what the log does not state."""
+    def without_unknown(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Replace out-of-vocabulary rows of the vocabulary `name` by padding, as if the log did not state the value."""
         return tf.where(rows > self.encoder.lookups[name].buckets, rows, PADDING)
 
     @tf.function(reduce_retracing=True)
     def listener_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """What is expected after the last entry of each row of `histories.requests`: `[b, dim]`."""
+        """Compute the state after the last entry of each row of `histories.requests`: `[b, dim]`."""
         (embedded,) = self.items.distinct([inputs["item"]])
         return self.state(inputs, embedded)
 
     @tf.function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor) -> tf.Tensor:
-        """Items by row of the catalogue `[n]`, as they are scored: `[n, dim]`."""
+        """Embed rows `[n]` of the catalogue: `[n, dim]`. The dot product with a state is the item's score."""
         return self.items.static(rows)
 
     @tf.function(reduce_retracing=True)
     def actions_of(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Probabilities of the vocabulary's actions `[..., actions]`, of listeners' and items' vectors `[..., dim]`."""
-        assert self.done_with is not None  # nobody asks a model without one
+        """Predict the probability of each action, `[..., actions]`, by a model with an action head.
+
+        Args:
+            vectors: states of listeners, `[..., dim]`.
+            items: vectors of items, `[..., dim]`.
+        """
+        assert self.done_with is not None
         return tf.nn.softmax(self.done_with(vectors, items))
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The configured loss of `next_item`, where there is one, and that of `next_action`, with its weight."""
+        """The loss of the next item plus, with an action head, the weighted loss of the next action.
+
+        Args:
+            inputs: a batch of `histories.Windows`. Entries whose `next_item` is 0 have no item loss, and entries whose
+                `next_action` is unknown have no action loss.
+            training: whether dropout is applied.
+        """
         seed = self.stateless_seed(IDS) if training and self.content else None
         target = tf.reshape(inputs["next_item"], [-1])
         weight = tf.cast(target > PADDING, tf.float32)
-        learned = self.softmax_loss if self.config.loss == "softmax" else self.sampled_loss
-        loss, states, following = learned(inputs, target, weight, seed, training)
+        item_loss = self.softmax_loss if self.config.loss == "softmax" else self.sampled_loss
+        loss, states, next_entries = item_loss(inputs, target, weight, seed, training)
         if self.done_with is None:
             return loss
         action = tf.reshape(inputs["next_action"], [-1]) - 1 - self.encoder.lookups["action"].buckets
-        drop = self.stateless_seed(ACTIONS) if training else None
-        return loss + self.config.action_weight * self.done_with.loss(states, following, action, drop)
+        drop_seed = self.stateless_seed(ACTIONS) if training else None
+        return loss + self.config.action_weight * self.done_with.loss(states, next_entries, action, drop_seed)
 
     def softmax_loss(self, inputs, target, weight, seed, training) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The loss over all items; the states `[b * l, dim]` and the vectors of `next_entry` `[b * l, dim]`."""
+        """Compute the softmax loss over all candidates.
+
+        Args:
+            inputs: see `compute_loss`.
+            target: rows of the catalogue that came next, `[b * l]`.
+            weight: of each prediction, `[b * l]`.
+            seed: of id dropout; None drops no id.
+            training: whether dropout is applied.
+
+        Returns:
+            The loss, the states `[b * l, dim]`, and the vectors of the items of `next_entry` `[b * l, dim]`.
+        """
         embedded = self.items.static(self._candidates, seed)
         numbers = tf.range(1, tf.size(self._candidates) + 1)
-        places = tf.scatter_nd(self._candidates[:, None], numbers, tf.shape(self._share)) - 1  # -1: none
+        places = tf.scatter_nd(self._candidates[:, None], numbers, tf.shape(self._share)) - 1  # -1: not a candidate
         history = tf.gather(embedded, tf.maximum(tf.gather(places, inputs["item"]), 0))
         states = tf.reshape(self.states(inputs, history, training), [-1, self.config.dim])
-        chosen, had = tf.maximum(tf.gather(places, target), 0), None
-        weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # what is no candidate is not told
+        chosen, excluded = tf.maximum(tf.gather(places, target), 0), None
+        weight *= tf.cast(tf.gather(self._share, target) > 0, tf.float32)  # targets that are no candidates are skipped
         if self.unseen:
-            had = had_before(tf.gather(places, inputs["item"]), inputs["segment"])
-            # The few choices that were had before all the same can never be answered.
-            weight *= tf.cast(tf.reduce_all(had != chosen[:, None], axis=1), tf.float32)
+            excluded = items_so_far(tf.gather(places, inputs["item"]), inputs["segment"])
+            # Some listeners choose an item again. Such targets are excluded as candidates, so they are skipped.
+            weight *= tf.cast(tf.reduce_all(excluded != chosen[:, None], axis=1), tf.float32)
         entry = tf.gather(places, tf.reshape(inputs["next_entry"], [-1]))
-        following = tf.gather(embedded, tf.maximum(entry, 0))
-        return losses.full_softmax(states, embedded, chosen, weight, had), states, following
+        next_entries = tf.gather(embedded, tf.maximum(entry, 0))
+        return losses.full_softmax(states, embedded, chosen, weight, excluded), states, next_entries
 
     def sampled_loss(self, inputs, target, weight, seed, training) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The loss over negatives, drawn evenly, half of them as often as they occur where that is corrected; the
-        states `[b * l, dim]` and the vectors of `next_entry` `[b * l, dim]`."""
+        """Compute a loss over sampled negatives; arguments and results are those of `softmax_loss`.
+
+        gBCE draws all negatives uniformly, as its correction requires. The sampled softmax draws half of them in
+        proportion to their frequency, and corrects its logits for that.
+        """
         count = self.config.negatives
         draw = tf.random.stateless_uniform([count], self.stateless_seed(NEGATIVES))
-        half = count if self.config.loss == "gbce" else count // 2
-        even = tf.cast(draw[:half] * tf.cast(tf.size(self._candidates), tf.float32), tf.int32)
-        popular = tf.searchsorted(tf.cumsum(tf.gather(self._share, self._candidates)), draw[half:])
-        places = tf.minimum(tf.concat([even, popular], axis=0), tf.size(self._candidates) - 1)
+        uniform_count = count if self.config.loss == "gbce" else count // 2
+        uniform = tf.cast(draw[:uniform_count] * tf.cast(tf.size(self._candidates), tf.float32), tf.int32)
+        popular = tf.searchsorted(tf.cumsum(tf.gather(self._share, self._candidates)), draw[uniform_count:])
+        places = tf.minimum(tf.concat([uniform, popular], axis=0), tf.size(self._candidates) - 1)
         rows = tf.gather(self._candidates, places)
         entry = tf.reshape(inputs["next_entry"], [-1])
-        embedded, chosen, following, negatives = self.items.distinct([inputs["item"], target, entry, rows], seed)
+        embedded, chosen, next_entries, negatives = self.items.distinct([inputs["item"], target, entry, rows], seed)
         states = tf.reshape(self.states(inputs, embedded, training), [-1, self.config.dim])
         own, others = losses.logits_of(states, chosen, target, negatives, rows)
         if self.config.loss == "gbce":
             rate = min(count / self._candidates.shape[0], 1.0)
-            return losses.gbce(own, others, rate, CALIBRATION, weight), states, following
+            return losses.gbce(own, others, rate, CALIBRATION, weight), states, next_entries
         probability = 0.5 / self._candidates.shape[0] + 0.5 * tf.gather(self._share, rows)
-        return losses.sampled_softmax(own, others, count * probability, weight), states, following
+        return losses.sampled_softmax(own, others, count * probability, weight), states, next_entries
 
     def vocabulary_embeddings(self) -> dict[str, list[tf.Variable]]:
-        """Embeddings by the vocabulary that their rows stand for."""
-        known = {"action": [self.actions.embeddings], "surface": [self.surfaces.embeddings]}
-        return self.items.vocabulary() | known
+        """The embedding tables by the name of the vocabulary that indexes their rows."""
+        own = {"action": [self.actions.embeddings], "surface": [self.surfaces.embeddings]}
+        return self.items.vocabulary() | own
 
 
 def neutral(rows: int, dim: int) -> tf.keras.layers.Embedding:
-    """An embedding that begins with zeros."""
+    """An embedding layer that starts with zeros."""
     return tf.keras.layers.Embedding(rows, dim, embeddings_initializer="zeros")
 
 
-def had_before(item: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
-    """What the listener has had when each entry is over, the entry itself among it: `[b, l]` to `[b * l, l]`.
+def items_so_far(item: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+    """The items of each entry and of the entries before it in its segment, `[b * l, l]`.
 
-    Where there is less, an entry's own item fills the rest.
+    The entry's own item fills the places of later entries and of other segments. For example, the items 5, 6, 7 with
+    the segments 1, 1, 2 give 5 5 5, 5 6 6 and 7 7 7.
+
+    Args:
+        item: `[b, l]`.
+        segment: `[b, l]`.
     """
     length = item.shape[1]
     seen = tf.where(visible(segment)[:, 0], item[:, None, :], item[:, :, None])  # [b, l, l]

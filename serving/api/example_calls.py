@@ -1,6 +1,6 @@
-"""Classify, Regress and MultiInference: requests of `tf.Example`s, answers with names.
+"""Classify, Regress and MultiInference: calls whose requests contain `tf.Example`s.
 
-Rules and texts are those of TF Serving's servables/tensorflow (util.cc, classifier.cc, regressor.cc,
+Rules and error texts are those of TF Serving's servables/tensorflow (util.cc, classifier.cc, regressor.cc,
 multi_inference_helper.cc).
 """
 
@@ -25,10 +25,10 @@ INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
 async def classify(
     servable: Servable, request: classification_pb2.ClassificationRequest, rules: Rules = Rules()
 ) -> classification_pb2.ClassificationResponse:
-    """Classes and scores for each example.
+    """The classes and scores of each example.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule; code and text are TF Serving's.
     """
     name, arrays, size = await _run(servable, request, _classify_outputs, rules)
     response = classification_pb2.ClassificationResponse()
@@ -43,7 +43,7 @@ async def regress(
     """One number for each example.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule; code and text are TF Serving's.
     """
     name, arrays, size = await _run(servable, request, _regress_outputs, rules)
     response = regression_pb2.RegressionResponse()
@@ -55,10 +55,10 @@ async def regress(
 async def multi_inference(
     servable: Servable, request: inference_pb2.MultiInferenceRequest, rules: Rules = Rules()
 ) -> inference_pb2.MultiInferenceResponse:
-    """Several signatures on the same examples, in one run of the graph.
+    """The results of several signatures for the same examples, computed in one run of the graph.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule; code and text are TF Serving's.
     """
     signatures: dict[str, tuple[Signature, list[str]]] = {}
     for task in request.tasks:
@@ -86,32 +86,33 @@ async def multi_inference(
     for task, (name, (signature, outputs)) in zip(request.tasks, signatures.items(), strict=True):
         result = response.results.add()
         fill_spec(result.model_spec, servable, name)
-        found = {alias: arrays[signature.outputs[alias][0]] for alias in outputs}
+        output_arrays = {alias: arrays[signature.outputs[alias][0]] for alias in outputs}
         if task.method_name == CLASSIFY:
-            _fill_classifications(result.classification_result, found, len(examples))
+            _fill_classifications(result.classification_result, output_arrays, len(examples))
         else:
-            _fill_regressions(result.regression_result, found[OUTPUTS], len(examples))
+            _fill_regressions(result.regression_result, output_arrays[OUTPUTS], len(examples))
     return response
 
 
 def serialized(request: input_pb2.Input) -> np.ndarray:
-    """The examples of a request as a string tensor, [examples], each merged over the context if there is one.
+    """The examples of a request as a string tensor, [examples]; each includes the features of the context.
 
     Raises:
-        StatusError: no examples, or a context that would be repeated beyond the size limit.
+        StatusError: there are no examples; or the context, repeated in each example, is above the size limit.
     """
-    kind = request.WhichOneof("kind")
-    if kind is None:
+    field = request.WhichOneof("kind")
+    if field is None:
         raise invalid("Input is empty.")
-    # Protobuf merges what is concatenated: the example's features win over the context's.
-    batch: Any = getattr(request, kind)
-    context = batch.context.SerializeToString() if kind == "example_list_with_context" else b""
+    batch: Any = getattr(request, field)
+    # Protobuf merges concatenated messages, and a later one wins: the example's features override the context's.
+    context = batch.context.SerializeToString() if field == "example_list_with_context" else b""
     if not batch.examples:
         raise invalid("Input is empty.")
     if len(context) * len(batch.examples) > tensors.MAX_MESSAGE_BYTES:
         raise invalid(
-            f"The examples of a request may hold {tensors.MAX_MESSAGE_BYTES} bytes, its context repeated in each. "
-            f"These hold {len(context)} bytes {len(batch.examples)} times."
+            f"The examples of a request may hold {tensors.MAX_MESSAGE_BYTES} bytes, including the context that is "
+            f"repeated in each. This context holds {len(context)} bytes and is repeated {len(batch.examples)} times. "
+            "Send fewer examples or a smaller context."
         )
     examples = np.empty(len(batch.examples), object)
     examples[:] = [context + example.SerializeToString() for example in batch.examples]
@@ -119,7 +120,7 @@ def serialized(request: input_pb2.Input) -> np.ndarray:
 
 
 def _classify_outputs(signature: Signature, rules: Rules) -> list[str]:
-    """The outputs of a classification signature: classes, scores, or both."""
+    """The names of a classification signature's outputs: `classes`, `scores`, or both."""
     method = signature.proto.method_name
     if rules.check_method_names and method != CLASSIFY:
         raise invalid(f"Expected classification signature method_name to be {CLASSIFY}. Was: {method}")
@@ -139,7 +140,7 @@ def _classify_outputs(signature: Signature, rules: Rules) -> list[str]:
 
 
 def _regress_outputs(signature: Signature, rules: Rules) -> list[str]:
-    """The one output of a regression signature."""
+    """The name of a regression signature's output, as a list."""
     method = signature.proto.method_name
     if rules.check_method_names and method != REGRESS:
         raise invalid(f"Expected regression signature method_name to be {REGRESS}. Was: {method}")
@@ -157,7 +158,11 @@ def _regress_outputs(signature: Signature, rules: Rules) -> list[str]:
 async def _run(
     servable: Servable, request: Any, outputs_of: Callable[[Signature, Rules], list[str]], rules: Rules
 ) -> tuple[str, dict[str, np.ndarray], int]:
-    """The signature's name, its outputs by name, and the number of examples of a Classify or Regress request."""
+    """Run a Classify or Regress request.
+
+    Returns:
+        The signature's name; output name -> array; the number of examples.
+    """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.model.signatures.get(name)
     if signature is None:
@@ -171,17 +176,16 @@ async def _run(
 
 def _fill_classifications(result: Any, arrays: dict[str, np.ndarray], size: int) -> None:
     """Put classes and scores, each [examples, classes], into a ClassificationResult."""
-    for alias, what, kind in ((CLASSES, "classes", "O"), (SCORES, "scores", "f")):
+    for alias, dtype, data_type in ((CLASSES, object, types_pb2.DT_STRING), (SCORES, np.float32, types_pb2.DT_FLOAT)):
         array = arrays.get(alias)
         if array is None:
             continue
         if array.ndim != 2:
             raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
-        wanted = types_pb2.DT_STRING if kind == "O" else types_pb2.DT_FLOAT
-        if array.dtype != (object if kind == "O" else np.float32):
-            raise invalid(f"Expected {what} Tensor of {types_pb2.DataType.Name(wanted)}. Got: {_dtype(array)}")
+        if array.dtype != dtype:
+            raise invalid(f"Expected {alias} Tensor of {types_pb2.DataType.Name(data_type)}. Got: {_dtype(array)}")
         if len(array) != size:
-            raise invalid(f"Expected {what} output batch size of {size}. Got: {len(array)}")
+            raise invalid(f"Expected {alias} output batch size of {size}. Got: {len(array)}")
     classes, scores = arrays.get(CLASSES), arrays.get(SCORES)
     if classes is not None and scores is not None and classes.shape[1] != scores.shape[1]:
         raise invalid(
@@ -190,13 +194,13 @@ def _fill_classifications(result: Any, arrays: dict[str, np.ndarray], size: int)
     for index in range(size):
         labels = classes[index].tolist() if classes is not None else None
         numbers = scores[index].tolist() if scores is not None else None
-        answer = result.classifications.add()
-        for place in range(len(labels if labels is not None else numbers or ())):
-            entry = answer.classes.add()
+        classification = result.classifications.add()
+        for column in range(len(labels if labels is not None else numbers or ())):
+            entry = classification.classes.add()
             if labels is not None:
-                entry.label = _text(labels[place])
+                entry.label = _text(labels[column])
             if numbers is not None:
-                entry.score = numbers[place]
+                entry.score = numbers[column]
 
 
 def _fill_regressions(result: Any, array: np.ndarray, size: int) -> None:
@@ -214,15 +218,20 @@ def _fill_regressions(result: Any, array: np.ndarray, size: int) -> None:
 
 
 def _text(label: bytes) -> str:
+    """A class label as text, since protobuf's `label` field must be UTF-8."""
     try:
         return label.decode()
     except UnicodeDecodeError as error:
-        raise StatusError(StatusCode.INTERNAL, f"a class label is no UTF-8 text: {label!r}") from error
+        raise StatusError(
+            StatusCode.INTERNAL, f"A class label must be UTF-8 text. The model returned {label!r}."
+        ) from error
 
 
 def _shape(array: np.ndarray) -> str:
+    """An array's shape as TensorFlow prints it, e.g. `[2,3]`."""
     return f"[{','.join(map(str, array.shape))}]"
 
 
 def _dtype(array: np.ndarray) -> str:
+    """The name of an array's `DataType`, e.g. `DT_FLOAT`."""
     return types_pb2.DataType.Name(tensors.encode(array[:0]).dtype)

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services, gRPC's health service and its reflection, over a `Service`."""
+"""The gRPC server: TF Serving's services, gRPC's health service and gRPC reflection, answered by a `Service`."""
 
 import asyncio
 import logging
@@ -24,14 +24,14 @@ MODEL = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 OPTIONS: dict[str, str | int] = {
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-    # Else a second server shares the port, and every other request, in silence.
+    # With 1, a second server on the same port would silently take a share of the connections.
     "grpc.so_reuseport": 0,
-    "grpc.max_concurrent_streams": 200,  # of one connection
+    "grpc.max_concurrent_streams": 200,  # for each connection
 }
-# Messages in hand at once, each up to the largest size. More are answered RESOURCE_EXHAUSTED. Calls whose message has
-# not arrived do not count: a client that opens calls and sends nothing would lock out the others.
+# The most messages being answered at once, each of up to the largest size; further ones get RESOURCE_EXHAUSTED. A call
+# counts once its message has arrived, so that a client that opens calls and sends nothing cannot lock out others.
 MAX_CALLS = 1_000
-# gRPC carries the text in a header, percent-encoded, and headers over 8 KiB make the whole answer unreadable.
+# gRPC sends the text in a header, percent-encoded, and clients cannot read an answer with more than 8 KiB of headers.
 MAX_ERROR_BYTES = 1_024
 
 Answer = Callable[[Any], Awaitable[Any]]
@@ -43,20 +43,22 @@ def server(
     channel_arguments: Sequence[tuple[str, str | int]],
     wait: Callable[[float], bool],
 ) -> grpc.aio.Server:
-    """A gRPC server that is not bound or started yet; to be called on the event loop that it shall run on.
+    """A gRPC server that is neither bound to a port nor started. Call this on the event loop that it will run on.
 
     Args:
-        service: what answers.
-        health_service: grpc.health.v1, if it is to be served.
-        channel_arguments: further options.
-        wait: sleeps so many seconds; true when the server stops.
+        service: answers the requests.
+        health_service: grpc.health.v1; None to leave it out.
+        channel_arguments: further gRPC options; they override `OPTIONS`.
+        wait: sleeps for a number of seconds; returns true once the server is stopping.
     """
-    made = grpc.aio.server(
-        options=list({**OPTIONS, **dict(channel_arguments)}.items()),  # gRPC keeps the first of two of one name
+    grpc_server = grpc.aio.server(
+        options=list(
+            {**OPTIONS, **dict(channel_arguments)}.items()
+        ),  # of two options of the same name, gRPC keeps the first
     )
     calls = _Calls()
     _add(
-        made,
+        grpc_server,
         calls,
         PREDICTION,
         {
@@ -68,12 +70,12 @@ def server(
         },
     )
     _add(
-        made,
+        grpc_server,
         calls,
         MODEL,
         {
             "GetModelStatus": _on_loop(service.status),
-            # It waits for models to load, on a thread of its own.
+            # A reload waits for models to load, so it runs on a thread of its own.
             "HandleReloadConfigRequest": lambda request: asyncio.get_running_loop().run_in_executor(
                 service.reloads, service.handle_reload, request, wait
             ),
@@ -81,14 +83,14 @@ def server(
     )
     names = [PREDICTION.full_name, MODEL.full_name, reflection.SERVICE_NAME]
     if health_service is not None:
-        health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, made)
+        health_pb2_grpc.add_HealthServicer_to_server(health_service.servicer, grpc_server)
         names.append(health.SERVICE_NAME)
-    reflection.enable_server_reflection(names, made)
-    return made
+    reflection.enable_server_reflection(names, grpc_server)
+    return grpc_server
 
 
 def credentials(tls: TlsConfig) -> grpc.ServerCredentials:
-    """What a server needs to speak TLS."""
+    """The credentials of a server that speaks TLS."""
     return grpc.ssl_server_credentials(
         [(tls.server_key.encode(), tls.server_cert.encode())],
         root_certificates=tls.custom_ca.encode() or None,
@@ -97,7 +99,7 @@ def credentials(tls: TlsConfig) -> grpc.ServerCredentials:
 
 
 class Health:
-    """grpc.health.v1: the state of the whole server under "", and that of each model under its name."""
+    """grpc.health.v1: the state of the whole server under the name "", and of each model under the model's name."""
 
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
@@ -105,32 +107,34 @@ class Health:
         self._tasks: set[asyncio.Task] = set()
 
     def report(self, models: Collection[str], available: Collection[str]) -> None:
-        """Say which models answer; on the event loop.
+        """Publish which models answer. Call this on the event loop.
 
         Args:
-            models: all that are configured.
-            available: those that have a version that answers.
+            models: the names of all configured models.
+            available: the names of the models with an available version.
         """
         self._models |= set(models)
         states = {name: name in available for name in self._models}
         states[""] = set(models) <= set(available)
         for service in (PREDICTION, MODEL):
-            states[service.full_name] = states[service.name] = True  # TF Serving reports the short names
+            states[service.full_name] = states[service.name] = True  # TF Serving uses the short names
         for name, serving in states.items():
             status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
             self._start(self.servicer.set(name, status))
 
     def stop(self) -> None:
-        """Say that nothing is served any more; on the event loop."""
+        """Publish that nothing is served any more. Call this on the event loop."""
         self._start(self.servicer.enter_graceful_shutdown())
 
     def _start(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
-        self._tasks.add(task)  # else it may be collected before it ran
+        self._tasks.add(task)  # without a reference the task may be garbage-collected before it has run
         task.add_done_callback(self._tasks.discard)
 
 
 def _on_loop(answer: Callable[[Any], Any]) -> Answer:
+    """A quick function as a coroutine function that calls it on the event loop."""
+
     async def call(request: Any) -> Any:
         return answer(request)
 
@@ -138,31 +142,34 @@ def _on_loop(answer: Callable[[Any], Any]) -> Answer:
 
 
 class _Calls:
-    """How many messages are in hand."""
+    """A context manager that counts the messages being answered and refuses those above `MAX_CALLS`."""
 
     def __init__(self) -> None:
         self.open = 0
 
     def __enter__(self) -> None:
         if self.open >= MAX_CALLS:
-            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"The server has {MAX_CALLS} calls in hand.")
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"The server answers at most {MAX_CALLS} calls at once. Try again later.",
+            )
         self.open += 1
 
     def __exit__(self, *error: object) -> None:
         self.open -= 1
 
 
-def _add(made: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
-    """Register a service; what `answers` leaves out is UNIMPLEMENTED."""
+def _add(grpc_server: grpc.aio.Server, calls: _Calls, service: Any, answers: dict[str, Answer]) -> None:
+    """Register a service; methods that `answers` leaves out return UNIMPLEMENTED."""
     methods = {
         name: grpc.unary_unary_rpc_method_handler(_handler(calls, service.methods_by_name[name].input_type, answer))
         for name, answer in answers.items()
     }
-    made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
+    grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
 
 
 def _handler(calls: _Calls, input_type: Any, answer: Answer) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    """From bytes to bytes; a StatusError becomes the call's status."""
+    """A method that parses the request and serializes the response; a StatusError becomes the call's status."""
     request_class = input_type._concrete_class
 
     async def call(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
@@ -175,8 +182,8 @@ def _handler(calls: _Calls, input_type: Any, answer: Answer) -> Callable[[bytes,
             code, text = error.code, error.text
         except asyncio.CancelledError:
             raise
-        except Exception:  # a fault of ours; the client gets no stack trace
-            log.exception("a request failed")
+        except Exception:  # a bug in the server: the log has the stack trace, not the client
+            log.exception("A request failed.")
             code, text = grpc.StatusCode.INTERNAL, "The server failed on this request; its log says why."
         if len(text.encode(errors="replace")) > MAX_ERROR_BYTES:
             text = text.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore") + "..."

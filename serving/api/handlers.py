@@ -1,6 +1,6 @@
-"""What the server answers: from request to response message, whatever carries them.
+"""The answers of the server: request message in, response message out, for gRPC and REST alike.
 
-Rules and texts are those of TF Serving's servables/tensorflow (predict_util.cc, get_model_metadata_impl.cc,
+Rules and error texts are those of TF Serving's servables/tensorflow (predict_util.cc, get_model_metadata_impl.cc,
 get_model_status_impl.cc).
 """
 
@@ -24,11 +24,11 @@ METHODS = tuple(f"tensorflow/serving/{name}" for name in ("predict", "classify",
 
 @dataclass(frozen=True)
 class Rules:
-    """How requests are answered, where TF Serving leaves a choice.
+    """Choices in answering requests that TF Serving makes by flags.
 
     Attributes:
-        check_method_names: refuse signatures whose `method_name` is not one of TF Serving's.
-        tensor_content: answer Predict in `tensor_content`, not in the typed fields.
+        check_method_names: refuse signatures whose `method_name` is not the one that TF Serving expects for the call.
+        tensor_content: put Predict's numbers into `tensor_content` instead of the typed fields.
     """
 
     check_method_names: bool = False
@@ -38,10 +38,10 @@ class Rules:
 async def predict(
     servable: Servable, request: predict_pb2.PredictRequest, rules: Rules = Rules()
 ) -> predict_pb2.PredictResponse:
-    """Run one signature.
+    """The outputs of one signature for a request's inputs.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule; code and text are TF Serving's.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.model.signatures.get(name)
@@ -63,7 +63,7 @@ async def predict(
         try:
             response.outputs[alias].CopyFrom(tensors.encode(array, rules.tensor_content, dtype))
         except tensors.TensorError as error:
-            raise StatusError(StatusCode.INTERNAL, f"output {alias} cannot be sent: {error}") from error
+            raise StatusError(StatusCode.INTERNAL, f"Output {alias} cannot be sent: {error}") from error
     return response
 
 
@@ -73,7 +73,7 @@ def get_model_metadata(
     """The signatures of a version.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule; code and text are TF Serving's.
     """
     if not request.metadata_field:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -92,10 +92,10 @@ def get_model_metadata(
 def get_model_status(
     manager: ModelManager, request: get_model_status_pb2.GetModelStatusRequest
 ) -> get_model_status_pb2.GetModelStatusResponse:
-    """The state of one or all versions of a model.
+    """The states of a model's versions, or of the one version that the request names.
 
     Raises:
-        StatusError: as TF Serving answers it.
+        StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
     """
     response = get_model_status_pb2.GetModelStatusResponse()
     for version, status in manager.statuses(*read_spec(request)).items():
@@ -108,7 +108,7 @@ def get_model_status(
 
 
 def read_spec(request: Any) -> tuple[str, int | None, str | None]:
-    """`unpack_spec` of a request's ModelSpec.
+    """Name, version and label in a request's ModelSpec; see `unpack_spec`.
 
     Raises:
         StatusError: the request has no ModelSpec.
@@ -119,7 +119,7 @@ def read_spec(request: Any) -> tuple[str, int | None, str | None]:
 
 
 def unpack_spec(spec: model_pb2.ModelSpec) -> tuple[str, int | None, str | None]:
-    """Name, version and label of a ModelSpec; None for what it leaves open."""
+    """Name, version and label of a ModelSpec; version and label are None where the ModelSpec does not give them."""
     choice = spec.WhichOneof("version_choice")
     return (
         spec.name,
@@ -129,14 +129,14 @@ def unpack_spec(spec: model_pb2.ModelSpec) -> tuple[str, int | None, str | None]
 
 
 def fill_spec(spec: model_pb2.ModelSpec, servable: Servable, signature_name: str = "") -> None:
-    """Say in a response which version answered."""
+    """Put the version that answered into the ModelSpec of a response."""
     spec.name = servable.name
     spec.version.value = servable.version
     spec.signature_name = signature_name
 
 
 def _inputs(signature: Signature, sent: Mapping[str, Any]) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """The tensors to feed and their arrays, in the order of the input names."""
+    """The names of the tensors to feed, and their arrays in the same order; an input not sent gets its default."""
     defaults = signature.proto.defaults
     if len(sent) != len(signature.inputs) or any(alias not in sent for alias in signature.inputs):
         _check_names(signature, sent)
@@ -155,7 +155,7 @@ def _inputs(signature: Signature, sent: Mapping[str, Any]) -> tuple[tuple[str, .
 
 
 def _check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
-    """Every input of the signature is sent or has a default, and nothing else is sent."""
+    """Raise unless every input of the signature is sent or has a default, and nothing else is sent."""
     expected, defaults = signature.inputs, signature.proto.defaults
     missing = set(expected) - set(sent) - set(defaults)
     if len(sent) > len(expected) or (missing and len(sent) < len(expected)):
@@ -172,7 +172,7 @@ def _check_names(signature: Signature, sent: Mapping[str, Any]) -> None:
 
 
 def _outputs(signature: Signature, output_filter: Collection[str]) -> Mapping[str, tuple[str, int]]:
-    """The outputs to return, as in `Signature.outputs`: those asked for, or all."""
+    """The outputs to return, as in `Signature.outputs`: those in the filter, or all if the filter is empty."""
     chosen: dict[str, tuple[str, int]] = {}
     for alias in output_filter:
         if alias not in signature.outputs:
@@ -187,4 +187,5 @@ def _outputs(signature: Signature, output_filter: Collection[str]) -> Mapping[st
 
 
 def _set(names: Collection[str]) -> str:
+    """Names as TF Serving prints a set, e.g. `{a,b}`."""
     return "{" + ",".join(sorted(names)) + "}"

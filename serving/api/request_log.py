@@ -1,11 +1,12 @@
 """Request logging: a sample of requests and their responses, as TFRecord files of `PredictionLog` messages.
 
-What ModelServerConfig's `logging_config` asks for. Stock TF Serving reads the setting but comes without a log
-collector; here the types `""` and `file` are one that writes files: `<prefix>-<UTC time>-<8 hex digits>.tfrecord`.
-No file holds more records than a warm-up file may, so any of them can be put into a version's folder as it is.
+The `logging_config` of a ModelServerConfig switches it on. Stock TF Serving reads this setting but has no log
+collector. Here the collector types `""` and `file` write files named `<prefix>-<UTC time>-<8 hex digits>.tfrecord`.
+No file has more records than a warm-up file may have, so every file can serve as a version's warm-up file.
 
-A file is whole once it has its name. Until then it is `.tmp-<name>`, locked by its writer, and readable up to the
-last whole record; what a killed writer leaves is cut there and named when the next logger of that prefix starts.
+While a file is written, its name is `.tmp-<name>`, its writer holds a lock on it, and it can be read up to the last
+whole record. It gets its final name when it is complete. If a writer was killed, the next logger of the same prefix
+cuts the file after the last whole record and gives it its final name.
 """
 
 import contextlib
@@ -29,26 +30,26 @@ from serving.protocol import prediction_log
 from serving.protocol.status import StatusError, invalid
 
 TYPES = ("", "file")
-MAX_FILE_BYTES = 64 * 1024 * 1024  # a file is closed once it has this much
-MAX_QUEUED_BYTES = 64 * 1024 * 1024  # above it, records are dropped until the disk catches up
+MAX_FILE_BYTES = 64 * 1024 * 1024  # a file of this size is closed
+MAX_QUEUED_BYTES = 64 * 1024 * 1024  # above this, records are dropped until the disk catches up
 
 log = logging.getLogger("segue.serving")
 
 
 class RequestLogger:
-    """Logs a sample of one model's requests, in a thread of its own: no request waits for it or fails by it.
+    """The request log of one model. A thread writes it, so that no request waits for the disk or fails because of it.
 
-    Records that the disk is too slow or too full for are dropped and counted; the log says so once.
+    Records are dropped and counted while the disk is too slow or full; the server's log mentions this once.
 
     Args:
         config: a `tensorflow.serving.LoggingConfig`.
-        clock: seconds since the epoch, for the records and the files' names.
-        random: what sampling draws from.
-        saved_model_tags: what the model was loaded with, for the records.
+        clock: returns the seconds since the epoch, for the records and the files' names.
+        random: the random numbers that choose the sample.
+        saved_model_tags: the tags that the model was loaded with, for the records.
 
     Raises:
-        StatusError: a sampling rate outside [0, 1], no prefix or one whose folder cannot be made
-            (INVALID_ARGUMENT); an unknown type (NOT_FOUND).
+        StatusError: the sampling rate is outside [0, 1], the prefix is missing, or its folder cannot be created
+            (INVALID_ARGUMENT); or the collector type is unknown (NOT_FOUND).
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class RequestLogger:
         self._clock = clock
         self._random = random
         self._tags = tuple(saved_model_tags)
-        self._lock = threading.Lock()  # over the next two and `dropped`
+        self._lock = threading.Lock()  # guards `_queued_bytes`, `_closed` and `dropped`
         self._queued_bytes = 0
         self._closed = False
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -75,17 +76,17 @@ class RequestLogger:
         self._thread.start()
 
     def should_log(self) -> bool:
-        """Draw: whether to log this request. Cheap; ask before taking anything for `log`."""
+        """Whether the next request is in the sample. It is cheap: call it before preparing the arguments of `log`."""
         return self._random.random() < self._rate
 
     def log(self, kind: str, request: Any, response: Any, model_spec: Any) -> None:
-        """Take one record; both messages are copied, so they may change afterwards.
+        """Queue one record. The messages are copied, so the caller may change them afterwards.
 
         Args:
             kind: `predict`, `classify`, `regress` or `multi_inference`.
-            request: the request as it came.
-            response: the response as it goes.
-            model_spec: the `ModelSpec` that answered, with its version.
+            request: the request's message.
+            response: the response's message.
+            model_spec: the `ModelSpec` of the version that answered.
         """
         if self._queued_bytes >= MAX_QUEUED_BYTES:
             self._drop(f"{self._queued_bytes} bytes wait for the disk, the limit is {MAX_QUEUED_BYTES}")
@@ -99,8 +100,8 @@ class RequestLogger:
         entry = getattr(record, f"{kind}_log")
         entry.request.CopyFrom(request)
         entry.response.CopyFrom(response)
-        # Framed here, not in the thread: bytes make the queue's limit exact, and the interpreter's lock would let
-        # neither run beside the other anyway.
+        # Serialized here and not in the thread, because the queue's limit is in bytes. The thread would not save time:
+        # Python's global lock lets only one of the two run at once.
         try:
             frame = prediction_log.frame(record)
         except InputError as error:
@@ -114,7 +115,7 @@ class RequestLogger:
         self._drop("the log is closed")
 
     def close(self) -> None:
-        """Write what waits, name the open file, end the thread. Records that come later are dropped."""
+        """Write the queued records, complete the open file and end the thread. Later records are dropped."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -126,7 +127,7 @@ class RequestLogger:
         try:
             output.recover()
         except OSError as error:
-            log.warning("The request logs of a former run keep their temporary names: %s.", error)
+            log.warning("Request logs of an earlier run keep their temporary names: %s.", error)
         while (frame := self._queue.get()) is not None:
             try:
                 output.append(frame)
@@ -137,15 +138,16 @@ class RequestLogger:
         output.finish()
 
     def _drop(self, reason: str) -> None:
+        """Count a dropped record; the first one is logged."""
         with self._lock:
             self.dropped += 1
             first = self.dropped == 1
         if first:
-            log.warning("Request logging drops records: %s. Requests go on; this is said once.", reason)
+            log.warning("Request logging drops records: %s. Requests are answered as before. Logged once.", reason)
 
 
 class _Files:
-    """The files of a prefix; used by one thread."""
+    """The files of a prefix. Only one thread may use an instance."""
 
     def __init__(self, prefix: Path, clock: Callable[[], float]) -> None:
         self._prefix = prefix
@@ -155,15 +157,15 @@ class _Files:
         self._bytes = self._records = 0
 
     def append(self, frame: bytes) -> None:
-        """Add a record; the file ends when it is full, or when the disk does not take the record whole.
+        """Add a record to the open file, and complete the file once it is full.
 
         Raises:
-            OSError: the record was not written; the next one goes to a new file.
+            OSError: the record was not written, or only in part; the next record goes to a new file.
         """
         file = self._file or self._open()
         try:
             if file.write(frame) != len(frame):
-                raise OSError(f"{self._path} took only a part of a record, the disk may be full")
+                raise OSError(f"only a part of a record fits into {self._path}, the disk may be full")
         except OSError:
             self.finish()
             raise
@@ -173,35 +175,38 @@ class _Files:
             self.finish()
 
     def finish(self) -> None:
-        """Give the open file its name, if there is one."""
+        """Complete the open file, if there is one: give it its final name."""
         if self._file is not None:
             with self._file as file:
                 self._file = None
                 _name(self._path, file, self._bytes)
 
     def recover(self) -> None:
-        """Name what killed writers of the prefix left."""
-        mine = f"{files.TEMPORARY}{glob.escape(self._prefix.name)}-*.tfrecord"
-        for path in self._prefix.parent.glob(mine):
-            # Not there or locked: it has a living writer.
+        """Complete the files that killed writers of the prefix left."""
+        pattern = f"{files.TEMPORARY}{glob.escape(self._prefix.name)}-*.tfrecord"
+        for path in self._prefix.parent.glob(pattern):
+            # A file that is locked, or that has just gone, belongs to a running writer.
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _name(path, file, _whole_bytes(path))
 
     def _open(self) -> BinaryIO:
+        """Start a new file, locked and with a temporary name."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
         name = f"{files.TEMPORARY}{self._prefix.name}-{stamp}-{uuid.uuid4().hex[:8]}.tfrecord"
         self._path = self._prefix.parent / name
-        self._file = self._path.open("xb", buffering=0)  # unbuffered: a kill costs the record being written
+        self._file = self._path.open(
+            "xb", buffering=0
+        )  # unbuffered: if the process is killed, only the record being written is lost
         self._bytes = self._records = 0
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
 
 def _name(path: Path, file: BinaryIO, size: int) -> None:
-    """Cut a file to its whole records and take the temporary prefix off its name.
+    """Cut a file to its `size` bytes of whole records and remove the temporary prefix from its name.
 
-    An empty one is left: it may be one that another writer has made and not locked yet.
+    An empty file is left alone, because another writer may have created it and not locked it yet.
     """
     if not size:
         return
@@ -213,16 +218,16 @@ def _name(path: Path, file: BinaryIO, size: int) -> None:
 
 
 def _whole_bytes(path: Path) -> int:
-    """How many bytes of a file are whole records."""
+    """The size in bytes of the whole records at the start of a file."""
     size = 0
-    with contextlib.suppress(InputError):  # the torn end
+    with contextlib.suppress(InputError):  # the record at the end is cut off
         for data in prediction_log.records(path):
             size += len(data) + prediction_log.OVERHEAD
     return size
 
 
 def _prefix(config: Any) -> Path:
-    """The files' prefix in a checked LoggingConfig; its folder is made."""
+    """The files' prefix in a LoggingConfig, after the LoggingConfig is checked and the prefix's folder created."""
     rate = config.sampling_config.sampling_rate
     if not 0.0 <= rate <= 1.0:
         raise invalid(f"Invalid sampling_rate: {rate}. It must be in the range [0.0, 1.0].")
@@ -234,6 +239,6 @@ def _prefix(config: Any) -> Path:
         raise invalid("LogCollectorConfig::filename_prefix() must name files, e.g. /var/log/requests/ranking.")
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+    except (OSError, ValueError) as error:  # ValueError: the prefix contains a NUL
         raise invalid(f"LogCollectorConfig::filename_prefix() {prefix}: {error}.") from error
     return prefix

@@ -1,6 +1,6 @@
 """TF Serving's REST API, as an ASGI application.
 
-Paths, status codes and texts are those of TF Serving's model_servers/http_rest_api_handler.cc and http_server.cc
+Paths, status codes and error texts are those of TF Serving's model_servers/http_rest_api_handler.cc and http_server.cc
 (https://www.tensorflow.org/tfx/serving/api_rest).
 """
 
@@ -60,8 +60,8 @@ _HTTP = {
     StatusCode.UNAVAILABLE: 503,
     StatusCode.UNAUTHENTICATED: 401,
 }
-_SERVER_FAULT = 500  # the codes that are left
-_UNREAD = (408, 413)  # the connection is of no further use: the body was not read to its end
+_SERVER_FAULT = 500  # for all other codes
+_UNREAD = (408, 413)  # the rest of the body is not read, so the connection must be closed
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _CORS = [
@@ -70,14 +70,14 @@ _CORS = [
     (b"access-control-allow-headers", b"Content-Type"),
 ]
 _NOT_FOUND_PAGE = b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"
-# Larger bodies are converted on a thread, so that the event loop goes on answering others.
+# Bodies from this size on are converted on a thread, so that the event loop can answer other requests meanwhile.
 _LARGE = 64 * 1024
 
 log = logging.getLogger("segue.serving")
 
 
 class _Refused(StatusError):
-    """A body that is not read to its end.
+    """The error of a request whose body is too large or too slow; the rest of the body is not read.
 
     Args:
         http: the HTTP status.
@@ -90,7 +90,13 @@ class _Refused(StatusError):
 
 @dataclass
 class _Call:
-    """A request to the API: a key of `_REQUESTS` and its message; `counted` once the service has its metrics."""
+    """A request to the API.
+
+    Attributes:
+        action: a key of `_REQUESTS`.
+        message: the request's message.
+        counted: whether the service counts the request in its metrics; else this module has to.
+    """
 
     action: str
     message: Any
@@ -99,19 +105,21 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Answer:
+    """An HTTP answer."""
+
     status: int
     headers: Headers
     body: bytes
 
 
 class RestApp:
-    """Answers TF Serving's REST requests: an ASGI application for a server without lifespan events.
+    """The ASGI application that answers TF Serving's REST requests. It does not handle lifespan events.
 
     Args:
-        service: what answers.
-        metrics_path: where the metrics can be read; None for nowhere.
-        timeout_seconds: for a body to arrive, and again for its answer to be made; 0 for no limit.
-        cors: let other origins' pages call this server.
+        service: answers the requests.
+        metrics_path: the path of the metrics page; None for no such page.
+        timeout_seconds: the longest time for a body to arrive, and again for its answer to be made; 0 for no limit.
+        cors: allow web pages of other origins to call this server.
     """
 
     def __init__(self, service: Service, metrics_path: str | None, timeout_seconds: float, cors: bool) -> None:
@@ -130,26 +138,26 @@ class RestApp:
         elif not path.lower().startswith("/v1/"):
             answer = _Answer(404, [(b"content-type", b"text/html")], _NOT_FOUND_PAGE)
         elif scope["method"] == "OPTIONS":
-            known = b"http://" in headers.get(b"origin", b"") or b"https://" in headers.get(b"origin", b"")
-            answer = _Answer(200 if known else 400, self._headers[1:], b"")
+            from_page = b"http://" in headers.get(b"origin", b"") or b"https://" in headers.get(b"origin", b"")
+            answer = _Answer(200 if from_page else 400, self._headers[1:], b"")
         else:
             try:
                 answer = await self._api(scope["method"], target, headers, receive)
             except ConnectionResetError:
-                return  # nobody is there to be answered
+                return  # the client has left
         length = (b"content-length", str(len(answer.body)).encode())
         await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.body})
 
     def _page(self, target: str) -> _Answer:
-        """The metrics."""
+        """The metrics page; `target` is the path with its query."""
         if target == self._metrics_path:
             return _Answer(200, [(b"content-type", b"text/plain")], self._service.metrics.render().encode())
         text = f"Unexpected path: {target}. Should be {self._metrics_path}"
         return _Answer(400, [(b"content-type", b"text/plain")], text.encode())
 
     async def _api(self, method: str, path: str, headers: Mapping[bytes, bytes], receive: Receive) -> _Answer:
-        """Answer a request to the API."""
+        """Answer a request below `/v1/`; every error becomes an answer."""
         call, code, http = None, StatusCode.OK, 200
         try:
             body = await self._body(headers, receive)
@@ -164,22 +172,22 @@ class RestApp:
         except TimeoutError:
             code, output = StatusCode.DEADLINE_EXCEEDED, json_answers.error("Timed out waiting for notification")
             http = _HTTP[code]
-        except Exception:  # a fault of ours; the client gets no stack trace
-            log.exception("a request failed")
+        except Exception:  # a bug in the server: the log has the stack trace, not the client
+            log.exception("A request failed.")
             code, http = StatusCode.INTERNAL, _SERVER_FAULT
             output = json_answers.error("The server failed on this request; its log says why.")
         if call is None or not call.counted:
             name = call.message.model_spec.name if call else ""
-            # Only names that are configured: a label for every name that is tried would have no bound.
+            # Only configured names become labels of the metrics, since clients can try any number of other names.
             self._service.metrics.requests.inc(name if name in self._service.manager.models() else "", code.name)
         return _Answer(http, [*self._headers, _CLOSE] if http in _UNREAD else self._headers, output)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body, unpacked.
+        """The whole body, decompressed.
 
         Raises:
             ConnectionResetError: the client left.
-            StatusError: it is too large or too slow.
+            StatusError: the body is too large or too slow.
         """
         declared = headers.get(b"content-length", b"0")
         body = bytearray()
@@ -202,7 +210,7 @@ class RestApp:
         return bytes(body)
 
     async def _run(self, call: _Call, body: bytes) -> bytes:
-        """The JSON that answers a request."""
+        """The JSON of the answer to a request."""
         if call.action == "status":
             return json_answers.status(self._service.status(call.message))
         if call.action == "metadata":
@@ -234,17 +242,17 @@ class RestApp:
 
 
 def _call(method: str, path: str) -> _Call:
-    """What a request's first line asks for.
+    """The call that the method and the path of a request name.
 
     Raises:
-        StatusError: nothing that there is.
+        StatusError: the path is not one of the API's, or a part of it cannot be decoded.
     """
     pattern = {"POST": _INFERENCE, "GET": _ABOUT}.get(method)
-    found = pattern.fullmatch(path) if pattern else None
-    action = (found[4] or "status") if found else ""
-    if found is None or action not in _REQUESTS:
+    match = pattern.fullmatch(path) if pattern else None
+    action = (match[4] or "status") if match else ""
+    if match is None or action not in _REQUESTS:
         raise invalid(f"Malformed request: {method} {path}")
-    name, version, label = found.group(1, 2, 3)
+    name, version, label = match.group(1, 2, 3)
     if name is None:
         raise invalid("Missing model name in request.")
     message = _REQUESTS[action]()
@@ -262,7 +270,7 @@ def _call(method: str, path: str) -> _Call:
 
 
 def _decoded(what: str, text: str) -> str:
-    """A part of a path without its percent signs. It is only ever looked up, so it may hold anything."""
+    """A percent-decoded part of a path. It is only used as a key, so all characters are allowed."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -270,7 +278,7 @@ def _decoded(what: str, text: str) -> str:
 
 
 def _unzipped(body: bytes) -> bytes:
-    """A body without gzip. TF Serving takes one that is damaged for an empty one."""
+    """A gzip body, decompressed; empty if it is damaged, as in TF Serving."""
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         unpacked = unpacker.decompress(body, MAX_MESSAGE_BYTES + 1)
@@ -282,10 +290,11 @@ def _unzipped(body: bytes) -> bytes:
 
 
 def _too_large() -> _Refused:
+    """The error of a body above the limit."""
     text = f"The request's body is larger than {MAX_MESSAGE_BYTES} bytes."
     return _Refused(413, StatusCode.RESOURCE_EXHAUSTED, text)
 
 
 async def _convert(size: int, function: Callable[..., Any], *values: Any) -> Any:
-    """Call a function: on a thread if its values hold many bytes."""
+    """The function's result for the values; a thread computes it if `size`, in bytes, is `_LARGE` or more."""
     return function(*values) if size < _LARGE else await asyncio.to_thread(function, *values)

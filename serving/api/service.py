@@ -1,4 +1,4 @@
-"""All that the server does for a caller, whichever way the call came: look up, answer, count, log."""
+"""Answering a call, for gRPC and REST alike: find the model, run it, count the call, log it."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,9 @@ from grpc import StatusCode
 from tensorflow_serving.apis import model_management_pb2
 
 from segue.errors import InputError
-from serving.api import example_calls as examples
-from serving.api import handlers
+from serving.api import example_calls, handlers
 from serving.api.request_log import RequestLogger
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig
 from serving.protocol.status import StatusError, invalid
 from serving.server.manager import ModelManager
@@ -28,24 +27,24 @@ log = logging.getLogger("segue.serving")
 
 _INFERENCE = {
     "predict": (handlers.predict, "Predict"),
-    "classify": (examples.classify, "Classify"),
-    "regress": (examples.regress, "Regress"),
-    "multi_inference": (examples.multi_inference, "MultiInference"),
+    "classify": (example_calls.classify, "Classify"),
+    "regress": (example_calls.regress, "Regress"),
+    "multi_inference": (example_calls.multi_inference, "MultiInference"),
 }
 
 
 class Service:
-    """The services of TF Serving, without a transport.
+    """TF Serving's services, independent of the transport.
 
     Args:
         manager: the models.
-        metrics: where requests are counted.
-        rules: how requests are answered.
-        tags: what the models were loaded with, for request logs.
-        changed: called after every change of what is loaded.
+        metrics: counts the requests.
+        rules: choices in answering requests.
+        tags: the tags that the models were loaded with, for request logs.
+        changed: called each time that a reload or an update may have changed the loaded versions.
 
     Attributes:
-        reloads: the thread for `handle_reload`: calls of it wait for each other anyway.
+        reloads: the thread for `handle_reload`; one is enough, because reloads wait for each other.
     """
 
     def __init__(
@@ -70,11 +69,11 @@ class Service:
 
         Args:
             kind: `predict`, `classify`, `regress` or `multi_inference`.
-            request: its message.
+            request: the request's message.
             entrypoint: `GRPC` or `REST`, for the metrics.
 
         Raises:
-            StatusError: as TF Serving answers it.
+            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
         """
         began = time.perf_counter()
         name, code = "", StatusCode.INTERNAL
@@ -95,11 +94,11 @@ class Service:
             code = StatusCode.CANCELLED
             raise
         finally:
-            # Only names of models that were found: a label for every name that is tried would have no bound.
+            # Only names of served models become labels, since clients can try any number of other names.
             self.metrics.requests.inc(name, code.name)
             if code is StatusCode.OK:
                 elapsed = (time.perf_counter() - began) * 1e6
-                # As TF Serving labels them: REST by the method in its URLs.
+                # TF Serving labels REST calls by the method in the URL, e.g. `predict`, and gRPC calls by `Predict`.
                 api = kind if entrypoint == "REST" else _INFERENCE[kind][1]
                 self.metrics.latency.observe(elapsed, name, api, entrypoint)
                 if kind != "predict":
@@ -108,51 +107,53 @@ class Service:
                     self.metrics.examples_total.inc(name, by=count)
 
     async def warm_up(self, servable: Servable, kind: str, request: Any) -> None:
-        """Answer a request with a version that is not available yet; nothing is counted or logged.
+        """Run a warm-up request on a version that is not available yet, without counting or logging it.
 
         Raises:
-            StatusError: as TF Serving answers it.
+            StatusError: the request breaks a rule; code and text are TF Serving's.
         """
         await _INFERENCE[kind][0](servable, request, self._rules)
 
     def metadata(self, request: Any) -> Any:
-        """GetModelMetadata.
+        """The answer to GetModelMetadata: the signatures of a version.
 
         Raises:
-            StatusError: as TF Serving answers it.
+            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
         """
         with self.manager.lease(*handlers.read_spec(request)) as servable:
             return handlers.get_model_metadata(servable, request)
 
     def status(self, request: Any) -> Any:
-        """GetModelStatus.
+        """The answer to GetModelStatus: the states of a model's versions.
 
         Raises:
-            StatusError: as TF Serving answers it.
+            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
         """
         return handlers.get_model_status(self.manager, request)
 
     def handle_reload(self, request: Any, wait: Callable[[float], bool]) -> Any:
-        """HandleReloadConfigRequest; returns when the new models are loaded. Not for the event loop's thread.
+        """The answer to HandleReloadConfigRequest, once the new models are loaded.
+
+        Do not call this on the event loop's thread, which it would block.
 
         Args:
-            request: its message.
+            request: the request's message.
             wait: see `ModelManager.reload`.
 
         Raises:
-            StatusError: as TF Serving answers it.
+            StatusError: the configuration breaks a rule or a model cannot be loaded; code and text are TF Serving's.
         """
-        kind = request.config.WhichOneof("config")
-        if kind == "custom_model_config":
+        config_type = request.config.WhichOneof("config")
+        if config_type == "custom_model_config":
             raise invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
         try:
-            if kind is None:
+            if config_type is None:
                 log.info("Taking no action for empty config.")
             else:
-                self.reload(config.models_of(request.config), wait)
+                self.reload(config_files.models_of(request.config), wait)
         except InputError as error:
             raise invalid(error.headline) from error
         except StatusError as error:
@@ -163,7 +164,7 @@ class Service:
         return response
 
     def reload(self, configs: Sequence[ModelConfig], wait: Callable[[float], bool]) -> None:
-        """Serve these models from now on; see `ModelManager.reload`.
+        """Replace the served models; see `ModelManager.reload`.
 
         Raises:
             StatusError: see `ModelManager.reload` and `RequestLogger`.
@@ -178,18 +179,18 @@ class Service:
             self._swap_loggers(loggers)
 
     def update(self) -> None:
-        """Follow the folders of the models; see `ModelManager.update`."""
+        """Load and unload versions as the models' folders have changed; see `ModelManager.update`."""
         self.manager.update()
         self._changed()
 
     def close(self) -> None:
-        """Unload the models, end the request logs. No request may be under way."""
+        """Unload the models and close the request logs. No request may be running."""
         self.reloads.shutdown(cancel_futures=True)
         self.manager.close()
         self._swap_loggers({})
 
     def _log(self, servable: Servable, kind: str, request: Any, response: Any) -> None:
-        """Put a request into its model's request log, if it has one and the request is drawn."""
+        """Write a request to its model's request log, if the model has one and the request is in the sample."""
         logger = self._loggers.get(servable.name)
         if logger is None or not logger[1].should_log():
             return
@@ -200,31 +201,34 @@ class Service:
     def _next_loggers(
         self, configs: Sequence[ModelConfig], unused: contextlib.ExitStack
     ) -> dict[str, tuple[bytes, RequestLogger]]:
-        """The request logs that a configuration asks for; those that stay the same are kept open.
+        """The request logs of a configuration: model name -> (serialized LoggingConfig, logger).
+
+        A logger whose LoggingConfig stays the same is kept open.
 
         Args:
-            configs: all of the models.
-            unused: closes the new ones, should they not come into use.
+            configs: all models.
+            unused: gets a callback that closes each new logger, for a reload that fails.
         """
         loggers: dict[str, tuple[bytes, RequestLogger]] = {}
         for entry in configs:
             if entry.logging_config is None:
                 continue
-            wanted = entry.logging_config.SerializeToString(deterministic=True)
-            known = self._loggers.get(entry.name)
-            if known is None or known[0] != wanted:
-                known = wanted, RequestLogger(entry.logging_config, time.time, random.Random(), self._tags)
-                unused.callback(known[1].close)
-            loggers[entry.name] = known
+            settings = entry.logging_config.SerializeToString(deterministic=True)
+            logger = self._loggers.get(entry.name)
+            if logger is None or logger[0] != settings:
+                logger = settings, RequestLogger(entry.logging_config, time.time, random.Random(), self._tags)
+                unused.callback(logger[1].close)
+            loggers[entry.name] = logger
         return loggers
 
     def _swap_loggers(self, loggers: dict[str, tuple[bytes, RequestLogger]]) -> None:
+        """Use these request logs from now on, and close those that are no longer used."""
         before, self._loggers = self._loggers, loggers
-        for name, known in before.items():
-            if loggers.get(name) is not known:
-                known[1].close()
+        for name, logger in before.items():
+            if loggers.get(name) is not logger:
+                logger[1].close()
 
 
 def _multi_spec(request: Any) -> tuple[str, int | None, str | None]:
-    """The ModelSpec of a MultiInference request is that of its first task."""
+    """Name, version and label in the ModelSpec of a MultiInference request's first task, which counts for all tasks."""
     return handlers.unpack_spec(request.tasks[0].model_spec) if request.tasks else ("", None, None)

@@ -1,7 +1,7 @@
-"""TF Serving's configuration files: which models to serve, which versions and labels of each.
+"""TF Serving's configuration files, e.g. `models.config` with the models to serve and their versions and labels.
 
-Both files are text protos, so that `tensorflow_model_server` reads what we write and we read what it reads.
-Nothing here imports TensorFlow.
+The files are text protos of TF Serving's own messages, so that `tensorflow_model_server` and this server can read
+the same files. This module does not import TensorFlow.
 """
 
 import re
@@ -18,21 +18,21 @@ from segue.errors import InputError
 from serving.protocol import text_protos
 
 PLATFORM = "tensorflow"
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # in our store, where it is a folder too
-VERSION = re.compile(r"0|[1-9][0-9]{0,17}")  # a version's folder; other names are not versions
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # a model's name in our store, which is also its folder's name
+VERSION = re.compile(r"0|[1-9][0-9]{0,17}")  # the name of a version's folder; folders of other names are ignored
 PEM = "-----BEGIN "
 INT32 = range(-(2**31), 2**31)
 
 
 @dataclass(frozen=True)
 class TlsConfig:
-    """How the gRPC server proves who it is, and whether its clients must.
+    """The keys of the gRPC server, and whether its clients must have a certificate too.
 
     Attributes:
         server_key: the private key, PEM.
         server_cert: the certificate chain, PEM.
-        custom_ca: the certificates that sign clients', PEM; empty for none.
-        client_verify: refuse clients without a certificate that `custom_ca` signed.
+        custom_ca: the certificates of the authorities that sign clients' certificates, PEM; empty for none.
+        client_verify: refuse clients without a certificate signed by an authority in `custom_ca`.
     """
 
     server_key: str = field(repr=False)
@@ -46,13 +46,13 @@ class ModelConfig:
     """One model to serve.
 
     Attributes:
-        name: what clients put into `ModelSpec.name`.
-        base_path: the folder that holds one folder a version, named by its integer.
-        policy: `latest`, `all` or `specific`: which versions to load.
-        num_latest: how many versions `latest` loads.
+        name: the name that clients send as `ModelSpec.name`.
+        base_path: the folder that contains one folder for each version, named by the version's number.
+        policy: `latest`, `all` or `specific`, the choice of the versions to load.
+        num_latest: the number of versions that `latest` loads.
         specific: the versions that `specific` loads.
-        labels: label -> version; a labelled version is loaded whatever the policy says.
-        logging_config: the `tensorflow.serving.LoggingConfig` that says which requests to log; None: none.
+        labels: label -> version; a labelled version is loaded under every policy.
+        logging_config: the `tensorflow.serving.LoggingConfig` of the model's request log; None for no log.
     """
 
     name: str
@@ -63,16 +63,16 @@ class ModelConfig:
     labels: Mapping[str, int] = field(default_factory=dict)
     logging_config: Any = None
 
-    def wanted(self, found: Iterable[int]) -> set[int]:
-        """The versions to have loaded, out of those `found` in the base path."""
-        found = set(found)
+    def wanted(self, available: Iterable[int]) -> set[int]:
+        """The versions to load, out of those that are available in the base path."""
+        available = set(available)
         if self.policy == "all":
-            chosen = found
+            chosen = available
         elif self.policy == "specific":
-            chosen = found & set(self.specific)
+            chosen = available & set(self.specific)
         else:
-            chosen = set(sorted(found)[-self.num_latest :])
-        return chosen | (found & set(self.labels.values()))
+            chosen = set(sorted(available)[-self.num_latest :])
+        return chosen | (available & set(self.labels.values()))
 
 
 def render_config(
@@ -80,15 +80,15 @@ def render_config(
     base: str,
     standby: Mapping[str, Iterable[int]] | None = None,
 ) -> str:
-    """A `models.config` in which exactly the labelled versions are loaded.
+    """The text of a `models.config` that loads exactly the labelled versions.
 
-    The policy is `specific`, not `latest`: a version that was copied but not labelled yet must not answer
-    requests that name no version, or two models that belong together would change one after the other.
+    The policy is `specific`, not `latest`, so that a version without a label never answers requests that name no
+    version. With `latest`, two models that belong together would change one after the other, as they are copied.
 
     Args:
         models: model name -> label -> version.
-        base: the folder of the model store as the server sees it, e.g. `/models` in the cluster.
-        standby: model name -> further versions to keep loaded, so that labels move to them without a wait.
+        base: the path of the model store on the server's machine, e.g. `/models` in the cluster.
+        standby: model name -> further versions to keep loaded, so that a label can move to them at once.
 
     Returns:
         The text proto of a `tensorflow.serving.ModelServerConfig`.
@@ -108,14 +108,14 @@ def render_config(
 
 
 def parse_config(text: str, source: str = "models.config") -> list[ModelConfig]:
-    """The models that a `ModelServerConfig` text proto lists.
+    """The models in a `ModelServerConfig` text proto.
 
     Args:
         text: the text proto.
         source: the file's name, for errors.
 
     Raises:
-        InputError: the text does not parse, or breaks one of TF Serving's rules.
+        InputError: the text does not parse, or breaks a rule of TF Serving.
     """
     fix = "Correct the line; `segue models list` shows how the store writes it."
     message = text_protos.parse(text, model_server_config_pb2.ModelServerConfig(), source, fix)
@@ -126,16 +126,14 @@ def parse_config(text: str, source: str = "models.config") -> list[ModelConfig]:
 
 
 def models_of(message: Any) -> list[ModelConfig]:
-    """The checked models of a `ModelServerConfig` message; none if it is empty.
+    """The checked models of a `ModelServerConfig` message; an empty message has none.
 
     Raises:
-        InputError: it breaks one of TF Serving's rules; the headline is TF Serving's text, which it sends
-            with INVALID_ARGUMENT.
+        InputError: the message breaks a rule of TF Serving. The headline is the text that TF Serving sends with
+            INVALID_ARGUMENT.
     """
     if message.WhichOneof("config") == "custom_model_config":
-        raise InputError(
-            "ModelServer does not yet support custom model config.", "This server knows model_config_list only."
-        )
+        raise InputError("ModelServer does not yet support custom model config.", "Use model_config_list.")
     entries = message.model_config_list.config
     for name, times in Counter(entry.name for entry in entries).items():
         if times > 1:
@@ -146,27 +144,30 @@ def models_of(message: Any) -> list[ModelConfig]:
 def _model_config(entry: Any) -> ModelConfig:
     """One checked entry of a `ModelConfigList`."""
     if not entry.name:
-        raise InputError("Every model in a model config has a name; an entry has none.", "Name it.")
+        raise InputError("Every model in a model config has a name. One entry has none.", "Add its name.")
     if not entry.base_path.startswith("/"):
         raise InputError(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
             if "://" not in entry.base_path
             else f"This server reads models from local folders. Model {entry.name} has base_path()={entry.base_path}",
-            "Write the whole path of the folder that holds the model's versions.",
+            "Write the absolute path of the folder that contains the model's versions.",
         )
     if "\0" in entry.base_path:
-        raise InputError(f"A path holds no NUL; that of model {entry.name} does.", "Correct its base_path.")
+        raise InputError(
+            f"A path cannot contain a NUL. The base_path of model {entry.name} does.", "Correct the base_path."
+        )
     _check_platform(entry)
     policy = entry.model_version_policy
-    kind = policy.WhichOneof("policy_choice") or "latest"
-    if kind == "specific" and not policy.specific.versions:
+    policy_name = policy.WhichOneof("policy_choice") or "latest"
+    if policy_name == "specific" and not policy.specific.versions:
         raise InputError(
-            f"A specific version policy lists at least one version; model {entry.name!r} has none.", "Add versions."
+            f"A specific version policy needs at least one version. That of model {entry.name!r} has none.",
+            "Add a version.",
         )
     return ModelConfig(
         name=entry.name,
         base_path=Path(entry.base_path),
-        policy=kind,
+        policy=policy_name,
         num_latest=max(policy.latest.num_versions, 1),
         specific=tuple(policy.specific.versions),
         labels=dict(entry.version_labels),
@@ -175,16 +176,16 @@ def _model_config(entry: Any) -> ModelConfig:
 
 
 def _check_platform(entry: Any) -> None:
-    """TF Serving's rules for `model_platform` and its deprecated twin `model_type`."""
-    fix = f'The platform of model {entry.name!r} is given by model_platform: "{PLATFORM}" alone.'
-    kind, platform = entry.model_type, entry.model_platform
-    which = "ModelServerConfig::model_type (deprecated)"
-    if kind and platform:
-        raise InputError(f"Illegal setting both {which} and ModelServerConfig::model_platform.", fix)
-    if kind not in (model_server_config_pb2.MODEL_TYPE_UNSPECIFIED, model_server_config_pb2.TENSORFLOW):
-        raise InputError(f"ModelServerConfig::model_type choice {kind} not supported.", fix)
-    if not kind and not platform:
-        raise InputError(f"Illegal setting neither {which} nor ModelServerConfig::model_platform.", fix)
+    """Apply TF Serving's rules for `model_platform` and its deprecated predecessor `model_type`."""
+    fix = f'Write model_platform: "{PLATFORM}" for model {entry.name!r}, and no model_type.'
+    model_type, platform = entry.model_type, entry.model_platform
+    type_field = "ModelServerConfig::model_type (deprecated)"
+    if model_type and platform:
+        raise InputError(f"Illegal setting both {type_field} and ModelServerConfig::model_platform.", fix)
+    if model_type not in (model_server_config_pb2.MODEL_TYPE_UNSPECIFIED, model_server_config_pb2.TENSORFLOW):
+        raise InputError(f"ModelServerConfig::model_type choice {model_type} not supported.", fix)
+    if not model_type and not platform:
+        raise InputError(f"Illegal setting neither {type_field} nor ModelServerConfig::model_platform.", fix)
     if platform not in ("", PLATFORM):
         raise InputError(f"Model {entry.name} requests unsupported platform {platform}", fix)
 
@@ -197,7 +198,7 @@ def parse_monitoring_config(text: str, source: str) -> dict[str, Any]:
         source: the file's name, for errors.
 
     Returns:
-        `enable` (bool) and `path` (str; TF Serving's default if the file names none).
+        `enable` (bool) and `path` (str; TF Serving's default if the text has no path).
 
     Raises:
         InputError: the text does not parse.
@@ -215,8 +216,8 @@ def parse_ssl_config(text: str, source: str) -> TlsConfig:
         source: the file's name, for errors.
 
     Raises:
-        InputError: the text does not parse, a key is missing or is no PEM text, or clients are to be verified
-            with no authority given.
+        InputError: the text does not parse; a key is missing or not a PEM text; or `client_verify` is set without
+            a `custom_ca`.
     """
     message = text_protos.parse(
         text, text_protos.new("SSLConfig"), source, 'Write, for example: server_key: "-----BEGIN PRIVATE KEY-----..."'
@@ -224,33 +225,40 @@ def parse_ssl_config(text: str, source: str) -> TlsConfig:
     for name in ("server_key", "server_cert", *(["custom_ca"] if message.custom_ca or message.client_verify else [])):
         if PEM not in getattr(message, name):
             raise InputError(
-                f"{name} of an SSLConfig is a PEM text, not a path. {source} has none.",
-                f"Paste the file's text, with \\n at each line's end: {name}: \"{PEM}...\".",
+                f"{name} of an SSLConfig must be a PEM text, not a path. {source} has no PEM text there.",
+                f'Paste the text of the PEM file, with \\n at the end of each line: {name}: "{PEM}...".',
             )
     return TlsConfig(message.server_key, message.server_cert, message.custom_ca, message.client_verify)
 
 
 def parse_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
-    """gRPC's settings out of `grpc.max_connection_age_ms=2000,grpc.lb_policy_name=x`: numbers as int, else as str.
+    """The settings in a text such as `grpc.max_connection_age_ms=2000,grpc.lb_policy_name=x`.
+
+    Returns:
+        (key, value) pairs; a value that is a 32-bit integer is an int, other values are texts.
 
     Raises:
-        InputError: an entry is no `key=value`.
+        InputError: an entry is not of the form `key=value`.
     """
     arguments: list[tuple[str, str | int]] = []
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")
         if not key or not equals:
             raise InputError(
-                f"gRPC channel arguments are key=value, separated by commas. Received {entry!r}.",
+                f"gRPC channel arguments are key=value pairs, separated by commas. Received {entry!r}.",
                 "Write, for example: grpc.max_connection_age_ms=2000",
             )
-        number = re.fullmatch(r"-?\d{1,10}", value, re.ASCII) and int(value) in INT32
-        arguments.append((key, int(value) if number else value))
+        is_number = re.fullmatch(r"-?\d{1,10}", value, re.ASCII) and int(value) in INT32
+        arguments.append((key, int(value) if is_number else value))
     return tuple(arguments)
 
 
 def read_text(path: Path, what: str) -> str:
     """The text of a configuration file.
+
+    Args:
+        path: the file.
+        what: the file's purpose, for errors, e.g. `SSL config`.
 
     Raises:
         InputError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""The types of tensors: how each `DataType` lies in numpy and in a `TensorProto`."""
+"""TensorFlow's `DataType`s: the numpy dtype of each, and the field of a `TensorProto` that holds its values."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,16 +14,16 @@ else:
 
 
 class Form(NamedTuple):
-    """How a `DataType` lies in numpy and in a `TensorProto`."""
+    """The numpy dtype and the `TensorProto` field of a `DataType`."""
 
     enum: int
     dtype: np.dtype
-    plain: np.dtype  # the number inside a quantized type, else the dtype itself
-    field: str  # the typed field that holds its values
+    plain: np.dtype  # of the integer inside a quantized type; equal to `dtype` for the other types
+    field: str  # the typed field that holds the values, e.g. `float_val`
 
 
 _ENUM = TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type
-# typed field -> the types it carries, as TensorFlow names them, with their numpy scalars
+# typed field -> TensorFlow's names of the types it carries -> their numpy scalar types
 _FIELDS: dict[str, dict[str, Any]] = {
     "float_val": {"float": np.float32},
     "double_val": {"double": np.float64},
@@ -38,7 +38,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "int_val": {
         **{name: getattr(np, name) for name in ("int8", "int16", "int32", "uint8", "uint16")},
         **{name: getattr(ml_dtypes, name) for name in ("int2", "int4", "uint2", "uint4")},
-        # As TensorFlow writes quantized types in numpy: one named number.
+        # TensorFlow's numpy form of a quantized type is a structure with one integer.
         **{f"q{name}": [(f"q{name}", name)] for name in ("int8", "uint8", "int16", "uint16", "int32")},
     },
     "int64_val": {"int64": np.int64},
@@ -63,12 +63,12 @@ STRING = BY_DTYPE[np.dtype(object)].enum
 
 
 def dtype_name(enum: int) -> str:
-    """A `DataType` as TensorFlow prints it, e.g. `float` for `DT_FLOAT`."""
+    """TensorFlow's name of a `DataType`, e.g. `float` for `DT_FLOAT`."""
     value = _ENUM.values_by_number.get(enum)
     return value.name.removeprefix("DT_").lower() if value else f"type {enum}"
 
 
 def numpy_name(enum: int) -> str:
-    """A `DataType` as numpy names it, `string` for strings; TensorFlow's name if numpy has none."""
+    """numpy's name of a `DataType`, e.g. `float32`; TensorFlow's name for strings and types that numpy lacks."""
     form = BY_ENUM.get(enum)
     return dtype_name(enum) if form is None or form.dtype.names or enum == STRING else form.dtype.name

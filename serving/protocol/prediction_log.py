@@ -1,7 +1,9 @@
-"""TFRecord files of `PredictionLog` messages, without TensorFlow: what warm-up replays and request logging writes.
+"""TFRecord files of `PredictionLog` messages, without TensorFlow.
 
-A record is a length (8 bytes, little-endian), its CRC, the data and its CRC. A CRC is CRC-32C, masked as TFRecord
-does (tensorflow/core/lib/hash/crc32c.h), so that the CRC of data that itself holds CRCs stays meaningful.
+A version's warm-up requests are in such a file, and request logging writes such files.
+
+A record is a length (8 bytes, little-endian), the length's CRC, the data and the data's CRC. The CRC is CRC-32C with
+TFRecord's mask (tensorflow/core/lib/hash/crc32c.h), which keeps it meaningful for data that contains CRCs itself.
 """
 
 import struct
@@ -18,17 +20,17 @@ from serving.protocol import protos, tensors
 
 PredictionLog = protos.message("tensorflow.serving.PredictionLog", "tensorflow_serving/apis/prediction_log.proto")
 
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # inside a version's folder
-MAX_WARMUP_RECORDS = 1000  # TF Serving refuses to load a version that has more
-MAX_RECORD_BYTES = 160 * 1024 * 1024  # a request and a response, each of at most 64 MiB, and what describes them
-OVERHEAD = 16  # bytes of a record besides its data
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # in the folder of a version
+MAX_WARMUP_RECORDS = 1000  # TF Serving refuses to load a version with more
+MAX_RECORD_BYTES = 160 * 1024 * 1024  # a request and a response of at most 64 MiB each, and their metadata
+OVERHEAD = 16  # bytes of a record in addition to its data
 
 
 def write(path: Path, logs: Iterable[Any]) -> int:
     """Write `PredictionLog` messages to a TFRecord file, atomically.
 
     Returns:
-        How many records were written.
+        The number of records written.
 
     Raises:
         InputError: a message is larger than `MAX_RECORD_BYTES`.
@@ -45,26 +47,26 @@ def read(path: Path) -> Iterator[Any]:
     """The `PredictionLog` messages of a TFRecord file, one at a time.
 
     Raises:
-        InputError: see `records`; also a record that is no `PredictionLog`.
+        InputError: see `records`; or a record is not a `PredictionLog`.
     """
     for number, data in enumerate(records(path), 1):
         try:
             yield PredictionLog.FromString(data)
         except DecodeError:
             raise InputError(
-                f"A record holds one PredictionLog message. {path}, record {number} does not.", "Write the file anew."
+                f"A record must be a PredictionLog message. Record {number} of {path} is not.", "Write the file again."
             ) from None
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """The data of the records in a TFRecord file, one at a time; those before a damaged one still come.
+    """The data of the records in a TFRecord file, one at a time; records before a damaged one are still returned.
 
     Raises:
-        InputError: the file cannot be read, or a record is cut off, differs from its CRC or is larger than
-            `MAX_RECORD_BYTES`; the offset in the text is in bytes, and counted as TensorFlow counts it.
+        InputError: the file cannot be read, or a record is cut off, does not match its CRC or is larger than
+            `MAX_RECORD_BYTES`. The text has the same offset as TensorFlow's error, in bytes.
     """
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below; an error of the caller's loop is not one of ours
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below; `with` here would catch the caller's OSErrors too
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.") from error
     with file:
@@ -77,7 +79,7 @@ def records(path: Path) -> Iterator[bytes]:
                     raise _Damage(f"{length} bytes of data at {offset}, the limit is {MAX_RECORD_BYTES}")
                 data = _checked(file, length, offset + 12)
             except _Damage as damage:
-                raise InputError(f"{path}, record {number}: {damage}.", "Write the file anew.") from None
+                raise InputError(f"{path}, record {number}: {damage}.", "Write the file again.") from None
             yield data
             offset += OVERHEAD + length
 
@@ -91,7 +93,7 @@ def frame(log: Any) -> bytes:
     data = log.SerializeToString()
     if len(data) > MAX_RECORD_BYTES:
         raise InputError(
-            f"A PredictionLog has at most {MAX_RECORD_BYTES} bytes. Received one of {len(data)}.",
+            f"A PredictionLog may have {MAX_RECORD_BYTES} bytes. This one has {len(data)}.",
             "Leave the response out or send fewer rows.",
         )
     length = struct.pack("<Q", len(data))
@@ -99,15 +101,15 @@ def frame(log: Any) -> bytes:
 
 
 def predict_log(model: str, inputs: Mapping[str, Any], signature: str = "") -> Any:
-    """The log of a Predict request, as a warm-up file holds it.
+    """The `PredictionLog` of a Predict request without a response, for a warm-up file.
 
     Args:
         model: the model's name.
-        inputs: input name -> anything that numpy takes.
-        signature: the signature's name; empty is the default one.
+        inputs: input name -> array, or anything that numpy can turn into one.
+        signature: the signature's name; empty for the default one.
 
     Raises:
-        TensorError: an input has a dtype that TensorProto does not have.
+        TensorError: TensorProto has no form of an input's dtype.
     """
     log = PredictionLog()
     request = log.predict_log.request
@@ -119,7 +121,7 @@ def predict_log(model: str, inputs: Mapping[str, Any], signature: str = "") -> A
 
 
 def read_inputs(path: Path) -> list[dict[str, Any]]:
-    """The inputs of the Predict requests in a TFRecord file, name -> numpy array.
+    """The inputs of the Predict requests in a TFRecord file: for each request, input name -> array.
 
     Raises:
         InputError: see `read`.
@@ -130,11 +132,11 @@ def read_inputs(path: Path) -> list[dict[str, Any]]:
 
 
 class _Damage(Exception):
-    """What is wrong with a record, worded as TensorFlow words it."""
+    """The error of a damaged record, in TensorFlow's words where it has the same error."""
 
 
 def _checked(file: BinaryIO, size: int, offset: int) -> bytes:
-    """The next `size` bytes, after which their CRC stands."""
+    """The next `size` bytes, checked against the CRC that follows them."""
     data = file.read(size + 4)
     if len(data) != size + 4:
         raise _Damage(f"truncated record at {offset}")
@@ -144,6 +146,6 @@ def _checked(file: BinaryIO, size: int, offset: int) -> bytes:
 
 
 def _crc(data: bytes) -> bytes:
-    """The masked CRC-32C of `data`, as it stands in the file."""
+    """The masked CRC-32C of `data`, as 4 bytes of the file."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,17 +1,17 @@
-"""The one error that a request ends in: a status code and TF Serving's text for it."""
+"""The error of a request that fails: a gRPC status code and TF Serving's text for it."""
 
 from grpc import StatusCode
 
-# google.rpc.Code, which TensorFlow's error codes equal: number -> gRPC's enum.
+# Number of a google.rpc.Code -> gRPC's enum. TensorFlow's error codes have the same numbers.
 CODES = {code.value[0]: code for code in StatusCode}
 
 
 class StatusError(Exception):
-    """A request that cannot be answered, or a version that cannot be loaded.
+    """The error of a request that cannot be answered, or of a version that cannot be loaded.
 
     Args:
-        code: what gRPC answers; REST maps it.
-        text: the message, worded as TF Serving words it where it has one.
+        code: the status that a gRPC client receives; REST maps it to an HTTP status.
+        text: the message, in TF Serving's words where TF Serving has the same error.
     """
 
     def __init__(self, code: StatusCode, text: str) -> None:
@@ -21,5 +21,5 @@ class StatusError(Exception):
 
 
 def invalid(text: str) -> StatusError:
-    """The request itself is wrong."""
+    """The INVALID_ARGUMENT error of a request that breaks a rule."""
     return StatusError(StatusCode.INVALID_ARGUMENT, text)

@@ -1,7 +1,8 @@
-"""numpy arrays to and from `TensorProto`, on the buffers: several times faster than TensorFlow's own helpers.
+"""numpy arrays to and from `TensorProto`, for the server and the client.
 
-The bytes of a tensor are little-endian, as the memory of every machine that TensorFlow is built for.
-Used by the server and the client. Everything a sender declares is checked before memory is taken for it.
+The functions copy whole buffers, which is several times faster than TensorFlow's own helpers. The bytes of a tensor
+are little-endian, like the memory of every machine that TensorFlow is built for. A tensor's declared size is checked
+before memory is allocated for it.
 """
 
 from collections.abc import Mapping
@@ -12,20 +13,20 @@ import numpy as np
 from serving.protocol.dtypes import BY_DTYPE, BY_ENUM, STRING, Form, TensorProto, dtype_name
 from serving.protocol.dtypes import numpy_name as numpy_name
 
-# The largest message either side accepts, and the most memory that the tensors of one request may declare.
+# The largest message that the server and the client accept, and the most bytes that a request's tensors may declare.
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_DIMS = 64  # numpy's own limit
-# Fields whose packed wire form is the array's own bytes: the type of one number there.
+# Typed fields whose packed wire form equals the array's bytes -> the numpy type of one number.
 _FIXED = {"float_val": "<f4", "scomplex_val": "<f4", "double_val": "<f8", "dcomplex_val": "<f8"}
 _PACKED = 2  # protobuf's wire type of packed fields
 
 
 class TensorError(ValueError):
-    """A tensor breaks a rule.
+    """The error of a tensor that breaks a rule.
 
     Args:
-        text: what is wrong with it, in one phrase.
-        name: which of several tensors it is; empty for a lone one, and for all of them together.
+        text: the rule that the tensor breaks, in one phrase.
+        name: the tensor's name; empty if there is only one tensor, or if the rule is about all of them together.
     """
 
     def __init__(self, text: str, name: str = "") -> None:
@@ -36,23 +37,23 @@ class TensorError(ValueError):
 def decode(proto: TensorProto) -> np.ndarray:
     """The array in a `TensorProto`, from `tensor_content` or from the typed field.
 
-    As in TensorFlow, a typed field may hold fewer values than the shape asks for; the last one fills the
-    rest. Strings come out as an object array of bytes, quantized types as TensorFlow's numpy dtypes. The
-    array may be read-only.
+    As in TensorFlow, a typed field may hold fewer values than the shape needs; the last value fills the rest.
+    Strings become an object array of bytes, and quantized types get TensorFlow's numpy dtypes. The array may be
+    read-only.
 
     Raises:
-        TensorError: an unknown shape, a negative dimension, too many or too large ones, a dtype without a numpy
-            form, or values that do not match the shape.
+        TensorError: the shape is unknown, has a negative dimension, or is above a limit; numpy has no form of the
+            dtype; or the values do not match the shape.
     """
     return _values(proto, *_layout(proto))
 
 
 def decode_all(inputs: Mapping[str, TensorProto]) -> dict[str, np.ndarray]:
-    """`decode` of each tensor of a request, after a check of what they ask for together.
+    """The arrays in the tensors of a request, decoded after a check of their size in total.
 
     Raises:
-        TensorError: see `decode`, with the tensor's name in `name`; or, with no name, what they declare together
-            is above the limit.
+        TensorError: see `decode`; its `name` is the tensor's. Without a name: the tensors declare more than
+            `MAX_MESSAGE_BYTES` together.
     """
     layouts, total = {}, 0
     name = ""
@@ -75,14 +76,14 @@ def encode(array: Any, as_content: bool = False, dtype: int | None = None) -> Te
     """A `TensorProto` of an array.
 
     Args:
-        array: anything that numpy takes; text is sent as UTF-8 in a string tensor.
-        as_content: put numbers into `tensor_content`, as stock clients ask, since it is the fastest to read;
-            else into the typed field, as TF Serving answers.
-        dtype: the `DataType` that a signature declares. TensorFlow hands out quantized tensors as plain integers:
-            only this tells the two apart.
+        array: an array, or anything that numpy can turn into one; text becomes UTF-8 in a string tensor.
+        as_content: put numbers into `tensor_content`, as stock clients do, because it is the fastest to read; else
+            into the typed field, as TF Serving does in its answers.
+        dtype: the `DataType` that a signature declares. It is needed for quantized tensors, which TensorFlow returns
+            as arrays of plain integers.
 
     Raises:
-        TensorError: a dtype that TensorProto does not have, or another than `dtype`.
+        TensorError: TensorProto has no form of the array's dtype, or the dtype is not `dtype`.
     """
     array = _as_array(array)
     form = BY_DTYPE.get(array.dtype) if dtype is None else BY_ENUM.get(dtype)
@@ -113,7 +114,11 @@ def encode(array: Any, as_content: bool = False, dtype: int | None = None) -> Te
 
 
 def encode_all(inputs: Mapping[str, Any]) -> dict[str, TensorProto]:
-    """`encode` of each value for a request; an error names the input."""
+    """The tensors of a request, input name -> `TensorProto`; an error names the input.
+
+    Raises:
+        TensorError: see `encode`; or the inputs hold more than `MAX_MESSAGE_BYTES` together.
+    """
     encoded, total = {}, 0
     for name, value in inputs.items():
         try:
@@ -128,7 +133,7 @@ def encode_all(inputs: Mapping[str, Any]) -> dict[str, TensorProto]:
 
 
 def _layout(proto: TensorProto) -> tuple[Form, list[int], int]:
-    """What a tensor declares, if numpy can have it within the size limit: its form, shape and number of values."""
+    """A tensor's form, shape and number of values as it declares them, checked against numpy's and our limits."""
     form = BY_ENUM.get(proto.dtype)
     if form is None:
         raise TensorError(f"dtype {dtype_name(proto.dtype)} is not supported")
@@ -139,7 +144,7 @@ def _layout(proto: TensorProto) -> tuple[Form, list[int], int]:
     if len(dims) > MAX_DIMS:
         raise TensorError(f"it has {len(dims)} dimensions, the limit is {MAX_DIMS}")
     sizes = [dim.size for dim in dims]
-    # Zeros are left out of the limit's product: numpy refuses [0, 2**62, 2**62] although it holds nothing.
+    # Dimensions of 0 are left out of the checked product: numpy refuses [0, 2**62, 2**62], although it holds nothing.
     values, size = 1, 1
     for dim in sizes:
         if dim < 0:
@@ -160,14 +165,14 @@ def _values(proto: TensorProto, form: Form, shape: list[int], size: int) -> np.n
         if len(content) != size * form.dtype.itemsize:
             raise TensorError(f"its shape needs {size * form.dtype.itemsize} bytes, tensor_content has {len(content)}")
         if form.field == "bool_val":
-            # Any byte but 0 is true; a view would hand other bytes than 0 and 1 to TensorFlow as they are.
+            # Every byte except 0 means true. A view would pass bytes above 1 to TensorFlow, which expects 0 or 1.
             return np.ndarray(shape, np.uint8, content) != 0
         return np.ndarray(shape, form.dtype, content)
     values = _from_field(proto, form)
     if len(values) > size or (size and not len(values)):
         raise TensorError(f"shape {shape} holds {size} values, {form.field} has {len(values)}")
     if len(values) < size:
-        # A string that is repeated costs nothing here, but TensorFlow copies it to every place.
+        # Repeating a string costs nothing in numpy, but TensorFlow makes a copy for each element.
         if form.enum == STRING and len(values[-1]) * (size - len(values)) > MAX_MESSAGE_BYTES:
             raise TensorError(f"its last string, repeated to fill shape {shape}, is above {MAX_MESSAGE_BYTES} bytes")
         values = np.concatenate([values, np.repeat(values[-1:], size - len(values))])
@@ -175,7 +180,7 @@ def _values(proto: TensorProto, form: Form, shape: list[int], size: int) -> np.n
 
 
 def _from_field(proto: TensorProto, form: Form) -> np.ndarray:
-    """The flat values in the typed field, as many as there are."""
+    """The values in the typed field, flat; they may be fewer than the shape needs."""
     _, dtype, plain, field = form
     values = getattr(proto, field)
     if not values:
@@ -196,12 +201,12 @@ def _from_field(proto: TensorProto, form: Form) -> np.ndarray:
     if field == "half_val":
         return np.fromiter(values, np.int32, len(values)).astype(np.uint16).view(dtype)
     wide = np.fromiter(values, np.int64 if field == "int_val" else dtype, len(values))
-    # int_val is 32 bits wide; TensorFlow cuts to the tensor's own width, as astype does.
+    # int_val is 32 bits wide. TensorFlow keeps the low bits that fit the tensor's dtype, and so does astype.
     return wide.astype(plain, copy=False).view(dtype)
 
 
 def _split_strings(content: bytes, size: int) -> np.ndarray:
-    """Strings in `tensor_content`: all lengths as varints, then all bytes."""
+    """The strings in `tensor_content`, which holds all lengths as varints and then all bytes."""
     if size > len(content):
         raise TensorError(f"its shape holds {size} strings, tensor_content has {len(content)} bytes")
     lengths, at = [], 0
@@ -218,7 +223,7 @@ def _split_strings(content: bytes, size: int) -> np.ndarray:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The varint at an offset, and the offset after it."""
+    """The varint at offset `at`, and the offset after it."""
     value = 0
     for shift in range(0, 35, 7):
         if at == len(data):
@@ -232,7 +237,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _alone(proto: TensorProto, field: str) -> bytes:
-    """One packed field of a message, serialized alone: a tag, a length, the numbers as they lie in memory."""
+    """The wire form of one packed field: a tag, a length, and the numbers as they are in memory."""
     alone = TensorProto()
     alone.CopyFrom(proto)
     alone.DiscardUnknownFields()  # type: ignore[attr-defined]
@@ -243,7 +248,7 @@ def _alone(proto: TensorProto, field: str) -> bytes:
 
 
 def _merge_fixed(proto: TensorProto, field: str, raw: bytes) -> None:
-    """Put the bytes of an array into a packed field, past the list that Python would have to build."""
+    """Put the bytes of an array into a packed field, without building a Python list of its numbers."""
     number = TensorProto.DESCRIPTOR.fields_by_name[field].number
     head, length = bytearray([number << 3 | _PACKED]), len(raw)
     while length > 0x7F:
@@ -258,7 +263,7 @@ def _as_array(value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError as error:  # lists of different lengths
-        raise TensorError(f"numpy cannot take it: {error}") from None
+        raise TensorError(f"numpy cannot make an array of it: {error}") from None
     if array.dtype.kind in "US" and array is not value:
         array = np.asarray(value, object)  # numpy's fixed-width strings lose zero bytes at their end
     if array.dtype.kind in "USO":
@@ -274,9 +279,10 @@ def _to_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def _bytes(value: Any) -> bytes:
+    """One element of a string tensor; text is encoded as UTF-8."""
     try:
         return bytes(value) if isinstance(value, bytes) else str.encode(value)
     except TypeError:
         raise TensorError(f"a string tensor holds text or bytes, it has {type(value).__name__}") from None
     except UnicodeEncodeError:
-        raise TensorError(f"text is sent as UTF-8, which {value!r:.40} has no form in") from None
+        raise TensorError(f"text is sent as UTF-8, which cannot encode {value!r:.40}") from None

@@ -1,4 +1,4 @@
-"""Text protos: one way to read them, and the messages that tensorflow-serving-api has no classes of."""
+"""Reading text protos, and the messages of TF Serving that tensorflow-serving-api has no classes for."""
 
 import functools
 from typing import Any
@@ -7,8 +7,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from segue.errors import InputError
 
-# TF Serving's messages, in the words of its .proto files. Text protos carry names, not numbers, so a field's
-# number is its place here.
+# Message -> its fields, as TF Serving's .proto files declare them. Text protos use the names of fields only, so a
+# field's number can be its place in this list.
 MESSAGES = {
     "PrometheusConfig": ("bool enable", "string path"),
     "MonitoringConfig": ("PrometheusConfig prometheus_config",),
@@ -29,7 +29,7 @@ _PACKAGE = "tensorflow.serving"
 
 
 def new(name: str) -> Any:
-    """An empty message, of one of `MESSAGES`."""
+    """An empty message; `name` is a key of `MESSAGES`."""
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))()
 
 
@@ -40,48 +40,52 @@ def parse(text: str, message: Any, source: str, fix: str) -> Any:
         text: the text proto.
         message: the message to fill.
         source: the file's name, for errors.
-        fix: what to do if it does not parse.
+        fix: the advice of the error if the text does not parse.
 
     Returns:
         `message`.
 
     Raises:
-        InputError: the text does not parse, or has a field that the message has not.
+        InputError: the text does not parse, or names a field that the message does not have.
     """
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
-        what = str(error).rstrip(".")
+        reason = str(error).rstrip(".")
         raise InputError(
-            f"Invalid protobuf file: '{source}' must be a text proto of {message.DESCRIPTOR.name}: {what}.", fix
+            f"Invalid protobuf file: '{source}' must be a text proto of {message.DESCRIPTOR.name}: {reason}.", fix
         ) from error
 
 
 @functools.cache
 def _pool() -> descriptor_pool.DescriptorPool:
-    """A pool of its own: the default one may hold TF Serving's messages of the same names one day."""
+    """The pool with the descriptors of `MESSAGES`.
+
+    It is not protobuf's default pool, because a later tensorflow-serving-api may add messages of these names there.
+    """
     file = descriptor_pb2.FileDescriptorProto(
         name="segue/text_protos.proto", package=_PACKAGE, syntax="proto3", dependency=[wrappers_pb2.DESCRIPTOR.name]
     )
     for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, declaration in enumerate(fields, 1):
-            *repeated, kind, field = declaration.split()
-            _add_field(message, field, number, kind, bool(repeated))
+            *repeated, type_name, field_name = declaration.split()
+            _add_field(message, field_name, number, type_name, bool(repeated))
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
     return pool
 
 
-def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str, repeated: bool) -> None:
+def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: int, type_name: str, repeated: bool) -> None:
+    """Declare a field of a message; `type_name` is protobuf's, e.g. `int64` or `google.protobuf.Int64Value`."""
     types = descriptor_pb2.FieldDescriptorProto
     field = message.field.add(
         name=name, number=number, label=types.LABEL_REPEATED if repeated else types.LABEL_OPTIONAL
     )
-    if kind in MESSAGES:
-        field.type_name = f".{_PACKAGE}.{kind}"
-    elif "." in kind:
-        field.type_name = f".{kind}"
+    if type_name in MESSAGES:
+        field.type_name = f".{_PACKAGE}.{type_name}"
+    elif "." in type_name:
+        field.type_name = f".{type_name}"
     else:
-        field.type = types.Type.Value(f"TYPE_{kind.upper()}")
+        field.type = types.Type.Value(f"TYPE_{type_name.upper()}")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -71,6 +72,12 @@ def home(home, tmp_path):
     return home
 
 
+def listener(newest: datetime) -> SimpleNamespace:
+    """A listener as `feature_repo.online.listener` reads them, with a newest interaction at `newest`."""
+    features = {"history_items": ["b"], "history_actions": ["like"], "history_times": [1_772_366_000]}
+    return SimpleNamespace(newest=newest, features_at=lambda at: features)
+
+
 @pytest.fixture
 def run(home, monkeypatch):
     """Call `segue recommend` with the fake server and a fake online store; the log ends at noon."""
@@ -80,9 +87,7 @@ def run(home, monkeypatch):
     monkeypatch.setattr("serving.client.sync_client.Client", FakeClient)
     monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
-    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(1970, 1, 1, tzinfo=UTC))
-    user_features = {"history_items": ["b"], "history_actions": ["like"], "history_times": [1_772_366_000]}
-    monkeypatch.setattr("feature_repo.online.user_state", lambda store, user, at: user_features)
+    monkeypatch.setattr("feature_repo.online.listener", lambda store, user: listener(datetime(1970, 1, 1, tzinfo=UTC)))
     arguments = ("recommend", "--user", "u1", "--server", "nowhere:1")
     return lambda *more: CliRunner().invoke(cli, (*arguments, *more), catch_exceptions=False)
 
@@ -105,7 +110,8 @@ def test_a_known_listener(run):
     ],
 )
 def test_the_time_of_a_request_is_that_of_the_newest_event(run, monkeypatch, at, expected):
-    monkeypatch.setattr("feature_repo.online.newest", lambda store, user: datetime(2026, 3, 1, 14, tzinfo=UTC))
+    pushed = listener(datetime(2026, 3, 1, 14, tzinfo=UTC))
+    monkeypatch.setattr("feature_repo.online.listener", lambda store, user: pushed)
     assert run("--json", *at).exit_code == 0
     assert FakeClient.asked["retrieval"]["request_ts"] == [expected]
 

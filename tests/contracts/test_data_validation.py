@@ -1,15 +1,15 @@
-"""TensorFlow Data Validation: an older build beside newer everything else, on Linux. The first test imports it."""
+"""TensorFlow Data Validation on Linux: an older build with newer versions of all its dependencies."""
 
 from typing import Any
 
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.slow  # the import: 4 to 10 s
+pytestmark = pytest.mark.slow  # the import takes 4 to 10 s, in the first test
 
 
 def statistics(plans: list[str], shift: float = 0.0) -> Any:
-    """Statistics of ten rows: a plan, and the numbers 0 to 9 plus `shift`."""
+    """Return statistics of ten rows: the plans, and the numbers 0 to 9 plus `shift`."""
     import tensorflow_data_validation as tfdv
 
     frame = pd.DataFrame({"plan": plans, "plays": [float(n) + shift for n in range(10)]})
@@ -20,7 +20,7 @@ REFERENCE = ["free"] * 8 + ["paid"] * 2
 
 
 def test_statistics_of_a_dataframe():
-    """If this fails, no run can describe its training data: the `validate` step has no input."""
+    """If this fails, no run has statistics of its training data, which the `validate` step needs."""
     (dataset,) = statistics(REFERENCE).datasets
     assert dataset.num_examples == 10
     plan, plays = dataset.features
@@ -32,7 +32,7 @@ def test_statistics_of_a_dataframe():
 
 
 def test_an_inferred_schema_finds_an_unknown_value():
-    """If this fails, a value that was never seen in training passes validation unseen."""
+    """If this fails, validation does not notice a value that never occurred in training."""
     import tensorflow_data_validation as tfdv
 
     schema = tfdv.infer_schema(statistics(REFERENCE))
@@ -42,7 +42,7 @@ def test_an_inferred_schema_finds_an_unknown_value():
 
 
 def test_drift_against_previous_statistics_is_measured():
-    """If this fails, training data may drift from one run to the next, and the verdict has no figures."""
+    """If this fails, the verdict has no distances between the training data of two runs."""
     import tensorflow_data_validation as tfdv
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
@@ -57,15 +57,15 @@ def test_drift_against_previous_statistics_is_measured():
         info.path.step[0]: (info.drift_measurements[0].type, info.drift_measurements[0].value)
         for info in anomalies.drift_skew_info
     }
-    kinds = anomalies_pb2.DriftSkewInfo.Measurement
-    # The share of "free" goes from 0.8 to 0.2.
-    assert measured["plan"] == (kinds.L_INFTY, pytest.approx(0.6))
-    assert measured["plays"][0] == kinds.JENSEN_SHANNON_DIVERGENCE
+    types = anomalies_pb2.DriftSkewInfo.Measurement
+    # The share of "free" falls from 0.8 to 0.2.
+    assert measured["plan"] == (types.L_INFTY, pytest.approx(0.6))
+    assert measured["plays"][0] == types.JENSEN_SHANNON_DIVERGENCE
     assert measured["plays"][1] > 0.1
 
 
 def test_statistics_become_a_page():
-    """If this fails, the run's report has no page of the training data."""
+    """If this fails, a run has no page of its training data."""
     from tensorflow_data_validation.utils.display_util import get_statistics_html
 
     assert "facets" in get_statistics_html(statistics(REFERENCE))

@@ -1,15 +1,15 @@
-"""Feast with DuckDB offline and SQLite online."""
+"""Feast with DuckDB as its offline store and SQLite as its online store."""
 
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.slow  # the import: 8 s
+pytestmark = pytest.mark.slow  # the import takes 8 s
 
 
-def test_one_feature_goes_offline_and_online(tmp_path):
-    """If this fails, training has no features as of each event, or serving none at all."""
+def test_a_feature_is_read_point_in_time_offline_and_newest_online(tmp_path):
+    """If this fails, training has no features as of each event, or serving has no features."""
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
     from feast.types import Int64
     from feast.value_type import ValueType
@@ -17,7 +17,7 @@ def test_one_feature_goes_offline_and_online(tmp_path):
     monday, tuesday = (datetime(2026, 1, day, tzinfo=UTC) for day in (5, 6))
     table = tmp_path / "plays.parquet"
     rows = pd.DataFrame({"user_id": ["u", "u"], "ts": [monday, tuesday], "plays": [1, 2]})
-    rows.to_parquet(table, coerce_timestamps="us")  # DuckDB does not cast pandas' nanoseconds with a zone
+    rows.to_parquet(table, coerce_timestamps="us")  # DuckDB cannot cast pandas' nanoseconds with a time zone
     store = FeatureStore(
         config=RepoConfig(
             project="contract",
@@ -37,12 +37,12 @@ def test_one_feature_goes_offline_and_online(tmp_path):
         source=FileSource(path=str(table), timestamp_field="ts"),
     )
     store.apply([user, view])
-    asked = pd.DataFrame({
+    entities = pd.DataFrame({
         "user_id": ["u", "u", "u"],
         "event_timestamp": [monday - timedelta(hours=1), monday + timedelta(hours=1), tuesday],
     })  # fmt: skip
-    joined = store.get_historical_features(asked, ["plays:plays"]).to_df().sort_values("event_timestamp")
-    # Nothing is known before Monday's snapshot, and a snapshot is known at its own instant.
+    joined = store.get_historical_features(entities, ["plays:plays"]).to_df().sort_values("event_timestamp")
+    # There is no feature before Monday's row, and a row is visible at its own instant.
     assert joined["plays"].fillna(-1).tolist() == [-1, 1, 2]
     store.materialize(monday - timedelta(days=1), tuesday + timedelta(days=1))
     online = store.get_online_features(["plays:plays"], [{"user_id": "u"}, {"user_id": "new"}]).to_dict()

@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines' local runner: what 2.16.1 skipped or refused, and we rely on."""
+"""Kubeflow Pipelines' local runner: branches and exit tasks, which version 2.16.1 skipped or refused."""
 
 import functools
 from pathlib import Path
@@ -11,13 +11,13 @@ component = functools.partial(dsl.component, install_kfp_package=False)
 
 @component
 def choose(value: int) -> int:
-    """A task with an output to branch on."""
+    """Return a value to branch on."""
     return value
 
 
 @component
 def touch(folder: str, name: str):
-    """A task that leaves a trace; named `fail` it leaves none and fails."""
+    """Create an empty file as a trace; with the name `fail`, fail instead."""
     import pathlib
 
     if name == "fail":
@@ -27,7 +27,7 @@ def touch(folder: str, name: str):
 
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run as subprocesses in this environment."""
+    """Run tasks as subprocesses in this environment."""
     from kfp.local.config import LocalExecutionConfig
 
     monkeypatch.setattr(LocalExecutionConfig, "instance", LocalExecutionConfig.instance)
@@ -36,12 +36,12 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def traces(folder: Path) -> set[str]:
-    """The names of the tasks that ran."""
+    """Return the names of the tasks that ran."""
     return {path.name for path in folder.iterdir()}
 
 
-def test_if_takes_the_branch_that_holds_and_the_exit_task_runs(runner, tmp_path):
-    """If this fails, an unblessed model is pushed, or a blessed one is not."""
+def test_if_runs_only_the_true_branch_and_the_exit_task_runs(runner, tmp_path):
+    """If this fails, a model without a blessing is pushed, or a blessed model is not."""
 
     @dsl.pipeline
     def branching(folder: str):
@@ -59,8 +59,8 @@ def test_if_takes_the_branch_that_holds_and_the_exit_task_runs(runner, tmp_path)
     assert traces(folder) == {"taken", "exit"}
 
 
-def test_the_exit_task_runs_after_a_failure_that_is_raised(runner, tmp_path):
-    """If this fails, a failed run leaves no report, or passes for a success."""
+def test_the_exit_task_runs_after_a_failure_and_the_failure_is_raised(runner, tmp_path):
+    """If this fails, a failed run has no report, or counts as a success."""
 
     @dsl.pipeline
     def failing(folder: str):

@@ -1,4 +1,4 @@
-"""requirements.lock: nothing in it depends on where it was made, and this environment was made from it."""
+"""requirements.lock: it does not depend on the machine that wrote it, and this environment matches it."""
 
 import re
 from importlib.metadata import version
@@ -8,7 +8,7 @@ import pytest
 from packaging.markers import Marker
 
 ROOT = Path(__file__).resolve().parents[2]
-# Held or freed in pyproject.toml; docs/environment.md says why.
+# Packages whose versions pyproject.toml overrides, for the reasons in docs/environment.md.
 OVERRIDDEN = [
     "tensorflow-data-validation",
     "tfx-bsl",
@@ -26,12 +26,12 @@ ENTRY = re.compile(r"^(?P<name>[\w.-]+)(\[[\w,-]+\])?==(?P<version>[^ ;]+)(?: ; 
 
 @pytest.fixture(scope="module")
 def lock() -> str:
-    """The file, continued lines joined."""
+    """The text of the file, with continued lines joined."""
     return (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ")
 
 
 def installed_here(lock: str) -> dict[str, str]:
-    """name -> version of the entries for this platform."""
+    """Return the locked version of each package for this platform."""
     entries = [match for line in lock.splitlines() if (match := ENTRY.match(line))]
     return {
         entry["name"]: entry["version"]
@@ -41,20 +41,20 @@ def installed_here(lock: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("address", ["://", "file:", "--index-url", "--extra-index-url", "--find-links", " @ "])
-def test_it_names_no_address(lock, address):
-    """If this fails, the lock installs from one machine or one registry only."""
+def test_the_lock_names_no_address(lock, address):
+    """If this fails, the lock can be installed only from one machine or one registry."""
     assert address not in lock
 
 
 def test_every_entry_is_pinned_and_hashed(lock):
-    """If this fails, what is installed can differ from what was tested."""
+    """If this fails, the installed packages can differ from the tested packages."""
     for line in lock.splitlines():
         assert ENTRY.match(line), line
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
 
 
-def test_the_overrides_are_the_ones_in_pyproject():
-    """If this fails, a package was held or freed and this list does not check it."""
+def test_the_overrides_are_those_of_pyproject():
+    """If this fails, an override was added or removed and the list above misses it."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"override-dependencies = \[(.*?)\n\]", text, flags=re.DOTALL)
     assert block
@@ -63,5 +63,5 @@ def test_the_overrides_are_the_ones_in_pyproject():
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
 def test_an_overridden_package_is_installed_as_locked(lock, name):
-    """If this fails, the environment is older than the lock: run `make env`."""
+    """If this fails, the environment is older than the lock. Run `make env`."""
     assert version(name) == installed_here(lock)[name]

@@ -2,7 +2,7 @@
 
 
 def test_a_run_is_tracked_and_an_alias_moves_between_versions(tmp_path):
-    """If this fails, runs are not recorded, and champion and challenger cannot be told apart."""
+    """If this fails, runs are not recorded, or the registry cannot tell which version is the champion."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")

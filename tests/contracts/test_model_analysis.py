@@ -1,11 +1,11 @@
-"""TensorFlow Model Analysis: a candidate against a baseline, over slices, by thresholds."""
+"""TensorFlow Model Analysis: a candidate compared with a baseline, by slice and by threshold."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow  # the import: 9 s; the evaluation: 4 s
+pytestmark = pytest.mark.slow  # the import takes 9 s, the evaluation 4 s
 
 CONFIG = """
 model_specs { name: "candidate" model_type: "tf_generic" label_key: "label" prediction_key: "candidate" }
@@ -26,7 +26,7 @@ metrics_specs { metrics {
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four rows evaluated. The candidate errs once, on "free"; the baseline never."""
+    """The evaluation of four rows. The candidate is wrong once, on "free"; the baseline is never wrong."""
     import apache_beam as beam
     import pyarrow as pa
     import tensorflow_model_analysis as tfma
@@ -59,7 +59,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     extractors.LabelsExtractor(eval_config=config),
                     extractors.ExampleWeightsExtractor(eval_config=config),
                     extractors.PredictionsExtractor(eval_config=config),
-                    # Without it a slice takes in every row of each batch that has one of its rows.
+                    # Without this extractor, a slice includes all rows of each batch that has one of its rows.
                     extractors.UnbatchExtractor(),
                     extractors.SliceKeyExtractor(eval_config=config),
                 ],
@@ -70,21 +70,21 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def slice_name(key: Any) -> str:
-    """The slice's value of `plan`; empty for all rows."""
+    """Return the slice's value of `plan`; empty for the slice of all rows."""
     return key.single_slice_keys[0].bytes_value.decode() if key.single_slice_keys else ""
 
 
 def test_each_slice_has_its_own_figures_for_both_models(evaluation):
-    """If this fails, the slices' figures cannot be trusted, and the blessing rests on the average alone."""
+    """If this fails, the figures of slices are wrong, and the blessing depends on the average alone."""
     import tensorflow_model_analysis as tfma
 
-    found = {
+    accuracies = {
         (slice_name(entry.slice_key), value.key.model_name): value.value.double_value.value
         for entry in tfma.load_metrics(str(evaluation))
         for value in entry.metric_keys_and_values
         if value.key.name == "binary_accuracy" and not value.key.is_diff
     }
-    assert found == {
+    assert accuracies == {
         ("", "candidate"): 0.75,
         ("", "baseline"): 1.0,
         ("free", "candidate"): 0.5,
@@ -95,7 +95,7 @@ def test_each_slice_has_its_own_figures_for_both_models(evaluation):
 
 
 def test_thresholds_fail_the_slice_that_breaks_them(evaluation):
-    """If this fails, a candidate that is worse than the champion for some listeners is blessed."""
+    """If this fails, a candidate is blessed although it is worse than the champion for some listeners."""
     import tensorflow_model_analysis as tfma
 
     result = tfma.load_validation_result(str(evaluation))
@@ -105,5 +105,6 @@ def test_thresholds_fail_the_slice_that_breaks_them(evaluation):
         for entry in result.metric_validations_per_slice
         for failure in entry.failures
     }
-    # "free" is under 0.6 and 0.5 under the baseline; over all rows 0.75 and -0.25 pass.
+    # On "free" the candidate has 0.5, which is under 0.6, and loses 0.5 to the baseline, more than the allowed 0.3.
+    # Over all rows it has 0.75 and loses 0.25, which is within both thresholds.
     assert failures == {("free", False): 0.5, ("free", True): -0.5}

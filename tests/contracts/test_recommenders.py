@@ -1,12 +1,12 @@
-"""TensorFlow Recommenders, which needs Keras 2 while TensorFlow comes with Keras 3."""
+"""TensorFlow Recommenders, which needs Keras 2, although TensorFlow comes with Keras 3."""
 
 import pytest
 
-pytestmark = pytest.mark.slow  # the import of TensorFlow: 4 to 7 s
+pytestmark = pytest.mark.slow  # the import of TensorFlow takes 4 to 7 s
 
 
-def test_keras_is_the_legacy_one():
-    """If this fails, TF_USE_LEGACY_KERAS came too late or tf-keras is gone: no model of ours trains."""
+def test_keras_is_keras_2():
+    """If this fails, TF_USE_LEGACY_KERAS was set too late or tf-keras is missing, and no model trains."""
     import tensorflow as tf
     import tf_keras
 
@@ -15,7 +15,7 @@ def test_keras_is_the_legacy_one():
 
 
 def test_brute_force_finds_the_nearest_candidates():
-    """If this fails, retrieval's index, and the oracle that ours is tested against, are gone."""
+    """If this fails, retrieval has no index, and the tests of our own index have no oracle."""
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
 
@@ -36,6 +36,6 @@ def test_the_retrieval_task_has_a_gradient():
     queries = tf.Variable([[1.0, 0.0], [0.0, 1.0]])
     with tf.GradientTape() as tape:
         loss = task(queries, tf.constant([[1.0, 0.0], [0.0, 1.0]]))
-    # Each row: -log(e / (e + 1)), summed over two rows.
+    # The loss is -log(e / (e + 1)) per row, summed over two rows.
     assert float(loss) == pytest.approx(2 * 0.31326, abs=1e-4)
     assert tape.gradient(loss, queries) is not None

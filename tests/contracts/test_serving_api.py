@@ -1,12 +1,12 @@
-"""TF Serving's protocol stubs, built for one TensorFlow and used with another."""
+"""TF Serving's protocol stubs, which are built for another version of TensorFlow."""
 
 import pytest
 
-pytestmark = pytest.mark.slow  # the stubs import TensorFlow: 4 to 7 s
+pytestmark = pytest.mark.slow  # the stubs import TensorFlow, which takes 4 to 7 s
 
 
 def test_a_predict_request_survives_the_wire():
-    """If this fails, our server and our client speak no protocol that TF Serving speaks."""
+    """If this fails, our server and our client do not speak TF Serving's protocol."""
     import numpy as np
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
@@ -23,7 +23,7 @@ def test_a_predict_request_survives_the_wire():
 
 
 def test_the_grpc_services_have_the_methods_that_clients_call():
-    """If this fails, a plain TF Serving client cannot call our server."""
+    """If this fails, an ordinary TF Serving client cannot call our server."""
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     prediction = prediction_service_pb2_grpc.PredictionServiceServicer

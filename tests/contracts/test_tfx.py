@@ -1,10 +1,10 @@
-"""TFX: newer than the C++ libraries that it is used with here, on Linux."""
+"""TFX on Linux, with C++ libraries that are older than TFX itself."""
 
 import importlib
 
 import pytest
 
-# A component is found again by its module's name when it runs: it needs a module that can be imported.
+# TFX imports a component by its module's name to run it, so the component needs a module of its own.
 COMPONENT = """
 from tfx.dsl.component.experimental.annotations import Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -16,9 +16,9 @@ def write_text(path: Parameter[str]):
 """
 
 
-@pytest.mark.slow  # the imports: 10 s or more
+@pytest.mark.slow  # the imports take 10 s or more
 def test_a_pipeline_of_one_component_runs_locally(tmp_path, monkeypatch):
-    """If this fails, TFX components cannot be run or tried out beside our pipelines."""
+    """If this fails, TFX components cannot run in this environment."""
     from tfx.orchestration import metadata, pipeline
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 

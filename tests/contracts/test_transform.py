@@ -1,12 +1,12 @@
-"""TensorFlow Transform."""
+"""TensorFlow Transform: analysis and transformation in this environment."""
 
 import pytest
 
-pytestmark = pytest.mark.slow  # the import and one analysis: 10 s
+pytestmark = pytest.mark.slow  # the import and one analysis take 10 s
 
 
-def test_analyze_and_transform_three_rows(tmp_path):
-    """If this fails, vocabularies and normalisation cannot be fitted over the training span."""
+def test_three_rows_are_analyzed_and_transformed(tmp_path):
+    """If this fails, vocabularies and normalisation cannot be fitted on the train span."""
     import tensorflow as tf
     import tensorflow_transform as tft
     import tensorflow_transform.beam as tft_beam
@@ -28,5 +28,5 @@ def test_analyze_and_transform_three_rows(tmp_path):
 
     with tft_beam.Context(temp_dir=str(tmp_path)):
         (transformed, _), _ = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(preprocess)
-    # 1, 2, 3 between 0 and 1; the most frequent plan has the number 0.
+    # The plays 1, 2, 3 are scaled to 0 to 1, and the most frequent plan has the number 0.
     assert [(row["plays"], row["plan"]) for row in transformed] == [(0.0, 0), (0.5, 1), (1.0, 0)]

@@ -24,12 +24,12 @@ NULL = "-"
 
 
 def instant(day: int, clock: str = "00:00") -> datetime:
-    """`clock` (ISO 8601, UTC) on day `day`, counted from `DAY_0`."""
+    """Return the time `clock` (ISO 8601, UTC) on day `day`, counted from `DAY_0`."""
     return datetime.combine(DAY_0 + timedelta(days=day), time.fromisoformat(clock), UTC)
 
 
 def parse_log(text: str) -> pa.Table:
-    """An event log: `user item day clock action [session]` a line, events numbered from `e1`."""
+    """Parse an event log with one `user item day clock action [session]` per line; events are numbered from `e1`."""
     rows = []
     for n, line in enumerate(filter(None, map(str.split, text.splitlines())), start=1):
         user, item, day, clock, action, *session = line
@@ -46,13 +46,13 @@ def parse_log(text: str) -> pa.Table:
 
 
 def parse_items(text: str) -> pa.Table:
-    """A catalogue: `item content_type genre,genre release_date` a line, `-` for null."""
+    """Parse a catalogue with one `item content_type genre,genre release_date` per line, `-` for null."""
     rows = []
-    for item, kind, genres, release in filter(None, map(str.split, text.splitlines())):
+    for item, content_type, genres, release in filter(None, map(str.split, text.splitlines())):
         rows.append({
             "item_id": item,
             "title": item,
-            "content_type": None if kind == NULL else kind,
+            "content_type": None if content_type == NULL else content_type,
             "genres": None if genres == NULL else genres.split(","),
             "release_date": None if release == NULL else date.fromisoformat(release),
         })  # fmt: skip
@@ -60,33 +60,33 @@ def parse_items(text: str) -> pa.Table:
 
 
 def users_of(events: pa.Table) -> pa.Table:
-    """The listeners of a log, all from Sweden."""
+    """Return the listeners of a log, all from Sweden."""
     ids = sorted(set(events["user_id"].to_pylist()))
     return pa.Table.from_pylist([{"user_id": user, "country": "SE"} for user in ids], schema=schema.USERS)
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """A log on disk with a home of its own."""
+    """A log on disk, and the home of its feature tables and store."""
 
     folder: Path
     home: Home
 
     @property
     def tables(self) -> Path:
-        """Where the feature tables go."""
+        """The folder of the feature tables."""
         return self.home.features / "tables"
 
     def store(self):
-        """The feature store, everything registered."""
+        """Register all definitions and return the feature store."""
         from feature_repo.feast_store import apply
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on-demand views are "experimental", at every call
+            warnings.simplefilter("ignore")  # Feast warns at every call that on-demand views are experimental
             return apply(self.home, self.tables)
 
     def refresh(self):
-        """A store of its own, refreshed from the log."""
+        """Return the feature store, refreshed online from the log."""
         from feature_repo.online import refresh
 
         store = self.store()
@@ -95,7 +95,7 @@ class Ingested:
 
 
 def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table, dataset: str = "small") -> Ingested:
-    """Write a log as `events.ingest` does and build its feature tables."""
+    """Write a log to disk as `events.ingest` does, and build its feature tables."""
     log = Ingested(root / "ingested", Home(root / "home"))
     log.folder.mkdir(parents=True)
     for name, table in (("events", events), ("items", items), ("users", users)):
@@ -107,7 +107,7 @@ def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table, datas
 
 
 def join(store, keys: list[tuple[str, str, datetime]], features: list[str] | None = None) -> list[dict]:
-    """The point-in-time join for `(user, item, instant)` keys: one dict of features each."""
+    """Join features to `(user, item, instant)` keys, point in time; one dict of features per key."""
     users, items, times = zip(*keys, strict=True)
     table = pa.table({
         "row": pa.array(range(len(keys)), pa.int64()),
@@ -144,20 +144,20 @@ def day_number(at) -> Callable[[int], int]:
 
 @pytest.fixture(scope="session")
 def engine():
-    """One DuckDB for all expressions."""
+    """One DuckDB connection for all expressions."""
     with duckdb_engine() as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
 def rows(engine) -> Callable[..., list[dict]]:
-    """`rows(expression, *order)`: the rows of an expression in an order."""
+    """`rows(expression, *order)`: the rows of an expression, sorted by the columns `order`."""
     return lambda expression, *order: engine.to_pyarrow(expression.order_by(list(order))).to_pylist()
 
 
 @pytest.fixture(scope="session")
 def memory() -> Callable[[pa.Table], ibis.Table]:
-    """An Arrow table as an Ibis expression."""
+    """`memory(table)`: an Arrow table as an Ibis expression."""
     return ibis.memtable
 
 
@@ -194,7 +194,7 @@ def world():
 
 @pytest.fixture(scope="session")
 def nano(tmp_path_factory, world, split) -> Ingested:
-    """The nano world on disk and cut, its feature tables built."""
+    """The nano world on disk with its split, and its feature tables built."""
     log = ingest(tmp_path_factory.mktemp("nano"), world.events, world.items, world.users, world.dataset)
     write_json(log.folder / "split.json", split.to_dict())
     return log
@@ -202,13 +202,13 @@ def nano(tmp_path_factory, world, split) -> Ingested:
 
 @pytest.fixture(scope="session")
 def nano_store(nano):
-    """The nano world's feature store, nothing online yet. Read only."""
+    """The nano world's feature store. It is read only and has nothing online."""
     return nano.store()
 
 
 @pytest.fixture(scope="session")
 def split(world) -> Split:
-    """The cut of the nano world."""
+    """The split of the nano world by time."""
     return cut(world.events["ts"])
 
 

@@ -10,20 +10,23 @@ from feature_repo.build import MAX_CONTENT_TYPES, MAX_GENRES, build, last_comple
 from segue.errors import InputError
 
 
-def test_vocabularies_are_ordered_by_name_so_that_places_stay(make_items):
+def test_vocabularies_are_sorted_by_name(make_items):
     axes = vocabularies(make_items("a music pop,rock -\nb podcast rock -\nc music folk -\nd - - -"))
     assert axes.genres == ["folk", "pop", "rock"]
     assert axes.content_types == ["music", "podcast"]
 
 
-def test_vocabularies_are_bounded(make_items):
+def test_vocabularies_keep_the_most_frequent_names(make_items):
     text = "\n".join(f"i{n} type{n:02d} genre{n:02d} -" for n in range(MAX_GENRES + 5))
     axes = vocabularies(make_items(f"{text}\nx - genre{MAX_GENRES + 4} -"))
-    assert axes.genres == [*(f"genre{n:02d}" for n in range(MAX_GENRES - 1)), f"genre{MAX_GENRES + 4}"]  # it has two
+    assert axes.genres == [
+        *(f"genre{n:02d}" for n in range(MAX_GENRES - 1)),
+        f"genre{MAX_GENRES + 4}",
+    ]  # the last genre has two items
     assert axes.content_types == [f"type{n:02d}" for n in range(MAX_CONTENT_TYPES)]
 
 
-def test_a_catalogue_that_says_nothing_has_vectors_of_one_entry(make_items):
+def test_a_catalogue_without_genres_and_types_has_vocabularies_of_one_entry(make_items):
     axes = vocabularies(make_items("a - - -"))
     assert (axes.genres, axes.content_types) == (["unknown"], ["unknown"])
 
@@ -32,10 +35,10 @@ def test_a_catalogue_that_says_nothing_has_vectors_of_one_entry(make_items):
     ("last", "day"),
     [
         pytest.param(datetime(1970, 1, 3, 0, 0, tzinfo=UTC), 1, id="midnight opens a new day"),
-        pytest.param(datetime(1970, 1, 2, 23, 59, 59, 999999, tzinfo=UTC), 0, id="a day is never complete"),
+        pytest.param(datetime(1970, 1, 2, 23, 59, 59, 999999, tzinfo=UTC), 0, id="the last event's day may go on"),
     ],
 )
-def test_the_last_complete_day_lies_before_the_last_event(last, day):
+def test_the_last_complete_day_is_the_day_before_the_last_event(last, day):
     assert last_complete_day(last) == day
 
 
@@ -44,14 +47,14 @@ def test_the_manifest_says_what_was_built(ingest_log, tmp_path, day_number):
     manifest = load_manifest(log.tables)
     assert manifest["last_day"] == day_number(1)
     assert (manifest["genres"], manifest["content_types"]) == (["rock"], ["music"])
-    # Days 0 and 1: u and a have a snapshot each; v and the skip of day 2 are too late.
+    # The last complete day is day 1. u and a have snapshots for days 0 and 1; the skip by v on day 2 comes later.
     assert manifest["rows"] == {
         "user_profile": 2, "user_daily": 2, "user_history": 2, "session_context": 0,
         "item_profile": 1, "item_content": 1, "item_daily": 2,
     }  # fmt: skip
 
 
-def test_a_build_replaces_the_one_before(ingest_log, tmp_path):
+def test_a_build_replaces_an_earlier_build(ingest_log, tmp_path):
     log = ingest_log(tmp_path, "u a 0 10:00 play\nu a 1 10:00 play", "a music rock -")
     stray = log.tables / "stray.parquet"
     stray.touch()
@@ -78,5 +81,7 @@ def test_building_twice_gives_the_same_tables(nano, tmp_path):
         entity = f"{path.stem.split('_')[0]}_id"
         columns = pq.read_schema(path).names
         keys = [(name, "ascending") for name in ("event_timestamp", entity) if name in columns]
-        one, two = (pq.read_table(folder / path.name).sort_by(keys) for folder in (nano.tables, tmp_path / "again"))
-        assert one.equals(two), path.stem
+        first, second = (
+            pq.read_table(folder / path.name).sort_by(keys) for folder in (nano.tables, tmp_path / "again")
+        )
+        assert first.equals(second), path.stem

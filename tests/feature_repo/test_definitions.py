@@ -1,4 +1,4 @@
-"""What Feast is told, against the tables it is told of."""
+"""Feast's definitions, compared with the feature tables."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ VIEWS = {
 }
 
 
-def test_a_view_stands_on_every_table_but_the_content(nano):
+def test_every_table_but_item_content_has_a_view(nano):
     assert [view.name for view in define(nano.tables).views] == list(VIEWS)
     assert {path.stem for path in nano.tables.glob("*.parquet")} == {*VIEWS, "item_content"}
 
@@ -41,7 +41,7 @@ def test_both_services_are_registered(nano_store):
     assert services["ranking"] == {*VIEWS, "request_features"}
 
 
-def test_training_joins_all_but_what_the_event_itself_knows(nano_store):
+def test_training_joins_all_views_but_the_event_level_ones(nano_store):
     joined = {reference.split(":")[0] for reference in joined_features(nano_store)}
     assert joined == {*VIEWS, "request_features"} - ONLINE_ONLY
 

@@ -1,4 +1,4 @@
-"""`feast apply` in the repository itself, as its documentation says."""
+"""`feast apply` in the folder of the feature repository, as the README describes it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Feast's store over a home."""
+"""Feast's store of a home."""
 
 from feature_repo.feast_store import open_store, publish, published_tables
 from segue.settings import Home
@@ -11,13 +11,13 @@ def test_registry_and_online_store_lie_in_the_home(home):
 
 
 def test_a_relative_home_becomes_absolute(tmp_path, monkeypatch):
-    # Components run in other directories than the one that named the home.
+    # Components run in other working directories than the command that named the home.
     monkeypatch.chdir(tmp_path)
     store = open_store(Home(tmp_path.relative_to(tmp_path) / "home"))
     assert store.config.registry.path == str(tmp_path / "home" / "features" / "registry.db")
 
 
-def test_an_opened_store_knows_nothing_until_applied(home):
+def test_an_opened_store_is_empty_until_definitions_are_applied(home):
     assert open_store(home).list_feature_services() == []
 
 

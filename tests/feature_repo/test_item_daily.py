@@ -1,15 +1,16 @@
-"""Daily statistics of items, worked by hand."""
+"""Daily statistics of items, computed by hand."""
 
 import pytest
 
 from feature_repo.transformations import item_daily
 
-# Day 0 is 2026-01-05, two days after the release of a.
+# Day 0 is 2026-01-05, two days after the release of a and five days before the release of c.
 ITEMS = """
     a music rock 2026-01-03
     b music rock -
+    c music rock 2026-01-10
 """
-# a: three plays (one of them a like) and a skip on day 0, a play on day 10. b: a skip on day 0.
+# a: three plays (one of them a like) and a skip on day 0, a play on day 10. b: a skip on day 0. c: a play on day 0.
 LOG = """
     u a 0 10:00 play
     v a 0 11:00 play
@@ -17,6 +18,7 @@ LOG = """
     w a 0 12:00 skip
     w b 0 12:01 skip
     w b 0 12:02 impression
+    w c 0 12:03 play
     u a 10 12:00 play
 """
 
@@ -27,8 +29,10 @@ def build(make_log, make_items, memory, rows, day_number, at):
 
     def snapshots(log: str, last_day: int = 100) -> dict[tuple[str, int], dict]:
         table = item_daily(memory(make_log(log)), memory(make_items(ITEMS)), day_number(last_day))
-        found = rows(table, "item_id", "event_timestamp")
-        return {(row["item_id"], (row["event_timestamp"] - at(0)).days - 1): row for row in found}
+        return {
+            (row["item_id"], (row["event_timestamp"] - at(0)).days - 1): row
+            for row in rows(table, "item_id", "event_timestamp")
+        }
 
     return snapshots
 
@@ -58,13 +62,13 @@ def test_plays(snapshots, item, day, plays_7d, plays_28d):
 @pytest.mark.parametrize(
     ("item", "day", "skip_rate", "like_rate"),
     [
-        pytest.param("a", 0, 1 / 4, 1 / 4, id="of three plays and a skip"),
-        pytest.param("a", 10, 1 / 5, 1 / 5, id="of four plays and a skip"),
+        pytest.param("a", 0, 1 / 4, 1 / 4, id="three plays, one of them a like, and a skip"),
+        pytest.param("a", 10, 1 / 5, 1 / 5, id="four plays, one of them a like, and a skip"),
         pytest.param("a", 28, 0, 0, id="only the new play is left"),
         pytest.param("b", 0, 1, 0, id="only a skip"),
     ],
 )
-def test_rates_are_of_plays_and_skips(snapshots, item, day, skip_rate, like_rate):
+def test_rates_are_shares_of_plays_and_skips(snapshots, item, day, skip_rate, like_rate):
     row = snapshots[item, day]
     assert (row["item_skip_rate_28d"], row["item_like_rate_28d"]) == pytest.approx((skip_rate, like_rate))
 
@@ -73,8 +77,8 @@ def test_rates_are_of_plays_and_skips(snapshots, item, day, skip_rate, like_rate
     ("item", "day", "trend"),
     [
         pytest.param("a", 0, 4, id="all plays are recent: (3 / 7) / (3 / 28)"),
-        pytest.param("a", 7, 0, id="none is"),
-        pytest.param("a", 10, 1, id="one of four: (1 / 7) / (4 / 28)"),
+        pytest.param("a", 7, 0, id="no play is recent"),
+        pytest.param("a", 10, 1, id="one of four plays is recent: (1 / 7) / (4 / 28)"),
         pytest.param("b", 0, 0, id="never played"),
     ],
 )
@@ -86,7 +90,9 @@ def test_trend(snapshots, item, day, trend):
     ("item", "day", "age"),
     [
         pytest.param("a", 0, 3, id="the end of day 0 is three days after the release"),
-        pytest.param("a", 37, 40, id="the last row"),
+        pytest.param("a", 37, 40, id="the last snapshot"),
+        pytest.param("c", 0, 0, id="played before its release"),
+        pytest.param("c", 5, 1, id="the end of the day of the release"),
         pytest.param("b", 0, -1, id="release unknown"),
     ],
 )
@@ -98,7 +104,7 @@ def test_a_snapshot_is_stamped_with_the_end_of_its_day(snapshots, at):
     assert snapshots["a", 10]["event_timestamp"] == at(11, "00:00")
 
 
-def test_rows_go_on_for_27_days_after_the_last_activity_and_no_longer(snapshots):
+def test_snapshots_end_27_days_after_the_last_activity(snapshots):
     assert [day for item, day in snapshots if item == "a"] == list(range(10 + 28))
     assert [day for item, day in snapshots if item == "b"] == list(range(28))
 

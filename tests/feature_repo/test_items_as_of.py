@@ -5,7 +5,7 @@ import pytest
 from feature_repo.items_as_of import items_as_of
 
 ITEMS = "b podcast pop -\na music rock 2026-01-03\nc music pop -"
-# a has snapshots from day 0 to day 28, b from day 1 to day 28, c none: its only event is on the last day.
+# a has snapshots from day 0 to day 28, b from day 1 to day 28. c has none: its only event is on the last day.
 LOG = """
     u a 0 12:00 play
     u a 1 12:00 play
@@ -30,19 +30,19 @@ def plays(tmp_path_factory, ingest_log, at):
     ("day", "clock", "expected"),
     [
         pytest.param(0, "23:59:59.999999", [None, None, None], id="before the first snapshot"),
-        pytest.param(1, "00:00", [1, None, None], id="at its stamp"),
-        pytest.param(1, "23:59:59.999999", [1, None, None], id="until the next"),
-        pytest.param(2, "00:00", [2, 0, None], id="the next replaces it"),
+        pytest.param(1, "00:00", [1, None, None], id="at the stamp of the first snapshot"),
+        pytest.param(1, "23:59:59.999999", [1, None, None], id="until the next snapshot"),
+        pytest.param(2, "00:00", [2, 0, None], id="the next snapshot replaces it"),
         pytest.param(29, "12:00", [1, 0, None], id="the last snapshot"),
         pytest.param(30, "12:00", [None, None, None], id="no activity in 28 days"),
     ],
 )
 def test_statistics_of_the_last_snapshot(plays, day, clock, expected):
-    # Every item is there, sorted by id, whatever is known of it.
+    # Every item has a row, sorted by id, with or without statistics.
     assert plays(day, clock) == dict(zip("abc", expected, strict=True))
 
 
-def test_profiles_are_there_without_statistics(nano, world, split):
+def test_items_without_statistics_keep_their_profiles(nano, world, split):
     table = items_as_of(nano.tables, split.start)
     assert table["item_id"].to_pylist() == sorted(world.items["item_id"].to_pylist())
     assert table["item_plays_7d"].null_count == table.num_rows

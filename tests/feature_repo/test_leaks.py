@@ -1,4 +1,4 @@
-"""A leak that is planted is found, and a clean log has none."""
+"""Planted leaks are found, and clean features have none."""
 
 import ibis
 import pyarrow as pa
@@ -20,37 +20,37 @@ def instants(world):
 
 
 def stamp_at_start(day):
-    """A snapshot stamped with the start of its day: it is seen before its events."""
+    """Stamp a snapshot with the start of its day, so that it is visible before the day's events."""
     return (day.cast("int64") * T.DAY_SECONDS).as_timestamp("s").cast(T.TIMESTAMP)
 
 
 def counts_of_the_whole_log(done, key: str, extra: list[str], daily_counts=T.daily_counts):
-    """Plays of every day as the plays of all days, to come or not."""
+    """Give every day the plays of the whole log, later days included."""
     daily = daily_counts(done, key, extra)
-    total = daily.group_by(key).agg(ever=_.plays.sum().cast("float32"))
-    return daily.drop("plays").join(total, key).rename(plays="ever")
+    total = daily.group_by(key).agg(all_plays=_.plays.sum().cast("float32"))
+    return daily.drop("plays").join(total, key).rename(plays="all_plays")
 
 
 def last_of_all(sequence, count):
-    """A history of the last 50 interactions there will ever be."""
+    """Return the last 50 interactions of the whole log, later ones included."""
     return sequence[ibis.greatest(sequence.length() - T.HISTORY, 0) :]
 
 
-def test_clean_features_have_no_finding(nano, training_set, instants):
+def test_clean_features_have_no_leak(nano, training_set, instants):
     assert check(nano.folder, nano.tables, instants, list(training_set.values())) == []
 
 
 @pytest.mark.parametrize(
     ("name", "leak", "named"),
     [
-        # A snapshot too many, on the very day: every table has rows that cannot be there yet.
+        # The snapshot of the current day is visible too early: every table has a row too many.
         pytest.param(
             "stamp",
             stamp_at_start,
             {"user_daily.(rows:", "user_history.(rows:", "item_daily.(rows:"},
             id="stamp",
         ),
-        # Whatever is divided by plays is named with them.
+        # The rates and shares are divided by plays, so they differ too.
         pytest.param(
             "daily_counts",
             counts_of_the_whole_log,
@@ -70,16 +70,18 @@ def test_clean_features_have_no_finding(nano, training_set, instants):
         ),
     ],
 )  # fmt: skip
-def test_a_planted_leak_is_named_and_nothing_else(nano, instants, tmp_path, monkeypatch, name, leak, named):
-    monkeypatch.setattr(T, name, leak)  # in the build and in the replay: it is the code that is wrong
+def test_a_replay_names_exactly_the_columns_with_a_planted_leak(
+    nano, instants, tmp_path, monkeypatch, name, leak, named
+):
+    monkeypatch.setattr(T, name, leak)  # both the build and the replay run the leaking code
     build(nano.folder, tmp_path / "tables")
-    found = replay(nano.folder, tmp_path / "tables", instants[1])
-    assert {sentence.split()[0] for sentence in found} == named
-    assert all("as of 2026-01-25 13:00" in sentence for sentence in found)
+    findings = replay(nano.folder, tmp_path / "tables", instants[1])
+    assert {sentence.split()[0] for sentence in findings} == named
+    assert all("as of 2026-01-25 13:00" in sentence for sentence in findings)
 
 
 def training_rows(at, *times: list[str]) -> pa.Table:
-    """Rows at noon of day 0 with histories of these clocks."""
+    """Return rows at noon of day 0 (and half a second), whose histories have these clock times."""
     return pa.table({
         "ts": pa.array([at(0, "12:00:00.5")] * len(times), schema.TIMESTAMP),
         "history_times": pa.array(
@@ -91,21 +93,21 @@ def training_rows(at, *times: list[str]) -> pa.Table:
 @pytest.mark.parametrize(
     ("times", "late"),
     [
-        pytest.param([["11:00", "12:00"], []], 0, id="all before"),
-        pytest.param([["11:00"], ["11:00", "12:00:01"]], 1, id="one row"),
-        pytest.param([["12:00:01", "13:00"], ["13:00"]], 2, id="a row counts once"),
+        pytest.param([["11:00", "12:00"], []], 0, id="all entries are earlier"),
+        pytest.param([["11:00"], ["11:00", "12:00:01"]], 1, id="one row has a later entry"),
+        pytest.param([["12:00:01", "13:00"], ["13:00"]], 2, id="a row with two later entries counts once"),
     ],
 )
 def test_training_rows_with_a_later_history_are_counted(at, times, late):
     assert future_histories(training_rows(at, *times)) == late
 
 
-def test_late_histories_are_a_finding(nano, at):
+def test_later_histories_are_reported(nano, at):
     tables = [training_rows(at, ["13:00"]), training_rows(at, ["11:00"], ["13:00"])]
     assert check(nano.folder, nano.tables, [], tables) == ["2 training rows have a history later than themselves"]
 
 
-def test_the_real_training_set_with_a_planted_late_history_is_counted(training_set):
+def test_a_later_entry_planted_in_a_real_history_is_counted(training_set):
     test = training_set["test"]
     later = pc.add(test["ts"].combine_chunks().cast(pa.int64()).to_numpy()[:1] // 1_000_000, 1)
     lists = test["history_times"].to_pylist()

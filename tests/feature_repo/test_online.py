@@ -8,11 +8,11 @@ import pytest
 from events import schema
 from feature_repo import transformations as T
 from feature_repo.feast_store import open_store, publish
-from feature_repo.online import HISTORY_COLUMNS, newest, push_interaction, refresh, session_state, state, user_state
+from feature_repo.online import HISTORY_COLUMNS, listener, push_interaction, refresh, session_state, state
 from segue.errors import InputError
 
 ITEMS = "a music rock 2026-01-03\nb podcast pop -"
-# Snapshots end with day 3; on day 4, which is still running, u goes on and w appears.
+# Snapshots end with day 3. On day 4, which is still running, u goes on and w appears.
 LOG = """
     u a 0 12:00 play s1
     u b 3 12:00 skip s2
@@ -21,7 +21,7 @@ LOG = """
     u b 4 09:05 skip s4
     w b 4 10:00 play s5
 """
-USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]  # and not w
+USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]  # w has no profile
 
 
 @pytest.fixture(scope="module")
@@ -33,47 +33,66 @@ def log(tmp_path_factory, make_log, make_items, ingest_tables):
 
 @pytest.fixture(scope="module")
 def refreshed(log):
-    """A store that was refreshed. Read only; a test that pushes uses ids of its own."""
+    """A refreshed store that tests share; a test that pushes uses its own ids."""
     return log.refresh()
 
 
 def history(store, user: str, ts) -> list[tuple]:
-    """`(item, action, second)` of a listener's online history."""
-    state = user_state(store, user, ts)
-    return list(zip(*(state[name] or [] for name in HISTORY_COLUMNS), strict=True))
+    """Return `(item, action, seconds)` of each interaction in a listener's online history."""
+    features = listener(store, user).features_at(ts)
+    return list(zip(*(features[name] or [] for name in HISTORY_COLUMNS), strict=True))
 
 
-def test_a_refresh_brings_the_snapshot_and_the_running_day(refreshed, at):
+def test_a_refresh_writes_the_snapshot_and_the_running_day(refreshed, at):
     clocks = [(0, "12:00"), (3, "12:00"), (4, "09:00"), (4, "09:05")]
     seconds = [int(at(*clock).timestamp()) for clock in clocks]
-    what = [("a", "play"), ("b", "skip"), ("a", "like"), ("b", "skip")]
-    assert history(refreshed, "u", at(4, "12:00")) == [(*w, s) for w, s in zip(what, seconds, strict=True)]
+    assert history(refreshed, "u", at(4, "12:00")) == [
+        ("a", "play", seconds[0]), ("b", "skip", seconds[1]), ("a", "like", seconds[2]), ("b", "skip", seconds[3]),
+    ]  # fmt: skip
 
 
-def test_a_listener_of_the_running_day_alone_is_known(refreshed, at):
-    state = user_state(refreshed, "w", at(4, "12:00"))
-    assert state["history_items"] == ["b"]
-    assert (state["country"], state["user_plays_7d"]) == (None, None)
+def test_a_listener_of_the_running_day_has_only_a_history(refreshed, at):
+    features = listener(refreshed, "w").features_at(at(4, "12:00"))
+    assert features["history_items"] == ["b"]
+    assert (features["country"], features["user_plays_7d"]) == (None, None)
 
 
-def test_a_listener_who_only_signed_up_is_known(refreshed, at):
-    state = user_state(refreshed, "x", at(4, "12:00"))
-    assert (state["plan"], state["history_items"], state["user_plays_7d"]) == ("free", None, None)
+def test_a_listener_who_only_signed_up_has_only_a_profile(refreshed, at):
+    features = listener(refreshed, "x").features_at(at(4, "12:00"))
+    assert (features["plan"], features["history_items"], features["user_plays_7d"]) == ("free", None, None)
 
 
 def test_an_unknown_listener_is_an_error_with_a_fix(refreshed, at):
     with pytest.raises(InputError, match="'nobody' is not") as caught:
-        user_state(refreshed, "nobody", at(4, "12:00"))
+        listener(refreshed, "nobody").features_at(at(4, "12:00"))
     assert "Check the id" in caught.value.fix
+
+
+def test_one_read_gives_the_newest_interaction_and_the_features(refreshed, at, monkeypatch):
+    reads = []
+    read = type(refreshed).get_online_features
+    monkeypatch.setattr(
+        type(refreshed), "get_online_features", lambda *args, **how: reads.append(how) or read(*args, **how)
+    )
+    stored = listener(refreshed, "u")
+    assert stored.newest == at(4, "09:05")
+    assert stored.features_at(at(4, "12:00"))["user_plays_28d"] == 1
+    assert len(reads) == 1
+
+
+def test_each_view_keeps_its_own_stamp_in_the_shared_read(refreshed, at):
+    # At 05:00 of day 5 the daily snapshot (stamp: day 4, 00:00) is stale. The push of day 4, 09:05 is newer than that.
+    features = listener(refreshed, "u").features_at(at(5, "05:00"))
+    assert (features["user_plays_28d"], len(features["history_items"])) == (None, 4)
 
 
 @pytest.mark.parametrize(
     ("session", "plays", "skips"),
     [
-        pytest.param("s4", 1, 1, id="of the running day"),
-        pytest.param("s2", 0, 0, id="ended before the last snapshot"),
-        pytest.param("s0", 0, 0, id="new"),
-        pytest.param(None, 0, 0, id="none"),
+        pytest.param("s4", 1, 1, id="a session of the running day"),
+        pytest.param("s2", 0, 0, id="a session that ended before the last snapshot"),
+        pytest.param("s0", 0, 0, id="a new session"),
+        pytest.param(None, 0, 0, id="no session"),
     ],
 )
 def test_session_state(refreshed, session, plays, skips):
@@ -84,16 +103,16 @@ def test_session_state(refreshed, session, plays, skips):
     ("after", "known"),
     [
         pytest.param(timedelta(0), True, id="at the stamp"),
-        pytest.param(timedelta(hours=12), True, id="within the day"),
-        pytest.param(timedelta(days=1), True, id="at the end of its ttl"),
-        pytest.param(timedelta(days=1, seconds=1), False, id="beyond its ttl"),
-        pytest.param(timedelta(days=30), False, id="long beyond"),
+        pytest.param(timedelta(hours=12), True, id="within the ttl"),
+        pytest.param(timedelta(days=1), True, id="at the end of the ttl"),
+        pytest.param(timedelta(days=1, seconds=1), False, id="after the ttl"),
+        pytest.param(timedelta(days=30), False, id="long after the ttl"),
     ],
 )
 @pytest.mark.parametrize("user", ["u", "v"])
-def test_statistics_online_are_what_the_join_gives_at_that_instant(refreshed, point_in_time, at, user, after, known):
+def test_statistics_online_equal_the_point_in_time_join(refreshed, point_in_time, at, user, after, known):
     ts = at(4) + after
-    online = user_state(refreshed, user, ts)
+    online = listener(refreshed, user).features_at(ts)
     (joined,) = point_in_time(refreshed, [(user, "a", ts)])
     names = [name for name in joined if name in online]
     assert {name: online[name] for name in names} == {name: joined[name] for name in names}
@@ -101,8 +120,8 @@ def test_statistics_online_are_what_the_join_gives_at_that_instant(refreshed, po
 
 
 def test_a_stale_snapshot_leaves_profile_and_history(refreshed, at):
-    state = user_state(refreshed, "u", at(30))
-    assert (state["country"], len(state["history_items"]), state["genre_shares"]) == ("SE", 4, None)
+    features = listener(refreshed, "u").features_at(at(30))
+    assert (features["country"], len(features["history_items"]), features["genre_shares"]) == ("SE", 4, None)
 
 
 def test_a_push_extends_history_and_session(refreshed, at):
@@ -117,14 +136,14 @@ def test_a_push_extends_history_and_session(refreshed, at):
     assert session_state(refreshed, "t2") == {"session_plays": 1, "session_skips": 0}
 
 
-def test_a_request_in_the_past_sees_nothing_that_came_later(refreshed, at):
+def test_a_request_in_the_past_sees_no_later_features(refreshed, at):
     for n in range(3):
         push_interaction(refreshed, "p7", f"i{n}", "play", at(4, "13:00") + timedelta(minutes=n), None)
-    assert newest(refreshed, "p7") == at(4, "13:02")
-    assert newest(refreshed, "nobody").year == 1970
+    assert listener(refreshed, "p7").newest == at(4, "13:02")
+    assert listener(refreshed, "nobody").newest.year == 1970
     assert [item for item, *_ in history(refreshed, "p7", at(4, "13:01"))] == ["i0", "i1"]
-    assert user_state(refreshed, "u", at(4))["user_plays_28d"] == 1
-    before = user_state(refreshed, "u", at(3, "23:59"))  # the snapshot of day 3 ends at midnight
+    assert listener(refreshed, "u").features_at(at(4))["user_plays_28d"] == 1
+    before = listener(refreshed, "u").features_at(at(3, "23:59"))  # the snapshot of day 3 ends at midnight
     assert before["user_plays_28d"] is None
     assert before["country"] == "SE"
 
@@ -133,7 +152,7 @@ def test_an_impression_changes_nothing(refreshed, at):
     push_interaction(refreshed, "p2", "a", "impression", at(4, "13:00"), "t3")
     assert session_state(refreshed, "t3") == {"session_plays": 0, "session_skips": 0}
     with pytest.raises(InputError):
-        user_state(refreshed, "p2", at(5))
+        listener(refreshed, "p2").features_at(at(5))
 
 
 def test_a_push_without_a_session_extends_the_history(refreshed, at):
@@ -143,28 +162,28 @@ def test_a_push_without_a_session_extends_the_history(refreshed, at):
 
 def test_a_push_that_would_put_the_history_out_of_order_is_refused(refreshed, at):
     push_interaction(refreshed, "p5", "a", "play", at(4, "13:05"), None)
-    with pytest.raises(InputError, match="come in order of time: 'p5' has one of 20"):
+    with pytest.raises(InputError, match=r"come in order of time\. The newest one of 'p5' is of 20"):
         push_interaction(refreshed, "p5", "b", "play", at(4, "13:01"), None)
     assert [item for item, *_ in history(refreshed, "p5", at(5))] == ["a"]
 
 
 @pytest.mark.parametrize(
-    ("action", "naive", "rule"), [("plya", False, "Received 'plya'"), ("play", True, "they name their zone")]
+    ("action", "naive", "rule"), [("plya", False, "Received 'plya'"), ("play", True, "needs a time zone")]
 )
-def test_a_push_that_says_nothing_certain_is_refused(refreshed, at, action, naive, rule):
+def test_a_push_with_an_unknown_action_or_without_a_time_zone_is_refused(refreshed, at, action, naive, rule):
     ts = at(4, "13:00")
     with pytest.raises(InputError, match=rule):
         push_interaction(refreshed, "p6", "a", action, ts.replace(tzinfo=None) if naive else ts, None)
 
 
-def test_an_online_history_holds_the_last_so_many(refreshed, at, monkeypatch):
-    monkeypatch.setattr(T, "HISTORY", 3)  # 50 would take seconds
+def test_an_online_history_keeps_the_last_interactions(refreshed, at, monkeypatch):
+    monkeypatch.setattr(T, "HISTORY", 3)  # 50 pushes would take seconds
     for n in range(5):
         push_interaction(refreshed, "p4", f"i{n}", "play", at(4, "13:00") + timedelta(seconds=n), None)
     assert [item for item, *_ in history(refreshed, "p4", at(5))] == ["i2", "i3", "i4"]
 
 
-def test_a_refresh_says_what_is_online(log, refreshed, at):
+def test_a_refresh_records_what_is_online(log, refreshed, at):
     assert state(log.home) == {"dataset": "small", "last_event": at(4, "10:00").isoformat()}
 
 
@@ -176,14 +195,16 @@ def test_before_the_first_refresh_there_is_no_state(home):
 
 def test_refreshing_twice_changes_nothing(ingest_log, tmp_path, at):
     log = ingest_log(tmp_path, LOG, ITEMS)
-    states = []
+    contents = []
     for _ in range(2):
         store = log.refresh()
-        states.append([user_state(store, user, at(4, "12:00")) for user in "uvw"] + [session_state(store, "s4")])
-    assert states[0] == states[1]
+        contents.append(
+            [listener(store, user).features_at(at(4, "12:00")) for user in "uvw"] + [session_state(store, "s4")]
+        )
+    assert contents[0] == contents[1]
 
 
-def test_another_data_set_replaces_all_that_is_online(ingest_log, tmp_path, at):
+def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
     first = ingest_log(tmp_path / "first", LOG, ITEMS)
     first.refresh()
     second = ingest_log(
@@ -193,18 +214,18 @@ def test_another_data_set_replaces_all_that_is_online(ingest_log, tmp_path, at):
     refresh(first.home, second.folder, first.tables)
     store = open_store(first.home)
     assert state(first.home)["dataset"] == "other"
-    assert user_state(store, "n", at(2))["user_plays_28d"] == 2
+    assert listener(store, "n").features_at(at(2))["user_plays_28d"] == 2
     assert session_state(store, "s4") == {"session_plays": 0, "session_skips": 0}
     with pytest.raises(InputError):
-        user_state(store, "u", at(4))
+        listener(store, "u").features_at(at(4))
 
 
-def test_request_features_online_are_what_the_join_gives(refreshed, point_in_time, at):
+def test_request_features_online_equal_the_point_in_time_join(refreshed, point_in_time, at):
     ts = at(4, "12:00")
     names = ["genre_affinity", "age_at_request_days"]
     references = [f"request_features:{name}" for name in names]
     row = {"user_id": "v", "item_id": "a", "request_ts": int(ts.timestamp())}
     online = refreshed.get_online_features(features=references, entity_rows=[row]).to_dict()
     (joined,) = point_in_time(refreshed, [("v", "a", ts)])
-    # v plays only rock, and a is rock; it came out on day -2, six days and a half before.
+    # v plays only rock, and a is rock. It was released on day -2, six and a half days before the request.
     assert [online[name][0] for name in names] == [joined[name] for name in names] == [1.0, 6.5]

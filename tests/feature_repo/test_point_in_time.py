@@ -1,4 +1,4 @@
-"""The point-in-time join through Feast, on a log small enough to check by hand."""
+"""The point-in-time join through Feast, on a log that is small enough to check by hand."""
 
 import pytest
 
@@ -6,7 +6,7 @@ ITEMS = """
     a music   rock 2026-01-03
     b podcast pop  -
 """
-# Snapshots of u and a go from day 0 to day 28, of b and v from day 1 to day 28.
+# u and a have snapshots from day 0 to day 28, b and v from day 1 to day 28.
 LOG = """
     u a 0  12:00           play
     u a 0  23:59:59.999999 play
@@ -31,18 +31,18 @@ def joined(store, point_in_time, at):
 @pytest.mark.parametrize(
     ("day", "clock", "plays"),
     [
-        pytest.param(0, "23:59:59.999999", None, id="its own day is unknown up to its last microsecond"),
+        pytest.param(0, "23:59:59.999999", None, id="the own day is unknown up to its last microsecond"),
         pytest.param(1, "00:00", 2, id="at midnight the day that ended is known"),
-        pytest.param(1, "00:00:00.000001", 2, id="and what happens at midnight is not"),
-        pytest.param(1, "23:59:59.999999", 2, id="for the whole day"),
-        pytest.param(2, "00:00", 3, id="the next midnight"),
+        pytest.param(1, "00:00:00.000001", 2, id="an event at midnight belongs to the new day"),
+        pytest.param(1, "23:59:59.999999", 2, id="the same snapshot for the whole day"),
+        pytest.param(2, "00:00", 3, id="at the next midnight the next day is known"),
         pytest.param(28, "12:00", 3, id="day 0 is the first of the last 28 days"),
         pytest.param(29, "12:00", 1, id="the last snapshot: day 28"),
-        pytest.param(30, "00:00", 1, id="it lives for one day, its end included"),
-        pytest.param(30, "00:00:00.000001", None, id="and no longer"),
+        pytest.param(30, "00:00", 1, id="the last snapshot is valid for one day, its end included"),
+        pytest.param(30, "00:00:00.000001", None, id="after that no snapshot is valid"),
     ],
 )
-def test_a_listeners_snapshot_by_the_instant(joined, day, clock, plays):
+def test_the_instant_selects_the_listeners_snapshot(joined, day, clock, plays):
     assert joined("u", "a", day, clock)["user_plays_28d"] == plays
 
 
@@ -50,7 +50,7 @@ def test_a_listener_without_a_snapshot_has_nulls(joined):
     row = joined("v", "a", 1, "12:00")
     daily = ["user_plays_7d", "user_plays_28d", "user_skip_rate_7d", "user_skip_rate_28d", "genre_shares"]
     assert [row[name] for name in daily] == [None] * 5
-    assert row["item_plays_28d"] == 2  # the item's statistics are there
+    assert row["item_plays_28d"] == 2  # the item has a snapshot
 
 
 def test_an_item_without_a_snapshot_has_nulls(joined):
@@ -67,12 +67,13 @@ def test_profiles_are_always_known(joined):
 @pytest.mark.parametrize(
     ("user", "item", "day", "affinity", "age"),
     [
-        # u played rock twice on day 0; a is rock, out since day -2: three days and a half at noon of day 1.
-        pytest.param("u", "a", 1, 1.0, 3.5, id="the taste of the day before"),
+        # u played rock twice on day 0. a is rock and was released on day -2, three and a half days before the noon
+        # of day 1.
+        pytest.param("u", "a", 1, 1.0, 3.5, id="a genre of the day before"),
         pytest.param("u", "b", 1, 0.0, -1.0, id="another genre, release unknown"),
-        # After day 1: two plays of rock, one of pop.
-        pytest.param("u", "b", 2, 1 / 3, -1.0, id="a taste of pop"),
-        pytest.param("v", "a", 1, 0.0, 3.5, id="taste unknown"),
+        # At the end of day 1, u has two plays of rock and one of pop.
+        pytest.param("u", "b", 2, 1 / 3, -1.0, id="a third of the plays"),
+        pytest.param("v", "a", 1, 0.0, 3.5, id="listener without plays"),
     ],
 )
 def test_features_of_the_request(joined, user, item, day, affinity, age):
@@ -80,15 +81,15 @@ def test_features_of_the_request(joined, user, item, day, affinity, age):
     assert (row["genre_affinity"], row["age_at_request_days"]) == pytest.approx((affinity, age))
 
 
-def test_the_answers_come_in_the_order_of_the_questions(store, point_in_time, at):
+def test_rows_come_in_the_order_of_the_keys(store, point_in_time, at):
     keys = [("u", "b", at(28)), ("u", "a", at(1)), ("v", "a", at(2)), ("u", "a", at(1)), ("u", "a", at(2))]
-    found = point_in_time(store, keys, ["user_daily:user_plays_28d", "item_profile:content_type"])
-    assert [tuple(row.values()) for row in found] == [
+    joined = point_in_time(store, keys, ["user_daily:user_plays_28d", "item_profile:content_type"])
+    assert [tuple(row.values()) for row in joined] == [
         (3, "podcast"), (2, "music"), (0, "music"), (2, "music"), (3, "music"),
     ]  # fmt: skip
 
 
-def test_nobody_knows_an_unknown_listener_or_item(joined):
+def test_an_unknown_listener_and_item_have_nulls_and_defaults(joined):
     row = joined("nobody", "nothing", 1, "12:00")
-    known = {name: value for name, value in row.items() if value is not None}
-    assert known == {"genre_affinity": 0, "age_at_request_days": -1}
+    defaults = {name: value for name, value in row.items() if value is not None}
+    assert defaults == {"genre_affinity": 0, "age_at_request_days": -1}

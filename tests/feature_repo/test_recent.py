@@ -1,4 +1,4 @@
-"""What came strictly before each event, worked by hand."""
+"""Interactions strictly before each event, counted by hand."""
 
 import pytest
 
@@ -24,24 +24,23 @@ def counts(make_log, memory, rows):
     """`(n_before, session_plays, session_skips)` by event, for `LOG` in no particular order."""
     log = make_log(LOG)
     shuffled = log.take([4, 9, 1, 7, 10, 0, 3, 8, 2, 6, 5])
-    found = rows(recent(memory(shuffled)), "event_id")
-    return {row.pop("event_id"): tuple(row.values()) for row in found}
+    return {row.pop("event_id"): tuple(row.values()) for row in rows(recent(memory(shuffled)), "event_id")}
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        pytest.param("e1", (0, 0, 0), id="the first event saw nothing"),
+        pytest.param("e1", (0, 0, 0), id="nothing before the first event"),
         pytest.param("e2", (1, 1, 0), id="one play before"),
-        pytest.param("e3", (1, 1, 0), id="events of the same instant do not see each other"),
-        pytest.param("e4", (3, 2, 1), id="an impression sees what was done before"),
-        pytest.param("e5", (3, 2, 1), id="an impression is nothing done"),
-        pytest.param("e6", (4, 0, 0), id="a new session starts at zero, the listener goes on"),
-        pytest.param("e7", (4, 0, 0), id="without a session"),
-        pytest.param("e8", (5, 0, 0), id="events without a session share none: a play"),
-        pytest.param("e11", (6, 0, 0), id="events without a session share none: a skip"),
+        pytest.param("e3", (1, 1, 0), id="events of the same instant do not count each other"),
+        pytest.param("e4", (3, 2, 1), id="interactions before an impression count"),
+        pytest.param("e5", (3, 2, 1), id="an impression is no interaction"),
+        pytest.param("e6", (4, 0, 0), id="a new session starts at zero, the listener's count goes on"),
+        pytest.param("e7", (4, 0, 0), id="no session id"),
+        pytest.param("e8", (5, 0, 0), id="events without a session id are no session: a play before"),
+        pytest.param("e11", (6, 0, 0), id="events without a session id are no session: a skip before"),
         pytest.param("e9", (0, 0, 0), id="another listener"),
-        pytest.param("e10", (1, 1, 0), id="a like counts among the plays"),
+        pytest.param("e10", (1, 1, 0), id="a like counts as a play"),
     ],
 )
 def test_recent(counts, event, expected):

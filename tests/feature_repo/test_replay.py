@@ -1,4 +1,4 @@
-"""Train/serve skew: push a day's events one by one, read online before each, compare with training."""
+"""Train/serve skew: push a day's events one by one, and compare the online features before each with training's."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from events.schema import IMPRESSION
-from feature_repo.online import push_interaction, session_state, user_state
+from feature_repo.online import listener, push_interaction, session_state
 
 USER = (
     "country", "age_band", "plan", "user_plays_7d", "user_plays_28d", "user_skip_rate_7d",
@@ -16,30 +16,32 @@ USER = (
 )  # fmt: skip
 HISTORY = ("history_items", "history_actions", "history_times")
 SESSION = ("session_plays", "session_skips")
-REPLAYED = 100  # events; the whole day would take four times as long
+REPLAYED = 100  # events; the whole day takes four times as long
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory, world, training_set, ingest_tables) -> list[tuple[dict, dict]]:
-    """For the first impressions of the last day: the training row, and what was online just before it."""
+    """The training row of each of the last day's first impressions, and the online features just before it."""
     events = world.events
     midnight = events["ts"][-1].as_py().replace(hour=0, minute=0, second=0, microsecond=0)
     first = int(np.searchsorted(events["ts"].to_numpy(), np.datetime64(midnight.replace(tzinfo=None))))
-    assert events["action"][first].as_py() == IMPRESSION  # so the log below has nothing done on the last day
-    known = ingest_tables(tmp_path_factory.mktemp("replay"), events.slice(0, first + 1), world.items, world.users)
-    store = known.refresh()
+    assert events["action"][first].as_py() == IMPRESSION  # so the log below has no interaction on the last day
+    past = ingest_tables(tmp_path_factory.mktemp("replay"), events.slice(0, first + 1), world.items, world.users)
+    store = past.refresh()
     trained = pa.concat_tables(training_set.values())
     expected = {row["event_id"]: row for row in trained.filter(pc.greater_equal(trained["ts"], midnight)).to_pylist()}
-    found = []
+    pairs = []
     for event in events.slice(first, REPLAYED).to_pylist():
         if event["action"] == IMPRESSION:
-            online = user_state(store, event["user_id"], event["ts"]) | session_state(store, event["session_id"])
-            found.append((expected[event["event_id"]], online))
+            online = listener(store, event["user_id"]).features_at(event["ts"]) | session_state(
+                store, event["session_id"]
+            )
+            pairs.append((expected[event["event_id"]], online))
         push_interaction(store, *(event[n] for n in ("user_id", "item_id", "action", "ts", "session_id")))
-    return found
+    return pairs
 
 
-def test_the_replayed_day_has_something_to_tell(pairs):
+def test_the_replayed_events_are_varied_enough_to_compare(pairs):
     rows = [row for row, _ in pairs]
     assert len({row["user_id"] for row in rows}) > 3
     assert sum(row["session_plays"] > 0 for row in rows) > 20
@@ -48,30 +50,30 @@ def test_the_replayed_day_has_something_to_tell(pairs):
 
 
 @pytest.mark.parametrize("name", HISTORY)
-def test_histories_online_are_those_of_training(pairs, name):
+def test_histories_online_equal_training(pairs, name):
     for row, online in pairs:
         assert (online[name] or []) == row[name], row["event_id"]
 
 
 @pytest.mark.parametrize("name", SESSION)
-def test_sessions_online_are_those_of_training(pairs, name):
+def test_sessions_online_equal_training(pairs, name):
     for row, online in pairs:
         assert online[name] == row[name], row["event_id"]
 
 
 @pytest.mark.parametrize("name", USER)
-def test_statistics_online_are_those_of_training(pairs, name):
+def test_statistics_online_equal_training(pairs, name):
     for row, online in pairs:
         assert online[name] == row[name], row["event_id"]
 
 
-def test_nothing_but_these_is_online(pairs):
+def test_no_other_feature_is_online(pairs):
     assert set(pairs[0][1]) == {*USER, *HISTORY, *SESSION}
 
 
-def test_a_history_ends_before_its_own_event(pairs):
-    # The comparison above would pass if both sides saw too much.
-    ends = [
+def test_a_history_ends_before_the_event(pairs):
+    # The comparisons above would also pass if both sides knew the future.
+    ages = [
         row["ts"] - timedelta(seconds=online["history_times"][-1]) for row, online in pairs if online["history_times"]
     ]
-    assert min(end.timestamp() for end in ends) >= 0
+    assert min(age.timestamp() for age in ages) >= 0

@@ -1,4 +1,4 @@
-"""The state of the sessions that were still going on after the last snapshot."""
+"""Counts of the sessions that went on after the last snapshot."""
 
 import pytest
 
@@ -19,9 +19,9 @@ LOG = """
 
 @pytest.fixture(scope="module")
 def states(make_log, memory, rows, day_number):
-    """The sessions' states by id."""
-    found = rows(session_context(memory(make_log(LOG)), day_number(0)), "session_id")
-    return {row.pop("session_id"): row for row in found}
+    """The sessions' counts by id."""
+    context = session_context(memory(make_log(LOG)), day_number(0))
+    return {row.pop("session_id"): row for row in rows(context, "session_id")}
 
 
 def test_sessions_that_ended_before_the_last_snapshot_are_left_out(states):
@@ -29,9 +29,9 @@ def test_sessions_that_ended_before_the_last_snapshot_are_left_out(states):
 
 
 def test_a_session_across_midnight_counts_as_a_whole(states, at):
-    # Play and like on either side of midnight; the stamp is the last interaction, not the impression.
+    # The play is before midnight and the like after it. The stamp is that of the like, not of the later impression.
     assert states["across"] == {"event_timestamp": at(1, "00:05"), "session_plays": 2, "session_skips": 1}
 
 
-def test_skips_and_plays_are_counted_apart(states, at):
+def test_skips_and_plays_are_counted_separately(states, at):
     assert states["today"] == {"event_timestamp": at(1, "10:00"), "session_plays": 0, "session_skips": 1}

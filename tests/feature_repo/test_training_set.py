@@ -1,4 +1,4 @@
-"""The training set of a nano world: its parts, its columns, and every feature against a plain recount."""
+"""The training set of a nano world: its parts, its columns, and every feature compared with a plain recount."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -44,12 +44,12 @@ TYPES = {
 
 
 class Recount:
-    """Every feature of an example, counted anew from plain rows of the log."""
+    """Every feature of an example, computed from plain rows of the log without Ibis and Feast."""
 
     def __init__(self, world, axes: dict) -> None:
         self.items = {row["item_id"]: row for row in world.items.to_pylist()}
         self.users = {row["user_id"]: row for row in world.users.to_pylist()}
-        self.genres, self.kinds = axes["genres"], axes["content_types"]
+        self.genres, self.content_types = axes["genres"], axes["content_types"]
         self.done: dict[tuple[str, str], list[dict]] = defaultdict(list)
         for row in world.events.sort_by([("ts", "ascending"), ("event_id", "ascending")]).to_pylist():
             if row["action"] != "impression":
@@ -58,7 +58,7 @@ class Recount:
                     self.done[key, row[key]].append(row)
 
     def features(self, example: dict) -> dict:
-        """What the training set should say of an example."""
+        """Return the expected features of an example."""
         user, item = self.users[example["user_id"]], self.items[example["item_id"]]
         weights = self.weights(item)
         daily = self.user_daily(user["user_id"], example["ts"])
@@ -78,7 +78,7 @@ class Recount:
         }
 
     def before(self, example: dict) -> dict:
-        """History and session, up to but without the example's own instant."""
+        """Return history and session counts from before the example's own instant."""
         past = [r for r in self.done["user_id", example["user_id"]] if r["ts"] < example["ts"]][-50:]
         session = [r for r in self.done["session_id", example["session_id"]] if r["ts"] < example["ts"]]
         return {
@@ -90,12 +90,12 @@ class Recount:
         }
 
     def last_days(self, key: str, value: str, ts: datetime, days: int) -> list[dict]:
-        """What was done in the days before the day of `ts`."""
+        """Return the interactions in the last days before the day of `ts`."""
         today = (ts - EPOCH).days
         return [row for row in self.done[key, value] if today - days <= row["day"] < today]
 
     def user_daily(self, user: str, ts: datetime) -> dict:
-        """The listener's statistics; all null without activity in 28 days."""
+        """Return the listener's statistics, all null without activity in 28 days."""
         short, long = (self.last_days("user_id", user, ts, days) for days in (7, 28))
         names = [
             "user_plays_7d", "user_plays_28d", "user_skip_rate_7d", "user_skip_rate_28d",
@@ -106,14 +106,14 @@ class Recount:
         plays = [row for row in long if row["play"]]
         midnight = datetime.combine(ts.date(), datetime.min.time(), UTC)
         hours = (midnight - plays[-1]["ts"]) / timedelta(hours=1) if plays else 24 * 28
-        heard = [self.items[row["item_id"]] for row in plays]
-        genres = np.sum([self.weights(i) for i in heard], axis=0) / max(len(heard), 1)
-        kinds = [sum(i["content_type"] == kind for i in heard) / max(len(heard), 1) for kind in self.kinds]
+        played = [self.items[row["item_id"]] for row in plays]
+        genres = np.sum([self.weights(item) for item in played], axis=0) / max(len(played), 1)
+        types = [sum(item["content_type"] == t for item in played) / max(len(played), 1) for t in self.content_types]
         figures = [plays_of(short), len(plays), skip_rate(short), skip_rate(long), hours]
-        return dict(zip(names, [*figures, list(genres) if plays else [0] * len(self.genres), kinds], strict=True))
+        return dict(zip(names, [*figures, list(genres) if plays else [0] * len(self.genres), types], strict=True))
 
     def item_daily(self, item: dict, ts: datetime) -> dict:
-        """The item's statistics; all null without activity in 28 days."""
+        """Return the item's statistics, all null without activity in 28 days."""
         short, long = (self.last_days("item_id", item["item_id"], ts, days) for days in (7, 28))
         names = [
             "item_plays_7d", "item_plays_28d", "item_skip_rate_28d", "item_like_rate_28d", "item_trend",
@@ -123,12 +123,12 @@ class Recount:
             return dict.fromkeys(names)
         likes = sum(row["action"] == "like" for row in long) / len(long)
         trend = (plays_of(short) / 7) / (plays_of(long) / 28) if plays_of(long) else 0
-        age = (ts.date() - item["release_date"]).days
+        age = max((ts.date() - item["release_date"]).days, 0)
         figures = [plays_of(short), plays_of(long), skip_rate(long), likes, trend, age]
         return dict(zip(names, figures, strict=True))
 
     def weights(self, item: dict) -> list[float]:
-        """The item's genres within the vocabulary, summing to 1."""
+        """Return the weights of the item's genres within the vocabulary, which sum to 1."""
         own = [genre for genre in self.genres if genre in item["genres"]]
         return [(genre in own) / max(len(own), 1) for genre in self.genres]
 
@@ -143,30 +143,30 @@ def skip_rate(rows: list[dict]) -> float:
 
 @pytest.fixture(scope="module")
 def table(training_set) -> pa.Table:
-    """All parts, in order of time."""
+    """All parts in one table, in order of time."""
     return pa.concat_tables([training_set[part] for part in ("train", "validation", "test")])
 
 
 @pytest.fixture(scope="module")
 def recount(world, nano) -> Recount:
-    """The plain recount of the nano world."""
+    """The recount of the nano world."""
     return Recount(world, load_manifest(nano.tables))
 
 
 @pytest.fixture(scope="module")
 def sample(table) -> list[dict]:
-    """Examples from the first to the last, evenly spaced."""
+    """Evenly spaced examples, from the first to the last."""
     return table.take(np.linspace(0, table.num_rows - 1, SAMPLE).astype(int)).to_pylist()
 
 
-def test_features_are_what_a_plain_recount_gives(sample, recount):
+def test_features_equal_a_plain_recount(sample, recount):
     for example in sample:
         for name, value in recount.features(example).items():
             assert same(example[name], value), (example["event_id"], name, example[name], value)
 
 
-def test_the_sample_meets_known_and_unknown_statistics(sample):
-    # Else the recount above would prove little.
+def test_the_sample_has_known_and_unknown_statistics(sample):
+    # Otherwise the recount above would prove little.
     for name in ("user_plays_7d", "item_plays_7d"):
         null = [row[name] is None for row in sample]
         assert 0 < sum(null) < len(null), name
@@ -174,7 +174,7 @@ def test_the_sample_meets_known_and_unknown_statistics(sample):
     assert max(len(row["history_items"]) for row in sample) == 50
 
 
-def test_columns_and_types_are_the_contract_with_the_models(table):
+def test_columns_and_types_are_those_that_the_models_expect(table):
     assert dict(zip(table.column_names, table.schema.types, strict=True)) == TYPES
 
 
@@ -202,23 +202,23 @@ def test_a_smaller_chunk_gives_the_same_rows(nano, nano_store, table, monkeypatc
     assert pa.concat_tables(chunks).equals(table)
 
 
-def test_the_counts_are_the_rows_that_were_written(ingest_log, tmp_path, at):
+def test_the_returned_counts_are_the_rows_in_the_files(ingest_log, tmp_path, at):
     log = ingest_log(tmp_path, "\n".join(f"u a {day} 12:00 play" for day in range(6)), "a music rock -")
     split = Split(at(0, "12:00"), at(3, "12:00"), at(5, "12:00"), at(5, "12:01"))
     written = training.write_training_set(log.folder, log.store(), split, tmp_path)
-    # A boundary opens the part that follows it.
+    # An event at a boundary belongs to the later part.
     assert written == {"train": 3, "validation": 2, "test": 1}
     assert {part: pq.read_metadata(tmp_path / f"{part}.parquet").num_rows for part in written} == written
 
 
-def test_a_runs_training_set_has_the_catalogue_at_both_instants(training_folder, nano, split):
+def test_a_training_set_has_the_catalogue_as_of_the_test_span_and_the_newest_snapshot(training_folder, nano, split):
     newest = EPOCH + timedelta(days=load_manifest(nano.tables)["last_day"] + 1)
     for name, instant in (("items_at_test", split.validation_end), ("items_now", newest)):
         assert pq.read_table(training_folder / f"{name}.parquet").equals(items_as_of(nano.tables, instant)), name
 
 
-def test_a_runs_sequences_end_with_the_train_span_and_hold_all_before(training_folder, world, split):
-    found = pq.read_table(training_folder / "sequences.parquet").to_pylist()
+def test_the_sequences_are_all_interactions_of_the_train_span(training_folder, world, split):
+    sequences = pq.read_table(training_folder / "sequences.parquet").to_pylist()
     expected = defaultdict(list)
     shown = {}
     for row in world.events.sort_by([("ts", "ascending"), ("event_id", "ascending")]).to_pylist():
@@ -228,21 +228,21 @@ def test_a_runs_sequences_end_with_the_train_span_and_hold_all_before(training_f
             shown[key] = seconds
         elif row["ts"] < split.train_end:
             expected[row["user_id"]].append((row["item_id"], row["action"], seconds, row["surface"], shown[key]))
-    assert {row["user_id"] for row in found} == set(expected)
-    for row in found:
+    assert {row["user_id"] for row in sequences} == set(expected)
+    for row in sequences:
         columns = (row[name] for name in ("items", "actions", "times", "surfaces", "asked"))
         assert list(zip(*columns, strict=True)) == expected[row["user_id"]]
         assert all(asked < time for asked, time in zip(row["asked"], row["times"], strict=True))
 
 
-def test_a_runs_manifest_says_where_its_examples_came_from(training_folder, training_set, world):
+def test_the_manifest_names_the_data_set_and_the_rows_of_each_part(training_folder, training_set, world):
     manifest = read_json(training_folder / "manifest.json")
     assert manifest["dataset"] == world.dataset
     assert manifest["rows"] == {part: table.num_rows for part, table in training_set.items()}
 
 
-def test_a_part_without_a_positive_is_an_error_that_names_it(ingest_log, tmp_path, at):
-    # Nobody ever plays what is shown.
+def test_a_part_without_a_positive_example_is_named_in_the_error(ingest_log, tmp_path, at):
+    # No impression is followed by a play.
     log = ingest_log(tmp_path, "\n".join(f"u a {day} 12:00 impression" for day in range(6)), "a music rock -")
     split = Split(at(0, "12:00"), at(3, "12:00"), at(5, "12:00"), at(5, "12:01"))
     write_json(log.folder / "split.json", split.to_dict())
@@ -250,10 +250,10 @@ def test_a_part_without_a_positive_is_an_error_that_names_it(ingest_log, tmp_pat
         training.make_training_set(log.store(), log.folder, log.tables, tmp_path / "out")
 
 
-def same(found, expected) -> bool:
-    """Equal, floats to five digits, lists entry by entry."""
-    if found is None or expected is None or isinstance(expected, str):
-        return found == expected
+def same(actual, expected) -> bool:
+    """Compare two values: floats to four digits, lists entry by entry."""
+    if actual is None or expected is None or isinstance(expected, str):
+        return actual == expected
     if isinstance(expected, list):
-        return len(found) == len(expected) and all(map(same, found, expected))
-    return found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        return len(actual) == len(expected) and all(map(same, actual, expected))
+    return actual == pytest.approx(expected, rel=1e-4, abs=1e-5)

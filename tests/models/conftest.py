@@ -22,7 +22,8 @@ from models.inputs.shards import Arrays, Shards
 from models.inputs.training_arrays import ranking_arrays, retrieval_arrays
 from models.ranking import model as ranking
 from models.retrieval import model as retrieval
-from models.saved.export import export_ranking, export_retrieval
+from models.saved.ranking_export import export_ranking
+from models.saved.retrieval_export import export_retrieval
 from models.sequence import fit as sequence
 from models.sequence.coded import CodedModel, fit_codes
 from models.sequence.codes import Codebook

@@ -9,19 +9,19 @@ def verdict(drifted: bool, current: int = 5_000) -> Verdict:
     return Verdict(not drifted, "Because.", {"rows": {"reference": 5_000, "current": current}})
 
 
-def test_drift_asks_for_retraining_with_the_verdicts_reason():
+def test_drift_means_retraining_for_the_verdicts_reason():
     assert decide(verdict(True)) == {"retrain": True, "reason": "Retrain. Because."}
 
 
-def test_no_drift_asks_for_nothing():
+def test_no_drift_means_no_retraining():
     assert decide(verdict(False)) == {"retrain": False, "reason": "No retraining. Because."}
 
 
-def test_a_small_window_cannot_ask_for_retraining():
+def test_drift_in_a_small_window_means_no_retraining():
     decision = decide(verdict(True, current=MIN_ROWS - 1))
     assert not decision["retrain"]
     assert "1999 rows" in decision["reason"]
 
 
-def test_the_least_number_of_rows_is_enough():
+def test_the_minimum_number_of_rows_is_enough():
     assert decide(verdict(True, current=MIN_ROWS))["retrain"]

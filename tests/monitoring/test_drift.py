@@ -1,4 +1,4 @@
-"""The drift verdict, computed by Evidently. One module, so that its import (7 s) is paid once."""
+"""The drift verdict, computed by Evidently. All tests are in one module, because its import takes 7 s."""
 
 import json
 
@@ -17,7 +17,7 @@ LIMITS = DriftLimits()
 
 
 def window(seed: int = 0) -> pd.DataFrame:
-    """Three features and one prediction, independent of each other."""
+    """Return a window of three features and one prediction, independent of each other."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame({
         "plays_7d": rng.normal(10.0, 2.0, ROWS),
@@ -45,7 +45,7 @@ def test_two_samples_of_one_distribution_have_not_drifted():
 
 
 def test_a_shifted_number_is_named_with_its_distance():
-    # Every value moves by one standard deviation of the reference, so the normed distance is 1.
+    # Every value moves by one standard deviation of the reference, so the distance is 1.
     current = window().assign(plays_7d=lambda f: f["plays_7d"] + f["plays_7d"].std(ddof=0))
     verdict = compare(window(), current, LIMITS, None)
     assert verdict.figures["columns"]["plays_7d"] == {
@@ -59,7 +59,7 @@ def test_a_shifted_number_is_named_with_its_distance():
     assert not verdict.passed  # one of three is over the default 30 %
 
 
-def test_under_the_share_a_drifted_column_is_not_a_drifted_window():
+def test_a_smaller_share_of_drifted_columns_is_no_drifted_window():
     current = window().assign(plays_7d=lambda f: f["plays_7d"] + 10)
     verdict = compare(window(), current, DriftLimits(share=0.5), None)
     assert drifted(verdict) == ["plays_7d"]
@@ -67,13 +67,13 @@ def test_under_the_share_a_drifted_column_is_not_a_drifted_window():
 
 
 def test_a_changed_mix_is_named_with_its_distance():
-    # All free against all paid: nothing in common, and the Jensen-Shannon distance is sqrt(ln 2).
+    # The plans have nothing in common, so the Jensen-Shannon distance has its maximum, sqrt(ln 2).
     verdict = compare(window().assign(plan="free"), window().assign(plan="paid"), LIMITS, None)
     assert drifted(verdict) == ["plan"]
     assert verdict.figures["columns"]["plan"]["score"] == pytest.approx(np.sqrt(np.log(2)))
 
 
-def test_a_drifted_prediction_suffices():
+def test_one_drifted_prediction_is_a_drifted_window():
     current = window().assign(prediction_play=lambda f: f["prediction_play"] / 2)
     verdict = compare(window(), current, LIMITS, None)
     assert not verdict.passed
@@ -86,7 +86,7 @@ def test_a_feature_that_goes_missing_is_drift():
     assert drifted(compare(window(), current, LIMITS, None)) == ["plays_7d is null"]
 
 
-def test_null_only_and_constant_columns_are_no_drift_if_they_stay_so():
+def test_null_only_and_constant_columns_that_stay_the_same_are_no_drift():
     frame = window().assign(never=np.nan, always=7.0, one_word="x")
     verdict = compare(frame, frame, LIMITS, None)
     assert drifted(verdict) == []
@@ -102,16 +102,16 @@ def test_one_row_is_enough_to_compare():
     assert compare(window().head(1), window().head(1), LIMITS, None)["rows"]["current"] == 1
 
 
-def test_a_long_window_is_sampled_with_the_seed():
-    few = DriftLimits(sample_rows=500, seed=3)
-    first, again = (compare(window(1), window(2), few, None) for _ in range(2))
+def test_a_long_window_is_sampled_by_the_seed():
+    limits = DriftLimits(sample_rows=500, seed=3)
+    first, again = (compare(window(1), window(2), limits, None) for _ in range(2))
     assert first == again
     other = compare(window(1), window(2), DriftLimits(sample_rows=500, seed=4), None)
     assert other["columns"] != first["columns"]
     assert first["rows"] == {"reference": ROWS, "current": ROWS}
 
 
-def test_the_report_is_evidentlys_own_and_whole(tmp_path):
+def test_the_page_is_evidentlys_report_of_all_columns(tmp_path):
     html = tmp_path / "reports" / "drift.html"
     compare(window(1), window(2), LIMITS, html)
     text = html.read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ class TestCommand:
 
     @pytest.fixture
     def call(self, tmp_path, monkeypatch):
-        """Write the two windows, run the command on them, return its result."""
+        """Write two windows to files, run the command on them, and return its result."""
         from cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
@@ -144,7 +144,7 @@ class TestCommand:
 
         return run
 
-    def test_json_is_the_verdict_that_is_saved(self, call, tmp_path):
+    def test_json_output_is_the_saved_verdict(self, call, tmp_path):
         result = call(window().assign(plan="paid"), "--json")
         assert result.exit_code == 0
         verdict = json.loads(result.stdout)
@@ -169,7 +169,7 @@ class TestCommand:
                 catch_exceptions=False,
             )
 
-    def test_without_paths_it_compares_the_homes_own_frames(self, call, tmp_path, monkeypatch):
+    def test_without_paths_it_compares_the_windows_of_the_home(self, call, tmp_path, monkeypatch):
         from cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))

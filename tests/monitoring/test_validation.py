@@ -1,4 +1,4 @@
-"""The newest span against a reference: schema, values, distances."""
+"""Validation of the newest span against a reference: schema, values and distances."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from segue.errors import InputError
 from segue.verdict import Verdict
 
-pytestmark = pytest.mark.slow  # importing TFDV takes 7 to 16 s
+pytestmark = pytest.mark.slow  # the import of TFDV takes 7 to 16 s
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
     ("column", "change"),
     [
         ("surface", lambda c: c.str.upper()),
-        ("duration_s", lambda c: c * 1000),  # milliseconds for seconds
+        ("duration_s", lambda c: c * 1000),  # milliseconds instead of seconds
         ("country", lambda c: "SE-" + c),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_missing_column_is_named(frame, tmp_path):
     assert list(found.figures["anomalies"]) == ["duration_s"]
 
 
-def test_distances_are_measured_but_not_judged_within_one_log(frame, tmp_path):
+def test_distances_within_one_log_are_measured_but_not_judged(frame, tmp_path):
     longer = frame.assign(duration_s=frame["duration_s"] * 1000)
     found = verdict(longer, frame, tmp_path, judge_distance=False)
     assert found.passed

@@ -1,4 +1,4 @@
-"""Splitting rows into the two windows of a comparison."""
+"""Splitting rows into a reference window and a current window."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ def test_a_boundary_without_a_zone_is_an_error(frame):
         split_windows(frame, "ts", datetime(2026, 1, 2))
 
 
-def test_an_absent_column_is_named_beside_the_ones_there_are(frame):
+def test_an_absent_time_column_is_an_error_that_lists_the_columns(frame):
     with pytest.raises(InputError, match=r"'when' is not among \['row', 'ts'\]"):
         split_windows(frame, "when", BOUNDARY)
 

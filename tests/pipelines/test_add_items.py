@@ -40,7 +40,7 @@ def ask():
     def answer(home, picks, lately):
         import tensorflow as tf
 
-        from models.saved.export import call
+        from models.saved.saved_model import call
         from surfaces.hydrate import cold_start
         from surfaces.model_inputs import model_inputs
 

@@ -13,7 +13,7 @@ from models.training_config import TrainingConfig, load
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from tracking.registry import SEARCHES, log_trial, start_search
+from tracking.runs import SEARCHES, log_trial, start_search
 from workloads.run import Run
 
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [32, 64]}}}).to_dict()

@@ -140,7 +140,7 @@ def test_lineage_is_json_and_says_where_a_model_came_from(tmp_path):
 def test_requests_fit_the_signatures(world, saved_retrieval, saved_ranking, saved_sequence, tmp_path):
     import tensorflow as tf
 
-    from models.saved.export import call
+    from models.saved.saved_model import call
 
     pq.write_table(world.test, tmp_path / "test.parquet")
     pq.write_table(world.items, tmp_path / "items_now.parquet")

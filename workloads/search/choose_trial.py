@@ -15,7 +15,7 @@ def step(run: Run, trials: list[dict[str, Any]]) -> dict[str, Any]:
     Returns:
         The best trial.
     """
-    from tracking.registry import log_best
+    from tracking.runs import log_best
 
     with run.step(__name__) as result:
         found = summary(run.config, trials)

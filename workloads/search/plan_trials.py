@@ -18,7 +18,7 @@ def step(run: Run, ingested: Path, features: Path, catalogue: Path) -> list[dict
     from events.ingest import read_split
     from feature_repo.items_as_of import items_as_of
     from models.fitting.search import plan
-    from tracking.registry import start_search
+    from tracking.runs import start_search
 
     with run.step(__name__) as result:
         planned = plan(run.config, run.config.seed)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from models.fitting.search import Values, configured, typed
 from models.training_config import TrainingConfig
-from tracking.registry import log_trial
+from tracking.runs import log_trial
 from workloads.run import Run
 from workloads.search.objective import objective
 from workloads.training.train_ranking import train_ranking

@@ -14,7 +14,7 @@ from models.ranking import model as ranking
 from models.ranking.colistening import plays
 from models.ranking.two_stage import candidate_lists, choices, fit_order
 from models.saved.card import read_card
-from models.saved.export import CHOICE, ServedRanking, export_ranking
+from models.saved.ranking_export import CHOICE, ServedRanking, export_ranking
 from models.training_config import TrainingConfig
 from workloads.run import Run
 from workloads.training.champion import starts_warm, warm_start_of

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from models.inputs.encoder import Encoder
 from models.inputs.training_arrays import retrieval_arrays
 from models.retrieval import model as retrieval
-from models.saved.export import export_retrieval
+from models.saved.retrieval_export import export_retrieval
 from models.training_config import TrainingConfig
 from segue.errors import InputError
 from workloads.run import Run

@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from models.inputs.raw_query import raw_query
 from models.inputs.shards import Arrays
-from models.saved.export import ServedRanking, ServedRetrieval, call
 from models.saved.filters import NO_FILTERS
+from models.saved.ranking_export import ServedRanking
+from models.saved.retrieval_export import ServedRetrieval
+from models.saved.saved_model import call
 from tests.models.conftest import REWARD
 
 CANDIDATES = ["i3", "i0", "i7", "never seen", "i12"]

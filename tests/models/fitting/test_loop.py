@@ -1,14 +1,16 @@
 """The loss of an epoch, which epoch is kept, and that a resumed training is the uninterrupted one."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.fitting.loop import Model, create_weights, fit
+from models.fitting.loop import Model, allowed, create_weights, fit, telling
 from models.inputs.shards import Arrays, Shards
 from segue.errors import InputError, SegueError
+from segue.progress import MARK, Progress
 
 keras = tf.keras
 
@@ -163,8 +165,33 @@ def test_each_epoch_is_timed_and_told(capsys):
     assert [figures["epoch"] for figures in told] == [1, 2]
     assert all(figures["seconds"] > 0 and figures["examples_per_second"] > 0 for figures in told)
     assert history == {name: [figures[name] for figures in told] for name in history}
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    lines = [line.removeprefix(MARK) for line in capsys.readouterr().out.splitlines()]
+    assert [line.split(":")[0] for line in lines] == ["training", "epoch 1/2", "epoch 2/2"]
+
+
+def test_the_limits_are_said_and_kept_between_epochs():
+    lines: list[str] = []
+    progress = Progress(clock=lambda: 0.0, say=lines.append)
+    _, history = fit_toy(best=9.0, epochs=5, seconds=1e-9, name="toy", progress=progress)
+    assert len(history["loss"]) == 1
+    assert lines[0] == f"toy: at most 5 epochs or 0 s over {TEN.rows} examples"
+    assert lines[-1].startswith("toy: stopped after 1 of 5 epochs")
+
+
+def test_a_silent_epoch_is_told_of():
+    now = itertools.count(step=10.0)
+    lines: list[str] = []
+    tell = telling(Progress(lambda: next(now), lines.append), "toy, epoch 1/2", rows=100, epochs=2, seconds=1000.0)
+    for done in (25, 50):
+        tell(done, 0.5)
+    # The clock moves on by 10 s at each look: made at 0, begun at 10, 10 s spent, 20 s after it was made.
+    assert lines[0] == "toy, epoch 1/2: 25%, loss 0.5000, at most 70 s left"
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(2.0, 120.0), (0.0, 400.0)])
+def test_the_time_is_that_of_the_examples_if_it_is_not_stated(minutes, expected):
+    assert allowed(minutes, epochs=4, rows=100_000, slowest=1000) == expected
+    assert allowed(0.0, epochs=1, rows=10, slowest=1000) == 60.0
 
 
 def test_training_learns():

@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as arrays."""
+"""Conversions of Arrow columns to arrays."""
 
 from datetime import UTC, datetime
 
@@ -12,16 +12,19 @@ from segue.errors import InputError
 
 @pytest.mark.parametrize(
     ("rows", "width"),
-    [pytest.param([None, [1.0, 2.0, 3.0]], 3, id="of the rows that are known"), pytest.param([None], 1, id="all null")],
+    [
+        pytest.param([None, [1.0, 2.0, 3.0]], 3, id="of the rows that are not null"),
+        pytest.param([None], 1, id="all null"),
+    ],
 )
 def test_vector_width(rows, width):
     assert vector_width(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))])) == width
 
 
 def test_vectors_of_another_width_are_refused():
-    # Four rows of 2 are as many values as two of 4: nothing else would notice.
+    # Four rows of 2 have as many values as two rows of 4, so a reshape alone would not fail.
     column = pa.chunked_array([pa.array([[1.0, 0.0]] * 4, pa.list_(pa.float32()))])
-    with pytest.raises(InputError, match="knows 4 genres or content types; the features tell 2 apart"):
+    with pytest.raises(InputError, match=r"vectors of 4 genres or content types\. Received vectors of 2"):
         dense(column, 4)
 
 
@@ -30,13 +33,13 @@ def test_null_vectors_are_zeros():
     assert dense(column, 2).tolist() == [[1, 2], [0, 0]]
 
 
-def test_vectors_of_a_slice_are_its_own():
-    # Arrow keeps the values of the whole column in a slice.
+def test_a_slice_of_a_column_gives_only_its_own_vectors():
+    # A slice shares the value buffer of the whole column.
     column = pa.chunked_array([pa.array([[1.0], None, [3.0], [4.0]], pa.list_(pa.float32()))])
     assert dense(column.slice(1, 2), 1).tolist() == [[0], [3]]
 
 
-def test_histories_turn_most_recent_first():
+def test_histories_are_turned_to_most_recent_first():
     column = pa.chunked_array([pa.array([["old", "mid", "new"], [], None, ["only"]], pa.list_(pa.string()))])
     rows, columns, values = recent_first(column)
     assert list(zip(rows, columns, values.to_pylist(), strict=True)) == [
@@ -45,13 +48,13 @@ def test_histories_turn_most_recent_first():
 
 
 def test_null_numbers_are_zeros():
-    found = number(pa.chunked_array([pa.array([1.5, None])]))
-    assert found.tolist() == [1.5, 0]
-    assert found.dtype == np.float32
+    numbers = number(pa.chunked_array([pa.array([1.5, None])]))
+    assert numbers.tolist() == [1.5, 0]
+    assert numbers.dtype == np.float32
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_times_are_whole_seconds(unit):
-    # 1 January 1970, 0:01:30 and a bit.
+    # 90 seconds and a fraction after 1 January 1970.
     moment = datetime(1970, 1, 1, 0, 1, 30, 999_999 if unit in ("us", "ns") else 0, UTC)
     assert seconds(pa.chunked_array([pa.array([moment], pa.timestamp(unit, "UTC"))])).tolist() == [90]

@@ -1,4 +1,4 @@
-"""One encoding for training, evaluation and serving."""
+"""The encoding of model inputs, which training, evaluation and serving share."""
 
 from datetime import timedelta
 
@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.inputs import encoder as F
+from models.inputs.encoder import (
+    AGE_COLUMNS,
+    AXES_COLUMNS,
+    ITEM_STATS,
+    USER_COUNTS,
+    USER_RATES,
+    USER_STRINGS,
+    USER_VECTORS,
+    Axes,
+    Encoder,
+    fit_axes,
+    request_dense,
+)
 from models.inputs.raw_query import raw_item, raw_query
 
 HOUR = 3600
@@ -14,7 +26,7 @@ HOUR = 3600
 
 @pytest.fixture(scope="module")
 def train(make_table):
-    """Two rows to fit vocabularies on."""
+    """Two rows from which vocabularies are fitted."""
     return make_table(
         {"item_id": "b", "history_items": ["z", "a"], "country": "SE", "surface": "home"},
         {"item_id": "a", "history_items": [], "country": None, "surface": "", "plan": "family"},
@@ -25,14 +37,14 @@ def train(make_table):
 def encoder(train, make_catalogue):
     """The encoder of `train` with a catalogue of `a`, `b`, `z` and an item that training never saw."""
     items = make_catalogue(*({"item_id": item} for item in ("a", "b", "z", "new")))
-    return F.Encoder(F.fit_axes([train]), items)
+    return Encoder(fit_axes([train]), items)
 
 
 @pytest.fixture(scope="module")
 def awkward(make_table, noon):
-    """Rows with all that may be null or unknown, and histories from none to full."""
+    """Rows with nulls and unknown values, and histories from empty to full."""
     now = int(noon.timestamp())
-    nulls = dict.fromkeys((*F.USER_STRINGS, *F.USER_COUNTS, *F.USER_RATES, *F.USER_VECTORS, *F.ITEM_STATS))
+    nulls = dict.fromkeys((*USER_STRINGS, *USER_COUNTS, *USER_RATES, *USER_VECTORS, *ITEM_STATS))
 
     def history(*items: str | None) -> dict:
         times = [now - HOUR * age for age in range(len(items), 0, -1)]
@@ -47,42 +59,42 @@ def awkward(make_table, noon):
 
 
 def test_vocabularies_are_sorted_and_without_empty_values(train):
-    tokens = F.fit_axes([train]).tokens
+    tokens = fit_axes([train]).tokens
     assert tokens["country"] == ["SE"]
     assert tokens["surface"] == ["home"]
     assert tokens["plan"] == ["family", "free"]
 
 
-def test_items_of_histories_are_known_items(train):
-    assert F.fit_axes([train]).tokens["item_id"] == ["a", "b", "z"]
+def test_items_of_histories_join_the_vocabulary(train):
+    assert fit_axes([train]).tokens["item_id"] == ["a", "b", "z"]
 
 
-def test_chunks_add_to_one_vocabulary(train):
-    assert F.fit_axes(train.slice(n, 1) for n in range(2)) == F.fit_axes([train])
+def test_all_chunks_add_to_one_vocabulary(train):
+    assert fit_axes(train.slice(n, 1) for n in range(2)) == fit_axes([train])
 
 
-def test_widths_are_those_of_any_chunk(make_table):
+def test_widths_come_from_any_chunk_that_has_vectors(make_table):
     wide = {"genre_weights": [0.1] * 3, "content_type_shares": [0.5, 0.5]}
     chunks = [make_table({"genre_weights": None, "content_type_shares": None}), make_table(wide), make_table({})]
-    axes = F.fit_axes(chunks)
+    axes = fit_axes(chunks)
     assert (axes.genres, axes.content_types) == (3, 2)
 
 
-def test_only_some_columns_are_read(train):
-    assert F.fit_axes([train.select(F.AXES_COLUMNS)]) == F.fit_axes([train])
+def test_vocabularies_need_no_other_columns_than_those_of_the_axes(train):
+    assert fit_axes([train.select(AXES_COLUMNS)]) == fit_axes([train])
 
 
-def test_actions_are_fixed_whatever_the_log_holds(train):
-    assert F.fit_axes([train]).tokens["action"] == ["play", "skip", "like", "add"]
+def test_the_vocabulary_of_actions_does_not_depend_on_the_log(train):
+    assert fit_axes([train]).tokens["action"] == ["play", "skip", "like", "add"]
 
 
-def test_axes_survive_json(train):
-    axes = F.fit_axes([train])
-    assert F.Axes(**axes.to_dict()) == axes
+def test_axes_can_be_rebuilt_from_json(train):
+    axes = fit_axes([train])
+    assert Axes(**axes.to_dict()) == axes
 
 
-def test_a_slice_of_a_table_is_encoded_as_itself(encoder, awkward):
-    # Arrow keeps the offsets of the whole column in a slice.
+def test_a_slice_of_a_table_is_encoded_as_the_same_rows_of_the_table(encoder, awkward):
+    # A slice shares the offsets of the whole column.
     whole, part = encoder.query_table(awkward), encoder.query_table(awkward.slice(1, 2))
     for name, value in part.items():
         np.testing.assert_allclose(value, whole[name][1:3], rtol=1e-6, err_msg=name)
@@ -101,21 +113,21 @@ def test_tables_and_raw_inputs_are_encoded_alike(encoder, awkward):
 def test_a_history_is_encoded_most_recent_first_and_padded(encoder, awkward):
     encoded = encoder.query_table(awkward)
     action = encoder.lookups["action"]
-    # Of the catalogue z is row 3 and a row 1; the stranger has none, and keeps its place.
+    # The rows of z and a in the catalogue are 3 and 1. The unknown item has row 0 and keeps its place.
     assert encoded["history"][1].tolist() == [3, 0, 1, *[0] * 47]
     assert encoded["history_action"][1, :4].tolist() == [*[int(action(tf.constant("play")))] * 3, 0]
-    # One and three hours ago, in log(1 + hours); 0 where nothing is, and where nobody knows what it was.
+    # One and three hours ago, in log(1 + hours). Places without an entry or with an unknown item are 0.
     assert encoded["history_age"][1, :4] == pytest.approx(np.log1p([1, 0, 3, 0]))
 
 
 def test_items_are_rows_of_the_catalogue_whether_training_saw_them_or_not(encoder, make_table):
-    rows = encoder.item_table(make_table({"item_id": "z"}, {"item_id": "new"}, {"item_id": "stranger"}))["item"]
+    rows = encoder.item_table(make_table({"item_id": "z"}, {"item_id": "new"}, {"item_id": "unknown"}))["item"]
     assert rows.tolist() == [3, 4, 0]
 
 
-def test_floats_of_a_listener(encoder, awkward, make_table):
+def test_float_inputs_of_a_listener(encoder, awkward, make_table):
     row = encoder.query_table(make_table({"user_plays_7d": 3.0, "user_plays_28d": 7.0}))["user_dense"][0]
-    # log(1 + plays), rates, genre and type shares as they are, no history: as if log hours were 8.
+    # log(1 + plays), rates, genre and type shares as they are; without a history the log hours count as 8.
     assert row == pytest.approx([np.log(4), np.log(8), 0.1, 0.2, 0.5, 0.5, 1.0, 1.0])
     assert encoder.query_table(awkward)["user_dense"][1, -1] == pytest.approx(np.log(2) / 8)  # an hour ago
 
@@ -134,15 +146,15 @@ def test_statistics_of_an_item(encoder, make_table, age, encoded):
     )
     row = encoder.item_table(table)["item_stats"][0]
     assert row == pytest.approx([np.log(4), np.log(8), 0.2, 0.1, 2.0, *encoded])
-    assert row[F.AGE_COLUMNS :] == pytest.approx(encoded)
+    assert row[AGE_COLUMNS:] == pytest.approx(encoded)
 
 
-def test_widths_are_those_of_the_encoded_floats(encoder, awkward):
+def test_the_stated_widths_are_those_of_the_encoded_floats(encoder, awkward):
     assert encoder.query_table(awkward)["user_dense"].shape == (4, encoder.user_width)
     assert encoder.item_table(awkward)["item_stats"].shape == (4, encoder.stats_width)
 
 
-def test_a_time_after_the_request_counts_as_now(encoder, make_table, noon):
+def test_an_entry_after_the_request_counts_as_now(encoder, make_table, noon):
     later = int(noon.timestamp()) + HOUR
     table = make_table({"history_items": ["a"], "history_actions": ["play"], "history_times": [later]})
     assert encoder.query_table(table)["history_age"][0, 0] == 0
@@ -156,6 +168,6 @@ def test_a_time_after_the_request_counts_as_now(encoder, make_table, noon):
         pytest.param(-1.0, [0.3, 0.0, 0.0], id="unknown"),
     ],
 )
-def test_what_the_pairing_tells(age, encoded):
-    found = F.request_dense(tf.constant([0.3]), tf.constant([age], tf.float32))
-    assert found.numpy()[0] == pytest.approx(encoded)
+def test_the_features_of_a_listener_and_an_item_together(age, encoded):
+    row = request_dense(tf.constant([0.3]), tf.constant([age], tf.float32))
+    assert row.numpy()[0] == pytest.approx(encoded)

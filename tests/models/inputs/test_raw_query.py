@@ -1,4 +1,4 @@
-"""Raw inputs: what the signatures take."""
+"""The raw inputs that signatures take."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from models.inputs.raw_query import in_batches, item_specs, query_specs, raw_ite
 
 @pytest.fixture(scope="module")
 def table(make_table, noon):
-    """A full row, and one with nulls."""
+    """A row with every value, and a row with nulls."""
     history = {
         "history_items": ["old", "new"], "history_actions": ["play", "skip"], "history_times": [10, 20],
     }  # fmt: skip
-    nothing = ("country", "surface", "user_plays_7d", "genre_shares", "item_trend", "age_at_request_days")
-    return make_table(history, dict.fromkeys(nothing) | {"genre_weights": [1.0, 0.0]})
+    nulls = ("country", "surface", "user_plays_7d", "genre_shares", "item_trend", "age_at_request_days")
+    return make_table(history, dict.fromkeys(nulls) | {"genre_weights": [1.0, 0.0]})
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def test_nulls_become_empty_strings_and_zeros(table, axes):
     raw = raw_query(table, axes) | raw_item(table)
     assert (raw["country"][1], raw["surface"][1]) == ("", "")
     assert (raw["user_plays_7d"][1], raw["item_trend"][1]) == (0, 0)
-    assert raw["age_at_request_days"].tolist() == [10, -1]  # 0 would be the day of the release
+    assert raw["age_at_request_days"].tolist() == [10, -1]  # 0 would mean the day of the release
     assert raw["genre_shares"].tolist() == [[0.5, 0.5], [0, 0]]
 
 
-def test_the_request_is_at_the_events_time(table, axes, noon):
+def test_the_time_of_the_request_is_that_of_the_event(table, axes, noon):
     assert raw_query(table, axes)["request_ts"].tolist() == [int(noon.timestamp())] * 2
 
 
@@ -49,8 +49,8 @@ def test_raw_inputs_fit_the_specs(table, axes, part):
     expected = query_specs(axes) if part == "query" else item_specs()
     assert arrays.keys() == expected.keys()
     for name, spec in expected.items():
-        kind = np.dtype(object) if spec.dtype.name == "string" else np.dtype(spec.dtype.as_numpy_dtype)
-        assert arrays[name].dtype == kind, name
+        dtype = np.dtype(object) if spec.dtype.name == "string" else np.dtype(spec.dtype.as_numpy_dtype)
+        assert arrays[name].dtype == dtype, name
         assert spec.shape.is_compatible_with(arrays[name].shape), name
         assert spec.name == name
 

@@ -1,4 +1,4 @@
-"""Shards hold what was encoded, and their batches are shuffled, whole and the seed's."""
+"""Shards: they store the encoded arrays, and their batches are full and in an order that the seed fixes."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +9,19 @@ from models.inputs.shards import GROUP, WINDOW, Arrays, Shards, read_parquet, wr
 
 
 def encode(table: pa.Table) -> Arrays:
-    """`x` as it is, and twice it beside it."""
+    """Two arrays: `x`, and `pair`, which holds x and 2 x."""
     x = table["x"].to_numpy()
     return {"x": x.astype(np.float32), "pair": np.stack([x, 2 * x], axis=1).astype(np.int32)}
 
 
 def tables(*sizes: int) -> list[pa.Table]:
-    """Tables of the given rows; `x` counts through all of them."""
+    """Tables with the given numbers of rows; `x` numbers the rows of all tables."""
     ends = np.cumsum(sizes)
     return [pa.table({"x": np.arange(end - size, end)}) for size, end in zip(sizes, ends, strict=True)]
 
 
 def in_memory(*sizes: int) -> Shards:
-    """Shards of the given rows that lie in memory."""
+    """Shards in memory with the given numbers of rows."""
     return Shards(tuple(encode(table) for table in tables(*sizes)), sizes, ("x", "pair"))
 
 
@@ -29,7 +29,7 @@ def xs(shards: Shards, batch_size: int, seed: int | None, epoch: int = 0) -> lis
     return [batch["x"].astype(int).tolist() for batch in shards.batches(batch_size, seed, epoch)]
 
 
-def test_what_was_encoded_is_read_back(tmp_path):
+def test_written_arrays_are_read_back(tmp_path):
     shards = write(tables(3, 2), encode, tmp_path / "train")
     assert (shards.rows, shards.sizes, shards.columns) == (5, (3, 2), ("x", "pair"))
     (batch,) = shards.batches(5, None, 0)
@@ -51,7 +51,7 @@ def test_chunks_without_examples_make_no_shard(tmp_path):
     assert xs(shards, 9, None) == [[1, 3, 5]]
 
 
-def test_no_chunk_at_all_makes_no_rows(tmp_path):
+def test_without_chunks_there_are_no_rows(tmp_path):
     shards = write([], encode, tmp_path)
     assert shards.rows == 0
     assert xs(shards, 4, None) == xs(shards, 4, 0) == []
@@ -86,13 +86,13 @@ def test_arrays_of_different_rows_are_refused(tmp_path):
         write(tables(2), lambda table: uneven, tmp_path)
 
 
-def test_arrays_of_other_names_than_before_are_refused(tmp_path):
+def test_a_chunk_with_other_array_names_is_refused(tmp_path):
     named = lambda table: {f"x{table['x'][0]}": table["x"].to_numpy()}  # noqa: E731
     with pytest.raises(ValueError, match=r"\['x0'\]. Received \['x2'\]"):
         write(tables(2, 2), named, tmp_path)
 
 
-def test_objects_are_refused(tmp_path):
+def test_object_arrays_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"[Oo]bject"):
         write(tables(1), lambda table: {"x": np.array(["a"], object)}, tmp_path)
 
@@ -103,7 +103,7 @@ def test_a_folder_that_holds_shards_is_refused(tmp_path):
         write(tables(1), encode, tmp_path)
 
 
-def test_without_a_seed_the_order_stays_across_shards_and_the_last_batch_is_short():
+def test_without_a_seed_rows_come_in_order_and_the_last_batch_is_short():
     assert xs(in_memory(3, 1, 5), 4, None) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
 
 
@@ -112,63 +112,63 @@ def test_without_a_seed_the_order_stays_across_shards_and_the_last_batch_is_shor
     [
         pytest.param((10,), 4, id="one shard"),
         pytest.param((3, 3, 4), 4, id="within a window"),
-        pytest.param((3,) * 11, 4, id="rests that join the next window"),
+        pytest.param((3,) * 11, 4, id="rows that join the next window"),
         pytest.param((1,) * 13, 6, id="windows smaller than a batch"),
     ],
 )
 def test_with_a_seed_batches_are_full_and_no_row_comes_twice(sizes, batch_size):
-    found = xs(in_memory(*sizes), batch_size, 0)
-    rows = [x for batch in found for x in batch]
-    assert [len(batch) for batch in found] == [batch_size] * (sum(sizes) // batch_size)
+    batches = xs(in_memory(*sizes), batch_size, 0)
+    rows = [x for batch in batches for x in batch]
+    assert [len(batch) for batch in batches] == [batch_size] * (sum(sizes) // batch_size)
     assert len(set(rows)) == len(rows)
     assert set(rows) <= set(range(sum(sizes)))
     assert rows != sorted(rows)
 
 
 @pytest.mark.parametrize("sizes", [(5,), (1,) * 5, (1,) * 10])
-def test_the_only_batch_is_kept_though_it_is_short(sizes):
+def test_a_short_batch_is_kept_if_it_is_the_only_one(sizes):
     (batch,) = xs(in_memory(*sizes), 64, 0)
     assert sorted(batch) == list(range(sum(sizes)))
 
 
-def test_rows_stay_together():
+def test_arrays_of_a_batch_hold_the_same_rows():
     for batch in in_memory(5, 5, 5, 5, 5).batches(4, 0, 0):
         np.testing.assert_array_equal(batch["pair"], np.stack([batch["x"], 2 * batch["x"]], axis=1))
 
 
-def test_the_order_is_that_of_seed_and_epoch():
+def test_seed_and_epoch_fix_the_order():
     shards = in_memory(*[5] * 9)
     assert xs(shards, 4, 1, epoch=2) == xs(shards, 4, 1, epoch=2)
     orders = [xs(shards, 4, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
     assert all(left != right for n, left in enumerate(orders) for right in orders[:n])
 
 
-def test_a_batch_mixes_the_shards_of_a_window():
-    # 4 shards of 250 rows: a batch of 200 has each by 50, give or take 6 (hypergeometric).
+def test_a_batch_mixes_rows_of_all_shards_of_a_window():
+    # A batch of 200 from 4 shards of 250 rows has 50 rows of each, with a deviation of 6 (hypergeometric).
     for batch in xs(in_memory(*[250] * WINDOW), 200, 0):
         shares = np.bincount(np.array(batch) // 250, minlength=WINDOW)
         assert shares.min() > 20
 
 
-def test_no_more_shards_are_held_than_the_window():
-    # 12 shards of 10 rows, windows of 40: the first 40 rows are those of 4 shards.
+def test_no_more_shards_than_a_window_are_read_at_once():
+    # Of 12 shards of 10 rows, a window has 40 rows, so the first 40 rows come from 4 shards.
     rows = [x for batch in xs(in_memory(*[10] * 12), 10, 0) for x in batch]
     spans = [{x // 10 for x in rows[start : start + 40]} for start in (0, 40, 80)]
     assert [len(span) for span in spans] == [WINDOW] * 3
 
 
-def test_which_shards_meet_changes_by_epoch():
+def test_other_shards_share_a_window_in_each_epoch():
     shards = in_memory(*[10] * 12)
     first = {frozenset(x // 10 for batch in xs(shards, 10, 0, epoch)[:4] for x in batch) for epoch in range(5)}
     assert len(first) > 1
 
 
 @pytest.mark.parametrize("row_group", [2, 7, 100])
-def test_a_parquet_file_is_read_in_bounded_tables(tmp_path, row_group):
+def test_a_parquet_file_is_read_in_tables_of_limited_size(tmp_path, row_group):
     pq.write_table(pa.table({"x": np.arange(20), "y": np.arange(20)}), tmp_path / "t.parquet", row_group_size=row_group)
-    found = list(read_parquet(tmp_path / "t.parquet", rows=6, columns=["x"]))
-    assert max(table.num_rows for table in found) <= 6
-    assert pa.concat_tables(found).equals(pa.table({"x": np.arange(20)}))
+    read = list(read_parquet(tmp_path / "t.parquet", rows=6, columns=["x"]))
+    assert max(table.num_rows for table in read) <= 6
+    assert pa.concat_tables(read).equals(pa.table({"x": np.arange(20)}))
 
 
 def test_a_group_stays_together():

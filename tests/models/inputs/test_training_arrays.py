@@ -1,16 +1,16 @@
-"""Encoded training arrays, from the tables of a training set."""
+"""The training arrays of retrieval and ranking."""
 
 import numpy as np
 import pytest
 
 from models.inputs.encoder import Encoder, fit_axes
-from models.inputs.training_arrays import age, example_weights, mask, ranking_arrays, retrieval_arrays
+from models.inputs.training_arrays import example_weights, mask, ranking_arrays, retrieval_arrays
 from segue.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def table(make_table):
-    """Two positives of one item, one of another, and a row that is none; one label unknown."""
+    """Two positives of a, one positive of b with an unknown label, and a row of c that is no positive."""
     return make_table(
         {"item_id": "a", "positive": True, "label_play": 1.0},
         {"item_id": "b", "positive": True, "label_play": None},
@@ -32,20 +32,20 @@ def test_retrieval_learns_from_positives_alone(table, encoder):
     assert {len(values) for values in arrays.values()} == {3}
 
 
-def test_a_table_without_a_positive_gives_no_rows(table, encoder):
+def test_a_table_without_positives_gives_no_rows(table, encoder):
     arrays = retrieval_arrays(table.slice(2, 1), encoder, {"positive": 1.0})
     assert {len(values) for values in arrays.values()} == {0}
 
 
-def test_what_is_learned_from_is_a_mixture(table, encoder):
-    # Row 1 is positive and played, row 2 positive (its play is unknown), row 3 nothing, row 4 positive and liked.
+def test_an_example_weighs_the_sum_of_its_labels_weights(table, encoder):
+    # Row 1 is positive and played, row 2 positive with an unknown play, row 3 not positive, row 4 positive and liked.
     weights = example_weights(table, {"positive": 1.0, "play": 0.5, "like": 2.0})
     assert weights.tolist() == [1.5, 1, 0, 3]
     arrays = retrieval_arrays(table, encoder, {"play": 0.5, "like": 2.0})
     assert (arrays["item"].tolist(), arrays["weight"].tolist()) == ([1, 1], [0.5, 2])
 
 
-def test_an_unknown_positive_lists_the_known_ones(table):
+def test_an_unknown_name_of_a_positive_is_refused_with_the_names_to_choose_from(table):
     with pytest.raises(InputError, match=r"like, add\. Received loved, shared") as error:
         example_weights(table, {"positive": 1.0, "shared": 1.0, "loved": 1.0})
     assert "retrieval.positives" in error.value.fix
@@ -58,13 +58,13 @@ def test_ranking_learns_from_every_example(table, encoder):
     assert arrays["label_like"].tolist() == [0, 0, 0, 1]
 
 
-def test_unknown_labels_weigh_nothing(table, encoder):
+def test_unknown_labels_have_the_weight_0(table, encoder):
     arrays = ranking_arrays(table, encoder)
     assert arrays["weight_play"].tolist() == [1, 0, 1, 1]
     assert arrays["weight_like"].tolist() == mask(table, "like").tolist() == [1, 1, 1, 1]
 
 
-def test_seconds_have_a_mask_of_their_own(make_table, encoder):
+def test_listening_seconds_have_their_own_mask(make_table, encoder):
     arrays = ranking_arrays(make_table({"label_listen": 3.5}, {"label_listen": None}), encoder)
     assert arrays["label_listen"].tolist() == [3.5, 0]
     assert arrays["weight_listen"].tolist() == [1, 0]
@@ -74,12 +74,11 @@ def test_an_unknown_position_is_zero(make_table, encoder):
     assert ranking_arrays(make_table({"position": 3}, {"position": None}), encoder)["position"].tolist() == [3, 0]
 
 
-def test_an_unknown_age_is_marked(table, encoder):
-    assert age(table).tolist() == [10, 10, -1, 10]
+def test_an_unknown_age_is_flagged(table, encoder):
     assert ranking_arrays(table, encoder)["request"][:, 2].tolist() == [1, 1, 0, 1]
 
 
-def test_both_speak_the_same_encoding(table, encoder):
+def test_ranking_arrays_hold_the_encoders_query_arrays(table, encoder):
     query, pairs = encoder.query_table(table), ranking_arrays(table, encoder)
     for name, value in query.items():
         np.testing.assert_array_equal(pairs[name], value)

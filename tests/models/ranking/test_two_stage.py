@@ -24,8 +24,9 @@ from models.ranking.two_stage import (
     without_sequence,
     worth_of_sequence,
 )
-from models.saved.export import ServedRanking, call
 from models.saved.filters import NO_FILTERS
+from models.saved.ranking_export import ServedRanking
+from models.saved.saved_model import call
 from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES
 from tests.models.conftest import ITEMS, REWARD
 

@@ -1,4 +1,4 @@
-"""Items added to saved models: found, ranked, and everything else as it was."""
+"""Items added to saved models are found and ranked, and the answers for all other items stay the same."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.inputs.encoder import AGE, ITEM_COUNTS, ITEM_RATES
+from models.inputs.encoder import ITEM_COUNTS, ITEM_RATES
 from models.inputs.fingerprints import Fingerprints
+from models.inputs.item_age import AGE
 from models.inputs.raw_query import raw_query
 from models.saved.added_items import add_items, describe, encoded, statistics
 from models.saved.card import FORMAT, read_card
-from models.saved.export import call
-from models.saved.index import EVERYWHERE
+from models.saved.index_columns import EVERYWHERE
+from models.saved.saved_model import call
 from models.sequence.histories import HISTORY_INPUTS
 from segue.errors import InputError
 
@@ -27,7 +28,7 @@ MODELS = ("retrieval", "ranking", "sequence")
 
 @dataclass(frozen=True)
 class Saved:
-    """Saved models of one catalogue: where they lie, and their signatures."""
+    """Saved models of one catalogue: their folders and loaded signatures."""
 
     paths: dict[str, Path]
 
@@ -38,11 +39,11 @@ class Saved:
         return call(self.loaded[model].signatures[signature], {**raw, **more})
 
     def scores(self, raw, model="retrieval", **more):
-        """The scores of the first query by item id."""
+        """The scores of the first query, by item id."""
         if model == "sequence":
             raw = {name: raw[name] for name in HISTORY_INPUTS}
-        found = self(model, raw | ASKED | more)
-        return {i.decode(): s for i, s in zip(found["item_ids"][0], found["scores"][0], strict=True) if i}
+        answer = self(model, raw | ASKED | more)
+        return {i.decode(): s for i, s in zip(answer["item_ids"][0], answer["scores"][0], strict=True) if i}
 
 
 ASKED = {
@@ -57,7 +58,7 @@ ASKED = {
 
 @pytest.fixture(scope="module")
 def before(saved_retrieval, saved_ranking, saved_sequence, tmp_path_factory):
-    """The models of the checkerboard, of 20 items, with warm-up requests beside them."""
+    """The models of the checkerboard with its 20 items, with warm-up requests beside them."""
     root = tmp_path_factory.mktemp("before")
     for name, path in zip(MODELS, (saved_retrieval, saved_ranking, saved_sequence), strict=True):
         shutil.copytree(path, root / name)
@@ -67,7 +68,7 @@ def before(saved_retrieval, saved_ranking, saved_sequence, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batches(make_catalogue, noon):
-    """First a song of an hour ago and i7 as it was; then a podcast, and i3 put off until tomorrow."""
+    """Two batches: a song released an hour ago with i7 unchanged, then a podcast with i3 postponed to tomorrow."""
     recent, tomorrow = (int((noon + timedelta(hours=h)).timestamp()) for h in (-1, 24))
     first = make_catalogue({"item_id": "new", "text": "Brand new", "release_ts": recent}, {"item_id": "i7"})
     second = make_catalogue({"item_id": "cast", "content_type": "podcast"}, {"item_id": "i3", "release_ts": tomorrow})
@@ -78,23 +79,23 @@ def batches(make_catalogue, noon):
 
 @pytest.fixture(scope="module")
 def added(before, batches, noon, tmp_path_factory):
-    """The models after the first batch and after the second, and what was said of each."""
-    found, results = [before], []
+    """The models after the first and after the second batch, and the results of both additions."""
+    versions, results = [before], []
     for items in batches:
         root = tmp_path_factory.mktemp("after")
         out = {name: root / name for name in MODELS}
-        results.append(add_items(found[-1].paths, items, noon, out))
-        found.append(Saved(out))
-    return SimpleNamespace(first=found[1], second=found[2], results=results)
+        results.append(add_items(versions[-1].paths, items, noon, out))
+        versions.append(Saved(out))
+    return SimpleNamespace(first=versions[1], second=versions[2], results=results)
 
 
 @pytest.fixture(scope="module")
 def raw(world, noon):
-    """One query of the test span, asked at noon."""
+    """One query of the test span, made at noon."""
     return raw_query(world.test.slice(0, 1), world.encoder.axes) | {"request_ts": np.array([int(noon.timestamp())])}
 
 
-def test_it_tells_what_was_new(added):
+def test_the_result_lists_new_and_updated_items(added):
     assert added.results == [
         {"added": ["new"], "updated": ["i7"], "free": 999},
         {"added": ["cast"], "updated": ["i3"], "free": 998},
@@ -110,7 +111,7 @@ def test_a_new_item_is_found(before, added, raw, noon, model):
     assert set(added.first.scores(raw, model)) == {*before.scores(raw, model), "new"}
 
 
-def test_its_score_is_what_the_towers_say(added, raw):
+def test_the_score_of_a_new_item_is_the_product_of_the_towers(added, raw):
     statistics = {name: np.zeros(1, np.float32) for name in (*ITEM_COUNTS, *ITEM_RATES)}
     age = {AGE: np.array([1 / 24], np.float32)}
 
@@ -122,13 +123,13 @@ def test_its_score_is_what_the_towers_say(added, raw):
 
 
 @pytest.mark.parametrize("model", ["retrieval", "sequence"])
-def test_other_items_and_one_that_is_added_unchanged_keep_their_scores(before, added, raw, model):
+def test_other_items_and_an_item_that_is_added_unchanged_keep_their_scores(before, added, raw, model):
     old, new = before.scores(raw, model), added.first.scores(raw, model)
 
     assert {item: new[item] for item in old} == pytest.approx(old, abs=1e-6)
 
 
-def test_ranking_knows_the_new_item(before, added, raw):
+def test_ranking_scores_the_new_item(before, added, raw):
     candidates = {
         "candidate_ids": np.array([["new", "i7", "i2"]], object),
         "retrieval_scores": np.zeros((1, 3), np.float32),
@@ -137,38 +138,38 @@ def test_ranking_knows_the_new_item(before, added, raw):
     old, new = (saved("ranking", raw | candidates) for saved in (before, added.first))
 
     assert new["uncertainty"][0] == pytest.approx([1.0, 1 / 3, 1 / 3])  # 8 plays in 28 days: 1 / sqrt(9)
-    assert new["play"][0, 0] != old["play"][0, 0]  # an unknown item before
+    assert new["play"][0, 0] != old["play"][0, 0]  # before, `new` was an unknown item
     np.testing.assert_allclose(new["play"][0, 1:], old["play"][0, 1:], atol=1e-6)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_new_item_counts_in_a_history(before, added, raw, model):
+def test_a_new_item_in_a_history_changes_the_answer(before, added, raw, model):
     history = {"history_items": np.array([["new"]], object), "history_actions": np.array([["like"]], object)}
-    asked = raw | history | {"history_times": raw["request_ts"][:, None]}
+    request = raw | history | {"history_times": raw["request_ts"][:, None]}
     if model == "ranking":
         nothing = np.zeros((1, 1), np.float32)
-        asked |= {"candidate_ids": np.array([["i2"]], object)}
-        asked |= {"retrieval_scores": nothing, "sequence_scores": nothing}
-        old, new = (saved(model, asked)["play"] for saved in (before, added.first))
+        request |= {"candidate_ids": np.array([["i2"]], object)}
+        request |= {"retrieval_scores": nothing, "sequence_scores": nothing}
+        old, new = (saved(model, request)["play"] for saved in (before, added.first))
     elif model == "sequence":
-        asked = {name: asked[name] for name in HISTORY_INPUTS}
-        old, new = (saved(model, asked, "embed")["embedding"] for saved in (before, added.first))
+        request = {name: request[name] for name in HISTORY_INPUTS}
+        old, new = (saved(model, request, "embed")["embedding"] for saved in (before, added.first))
     else:
-        old, new = (saved(model, asked, "embed_query")["embedding"] for saved in (before, added.first))
+        old, new = (saved(model, request, "embed_query")["embedding"] for saved in (before, added.first))
 
     assert not np.allclose(old, new, atol=1e-6)
 
 
-def test_a_known_item_is_replaced_and_later_additions_join_earlier_ones(added, raw):
+def test_a_known_item_is_replaced_and_earlier_additions_stay(added, raw):
     ids = set(added.second.scores(raw))
 
-    assert "i3" not in ids  # it comes out tomorrow
+    assert "i3" not in ids  # it is released tomorrow
     assert {"new", "cast", "i7"} <= ids
     later = raw | {"request_ts": raw["request_ts"] + 2 * 86_400}
     assert "i3" in added.second.scores(later)
 
 
-def test_a_content_type_that_the_model_never_saw_is_in_no_filter(added, raw):
+def test_an_item_of_an_unknown_content_type_passes_no_filter_of_types(added, raw):
     music = set(added.second.scores(raw, content_types=np.array([["music"]], object)))
 
     assert "new" in music
@@ -176,7 +177,7 @@ def test_a_content_type_that_the_model_never_saw_is_in_no_filter(added, raw):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_signatures_warm_up_and_card_stay(before, added, noon, model):
+def test_signatures_and_warm_up_requests_stay_and_the_card_lists_the_additions(before, added, noon, model):
     old, new = (saved.loaded[model].signatures for saved in (before, added.second))
     for name in old:
         assert new[name].structured_input_signature == old[name].structured_input_signature
@@ -198,23 +199,23 @@ def card(saved_retrieval):
     return read_card(saved_retrieval)
 
 
-def test_markets_have_the_numbers_of_the_served_model(card, make_catalogue):
+def test_markets_have_the_bits_of_the_served_model(card, make_catalogue):
     items = make_catalogue({"item_id": "a", "markets": ["SE", "XX"]}, {"item_id": "b"}, {"item_id": "c", "markets": []})
 
-    rights = encoded(items, {**card, "markets": ["NO", "SE"]}).rights(items)
+    market_bits = encoded(items, {**card, "markets": ["NO", "SE"]}).market_bits(items)
 
-    assert rights.tolist() == [0b10, EVERYWHERE, 0]  # nobody can ask for XX
+    assert market_bits.tolist() == [0b10, EVERYWHERE, 0]  # the model has no bit for XX
 
 
 @pytest.mark.parametrize(
     ("row", "changes", "rule"),
     [
         ({"genre_weights": [1.0]}, {}, "takes 2 genre weights an item. Received 1"),
-        ({}, {"format": 1}, f"of format {FORMAT}; the served ones have 1"),
-        ({"markets": ["SE"]}, {"markets": None}, "does not say which markets"),
+        ({}, {"format": 1}, f"of format {FORMAT}. The served models have format 1"),
+        ({"markets": ["SE"]}, {"markets": None}, "lists its markets. This card lists none"),
     ],
 )
-def test_what_the_model_cannot_take_is_refused(card, make_catalogue, row, changes, rule):
+def test_items_that_do_not_fit_the_model_are_refused(card, make_catalogue, row, changes, rule):
     changed = {name: value for name, value in {**card, **changes}.items() if value is not None}
 
     with pytest.raises(InputError, match=rule):
@@ -224,8 +225,8 @@ def test_what_the_model_cannot_take_is_refused(card, make_catalogue, row, change
 @pytest.mark.parametrize(
     ("ids", "rule"),
     [
-        (["b", "c", "d"], "2 rows left .* 3 new ids came"),
-        (["b", "b"], "one repeats"),
+        (["b", "c", "d"], "2 free rows .* Received 3 new ids"),
+        (["b", "b"], "An id repeats"),
         ([""], "is ''"),
     ],
 )
@@ -248,12 +249,12 @@ def test_an_error_leaves_no_copy(before, batches, noon, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_statistics(noon):
-    # Encoded: log(1 + 2), log(1 + 8), then rates as they are, then age and whether it is known.
-    held = np.array([[np.log(3), np.log(9), 0.2, 0.1, 1.5, 0.4, 1.0], [0] * 7, [0] * 7], np.float32)
+def test_statistics_are_decoded_and_the_age_is_computed(noon):
+    # Encoded statistics: log(1 + 2), log(1 + 8), the rates as they are, then the age and its flag.
+    encoded_stats = np.array([[np.log(3), np.log(9), 0.2, 0.1, 1.5, 0.4, 1.0], [0] * 7, [0] * 7], np.float32)
     release = np.array([int(noon.timestamp()) - 86_400, 0, int(noon.timestamp()) + 60])
 
-    raw = statistics(held, release, noon)
+    raw = statistics(encoded_stats, release, noon)
 
     assert {name: values.tolist() for name, values in raw.items()} == {
         "item_plays_7d": pytest.approx([2, 0, 0]),

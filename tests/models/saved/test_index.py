@@ -1,6 +1,6 @@
-"""The exact search inside a SavedModel, held against a plain loop over all candidates.
+"""The exact search inside a SavedModel, compared with a plain loop over all candidates.
 
-Embeddings and queries are small whole numbers: scores are then exact in float32, and often equal.
+Embeddings and queries are small whole numbers, so scores are exact in float32 and often equal.
 """
 
 from itertools import combinations
@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from models.saved.index import EVERYWHERE, GROUP, Index
+from models.saved.index import GROUP, Index
+from models.saved.index_columns import EVERYWHERE
 from segue.errors import InputError
 
 FILTERS = ("request_ts", "exclude", "content_types", "released_after", "market")
@@ -31,7 +32,7 @@ def catalogue(n: int, dim: int, seed: int) -> dict:
 
 
 def requests(batch: int, dim: int, most: int, rows: int, seed: int) -> dict:
-    """Random requests that use every filter, each but not in every row."""
+    """Random requests; each filter is used in some rows and not in others."""
     rng = np.random.default_rng(seed)
     return {
         "query": rng.integers(-3, 4, [batch, dim]).astype(np.float32),
@@ -45,7 +46,7 @@ def requests(batch: int, dim: int, most: int, rows: int, seed: int) -> dict:
 
 
 def without_filters(batch: int) -> dict:
-    """A request's filters when it uses none, long after everything was released."""
+    """The filters of requests that use none, made long after every release."""
     return {
         "request_ts": np.full(batch, 10_000, np.int64),
         "exclude": np.zeros([batch, 1], np.int32),
@@ -55,39 +56,39 @@ def without_filters(batch: int) -> dict:
     }
 
 
-def allowed(items: dict, item: int, asked: dict, b: int) -> bool:
-    """Whether request b may see an item, by the definition of each filter."""
-    release, types = items["release_ts"][item], set(asked["content_types"][b].tolist())
-    if release > asked["request_ts"][b] or item + 1 in asked["exclude"][b]:
+def allowed(items: dict, item: int, request: dict, b: int) -> bool:
+    """Whether request b allows an item, by the definition of each filter."""
+    release, types = items["release_ts"][item], set(request["content_types"][b].tolist())
+    if release > request["request_ts"][b] or item + 1 in request["exclude"][b]:
         return False
     if types != {0} and items["content_type"][item] not in types - {0}:
         return False
-    after, market = asked["released_after"][b], asked["market"][b]
+    after, market = request["released_after"][b], request["market"][b]
     if after and (not release or release < after):
         return False
     return not market or bool(int(items["markets"][item]) >> (int(market) - 1) & 1)
 
 
-def brute_force(items: dict, asked: dict) -> tuple[list, list]:
-    """What `search` should answer, as nested lists; item n has row n + 1."""
-    most = max([0, *asked["k"].tolist()])
+def brute_force(items: dict, request: dict) -> tuple[list, list]:
+    """The expected result of `search` as nested lists; item n has row n + 1."""
+    most = max([0, *request["k"].tolist()])
     rows, scores = [], []
-    for b, query in enumerate(asked["query"]):
-        found = [
+    for b, query in enumerate(request["query"]):
+        matches = [
             (-float(query @ items["embeddings"][item]), item + 1)
             for item in range(len(items["ids"]))
-            if allowed(items, item, asked, b)
+            if allowed(items, item, request, b)
         ]
-        top = [(row, -score) for score, row in sorted(found)[: max(int(asked["k"][b]), 0)]]
+        top = [(row, -score) for score, row in sorted(matches)[: max(int(request["k"][b]), 0)]]
         top += [NOTHING] * (most - len(top))
         rows.append([row for row, _ in top])
         scores.append([score for _, score in top])
     return rows, scores
 
 
-def search(index: Index, asked: dict) -> tuple[list, list]:
-    """The answer of an index, as nested lists."""
-    tensors = {name: tf.constant(value) for name, value in asked.items()}
+def search(index: Index, request: dict) -> tuple[list, list]:
+    """The result of `Index.search` as nested lists."""
+    tensors = {name: tf.constant(value) for name, value in request.items()}
     rows, scores = index.search(tensors.pop("query"), tensors.pop("k"), **tensors)
     assert rows.dtype == tf.int32
     assert scores.dtype == tf.float32
@@ -95,7 +96,7 @@ def search(index: Index, asked: dict) -> tuple[list, list]:
 
 
 def three(**changed) -> dict:
-    """Three items of one dimension, whose embeddings 3, 2, 1 are their scores for the query 1."""
+    """Three items with the embeddings 3, 2, 1, which are their scores for the query 1."""
     return {
         "ids": ["a", "b", "c"],
         "embeddings": np.array([[3], [2], [1]], np.float32),
@@ -107,7 +108,7 @@ def three(**changed) -> dict:
 
 
 def asking(k: int = 3, **changed) -> dict:
-    """One request of query 1 that uses no filter but `changed`."""
+    """One request with the query 1 that uses no filter except `changed`."""
     query = {"query": np.ones([1, 1], np.float32), "k": np.array([k], np.int32)}
     filters = {
         name: np.array([value], old.dtype)
@@ -123,43 +124,43 @@ def asking(k: int = 3, **changed) -> dict:
     [
         pytest.param(asking(), [1, 2, 3], id="best first"),
         pytest.param(asking(2), [1, 2], id="k"),
-        pytest.param(asking(0), [], id="none wanted"),
-        pytest.param(asking(5), [1, 2, 3, 0, 0], id="more than there are"),
-        pytest.param(asking(request_ts=199), [1, 2, 0], id="c is not out yet"),
-        pytest.param(asking(request_ts=200), [1, 2, 3], id="c comes out now"),
-        pytest.param(asking(request_ts=0), [1, 0, 0], id="an unknown release is always out"),
-        pytest.param(asking(request_ts=-5), [1, 0, 0], id="before 1970 too"),
-        pytest.param(asking(request_ts=2**63 - 1), [1, 2, 3], id="free rows stay hidden for ever"),
+        pytest.param(asking(0), [], id="k of 0"),
+        pytest.param(asking(5), [1, 2, 3, 0, 0], id="k above the number of items"),
+        pytest.param(asking(request_ts=199), [1, 2, 0], id="before the release of c"),
+        pytest.param(asking(request_ts=200), [1, 2, 3], id="at the release of c"),
+        pytest.param(asking(request_ts=0), [1, 0, 0], id="an unknown release is always allowed"),
+        pytest.param(asking(request_ts=-5), [1, 0, 0], id="a request before 1970"),
+        pytest.param(asking(request_ts=2**63 - 1), [1, 2, 3], id="free rows are hidden from every request"),
         pytest.param(asking(exclude=[1, 3]), [2, 0, 0], id="exclude"),
-        pytest.param(asking(exclude=[0, -1, 4, 10**6]), [1, 2, 3], id="what is no item excludes nothing"),
-        pytest.param(asking(content_types=[2, 0]), [3, 0, 0], id="one type, and 0 is nothing beside it"),
+        pytest.param(asking(exclude=[0, -1, 4, 10**6]), [1, 2, 3], id="rows without an item exclude nothing"),
+        pytest.param(asking(content_types=[2, 0]), [3, 0, 0], id="one type, and 0 beside it is ignored"),
         pytest.param(asking(content_types=[1, 2]), [2, 3, 0], id="two types"),
         pytest.param(asking(content_types=[9]), [0, 0, 0], id="a type that no item has"),
-        pytest.param(asking(content_types=[-1]), [0, 0, 0], id="a type that cannot be"),
-        pytest.param(asking(released_after=100), [2, 3, 0], id="released then counts, unknown does not"),
-        pytest.param(asking(released_after=101), [3, 0, 0], id="released later"),
+        pytest.param(asking(content_types=[-1]), [0, 0, 0], id="a type below 0"),
+        pytest.param(asking(released_after=100), [2, 3, 0], id="released at the bound, unknown releases excluded"),
+        pytest.param(asking(released_after=101), [3, 0, 0], id="a later bound"),
         pytest.param(asking(released_after=-9), [2, 3, 0], id="a bound before 1970"),
         pytest.param(asking(market=1), [1, 2, 0], id="the first market"),
         pytest.param(asking(market=2), [1, 3, 0], id="the second market"),
         pytest.param(asking(market=62), [1, 0, 0], id="the last market"),
-        pytest.param(asking(market=63), [1, 0, 0], id="a market unknown here"),
-        pytest.param(asking(market=-1), [1, 0, 0], id="a market that cannot be"),
+        pytest.param(asking(market=63), [1, 0, 0], id="an unknown market"),
+        pytest.param(asking(market=-1), [1, 0, 0], id="a market below 0"),
     ],
 )
-def test_each_filter_by_hand(asked, rows):
-    found, scores = search(Index.build(**three(), capacity=2), asked)
-    assert found == [rows]
+def test_each_filter_on_three_items(asked, rows):
+    result, scores = search(Index.build(**three(), capacity=2), asked)
+    assert result == [rows]
     assert scores == [[{1: 3.0, 2: 2.0, 3: 1.0, 0: -np.inf}[row] for row in rows]]
 
 
-def test_an_item_available_nowhere_is_found_where_no_market_is_asked():
+def test_an_item_available_nowhere_is_found_if_the_request_sets_no_market():
     index = Index.build(**three(markets=np.array([0, 1, 1])), capacity=0)
     assert search(index, asking())[0] == [[1, 2, 3]]
     assert search(index, asking(market=1))[0] == [[2, 3, 0]]
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_a_query_that_is_not_finite_has_no_answer_and_leaves_the_others_alone(number):
+def test_a_query_that_is_not_finite_gets_no_item_and_changes_no_other_answer(number):
     index = Index.build(**three(), capacity=0)
     asked = {"query": np.array([[1], [number]], np.float32), "k": np.array([2, 2], np.int32), **without_filters(2)}
     assert search(index, asked) == ([[1, 2], [0, 0]], [[3.0, 2.0], [-np.inf, -np.inf]])
@@ -175,7 +176,7 @@ def test_a_query_that_is_not_finite_has_no_answer_and_leaves_the_others_alone(nu
         pytest.param(10, 4, 50, 3, id="k above rows"),
         pytest.param(500, 1, 40, 9, id="ties everywhere"),
         pytest.param(700, 8, 1, 0, id="the best one"),
-        pytest.param(700, 8, 100, 50, id="more than groups"),
+        pytest.param(700, 8, 100, 50, id="k above the number of groups"),
         pytest.param(3000, 5, 20, 100, id="many groups"),
     ],
 )
@@ -195,8 +196,8 @@ def test_every_combination_of_filters_is_exact(used):
     assert search(Index.build(**columns, capacity=5), asked) == brute_force(columns, asked)
 
 
-def test_filters_cost_no_recall_where_the_best_groups_hold_only_what_is_masked():
-    # The last 3 of 1,000 score lowest by far; only they are allowed.
+def test_filters_cost_no_recall_if_the_best_groups_hold_only_excluded_items():
+    # Only the last 3 of 1,000 items are allowed, and they have the lowest scores.
     columns = catalogue(1000, 1, 5)
     columns["embeddings"] = -np.arange(1000, dtype=np.float32)[:, None]
     columns["content_type"] = np.where(np.arange(1000) < 997, 1, 2)
@@ -205,7 +206,7 @@ def test_filters_cost_no_recall_where_the_best_groups_hold_only_what_is_masked()
 
 
 def test_of_equal_scores_the_lower_row_comes_first():
-    # Groups of the higher maximum must not push their other members forward: row 150 scores 2, all others 1.
+    # Row 150 scores 2 and all others 1. The other members of its group must not rank before lower rows.
     columns = catalogue(200, 1, 6)
     columns["embeddings"] = np.ones([200, 1], np.float32)
     columns["embeddings"][149] = 2
@@ -228,12 +229,12 @@ def test_permuting_the_items_permutes_the_answer():
     assert np.max(rows) > 0
 
 
-def test_a_batch_without_requests_has_no_answers():
+def test_an_empty_batch_has_no_answers():
     rows, scores = search(Index.build(**three(), capacity=0), requests(0, 1, 3, 3, 0))
     assert rows == scores == []
 
 
-def test_added_items_are_found_like_those_of_the_export():
+def test_added_items_are_found_like_exported_items():
     columns, later = catalogue(100, 3, 9), catalogue(20, 3, 10)
     later["ids"] = [f"later{n}" for n in range(20)]
     index = Index.build(**columns, capacity=25)
@@ -258,21 +259,21 @@ def test_adding_a_known_id_replaces_it_in_its_row():
     assert search(index, asking(5, content_types=[5]))[0] == [[2, 4, 0, 0, 0]]
 
 
-def test_ids_stand_in_the_rows_that_search_answers():
+def test_rows_of_a_search_lead_to_the_ids():
     index = Index.build(**three(ids=["ä", "b", "c"]), capacity=0)
     names = tf.gather(index.ids, search(index, asking(4))[0]).numpy()
     assert [name.decode() for name in names[0]] == ["ä", "b", "c", ""]
 
 
 def contents(index: Index) -> list[list]:
-    """All that an index holds."""
+    """The values of all variables of an index."""
     return [variable.numpy().tolist() for variable in index.variables]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        pytest.param({}, "takes 2 items .* has 2 rows left; 3 new ids", id="full"),
+        pytest.param({}, "room for 2 items .* 2 of these rows are free. Received 3 new ids", id="full"),
         pytest.param({"ids": ["a", "", "c"]}, "`ids` must not be empty; item 1, ''", id="empty id"),
         pytest.param({"ids": ["a", "c", "c"]}, "`ids` must be distinct; item 1, 'c'", id="repeated id"),
         pytest.param({"ids": ["a", "b"]}, r"`embeddings` must be .* = \[2, 1\]", id="one id too few"),
@@ -287,7 +288,7 @@ def contents(index: Index) -> list[list]:
         pytest.param({"markets": np.array([1, -2, 1])}, "`markets`", id="markets -2"),
     ],
 )
-def test_what_cannot_be_added_is_refused_and_changes_nothing(changed, message):
+def test_a_refused_addition_changes_nothing(changed, message):
     index = Index.build(**three(), capacity=2)
     before = contents(index)
     with pytest.raises(InputError, match=message):
@@ -295,20 +296,20 @@ def test_what_cannot_be_added_is_refused_and_changes_nothing(changed, message):
     assert contents(index) == before
 
 
-def test_building_holds_the_same_rules():
+def test_building_checks_the_same_rules():
     with pytest.raises(InputError, match="`ids` must be distinct"):
         Index.build(**three(ids=["a", "a", "b"]), capacity=2)
     with pytest.raises(InputError, match="`capacity` must be at least 0; it is -1"):
         Index.build(**three(), capacity=-1)
 
 
-def test_nothing_is_trained():
+def test_no_variable_is_trained():
     assert Index.build(**three(), capacity=1).trainable_variables == ()
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
-    """A SavedModel that answers rows and scores from an index of 100 items with 10 rows to spare."""
+    """A SavedModel that returns rows and scores from an index of 100 items with 10 free rows."""
     module = tf.Module()
     module.index = Index.build(**catalogue(100, 3, 12), capacity=10)
     shapes = {"query": [None, 3], "exclude": [None, None], "content_types": [None, None]}
@@ -326,7 +327,7 @@ def saved(tmp_path_factory) -> Path:
 
 
 def by_session(path: Path, asked: dict) -> tuple[list, list]:
-    """What the signature answers in a session, as a model server runs it."""
+    """Call the signature in a session, as a model server does."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(path)).signature_def["serving_default"]
         feeds = {loaded.inputs[name].name: value for name, value in asked.items()}
@@ -335,12 +336,12 @@ def by_session(path: Path, asked: dict) -> tuple[list, list]:
 
 
 def by_call(model, asked: dict) -> tuple[list, list]:
-    """What the signature of a loaded model answers."""
+    """Call the signature of a loaded model."""
     answer = model.signatures["serving_default"](**{name: tf.constant(value) for name, value in asked.items()})
     return answer["rows"].numpy().tolist(), answer["scores"].numpy().tolist()
 
 
-def test_a_saved_model_answers_the_same(saved):
+def test_a_saved_model_finds_the_same_items(saved):
     asked = requests(6, 3, 30, 110, 13)
     expected = brute_force(catalogue(100, 3, 12), asked)
     assert by_session(saved, asked) == expected
@@ -373,5 +374,5 @@ def test_only_stock_operations_are_saved(saved):
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     used = {node.op for node in nodes}
     assert {"MatMul", "TopKV2"} <= used
-    # `tf.raw_ops` lists what TensorFlow itself registers, and nothing of what a library loads beside it.
+    # `tf.raw_ops` lists the operations of TensorFlow itself, and not those that a library adds.
     assert {op for op in used if not hasattr(tf.raw_ops, op)} == set()

@@ -1,4 +1,4 @@
-"""A tiny catalogue, and listeners who go round it one item after the other."""
+"""A small catalogue, and listeners who play its items in order, starting again after the last."""
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ ITEMS, LENGTH = 20, 12
 
 @pytest.fixture(scope="module")
 def catalogue() -> pa.Table:
-    """Items i0 to i19, by the creators c0 and c1 in turn, of the genres even and odd, a year apart."""
+    """Items i0 to i19, released a year apart; creators c0 and c1 and the genres even and odd alternate."""
     return pa.table({
         "item_id": [f"i{n}" for n in range(ITEMS)],
         "creator_id": [f"c{n % 2}" for n in range(ITEMS)],
@@ -26,7 +26,7 @@ def catalogue() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def encoder(catalogue) -> Encoder:
-    """An encoder to whose vocabulary i19 is new."""
+    """An encoder whose vocabulary lacks i19."""
     empty = ("country", "age_band", "plan", "content_type", "language")
     tokens = {
         "item_id": [f"i{n}" for n in range(ITEMS - 1)],
@@ -40,14 +40,14 @@ def encoder(catalogue) -> Encoder:
 
 @pytest.fixture(scope="module")
 def bare(encoder) -> Encoder:
-    """The same where items are ids alone."""
+    """The same encoder for a catalogue whose items have no content, only ids."""
     unstated = {name: [] for name in encoder.axes.tokens if name not in ("item_id", "action", "surface")}
     return Encoder(Axes(encoder.axes.tokens | unstated, 1, 1), nothing_but([f"i{n}" for n in range(ITEMS)]))
 
 
 @pytest.fixture(scope="module")
 def rounds() -> Histories:
-    """40 listeners who begin anywhere among the first 19 items and take the next ones in order, a minute apart."""
+    """40 listeners who start at one of the first 19 items and play the next items in order, a minute apart."""
     starts = np.arange(40)
     item = np.concatenate([(s + np.arange(8 + s % 7)) % (ITEMS - 1) + 1 for s in starts]).astype(np.int32)
     lengths = 8 + starts % 7
@@ -59,6 +59,6 @@ def rounds() -> Histories:
 
 @pytest.fixture
 def batch(rounds) -> dict[str, np.ndarray]:
-    """What six listeners' last choices are predicted from."""
+    """The model's inputs to predict the last choices of six listeners."""
     listeners = np.arange(6)
     return requests(rounds, listeners, rounds.offsets[1:7] - 1, LENGTH)

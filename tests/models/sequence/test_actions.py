@@ -1,4 +1,4 @@
-"""The action head: it learns what is done with which item, and says so apart from how likely the item is."""
+"""The action head learns which action listeners take on an item, independently of how likely the item is."""
 
 import math
 from dataclasses import replace
@@ -14,10 +14,10 @@ from models.sequence.histories import Histories
 from tests.models.sequence.conftest import ITEMS
 from tests.models.sequence.test_fit import CONFIG, held_out
 
-UNSTATED, PLAY, SKIP = 0, 2, 3  # rows of the lookup of actions: 1 is for unknown ones
+UNSTATED, PLAY, SKIP = 0, 2, 3  # rows of the action vocabulary; row 1 is for unknown actions
 
 
-def test_the_loss_is_the_mean_over_what_the_log_states():
+def test_the_loss_is_the_mean_over_stated_actions():
     head = ActionHead(4, 3, rate=0.5)
     state, item = tf.ones([3, 3]), tf.ones([3, 3])
     head(state, item)
@@ -27,29 +27,29 @@ def test_the_loss_is_the_mean_over_what_the_log_states():
     assert float(head.loss(state, item, tf.constant([-1, -1, -1]), None)) == 0.0
 
 
-def even_ones_skipped(rounds: Histories) -> Histories:
-    """The same listeners, who skip every item of an even row."""
+def skipping_even_rows(rounds: Histories) -> Histories:
+    """The same listeners, who skip every item with an even row."""
     skipped = rounds.item % 2 == 0
     return replace(rounds, action=np.where(skipped, SKIP, PLAY).astype(np.int32), target=~skipped)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
-def test_it_learns_what_is_skipped(loss, rounds, encoder):
-    train, asked = held_out(even_ones_skipped(rounds))
+def test_the_head_learns_which_items_are_skipped(loss, rounds, encoder):
+    train, choices = held_out(skipping_even_rows(rounds))
     config = replace(CONFIG, loss=loss, negatives=16, epochs=8, action_weight=1.0)
-    model, _ = fit(train, asked, encoder, config, seed=0)
-    vectors = model.listener_vectors({name: tf.constant(values) for name, values in asked.inputs.items()})
-    likely = model.actions_of(vectors, model.item_vectors(tf.constant(asked.item))).numpy()
-    assert likely.shape == (len(asked.item), len(schema.INTERACTIONS))
-    np.testing.assert_allclose(likely.sum(axis=1), 1, atol=1e-5)
-    skip = likely[:, schema.INTERACTIONS.index(schema.SKIP)]
-    assert skip[asked.item % 2 == 0].min() > 0.9
-    assert skip[asked.item % 2 == 1].max() < 0.1
+    model, _ = fit(train, choices, encoder, config, seed=0)
+    vectors = model.listener_vectors({name: tf.constant(values) for name, values in choices.inputs.items()})
+    probabilities = model.actions_of(vectors, model.item_vectors(tf.constant(choices.item))).numpy()
+    assert probabilities.shape == (len(choices.item), len(schema.INTERACTIONS))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    skip = probabilities[:, schema.INTERACTIONS.index(schema.SKIP)]
+    assert skip[choices.item % 2 == 0].min() > 0.9
+    assert skip[choices.item % 2 == 1].max() < 0.1
 
 
-def test_what_the_log_does_not_state_teaches_it_nothing(rounds, encoder):
-    train, asked = held_out(replace(rounds, action=np.full_like(rounds.action, UNSTATED)))
-    model, _ = fit(train, asked, encoder, replace(CONFIG, epochs=1, action_weight=1.0), seed=0)
+def test_the_head_learns_nothing_if_the_log_states_no_actions(rounds, encoder):
+    train, choices = held_out(replace(rounds, action=np.full_like(rounds.action, UNSTATED)))
+    model, _ = fit(train, choices, encoder, replace(CONFIG, epochs=1, action_weight=1.0), seed=0)
     state, item = tf.zeros([1, CONFIG.dim]), model.item_vectors(tf.range(1, ITEMS)[:1])
     np.testing.assert_array_equal(model.done_with.out.bias, 0)
     assert np.isfinite(model.actions_of(state, item)).all()

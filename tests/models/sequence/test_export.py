@@ -1,4 +1,4 @@
-"""The saved model against the model in memory, and what a playlist must never do."""
+"""The sequence SavedModel, compared with the model in memory, and the rules that every playlist keeps."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ CONFIG = SequenceConfig(
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, request):
-    """A model trained for one epoch, and its SavedModel loaded."""
+    """A model trained for one epoch, its loaded SavedModel, the coded model and the folder."""
     encoder, rounds, items = (request.getfixturevalue(name) for name in ("encoder", "rounds", "catalogue"))
     ends = rounds.offsets[1:] - 1
     inputs = requests(rounds, np.arange(len(rounds)), ends, LENGTH)
@@ -43,7 +43,7 @@ def ids(rows) -> list[str]:
 
 
 def history(*listeners: list[str], minutes: int = 1) -> dict[str, tf.Tensor]:
-    """Requests of listeners who had these items, oldest first, a minute apart."""
+    """Requests of listeners who played these items, oldest first, a minute apart."""
     width = max(1, *(len(items) for items in listeners))
     times = [[NOW - 60 * minutes * (n + 1) for n in range(len(items))] for items in listeners]
     pad = lambda values, empty: [[*row, *[empty] * (width - len(row))] for row in values]  # noqa: E731
@@ -57,7 +57,7 @@ def history(*listeners: list[str], minutes: int = 1) -> dict[str, tf.Tensor]:
 
 
 def neutral(count: int, **given) -> dict[str, tf.Tensor]:
-    """Filters that filter nothing."""
+    """Filters that allow every item, except for the given filters."""
     return {
         "content_types": tf.fill([count, 1], ""),
         "released_after": tf.zeros([count], tf.int64),
@@ -68,7 +68,7 @@ def neutral(count: int, **given) -> dict[str, tf.Tensor]:
 
 
 def unsteered(count: int, **given) -> dict[str, tf.Tensor]:
-    """Wishes for nothing."""
+    """Wishes without weight, except for the given wishes."""
     names = [f"more_{name}" for name in ("genres", "creators", "types")]
     return {
         **{name: tf.fill([count, 1], "") for name in names},
@@ -79,27 +79,27 @@ def unsteered(count: int, **given) -> dict[str, tf.Tensor]:
 
 
 def following(saved, listeners, **filters) -> tuple[list[list[str]], np.ndarray]:
-    """What `next` answers, all items asked for."""
+    """The ids and scores that `next` returns for as many items as there are."""
     count = len(listeners)
-    found = saved.signatures["next"](k=tf.fill([count], ITEMS), **history(*listeners), **neutral(count, **filters))
-    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()], found["scores"].numpy()
+    answer = saved.signatures["next"](k=tf.fill([count], ITEMS), **history(*listeners), **neutral(count, **filters))
+    return [[item.decode() for item in row if item] for row in answer["item_ids"].numpy()], answer["scores"].numpy()
 
 
 def playlists(saved, listeners, length=5, temperature=1.0, seed=0, wishes=None, **filters) -> list[list[str]]:
     count = len(listeners)
-    found = saved.signatures["generate"](
+    answer = saved.signatures["generate"](
         length=tf.constant(np.broadcast_to(length, count), tf.int32),
         temperature=tf.fill([count], temperature),
         seed=tf.constant(np.broadcast_to(seed, count), tf.int64),
         **history(*listeners), **neutral(count, **filters), **unsteered(count, **(wishes or {})),
     )  # fmt: skip
-    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()]
+    return [[item.decode() for item in row if item] for row in answer["item_ids"].numpy()]
 
 
 LISTENERS = [["i1", "i2", "i3"], ["i7"], [], [f"i{n % 19}" for n in range(30)]]
 
 
-def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
+def test_next_has_the_scores_of_the_model_in_memory(saved, rounds):
     model, loaded, *_ = saved
     listeners = np.arange(4)
     ends = rounds.offsets[1:5] - 1
@@ -110,7 +110,7 @@ def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
     width = max(s.stop - s.start for s in past)
     back = lambda values, empty: [[*values[s][::-1], *[empty] * (width - s.stop + s.start)] for s in past]  # noqa: E731
     items = [ids(rounds.item[s][::-1]) + [""] * (width - s.stop + s.start) for s in past]
-    found = loaded.signatures["next"](
+    answer = loaded.signatures["next"](
         k=tf.fill([4], ITEMS),
         history_items=tf.constant(items),
         history_actions=tf.constant([["play" if item else "" for item in row] for row in items]),
@@ -119,67 +119,67 @@ def test_next_is_what_the_model_says_of_the_training_inputs(saved, rounds):
         surface=tf.constant(["home"] * 4),  # row 2 of the lookup, as in the fixture
         **neutral(4),
     )
-    np.testing.assert_allclose(found["scores"], np.sort(states @ vectors.T, axis=1)[:, ::-1], atol=1e-5)
+    np.testing.assert_allclose(answer["scores"], np.sort(states @ vectors.T, axis=1)[:, ::-1], atol=1e-5)
 
 
 def decoded(loaded, listeners, k=ITEMS, **filters) -> tuple[list[list[str]], np.ndarray]:
-    """What `decode` answers."""
+    """The ids and scores that `decode` returns."""
     count = len(listeners)
-    found = loaded.signatures["decode"](k=tf.fill([count], k), **history(*listeners), **neutral(count, **filters))
-    return [[item.decode() for item in row if item] for row in found["item_ids"].numpy()], found["scores"].numpy()
+    answer = loaded.signatures["decode"](k=tf.fill([count], k), **history(*listeners), **neutral(count, **filters))
+    return [[item.decode() for item in row if item] for row in answer["item_ids"].numpy()], answer["scores"].numpy()
 
 
-def test_decode_is_what_the_head_says_in_memory(saved, rounds):
+def test_decode_has_the_items_of_the_head_in_memory(saved, rounds):
     _, loaded, coded, _ = saved
     states = loaded.signatures["embed"](**history(*LISTENERS))["embedding"]
-    rows, likely = coded.head.search(states, ITEMS)
-    found, scores = decoded(loaded, LISTENERS)
-    assert found == [ids(row) for row in rows.numpy()]
-    np.testing.assert_allclose(scores, likely, atol=1e-4)
+    rows, log_probability = coded.head.search(states, ITEMS)
+    answers, scores = decoded(loaded, LISTENERS)
+    assert answers == [ids(row) for row in rows.numpy()]
+    np.testing.assert_allclose(scores, log_probability, atol=1e-4)
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, atol=1e-4)
 
 
 def test_decode_obeys_filters_and_k(saved):
     _, loaded, *_ = saved
     only = [f"i{n}" for n in range(ITEMS) if n not in (4, 9)]
-    found, scores = decoded(loaded, LISTENERS, exclude_ids=tf.constant([only] * 4))
-    assert [set(row) for row in found] == [{"i4", "i9"}] * 4
+    answers, scores = decoded(loaded, LISTENERS, exclude_ids=tf.constant([only] * 4))
+    assert [set(row) for row in answers] == [{"i4", "i9"}] * 4
     assert (scores[:, 2:] == np.finfo(np.float32).min).all()
     (few,), values = decoded(loaded, LISTENERS[:1], k=3)
     assert len(few) == 3
     assert values.shape == (1, 3)
 
 
-def test_the_codes_lie_beside_the_card(saved):
+def test_the_codes_are_written_beside_the_card(saved):
     *_, coded, path = saved
     book = Codebook.read(path / CODES)
     assert book.ids == [f"i{n}" for n in range(ITEMS)]
-    order = np.lexsort(book.codes.T[::-1])  # the tree has the items in the order of their codes
+    order = np.lexsort(book.codes.T[::-1])  # the tree sorts items by their codes
     np.testing.assert_array_equal(coded.tree.rows, 1 + order)
     assert 0 <= read_card(path)["collision_rate"] <= 1
 
 
-def test_score_is_next_where_they_overlap(saved):
+def test_score_gives_candidates_the_scores_of_next(saved):
     _, loaded, *_ = saved
-    found, scores = following(loaded, LISTENERS)
-    asked = tf.constant([[*row, "nothing"] for row in found])
-    again = loaded.signatures["score"](candidate_ids=asked, **history(*LISTENERS))["scores"].numpy()
+    answers, scores = following(loaded, LISTENERS)
+    candidates = tf.constant([[*row, "nothing"] for row in answers])
+    again = loaded.signatures["score"](candidate_ids=candidates, **history(*LISTENERS))["scores"].numpy()
     np.testing.assert_allclose(again[:, :-1], scores, atol=1e-5)
     assert (again[:, -1] == np.finfo(np.float32).min).all()
-    assert all(len(row) == ITEMS for row in found)
+    assert all(len(row) == ITEMS for row in answers)
 
 
-def test_score_tells_what_would_be_done_with_a_candidate(saved):
+def test_score_gives_the_probability_of_each_action(saved):
     model, loaded, *_ = saved
-    asked = tf.constant([["i4", "i9", "nothing"]] * 4)
-    found = loaded.signatures["score"](candidate_ids=asked, **history(*LISTENERS))
+    candidates = tf.constant([["i4", "i9", "nothing"]] * 4)
+    answer = loaded.signatures["score"](candidate_ids=candidates, **history(*LISTENERS))
     state = loaded.signatures["embed"](**history(*LISTENERS))["embedding"]
-    actions = [name for name in found if name != "scores"]
+    actions = [name for name in answer if name != "scores"]
     assert sorted(actions) == sorted(schema.INTERACTIONS)
     for place, row in enumerate((5, 10)):
         item = tf.repeat(model.item_vectors(tf.constant([row])), 4, axis=0)
         expected = model.actions_of(state, item).numpy()
-        got = np.stack([found[name].numpy()[:, place] for name in schema.INTERACTIONS], axis=1)
+        got = np.stack([answer[name].numpy()[:, place] for name in schema.INTERACTIONS], axis=1)
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -191,90 +191,92 @@ def test_the_embedding_scores_items(saved):
     np.testing.assert_allclose(np.sort(state @ vectors.T, axis=1)[:, ::-1], scores, atol=1e-5)
 
 
-def test_what_was_heard_and_excluded_is_not_answered(saved):
+def test_heard_and_excluded_items_are_left_out(saved):
     _, loaded, *_ = saved
-    (found,), _ = following(loaded, [["i1", "i2"]], heard=tf.constant(["exclude"]), exclude_ids=tf.constant([["i5"]]))
-    assert set(found) == {f"i{n}" for n in range(ITEMS)} - {"i1", "i2", "i5"}
+    (answer,), _ = following(loaded, [["i1", "i2"]], heard=tf.constant(["exclude"]), exclude_ids=tf.constant([["i5"]]))
+    assert set(answer) == {f"i{n}" for n in range(ITEMS)} - {"i1", "i2", "i5"}
 
 
-def test_an_unknown_item_of_the_history_changes_nothing_that_is_known(saved):
+def test_an_unknown_item_of_the_history_changes_no_answer(saved):
     _, loaded, *_ = saved
     (plain,), scores = following(loaded, [["i1", "i2"]])
-    for had in (["never heard of", "i1", "i2"], ["i1", "nor of", "i2"], ["i1", "i2", "never heard of"]):
-        asked = history(had)
-        # When things happened counts, so what is known happened when it did without the unknown.
+    for items in (["unknown", "i1", "i2"], ["i1", "unknown", "i2"], ["i1", "i2", "unknown"]):
+        request = history(items)
+        # The answer depends on times, so the known items keep the times that they have without the unknown item.
         times = {"i1": NOW - 120, "i2": NOW - 60}
-        asked["history_times"] = tf.constant([[times.get(item, NOW - 90) for item in had[::-1]]], tf.int64)
-        found = loaded.signatures["next"](k=tf.constant([ITEMS]), **asked, **neutral(1))
-        assert [item.decode() for item in found["item_ids"].numpy()[0]] == plain
-        np.testing.assert_allclose(found["scores"], scores, rtol=1e-5)
+        request["history_times"] = tf.constant([[times.get(item, NOW - 90) for item in items[::-1]]], tf.int64)
+        answer = loaded.signatures["next"](k=tf.constant([ITEMS]), **request, **neutral(1))
+        assert [item.decode() for item in answer["item_ids"].numpy()[0]] == plain
+        np.testing.assert_allclose(answer["scores"], scores, rtol=1e-5)
 
 
-def test_a_cold_playlist_is_the_likeliest_item_again_and_again(saved):
+def test_a_playlist_at_temperature_0_takes_the_likeliest_item_each_time(saved):
     _, loaded, *_ = saved
-    (found,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))
-    had, times = ["i3", "i4"], [NOW - 60, NOW - 120]
+    (playlist,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))
+    played, times = ["i3", "i4"], [NOW - 60, NOW - 120]
     now = NOW
-    for item in found:
-        asked = history(had)
-        asked |= {"history_times": tf.constant([times], tf.int64), "request_ts": tf.constant([now], tf.int64)}
-        best = loaded.signatures["next"](k=tf.constant([1]), **asked, **neutral(1, heard=tf.constant(["exclude"])))
+    for item in playlist:
+        request = history(played)
+        request |= {"history_times": tf.constant([times], tf.int64), "request_ts": tf.constant([now], tf.int64)}
+        best = loaded.signatures["next"](k=tf.constant([1]), **request, **neutral(1, heard=tf.constant(["exclude"])))
         assert best["item_ids"].numpy()[0, 0].decode() == item
-        # It is heard to its end, and the next one is chosen then.
+        # The item plays to its end, and the next request is made then.
         now += 60 + int(item[1:])
-        had.append(item)
+        played.append(item)
         times = [now, *times]
 
 
-def test_a_seed_is_a_playlist_whoever_else_asks(saved):
+def test_a_seed_gives_one_playlist_whatever_the_other_requests(saved):
     _, loaded, *_ = saved
     together = playlists(loaded, LISTENERS, seed=[3, 4, 5, 6])
-    assert together == [playlists(loaded, [one], seed=n)[0] for n, one in zip((3, 4, 5, 6), LISTENERS, strict=True)]
+    assert together == [
+        playlists(loaded, [listener], seed=n)[0] for n, listener in zip((3, 4, 5, 6), LISTENERS, strict=True)
+    ]
     assert playlists(loaded, LISTENERS, seed=[13, 14, 15, 16]) != together
 
 
-def test_lengths_are_each_requests_own(saved):
+def test_each_request_has_its_own_length(saved):
     _, loaded, *_ = saved
-    found = playlists(loaded, LISTENERS, length=[1, 0, 25, 3])
-    assert [len(row) for row in found] == [1, 0, ITEMS, 3]  # there are no more than 20 items
+    answers = playlists(loaded, LISTENERS, length=[1, 0, 25, 3])
+    assert [len(row) for row in answers] == [1, 0, ITEMS, 3]  # the catalogue has 20 items
     assert playlists(loaded, LISTENERS, length=[0, 0, -3, 0]) == [[], [], [], []]
 
 
 @pytest.mark.parametrize("given", [np.inf, -np.inf, np.nan])
-def test_figures_that_are_none_break_no_playlist(saved, given):
+def test_infinite_and_nan_weights_break_no_playlist(saved, given):
     _, loaded, *_ = saved
     named = {"more_genres": "odd", "more_creators": "c1"}
     wishes = [{name: tf.fill([1, 1], of), f"{name}_weights": tf.fill([1, 1], given)} for name, of in named.items()]
     wishes += [{name: tf.fill([1], given)} for name in ("newer", "rarer")]
-    found = [playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)[0] for wish in wishes]
-    found += [playlists(loaded, [["i3"]], length=ITEMS, temperature=given)[0]]
-    assert [sorted(row) for row in found] == [sorted(f"i{n}" for n in range(ITEMS))] * 5
+    answers = [playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)[0] for wish in wishes]
+    answers += [playlists(loaded, [["i3"]], length=ITEMS, temperature=given)[0]]
+    assert [sorted(row) for row in answers] == [sorted(f"i{n}" for n in range(ITEMS))] * 5
 
 
-def test_what_is_wished_without_end_comes_first_and_last_what_is_not(saved):
+def test_an_infinite_wish_puts_its_items_first_and_a_negative_one_last(saved):
     _, loaded, *_ = saved
     for weight, first in ((np.inf, 1), (-np.inf, 0)):
         wish = {"more_genres": tf.constant([["odd"]]), "more_genres_weights": tf.constant([[weight]], tf.float32)}
-        (found,) = playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)
-        assert [int(item[1:]) % 2 for item in found] == [first] * 10 + [1 - first] * 10
+        (playlist,) = playlists(loaded, [["i3"]], length=ITEMS, wishes=wish)
+        assert [int(item[1:]) % 2 for item in playlist] == [first] * 10 + [1 - first] * 10
 
 
 @pytest.mark.slow
-def test_ten_thousand_playlists_hold_items_once_that_exist_and_are_allowed(saved):
+def test_ten_thousand_playlists_hold_only_existing_and_allowed_items_once(saved):
     _, loaded, *_ = saved
     rng = np.random.default_rng(0)
-    known = {f"i{n}" for n in range(ITEMS)}
+    catalogue_ids = {f"i{n}" for n in range(ITEMS)}
     for _ in range(100):
-        listeners = [list(rng.choice(sorted(known), rng.integers(0, 6), replace=False)) for _ in range(100)]
-        excluded = rng.choice(sorted(known), (100, 3))
+        listeners = [list(rng.choice(sorted(catalogue_ids), rng.integers(0, 6), replace=False)) for _ in range(100)]
+        excluded = rng.choice(sorted(catalogue_ids), (100, 3))
         heard = rng.choice(["include", "exclude"], 100)
-        found = playlists(
+        answers = playlists(
             loaded, listeners, length=rng.integers(1, 7, 100), temperature=float(rng.choice([0.0, 0.5, 1.0, 3.0])),
             seed=rng.integers(0, 2**40, 100), exclude_ids=tf.constant(excluded.tolist()), heard=tf.constant(heard),
         )  # fmt: skip
-        for had, banned, wish, row in zip(listeners, excluded, heard, found, strict=True):
+        for history_items, banned, wish, row in zip(listeners, excluded, heard, answers, strict=True):
             assert len(set(row)) == len(row) > 0
-            assert set(row) <= known - set(banned) - (set(had) if wish == "exclude" else set())
+            assert set(row) <= catalogue_ids - set(banned) - (set(history_items) if wish == "exclude" else set())
 
 
 @pytest.mark.parametrize(
@@ -285,20 +287,20 @@ def test_ten_thousand_playlists_hold_items_once_that_exist_and_are_allowed(saved
     ],
     ids=["genre", "creator"],
 )
-def test_a_wish_moves_the_share_of_what_is_wished(saved, wish, share):
+def test_a_wish_changes_the_share_of_its_items(saved, wish, share):
     _, loaded, *_ = saved
     name = {"more_genres": "odd", "more_creators": "c1"}[wish]
     listeners = [[f"i{n % 19}"] for n in range(200)]
     shares = []
     for weight in (-3.0, -1.0, 0.0, 1.0, 3.0):
         wishes = {wish: tf.fill([200, 1], name), f"{wish}_weights": tf.fill([200, 1], weight)}
-        found = playlists(loaded, listeners, length=4, seed=np.arange(200), wishes=wishes)
-        shares.append(np.mean([share(item) for row in found for item in row]))
+        answers = playlists(loaded, listeners, length=4, seed=np.arange(200), wishes=wishes)
+        shares.append(np.mean([share(item) for row in answers for item in row]))
     assert shares == sorted(shares)
     assert shares[-1] > shares[0] + 0.3
 
 
-def test_an_item_that_is_added_has_its_era_and_is_the_rarest(encoder, catalogue):
+def test_an_added_item_has_its_own_era_and_is_the_rarest(encoder, catalogue):
     steering = Steering(encoder.catalogue, np.pad(np.arange(1.0, ITEMS + 1), (1, LATER)), ["odd", "even"])
     before = steering.era().numpy()
     assert steering.rare.numpy()[ITEMS + 1 :].min() > steering.rare.numpy()[1 : ITEMS + 1].max()
@@ -312,16 +314,16 @@ def test_an_item_that_is_added_has_its_era_and_is_the_rarest(encoder, catalogue)
         release.assign(was)
 
 
-def test_newer_and_rarer_items_come_when_they_are_wished(saved, catalogue):
+def test_wishes_for_newer_and_rarer_items_are_met(saved, catalogue):
     _, loaded, *_ = saved
     release = dict(zip(catalogue["item_id"].to_pylist(), catalogue["release_ts"].to_pylist(), strict=True))
     listeners = [[f"i{n % 19}"] for n in range(200)]
     means = []
     for weight in (-3.0, 0.0, 3.0):
-        found = playlists(loaded, listeners, length=3, seed=np.arange(200), wishes={"newer": tf.fill([200], weight)})
-        means.append(np.mean([release[item] for row in found for item in row]))
+        answers = playlists(loaded, listeners, length=3, seed=np.arange(200), wishes={"newer": tf.fill([200], weight)})
+        means.append(np.mean([release[item] for row in answers for item in row]))
     assert means == sorted(means)
-    # i19 was never chosen in training; nothing is as rare.
+    # i19 is absent from training, so it is the rarest item.
     few, many = (
         sum(
             "i19" in row

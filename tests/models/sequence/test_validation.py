@@ -1,4 +1,4 @@
-"""What a run's training set says of a request is what the served model makes of the same request."""
+"""Validation of the sequence model: its inputs are those of the served model, and the AUC of the action head."""
 
 from dataclasses import replace
 
@@ -11,7 +11,8 @@ import tensorflow as tf
 from models.inputs.raw_query import raw_query
 from models.sequence.export import ServedSequence
 from models.sequence.fit import fit
-from models.sequence.histories import HISTORY_INPUTS, Histories, table_requests
+from models.sequence.histories import HISTORY_INPUTS, Histories
+from models.sequence.request_inputs import table_requests
 from models.sequence.validation import action_auc, held_out
 from models.training_config import SequenceConfig
 
@@ -20,7 +21,7 @@ NO_HISTORY: dict = {"history_items": [], "history_actions": [], "history_times":
 
 @pytest.fixture(scope="module")
 def rows(make_table, noon):
-    """Histories of nothing, of two items, of more than is read, and one with an item that the catalogue lacks."""
+    """Rows with an empty history, two items, more items than a row holds, and items that the catalogue lacks."""
     now = int(noon.timestamp())
 
     def row(*items: str) -> dict:
@@ -31,52 +32,57 @@ def rows(make_table, noon):
 
     many = [f"i{n % 7}" for n in range(30)]
     return make_table(
-        NO_HISTORY, row("i1", "i2"), row(*many), row("i1", "stranger", "i3"), row("i1", "i3", "stranger"),
-        row("stranger"), {"surface": "search"},
+        NO_HISTORY, row("i1", "i2"), row(*many), row("i1", "unknown", "i3"), row("i1", "i3", "unknown"),
+        row("unknown"), {"surface": "search"},
     )  # fmt: skip
 
 
-def test_a_tables_requests_are_what_the_served_model_reads(rows, trained_sequence, world):
+def test_a_training_table_gives_the_inputs_that_the_served_model_reads(rows, trained_sequence, world):
     coded, _ = trained_sequence
     served = ServedSequence(coded, world.items, np.ones(world.items.num_rows), ["g0", "g1"], False)
     catalogue, lookups = world.encoder.catalogue, world.encoder.lookups
     raw = raw_query(rows, world.encoder.axes)
-    found = served.encode(**{name: tf.constant(raw[name]) for name in HISTORY_INPUTS})
+    served_inputs = served.encode(**{name: tf.constant(raw[name]) for name in HISTORY_INPUTS})
     expected = table_requests(rows, catalogue.known, lookups, coded.sequence.config.length)
     for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
-    # What the model does not know leaves no gap.
+        np.testing.assert_array_equal(served_inputs[name], values, err_msg=name)
+    # Unknown items leave no gap.
     i1, i3 = (int(catalogue.encode(pa.array([item]))[0]) for item in ("i1", "i3"))
     assert expected["item"][3:5, -2:].tolist() == [[i1, i3]] * 2
     assert expected["segment"][3:6].sum(axis=1).tolist() == [2, 2, 1]
 
 
 @pytest.mark.parametrize("unseen", [True, False])
-def test_what_was_had_is_no_candidate_where_it_is_never_answered(rows, world, unseen):
-    asked = held_out(rows, world.items, world.encoder, 12, unseen)
-    assert asked.item.tolist() == world.encoder.catalogue.encode(rows["item_id"]).tolist()
+def test_items_of_the_history_are_excluded_if_never_recommended(rows, world, unseen):
+    choices = held_out(rows, world.items, world.encoder, 12, unseen)
+    assert choices.item.tolist() == world.encoder.catalogue.encode(rows["item_id"]).tolist()
     if not unseen:
-        assert asked.known is None
+        assert choices.known is None
         return
-    had = [{world.items["item_id"][int(n)].as_py() for n in row.nonzero()[1]} for row in asked.known]
+    excluded = [{world.items["item_id"][int(n)].as_py() for n in row.nonzero()[1]} for row in choices.known]
     histories = rows["history_items"].to_pylist()
-    assert had == [set(history) - {"stranger"} for history in histories]
+    assert excluded == [set(history) - {"unknown"} for history in histories]
 
 
-def test_the_action_head_is_judged_where_labels_differ(rows, world):
-    # Everybody skips what has an odd number and likes nothing; labels of adding are unknown.
+def test_the_action_head_has_an_auc_for_actions_whose_labels_differ(rows, world):
+    # Every listener skips items with odd numbers and likes none. Labels of adds are unknown.
     items = np.arange(1, 1 + world.items.num_rows, dtype=np.int32)
-    known = Histories.of_items([np.random.default_rng(seed).permutation(items)[:12] for seed in range(40)])
+    histories = Histories.of_items([np.random.default_rng(seed).permutation(items)[:12] for seed in range(40)])
     play, skip = world.encoder.lookups["action"].encode(pa.array(["play", "skip"]))
     odd = world.encoder.catalogue.encode(pa.array([f"i{n}" for n in range(world.items.num_rows) if n % 2]))
-    known = replace(known, action=np.where(np.isin(known.item, odd), skip, play))
+    histories = replace(histories, action=np.where(np.isin(histories.item, odd), skip, play))
     config = SequenceConfig(dim=16, blocks=1, length=12, batch_size=8, epochs=6, learning_rate=0.01, action_weight=1.0)
-    asked = held_out(rows, world.items, world.encoder, config.length, False)
-    model, _ = fit(known, asked, world.encoder, config, seed=0)
+    choices = held_out(rows, world.items, world.encoder, config.length, False)
+    model, _ = fit(histories, choices, world.encoder, config, seed=0)
 
     shown = world.validation.filter(pc.is_in(world.validation["item_id"], world.items["item_id"].combine_chunks()))
     skipped = [int(item[1:]) % 2 for item in shown["item_id"].to_pylist()]
-    labels = {"play": [1 - one for one in skipped], "skip": skipped, "like": [0] * len(skipped), "add": None}
+    labels = {
+        "play": [1 - skip_label for skip_label in skipped],
+        "skip": skipped,
+        "like": [0] * len(skipped),
+        "add": None,
+    }
     for name, values in labels.items():
         column = pa.nulls(shown.num_rows, pa.float32()) if values is None else pa.array(values, pa.float32())
         shown = shown.set_column(shown.schema.get_field_index(f"label_{name}"), f"label_{name}", column)

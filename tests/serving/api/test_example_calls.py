@@ -1,7 +1,7 @@
 """Classify and Regress over gRPC, as TF Serving's clients see them.
 
-Codes and texts: TF Serving's servables/tensorflow/util.cc, classifier.cc, regressor.cc and
-model_servers/server_core.cc; of bad examples, TensorFlow's core/util/example_proto_fast_parsing.cc.
+Status codes and error texts are those of TF Serving's servables/tensorflow/util.cc, classifier.cc, regressor.cc and
+model_servers/server_core.cc; for bad examples, those of TensorFlow's core/util/example_proto_fast_parsing.cc.
 """
 
 import grpc
@@ -20,7 +20,10 @@ INVALID = StatusCode.INVALID_ARGUMENT
 
 
 def _signatures():
-    """name -> inputs, outputs, method. Of examples with x and bias: y = 2x + bias; classes neg: -y and pos: y."""
+    """Signature name -> inputs, outputs, method name.
+
+    For examples with x and bias, y = 2x + bias; the score of class `neg` is -y, that of class `pos` is y.
+    """
     v1 = tf.compat.v1
     examples = v1.placeholder(tf.string, [None], "examples")
     features = {"x": tf.io.FixedLenFeature([], tf.float32), "bias": tf.io.FixedLenFeature([], tf.float32, 0.0)}
@@ -39,7 +42,7 @@ def _signatures():
         "bad_label": (one, {"classes": bad_label}, CLASSIFY),
         "regress": (one, {"outputs": y}, REGRESS),
         "column": (one, {"outputs": column}, REGRESS),
-        # Signatures that a request must not be able to use:
+        # Signatures that break a rule, so that requests of them are refused:
         "as_predict": (one, {"classes": classes, "scores": scores, "outputs": y}, PREDICT),
         "two_inputs": (one | {"more": more}, {"scores": scores, "outputs": y}, CLASSIFY),
         "input_x": ({"x": examples}, {"scores": scores}, CLASSIFY),
@@ -60,7 +63,7 @@ def _signatures():
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """`tf1`, with the signatures above, and `tf2`, whose one signature scores x and -x."""
+    """A store of two models: `tf1` with the signatures above, and `tf2`, whose one signature scores x and -x."""
     v1, root = tf.compat.v1, tmp_path_factory.mktemp("examples")
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = {
@@ -94,14 +97,14 @@ def stub(models):
 
 @pytest.fixture(scope="module")
 def strict_stub(models):
-    """Of a server that checks the signatures' method names."""
+    """The stub of a server that checks the signatures' method names."""
     settings = ServerConfig(models=models, rules=handlers.Rules(check_method_names=True))
     with ModelServer(settings) as server, grpc.insecure_channel(server.address) as channel:
         yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
 def example(**features):
-    """A tf.Example; floats to float_list, strings to bytes_list."""
+    """A tf.Example; floats go to a float_list, strings to a bytes_list."""
     message = tf.train.Example()
     for name, value in features.items():
         if isinstance(value, float):
@@ -121,8 +124,8 @@ def with_context(context, *members):
     )
 
 
-def ask(kind, signature="", given=None, name="tf1"):
-    message = kind(input=examples(1.0, -3.0) if given is None else given)
+def ask(request_class, signature="", given=None, name="tf1"):
+    message = request_class(input=examples(1.0, -3.0) if given is None else given)
     message.model_spec.name = name
     message.model_spec.signature_name = signature
     return message
@@ -137,14 +140,14 @@ def regression(*args, **more):
 
 
 def failure(call, message):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(message, timeout=20)
     return caught.value.code(), caught.value.details()
 
 
 def pairs(result):
-    """[examples][classes] of (label, score)."""
+    """For each example the (label, score) pairs of its classes."""
     return [[(entry.label, entry.score) for entry in answer.classes] for answer in result.classifications]
 
 
@@ -188,7 +191,7 @@ def test_a_tf2_model_whose_signature_says_predict(stub, strict_stub):
     assert failure(strict_stub.Classify, request) == (INVALID, text)
 
 
-def test_the_features_of_an_example_go_before_those_of_the_context(stub):
+def test_the_features_of_an_example_override_those_of_the_context(stub):
     given = with_context(example(x=5.0, bias=1.0), example(x=1.0), example(bias=10.0), example())
 
     assert values(stub.Regress(regression("regress", given), timeout=20).result) == [3.0, 20.0, 11.0]
@@ -201,12 +204,12 @@ def test_no_examples(stub, given):
     assert failure(stub.Regress, regression("regress", given)) == (INVALID, "Input is empty.")
 
 
-def test_a_context_that_would_fill_the_memory_is_refused(stub):
+def test_a_context_that_would_fill_memory_is_refused(stub):
     given = with_context(example(x=b"x" * 1_000_000), *[example()] * 1_000)
 
     code, text = failure(stub.Classify, classification("", given))
     assert code is INVALID
-    assert "its context repeated in each" in text
+    assert "including the context that is repeated in each" in text
 
 
 @pytest.mark.parametrize(
@@ -251,8 +254,8 @@ def test_signatures_that_do_not_classify(stub, signature, text):
     assert received.startswith(text) if text.endswith("{") else received == text
 
 
-def test_a_label_that_is_no_text(stub):
-    text = "a class label is no UTF-8 text: b'\\xff'"
+def test_a_class_label_that_is_not_utf8(stub):
+    text = "A class label must be UTF-8 text. The model returned b'\\xff'."
 
     assert failure(stub.Classify, classification("bad_label")) == (StatusCode.INTERNAL, text)
 
@@ -278,7 +281,7 @@ def test_signatures_that_do_not_regress(stub, signature, text):
     assert received.startswith(text) if text.endswith("{") else received == text
 
 
-def test_method_names_where_they_are_checked(strict_stub):
+def test_a_strict_server_checks_method_names(strict_stub):
     assert values(strict_stub.Regress(regression("regress"), timeout=20).result) == [2.0, -6.0]
     text = f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}"
     assert failure(strict_stub.Regress, regression("serving_default")) == (INVALID, text)

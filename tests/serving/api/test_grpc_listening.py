@@ -1,6 +1,6 @@
-"""Where and how the gRPC server listens: TLS, mutual TLS, UNIX sockets, channel arguments.
+"""How the gRPC server listens: TLS, mutual TLS, UNIX sockets, channel arguments.
 
-What each setting means: TF Serving's model_servers/server.cc and config/ssl_config.proto.
+The settings mean the same as in TF Serving's model_servers/server.cc and config/ssl_config.proto.
 """
 
 import datetime
@@ -35,7 +35,7 @@ def models(shared_store):
 
 
 def metadata(channel, name="scale"):
-    """A call that any server of `scale` answers: the version."""
+    """The version that GetModelMetadata returns, as a call that every server of `scale` answers."""
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = name
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -44,7 +44,11 @@ def metadata(channel, name="scale"):
 
 @pytest.fixture(scope="module")
 def authority():
-    """Two authorities; `authority["ours" | "theirs"]` is (its certificate, sign(name) -> (key, certificate)); PEM."""
+    """Two certificate authorities, `authority["ours"]` and `authority["theirs"]`.
+
+    Each is a pair: the authority's certificate, and a function from a name to a signed (key, certificate) pair. All are
+    PEM texts.
+    """
 
     def name(text):
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -106,7 +110,7 @@ def test_mutual_tls(models, authority):
             assert secure_failure(server.address, credentials) is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_key_that_is_none_stops_the_start(models):
+def test_a_bad_key_stops_the_start(models):
     tls = TlsConfig("-----BEGIN PRIVATE KEY-----\nnone\n", "-----BEGIN CERTIFICATE-----\nnone\n")
 
     with pytest.raises(InputError), ModelServer(ServerConfig(models=models[:1], tls=tls)):
@@ -121,7 +125,7 @@ def test_a_unix_socket_beside_the_port(models, tmp_path):
                 assert metadata(channel) == 2
 
 
-def test_a_unix_socket_alone_which_a_second_server_takes_over_once_it_is_free(models, tmp_path):
+def test_a_second_server_takes_over_a_unix_socket_once_it_is_free(models, tmp_path):
     settings = ServerConfig(models=models[:1], port=None, grpc_socket_path=str(tmp_path / "grpc.sock"))
     for _ in range(2):
         with ModelServer(settings) as server:
@@ -143,7 +147,7 @@ def test_channel_arguments_reach_grpc(models):
     assert "1001 vs. 1000" in caught.value.details()
 
 
-def test_bytes_that_are_no_http2_do_not_hurt_the_others(models):
+def test_bytes_that_are_not_http2_do_not_hurt_other_clients(models):
     with ModelServer(ServerConfig(models=models[:1])) as server:
         host, port = server.address.split(":")
         for data in (

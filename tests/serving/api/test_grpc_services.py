@@ -1,6 +1,6 @@
-"""What gRPC's own tools see: health, reflection, and how bytes that are no request are answered.
+"""The services that gRPC's own tools use, health and reflection, and the answers to bytes that are not a request.
 
-Health: TF Serving's model_servers/server.cc and gRPC's health service.
+Health follows TF Serving's model_servers/server.cc and gRPC's health service.
 """
 
 import random
@@ -37,13 +37,13 @@ def models(shared_store):
 
 @pytest.fixture(scope="module")
 def channel(models):
-    """To a server of `scale` and `half` with the health service."""
+    """A channel to a server of `scale` and `half` with the health service."""
     with ModelServer(ServerConfig(models=models, health=True)) as server, grpc.insecure_channel(server.address) as made:
         yield made
 
 
 def metadata(channel, name="scale"):
-    """A call that any server of `scale` answers: the version."""
+    """The version that GetModelMetadata returns, as a call that every server of `scale` answers."""
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = name
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -51,7 +51,7 @@ def metadata(channel, name="scale"):
 
 
 def failure(call, *args):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*args, timeout=SECONDS)
     return caught.value.code(), caught.value.details()
@@ -72,7 +72,7 @@ def set_models(channel, *models):
 
 
 @pytest.mark.parametrize("name", ["", "scale", "half", PREDICTION, MODEL])
-def test_health_of_what_serves(channel, name):
+def test_health_of_the_served_names(channel, name):
     assert health(channel, name) == SERVING
 
 
@@ -87,7 +87,7 @@ def test_health_of_an_unknown_name(channel):
     assert code is grpc.StatusCode.NOT_FOUND
 
 
-def test_health_is_watched_while_a_model_goes_and_comes_back(models, shared_store):
+def test_a_watch_sees_a_model_go_and_come_back(models, shared_store):
     with (
         ModelServer(ServerConfig(models=models, health=True)) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -101,7 +101,7 @@ def test_health_is_watched_while_a_model_goes_and_comes_back(models, shared_stor
 
         set_models(channel, ("scale", shared_store / "scale"))
         assert next(half).status == NOT_SERVING
-        assert health(channel, "") == SERVING  # what is configured is served
+        assert health(channel, "") == SERVING  # every configured model is served
 
         set_models(channel, *((model.name, model.base_path) for model in models))
         assert next(half).status == SERVING
@@ -109,14 +109,14 @@ def test_health_is_watched_while_a_model_goes_and_comes_back(models, shared_stor
             watch.cancel()
 
 
-def test_health_is_served_only_where_asked_for(shared_server):
+def test_the_health_service_is_optional(shared_server):
     with grpc.insecure_channel(shared_server.address) as channel:
         code, _ = failure(health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest())
 
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_server_that_stops_says_so_to_those_who_watch(models):
+def test_a_watch_sees_the_server_stop(models):
     with (
         ModelServer(ServerConfig(models=models[:1], health=True)) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -146,10 +146,12 @@ def test_reflection_lists_the_services(channel):
     ],
 )
 def test_reflection_resolves_messages(channel, message, field, type_name):
-    pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))  # knows what the server tells
+    pool = descriptor_pool.DescriptorPool(
+        ProtoReflectionDescriptorDatabase(channel)
+    )  # knows only the server's descriptors
 
-    found = pool.FindMessageTypeByName(f"tensorflow.serving.{message}")
-    assert found.fields_by_name[field].message_type.full_name == type_name
+    descriptor = pool.FindMessageTypeByName(f"tensorflow.serving.{message}")
+    assert descriptor.fields_by_name[field].message_type.full_name == type_name
 
 
 def test_reflection_describes_a_call(channel):
@@ -185,10 +187,12 @@ METHODS = [
 ]
 
 
-def test_bytes_that_are_no_message_are_refused(channel):
-    """Each method, with random bytes and with a whole request cut off anywhere."""
+def test_bytes_that_are_not_a_message_are_refused(channel):
+    """Each method gets random bytes, and a valid request that is cut off at each position."""
     draw = random.Random(7)
-    request = model_management_pb2.ReloadConfigRequest()  # its first field is the longest: any cut is in the middle
+    request = (
+        model_management_pb2.ReloadConfigRequest()
+    )  # its first field is the longest, so every cut is inside of a field
     request.config.model_config_list.config.add(name="scale", base_path="relative", model_platform="tensorflow")
     whole = request.SerializeToString()
     for method in METHODS:
@@ -204,8 +208,8 @@ def test_bytes_that_are_no_message_are_refused(channel):
     assert metadata(channel) == 2
 
 
-def test_a_damaged_request_gets_a_proper_status_and_hurts_no_other(channel):
-    """A Predict cut off anywhere; and 400 times with a few bytes changed, so that many of them still parse."""
+def test_a_damaged_request_gets_a_status_and_hurts_no_other_request(channel):
+    """A Predict request is cut off at each position, and has a few bytes changed 400 times; many still parse."""
     draw = random.Random(11)
     request = predict_pb2.PredictRequest(output_filter=["y"])
     request.model_spec.name = "scale"

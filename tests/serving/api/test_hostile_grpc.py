@@ -1,6 +1,6 @@
-"""Requests over gRPC that mean harm: each ends in a status, and the server neither fails nor grows.
+"""Hostile gRPC requests: each gets a status, and the server neither fails nor grows.
 
-The server is a process of its own, so that its memory is its own too.
+The server is a process of its own, so that its memory can be measured apart from the tests'.
 """
 
 import random
@@ -29,8 +29,8 @@ from serving.api.grpc_services import MAX_ERROR_BYTES, MODEL, PREDICTION
 from serving.protocol.tensors import MAX_MESSAGE_BYTES
 
 SECONDS = 60
-GROWTH_MB = 5  # of a round
-KEPT_MB = 400  # above the start: pages of the largest requests, in the arena of each thread
+GROWTH_MB = 5  # allowed in one round
+KEPT_MB = 400  # allowed above the start: the allocator keeps pages of the largest requests for each thread
 OK, INVALID, NOT_FOUND = StatusCode.OK, StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND
 REQUESTS = {
     f"/{PREDICTION.full_name}/Predict": predict_pb2.PredictRequest,
@@ -43,7 +43,8 @@ REQUESTS = {
 }
 PREDICT, CLASSIFY, REGRESS, MULTI, METADATA, STATUS, RELOAD = REQUESTS
 EXAMPLE = 'features { feature { key: "x" value { float_list { value: 1 } } } }'
-WHOLE = {  # a good request to each method, but for the last: the models shall stay
+# method -> a valid request; only the reload has a relative base_path, which is refused, so that the models stay
+WHOLE = {
     PREDICT: 'model_spec { name: "scale" } inputs { key: "x" value { dtype: DT_FLOAT '
     'tensor_shape { dim { size: 1 } dim { size: 2 } } float_val: [1, 2] } } output_filter: "y"',
     CLASSIFY: f'model_spec {{ name: "parse" }} input {{ example_list {{ examples {{ {EXAMPLE} }} }} }}',
@@ -56,10 +57,10 @@ WHOLE = {  # a good request to each method, but for the last: the models shall s
     RELOAD: 'config { model_config_list { config { name: "scale" base_path: "scale" model_platform: "tensorflow" '
     'model_version_policy { specific { versions: 2 } } version_labels { key: "stable" value: 2 } } } }',
 }
-FLOAT, BOOL, STRING = 1, 10, 7  # DataType
+FLOAT, BOOL, STRING = 1, 10, 7  # numbers of DataTypes
 HOSTILE_NAMES = {
     "long": "m" * 2**20,
-    "wide": "\N{PILE OF POO}" * 2**18,  # four bytes a letter, each of them three in a header
+    "wide": "\N{PILE OF POO}" * 2**18,  # 4 bytes a character, and 12 in a percent-encoded header
     "path": "../../etc/passwd",
     "nul": "scale\0",
     "lines": '\r\na: "b"\n\n',
@@ -69,7 +70,10 @@ HOSTILE_NAMES = {
 
 
 def save_parse(path):
-    """A SavedModel: of examples with x, `serving_default` gives the score [x], `regress` x; `total` adds up numbers."""
+    """Save a model with three signatures.
+
+    For examples with x, `serving_default` returns the score [x] and `regress` returns x; `total` adds up numbers.
+    """
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         examples = v1.placeholder(tf.string, [None], "examples")
@@ -95,7 +99,7 @@ class Server:
         self._process, self._models = process, models
         unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         self.channel = grpc.insecure_channel(address, unlimited)
-        self._seen = 0  # letters of the log
+        self._seen = 0  # characters of the log read so far
         self.rss = 0.0  # MiB, at the start
 
     def call(self, method, request):
@@ -108,17 +112,17 @@ class Server:
         return OK, ""
 
     def reload(self, *entries):
-        """Ask for the models that it began with and more: entries of a ModelConfigList as text protos."""
+        """Reload with the initial models and further entries of a ModelConfigList, which are text protos."""
         text = " ".join(f"config {{ {entry} }}" for entry in [*self._models, *entries])
         request = text_format.Parse(f"config {{ model_config_list {{ {text} }} }}", REQUESTS[RELOAD]())
         return self.call(RELOAD, request)
 
     def check(self):
-        """It answers, and has had no fault of its own since the last look."""
+        """Check that the server answers, and has logged no bug since the last check."""
         assert self._process.poll() is None
         printed = self.log.read_text(errors="replace")
         since, self._seen = printed[self._seen :], len(printed)
-        assert "a request failed" not in since
+        assert "A request failed" not in since
         assert "cannot follow" not in since
         assert self.call(PREDICT, whole(PREDICT)) == self.call(CLASSIFY, whole(CLASSIFY)) == (OK, "")
 
@@ -143,17 +147,17 @@ def running(shared_store, tmp_path_factory):
 
 @pytest.fixture
 def server(running):
-    """The server, which is looked at again after each test."""
+    """The server, which is checked after each test."""
     yield running
     running.check()
 
 
 @pytest.fixture
 def reload(server):
-    """`server.reload`; the server is looked at, and its models are put back, after the test."""
+    """`server.reload`. After the test the server is checked and its initial models are restored."""
     yield server.reload
     try:
-        server.check()  # with what the test has left
+        server.check()  # while the models of the test are configured
     finally:
         assert server.reload() == (OK, "")
 
@@ -163,7 +167,7 @@ def whole(method):
 
 
 def floats(shape, values=(), content=b"", dtype=FLOAT):
-    """A TensorProto that may declare anything."""
+    """A TensorProto whose fields need not agree."""
     proto = TensorProto(dtype=dtype, float_val=values, tensor_content=content)
     for size in shape:
         proto.tensor_shape.dim.add(size=size)
@@ -185,7 +189,7 @@ def predict(signature, **inputs):
 
 
 def classify(examples, context=b""):
-    """Requests with a repeated example and maybe a context, one feature each."""
+    """A request with one example many times, and a context of one feature unless it is empty."""
     request = classification_pb2.ClassificationRequest()
     request.model_spec.name = "parse"
     batch = request.input.example_list_with_context if context else request.input.example_list
@@ -196,14 +200,14 @@ def classify(examples, context=b""):
 
 
 def damaged(draw, data):
-    """Random bytes, or a request that is cut, changed or repeated."""
-    kind = draw.randrange(4)
-    if kind == 0:
+    """Random bytes, or a request of which a part is cut off, changed or repeated."""
+    damage = draw.randrange(4)
+    if damage == 0:
         return draw.randbytes(draw.randrange(1, 300))
     cut = draw.randrange(1, len(data))
-    if kind == 1:
+    if damage == 1:
         return data[:cut]
-    if kind == 2:
+    if damage == 2:
         return data[:cut] + draw.randbytes(draw.randrange(1, 20)) + data[cut:]
     changed = bytearray(data)
     for _ in range(draw.randrange(1, 6)):
@@ -228,7 +232,7 @@ def test_random_and_damaged_messages(server, method):
         else:
             assert code in refused | {OK}
     assert sum(code is not OK for code, _ in answers) > 200
-    if method == RELOAD:  # a damaged list of models may still be one
+    if method == RELOAD:  # a damaged list of models may still be a valid list
         assert server.reload() == (OK, "")
 
 
@@ -249,10 +253,10 @@ HUGE = {
 @pytest.mark.parametrize(
     "tensor", [lambda s: floats(s, [1.0]), lambda s: floats(s, content=bytes(10)), lambda s: strings(s, [b"a"])]
 )
-def test_shapes_that_nothing_fits(server, shape, tensor):
-    kind = tensor(shape).dtype
+def test_hostile_shapes(server, shape, tensor):
+    dtype = tensor(shape).dtype
     code, text = server.call(
-        PREDICT, predict("identity_string" if kind == STRING else "identity_float32", x=tensor(shape))
+        PREDICT, predict("identity_string" if dtype == STRING else "identity_float32", x=tensor(shape))
     )
 
     assert code is INVALID
@@ -283,7 +287,7 @@ UNEVEN = {
 
 
 @pytest.mark.parametrize("tensor", UNEVEN.values(), ids=UNEVEN)
-def test_contents_that_do_not_fit_the_shape(server, tensor):
+def test_contents_that_do_not_match_the_shape(server, tensor):
     name = "identity_string" if tensor.dtype == STRING else "identity_float32"
 
     code, text = server.call(PREDICT, predict(name, x=tensor))
@@ -296,21 +300,21 @@ def test_tensors_that_declare_too_much_together(server):
     half = floats([2**23], [1.0])
 
     code, text = server.call(PREDICT, predict("serving_default", x=half, y=half, z=half))
-    assert (code, text[:12]) == (INVALID, "input size d")  # names are looked at first
+    assert (code, text[:12]) == (INVALID, "input size d")  # names are checked first
     code, text = server.call(PREDICT, predict("repeat", text=strings([2**22], [b"a"]), count=floats([2**23], dtype=9)))
     assert (code, "may hold" in text) == (INVALID, True)
 
 
-def test_a_string_that_is_repeated_beyond_the_limit(server):
-    """A short request: one string of 10 kB, which is to fill 20,000 places."""
+def test_a_string_repeated_beyond_the_limit(server):
+    """The request is short: one string of 10 kB, for a shape of 20,000 elements."""
     code, text = server.call(PREDICT, predict("identity_string", x=strings([20_000], [b"a" * 10_000])))
 
     assert code is INVALID
     assert str(MAX_MESSAGE_BYTES) in text
 
 
-def test_a_number_that_is_repeated_by_many_at_once(server):
-    """Requests of a few bytes that declare 60 MB each: what waits for a thread does not hold them."""
+def test_many_requests_that_repeat_a_number_at_once(server):
+    """Requests of a few bytes declare 60 MB each; those that wait for a thread do not hold that memory yet."""
     request = predict("total", numbers=floats([15_000_000], [1.0]))
     request.model_spec.name = "parse"
     data = request.SerializeToString()
@@ -326,7 +330,7 @@ def test_a_number_that_is_repeated_by_many_at_once(server):
     assert peak - server.rss < 1_500
 
 
-def test_examples_without_end(server):
+def test_very_many_examples(server):
     assert server.call(CLASSIFY, classify(100_000)) == (OK, "")
     code, text = server.call(CLASSIFY, classify(70_000, context=b"c" * 1_000))
     assert (code, text.startswith("The examples of a request may hold 67108864 bytes")) == (INVALID, True)
@@ -342,14 +346,14 @@ def test_messages_above_the_limit(server):
 
 
 def test_an_answer_above_the_limit(server):
-    """64 MB of floats that were asked for with a few bytes: the answer's other fields do not fit beside them."""
+    """A request of a few bytes asks for 64 MB of floats, which with the answer's other fields are above the limit."""
     code, _ = server.call(PREDICT, predict("identity_float32", x=floats([2**24], [1.0])))
 
     assert code is StatusCode.RESOURCE_EXHAUSTED
 
 
 def messages_with(name):
-    """method, a request with the name in one place, and what it is answered."""
+    """(method, a request with the name in one field, the expected status) for each such field."""
     for method in (PREDICT, METADATA, STATUS):
         request = whole(method)
         request.model_spec.name = name
@@ -374,7 +378,7 @@ def messages_with(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
-def test_names_that_mean_harm(server, name):
+def test_hostile_names(server, name):
     for method, request, expected in messages_with(name):
         code, text = server.call(method, request)
         assert code is expected
@@ -389,7 +393,10 @@ def collector(prefix, rate="1"):
     )
 
 
-ABSENT, A = {StatusCode.UNKNOWN}, 'name: "a" base_path: "/absent"'  # UNKNOWN: it did not become available
+ABSENT, A = (
+    {StatusCode.UNKNOWN},
+    'name: "a" base_path: "/absent"',
+)  # UNKNOWN is the status if a model does not become available
 ENTRIES = {
     "relative": ('name: "a" base_path: "relative"', {INVALID}),
     "no path": ('name: "a"', {INVALID}),
@@ -408,15 +415,15 @@ ENTRIES = {
     "a long name": (f'name: "{"a" * 2**20}" base_path: "/absent"', ABSENT),
     "a label to no version": (f'{A} version_labels {{ key: "x" value: -1 }}', {StatusCode.FAILED_PRECONDITION}),
     "a negative version": (f"{A} model_version_policy {{ specific {{ versions: -1 }} }}", ABSENT),
-    "a rate that is no number": (f"{A} {collector('/tmp/a', 'nan')}", {INVALID}),
-    "a log that is no file": (f"{A} {collector('/proc/self/a/b')}", {INVALID}),
+    "a rate that is not a number": (f"{A} {collector('/tmp/a', 'nan')}", {INVALID}),
+    "a log that is not a file": (f"{A} {collector('/proc/self/a/b')}", {INVALID}),
     "a log beside the folders": (f"{A} {collector('')}", {INVALID}),
     "NUL in a log's path": (f"{A} {collector('/tmp/' + chr(92) + '000/b')}", {INVALID}),
 }
 
 
 @pytest.mark.parametrize(("entry", "expected"), ENTRIES.values(), ids=ENTRIES)
-def test_models_that_mean_harm(reload, entry, expected):
+def test_hostile_models(reload, entry, expected):
     code, text = reload(f'{entry} model_platform: "tensorflow"')
 
     assert code in expected
@@ -432,8 +439,8 @@ def test_ten_thousand_models(reload):
     assert text.startswith("10000 model(s) did not become available")
 
 
-def test_a_list_of_versions_without_end(server, reload):
-    """A short list of versions that are not there, if one is patient: they are warned of in a few lines."""
+def test_a_very_long_list_of_versions(server, reload):
+    """Versions that do not exist are reported in a few lines of the log, however many there are."""
     before, versions = server.log.stat().st_size, ",".join(map(str, range(100_000)))
 
     code, _ = reload(
@@ -447,7 +454,7 @@ def test_a_list_of_versions_without_end(server, reload):
 
 
 def test_refused_request_logs_leave_no_thread(server, reload, tmp_path):
-    """A list whose last entry is refused: what was begun for the others ends."""
+    """The last entry of the list is refused; the loggers started for the other entries end."""
     model = 'name: "{}" base_path: "/absent" model_platform: "tensorflow"'
     logging = 'logging_config {{ log_collector_config {{ type: "{}" filename_prefix: "{}/a" }} }}'
     entries = [f"{model.format(n)} {logging.format('file' if n < 30 else 'none', tmp_path)}" for n in range(31)]
@@ -461,7 +468,7 @@ def test_refused_request_logs_leave_no_thread(server, reload, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow(server):
-    """A leak grows with every round; what the allocator keeps grows in some of them, by how threads meet."""
+    """A leak grows in every round; the memory that the allocator keeps for its threads grows in some rounds only."""
     draw = random.Random(12)
 
     def answer_all():
@@ -484,6 +491,6 @@ def test_memory_does_not_grow(server):
 
 
 def threads(pid):
-    """How many a process has."""
+    """The number of threads of a process."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("Threads:"))

@@ -1,6 +1,6 @@
-"""Requests over REST that mean harm: each ends in a proper HTTP answer, and the server neither fails nor grows.
+"""Hostile REST requests: each gets a proper HTTP answer, and the server neither fails nor grows.
 
-The server is a process of its own, so that its memory is its own too.
+The server is a process of its own, so that its memory can be measured apart from the tests'.
 """
 
 import base64
@@ -29,10 +29,10 @@ from serving.run_server import ModelServer
 from serving.server_config import ServerConfig
 
 SECONDS = 30
-TIMEOUT = 1.0  # the server's own
-GROWTH_MB = 5  # of a round
-KEPT_MB = 400  # above the start: pages of the largest requests, in the arena of each thread
-MAX_ANSWER = 64 * 1024  # bytes of an error; its text may quote a path, which is no longer than a head
+TIMEOUT = 1.0  # of the server, in seconds
+GROWTH_MB = 5  # allowed in one round
+KEPT_MB = 400  # allowed above the start: the allocator keeps pages of the largest requests for each thread
+MAX_ANSWER = 64 * 1024  # bytes; an error may quote a path, which may be as long as a head
 SCALE, METRICS = "/v1/models/scale", "/monitoring/prometheus/metrics"
 PREDICT = f"{SCALE}:predict"
 GOOD = b'{"instances": [[1, 2]]}'
@@ -47,11 +47,11 @@ class Server:
         host, _, port = rest_address.partition(":")
         self.rest = host, int(port)
         self._process = process
-        self._seen = 0  # letters of the log
+        self._seen = 0  # characters of the log read so far
         self.rss = 0.0  # MiB, at the start
 
     def send(self, method, path, body=None, headers=()):
-        """Status and body of a well-formed request's answer."""
+        """The status and body of the answer to a well-formed request."""
         connection = http.client.HTTPConnection(*self.rest, timeout=SECONDS)
         with contextlib.closing(connection):
             connection.request(method, path, body, dict(headers))
@@ -62,15 +62,15 @@ class Server:
         return self.send("POST", PREDICT, body, headers)
 
     def raw(self, data, patience=0.3):
-        """What comes back for bytes until the server ends the connection, or is silent for so many seconds."""
+        """The answer to some bytes, until the server ends the connection or is silent for `patience` seconds."""
         with socket.create_connection(self.rest, SECONDS) as connection:
-            with contextlib.suppress(ConnectionError):  # it may be left before all is sent
+            with contextlib.suppress(ConnectionError):  # the server may close before all is sent
                 connection.sendall(data)
             connection.settimeout(patience)
             return received(connection)
 
     def check(self):
-        """It answers, and has had no fault of its own since the last look."""
+        """Check that the server answers, and has logged no bug since the last check."""
         assert self._process.poll() is None
         printed = self.log.read_text(errors="replace")
         since, self._seen = printed[self._seen :], len(printed)
@@ -79,7 +79,7 @@ class Server:
 
 
 def received(connection):
-    """All that comes until the other side ends the connection, or is silent for too long."""
+    """All bytes until the other side ends the connection, or is silent for too long."""
     parts = []
     with contextlib.suppress(ConnectionResetError, TimeoutError):
         while part := connection.recv(65536):
@@ -108,7 +108,7 @@ def running(shared_store, tmp_path_factory):
 
 @pytest.fixture
 def server(running):
-    """The server, which is looked at again after each test."""
+    """The server, which is checked after each test."""
     yield running
     running.check()
 
@@ -157,13 +157,13 @@ BODIES = {
     "both keys": b'{"instances": [[1, 2]], "inputs": [[1, 2]]}',
     "rows of different lengths": b'{"instances": [[1, 2], [1]]}',
     "20,000 rows, the last one bad": b'{"instances": [' + b"[1,2]," * 20_000 + b"[1]]}",
-    "bytes that are none": b'{"signature_name": "identity_string", "inputs": [{"b64": "\xc3\xa9*"}]}',
+    "base64 with other characters": b'{"signature_name": "identity_string", "inputs": [{"b64": "\xc3\xa9*"}]}',
     "keys beside b64": b'{"signature_name": "identity_string", "inputs": [{"b64": "YQ==", "a": 1}]}',
 }
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bodies_that_mean_harm(server, body):
+def test_hostile_bodies(server, body):
     status, answer = server.post(body)
 
     assert status == 400
@@ -178,12 +178,12 @@ def test_bodies_that_mean_harm(server, body):
         b'{"instances": [[1, 2]], "__proto__": {"a": 1}, "other": ' + b"[" * 500 + b"]" * 500 + b"}",
     ],
 )
-def test_keys_twice_or_of_no_use(server, body):
+def test_repeated_and_unknown_keys(server, body):
     assert server.post(body) == server.post(GOOD)
 
 
 @pytest.mark.parametrize("what", ["classify", "regress"])
-def test_names_of_features_in_errors(server, what):
+def test_an_error_cuts_a_long_feature_name(server, what):
     body = b'{"examples": [{"' + b"a" * 10_000_000 + b'": [1, "a"]}]}'
 
     status, answer = server.send("POST", f"{SCALE}:{what}", body)
@@ -195,7 +195,7 @@ def test_names_of_features_in_errors(server, what):
     "kind",
     ["application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "application/grpc", "a" * 10_000, None],
 )
-def test_content_types_are_not_looked_at(server, kind):
+def test_content_types_are_ignored(server, kind):
     assert server.post(GOOD, {"Content-Type": kind} if kind else ())[0] == 200
     multipart = b'--a\r\nContent-Disposition: form-data; name="instances"\r\n\r\n[[1, 2]]\r\n--a--\r\n'
     status, answer = server.post(multipart, {"Content-Type": kind} if kind else ())
@@ -265,8 +265,8 @@ HEADS = {
 
 
 @pytest.mark.parametrize("data", HEADS.values(), ids=HEADS)
-def test_heads_that_mean_harm(server, data):
-    """One or more answers, or none to what breaks off."""
+def test_hostile_heads(server, data):
+    """There are one or more answers, or none if the head is cut off."""
     answer = server.raw(data)
 
     assert re.match(rb"$|HTTP/1\.1 (2|4)\d\d ", answer)
@@ -281,7 +281,7 @@ def test_chunks(server):
 
 
 def test_many_requests_on_one_connection(server):
-    """5,000 at once, and nothing is read until they are sent."""
+    """5,000 requests are sent at once, before any answer is read."""
     request = head(method="GET", path=SCALE)
     answers = server.raw(request * 4_999 + head("Connection: close", method="GET", path=SCALE), SECONDS)
 
@@ -289,8 +289,8 @@ def test_many_requests_on_one_connection(server):
 
 
 @pytest.mark.parametrize("length", [str(len(GOOD) + 1), "1000000"])
-def test_a_body_shorter_than_said(server, length):
-    """It may come byte by byte: the time for all of it is what counts."""
+def test_a_body_shorter_than_its_content_length(server, length):
+    """The timeout is for the whole body, not for each part."""
     began = time.monotonic()
     with socket.create_connection(server.rest, SECONDS) as connection:
         connection.sendall(head(f"Content-Length: {length}") + GOOD)
@@ -307,7 +307,7 @@ def test_a_body_shorter_than_said(server, length):
 def test_a_body_above_the_limit(server, headers):
     chunk = b"1000000\r\n" + bytes(2**24) + b"\r\n"
     with socket.create_connection(server.rest, SECONDS) as connection:
-        with contextlib.suppress(ConnectionError):  # it may be left before all is sent
+        with contextlib.suppress(ConnectionError):  # the server may close before all is sent
             connection.sendall(head(*headers))
             for _ in range(5 if "chunked" in headers[0] else 0):
                 connection.sendall(chunk)
@@ -345,7 +345,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:40])
-def test_paths_that_mean_harm(server, path):
+def test_hostile_paths(server, path):
     status, answer = server.send("POST", path, GOOD)
 
     assert status == PATHS[path]
@@ -367,7 +367,7 @@ def test_other_methods(server, method):
 
 
 def test_the_metrics_stay_well_formed_and_short(server):
-    """Names that were made up appear nowhere in them."""
+    """Names that clients made up are not in the metrics."""
     server.check()
     before = len(server.send("GET", METRICS)[1])
     for index in range(300):
@@ -390,7 +390,7 @@ def test_the_metrics_stay_well_formed_and_short(server):
 
 
 def test_a_request_in_two_parts_is_answered_at_once(server):
-    """Head and body in a packet each, as most clients send them: nobody waits for an acknowledgement."""
+    """Most clients send head and body in separate packets. The second must not wait for a delayed acknowledgement."""
     times = []
     with socket.create_connection(server.rest, SECONDS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -407,7 +407,7 @@ def test_a_request_in_two_parts_is_answered_at_once(server):
 
 
 def test_slow_clients_do_not_slow_others(server):
-    """100 requests that come a byte at a time."""
+    """100 requests arrive a byte at a time."""
     data, stop = head(f"Content-Length: {len(GOOD)}") + GOOD, threading.Event()
 
     def trickle():
@@ -440,7 +440,7 @@ def test_slow_clients_do_not_slow_others(server):
 
 
 def test_reloads_that_wait_do_not_stop_large_requests(saved_models, shared_store, tmp_path):
-    """Ten reloads of a model that does not load wait for its next try; a large body is answered all the same."""
+    """Ten reloads wait for the next try of a model that does not load; a large body is answered meanwhile."""
     (tmp_path / "1").symlink_to(saved_models["corrupt"])
     models = [ModelConfig("scale", shared_store / "scale")]
     request = model_management_pb2.ReloadConfigRequest()
@@ -465,7 +465,7 @@ def test_reloads_that_wait_do_not_stop_large_requests(saved_models, shared_store
 
 
 def test_memory_does_not_grow(server):
-    """A leak grows with every round; what the allocator keeps grows in some of them, by how threads meet."""
+    """A leak grows in every round; the memory that the allocator keeps for its threads grows in some rounds only."""
 
     def answer_all():
         for body in BODIES.values():

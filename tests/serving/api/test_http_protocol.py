@@ -1,4 +1,4 @@
-"""Limits of the HTTP protocol, against clients that break them on loopback."""
+"""The limits of the HTTP protocol, with clients that break them."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class Impatient(LimitedProtocol):
 
 
 async def _app(scope, receive, send):
-    """Reads the body, answers with a short or, at /large, a long one."""
+    """An application that reads the body; it answers briefly, or at length under /large."""
     more = True
     while more:
         more = (await receive()).get("more_body", False)
@@ -61,7 +61,7 @@ def _connected(server):
 
 
 def _answer(connection):
-    """All that comes until the server ends the connection."""
+    """All bytes until the server ends the connection."""
     parts = []
     with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(65536):
@@ -75,7 +75,7 @@ def test_a_head_that_is_too_long(connection, head):
     assert _answer(connection).startswith(b"HTTP/1.1 400 ")
 
 
-def test_headers_without_end(connection):
+def test_endless_headers(connection):
     connection.sendall(b"GET / HTTP/1.1\r\n")
     with contextlib.suppress(OSError):
         for _ in range(40_000):
@@ -91,7 +91,7 @@ def test_a_head_that_does_not_end(connection):
 
 
 def test_bodies_are_not_heads(connection):
-    """A body may be longer, and slower, than a head; and another request may follow."""
+    """A body may be longer and slower than a head, and another request may follow."""
     for _ in range(2):
         connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + bytes(10_000))
         time.sleep(0.7)
@@ -102,7 +102,7 @@ def test_bodies_are_not_heads(connection):
         assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_client_that_stops_reading_is_left(server, connection):
+def test_a_client_that_stops_reading_is_disconnected(server, connection):
     connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
     deadline = time.monotonic() + 20
     time.sleep(0.2)
@@ -112,7 +112,7 @@ def test_a_client_that_stops_reading_is_left(server, connection):
     assert len(_answer(connection)) < LARGE
 
 
-def test_a_client_that_reads_slowly_gets_it_all(connection):
+def test_a_client_that_reads_slowly_gets_the_whole_answer(connection):
     connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     size = 0
     while part := connection.recv(2 * 1024 * 1024):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from segue.errors import InputError
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.store import model_store as store
 
 
@@ -39,7 +39,7 @@ def test_rollback_goes_to_the_next_older_whole_version(root, source):
         store.rollback(root)
 
 
-def test_rollback_leaves_a_model_that_was_not_pushed_last(root, source):
+def test_rollback_leaves_a_model_that_was_not_part_of_the_last_push(root, source):
     store.push(root, {"a": source, "b": source})
     store.push(root, {"a": source})
 
@@ -56,7 +56,7 @@ def test_promote_moves_a_label_of_every_model_that_has_the_version(root, source)
     assert store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}
 
 
-def test_a_canary_leaves_stable_where_it_is_until_it_is_promoted(root, source):
+def test_a_canary_does_not_move_stable_until_it_is_promoted(root, source):
     store.push(root, {"a": source, "b": source})
     assert store.push(root, {"a": source, "b": source}, label="canary") == 2
     assert store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1, "canary": 2}}
@@ -91,7 +91,7 @@ def test_rollback_does_not_go_to_a_canary_that_was_dropped(root, source):
 def test_rollback_does_not_go_to_a_version_that_was_rolled_back_from(root, source):
     for _ in range(3):
         store.push(root, {"a": source})
-    store.rollback(root)  # to 2
+    store.rollback(root)  # back to version 2
     store.push(root, {"a": source})
 
     assert store.rollback(root) == ("stable", {"a": 2})
@@ -102,7 +102,7 @@ def test_rollback_of_models_with_different_histories_returns_to_what_was_stable(
     store.push(root, {"a": source})
     store.push(root, {"a": source, "b": source})
 
-    # 2 of a and 1 of b answered beside each other; b has no 2
+    # Version 2 of a was stable together with version 1 of b; b has no version 2.
     assert store.rollback(root) == ("stable", {"a": 2, "b": 1})
 
 
@@ -115,14 +115,14 @@ def test_a_model_whose_only_label_is_dropped_is_not_listed(root, source):
     assert store.push(root, {"a": source}) == 2
 
 
-def test_a_listener_that_fails_leaves_the_labels(root, source):
+def test_a_failing_callback_leaves_the_labels_unchanged(root, source):
     for label in ("stable", "canary"):
         store.push(root, {"a": source}, label=label)
     before = (root / store.CONFIG).read_text()
-    told = []
+    changes = []
 
     def refuse(old, new):
-        told.append((old, new))
+        changes.append((old, new))
         raise InputError("no", "")
 
     for change in (lambda: store.promote(root, tell=refuse), lambda: store.rollback(root, tell=refuse)):
@@ -130,8 +130,8 @@ def test_a_listener_that_fails_leaves_the_labels(root, source):
             change()
 
     assert (root / store.CONFIG).read_text() == before
-    assert [old for old, _ in told] == [before] * 2
-    assert [config.parse_config(new)[0].labels for _, new in told] == [{"stable": 2}, {"stable": 1}]
+    assert [old for old, _ in changes] == [before] * 2
+    assert [config_files.parse_config(new)[0].labels for _, new in changes] == [{"stable": 2}, {"stable": 1}]
 
 
 def test_promote_rejects_an_unknown_and_a_corrupt_version(root, source):

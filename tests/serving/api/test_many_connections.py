@@ -1,6 +1,6 @@
-"""Connections that do nothing, and calls that never end: the others are answered, and all is given back.
+"""Idle connections and calls that never end: other clients are answered, and the connections' resources are freed.
 
-The server is a process of its own, so that its memory and open files are its own too.
+The server is a process of its own, so that its memory and open files can be measured apart from the tests'.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ class Server:
         self.grpc = host, int(port)
 
     def files(self):
-        """How many it has open."""
+        """The number of its open files."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def seconds(self, times=20):
-        """How long good requests take, over gRPC and REST, each on a new connection."""
+        """The durations of valid requests over gRPC and REST, each on a new connection, in seconds."""
         taken = []
         for _ in range(times):
             began = time.perf_counter()
@@ -81,7 +81,7 @@ def headers(path="/tensorflow.serving.PredictionService/Predict"):
 
 @contextlib.contextmanager
 def opened(*addresses):
-    """Connections to the addresses."""
+    """Open a connection to each address; they are closed at the end of the `with` block."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection(address, SECONDS)) for address in addresses]
 
@@ -102,14 +102,16 @@ def test_a_thousand_idle_connections(server):
             connection.sendall(b"GET /v1/models/scale HTTP/1.1\r\n")
 
         assert np.percentile(server.seconds(), 99) < 1.0
-        assert server.files() >= files + 900  # they are really held, but for what gRPC takes for no client
+        assert (
+            server.files() >= files + 900
+        )  # the server holds them; gRPC drops the few that it does not accept as clients
         assert rss_mb(server.pid) - rss < GROWTH_MB
     wait_for_files(server, files + 10)
     assert rss_mb(server.pid) - rss < GROWTH_MB
 
 
-def test_idle_connections_that_were_of_use(server):
-    """Keep-alive: 300 clients that asked once and stay."""
+def test_idle_connections_after_a_request(server):
+    """300 clients send one request each and stay connected."""
     files = server.files()
     with opened(*[server.rest] * 300) as connections:
         for connection in connections:
@@ -120,11 +122,11 @@ def test_idle_connections_that_were_of_use(server):
 
 
 def test_connections_that_come_and_go(server):
-    """2,000 of them, cut off at once: none stays open."""
+    """None of 2,000 connections stays open after the client resets it."""
     files, rss = server.files(), rss_mb(server.pid)
     for index in range(2_000):
         with opened(server.rest if index % 2 else server.grpc) as (connection,):
-            # Not closed but reset, as by a client that is killed.
+            # A reset, as from a client that is killed, instead of a regular close.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.sendall(b"POST /v1" if index % 2 else PREFACE[:9])
     server.seconds(5)
@@ -138,7 +140,7 @@ def test_connections_that_come_and_go(server):
     ids=["no message", "half a message", "2 GB declared"],
 )
 def test_calls_that_never_end(server, unfinished):
-    """50 connections with a call each, whose message does not come."""
+    """50 connections have a call each whose message never arrives."""
     with opened(*[server.grpc] * 50) as connections:
         for connection in connections:
             call = frame(HEADERS, END_HEADERS, 1, headers()) + unfinished
@@ -149,14 +151,14 @@ def test_calls_that_never_end(server, unfinished):
 
 @pytest.mark.parametrize("connections", [1, 12])
 def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
-    """Some 100 kB are enough to open them: they must not lock out everybody else."""
+    """About 100 kB are enough to open so many calls, so they must not lock out other clients."""
     with opened(*[server.grpc] * connections) as opened_ones:
         for connection in opened_ones:
             calls = (frame(HEADERS, END_HEADERS, 2 * n + 1, headers()) for n in range(1_200 // connections))
             connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + b"".join(calls) + frame(PING, 0, 0, b"finished"))
         for connection in opened_ones:
             read = b""
-            while b"finished" not in read:  # then all of it has been read; or the connection is refused
+            while b"finished" not in read:  # the answer to the last frame; or the server refuses the connection
                 part = connection.recv(65536)
                 if not part:
                     break
@@ -180,10 +182,10 @@ def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
     ],
     ids=["continuations", "settings", "pings", "resets", "no stream", "even stream", "no HPACK", "path", "no frame"],
 )
-def test_frames_that_mean_harm(server, frames):
+def test_hostile_frames(server, frames):
     files, rss = server.files(), rss_mb(server.pid)
     with opened(server.grpc) as (connection,):
-        with contextlib.suppress(ConnectionError):  # it may be left before all is sent
+        with contextlib.suppress(ConnectionError):  # the server may close before all is sent
             connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + frames)
         server.seconds(3)
     wait_for_files(server, files + 10)

@@ -1,7 +1,7 @@
 """MultiInference over gRPC: several signatures of one model on the same examples.
 
-Codes and texts: TF Serving's servables/tensorflow/multi_inference.cc, multi_inference_helper.cc, classifier.cc and
-regressor.cc.
+Status codes and error texts are those of TF Serving's servables/tensorflow/multi_inference.cc,
+multi_inference_helper.cc, classifier.cc and regressor.cc.
 """
 
 import grpc
@@ -20,7 +20,7 @@ INVALID = StatusCode.INVALID_ARGUMENT
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A TF1 model; of examples with x, y = 2x: classes neg: -y and pos: y, and y itself."""
+    """A TF1 model. For examples with x, y = 2x; the score of class `neg` is -y, that of class `pos` is y."""
     v1, base = tf.compat.v1, tmp_path_factory.mktemp("examples")
     with tf.Graph().as_default(), v1.Session() as session:
         one, two = v1.placeholder(tf.string, [None], "one"), v1.placeholder(tf.string, [None], "two")
@@ -77,14 +77,14 @@ def multi(*tasks, given=None):
 
 
 def failure(call, message):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(message, timeout=20)
     return caught.value.code(), caught.value.details()
 
 
 def pairs(result):
-    """[examples][classes] of (label, score)."""
+    """For each example the (label, score) pairs of its classes."""
     return [[(entry.label, entry.score) for entry in answer.classes] for answer in result.classifications]
 
 
@@ -105,7 +105,10 @@ def test_several_signatures_on_the_same_examples(stub):
     assert values(results[0].regression_result) == [2.0, -6.0]
     assert pairs(results[1].classification_result)[0] == [("neg", -2.0), ("pos", 2.0)]
     assert values(results[2].regression_result) == [2.0, -6.0]
-    assert values(results[3].regression_result) == [4.0, -12.0]  # the same examples, into an input of its own
+    assert values(results[3].regression_result) == [
+        4.0,
+        -12.0,
+    ]  # the same examples, fed to the signature's own input tensor
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The Predict contract: what a plain TF Serving client sees."""
+"""The answers to Predict, GetModelMetadata and GetModelStatus that a plain TF Serving client gets."""
 
 import grpc
 import ml_dtypes
@@ -44,7 +44,7 @@ def stub(shared_server):
 
 
 def request(name="scale", inputs=None, version=None, label=None, signature="", outputs=()):
-    """A request as a TF Serving client writes it, with TensorFlow's own encoder."""
+    """A request as a TF Serving client makes it, with TensorFlow's own encoder."""
     message = predict_pb2.PredictRequest(output_filter=outputs)
     message.model_spec.name = name
     message.model_spec.signature_name = signature
@@ -59,7 +59,7 @@ def request(name="scale", inputs=None, version=None, label=None, signature="", o
 
 
 def failure(call, message):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(message, timeout=20)
     return caught.value.code(), caught.value.details()
@@ -93,7 +93,7 @@ def test_versions_and_labels(stub, spec, version):
     np.testing.assert_array_equal(tf.make_ndarray(response.outputs["y"]), version * X)
 
 
-def test_output_filter_returns_only_what_it_names(stub):
+def test_the_output_filter_chooses_the_outputs(stub):
     assert set(stub.Predict(request(outputs=["twice"]), timeout=20).outputs) == {"twice"}
 
 
@@ -173,11 +173,11 @@ INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
         ),
     ],
 )
-def test_what_a_wrong_request_is_told(stub, message, code, text):
+def test_the_error_of_a_wrong_request(stub, message, code, text):
     assert failure(stub.Predict, message) == (code, text)
 
 
-def test_a_wrongly_named_input_is_told_what_is_missing(stub):
+def test_the_error_of_a_wrong_input_name_lists_the_inputs(stub):
     code, text = failure(stub.Predict, request(inputs={"z": X}))
 
     assert code == INVALID
@@ -214,14 +214,14 @@ def nonsense(**fields):
         pytest.param(TensorProto(dtype=999, float_val=[1]), id="no such dtype"),
     ],
 )
-def test_nonsense_is_rejected_before_memory_is_taken(stub, proto):
+def test_nonsense_is_refused_before_memory_is_allocated(stub, proto):
     code, text = failure(stub.Predict, request(inputs={"x": proto}))
 
     assert code == INVALID
     assert text.startswith("tensor parsing error: x: ")
 
 
-def test_many_tensors_that_are_too_large_only_together(stub):
+def test_tensors_that_are_too_large_together(stub):
     half = nonsense(shape=[tensors.MAX_MESSAGE_BYTES // 8], float_val=[1])
     message = request(inputs={"text": half, "count": half}, signature="repeat")
     message.inputs["count"].tensor_shape.dim[0].size += 1
@@ -237,13 +237,13 @@ def test_metadata_lists_the_signatures(stub, client):
     message.model_spec.name = "scale"
 
     response = stub.GetModelMetadata(message, timeout=20)
-    found = client.metadata("scale")
+    metadata = client.metadata("scale")
 
     assert response.model_spec.version.value == 2
     assert list(response.metadata) == ["signature_def"]
-    assert found["version"] == 2
-    assert found["signatures"]["serving_default"]["inputs"] == {"x": {"dtype": "float32", "shape": [None, 2]}}
-    assert found["signatures"]["repeat"]["inputs"]["text"] == {"dtype": "string", "shape": [None]}
+    assert metadata["version"] == 2
+    assert metadata["signatures"]["serving_default"]["inputs"] == {"x": {"dtype": "float32", "shape": [None, 2]}}
+    assert metadata["signatures"]["repeat"]["inputs"]["text"] == {"dtype": "string", "shape": [None]}
 
 
 def test_metadata_without_a_field_and_with_an_unknown_one(stub):

@@ -1,6 +1,7 @@
 """HandleReloadConfigRequest: models come and go while the server runs.
 
-Rules and texts: TF Serving's model_servers/model_service_impl.cc, server_core.cc and core/basic_manager.cc.
+Rules and error texts are those of TF Serving's model_servers/model_service_impl.cc, server_core.cc and
+core/basic_manager.cc.
 """
 
 import shutil
@@ -30,7 +31,7 @@ INVALID = StatusCode.INVALID_ARGUMENT
 
 @pytest.fixture(scope="module")
 def slow_model(tmp_path_factory):
-    """The base path of a model that counts to `steps`, which takes about 3 us each, and answers the count."""
+    """The base path of a model that counts to its input `steps` and returns the count; a step takes about 3 us."""
     v1, base = tf.compat.v1, tmp_path_factory.mktemp("slow")
     with tf.Graph().as_default(), v1.Session() as session:
         steps = v1.placeholder(tf.int64, [], "steps")
@@ -54,7 +55,7 @@ def paths(tmp_path, saved_models, slow_model):
 
 @pytest.fixture
 def channel(paths):
-    """To a server that serves `one`, gives a version that does not load a second try, and never looks by itself."""
+    """A channel to a server of `one` that tries twice to load a version and never polls the folders."""
     settings = ServerConfig(
         models=[ModelConfig("one", paths["one"])],
         file_system_poll_wait_seconds=0,
@@ -92,7 +93,7 @@ def status(channel, name):
 
 
 def predict(channel, name, **inputs):
-    """The future of a Predict."""
+    """The future of a Predict call."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = name
     for key, value in inputs.items():
@@ -101,7 +102,7 @@ def predict(channel, name, **inputs):
 
 
 def failure(call, *args):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*args)
     return caught.value.code(), caught.value.details()
@@ -120,7 +121,7 @@ def test_a_model_is_added_and_answers_at_once(channel, paths):
     assert serves_one(channel)
 
 
-def test_a_model_that_is_left_out_ends(channel, paths, eventually):
+def test_a_model_that_is_left_out_is_unloaded(channel, paths, eventually):
     reload(channel, config(("half", paths["half"])))
 
     missing = StatusCode.NOT_FOUND, "Servable not found for request: Latest(one)"
@@ -130,11 +131,11 @@ def test_a_model_that_is_left_out_ends(channel, paths, eventually):
     assert serves_one(channel)
 
 
-def test_a_model_that_was_left_out_is_reported_from_then_on(paths, saved_models, eventually):
+def test_a_model_that_was_left_out_is_reported_as_ended(paths, saved_models, eventually):
     settings = ServerConfig(models=[ModelConfig("one", paths["one"])], file_system_poll_wait_seconds=0.05)
     with ModelServer(settings) as server, grpc.insecure_channel(server.address) as channel:
         reload(channel, config(("half", paths["half"])))
-        # Two versions, one after the other: the server has looked at the folders meanwhile.
+        # Once both versions were seen, one after the other, the server has polled the folders.
         for version in (2, 3):
             shutil.copytree(saved_models["tf1"], paths["half"] / str(version))
             eventually(lambda version=version: status(channel, "half").get(version, ("",))[0] == "AVAILABLE")
@@ -142,7 +143,7 @@ def test_a_model_that_was_left_out_is_reported_from_then_on(paths, saved_models,
         assert status(channel, "one") == {1: ("END", 0, "")}
 
 
-def test_a_list_without_models_ends_them_all(channel):
+def test_a_list_without_models_unloads_all(channel):
     reload(channel, config())
 
     assert failure(predict(channel, "one", x=np.float32([[1.0, 2.0]])).result)[0] is StatusCode.NOT_FOUND
@@ -207,7 +208,7 @@ def test_a_new_model_that_does_not_load(channel, paths):
         == f"1 model(s) did not become available: {{{{{{name: broken version: 1}} due to error: {name}: {cause}}}, }}"
     )
     assert serves_one(channel)
-    reload(channel, config(("one", paths["one"]), ("broken", paths["broken"])))  # it is no new model any more
+    reload(channel, config(("one", paths["one"]), ("broken", paths["broken"])))  # it is not a new model any more
 
 
 def test_a_new_model_without_a_version(channel, paths, tmp_path):
@@ -218,7 +219,7 @@ def test_a_new_model_without_a_version(channel, paths, tmp_path):
     assert serves_one(channel)
 
 
-def test_a_label_on_what_is_not_loaded_changes_nothing(channel, paths):
+def test_a_label_on_a_version_that_is_not_loaded_changes_nothing(channel, paths):
     request = config(("one", paths["one"]), ("half", paths["half"]))
     request.config.model_config_list.config[0].version_labels["stable"] = 2
 
@@ -229,10 +230,10 @@ def test_a_label_on_what_is_not_loaded_changes_nothing(channel, paths):
     assert failure(status, channel, "half") == (StatusCode.NOT_FOUND, "Could not find any versions of model half")
 
 
-def test_requests_under_way_on_a_model_that_is_removed_finish(channel, paths, eventually):
+def test_running_requests_finish_when_their_model_is_removed(channel, paths, eventually):
     reload(channel, config(("one", paths["one"]), ("slow", paths["slow"])))
     under_way = [predict(channel, "slow", steps=np.int64(400_000)) for _ in range(2)]
-    status(channel, "slow")  # so those before it have arrived
+    status(channel, "slow")  # an answer means that the requests before it have arrived
 
     reload(channel, config(("one", paths["one"])))
     assert not any(request.done() for request in under_way)
@@ -244,28 +245,28 @@ def test_requests_under_way_on_a_model_that_is_removed_finish(channel, paths, ev
     eventually(lambda: status(channel, "slow")[1] == ("END", 0, ""))
 
 
-def test_requests_under_way_when_the_server_stops_finish(slow_model):
+def test_running_requests_finish_when_the_server_stops(slow_model):
     with (
         ModelServer(ServerConfig(models=[ModelConfig("slow", slow_model)])) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         under_way = predict(channel, "slow", steps=np.int64(60_000))
-        status(channel, "slow")  # so it has arrived
+        status(channel, "slow")  # an answer means that the request before it has arrived
         server.stop()
         assert list(under_way.result().outputs["count"].int64_val) == [60_000]
 
 
-def test_a_request_that_its_client_gave_up_does_not_hold_the_model(channel, paths, eventually):
+def test_a_cancelled_request_does_not_keep_the_model_loaded(channel, paths, eventually):
     reload(channel, config(("one", paths["one"]), ("slow", paths["slow"])))
     given_up = predict(channel, "slow", steps=np.int64(200_000))
-    status(channel, "slow")  # so it has arrived
+    status(channel, "slow")  # an answer means that the request before it has arrived
     given_up.cancel()
 
     reload(channel, config(("one", paths["one"])))
     eventually(lambda: status(channel, "slow")[1][0] == "END")
 
 
-def test_reloads_at_the_same_time_each_apply(channel, paths):
+def test_simultaneous_reloads_all_apply(channel, paths):
     requests = [
         config(("one", paths["one"])),
         config(("one", paths["one"]), ("half", paths["half"])),

@@ -1,4 +1,4 @@
-"""Request logging: what is sampled is on disk whole, and no request ever waits for it or fails by it."""
+"""Request logging: sampled requests reach the disk, and no request waits for the log or fails because of it."""
 
 import logging
 import random
@@ -22,7 +22,7 @@ ModelSpec = protos.message("tensorflow.serving.ModelSpec", "tensorflow_serving/a
 PredictResponse = protos.message("tensorflow.serving.PredictResponse", "tensorflow_serving/apis/predict.proto")
 NOW = 1_700_000_000.5  # 2023-11-14 22:13:20 UTC
 
-# A process of its own: it logs eight records of 20 kB each to argv[1], then does what argv[2] says.
+# A child process logs eight records of 20 kB to the prefix argv[1], then ends as argv[2] says.
 CHILD = """
 import os, random, resource, signal, sys, time
 from serving.protocol import prediction_log, protos, request_log
@@ -60,7 +60,7 @@ def prefix(tmp_path):
 
 @pytest.fixture
 def start(prefix):
-    """Start a logger at `prefix`; it is closed with the test."""
+    """Start a logger with the prefix; the end of the test closes it."""
     loggers = []
 
     def start(clock=lambda: NOW, **options):
@@ -73,7 +73,7 @@ def start(prefix):
 
 
 def _log(logger, value=0.0):
-    """Log a request for `x` and a response; they are returned."""
+    """Log and return a request for `x` and a response."""
     request = prediction_log.predict_log("scale", {"x": np.array([[value, 1.0]], np.float32)}).predict_log.request
     response = PredictResponse()
     response.model_spec.name = "scale"
@@ -91,13 +91,13 @@ def _read(prefix):
     return [log for path in sorted(prefix.parent.glob("scale-*")) for log in prediction_log.read(path)]
 
 
-def _run_child(prefix, what):
+def _run_child(prefix, ending):
     return subprocess.run(
-        [sys.executable, "-c", CHILD, str(prefix), what], timeout=60, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHILD, str(prefix), ending], timeout=60, capture_output=True, text=True, check=False
     )
 
 
-def test_a_record_holds_request_response_and_where_they_are_from(start, prefix):
+def test_a_record_contains_request_response_and_metadata(start, prefix):
     logger = start()
     request, response = _log(logger)
     logger.close()
@@ -120,7 +120,7 @@ def test_every_kind_is_logged(start, prefix, kind):
     assert [log.WhichOneof("log_type") for log in _read(prefix)] == [f"{kind}_log"]
 
 
-def test_a_file_has_a_temporary_name_until_it_is_whole(start, prefix, eventually):
+def test_a_file_has_a_temporary_name_until_it_is_complete(start, prefix, eventually):
     logger = start()
     _log(logger)
     eventually(lambda: not logger._queued_bytes)
@@ -160,7 +160,7 @@ def test_a_full_file_is_followed_by_another(start, prefix, monkeypatch, limit, v
     assert all(len(list(prediction_log.read(path))) == 1 for path in prefix.parent.iterdir())
 
 
-def test_more_requests_than_a_warmup_file_holds_fill_more_files(start, prefix):
+def test_no_file_has_more_records_than_a_warmup_file_may_have(start, prefix):
     logger = start()
     for _ in range(1001):
         _log(logger)
@@ -170,7 +170,7 @@ def test_more_requests_than_a_warmup_file_holds_fill_more_files(start, prefix):
 
 
 @pytest.mark.parametrize(("rate", "low", "high"), [(0.0, 0, 0), (0.1, 900, 1100), (1.0, 10_000, 10_000)])
-def test_the_rate_is_the_share_that_is_logged(start, rate, low, high):
+def test_the_rate_is_the_share_of_logged_requests(start, rate, low, high):
     logger = start(rate=rate)
     assert low <= sum(logger.should_log() for _ in range(10_000)) <= high
 
@@ -198,7 +198,7 @@ def test_a_prefix_that_cannot_be_written_is_refused(tmp_path):
     assert not [thread for thread in threading.enumerate() if thread.name == "request-log"]
 
 
-def test_a_slow_disk_drops_records_and_delays_no_request(start, prefix, monkeypatch, caplog, eventually):
+def test_a_slow_disk_drops_records_but_delays_no_request(start, prefix, monkeypatch, caplog, eventually):
     gate = threading.Event()
     append = request_log._Files.append
 
@@ -212,7 +212,7 @@ def test_a_slow_disk_drops_records_and_delays_no_request(start, prefix, monkeypa
         _log(logger)
         monkeypatch.setattr(request_log, "MAX_QUEUED_BYTES", 2 * logger._queued_bytes)  # two records
         for number in range(1, 5):
-            _log(logger, number)  # returns although nothing is written
+            _log(logger, number)  # returns while the disk is blocked
     assert logger.dropped == 3
     assert len(caplog.messages) == 1
     assert "bytes wait for the disk" in caplog.text
@@ -233,7 +233,7 @@ def test_a_record_that_is_too_large_is_dropped(start, prefix, monkeypatch):
     assert _files(prefix) == []
 
 
-def test_a_folder_that_goes_and_comes_back_costs_what_came_between(start, prefix, eventually):
+def test_records_are_dropped_only_while_the_folder_is_missing(start, prefix, eventually):
     logger = start()
     prefix.parent.rmdir()
     _log(logger, 1.0)
@@ -247,14 +247,14 @@ def test_a_folder_that_goes_and_comes_back_costs_what_came_between(start, prefix
 def test_a_closed_log_drops(start, prefix):
     logger = start()
     logger.close()
-    logger.close()  # twice is once
+    logger.close()  # a second close does nothing
     _log(logger)
     assert logger.dropped == 1
     assert _files(prefix) == []
 
 
-def test_a_disk_that_takes_half_a_record_leaves_whole_files(prefix):
-    ended = _run_child(prefix, "limit")  # no file may pass 70 kB: three records and a half
+def test_a_disk_that_fills_up_inside_of_a_record_leaves_whole_files(prefix):
+    ended = _run_child(prefix, "limit")  # files may have 70 kB, which is three and a half records
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == "2"
     counts = [len(list(prediction_log.read(path))) for path in prefix.parent.iterdir()]
@@ -262,12 +262,12 @@ def test_a_disk_that_takes_half_a_record_leaves_whole_files(prefix):
     assert not any(name.startswith(".tmp-") for name in _files(prefix))
 
 
-def test_what_a_killed_server_wrote_is_named_at_the_next_start(start, prefix):
+def test_the_next_start_completes_the_file_of_a_killed_server(start, prefix):
     assert _run_child(prefix, "kill").returncode == -signal.SIGKILL
     (name,) = _files(prefix)
     assert name.startswith(".tmp-")
     with (prefix.parent / name).open("ab") as file:
-        file.write(b"\x01\x02\x03")  # the record that the kill cut
+        file.write(b"\x01\x02\x03")  # the record that was being written
     start().close()
     assert _files(prefix) == [name.removeprefix(".tmp-")]
     assert len(_read(prefix)) == 8

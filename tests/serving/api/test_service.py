@@ -1,7 +1,7 @@
-"""Request logging through a running server: what `logging_config` asks for is on disk, and works as a warm-up file.
+"""Request logging in a running server: it follows `logging_config`, and its files work as warm-up files.
 
-Rules and texts: TF Serving's core/server_request_logger.cc, core/request_logger.cc, core/log_collector.cc and
-model_servers/server_core.cc.
+Rules and error texts are those of TF Serving's core/server_request_logger.cc, core/request_logger.cc,
+core/log_collector.cc and model_servers/server_core.cc.
 """
 
 import logging
@@ -34,7 +34,7 @@ SECONDS = 20
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A SavedModel that answers every kind of request with the size of each example in bytes."""
+    """A SavedModel that answers every kind of request with the size of each example, in bytes."""
     v1, path = tf.compat.v1, tmp_path_factory.mktemp("length") / "saved"
     with tf.Graph().as_default(), v1.Session() as session:
         inputs = v1.placeholder(tf.string, [None], "inputs")
@@ -64,7 +64,7 @@ def logs(tmp_path):
 
 
 def logging_text(prefix, rate=1.0, kind="file"):
-    """A `logging_config` as it stands in a model config file."""
+    """A `logging_config` as the text of a model config file."""
     return (
         f'logging_config {{ log_collector_config {{ type: "{kind}" filename_prefix: "{prefix}" }} '
         f"sampling_config {{ sampling_rate: {rate} }} }}"
@@ -72,14 +72,14 @@ def logging_text(prefix, rate=1.0, kind="file"):
 
 
 def config_text(base, *more):
-    """A model config file of `m`."""
+    """The text of a model config file with the model `m`."""
     text = "\n".join(more)
     return f'model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" {text} }} }}'
 
 
 @pytest.fixture
 def serve(tmp_path):
-    """Start a server with a model config file of this text; returns it and a channel to it."""
+    """A function that starts a server with the text of a model config file; it returns the server and a channel."""
     stops = []
 
     def start(text):
@@ -100,14 +100,14 @@ def serve(tmp_path):
 
 
 def reload(channel, text):
-    """Give the server another model config."""
+    """Send another model config to the server."""
     request = model_management_pb2.ReloadConfigRequest()
     text_format.Parse(text, request.config)
     model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=SECONDS)
 
 
 def failure(call, *args, **more):
-    """The status code and text that a call ends in."""
+    """The status code and text of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(*args, **more)
     return caught.value.code(), caught.value.details()
@@ -123,7 +123,7 @@ def predict(channel, signature="", **inputs):
 
 
 def one_of_each(channel):
-    """A request of every kind: kind -> (request, response)."""
+    """Send a request of every kind; kind -> (request, response)."""
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     sent = {"predict": predict(channel)}
     classify = classification_pb2.ClassificationRequest(model_spec={"name": "m", "signature_name": "classify"})
@@ -145,7 +145,7 @@ def files(prefix):
 
 
 def records(prefix):
-    """All that was logged."""
+    """All records in the finished log files."""
     return [record for path in files(prefix) for record in prediction_log.read(path)]
 
 
@@ -158,7 +158,7 @@ def test_requests_of_every_kind_are_logged_with_their_responses(base, logs, serv
     assert [record.WhichOneof("log_type") for record in logged] == [f"{kind}_log" for kind in sent]
     for record, (kind, (request, response)) in zip(logged, sent.items(), strict=True):
         entry = getattr(record, f"{kind}_log")
-        # By their bytes: the log's classes know the same messages.
+        # Compared as bytes, so that the classes of the messages do not matter.
         assert entry.request.SerializeToString(deterministic=True) == request.SerializeToString(deterministic=True)
         assert entry.response.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
         metadata = record.log_metadata
@@ -196,12 +196,12 @@ def test_a_log_works_as_the_warm_up_of_the_next_version(base, logs, saved, serve
         caplog.text
     )
     server.stop()
-    assert len(records(logs)) == 4 + 1  # warming up is not logged
+    assert len(records(logs)) == 4 + 1  # warm-up requests are not logged
 
 
 @pytest.mark.parametrize(("rate", "low", "high"), [(0.0, 0, 0), (0.5, 55, 145)])
 def test_a_sample_is_logged(base, logs, serve, rate, low, high):
-    """Of 200 requests at a rate of one half, 100 and the standard deviation 7: six of those on either side."""
+    """Of 200 requests at a rate of 0.5, about 100 are logged; the limits are six standard deviations, of 7, away."""
     server, channel = serve(config_text(base, logging_text(logs, rate)))
     for _ in range(200):
         predict(channel)
@@ -210,18 +210,18 @@ def test_a_sample_is_logged(base, logs, serve, rate, low, high):
     assert low <= len(records(logs)) <= high
 
 
-def test_logging_begins_moves_and_ends_by_reload(base, logs, serve, eventually):
+def test_a_reload_starts_moves_and_ends_logging(base, logs, serve, eventually):
     server, channel = serve(config_text(base))
     predict(channel)
     other = logs.with_name("other")
 
     reload(channel, config_text(base, logging_text(logs)))
     predict(channel)
-    reload(channel, config_text(base, logging_text(logs)))  # the same log goes on
+    reload(channel, config_text(base, logging_text(logs)))  # the same log stays open
     predict(channel)
     reload(channel, config_text(base, logging_text(other)))
     predict(channel)
-    assert len(files(logs)) == 1  # it is whole once another has taken its place
+    assert len(files(logs)) == 1  # the first log is complete once another has replaced it
     reload(channel, config_text(base))
     predict(channel)
     assert (len(records(logs)), len(records(other))) == (2, 1)
@@ -236,7 +236,7 @@ def test_logging_begins_moves_and_ends_by_reload(base, logs, serve, eventually):
         ({"rate": 1.5}, StatusCode.INVALID_ARGUMENT, "Invalid sampling_rate: 1.5. It must be in the range [0.0, 1.0]."),
     ],
 )
-def test_a_log_that_cannot_be_kept_changes_nothing(base, logs, serve, wrong, code, text):
+def test_a_log_that_cannot_be_opened_changes_nothing(base, logs, serve, wrong, code, text):
     server, channel = serve(config_text(base, logging_text(logs)))
 
     assert failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
@@ -245,7 +245,7 @@ def test_a_log_that_cannot_be_kept_changes_nothing(base, logs, serve, wrong, cod
     assert len(records(logs)) == 1
 
 
-def test_a_config_that_is_refused_leaves_the_logging_as_it_was(base, logs, serve):
+def test_a_refused_config_does_not_change_the_logging(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
 
     refused = config_text(base, 'version_labels { key: "stable" value: 9 }')
@@ -255,7 +255,7 @@ def test_a_config_that_is_refused_leaves_the_logging_as_it_was(base, logs, serve
     assert len(records(logs)) == 1
 
 
-def test_a_config_that_is_refused_leaves_no_thread(base, logs, serve):
+def test_a_refused_config_leaves_no_thread(base, logs, serve):
     _, channel = serve(config_text(base))
     before = set(threading.enumerate())
     first = config_text(base, logging_text(logs))

@@ -1,10 +1,10 @@
-"""The configuration files: TF Serving's own examples are read, and its rules are kept in its words."""
+"""TF Serving's configuration files: its own examples parse, and errors have its texts."""
 
 import pytest
 from tensorflow_serving.config import model_server_config_pb2
 
 from segue.errors import InputError
-from serving.protocol import config_files as config
+from serving.protocol import config_files
 from serving.server.batching import BatchingParameters
 from serving.server.batching_parameters import parse_batching_parameters
 
@@ -21,7 +21,7 @@ def server_config(*entries: dict) -> model_server_config_pb2.ModelServerConfig:
 
 
 def test_a_model_with_everything():
-    (model,) = config.parse_config("""
+    (model,) = config_files.parse_config("""
         model_config_list { config {
           name: "half" base_path: "/models/half" model_platform: "tensorflow"
           model_version_policy { specific { versions: 42 versions: 43 } }
@@ -39,18 +39,18 @@ def test_a_model_with_everything():
     assert model.logging_config.sampling_config.sampling_rate == 0.25
 
 
-def test_what_an_entry_leaves_out():
-    (model,) = config.models_of(server_config({"model_platform": "tensorflow"}))
+def test_defaults_of_an_entry():
+    (model,) = config_files.models_of(server_config({"model_platform": "tensorflow"}))
 
     assert (model.policy, model.num_latest, model.labels, model.logging_config) == ("latest", 1, {}, None)
 
 
-def test_the_deprecated_type_still_names_the_platform():
-    assert len(config.models_of(server_config({"model_type": model_server_config_pb2.TENSORFLOW}))) == 1
+def test_the_deprecated_model_type_is_enough():
+    assert len(config_files.models_of(server_config({"model_type": model_server_config_pb2.TENSORFLOW}))) == 1
 
 
 def test_an_empty_config_has_no_models():
-    assert config.models_of(model_server_config_pb2.ModelServerConfig()) == []
+    assert config_files.models_of(model_server_config_pb2.ModelServerConfig()) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_empty_config_has_no_models():
         ([{}, {}], "Illegal to list model a multiple times in config list"),
         ([{"base_path": "m"}], "Expected model a to have an absolute path or URI; got base_path()=m"),
         ([{"base_path": ""}], "Expected model a to have an absolute path or URI; got base_path()="),
-        ([{"name": ""}], "Every model in a model config has a name; an entry has none."),
+        ([{"name": ""}], "Every model in a model config has a name. One entry has none."),
         (
             [{"base_path": "gs://b/m"}],
             "This server reads models from local folders. Model a has base_path()=gs://b/m",
@@ -76,20 +76,20 @@ def test_an_empty_config_has_no_models():
         ([{"model_platform": "caffe"}], "Model a requests unsupported platform caffe"),
     ],
 )
-def test_a_bad_model_is_refused_in_tf_servings_words(entries, text):
+def test_a_bad_model_is_refused_with_tf_servings_text(entries, text):
     with pytest.raises(InputError) as caught:
-        config.models_of(server_config(*entries))
+        config_files.models_of(server_config(*entries))
 
     assert caught.value.headline == text
     assert caught.value.fix
 
 
-def test_a_specific_policy_names_versions():
+def test_a_specific_policy_needs_a_version():
     message = server_config({"model_platform": "tensorflow"})
     message.model_config_list.config[0].model_version_policy.specific.SetInParent()
 
-    with pytest.raises(InputError, match="at least one version; model 'a' has none"):
-        config.models_of(message)
+    with pytest.raises(InputError, match=r"at least one version\. That of model 'a' has none"):
+        config_files.models_of(message)
 
 
 def test_custom_configs_are_refused():
@@ -97,14 +97,14 @@ def test_custom_configs_are_refused():
     message.custom_model_config.SetInParent()
 
     with pytest.raises(InputError, match="ModelServer does not yet support custom model config"):
-        config.models_of(message)
+        config_files.models_of(message)
 
 
-def test_errors_of_a_file_name_it():
+def test_an_error_names_the_file():
     with pytest.raises(InputError, match=r"Invalid protobuf file: '/etc/m' .*ModelServerConfig: 1:1"):
-        config.parse_config("models {}", "/etc/m")
+        config_files.parse_config("models {}", "/etc/m")
     with pytest.raises(InputError, match=r"^/etc/m: Expected model a to have an absolute path"):
-        config.parse_config('model_config_list { config { name: "a" } }', "/etc/m")
+        config_files.parse_config('model_config_list { config { name: "a" } }', "/etc/m")
 
 
 def test_batching_parameters_of_tf_servings_guide():
@@ -158,8 +158,8 @@ def test_bad_batching_parameters(text, rule):
 
 
 def test_ssl_config():
-    plain = config.parse_ssl_config(f"server_key: {KEY} server_cert: {CERT}", "ssl")
-    mutual = config.parse_ssl_config(
+    plain = config_files.parse_ssl_config(f"server_key: {KEY} server_cert: {CERT}", "ssl")
+    mutual = config_files.parse_ssl_config(
         f"server_key: {KEY} server_cert: {CERT} custom_ca: {CERT} client_verify: true", "ssl"
     )
 
@@ -174,29 +174,32 @@ def test_ssl_config():
     ("text", "rule"),
     [
         (f"server_cert: {CERT}", "server_key of an SSLConfig"),
-        (f'server_key: {KEY} server_cert: "/etc/cert.pem"', "server_cert of an SSLConfig is a PEM text, not a path"),
+        (
+            f'server_key: {KEY} server_cert: "/etc/cert.pem"',
+            "server_cert of an SSLConfig must be a PEM text, not a path",
+        ),
         (f"server_key: {KEY} server_cert: {CERT} client_verify: true", "custom_ca of an SSLConfig"),
         ("key: 1", "text proto of SSLConfig"),
     ],
 )
 def test_bad_ssl_configs(text, rule):
     with pytest.raises(InputError, match=rule):
-        config.parse_ssl_config(text, "ssl")
+        config_files.parse_ssl_config(text, "ssl")
 
 
 def test_channel_arguments_are_numbers_or_text():
     text = "grpc.max_connection_age_ms=2000,grpc.primary_user_agent=a=b,grpc.big=4294967296,grpc.low=-1,"
 
-    assert config.parse_channel_arguments(text) == (
+    assert config_files.parse_channel_arguments(text) == (
         ("grpc.max_connection_age_ms", 2000),
         ("grpc.primary_user_agent", "a=b"),
-        ("grpc.big", "4294967296"),  # no int32: TF Serving passes it as text too
+        ("grpc.big", "4294967296"),  # beyond int32: TF Serving passes it as text too
         ("grpc.low", -1),
     )
-    assert config.parse_channel_arguments("") == ()
+    assert config_files.parse_channel_arguments("") == ()
 
 
 @pytest.mark.parametrize("text", ["grpc.x", "=1", "a=1,b"])
 def test_bad_channel_arguments(text):
-    with pytest.raises(InputError, match="key=value, separated by commas"):
-        config.parse_channel_arguments(text)
+    with pytest.raises(InputError, match="key=value pairs, separated by commas"):
+        config_files.parse_channel_arguments(text)

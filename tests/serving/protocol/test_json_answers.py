@@ -1,4 +1,4 @@
-"""Responses to JSON. Texts and layout: TF Serving's util/json_tensor.cc and its tests."""
+"""Responses to JSON. The error texts are those of TF Serving's util/json_tensor.cc."""
 
 import json
 
@@ -17,47 +17,66 @@ def failure(call, *values, **named):
     return caught.value.code, caught.value.text
 
 
-def answered(rows, **outputs):
+def answer(rows, **outputs):
+    """The JSON of a PredictResponse; `outputs`: name -> array."""
     protos = {name: tensors.encode(np.asarray(value)) for name, value in outputs.items()}
-    return json_answers.predictions(protos, rows).decode()
+    return json_answers.predictions(protos, rows)
 
 
-def test_one_output_in_rows():
-    assert answered(True, y=np.array([2.5, 3, 4.5], "f4")) == '{\n    "predictions": [2.5, 3.0, 4.5\n    ]\n}'
-    assert answered(True, y=np.array([[1, 2], [3, 4]])) == '{\n    "predictions": [[1, 2], [3, 4]\n    ]\n}'
-    assert json.loads(answered(True, y=np.zeros((0, 3)))) == {"predictions": []}
-    assert json.loads(answered(True, y=np.zeros((2, 0)))) == {"predictions": [[], []]}
+@pytest.mark.parametrize(
+    ("output", "predictions"),
+    [
+        (np.array([2.5, 3, 4.5], "f4"), b"[2.5,3.0,4.5]"),
+        (np.array([[1, 2], [3, 4]]), b"[[1,2],[3,4]]"),
+        (np.array([0.1, 3.4028235e38, np.nan, np.inf, -np.inf]), b"[0.1,3.4028235e+38,NaN,Infinity,-Infinity]"),
+        (np.array([True, False]), b"[true,false]"),
+        (np.zeros((0, 3)), b"[]"),
+        (np.zeros((2, 0)), b"[[],[]]"),
+    ],
+)
+def test_one_output_in_rows(output, predictions):
+    assert answer(True, y=output) == b'{"predictions":%s}' % predictions
 
 
 def test_several_outputs_in_rows():
-    text = answered(True, y=np.array([[1.5], [2.5]], "f4"), label=np.array([b"a", b"b"], object))
-    assert text == (
-        '{\n    "predictions": [\n'
-        '        {\n            "label": "a",\n            "y": [1.5]\n        },\n'
-        '        {\n            "label": "b",\n            "y": [2.5]\n        }\n    ]\n}'
+    outputs = {
+        "score": np.array([[0.1], [np.nan]], "f4"),
+        "label": np.array([b"a", b"null"], object),
+        "n": np.array([1, 2]),
+    }
+    assert answer(True, **outputs) == (
+        b'{"predictions":[{"label":"a","n":1,"score":[0.10000000149011612]},{"label":"null","n":2,"score":[NaN]}]}'
+    )
+    outputs["score"][1] = 2.5
+    outputs["label"][1] = b"b"
+    assert answer(True, **outputs) == (
+        b'{"predictions":[{"label":"a","n":1,"score":[0.1]},{"label":"b","n":2,"score":[2.5]}]}'
     )
 
 
 def test_outputs_in_columns():
-    assert answered(False, y=np.array([[1, 2]], np.int32)) == (
-        '{\n    "outputs": [\n        [\n            1,\n            2\n        ]\n    ]\n}'
+    assert answer(False, y=np.array([[1, 2]], np.int32)) == b'{"outputs":[[1,2]]}'
+    assert answer(False, y=np.float32(0.5)) == b'{"outputs":0.5}'
+    assert answer(False, a=np.array([True, False]), b=np.uint64(2**64 - 1)) == (
+        b'{"outputs":{"a":[true,false],"b":18446744073709551615}}'
     )
-    assert answered(False, y=np.float32(0.5)) == '{\n    "outputs": 0.5\n}'
-    assert answered(False, a=np.array([True, False]), b=np.uint64(2**64 - 1)) == (
-        '{\n    "outputs": {\n        "a": [\n            true,\n            false\n        ],\n'
-        '        "b": 18446744073709551615\n    }\n}'
-    )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
+def test_integers_of_every_size(dtype):
+    limits = [np.iinfo(dtype).min, np.iinfo(dtype).max]
+    assert json.loads(answer(True, y=np.array(limits, dtype))) == {"predictions": limits}
 
 
 def test_strings_and_bytes():
     value = np.array(['"é"\n'.encode(), b"\0"], object)
-    assert answered(True, text=value) == '{\n    "predictions": ["\\"é\\"\\n", "\\u0000"\n    ]\n}'
-    assert json.loads(answered(True, image_bytes=value)) == {"predictions": [{"b64": "IsOpIgo="}, {"b64": "AA=="}]}
-    assert (
-        answered(False, image_bytes=np.array(b"\0", object)) == '{\n    "outputs": {\n        "b64": "AA=="\n    }\n}'
-    )
-    raw = json_answers.predictions({"text": tensors.encode(np.array([b"\xff"], object))}, True)
-    assert b'["\xff"\n' in raw  # as TF Serving sends it
+    assert json.loads(answer(True, text=value)) == {"predictions": ['"é"\n', "\0"]}
+    assert json.loads(answer(True, image_bytes=value)) == {"predictions": [{"b64": "IsOpIgo="}, {"b64": "AA=="}]}
+    assert answer(False, image_bytes=np.array(b"\0", object)) == b'{"outputs":{"b64":"AA=="}}'
+
+
+def test_bytes_that_are_not_utf8_are_sent_unchanged():
+    assert answer(True, text=np.array([b"\xff"], object)) == b'{"predictions":["\xff"]}'
 
 
 @pytest.mark.parametrize(
@@ -70,7 +89,7 @@ def test_strings_and_bytes():
     ],
 )
 def test_outputs_that_cannot_be_rows(outputs, text):
-    assert failure(answered, True, **outputs) == (StatusCode.INVALID_ARGUMENT, text)
+    assert failure(answer, True, **outputs) == (StatusCode.INVALID_ARGUMENT, text)
 
 
 def test_classifications_are_label_and_score_pairs():
@@ -80,9 +99,7 @@ def test_classifications_are_label_and_score_pairs():
         for label, score in zip("ab", scores, strict=False):
             entry.classes.add(label=label, score=score)
     result.classifications.add()
-    assert json_answers.classifications(result).decode() == (
-        '{\n    "results": [[["a", 0.4], ["b", 0.6]], [["a", 0.1]], []\n    ]\n}'
-    )
+    assert json_answers.classifications(result) == b'{"results":[[["a",0.4],["b",0.6]],[["a",0.1]],[]]}'
     assert failure(json_answers.classifications, classification_pb2.ClassificationResult())[1] == (
         "Cannot convert empty ClassificationResults to JSON"
     )
@@ -92,7 +109,7 @@ def test_regressions_are_numbers():
     result = regression_pb2.RegressionResult()
     for value in (0.1, 3):
         result.regressions.add(value=value)
-    assert json_answers.regressions(result).decode() == '{\n    "results": [0.1, 3.0]\n}'
+    assert json_answers.regressions(result) == b'{"results":[0.1,3.0]}'
     assert failure(json_answers.regressions, regression_pb2.RegressionResult())[1] == (
         "Cannot convert empty RegressionResults to JSON"
     )

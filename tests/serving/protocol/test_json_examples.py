@@ -1,4 +1,4 @@
-"""JSON to tf.Examples. Texts: TF Serving's util/json_tensor.cc and its tests."""
+"""JSON to tf.Examples. The error texts are those of TF Serving's util/json_tensor.cc."""
 
 import pytest
 from grpc import StatusCode
@@ -21,8 +21,8 @@ def examples(text, request_class=classification_pb2.ClassificationRequest):
     return request.input
 
 
-def test_examples_hold_the_kind_of_their_values():
-    found = examples(
+def test_a_feature_has_the_list_of_its_values_type():
+    batch = examples(
         '{"examples": [{"age": 5, "flags": [true, 0], "score": [0.5, 1.0], "name": ["a", {"b64": "/w=="}], "no": []}]}'
     )
     expected = example_pb2.Example()
@@ -32,12 +32,12 @@ def test_examples_hold_the_kind_of_their_values():
     feature["score"].float_list.value.extend([0.5, 1.0])
     feature["name"].bytes_list.value.extend([b"a", b"\xff"])
     feature["no"].SetInParent()
-    assert found == input_pb2.Input(example_list=input_pb2.ExampleList(examples=[expected]))
+    assert batch == input_pb2.Input(example_list=input_pb2.ExampleList(examples=[expected]))
 
 
-def test_a_context_is_kept_apart():
-    found = examples('{"context": {"c": 1}, "examples": [{}, {"x": 2}]}', regression_pb2.RegressionRequest)
-    batch = found.example_list_with_context
+def test_a_context_stays_apart_from_the_examples():
+    filled = examples('{"context": {"c": 1}, "examples": [{}, {"x": 2}]}', regression_pb2.RegressionRequest)
+    batch = filled.example_list_with_context
     assert batch.context.features.feature["c"].int64_list.value == [1]
     assert [example.features.feature["x"].int64_list.value[:] for example in batch.examples] == [[], [2]]
 
@@ -61,5 +61,5 @@ def test_a_context_is_kept_apart():
         ('{"examples": [{"a": {"b64": "a"}}]}', "Unable to base64 decode"),
     ],
 )
-def test_what_is_no_list_of_examples(text, message):
+def test_a_document_that_is_not_a_list_of_examples(text, message):
     assert failure(examples, text) == (StatusCode.INVALID_ARGUMENT, message)

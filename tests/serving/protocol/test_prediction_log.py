@@ -1,4 +1,4 @@
-"""TFRecord files of PredictionLogs: the same as TensorFlow's, and every damage is named."""
+"""TFRecord files of PredictionLogs: TensorFlow reads and writes the same files, and an error locates the damage."""
 
 import struct
 import subprocess
@@ -18,14 +18,14 @@ def _logs(count):
 
 @pytest.fixture
 def path(tmp_path):
-    """A file of three records of one size."""
+    """A file of three records of the same size."""
     path = tmp_path / "requests"
     prediction_log.write(path, _logs(3))
     return path
 
 
-def test_what_is_written_is_read(tmp_path):
-    path = tmp_path / "assets.extra" / "requests"  # the folder is made
+def test_written_records_can_be_read(tmp_path):
+    path = tmp_path / "assets.extra" / "requests"  # write creates the folder
     logs = _logs(3)
     assert prediction_log.write(path, iter(logs)) == 3
     assert list(prediction_log.read(path)) == logs
@@ -51,7 +51,7 @@ def test_a_failed_write_leaves_the_old_file(path):
     assert len(list(path.parent.iterdir())) == 1
 
 
-def test_a_predict_log_holds_the_request():
+def test_a_predict_log_contains_the_request():
     log = prediction_log.predict_log("rank", {"id": ["a", "b"], "x": np.array([1.5, 2.5])}, "second")
     request = log.predict_log.request
     assert (request.model_spec.name, request.model_spec.signature_name) == ("rank", "second")
@@ -60,14 +60,14 @@ def test_a_predict_log_holds_the_request():
     assert not log.predict_log.HasField("response")
 
 
-def test_tensorflow_reads_what_is_written(path):
+def test_tensorflow_reads_our_files(path):
     import tensorflow as tf
 
     read = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
     assert read == [log.SerializeToString() for log in _logs(3)]
 
 
-def test_what_tensorflow_writes_is_read(tmp_path):
+def test_we_read_tensorflows_files(tmp_path):
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -89,7 +89,7 @@ def test_what_tensorflow_writes_is_read(tmp_path):
     ],
     ids=["cut CRC", "cut data", "cut length", "flipped CRC", "flipped length"],
 )
-def test_a_damaged_record_is_named_and_those_before_it_are_read(path, damage, text):
+def test_an_error_locates_a_damaged_record_and_those_before_it_are_read(path, damage, text):
     raw = path.read_bytes()
     size = len(raw) // 3
     path.write_bytes(damage(raw, size))
@@ -114,21 +114,21 @@ def test_a_length_above_the_limit_takes_no_memory(path):
 def test_a_message_above_the_limit_is_not_written(path, monkeypatch):
     monkeypatch.setattr(prediction_log, "MAX_RECORD_BYTES", 10)
     before = path.read_bytes()
-    with pytest.raises(InputError, match="at most 10 bytes"):
+    with pytest.raises(InputError, match="may have 10 bytes"):
         prediction_log.write(path, _logs(1))
     assert path.read_bytes() == before
 
 
-def test_a_record_of_another_message_is_named(tmp_path):
+def test_an_error_names_a_record_that_is_not_a_prediction_log(tmp_path):
     import tensorflow as tf
 
     with tf.io.TFRecordWriter(str(tmp_path / "requests")) as writer:
         writer.write(b"\x0a\xff no message")
-    with pytest.raises(InputError, match="record 1 does not"):
+    with pytest.raises(InputError, match=r"Record 1 of .*requests is not"):
         list(prediction_log.read(tmp_path / "requests"))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_an_error_names_a_missing_file(tmp_path):
     with pytest.raises(InputError, match="absent cannot be read: No such file"):
         list(prediction_log.read(tmp_path / "absent"))
 

@@ -1,4 +1,4 @@
-"""Our encoding against TensorFlow's own, and what it does with tensors that are not what they say."""
+"""Our encoding agrees with TensorFlow's, and tensors that break a rule are refused before memory is allocated."""
 
 import random
 import tracemalloc
@@ -31,7 +31,7 @@ from serving.protocol.dtypes import BY_ENUM
     ],
     ids=lambda array: f"{array.dtype}{list(array.shape)}",
 )
-def test_encode_is_what_tensorflow_reads(array):
+def test_tensorflow_reads_what_we_encode(array):
     np.testing.assert_array_equal(tf.make_ndarray(tensors.encode(array)), array)
     np.testing.assert_array_equal(tensors.decode(tensors.encode(array)), array)
     as_content = tensors.encode(array, as_content=True)
@@ -43,7 +43,7 @@ def test_text_is_sent_as_utf_8():
     assert tensors.decode(tensors.encode(["é", "b"])).tolist() == ["é".encode(), b"b"]
 
 
-def test_a_value_that_has_no_tensor_form_is_named():
+def test_an_error_names_a_value_without_a_tensor_form():
     with pytest.raises(tensors.TensorError, match="input 'when': dtype datetime64"):
         tensors.encode_all({"when": np.array(["2024-01-01"], "datetime64[D]")})
     with pytest.raises(tensors.TensorError, match="a string tensor holds text or bytes, it has int"):
@@ -66,7 +66,7 @@ def test_strings_in_tensor_content():
 
 
 @pytest.mark.parametrize("content", [b"\x02", b"\x05\x05ab", b"\xff\xff\xff\xff\xff\xff", b"\x01\x01abc"], ids=repr)
-def test_strings_in_tensor_content_that_do_not_add_up(content):
+def test_strings_whose_lengths_do_not_match_tensor_content(content):
     proto = TensorProto(dtype=tf.string.as_datatype_enum, tensor_content=content)
     proto.tensor_shape.dim.add(size=2)
 
@@ -74,7 +74,7 @@ def test_strings_in_tensor_content_that_do_not_add_up(content):
         tensors.decode(proto)
 
 
-def test_typed_values_beside_other_fields():
+def test_fields_of_other_types_are_ignored():
     proto = tensors.encode(np.array([1.5, 2.5], np.float32))
     proto.double_val.extend([9.0])
     proto.string_val.append(b"noise")
@@ -83,7 +83,7 @@ def test_typed_values_beside_other_fields():
 
 
 def tensor(enum, shape, **fields):
-    """A TensorProto of a chosen shape, whatever else is in it."""
+    """A TensorProto with the given type, shape and fields, which need not agree."""
     proto = TensorProto(dtype=enum, **fields)
     proto.tensor_shape.SetInParent()
     for size in shape:
@@ -91,7 +91,7 @@ def tensor(enum, shape, **fields):
     return proto
 
 
-# What numpy or ml_dtypes has no form for: handles and variants are no values.
+# Types without a form in numpy or ml_dtypes, because they are not plain values.
 NO_FORM = {"invalid", "resource", "variant"}
 
 
@@ -101,7 +101,7 @@ def test_every_data_type_that_holds_values_has_a_form():
     assert names - {tensors.dtype_name(enum) for enum in BY_ENUM} == NO_FORM - {"invalid"}
 
 
-# The kinds of field a type's values are in, with values that leave the narrow types' range.
+# Typed field -> three values for it; some are outside the range of the narrow types.
 SAMPLES = {
     "int_val": [-1, 300, 7],
     "half_val": [0x3C00, 0x4200, -0x4000],
@@ -124,7 +124,7 @@ def test_typed_values_are_read_as_tensorflow_reads_them(form):
 
 @pytest.mark.parametrize("form", BY_ENUM.values(), ids=lambda form: tensors.dtype_name(form.enum))
 @pytest.mark.parametrize("as_content", [True, False], ids=["content", "typed"])
-def test_every_dtype_there_and_back_by_way_of_tensorflow(form, as_content):
+def test_every_dtype_survives_a_round_trip_through_tensorflow(form, as_content):
     array = np.array([b"a", b"", b"\0"], object) if form.dtype.kind == "O" else np.array([0, 1, 1]).astype(form.plain)
     array = array.reshape(3, 1).view(form.dtype)
 
@@ -136,8 +136,8 @@ def test_every_dtype_there_and_back_by_way_of_tensorflow(form, as_content):
     np.testing.assert_array_equal(tensors.decode(proto), array, strict=True)
 
 
-def test_a_declared_type_tells_quantized_tensors_from_integers():
-    # A session hands a qint8 tensor out as int8.
+def test_a_declared_dtype_makes_a_quantized_tensor_of_integers():
+    # A session returns a qint8 tensor as int8.
     plain = np.array([-1, 2], np.int8)
     proto = tensors.encode(plain, dtype=tf.qint8.as_datatype_enum)
 
@@ -160,12 +160,12 @@ def test_a_declared_type_tells_quantized_tensors_from_integers():
         pytest.param(np.array(["a", "bc"]), [b"a", b"bc"], id="fixed width"),
     ],
 )
-def test_text_and_bytes_arrive_whole(value, expected):
+def test_text_and_bytes_survive_a_round_trip(value, expected):
     assert tensors.decode(tensors.encode(value)).tolist() == expected
 
 
 @pytest.mark.parametrize("value", [[[1], [2, 3]], ["\ud800"], [1, "a"], np.array([np.int64(3)], object), [None]])
-def test_what_is_no_tensor_is_said(value):
+def test_a_value_that_is_not_a_tensor_is_refused(value):
     with pytest.raises(tensors.TensorError):
         tensors.encode(value)
 
@@ -199,7 +199,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("proto", HOSTILE)
-def test_a_hostile_tensor_is_rejected_before_memory_is_taken(proto):
+def test_a_hostile_tensor_is_refused_before_memory_is_allocated(proto):
     tracemalloc.start()
     try:
         with pytest.raises(tensors.TensorError):
@@ -212,7 +212,7 @@ def test_a_hostile_tensor_is_rejected_before_memory_is_taken(proto):
     assert caught.value.name == "bad"
 
 
-def test_tensors_that_are_too_large_only_together():
+def test_tensors_that_are_too_large_together():
     half = tensor(FLOAT, [HALF_THE_LIMIT], float_val=[1])
     more = tensor(FLOAT, [HALF_THE_LIMIT + 1], float_val=[1])
     tracemalloc.start()
@@ -233,8 +233,8 @@ def test_all_tensors_of_a_request():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_tensors_decode_to_their_shape_or_are_rejected(seed):
-    """Random types, shapes, fields, flipped and cut bytes: nothing else ever comes of them."""
+def test_random_tensors_decode_to_their_shape_or_are_refused(seed):
+    """Types, shapes and fields are random, and bytes are flipped or cut off."""
     rng = random.Random(seed)
     fields = sorted({form.field for form in BY_ENUM.values()})
     decoded = 0

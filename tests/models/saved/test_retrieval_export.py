@@ -1,4 +1,4 @@
-"""The retrieval SavedModel: its signatures, and which items it answers."""
+"""The retrieval SavedModel: its signatures and the items that it returns."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,8 +12,9 @@ from models.inputs.raw_query import raw_item, raw_query
 from models.inputs.shards import Arrays
 from models.retrieval.model import RetrievalModel
 from models.saved.card import FORMAT, read_card
-from models.saved.export import call, export_retrieval
 from models.saved.filters import NO_FILTERS
+from models.saved.retrieval_export import export_retrieval
+from models.saved.saved_model import call
 from models.training_config import RetrievalConfig
 
 DAY = 86_400
@@ -41,7 +42,7 @@ ASKED = {
 
 
 def contract(specs: dict) -> dict:
-    """Names, types and shapes of a signature's side."""
+    """The names, types and shapes of a signature's inputs or outputs."""
     return {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()}
 
 
@@ -52,16 +53,16 @@ def raw(world):
 
 
 def asking(raw: Arrays, **wishes) -> Arrays:
-    """The queries, each asking for the same beyond `NO_FILTERS`."""
+    """The queries with `NO_FILTERS`, except for the given filters, which all queries share."""
     rows = len(raw["request_ts"])
-    asked = {
+    filters = {
         n: np.repeat(np.asarray([wishes[n]], v.dtype) if n in wishes else v, rows, 0) for n, v in NO_FILTERS.items()
     }
-    return raw | asked
+    return raw | filters
 
 
 def answered(signatures, raw: Arrays, **wishes) -> list[list[str]]:
-    """The answered ids a row, without those where candidates ran out."""
+    """The returned ids of each query, without the empty places."""
     answer = call(signatures["serving_default"], asking(raw, **wishes))
     assert ((answer["item_ids"] == b"") == (answer["scores"] == np.finfo(np.float32).min)).all()
     return [[i.decode() for i in row if i] for row in answer["item_ids"]]
@@ -75,7 +76,7 @@ def answered(signatures, raw: Arrays, **wishes) -> list[list[str]]:
         ("embed_item", ITEM, {"embedding": (tf.float32, [None, 17])}),
     ],
 )
-def test_signatures(retrieval_signatures, name, inputs, outputs):
+def test_signatures_have_their_inputs_and_outputs(retrieval_signatures, name, inputs, outputs):
     assert set(retrieval_signatures) == {"serving_default", "embed_query", "embed_item"}
     assert contract(retrieval_signatures[name].structured_input_signature[1]) == inputs
     given = contract(retrieval_signatures[name].structured_outputs)
@@ -83,9 +84,9 @@ def test_signatures(retrieval_signatures, name, inputs, outputs):
     assert all(shape == outputs[n][1] for n, (_, shape) in given.items() if outputs[n][1])
 
 
-def test_answers_are_all_items_once_best_first(retrieval_signatures, raw, world):
+def test_an_answer_has_every_item_once_best_first(retrieval_signatures, raw, world):
     answer = call(retrieval_signatures["serving_default"], asking(raw))
-    assert answer["item_ids"].shape == answer["scores"].shape == (8, 200)  # so many if a request does not say
+    assert answer["item_ids"].shape == answer["scores"].shape == (8, 200)  # the default of a request without k
     for ids, scores in zip(answer["item_ids"], answer["scores"], strict=True):
         assert sorted(i.decode() for i in ids[:20]) == sorted(world.items["item_id"].to_pylist())
         assert (np.diff(scores[:20]) <= 0).all()
@@ -98,7 +99,7 @@ def test_the_answer_suits_the_listener(retrieval_signatures, raw):
         assert sum(int(i[1:]) % 2 == taste for i in ids) >= 9
 
 
-def test_a_listener_of_whom_nothing_is_known_is_answered(retrieval_signatures, raw):
+def test_a_listener_without_profile_and_history_gets_items(retrieval_signatures, raw):
     cold = {n: np.full_like(v, "" if v.dtype == object else 0) for n, v in raw.items() if n != "request_ts"}
     for ids in answered(retrieval_signatures, raw | cold, k=5):
         assert len(set(ids)) == 5
@@ -117,7 +118,7 @@ MANY = 300
 
 @dataclass(frozen=True)
 class Varied:
-    """A catalogue of all kinds, and a model of it that was never trained: filters do not care."""
+    """A catalogue with every kind of column value and an untrained model; filters do not depend on weights."""
 
     items: list[dict]
     signatures: dict
@@ -127,7 +128,7 @@ class Varied:
 
 @pytest.fixture(scope="module")
 def varied(world, make_table, make_catalogue, noon, tmp_path_factory) -> Varied:
-    """Three hundred items, some of which come out within the hour after noon, and sixteen queries."""
+    """Three hundred items, some of them released within the hour after noon, and sixteen queries."""
     now = int(noon.timestamp())
     releases = [None, 0, now - 9 * DAY, now - DAY, now, now + 1800]
     rng = np.random.default_rng(0)
@@ -169,7 +170,7 @@ def varied(world, make_table, make_catalogue, noon, tmp_path_factory) -> Varied:
 
 
 def brute_force(varied: Varied, row: int, k: int, **wishes) -> list[str]:
-    """What a request is to be answered, item by item."""
+    """The expected answer to a request, found by checking item after item."""
     now, history = varied.raw["request_ts"][row], set(varied.raw["history_items"][row])
     types = {t for t in wishes.get("content_types", []) if t}
     after, market = wishes.get("released_after", 0), wishes.get("market", "")
@@ -185,34 +186,36 @@ def brute_force(varied: Varied, row: int, k: int, **wishes) -> list[str]:
             and (wishes.get("heard") == "include" or item["item_id"] not in history)
         )
 
-    found = [n for n in np.argsort(-varied.scores[row], kind="stable") if allowed(varied.items[n])]
-    return [varied.items[n]["item_id"] for n in found[:k]]
+    best = [n for n in np.argsort(-varied.scores[row], kind="stable") if allowed(varied.items[n])]
+    return [varied.items[n]["item_id"] for n in best[:k]]
 
 
 @pytest.mark.parametrize(
     "wishes",
     [
-        pytest.param({}, id="nothing in particular"),
+        pytest.param({}, id="no filter"),
         pytest.param({"content_types": ["podcast"]}, id="one type"),
         pytest.param({"content_types": ["podcast", "", "music"]}, id="two types"),
         pytest.param({"content_types": ["opera"]}, id="a type that training never saw"),
-        pytest.param({"content_types": ["opera", "music"]}, id="and a known one beside it"),
+        pytest.param({"content_types": ["opera", "music"]}, id="an unknown and a known type"),
         pytest.param({"market": "SE"}, id="a market"),
-        pytest.param({"market": "NO"}, id="a market of few"),
-        pytest.param({"market": "DK"}, id="a market that nobody names"),
-        pytest.param({"released_after": -2 * DAY}, id="what is new"),
-        pytest.param({"exclude_ids": ["v7", "", "stranger", "v8"]}, id="without some"),
-        pytest.param({"heard": "include"}, id="with what was heard"),
-        pytest.param({"heard": "exclude"}, id="without what was heard"),
-        pytest.param({"content_types": ["music"], "market": "SE", "heard": "include", "exclude_ids": ["v1"]}, id="all"),
+        pytest.param({"market": "NO"}, id="a market of few items"),
+        pytest.param({"market": "DK"}, id="a market that no item names"),
+        pytest.param({"released_after": -2 * DAY}, id="new items only"),
+        pytest.param({"exclude_ids": ["v7", "", "stranger", "v8"]}, id="without excluded items"),
+        pytest.param({"heard": "include"}, id="with heard items"),
+        pytest.param({"heard": "exclude"}, id="without heard items"),
+        pytest.param(
+            {"content_types": ["music"], "market": "SE", "heard": "include", "exclude_ids": ["v1"]}, id="all filters"
+        ),
     ],
 )
 def test_filters_cost_no_recall(varied, noon, wishes):
     if "released_after" in wishes:
         wishes = wishes | {"released_after": wishes["released_after"] + int(noon.timestamp())}
     for k in (7, 0):
-        found = answered(varied.signatures, varied.raw, k=k, **wishes)
-        for row, ids in enumerate(found):
+        answers = answered(varied.signatures, varied.raw, k=k, **wishes)
+        for row, ids in enumerate(answers):
             assert ids == brute_force(varied, row, k or 200, **wishes)
 
 
@@ -222,10 +225,10 @@ def test_scores_are_dot_products_of_the_embeddings(varied):
         np.testing.assert_allclose(scores, expected[[int(i[1:]) for i in ids]], rtol=1e-4, atol=1e-5)
 
 
-def test_each_request_of_a_batch_has_its_own_wishes(varied):
+def test_each_request_of_a_batch_has_its_own_filters(varied):
     types = np.array([["podcast", ""], ["", ""], ["music", "podcast"], ["opera", ""]] * 4, object)
     own = {
-        "k": np.arange(16, dtype=np.int32),  # the first one leaves it to the model
+        "k": np.arange(16, dtype=np.int32),  # 0 takes the model's default
         "content_types": types,
         "market": np.array(["", "SE"] * 8, object),
         "heard": np.array(["include"] * 8 + ["exclude"] * 8, object),
@@ -237,20 +240,20 @@ def test_each_request_of_a_batch_has_its_own_wishes(varied):
         assert [i.decode() for i in ids if i] == brute_force(varied, row, int(own["k"][row]) or 200, **wishes)
 
 
-def test_no_request_is_answered_more_than_a_thousand(varied):
+def test_a_request_gets_at_most_a_thousand_items(varied):
     answer = call(varied.signatures["serving_default"], asking(varied.raw, k=5000))
     assert answer["item_ids"].shape == (16, 1000)
 
 
-def test_what_training_never_met_is_answered_and_what_the_catalogue_lacks_hides_nothing(varied):
-    strangers = {"history_items": np.full((16, HISTORY), "never seen", object)}
-    everything = answered(varied.signatures, varied.raw | strangers, k=1000)
+def test_items_of_unknown_types_are_found_and_unknown_items_of_a_history_exclude_nothing(varied):
+    unknown = {"history_items": np.full((16, HISTORY), "never seen", object)}
+    everything = answered(varied.signatures, varied.raw | unknown, k=1000)
     operas = {n["item_id"] for n in varied.items if n["content_type"] == "opera" and not n["release_ts"]}
     assert operas
     assert all(operas <= set(ids) for ids in everything)
 
 
-def test_the_card_says_what_the_model_is(saved_retrieval, world):
+def test_the_card_states_lineage_filter_format_and_axes(saved_retrieval, world):
     card = read_card(saved_retrieval)
     assert (card["dataset"], card["filter_seen"], card["format"]) == ("checkerboard", False, FORMAT)
     assert card["axes"] == world.encoder.axes.to_dict()

@@ -1,4 +1,4 @@
-"""The ranking SavedModel: its signatures, and how candidates are scored."""
+"""The ranking SavedModel: its signatures and the scores of candidates."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from models.inputs.encoder import Encoder, fit_axes
 from models.inputs.raw_query import item_specs, query_specs, raw_item, raw_query
 from models.ranking.model import CHOICE, RankingModel
 from models.saved.card import FORMAT, read_card
-from models.saved.export import LIFT_FLOOR, ServedRanking, call
+from models.saved.ranking_export import LIFT_FLOOR, ServedRanking
+from models.saved.saved_model import call
 from models.training_config import RankingConfig
 from tests.models.conftest import REWARD
 
@@ -26,7 +27,7 @@ def raw(world):
 
 
 def rank(ranking_signatures, raw, *ids: str, scores=None) -> dict[str, np.ndarray]:
-    """Scores of the same candidates for every query."""
+    """The scores of the same candidates for every query."""
     rows = len(raw["request_ts"])
     given = {
         "candidate_ids": np.array([ids] * rows, object),
@@ -37,11 +38,11 @@ def rank(ranking_signatures, raw, *ids: str, scores=None) -> dict[str, np.ndarra
 
 
 def contract(specs: dict) -> dict:
-    """Names, types and shapes of a signature's side."""
+    """The names, types and shapes of a signature's inputs or outputs."""
     return {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()}
 
 
-def test_the_signature_that_serves_takes_a_query_and_candidates(ranking_signatures, world):
+def test_the_serving_signature_takes_a_query_and_candidates(ranking_signatures, world):
     given = contract(ranking_signatures["serving_default"].structured_input_signature[1])
     assert given.pop("candidate_ids") == (tf.string, [None, None])
     assert given.pop("retrieval_scores") == given.pop("sequence_scores") == (tf.float32, [None, None])
@@ -50,7 +51,7 @@ def test_the_signature_that_serves_takes_a_query_and_candidates(ranking_signatur
     assert answered == dict.fromkeys([*OUTPUTS, "uncertainty"], (tf.float32, [None, None]))
 
 
-def test_the_signature_that_evaluates_takes_a_query_an_item_and_what_pairs_them(ranking_signatures, world):
+def test_the_evaluation_signature_takes_a_query_an_item_and_their_affinity(ranking_signatures, world):
     given = contract(ranking_signatures["score"].structured_input_signature[1])
     assert given.pop("genre_affinity") == (tf.float32, [None])
     assert given == contract(query_specs(world.encoder.axes) | item_specs())
@@ -58,7 +59,7 @@ def test_the_signature_that_evaluates_takes_a_query_an_item_and_what_pairs_them(
     assert answered == dict.fromkeys(OUTPUTS, (tf.float32, [None]))
 
 
-def test_there_is_one_score_a_candidate(ranking_signatures, raw):
+def test_every_candidate_has_one_score(ranking_signatures, raw):
     for name, scores in rank(ranking_signatures, raw, *CANDIDATES).items():
         assert scores.shape == (6, 4), name
         assert np.isfinite(scores).all(), name
@@ -76,15 +77,15 @@ def test_the_reward_is_the_weighted_sum_of_the_outputs(ranking_signatures, raw):
     np.testing.assert_allclose(answer["reward"], expected, rtol=1e-5)
 
 
-def test_a_choice_that_was_not_fitted_keeps_retrievals_order(ranking_signatures, raw):
-    # Four times the softmax of the scores, as logarithms.
+def test_a_choice_head_that_was_not_fitted_keeps_retrievals_order(ranking_signatures, raw):
+    # The logarithm of four times the softmax of the scores.
     shares = np.exp(SCORES) / np.exp(SCORES).sum()
     choice = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)[CHOICE]
     np.testing.assert_allclose(choice, np.repeat([np.log(4 * shares)], 6, 0), rtol=1e-4, atol=1e-5)
 
 
 def test_places_without_a_candidate_take_no_part_in_the_choice(ranking_signatures, raw):
-    # Retrieval answers minus infinity where its candidates ran out.
+    # A client may send minus infinity where retrieval ran out of candidates.
     alone = rank(ranking_signatures, raw, *CANDIDATES, scores=SCORES)
     padded = rank(ranking_signatures, raw, *CANDIDATES, "", "", scores=[*SCORES, -np.inf, 9.0])
     for name, values in padded.items():
@@ -110,13 +111,13 @@ def test_a_head_does_not_depend_on_the_other_candidates(ranking_signatures, raw)
     np.testing.assert_allclose(alone["play"][:, 0], among["play"][:, 2], rtol=1e-5)
 
 
-@pytest.mark.parametrize("stranger", ["never seen", ""])
-def test_unknown_candidates_have_finite_scores(ranking_signatures, raw, stranger):
-    for name, scores in rank(ranking_signatures, raw, stranger, "i0").items():
+@pytest.mark.parametrize("unknown", ["never seen", ""])
+def test_unknown_candidates_have_finite_scores(ranking_signatures, raw, unknown):
+    for name, scores in rank(ranking_signatures, raw, unknown, "i0").items():
         assert np.isfinite(scores).all(), name
 
 
-def test_what_the_catalogue_lacks_is_as_nothing(ranking_signatures, raw):
+def test_all_unknown_candidates_have_the_same_scores(ranking_signatures, raw):
     answer = rank(ranking_signatures, raw, "never seen", "", "unheard of")
     for head in HEADS:
         np.testing.assert_allclose(answer[head], np.repeat(answer[head][:, :1], 3, 1), rtol=1e-5)
@@ -124,7 +125,7 @@ def test_what_the_catalogue_lacks_is_as_nothing(ranking_signatures, raw):
 
 @pytest.fixture(scope="module")
 def varied(make_catalogue, noon):
-    """Items with statistics of their own, unknown ones among them; `brand new` was never trained on."""
+    """Items with different statistics, some of them unknown; training never saw `brand new`."""
     now = int(noon.timestamp())
     return make_catalogue(
         {"item_id": "i5", "item_plays_7d": 30.0, "release_ts": now - 3 * DAY, "genre_weights": [1.0, 0.0]},
@@ -137,7 +138,7 @@ def varied(make_catalogue, noon):
 
 @pytest.fixture(scope="module")
 def module(world, varied) -> ServedRanking:
-    """A model of that catalogue that was never trained: what is asked here does not depend on it."""
+    """An untrained model of that catalogue; the tests that use it do not depend on its weights."""
     encoder = Encoder(fit_axes([world.train]), varied)
     tf.keras.utils.set_random_seed(0)
     model = RankingModel(encoder, RankingConfig(dim=8))
@@ -147,18 +148,18 @@ def module(world, varied) -> ServedRanking:
 
 
 def ranked(module: ServedRanking, raw, ids: list[str]) -> dict[str, np.ndarray]:
-    """What a module answers to the same candidates for every query."""
+    """The answers of a module to the same candidates for every query."""
     query = {name: tf.constant(value) for name, value in raw.items()}
     nothing = tf.zeros([6, len(ids)])
     answer = module.rank(tf.constant([ids] * 6), nothing, nothing, **query)
     return {name: value.numpy() for name, value in answer.items()}
 
 
-def test_candidate_ids_score_as_the_same_items_with_explicit_features(module, varied, raw):
+def test_candidate_ids_have_the_scores_of_the_same_items_with_explicit_features(module, varied, raw):
     taste = {"genre_shares": np.array([[0.75, 0.25]] * 6, np.float32)}
     query = {n: tf.constant(v) for n, v in (raw | taste).items()}
     answer = ranked(module, raw | taste, varied["item_id"].to_pylist())
-    # Affinity: shares times weights; age: days since the release, never negative, -1 if unknown.
+    # Affinity is shares times weights. Age is in days since the release, 0 before it, -1 if it is unknown.
     affinity = {"i5": 0.75, "i0": 0.5, "brand new": 0.25}
     minutes = np.arange(6, dtype=np.float32) / (24 * 60)  # the queries are a minute apart
     age = {"i5": 3 + minutes, "i0": np.full(6, -1.0), "brand new": np.zeros(6)}
@@ -170,18 +171,18 @@ def test_candidate_ids_score_as_the_same_items_with_explicit_features(module, va
             np.testing.assert_allclose(answer[name][:, n], scored[name], rtol=1e-4, err_msg=f"{item} {name}")
 
 
-def test_items_are_told_apart_by_their_statistics(module, raw):
+def test_items_with_other_statistics_have_other_scores(module, raw):
     one, two = ranked(module, raw, ["much played", "little played"])["play"].T
     assert not np.allclose(one, two)
 
 
-def test_the_less_an_item_was_played_the_less_is_known(module, raw):
-    # 1 / sqrt(1 + plays): 24 plays in 28 days, none, none known of a stranger.
-    found = ranked(module, raw, ["much played", "i0", "never seen"])["uncertainty"]
-    np.testing.assert_allclose(found, [[1 / 5, 1, 1]] * 6, rtol=1e-6)
+def test_items_with_fewer_plays_are_more_uncertain(module, raw):
+    # 1 / sqrt(1 + plays): 24 plays in 28 days, unknown plays, an unknown item.
+    uncertainty = ranked(module, raw, ["much played", "i0", "never seen"])["uncertainty"]
+    np.testing.assert_allclose(uncertainty, [[1 / 5, 1, 1]] * 6, rtol=1e-6)
 
 
-def test_the_card_says_what_the_model_is(saved_ranking, world):
+def test_the_card_states_lineage_reward_format_and_axes(saved_ranking, world):
     card = read_card(saved_ranking)
     assert (card["dataset"], card["reward"], card["format"]) == ("checkerboard", REWARD, FORMAT)
     assert card["axes"] == world.encoder.axes.to_dict()

@@ -1,4 +1,4 @@
-"""Which columns two windows can be compared on, and how each is brought into a comparable form."""
+"""Align two windows for a drift comparison: choose the columns they share, and make each column comparable."""
 
 from dataclasses import dataclass, field
 
@@ -7,13 +7,12 @@ import pandas as pd
 
 from segue.errors import InputError
 
-PREDICTION_PREFIX = "prediction_"  # what a model said, as against what it was told
+PREDICTION_PREFIX = "prediction_"  # of the columns that a model predicted; all others are features
 NULL = "(null)"
 OTHER = "(other)"
 
-# Two samples of one distribution over k values differ by about sqrt((k - 1) / 4n) in Jensen-Shannon distance,
-# so a column of ids would always seem to drift. The rarer values share one bucket; new values fall into it
-# too.
+# Two samples of n rows from one distribution over k values have a Jensen-Shannon distance of about
+# sqrt((k - 1) / 4n), so a column of ids would always seem to drift. Rarer and new values share one bucket.
 MAX_CATEGORIES = 30
 
 
@@ -23,10 +22,10 @@ class Comparable:
 
     Attributes:
         reference: the older window; float64 and string columns only.
-        current: the newer window, same columns.
-        numerical: columns compared by value.
-        categorical: columns compared by the mix of their values.
-        skipped: column -> why it takes no part.
+        current: the newer window, with the same columns.
+        numerical: columns compared by the distribution of their numbers.
+        categorical: columns compared by the shares of their values.
+        skipped: column -> the reason why it is not compared.
     """
 
     reference: pd.DataFrame
@@ -47,18 +46,18 @@ class Comparable:
 
 
 def align(reference: pd.DataFrame, current: pd.DataFrame) -> Comparable:
-    """Bring two windows to the same scalar columns.
+    """Align two windows to the scalar columns that they share.
 
-    A numerical column that has nulls in either window gets a second column, `<name> is null`: the distances
-    leave nulls out, and a feature that goes missing is the commonest fault in serving. An infinite value
-    counts as null. A column without any value in one window is compared by that second column alone.
+    A numerical column with nulls in either window gets a second column, `<name> is null`. The distance between
+    numbers leaves nulls out, but a feature that goes missing is the commonest fault in serving. An infinite value
+    counts as null. A column without any value in one window is compared by its second column alone.
 
     Args:
-        reference: the older window, one row a served candidate or a training example.
+        reference: the older window, one row per served candidate or training example.
         current: the newer window.
 
     Returns:
-        The comparable frames, and what was left out.
+        The aligned frames, and the columns that are not compared.
 
     Raises:
         InputError: a window has no rows, a column is numerical in one window and not in the other, or no
@@ -71,40 +70,40 @@ def align(reference: pd.DataFrame, current: pd.DataFrame) -> Comparable:
                 f"and {len(frame.columns)} columns.",
                 "Choose a longer window, or check that the requests are logged.",
             )
-    sides: dict[str, tuple[pd.Series, pd.Series]] = {}
+    pairs: dict[str, tuple[pd.Series, pd.Series]] = {}
     result = Comparable(reference=pd.DataFrame(), current=pd.DataFrame())
     for name in reference.columns.union(current.columns, sort=False):
         if name not in current or name not in reference:
             result.skipped[name] = f"only in the {'reference' if name in reference else 'current'} window"
             continue
         older, newer = reference[name].reset_index(drop=True), current[name].reset_index(drop=True)
-        kinds = {kind for kind in (_kind(older), _kind(newer)) if kind != "null"}
-        if unknown := kinds - {"numerical", "categorical"}:
-            result.skipped[name] = f"not a scalar number or category but {', '.join(sorted(unknown))}"
-        elif len(kinds) == 2:
+        types = {_column_type(older), _column_type(newer)} - {"null"}
+        if not_scalar := types - {"numerical", "categorical"}:
+            result.skipped[name] = f"not a scalar number or category but {', '.join(sorted(not_scalar))}"
+        elif len(types) == 2:
             raise InputError(
-                f"A column has one type in both windows. {name!r} is {older.dtype} in the reference and "
+                f"A column needs the same type in both windows. {name!r} is {older.dtype} in the reference and "
                 f"{newer.dtype} in the current window.",
                 "Write both windows with the same schema.",
             )
-        elif kinds == {"categorical"}:
+        elif types == {"categorical"}:
             result.categorical.append(name)
-            sides[name] = _pooled(older, newer)
+            pairs[name] = _pool_rare_values(older, newer)
         else:
-            _add_numerical(result, sides, name, older, newer)
-    if not sides:
+            _add_numerical(result, pairs, name, older, newer)
+    if not pairs:
         raise InputError(
-            "A drift comparison needs a scalar column that both windows have. Received "
+            "A drift comparison needs a scalar column in both windows. Received "
             f"{sorted(map(str, reference.columns))} and {sorted(map(str, current.columns))}.",
             "Give both windows the training set's scalar columns and the prediction columns.",
         )
-    result.reference = pd.DataFrame({name: older for name, (older, _) in sides.items()})
-    result.current = pd.DataFrame({name: newer for name, (_, newer) in sides.items()})
+    result.reference = pd.DataFrame({name: older for name, (older, _) in pairs.items()})
+    result.current = pd.DataFrame({name: newer for name, (_, newer) in pairs.items()})
     return result
 
 
-def _kind(values: pd.Series) -> str:
-    """`numerical`, `categorical`, `null` (no value at all), or the name of another type."""
+def _column_type(values: pd.Series) -> str:
+    """Return `numerical`, `categorical`, `null` (no value at all), or the name of another type."""
     dtype = values.dtype
     if values.isna().all():
         return "null"
@@ -115,39 +114,39 @@ def _kind(values: pd.Series) -> str:
     if not (pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)):
         return str(dtype)
     types = {type(value) for value in values.dropna()}
-    return "categorical" if types <= {str, bool} else "/".join(sorted(kind.__name__ for kind in types))
+    return "categorical" if types <= {str, bool} else "/".join(sorted(type_.__name__ for type_ in types))
 
 
 def _add_numerical(
     result: Comparable,
-    sides: dict[str, tuple[pd.Series, pd.Series]],
+    pairs: dict[str, tuple[pd.Series, pd.Series]],
     name: str,
     older: pd.Series,
     newer: pd.Series,
 ) -> None:
-    """Add a numerical column's values, its nulls, or both."""
+    """Add a column of a numerical column's values, a column of its nulls, or both."""
     values = [
         pd.Series(np.nan, index=side.index)
-        if side.isna().all()  # of any type: an all-null Parquet column has none
+        if side.isna().all()  # an all-null Parquet column may have any type
         else side.astype("float64").replace([np.inf, -np.inf], np.nan)
         for side in (older, newer)
     ]
     if not any(side.isna().all() for side in values):
         result.numerical.append(name)
-        sides[name] = (values[0], values[1])
+        pairs[name] = (values[0], values[1])
     if any(side.isna().any() for side in values):
         result.categorical.append(f"{name} is null")
         masks = [side.isna().map({True: "null", False: "value"}) for side in values]
-        sides[f"{name} is null"] = (masks[0], masks[1])
+        pairs[f"{name} is null"] = (masks[0], masks[1])
 
 
-def _pooled(older: pd.Series, newer: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Both sides as strings, with all but the reference's most frequent values in one bucket."""
+def _pool_rare_values(older: pd.Series, newer: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return both sides as strings, with all but the reference's most frequent values in one bucket."""
     texts = [side.astype("object").where(side.notna(), NULL).astype(str) for side in (older, newer)]
     counts = texts[0].value_counts()
-    # Ties by name: which values are kept must not depend on the order of the rows.
+    # Ties are broken by name, so that the kept values do not depend on the order of the rows.
     kept = sorted(counts.index, key=lambda value: (-counts[value], value))[:MAX_CATEGORIES]
-    # With room left a new value keeps its name, so that the report shows it.
+    # If there is room, new values keep their names, so that the report shows them.
     kept += sorted(set(texts[1]) - set(kept) - set(counts.index))[: MAX_CATEGORIES - len(kept)]
     pooled = [side.where(side.isin(kept), OTHER) for side in texts]
     return pooled[0], pooled[1]

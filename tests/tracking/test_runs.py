@@ -1,0 +1,66 @@
+"""Training runs and searches, as MLflow shows them."""
+
+import pytest
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from tracking.runs import EXPERIMENT, SEARCHES, end_search, log_best, log_run, log_trial, start_search, text_tags
+
+
+@pytest.fixture(scope="module")
+def run(tracking_uri, artifacts, client, report):
+    """A recorded training run."""
+    run_id = log_run(tracking_uri, artifacts, "training-1", {"epochs": 3}, {"auc": 0.75}, {"status": "ok"}, [report])
+    return client.get_run(run_id)
+
+
+@pytest.fixture(scope="module")
+def search(tracking_uri, artifacts, report) -> str:
+    """A search with one trial, which ended well."""
+    search = start_search(tracking_uri, artifacts, "search-1", {"trials": 1})
+    log_trial(tracking_uri, search, "trial-0", {"dim": 32}, {"loss": [3.0, 2.0]}, {"recall": 0.5})
+    log_best(tracking_uri, search, {"dim": 32}, {"recall": 0.5}, [report])
+    end_search(tracking_uri, search, {"reason": "done"}, failed=False)
+    return search
+
+
+def test_tags_are_texts_of_bounded_length():
+    tags = text_tags({"count": 3, "long": "x" * 6_000})
+    assert (tags["count"], len(tags["long"])) == ("3", 5_000)
+
+
+def test_a_run_shows_its_settings_figures_tags_and_reports(run, client):
+    assert (run.info.run_name, run.info.status) == ("training-1", "FINISHED")
+    assert (run.data.params, run.data.metrics) == ({"epochs": "3"}, {"auc": 0.75})
+    assert run.data.tags["status"] == "ok"
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["evaluation.json"]
+
+
+def test_a_second_run_joins_the_experiment_of_the_first(run, tracking_uri, artifacts, client):
+    second = client.get_run(log_run(tracking_uri, artifacts, "training-2", {}, {}, {}, []))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert run.info.experiment_id == second.info.experiment_id == experiment.experiment_id
+    assert experiment.artifact_location == artifacts.resolve().as_uri()
+
+
+def test_a_trial_is_nested_in_its_search_with_its_figures_by_epoch(search, client):
+    experiment = client.get_experiment_by_name(SEARCHES)
+    nested = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{search}'"
+    (trial,) = client.search_runs([experiment.experiment_id], nested)
+    assert (trial.info.run_name, trial.info.status) == ("trial-0", "FINISHED")
+    assert (trial.data.params, trial.data.metrics) == ({"dim": "32"}, {"loss": 2.0, "recall": 0.5})
+    losses = client.get_metric_history(trial.info.run_id, "loss")
+    assert [(point.step, point.value) for point in losses] == [(1, 3.0), (2, 2.0)]
+
+
+def test_a_search_shows_its_settings_and_its_best_trial(search, client):
+    run = client.get_run(search)
+    assert run.data.params == {"trials": "1", "best.dim": "32"}
+    assert run.data.metrics == {"recall": 0.5}
+    assert (run.info.status, run.data.tags["reason"]) == ("FINISHED", "done")
+    assert [file.path for file in client.list_artifacts(search)] == ["evaluation.json"]
+
+
+def test_a_failed_search_is_shown_as_failed(tracking_uri, artifacts, client):
+    search = start_search(tracking_uri, artifacts, "search-2", {})
+    end_search(tracking_uri, search, {}, failed=True)
+    assert client.get_run(search).info.status == "FAILED"
