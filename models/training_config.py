@@ -251,7 +251,7 @@ def load(path: Path | None) -> TrainingConfig:
     """The configuration in a YAML file; the defaults without a file.
 
     Raises:
-        InputError: the file is missing, empty or no YAML; an unknown name; a value of the wrong type or out of range.
+        InputError: the file is missing, empty or not YAML; an unknown name; a value of the wrong type or out of range.
     """
     if path is None:
         return TrainingConfig()

@@ -1,1 +1,1 @@
-"""Settings, errors, the clock and the command line: what every room may lean on."""
+"""The ground floor, which every room may import: settings, errors, files, the clock, verdicts."""

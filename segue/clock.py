@@ -1,8 +1,8 @@
-"""The one place that reads the time. Logic takes a `datetime`; only edges call `utc_now`."""
+"""The clock. Domain functions take a `datetime`; only commands and servers call `utc_now`."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The current instant, timezone-aware, UTC."""
+    """The current time, timezone-aware, in UTC."""
     return datetime.now(UTC)

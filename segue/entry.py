@@ -1,4 +1,4 @@
-"""What every command of ours does before and after its work: environment, signals, errors as two lines."""
+"""The entry point of every command: it sets up the environment and signals, and prints errors as two lines."""
 
 import io
 import os
@@ -13,10 +13,10 @@ from segue.errors import SegueError
 
 
 def buffered(stream: TextIO) -> TextIO:
-    """A text stream that writes everything it is given.
+    """A text stream that survives short writes.
 
     With PYTHONUNBUFFERED, which most images set, Python writes text straight to the pipe, and the rest of a short write
-    is lost without an error. A buffer writes on; lines still leave at once.
+    is lost without an error. A buffer writes the rest too. It is line-buffered, so each line still appears at once.
     """
     if not isinstance(stream.buffer, io.RawIOBase):
         return stream
@@ -25,14 +25,17 @@ def buffered(stream: TextIO) -> TextIO:
 
 
 def enter(command: Callable[[], Any]) -> None:
-    """Run a command as a process' entry point; a `SegueError` becomes two lines on stderr and its exit code."""
+    """Run a command as the entry point of a process.
+
+    A `SegueError` is printed as two lines on stderr, the headline and the fix, and ends the process with its exit code.
+    """
     sys.stdout = buffered(sys.stdout)
-    # TensorFlow Recommenders needs Keras 2; read when TensorFlow is imported, here and in children.
+    # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Bytecode takes an import of TensorFlow from 26 s to 7 s; children inherit this.
+    # With bytecode TensorFlow imports in 7 s instead of 26 s; child processes inherit this.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # As an exception, so that what this process started is stopped too.
+    # SIGTERM raises SystemExit, so `finally` blocks stop the child processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         command()

@@ -1,16 +1,16 @@
-"""One small hierarchy of errors: a headline that states the rule and what came, and the fix."""
+"""Errors for people: a headline that states the rule and the value that came, and a fix."""
 
 EXIT_FAILED = 1  # a step failed; a rerun starts clean
 EXIT_USAGE = 2  # the input or the call is wrong; a rerun fails the same way
-EXIT_RETRY = 75  # a passing fault (sysexits' EX_TEMPFAIL); a rerun may succeed
+EXIT_RETRY = 75  # a temporary fault (EX_TEMPFAIL of sysexits.h); a rerun may succeed
 
 
 class SegueError(Exception):
-    """Something a person can act on.
+    """An error that a person can act on.
 
     Args:
-        headline: the rule and what came instead, in one sentence.
-        fix: what to do about it, in one sentence.
+        headline: the rule and the value that broke it.
+        fix: how to correct it.
     """
 
     exit_code = EXIT_FAILED
@@ -25,7 +25,7 @@ class SegueError(Exception):
 
 
 class InputError(SegueError):
-    """The input breaks a rule: a missing file, a wrong column, an unknown user."""
+    """The input breaks a rule: a missing file, a wrong column, an unknown listener."""
 
     exit_code = EXIT_USAGE
 

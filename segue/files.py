@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name beside the target, then renamed."""
+"""Atomic writes: files are written under a temporary name and then renamed, so a target is whole or absent."""
 
 import contextlib
 import hashlib
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TEMPORARY = ".tmp-"  # the prefix of every name that is not finished yet
+TEMPORARY = ".tmp-"  # prefix of the name of every unfinished file or folder
 
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; rename it to `target` if the body succeeds.
 
-    The body may create a file or a directory there. A directory that stands at `target` is
-    replaced: it is moved aside first, since POSIX renames replace files but not full folders.
+    The body may create a file or a folder there. If `target` is a folder, it is moved aside first, because a POSIX
+    rename replaces a file but not a folder that has files.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where state lives. The one place that reads the environment for it."""
+"""The folders and files that hold state; only this module reads the environment for them."""
 
 import os
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ def image() -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one pipeline run, and the names of what a run writes there."""
+    """The folder of a pipeline run, and the names of its files."""
 
     path: Path
 
     @property
     def request(self) -> Path:
-        """The pipeline, home and configuration that the run was started with."""
+        """The pipeline, the home and the configuration of the run."""
         return self.path / "request.json"
 
     @property
@@ -31,27 +31,27 @@ class RunFolder:
 
     @property
     def steps(self) -> Path:
-        """One record a step."""
+        """A JSON record of each step."""
         return self.path / "steps"
 
     @property
     def artifacts(self) -> Path:
-        """What steps hand to each other, as KFP lays it out."""
+        """The artifacts that steps pass to each other, in the layout of KFP."""
         return self.path / "artifacts"
 
     @property
     def temporary(self) -> Path:
-        """What libraries write on the side; removed when the run ends."""
+        """Temporary files of libraries; removed when the run ends."""
         return self.path / "tmp"
 
     @property
     def checkpoints(self) -> Path:
-        """Training state by model, from which a step that was killed goes on."""
+        """Training state by model; a step that was killed continues from it."""
         return self.path / "checkpoints"
 
     @property
     def validation(self) -> Path:
-        """The verdict on the data."""
+        """The verdict of data validation."""
         return self.path / "validation.json"
 
     @property
@@ -66,17 +66,17 @@ class RunFolder:
 
     @property
     def model_analysis(self) -> Path:
-        """TensorFlow Model Analysis' results."""
+        """The results of TensorFlow Model Analysis."""
         return self.path / "tfma"
 
     @property
     def search(self) -> Path:
-        """The trials of a search and the best of them."""
+        """The trials of a search and the best trial."""
         return self.path / "search.json"
 
     @property
     def best_configuration(self) -> Path:
-        """The configuration of a search's best trial, for `segue run training --config`."""
+        """The configuration of the best trial of a search, for `segue run training --config`."""
         return self.path / "best.yaml"
 
     @property
@@ -93,12 +93,12 @@ class Home:
 
     @classmethod
     def from_env(cls) -> "Home":
-        """The home that `SEGUE_HOME` names, absolute: components run in other directories."""
+        """The home that `SEGUE_HOME` names, as an absolute path, because components run in other directories."""
         return cls(Path(os.environ.get("SEGUE_HOME", ".segue")).resolve())
 
     @classmethod
     def at(cls, folder: str | Path) -> "Home":
-        """The home in a folder; what a pipeline parameter names."""
+        """The home in a folder, for example the folder that a pipeline parameter names."""
         return cls(Path(folder).resolve())
 
     @property
@@ -113,7 +113,7 @@ class Home:
 
     @property
     def runs(self) -> Path:
-        """One folder a pipeline run: artifacts, `run.log`, `report.json`."""
+        """A folder for each pipeline run, with its artifacts, `run.log` and `report.json`."""
         return self.root / "runs"
 
     @property
@@ -133,12 +133,12 @@ class Home:
 
     @property
     def reference_window(self) -> Path:
-        """Features and predictions that the served model was pushed on."""
+        """Features and predictions of the test span of the last pushed model."""
         return self.reports / "reference.parquet"
 
     @property
     def current_window(self) -> Path:
-        """Features and predictions of the newest span, as the last monitoring run scored it."""
+        """Features and predictions of the newest span, from the last monitoring run."""
         return self.reports / "current.parquet"
 
     @property
@@ -148,29 +148,29 @@ class Home:
 
     @property
     def drift_page(self) -> Path:
-        """Evidently's report on the last drift comparison."""
+        """Evidently's report of the last drift comparison."""
         return self.reports / "drift.html"
 
     @property
     def tracking_artifacts(self) -> Path:
-        """Files that MLflow keeps with runs."""
+        """Files that MLflow stores with its runs."""
         return self.mlflow / "artifacts"
 
     @property
     def online_state(self) -> Path:
-        """What the online store holds: the data set and its last event."""
+        """A record of the online store's content: the data set and its last event."""
         return self.features / "online.json"
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow keeps runs: `MLFLOW_TRACKING_URI`, or a database in this home."""
+        """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or a database in this home."""
         self.mlflow.mkdir(parents=True, exist_ok=True)
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     def run(self, run_id: str) -> RunFolder:
-        """The folder of one pipeline run."""
+        """The folder of a pipeline run."""
         return RunFolder(self.runs / run_id)
 
     def baseline(self, dataset: str) -> Path:
-        """What the last pushed model of a data set was validated and scored on."""
+        """The reference for data validation of a data set: schema and statistics from its last push."""
         return self.features / "baselines" / dataset

@@ -33,14 +33,14 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 Change = Annotated[Number, Field(ge=-1, le=1)]
 
 
-def require_known(names: Iterable[str], known: Sequence[str]) -> None:
-    """Raise the error of an unknown setting for the first name that is not among the known names.
+def require_known(names: Iterable[str], allowed: Sequence[str]) -> None:
+    """Raise the error of an unknown setting for the first name that is not among the allowed names.
 
     For validators of mappings whose names are settings too, such as weights by head.
     """
     for name in names:
-        if name not in known:
-            raise PydanticCustomError("unknown_name", "unknown name", {"name": name, "known": known})
+        if name not in allowed:
+            raise PydanticCustomError("unknown_name", "unknown name", {"name": name, "allowed": allowed})
 
 
 def build(kind: type[Settings], values: Any, where: str) -> Settings:
@@ -70,7 +70,7 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
     loc, context = error["loc"], error.get("ctx", {})
     path, received = yaml_path(loc, where), reprlib.repr(error["input"])
     if error["type"] == "unknown_name":
-        return unknown_setting(context["name"], context["known"], path)
+        return unknown_setting(context["name"], context["allowed"], path)
     if error["type"] in ("unexpected_keyword_argument", "invalid_key"):
         names = tuple(f.name for f in fields(class_at(kind, loc[:-1])))
         return unknown_setting(loc[-1], names, yaml_path(loc[:-1], where))
@@ -87,13 +87,13 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
     return InputError(f"{path} must be {rule}. Received {received}.", fix)
 
 
-def unknown_setting(name: Any, known: tuple[str, ...], section: str) -> InputError:
-    """The error for a name that is not a setting, with the closest known name."""
+def unknown_setting(name: Any, allowed: tuple[str, ...], section: str) -> InputError:
+    """The error for a name that is not a setting, with the closest allowed name."""
     path = f"{section}.{name}" if section else str(name)
     prefix = f"{section}." if section else ""
-    close = difflib.get_close_matches(str(name), known, 1)
+    close = difflib.get_close_matches(str(name), allowed, 1)
     suggestion = f"Did you mean {prefix}{close[0]}? " if close else ""
-    return InputError(f"There is no setting {path!r}.", f"{suggestion}The settings here are: {', '.join(known)}.")
+    return InputError(f"There is no setting {path!r}.", f"{suggestion}The settings here are: {', '.join(allowed)}.")
 
 
 def class_at(kind: Any, loc: tuple[int | str, ...]) -> Any:

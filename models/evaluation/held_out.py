@@ -1,4 +1,4 @@
-"""Evaluation of SavedModels on held-out time, through the signatures that serve."""
+"""Evaluation of SavedModels on held-out time, through the signatures that serving calls."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,25 +29,25 @@ from models.saved.card import load_axes
 from models.saved.saved_model import call
 from segue.errors import InputError
 
-MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only narrows the interval
-SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
+MAX_ROWS = 20_000  # held-out positives that retrieval is evaluated on; more would only narrow the interval
+SMALLEST_SLICE = 50  # with fewer rows a slice's figure is mostly noise
 
 
 def popularity(train: pa.Table, items: pa.Table) -> np.ndarray:
-    """Positives of each item in the tables before the test span: the baseline's scores `[items]`."""
+    """Number of positives of each item in a table: the scores of the popularity baseline, `[items]`."""
     index = pc.index_in(train.filter(train["positive"])["item_id"], items["item_id"].combine_chunks())
     return np.bincount(index.drop_null().to_numpy(), minlength=items.num_rows).astype(np.float64)
 
 
 def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Table, prior: np.ndarray,
                     filter_seen: bool) -> np.ndarray:  # fmt: skip
-    """The place of each positive's item among all items that could be answered `[n]`.
+    """The rank of each positive's item among all candidates, 0 for the best, `[n]`.
 
     Args:
-        saved_model: a retrieval SavedModel; None scores every query by `prior`.
+        saved_model: a retrieval SavedModel; None ranks by `prior` for every query.
         positives: rows of a training set.
         items: the catalogue with its statistics as of the test span's start.
-        prior: a score for each item.
+        prior: a score for each item, `[items]`; used without a model only.
         filter_seen: whether items of the history are no candidates.
     """
     target = pc.index_in(positives["item_id"], items["item_id"].combine_chunks()).to_numpy()
@@ -61,7 +61,7 @@ def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Tab
 
 
 def retrieval_metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Recall and NDCG of one set of ranks."""
+    """Mean recall@10, recall@100 and NDCG@10 of ranks `[n]`."""
     return {
         "recall_at_10": float(recall_at(ranks, 10).mean()),
         "recall_at_100": float(recall_at(ranks, 100).mean()),
@@ -72,20 +72,20 @@ def retrieval_metrics(ranks: np.ndarray) -> dict[str, float]:
 def evaluate_retrieval(
     models: dict[str, Path], before: pa.Table, test: pa.Table, items: pa.Table, filter_seen: bool, seed: int
 ) -> dict:
-    """Retrieval against popularity on the same held-out positives.
+    """Evaluate retrieval models and popularity on the same held-out positives.
 
     Args:
-        models: `candidate` and, if there are such, `champion`, `sequence` and `champion_sequence`.
-        before: all that came before the test span.
-        test: the test span.
+        models: SavedModels by name: `candidate` and, if they exist, `champion`, `sequence` and `champion_sequence`.
+        before: the examples before the test span.
+        test: the examples of the test span.
         items: the catalogue as of the test span's start.
         filter_seen: whether items of the history are no candidates.
         seed: of the sample and the bootstrap.
 
     Returns:
-        `models` (metrics of each and of `popularity`), `recall_at_100_over_popularity` (the mean
-        difference with its 95 % interval), `sequence_as_a_source` (what `beside_retrieval` says of `sequence`,
-        the means with their intervals), `slices`, `examples`.
+        `models` (metrics of each model and of `popularity`), `recall_at_100_over_popularity` (the mean difference
+        with its 95 % interval), `sequence_as_a_source` (the gains of `beside_retrieval` for `sequence`, with their
+        intervals), `slices` (recall@100 of each model in each slice of 50 positives or more), `examples`.
 
     Raises:
         InputError: the test span has no positive.
@@ -119,11 +119,15 @@ def evaluate_retrieval(
 
 
 def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """What a second source of candidates gains, by the places `[n]` that it and retrieval give each positive.
+    """Gains in recall from a second source of candidates, for each positive.
+
+    Args:
+        retrieval: ranks by the retrieval model, `[n]`.
+        other: ranks by the second source, `[n]`.
 
     Returns:
-        `recall_at_100`, the second alone against retrieval alone; `merged_recall_at_200`, 100 of each against 200 of
-        retrieval: `[n]` each.
+        `recall_at_100`: the second source alone minus retrieval alone, `[n]`. `merged_recall_at_200`: 100 candidates
+        of each minus 200 of retrieval, `[n]`.
     """
     merged = recall_at(np.minimum(retrieval, other), 100)
     return {
@@ -133,7 +137,7 @@ def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.n
 
 
 def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]:
-    """What the `score` signature answers for each row, a probability a head and `reward` among it: `[n]` each."""
+    """The answers of the `score` signature for each row: a probability for each head, and `reward`; `[n]` each."""
     axes = load_axes(saved_model)
     score = tf.saved_model.load(str(saved_model)).signatures["score"]
     inputs = {
@@ -148,8 +152,12 @@ def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]
 def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict[str, dict[str, float]]:
     """AUC, log loss, calibration error, mean label and mean prediction of each head that has labels.
 
-    The listener-drawn bootstrap interval of the AUC would cost a thousand sorts; the interval given
-    is Hanley and McNeil's, 1982, equation 1. A champion may be older than a head.
+    The interval of the AUC is Hanley and McNeil's, 1982, equation 1, since a bootstrap over listeners would need a
+    thousand sorts. A head without predictions is left out: a champion may be older than the head.
+
+    Args:
+        predictions: the result of `predict_ranking`.
+        table: the same rows with their labels.
     """
     out = {}
     for head in HEADS:
@@ -175,17 +183,17 @@ def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict
 def calibration_by_slice(
     predictions: dict[str, np.ndarray], table: pa.Table, slices: dict[str, np.ndarray], head: str
 ) -> dict[str, dict]:
-    """How a head's probabilities come true, overall and in every slice of 50 known labels or more.
+    """Calibration of a head overall and in every slice that has 50 known labels or more.
 
     Args:
-        predictions: what `predict_ranking` returned.
-        table: the rows that it was asked about.
-        slices: each slicing's value of every row, what `slice_columns` gives.
-        head: which one.
+        predictions: the result of `predict_ranking`.
+        table: the same rows with their labels.
+        slices: the slices' values of every row, the result of `slice_columns`.
+        head: the head's name.
 
     Returns:
-        By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and
-        `reliability`: bins of (mean prediction, mean label, examples), lowest prediction first.
+        By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and `reliability` (bins of
+        mean prediction, mean label and examples, lowest predictions first).
     """
     known = mask(table, head) > 0
     labels, scores = number(table[f"label_{head}"]), predictions[head]
@@ -206,7 +214,10 @@ def calibration_by_slice(
 
 
 def auc_interval(area: float, positives: int, negatives: int) -> Interval:
-    """95 % interval of an AUC from its standard error (Hanley and McNeil, 1982, equation 1)."""
+    """95 % interval of an AUC from its standard error (Hanley and McNeil, 1982, equation 1).
+
+    SciPy, statsmodels and scikit-learn have no interval for an AUC.
+    """
     if np.isnan(area):
         return Interval(area, area, area)
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)

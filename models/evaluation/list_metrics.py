@@ -1,6 +1,7 @@
-"""Metrics of ranked lists: held against sets of relevant items, and by what the lists are like.
+"""Metrics of ranked lists: accuracy against sets of relevant items, and coverage, novelty, diversity and calibration.
 
-A list is a row of `top`, int `[n, k]`: items, the best first, none twice; -1 where the list is shorter.
+A list is a row of `top`, int `[n, k]`: distinct items, the best first, and -1 where the list is shorter than k.
+scikit-learn's ranking metrics need a score for every item, `[n, items]`; here only the first k are known.
 """
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 
 def relevance(top: np.ndarray, truth: csr_matrix) -> np.ndarray:
-    """Which places hold a relevant item, bool `[n, k]`.
+    """Mark the places that hold a relevant item, bool `[n, k]`.
 
     Args:
         top: the lists, `[n, k]`.
@@ -24,7 +25,7 @@ def discounts(k: int) -> np.ndarray:
 
 
 def where_any(values: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """`values` `[n]`, nan in rows without a relevant item: `np.nanmean` leaves them out."""
+    """`values` `[n]` with nan in rows without a relevant item, so that `np.nanmean` leaves those rows out."""
     return np.where(relevant > 0, values, np.nan)
 
 
@@ -36,20 +37,20 @@ def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         relevant: relevant items of each row, `truth.count_nonzero(axis=1)`, `[n]`.
 
     Returns:
-        nan where there is no relevant item, as all that follow.
+        `[n]`; nan in a row without a relevant item, as from all accuracy metrics below.
     """
     return where_any(hits.mean(axis=1), relevant)
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Share of the relevant items that are in the list, `[n]`; with more than k of them it cannot reach 1."""
+    """Share of the relevant items that are in the list, `[n]`; it cannot reach 1 if more than k items are relevant."""
     return where_any(hits.sum(axis=1) / np.maximum(relevant, 1), relevant)
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Discounted gain of the hits over that of the best list there is, `[n]`; gains are 0 or 1.
+    """Discounted gain of the hits over the gain of an ideal list, `[n]`; gains are 0 or 1.
 
-    Järvelin and Kekäläinen, TOIS 2002; the best list begins with `min(k, relevant)` hits.
+    Järvelin and Kekäläinen, TOIS 2002; the ideal list begins with `min(k, relevant)` hits.
     """
     gains = discounts(hits.shape[1])
     ideal = np.cumsum(gains)[np.clip(relevant, 1, hits.shape[1]) - 1]
@@ -65,7 +66,7 @@ def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 
 
 def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Precision at each hit, summed, over `min(k, relevant)`, `[n]`; its mean is MAP@k and a perfect list has 1."""
+    """Sum of the precision at each hit, over `min(k, relevant)`, `[n]`; 1 for a perfect list. The mean is MAP@k."""
     k = hits.shape[1]
     at_place = np.cumsum(hits, axis=1) / np.arange(1, k + 1)  # [n, k]
     return where_any((at_place * hits).sum(axis=1) / np.clip(relevant, 1, k), relevant)
@@ -83,25 +84,25 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 
 def shares(weights: np.ndarray) -> np.ndarray:
-    """Rows of `[n, m]` divided by their sums; nan where that is 0."""
+    """Rows of `[n, m]` divided by their sums; nan where the sum is 0."""
     return ratio(weights, weights.sum(axis=1, keepdims=True))
 
 
 def mean_over(lists: csr_matrix, values: np.ndarray) -> np.ndarray:
-    """Mean of the items' `values` `[items]` over each row of a binary `[n, items]`: `[n]`, nan for an empty row."""
+    """Mean of `values` `[items]` over the items of each row of a binary `[n, items]`: `[n]`, nan for an empty row."""
     return ratio(lists @ values, np.asarray(lists.sum(axis=1)).ravel())
 
 
 def coverage(top: np.ndarray, items: int) -> float:
-    """Share of the `items` of the catalogue that are in at least one list."""
+    """Share of the catalogue's `items` that are in at least one list."""
     return len(np.unique(top[top >= 0])) / items
 
 
 def novelty(top: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean self-information of a list's items in bits, `[n]`; nan for an empty list.
 
-    `-log2 p(i)`, p the item's share of all interactions (Vargas and Castells, RecSys 2011). An item that nobody
-    touched counts as touched once: its information would be infinite.
+    `-log2 p(i)`, where p is the item's share of all interactions (Vargas and Castells, RecSys 2011). An item without
+    interactions counts as one interaction, since its information would be infinite.
 
     Args:
         top: the lists, `[n, k]`.
@@ -123,26 +124,26 @@ def intra_list_diversity(top: np.ndarray, content: np.ndarray) -> np.ndarray:
     norm = np.linalg.norm(content, axis=1, keepdims=True)
     unit = np.divide(content, norm, out=np.zeros(content.shape), where=norm > 0)
     lists = as_matrix(top, len(content))
-    known = lists @ (norm[:, 0] > 0).astype(np.float64)  # [n]
-    # The squared norm of a sum of unit vectors is their number plus twice the cosine of each pair.
-    pairs = ((lists @ unit) ** 2).sum(axis=1) - known
-    return 1.0 - ratio(pairs, known * (known - 1))
+    with_content = lists @ (norm[:, 0] > 0).astype(np.float64)  # items of each list, [n]
+    # The squared norm of a sum of unit vectors is their number plus twice the sum of all pairs' cosines.
+    pairs = ((lists @ unit) ** 2).sum(axis=1) - with_content
+    return 1.0 - ratio(pairs, with_content * (with_content - 1))
 
 
 def popularity_bias(top: np.ndarray, histories: csr_matrix, counts: np.ndarray) -> float:
-    """How much more popular what is recommended is than what the same listeners chose: 1 is as popular.
+    """Popularity of the recommended items over the popularity of the items that the same listeners chose.
 
-    The group average popularity of the lists over that of the histories: means over listeners of the mean over
-    their items (Abdollahpouri et al., RMSE at RecSys 2019, whose change of GAP is this minus 1). Listeners with
-    an empty list or history are left out.
+    1 means equally popular, 2 means twice as popular. It is the ratio of group average popularities: the mean over
+    listeners of the mean popularity of their items (Abdollahpouri et al., RMSE at RecSys 2019; their change in GAP is
+    this ratio minus 1). Listeners with an empty list or history are left out.
 
     Args:
         top: the lists, `[n, k]`.
-        histories: not 0 where the listener touched the item, `[n, items]`.
+        histories: not 0 where the listener interacted with the item, `[n, items]`.
         counts: interactions of each item in the training log, `[items]`.
 
     Returns:
-        nan if no listener has both a list and a history.
+        The ratio; nan if no listener has both a list and a history.
     """
     listed = mean_over(as_matrix(top, len(counts)), counts)
     chosen = mean_over((histories != 0).astype(np.float64), counts)
@@ -151,16 +152,16 @@ def popularity_bias(top: np.ndarray, histories: csr_matrix, counts: np.ndarray) 
 
 
 def genre_calibration(top: np.ndarray, histories: csr_matrix, genres: np.ndarray, alpha: float = 0.01) -> np.ndarray:
-    """How far a list's genres are from the history's, `[n]`: their divergence in nats, 0 the same mix.
+    """Divergence of a list's genres from the genres of the history, in nats, `[n]`; 0 for the same mix.
 
-    `KL(p || (1 - alpha) q + alpha p)`, p the history's mix of genres, q the list's (Steck, RecSys 2018). An item's
-    genres share one vote; items without a genre have none. nan where a history or a list has no genre at all.
+    `KL(p || (1 - alpha) q + alpha p)`, where p is the history's mix of genres and q the list's (Steck, RecSys 2018). An
+    item's genres share one vote; items without a genre have no vote. nan where a history or a list has no genre.
 
     Args:
         top: the lists, `[n, k]`.
-        histories: not 0 where the listener touched the item, `[n, items]`.
+        histories: not 0 where the listener interacted with the item, `[n, items]`.
         genres: weight of each genre in each item, `[items, genres]`, not negative.
-        alpha: how much of p smooths q, so that a genre that is missing from the list costs finitely.
+        alpha: share of p in the smoothed q, which keeps the divergence finite if the list lacks a genre.
     """
     votes = np.nan_to_num(shares(genres))
     p, q = (shares(lists @ votes) for lists in ((histories != 0).astype(np.float64), as_matrix(top, len(genres))))

@@ -1,7 +1,7 @@
-"""TensorFlow Model Analysis of the ranking model: every slice, against limits and the champion.
+"""TensorFlow Model Analysis of the ranking model: AUC and calibration in every slice, against limits and the champion.
 
-The predictions come through the SavedModels' own signatures beforehand, so the analysis judges what
-a client would be answered, and needs no model of its own ("tf_generic").
+It analyses predictions that the SavedModels' own signatures made beforehand. So it judges the answers that a client
+would get, and loads no model itself (its model type is "tf_generic").
 """
 
 from collections.abc import Mapping
@@ -31,19 +31,20 @@ def analyze(
     least_auc: float,
     smallest: int,
 ) -> dict:
-    """Analyse one head's predictions over all slices.
+    """Analyse a head's predictions over all slices.
 
     Args:
         labels: 0 or 1, `[n]`.
-        predictions: probabilities of `candidate` and, if there is one, `champion`, `[n]` each.
-        slices: each slicing's value of every example, `[n]`.
-        out: a folder for the result; `tfma.load_eval_result` reads it.
+        predictions: probabilities by `candidate` and, if there is one, by `champion`, `[n]` each.
+        slices: the value of each slice for every example, `[n]` each.
+        out: a folder for the result, which `tfma.load_eval_result` reads.
         least_auc: the least AUC in every slice that is judged.
-        smallest: examples from which a slice is judged, if it holds both labels.
+        smallest: number of examples from which a slice is judged, if it has both labels.
 
     Returns:
-        `slices` (by `name=value` and `overall`: `auc`, `examples`, and `auc_change` against the
-        champion where there is one) and `failures`, one sentence each.
+        `slices` (by `overall` and `name=value`: `auc`, `examples`, `calibration` and, if there is a champion,
+        `auc_change`), `judged` (names of the slices that have a limit) and `failures` (a sentence for each slice below
+        its limit).
     """
     judged = judged_slices(labels, slices, smallest)
     config = eval_config(judged, list(slices), CHAMPION in predictions, least_auc)
@@ -56,10 +57,10 @@ def analyze(
         tfma.extractors.LabelsExtractor(config),
         tfma.extractors.ExampleWeightsExtractor(config),
         MaterializedPredictionsExtractor(config),
-        UnbatchExtractor(),  # without it a whole batch counts as one example
+        UnbatchExtractor(),  # without it, a whole batch counts as one example
         tfma.extractors.SliceKeyExtractor(eval_config=config),
     ]
-    # In process: the default runner first looks for a binary on the network.
+    # This runner works in process; the default runner first looks for a binary on the network.
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         _ = (
             pipeline
@@ -68,12 +69,12 @@ def analyze(
                 eval_shared_model=models, eval_config=config, extractors=extractors, output_path=str(out)
             )
         )
-    # A result of one model carries no model name.
+    # The result of a single model has no model name.
     return summary(out, judged, CANDIDATE if CHAMPION in predictions else None)
 
 
 def judged_slices(labels: np.ndarray, slices: Mapping[str, np.ndarray], smallest: int) -> list[tuple[str, str]]:
-    """The slices large enough to judge that hold both labels."""
+    """The slices that are large enough to judge and have both labels."""
     found = []
     for name, column in slices.items():
         for value in np.unique(column):
@@ -86,7 +87,7 @@ def judged_slices(labels: np.ndarray, slices: Mapping[str, np.ndarray], smallest
 def eval_config(
     judged: list[tuple[str, str]], slicings: list[str], has_champion: bool, least_auc: float
 ) -> config_pb2.EvalConfig:
-    """AUC and counts over all slicings, with a least AUC in each judged slice."""
+    """The configuration of the analysis: metrics in all slices, and a lowest AUC in each judged slice."""
     specs = [config_pb2.ModelSpec(name=CANDIDATE, label_key=LABEL, prediction_key=CANDIDATE)]
     if has_champion:
         specs.append(config_pb2.ModelSpec(name=CHAMPION, label_key=LABEL, prediction_key=CHAMPION, is_baseline=True))
@@ -117,7 +118,7 @@ def eval_config(
 
 
 def batches(labels, predictions, slices) -> list[pa.RecordBatch]:
-    """The examples as record batches of one-element lists, the form that the extractors read."""
+    """The examples as record batches of one-element lists, which is the form that the extractors read."""
     columns = {LABEL: labels.astype(np.float32)} | {n: p.astype(np.float32) for n, p in predictions.items()}
     arrays = {name: pa.array(values) for name, values in columns.items()}
     arrays |= {name: pa.array(values.astype(str)).cast(pa.binary()) for name, values in slices.items()}
@@ -127,7 +128,7 @@ def batches(labels, predictions, slices) -> list[pa.RecordBatch]:
 
 
 def summary(out: Path, judged: list[tuple[str, str]], model_name: str | None) -> dict:
-    """What a person and the gate need of a result on disk."""
+    """The slices and failures of a result on disk, as `analyze` returns them."""
     found: dict[str, dict] = {}
     result = tfma.load_eval_result(str(out), model_name=model_name)
     for key, metrics in result.slicing_metrics:
@@ -150,7 +151,7 @@ def summary(out: Path, judged: list[tuple[str, str]], model_name: str | None) ->
 
 
 def failed_slices(validation) -> list[str]:
-    """The slices in which a threshold did not hold."""
+    """The names of the slices below a limit."""
     names = []
     for item in validation.metric_validations_per_slice:
         if item.failures:

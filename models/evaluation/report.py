@@ -1,4 +1,4 @@
-"""An evaluation as a person reads it, and as a tracker keeps it."""
+"""An evaluation as tables and a Markdown page, and as flat metrics for MLflow."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from models.evaluation.slices import OVERALL
 
 
 def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
-    """The headline figures of an evaluation by one flat name each."""
+    """The main figures of an evaluation by flat name, such as `ranking.candidate.play.auc`; nan is left out."""
     flat = {
         f"retrieval.{model}.{name}": value
         for model, metrics in evaluation["retrieval"]["models"].items()
@@ -29,27 +29,27 @@ def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
         for name, value in metrics.items()
     }
     flat |= {
-        f"calibration.{head}.{tracked(part)}.ece": m["ece"]
+        f"calibration.{head}.{mlflow_name(part)}.ece": m["ece"]
         for head, parts in evaluation["calibration"].items()
         for part, m in parts.items()
     }
     return {name: float(value) for name, value in flat.items() if value == value}
 
 
-def tracked(name: str) -> str:
-    """A slice's name in the characters that MLflow allows: `surface=home` is `surface.home`."""
+def mlflow_name(name: str) -> str:
+    """A slice's name in the characters that MLflow allows: `surface=home` becomes `surface.home`."""
     return re.sub(r"[^\w.-]", "_", name.replace("=", "."))
 
 
 def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the retrieval table: model, recall@10, recall@100, NDCG@10."""
+    """Rows of the retrieval table, by `RETRIEVAL_COLUMNS`."""
     names = ("recall_at_10", "recall_at_100", "ndcg_at_10")
     models = evaluation["retrieval"]["models"]
     return [[model, *(models[model][name] for name in names)] for model in models]
 
 
 def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the ranking table: model, head, AUC, its interval, log loss, calibration error, mean label."""
+    """Rows of the ranking table, by `RANKING_COLUMNS`."""
     return [
         [model, head, m["auc"], f"{m['auc_low']:.3f}–{m['auc_high']:.3f}", m["log_loss"], m["ece"], m["label_mean"]]
         for model, heads in evaluation["ranking"].items()
@@ -58,7 +58,7 @@ def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
 
 
 def slice_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the slice table: slice, examples, AUC and calibration of the primary head, recall@100."""
+    """Rows of the slice table, by `SLICE_COLUMNS`; AUC and calibration are of the primary head."""
     recall = evaluation["retrieval"]["slices"]
     return [
         [name, m["examples"], m["auc"], m["calibration"], recall.get(name, {}).get("candidate", "")]
@@ -67,7 +67,7 @@ def slice_rows(evaluation: dict[str, Any]) -> list[list]:
 
 
 def calibration_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the calibration table: head, slice, examples, mean prediction, mean label, calibration error."""
+    """Rows of the calibration table, by `CALIBRATION_COLUMNS`."""
     return [
         [head, name, m["examples"], m["prediction_mean"], m["label_mean"], m["ece"]]
         for head, parts in evaluation["calibration"].items()
@@ -76,24 +76,28 @@ def calibration_rows(evaluation: dict[str, Any]) -> list[list]:
 
 
 def reliability_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the reliability table: head, mean prediction and mean label of a bin, its examples; all slices in one."""
+    """Rows of the reliability table, by `RELIABILITY_COLUMNS`: a bin each, over all slices together."""
     return [
-        [head, *one]
+        [head, *bin_]
         for head, parts in evaluation["calibration"].items()
-        for one in parts.get(OVERALL, {"reliability": []})["reliability"]
+        for bin_ in parts.get(OVERALL, {"reliability": []})["reliability"]
     ]
 
 
 def gains(evaluation: dict[str, Any]) -> list[str]:
-    """What is gained over popularity and by the sequence model as a second source, a sentence each."""
-    found = evaluation["retrieval"]
-    uses = {
+    """The gain over popularity and the gains of the sequence model as a second source, a sentence each."""
+    retrieval = evaluation["retrieval"]
+    titles = {
         "recall_at_100": "its recall@100 over retrieval's",
         "merged_recall_at_200": "100 of each over retrieval's 200",
     }
-    said = {"recall@100 over popularity": found["recall_at_100_over_popularity"]}
-    said |= {f"sequence model, {uses[name]}": gain for name, gain in found.get("sequence_as_a_source", {}).items()}
-    return [f"{name}: {g['mean']:+.4f} (95 % interval {g['low']:+.4f} to {g['high']:+.4f})" for name, g in said.items()]
+    by_title = {"recall@100 over popularity": retrieval["recall_at_100_over_popularity"]}
+    for name, gain in retrieval.get("sequence_as_a_source", {}).items():
+        by_title[f"sequence model, {titles[name]}"] = gain
+    return [
+        f"{title}: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+        for title, gain in by_title.items()
+    ]
 
 
 RETRIEVAL_COLUMNS = ("model", "recall@10", "recall@100", "NDCG@10")
@@ -104,7 +108,7 @@ RELIABILITY_COLUMNS = ("head", "prediction mean", "label mean", "examples")
 
 
 def markdown(evaluation: dict[str, Any]) -> str:
-    """An evaluation as a page."""
+    """An evaluation as a Markdown page."""
     verdict = evaluation["verdict"]
     parts = [
         f"# {'Blessed' if verdict['passed'] else 'Not blessed'}\n\n{verdict['reason']}.",
@@ -115,16 +119,16 @@ def markdown(evaluation: dict[str, Any]) -> str:
         table(RANKING_COLUMNS, ranking_rows(evaluation)),
         f"## Slices (AUC of {evaluation['analysis']['head']}, recall@100 of the candidate)",
         table(SLICE_COLUMNS, slice_rows(evaluation)),
-        "## Calibration of the candidate\n\nECE: the mean distance between what was predicted and what came true.",
+        "## Calibration of the candidate\n\nECE: the mean distance between predicted and observed shares, over bins.",
         table(CALIBRATION_COLUMNS, calibration_rows(evaluation)),
-        "## Reliability of the candidate, from the lowest predictions to the highest",
+        "## Reliability of the candidate, lowest predictions first",
         table(RELIABILITY_COLUMNS, reliability_rows(evaluation)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def table(columns, rows) -> str:
-    """A Markdown table; floats with four decimals."""
+    """A Markdown table; floats have four decimals."""
     cells = [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
     lines = [columns, ["---"] * len(columns), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

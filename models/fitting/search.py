@@ -55,14 +55,15 @@ def space(config: TrainingConfig) -> dict[str, list]:
     """
     model = config.search.model
     own = getattr(config, model)
-    known = [f.name for f in fields(own)]
+    settings = [f.name for f in fields(own)]
     searched: dict[str, list] = {}
     given = {name: values for name, values in config.search.space.items() if values} or SPACE
     for name, values in given.items():
         path = f"search.space.{name}"
-        if name not in known:
+        if name not in settings:
             raise InputError(
-                f"There is no setting {name!r} of {model} to search ({path}).", f"The settings are: {', '.join(known)}."
+                f"There is no setting {name!r} of {model} to search ({path}).",
+                f"The settings are: {', '.join(settings)}.",
             )
         choices = [getattr(build(type(own), {name: value}, "search.space"), name) for value in values]
         if is_range(getattr(own, name), choices) and not choices[0] < choices[1]:

@@ -1,26 +1,26 @@
-"""Losses over lists: which of the candidates that compete is chosen."""
+"""Losses over lists: they compare the candidates of a request with each other."""
 
 import tensorflow as tf
 
 
 def listwise_softmax(logits: tf.Tensor, labels: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each group's labels against the softmax of its logits, mean over the groups.
+    """Mean over groups of the cross-entropy between a group's labels and the softmax of its logits.
 
-    ListNet's top-one loss (Cao et al., ICML 2007) with relevance in proportion to the label (Qin et al.,
-    ICLR 2021). A group of one, or one without a relevant member, says nothing and does not count.
+    ListNet's top-one loss (Cao et al., ICML 2007) with relevance in proportion to the label (Qin et al., ICLR 2021). A
+    group with a single row or without a relevant row has no order to learn, and is left out.
 
     Args:
         logits: `[n]`.
         labels: relevance, 0 or more, `[n]`.
-        groups: which request each row belongs to, integers in any order, `[n]`.
+        groups: the request of each row, integers in any order, `[n]`.
 
     Returns:
-        A scalar in nats; 0 if no group counts.
+        A scalar in nats; 0 if every group is left out.
     """
     _, index = tf.unique(groups)
     count = tf.reduce_max(index) + 1
     highest = tf.math.unsorted_segment_max(logits, index, count)
-    shifted = logits - tf.gather(tf.stop_gradient(highest), index)  # so that exp stays finite
+    shifted = logits - tf.gather(tf.stop_gradient(highest), index)  # so exp stays finite
     log_sum = tf.math.log(tf.math.unsorted_segment_sum(tf.exp(shifted), index, count))
     relevance = tf.math.unsorted_segment_sum(labels, index, count)  # [groups]
     share = tf.math.divide_no_nan(labels, tf.gather(relevance, index))

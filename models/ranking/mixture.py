@@ -1,4 +1,4 @@
-"""Experts that all tasks share, and a gate a task that says which of them it listens to."""
+"""Mixture of experts: all tasks share the experts, and each task weighs them with a gate of its own."""
 
 import tensorflow as tf
 
@@ -6,16 +6,16 @@ keras = tf.keras
 
 
 class MixtureOfExperts(tf.keras.layers.Layer):
-    """One input to one output a task: `[..., d]` to `[..., tasks]`.
+    """Multi-gate mixture of experts: an output for each task, `[..., d]` to `[..., tasks]`.
 
-    Tasks that agree share experts and tasks that do not part ways, where one shared bottom would make
-    them compromise. Ma et al., KDD 2018, "Modeling Task Relationships in Multi-task Learning with
+    Tasks that agree can use the same experts and tasks that disagree can use different ones; with a single shared layer
+    they would have to compromise. Ma et al., KDD 2018, "Modeling Task Relationships in Multi-task Learning with
     Multi-gate Mixture-of-Experts".
 
     Args:
-        tasks: how many there are.
-        experts: how many there are.
-        width: of each expert's output.
+        tasks: number of tasks.
+        experts: number of experts.
+        width: width of each expert's output.
         tower: width of each task's own hidden layer.
     """
 
@@ -31,8 +31,8 @@ class MixtureOfExperts(tf.keras.layers.Layer):
     def call(self, inputs):
         experts = tf.split(self.experts(inputs), self.count, axis=-1)
         outputs = []
-        # A loop of plain products: one product over all tasks at once takes eight times as long on a CPU.
+        # A loop over tasks: one product over all tasks at once takes eight times as long on a CPU.
         for gate, tower in zip(self.gates, self.towers, strict=True):
-            shares = tf.split(gate(inputs), self.count, axis=-1)  # [..., 1] each, 1 in sum
+            shares = tf.split(gate(inputs), self.count, axis=-1)  # [..., 1] each; they sum to 1
             outputs.append(tower(tf.add_n([share * expert for share, expert in zip(shares, experts, strict=True)])))
         return tf.concat(outputs, axis=-1)

@@ -1,7 +1,7 @@
-"""What the place on a slate does to the labels: listeners rarely look at what is far down.
+"""Position bias: listeners look less at low positions of a list, so the log has fewer outcomes there.
 
-The log shows more outcomes at the top because it is looked at, not because it is better. Either a tower of its own
-takes that on in training, or the rows are weighted by how rarely their place is looked at.
+Items at the top have more outcomes because they are seen, not because they are better. Training corrects for that with
+a tower that learns the effect of the position, or with weights for rows at positions that are rarely seen.
 """
 
 import numpy as np
@@ -9,22 +9,22 @@ import tensorflow as tf
 
 keras = tf.keras
 
-LAST = 50  # places from here on share their row
+LAST = 50  # positions from here on share an embedding
 DROPOUT = 0.2
 WIDTH = 8
-LEAST = 0.1  # no weight exceeds 1 / LEAST
+LEAST = 0.1  # the lowest examination probability, so no weight exceeds 1 / LEAST
 
 
 class PositionTower(tf.keras.layers.Layer):
-    """Position and surface to what they add to each task's logit, in training only.
+    """Logits that the position and the surface add to each task, in training only.
 
-    Zhao et al., RecSys 2019, "Recommending What Video to Watch Next". The position is dropped on a share of
-    the rows, and a position that is not known adds 0: so the model without the tower is trained on the
-    dropped rows to be right on average over the positions of the log, which is what it is served as.
+    Zhao et al., RecSys 2019, "Recommending What Video to Watch Next". Serving uses the model without the tower. So the
+    position is dropped on a share of the rows, and a dropped or unknown position adds 0: on these rows the model learns
+    to predict well on its own, averaged over the positions of the log.
 
     Args:
-        surfaces: rows of the surface lookup.
-        tasks: how many logits there are.
+        surfaces: number of rows of the surface lookup.
+        tasks: number of logits.
     """
 
     def __init__(self, surfaces: int, tasks: int) -> None:
@@ -35,49 +35,59 @@ class PositionTower(tf.keras.layers.Layer):
         self.out = keras.layers.Dense(tasks)
 
     def call(self, position, surface, seed=None):
-        """`[b]`, `[b]` to `[b, tasks]`; position counts from 1, 0 is unknown; with a seed some are dropped."""
-        known = position > 0
+        """Compute the added logits.
+
+        Args:
+            position: from 1, or 0 where unknown, `[b]`.
+            surface: rows of the surface lookup, `[b]`.
+            seed: drops a share of the positions if given, int `[2]`.
+
+        Returns:
+            `[b, tasks]`; 0 where the position is unknown or dropped.
+        """
+        has_position = position > 0
         if seed is not None:
-            known &= tf.random.stateless_uniform(tf.shape(position), seed) >= DROPOUT
+            has_position &= tf.random.stateless_uniform(tf.shape(position), seed) >= DROPOUT
         place = tf.clip_by_value(position, 1, LAST)
-        # The logarithm lets neighbouring places learn from each other, the embedding lets them differ.
+        # The logarithm makes neighbouring positions similar; the embedding lets them differ.
         decline = tf.math.log(tf.cast(place, tf.float32))[:, None]
         inputs = tf.concat([self.place(place), self.surface(surface), decline], axis=1)
-        return self.out(self.hidden(inputs)) * tf.cast(known, tf.float32)[:, None]
+        return self.out(self.hidden(inputs)) * tf.cast(has_position, tf.float32)[:, None]
 
 
 def decline_of_examination(position: np.ndarray, surface: np.ndarray, outcome: np.ndarray) -> float:
-    """The `eta` with which a position is looked at by `1 / position ** eta`, from the outcomes of the log.
+    """Estimate `eta`, where a position is examined with probability `1 / position ** eta`, from the log.
 
-    Within a surface, the share of rows that anything came of, against the share at position 1; the
-    logarithms of these ratios on that of the position by least squares through the origin, weighted by
-    outcomes (Joachims et al., WSDM 2017, for the model). It supposes that what stands further down would
-    have had an outcome as often, had it been looked at: true if skips are logged, else it also
-    counts how the policy ordered the slate.
+    The model is that of Joachims et al., WSDM 2017. On each surface, take the share of impressions with an outcome at
+    every position, over the share at position 1. `-eta` is the slope of a least-squares line through the origin from
+    the logarithm of the position to the logarithm of that ratio, weighted by outcomes.
+
+    The estimate assumes that items at low positions would have an outcome as often as others if they were examined.
+    This holds if skips are logged; otherwise `eta` also contains the policy's preference for the top items.
 
     Args:
-        position: from 1, 0 where unknown, `[n]`.
-        surface: a code, `[n]`.
-        outcome: 1 where anything came of the impression, `[n]`.
+        position: from 1, or 0 where unknown, `[n]`.
+        surface: code of the surface, `[n]`.
+        outcome: 1 where the impression has any outcome, `[n]`.
 
     Returns:
-        `eta`, never negative; 0 if the log does not tell.
+        `eta`, at least 0; 0 if no surface has outcomes at position 1 and at another position.
     """
     above = below = 0.0
     for code in np.unique(surface):
-        own = (surface == code) & (position > 0)
-        shown = np.bincount(position[own]).astype(np.float64)
-        came = np.bincount(position[own], outcome[own])
-        places = np.flatnonzero(came > 0)
+        rows = (surface == code) & (position > 0)
+        impressions = np.bincount(position[rows]).astype(np.float64)
+        outcomes = np.bincount(position[rows], outcome[rows])
+        places = np.flatnonzero(outcomes > 0)
         if len(places) < 2 or places[0] != 1:
             continue
-        ratio = np.log(came[places] / shown[places]) - np.log(came[1] / shown[1])
+        ratio = np.log(outcomes[places] / impressions[places]) - np.log(outcomes[1] / impressions[1])
         x = np.log(places)
-        above -= (came[places] * x * ratio).sum()
-        below += (came[places] * x * x).sum()
+        above -= (outcomes[places] * x * ratio).sum()
+        below += (outcomes[places] * x * x).sum()
     return max(above / below, 0.0) if below else 0.0
 
 
 def examination(position: tf.Tensor, eta: tf.Tensor) -> tf.Tensor:
-    """The chance that a position is looked at, `1 / position ** eta`, at least 0.1; 1 where it is unknown: `[n]`."""
+    """The probability that a position is examined, `1 / position ** eta`, at least 0.1; 1 where unknown: `[n]`."""
     return tf.maximum(tf.cast(tf.maximum(position, 1), tf.float32) ** -eta, LEAST)

@@ -1,11 +1,11 @@
-"""Files are whole or absent."""
+"""Atomic writes, JSON files and the checksum of a folder."""
 
 import pytest
 
 from segue.files import atomic_path, read_json, tree_sha256, write_json
 
 
-def test_a_body_that_raises_leaves_the_old_file(tmp_path):
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
 
@@ -20,7 +20,7 @@ def test_a_body_that_raises_leaves_the_old_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_folder_is_replaced_whole(tmp_path):
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
     target = tmp_path / "folder"
     for name in ("first", "second"):
         with atomic_path(target) as temporary:
@@ -36,7 +36,7 @@ def test_json_round_trips(tmp_path):
     assert read_json(tmp_path / "v.json") == value
 
 
-def test_the_sum_of_a_tree_sees_names_and_contents(tmp_path):
+def test_the_checksum_of_a_folder_covers_names_and_contents(tmp_path):
     (tmp_path / "a").write_text("x")
     first = tree_sha256(tmp_path)
     assert first == tree_sha256(tmp_path)

@@ -1,4 +1,4 @@
-"""What both models promise: one class, run over each."""
+"""A contract for retrieval and ranking: properties that both models must have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from tests.models.conftest import REWARD
 
 CANDIDATES = ["i3", "i0", "i7", "never seen", "i12"]
 SCORES = [0.5, 0.25, 0.0, -0.25, -0.5]
-TOLD = ("loss", "val_loss", "judged")  # of a history; the rest is time
+DETERMINISTIC = ("loss", "val_loss", "judged")  # figures of a history; the others are times
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model as it was trained, and its answers to queries: from memory, and from its SavedModel."""
+    """A trained model, and its answers to queries: from memory and from its SavedModel."""
 
     trained: Any
     from_memory: Callable[[Arrays], Arrays]
@@ -40,12 +40,12 @@ def with_candidates(raw: Arrays) -> Arrays:
 
 
 def unfiltered(raw: Arrays) -> Arrays:
-    """The queries, asking for nothing in particular."""
+    """The queries without filters."""
     return raw | {name: np.repeat(value, len(raw["request_ts"]), axis=0) for name, value in NO_FILTERS.items()}
 
 
 def in_memory(function: Callable[..., dict]) -> Callable[[Arrays], Arrays]:
-    """A module's method on arrays."""
+    """Wrap a module's method to take and return arrays."""
 
     def run(raw: Arrays) -> Arrays:
         return {n: v.numpy() for n, v in function(**{n: tf.constant(v) for n, v in raw.items()}).items()}
@@ -82,12 +82,12 @@ def ranking(trained_ranking, ranking_signatures, world) -> Contestant:
 
 @pytest.fixture(scope="module")
 def raw(world) -> Arrays:
-    """Twelve queries of the test span."""
+    """Twelve queries from the test span."""
     return raw_query(world.test.slice(0, 12), world.encoder.axes)
 
 
 def assert_same(left: Arrays, right: Arrays) -> None:
-    """Equal up to rounding; ids exactly."""
+    """Check that answers are equal up to rounding, and that ids are equal."""
     assert left.keys() == right.keys()
     for name, value in left.items():
         if value.dtype == object:
@@ -109,17 +109,17 @@ class TestContract:
         assert np.isfinite([*loss, *model.trained.history["val_loss"]]).all()
         assert loss[-1] < loss[0]
 
-    def test_a_resumed_training_of_the_seed_is_the_uninterrupted_one(self, model, tmp_path):
+    def test_a_resumed_training_equals_an_uninterrupted_one(self, model, tmp_path):
         model.trained.refit(0, epochs=2, checkpoints=tmp_path)
         resumed, history = model.trained.refit(0, checkpoints=tmp_path)
-        assert {name: history[name] for name in TOLD} == {name: model.trained.history[name] for name in TOLD}
+        assert {n: history[n] for n in DETERMINISTIC} == {n: model.trained.history[n] for n in DETERMINISTIC}
         for one, two in zip(resumed.get_weights(), model.trained.model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, two)
 
     def test_saving_and_loading_gives_the_same_answers(self, model, raw):
         assert_same(model.from_disk(raw), model.from_memory(raw))
 
-    def test_a_batch_of_one_is_a_row_of_a_batch(self, model, raw):
+    def test_a_batch_of_one_gives_the_row_of_a_larger_batch(self, model, raw):
         whole = model.from_disk(raw)
         one = model.from_disk({name: value[5:6] for name, value in raw.items()})
         assert_same(one, {name: value[5:6] for name, value in whole.items()})
@@ -129,9 +129,9 @@ class TestContract:
         permuted = model.from_disk({name: value[order] for name, value in raw.items()})
         assert_same(permuted, {name: value[order] for name, value in model.from_disk(raw).items()})
 
-    @pytest.mark.parametrize("width", [6, 7, 80], ids=["as long as it is", "one more", "more than the model keeps"])
+    @pytest.mark.parametrize("width", [6, 7, 80], ids=["no padding", "one column", "more than the model keeps"])
     def test_padding_a_history_changes_nothing(self, model, raw, width):
-        # Six entries each; the raw inputs hold 50 columns.
+        # Every history has six entries; the raw inputs have 50 columns.
         fills: dict[str, Any] = {"history_items": "", "history_actions": "", "history_times": 0}
         padded = {
             name: np.pad(value[:, :6], [(0, 0), (0, width - 6)], constant_values=fills[name])
@@ -140,7 +140,7 @@ class TestContract:
         }
         assert_same(model.from_disk(raw | padded), model.from_disk(raw))
 
-    def test_only_the_last_50_of_a_history_count(self, model, raw):
+    def test_only_50_entries_of_a_history_count(self, model, raw):
         full = {
             "history_items": np.tile(raw["history_items"][:, :6], 9)[:, :50],
             "history_actions": np.tile(raw["history_actions"][:, :6], 9)[:, :50],
@@ -149,16 +149,16 @@ class TestContract:
         longer = {name: np.concatenate([value, value[:, :10]], axis=1) for name, value in full.items()}
         assert_same(model.from_disk(raw | longer), model.from_disk(raw | full))
 
-    def test_a_listener_of_whom_nothing_is_known_is_answered(self, model, raw):
+    def test_an_unknown_listener_gets_an_answer(self, model, raw):
         unknown = {n: np.full_like(v, "" if v.dtype == object else 0) for n, v in raw.items() if n != "request_ts"}
         answer = model.from_disk(raw | unknown)
-        there = answer["item_ids"] != b"" if "item_ids" in answer else slice(None)
-        assert np.any(there)
+        has_item = answer["item_ids"] != b"" if "item_ids" in answer else slice(None)
+        assert np.any(has_item)
         for name, value in answer.items():
-            assert value.dtype == object or np.isfinite(value[there] if name == "scores" else value).all(), name
+            assert value.dtype == object or np.isfinite(value[has_item] if name == "scores" else value).all(), name
 
-    def test_the_history_matters(self, model, raw):
-        # The other half of the checkerboard.
+    def test_the_answer_depends_on_the_history(self, model, raw):
+        # The swapped history is of the other taste.
         swap = np.vectorize(lambda item: f"i{int(item[1:]) ^ 1}" if item else item, otypes=[object])
         one, two = (
             model.from_disk(raw | {"history_items": h}) for h in (raw["history_items"], swap(raw["history_items"]))

@@ -1,4 +1,4 @@
-"""The blessing: each limit bites alone, nan never passes."""
+"""The blessing: every limit can fail the candidate on its own, and nan never passes."""
 
 import copy
 import math
@@ -53,9 +53,9 @@ def test_a_candidate_within_all_limits_is_blessed():
         pytest.param("retrieval", "models.sequence.recall_at_100", 0.5 * 0.9, "of sequence against", id="sequence"),
     ],
 )
-def test_each_limit_bites_alone(part, path, least, name):
+def test_each_limit_fails_the_candidate_on_its_own(part, path, least, name):
     trees: dict[str, dict] = {"retrieval": RETRIEVAL, "ranking": RANKING}
-    assert verdict(**{part: changed(trees[part], path, least)}).passed  # the limit itself is enough
+    assert verdict(**{part: changed(trees[part], path, least)}).passed  # a figure equal to the limit passes
     for value in (least - 1e-6, math.nan):
         found = verdict(**{part: changed(trees[part], path, value)})
         failed = [c["name"] for c in found.figures["checks"] if not c["passed"]]
@@ -65,13 +65,13 @@ def test_each_limit_bites_alone(part, path, least, name):
         assert name in found.reason
 
 
-def test_a_failing_slice_bites_alone():
+def test_a_failed_slice_fails_the_candidate_on_its_own():
     found = verdict(slices=["AUC in the slice surface=home is 0.4000, below its limit"])
     assert not found.passed
     assert found.reason.startswith("AUC in the slice surface=home")
 
 
-def test_reasons_are_collected():
+def test_the_reason_names_every_failure():
     worse = changed(changed(RANKING, "candidate.play.auc_low", 0.1), "candidate.play.auc", 0.1)
     assert verdict(ranking=worse, slices=["a slice"]).reason.count("; ") == 2
 
@@ -87,23 +87,23 @@ def test_a_champion_without_the_head_is_not_compared():
     assert len(verdict(ranking=ranking).figures["checks"]) == 4
 
 
-def test_a_champion_that_is_worse_is_beaten():
+def test_a_candidate_that_beats_the_champion_passes():
     assert verdict(ranking=changed(RANKING, "champion.play.auc", 0.1)).passed
 
 
 @pytest.mark.parametrize(
     ("heads", "head"), [(["skip", "like", "play"], "play"), (["skip", "like"], "like"), (["skip"], "skip")]
 )
-def test_the_primary_head(heads, head):
+def test_the_primary_head_is_play_then_like_then_the_first(heads, head):
     assert primary_head({name: {} for name in heads}) == head
 
 
-def test_a_check_says_figure_and_limit():
+def test_a_check_names_figure_and_limit():
     found = check("recall", 0.25, 0.5)
     assert found["sentence"] == "recall is 0.2500, the limit is 0.5000"
     assert (found["figure"], found["limit"], found["passed"]) == (0.25, 0.5, False)
 
 
-def test_looser_limits_bless_what_stricter_ones_do_not():
+def test_a_lower_limit_blesses_a_candidate_that_a_higher_limit_rejects():
     assert not verdict(limits=replace(LIMITS, auc=0.66)).passed
     assert verdict(limits=replace(LIMITS, auc=0.64)).passed

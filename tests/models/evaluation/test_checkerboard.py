@@ -1,4 +1,4 @@
-"""A world whose answer is obvious: listeners of even taste like even items."""
+"""Models on a world with an obvious answer: listeners of even taste like even items."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from models.evaluation.held_out import popularity, ranking_metrics, retrieval_me
 
 @pytest.fixture(scope="module")
 def positives(world):
-    """Held-out positives; ten of the twenty items match each."""
+    """Held-out positives; ten of the twenty items match each listener."""
     return world.test.filter(world.test["positive"])
 
 
 def test_popularity_finds_half_of_the_matches(world, positives):
-    # Every item is played as often as any other: the ten most popular hold half of what is liked.
+    # All items are equally popular, so the ten most popular items hold half of the liked items.
     ranks = retrieval_ranks(None, positives, world.items, popularity(world.train, world.items), False)
     assert retrieval_metrics(ranks)["recall_at_10"] == pytest.approx(0.5, abs=0.12)
 
@@ -30,6 +30,6 @@ def heads(predictions, world):
 
 
 @pytest.mark.parametrize("head", ["play", "skip", "like"])
-def test_ranking_tells_the_two_apart(heads, head):
+def test_ranking_separates_matching_items_from_others(heads, head):
     assert heads[head]["auc"] > 0.8
-    assert heads[head]["log_loss"] < np.log(2)  # a coin
+    assert heads[head]["log_loss"] < np.log(2)  # the loss of a constant 0.5

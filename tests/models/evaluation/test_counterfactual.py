@@ -1,4 +1,4 @@
-"""Counterfactual estimates, worked by hand, and their intervals on worlds whose truth is known."""
+"""Counterfactual estimates computed by hand, and their intervals on synthetic worlds with a known true value."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_ips_is_the_mean_of_weighted_rewards():
 
 
 def test_snips_divides_by_the_weights():
-    # One more row of weight 0 changes IPS, not SNIPS: 3 / (2 + 1 + 0 + 1).
+    # A further row of weight 0 changes IPS but not SNIPS, which is 3 / (2 + 1 + 0 + 1).
     assert snips(**LOG).value == pytest.approx(3 / 4)
     rows = ("rewards", "logged_propensity", "target_probability", "groups")
     longer = {name: np.append(LOG[name], LOG[name][2]) for name in rows}
@@ -37,17 +37,17 @@ def test_snips_divides_by_the_weights():
 
 
 def test_doubly_robust_adds_weighted_errors_to_the_model():
-    # Model: (0.5 + 0.7 + 0.5 + 0.7) / 4 = 0.6; errors 2 * 0.5 - 1 * 0.5 + 0 + 1 * 0.5 = 1.0, a quarter of it 0.25.
+    # Model: (0.5 + 0.7 + 0.5 + 0.7) / 4 = 0.6. Errors: (2 * 0.5 - 1 * 0.5 + 0 + 1 * 0.5) / 4 = 0.25.
     assert doubly_robust(**LOG, **MODEL).value == pytest.approx(0.85)
 
 
-def test_a_model_of_nothing_leaves_ips():
+def test_a_model_that_predicts_0_leaves_ips():
     nothing = {"predicted": np.zeros(4), "predicted_under_target": np.zeros(4)}
     assert doubly_robust(**LOG, **nothing) == ips(**LOG)
 
 
 def test_clipping_cuts_the_large_weights():
-    found = ips(**LOG, clip=1.5)  # 2 becomes 1.5, one row of four
+    found = ips(**LOG, clip=1.5)  # the weight of 2 in one of four rows becomes 1.5
     assert found.value == pytest.approx((1.5 + 1) / 4)
     assert found.clipped == 0.25
     assert found.effective_sample_size == pytest.approx((1.5 + 1 + 1) ** 2 / (1.5**2 + 1 + 1))
@@ -63,7 +63,7 @@ def test_the_logging_policy_is_worth_its_mean_reward(estimator):
 
 @pytest.mark.parametrize("estimator", [ips, snips])
 def test_the_interval_reaches_at_least_as_far_as_the_normal_one(estimator):
-    # Weights 1 and one row a group: the standard error of the mean, here of 0, 1, 0, 1, … 200 times.
+    # With weights of 1 and one row per group it is the standard error of a mean: of 200 values 0, 1, 0, 1, …
     rewards, ones = np.arange(200) % 2 / 1.0, np.ones(200)
     found = estimator(rewards, ones, ones, np.arange(200), seed=0)
     reach = 1.96 * np.std(rewards, ddof=1) / np.sqrt(200)
@@ -71,7 +71,7 @@ def test_the_interval_reaches_at_least_as_far_as_the_normal_one(estimator):
     assert reach * 0.999 <= found.high - found.value <= reach * 1.1
 
 
-def test_rows_that_only_repeat_their_group_add_no_certainty():
+def test_repeated_rows_of_a_group_do_not_narrow_the_interval():
     rng = np.random.default_rng(0)
     rewards, target = rng.integers(2, size=60) / 1.0, rng.uniform(0.1, 0.4, 60)
     once = ips(rewards, np.full(60, 0.25), target, np.arange(60), seed=0)
@@ -80,7 +80,7 @@ def test_rows_that_only_repeat_their_group_add_no_certainty():
     assert (repeated.value, repeated.low, repeated.high) == pytest.approx((once.value, once.low, once.high))
 
 
-def test_rewards_that_never_differ_leave_no_doubt():
+def test_equal_rewards_give_an_interval_without_width():
     found = snips(**{**LOG, "rewards": np.ones(4)})
     assert (found.low, found.value, found.high) == (1, 1, 1)
 
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_interval():
         pytest.param({"logged_propensity": np.array([np.nan, 0.5, 0.5, 1])}, "Received nan in row 0", id="nan"),
         pytest.param({"target_probability": np.array([0.5, -0.1, 0, 1])}, "Received -0.1 in row 1", id="negative"),
         pytest.param({"rewards": np.array([1, 0, np.inf, 1])}, "Received inf in row 2", id="infinite reward"),
-        pytest.param({"groups": np.array(["a", "b"])}, r"shape \[2\] for 4 rows", id="another length"),
+        pytest.param({"groups": np.array(["a", "b"])}, r"shape \[2\], 4 rows", id="another length"),
         pytest.param({"groups": np.array(["a"] * 4)}, "two or more", id="one group"),
         pytest.param({"target_probability": np.zeros(4)}, "at least one", id="no overlap"),
         pytest.param({"clip": 0.0}, "above 0", id="clip 0"),
@@ -109,22 +109,22 @@ def test_the_same_seed_gives_the_same_interval():
     ],
 )
 @pytest.mark.parametrize("estimator", [ips, snips])
-def test_a_broken_rule_is_named(estimator, change, says):
+def test_an_array_that_breaks_a_rule_is_refused(estimator, change, says):
     with pytest.raises(InputError, match=says) as raised:
         estimator(**{**LOG, **change})
     assert raised.value.fix
 
 
 @pytest.mark.parametrize("name", ["predicted", "predicted_under_target"])
-def test_a_prediction_is_finite(name):
-    with pytest.raises(InputError, match=f"`{name}` is finite"):
+def test_a_prediction_must_be_finite(name):
+    with pytest.raises(InputError, match=f"`{name}` must be finite"):
         doubly_robust(**LOG, **{**MODEL, name: np.array([0.5, np.nan, 0.5, 0.5])})
 
 
-def test_means_are_of_the_other_half_and_shrunk():
-    # Groups a and c are one half, b and d the other. Predicted for a and c, from b and d: action 0 earned 1 in one
-    # row, action 1 earned 0 in one row, the mean is 0.5, which counts as 2 rows: (1 + 1) / 3 and (0 + 1) / 3.
-    # Predicted for b and d, from a and c: action 0 earned 0 twice, and so is all.
+def test_means_come_from_the_other_half_and_are_shrunk():
+    # Groups a and c are one half, b and d the other. The predictions for a and c come from b and d: action 0 earned 1
+    # in one row, action 1 earned 0 in one row, and the mean of 0.5 counts as 2 rows: (1 + 1) / 3 and (0 + 1) / 3.
+    # The predictions for b and d come from a and c, where every reward is 0.
     rewards, actions = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0, 0, 0, 1])
     found = cross_fitted_means(rewards, actions, np.array(["a", "b", "c", "d"]), action_count=3, strength=2)
     np.testing.assert_allclose(found[[0, 2]], [[2 / 3, 1 / 3, 1 / 2]] * 2)
@@ -132,7 +132,7 @@ def test_means_are_of_the_other_half_and_shrunk():
 
 
 def check_coverage(found: dict, least: int, most_wrong: int) -> None:
-    """Every estimator of every policy covers often enough, and not with wrong propensities."""
+    """Check that every interval covers the true value often enough, and rarely with wrong propensities."""
     assert set(found["policies"]) == {"personal", "liking"}
     for name, policy in found["policies"].items():
         assert policy["true_value"] > found["logging_value"]
@@ -142,7 +142,7 @@ def check_coverage(found: dict, least: int, most_wrong: int) -> None:
 
 
 def test_20_repeats_cover():
-    # At 95 %, fewer than 16 of 20 come with a chance of 0.0026, fewer than 15 with 0.0003.
+    # With 95 % coverage, fewer than 16 of 20 have a probability of 0.0026, fewer than 15 of 0.0003.
     found = run(repeats=20, seed=0)
     check_coverage(found, least=15, most_wrong=10)
     assert json.loads(json.dumps(found)) == found
@@ -150,5 +150,5 @@ def test_20_repeats_cover():
 
 @pytest.mark.slow
 def test_100_repeats_cover():
-    # At 95 %, fewer than 90 of 100 come with a chance of 0.011.
+    # With 95 % coverage, fewer than 90 of 100 have a probability of 0.011.
     check_coverage(run(repeats=100, seed=0), least=90, most_wrong=50)

@@ -1,4 +1,4 @@
-"""Metrics of lists, worked by hand."""
+"""Metrics of ranked lists, by hand."""
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ NAN = np.nan
 
 
 def test_relevance_marks_each_place():
-    # Row 0 wants items 0 and 3, row 1 wants none, row 2 wants item 0, and its list is one item short.
+    # Relevant are items 0 and 3 in row 0, no item in row 1, and item 0 in row 2, whose list is one item short.
     truth = csr_matrix([[1, 0, 0, 5], [0, 0, 0, 0], [1, 0, 0, 0]])
     top = np.array([[3, 1, 0], [0, 1, 2], [2, 0, -1]])
     assert relevance(top, truth).tolist() == [[True, False, True], [False, False, False], [False, True, False]]
 
 
-def test_an_empty_place_is_no_hit_whatever_the_first_and_the_last_item_are():
+def test_an_empty_place_is_no_hit():
     assert relevance(np.array([[-1, -1]]), csr_matrix([[1, 0, 1]])).tolist() == [[False, False]]
 
 
@@ -37,28 +37,32 @@ def test_an_explicit_0_is_not_relevant():
     assert relevance(np.array([[0, 1]]), truth).tolist() == [[False, True]]
 
 
-HIT_3 = 1 / np.log2(4)  # the discounted gain of the third place
+HIT_3 = 1 / np.log2(4)  # discounted gain of the third place
 
 
 @pytest.mark.parametrize(
     ("metric", "hits", "relevant", "value"),
     [
         pytest.param(precision, [1, 0, 1], 4, 2 / 3, id="precision: 2 of 3 places"),
-        pytest.param(precision, [1, 0, 0], 1, 1 / 3, id="precision: one is all there is, and 2 places are wasted"),
+        pytest.param(precision, [1, 0, 0], 1, 1 / 3, id="precision: the only relevant item and 2 misses"),
         pytest.param(recall, [1, 0, 1], 4, 2 / 4, id="recall: 2 of 4"),
-        pytest.param(recall, [1, 1, 1], 6, 3 / 6, id="recall: a perfect list is too short"),
-        pytest.param(recall, [0, 0, 0], 2, 0, id="recall: nothing"),
-        pytest.param(ndcg, [1, 1, 1], 6, 1, id="ndcg: a perfect list that is too short"),
-        pytest.param(ndcg, [1, 0, 0], 1, 1, id="ndcg: the only one first"),
-        pytest.param(ndcg, [0, 0, 1], 1, HIT_3, id="ndcg: the only one third"),
+        pytest.param(recall, [1, 1, 1], 6, 3 / 6, id="recall: a perfect list shorter than the relevant items"),
+        pytest.param(recall, [0, 0, 0], 2, 0, id="recall: no hit"),
+        pytest.param(ndcg, [1, 1, 1], 6, 1, id="ndcg: a perfect list shorter than the relevant items"),
+        pytest.param(ndcg, [1, 0, 0], 1, 1, id="ndcg: the only relevant item first"),
+        pytest.param(ndcg, [0, 0, 1], 1, HIT_3, id="ndcg: the only relevant item third"),
         pytest.param(ndcg, [1, 0, 1], 2, (1 + HIT_3) / (1 + 1 / np.log2(3)), id="ndcg: first and third of two"),
         pytest.param(reciprocal_rank, [1, 0, 1], 2, 1, id="reciprocal rank: first"),
         pytest.param(reciprocal_rank, [0, 0, 1], 2, 1 / 3, id="reciprocal rank: third"),
-        pytest.param(reciprocal_rank, [0, 0, 0], 2, 0, id="reciprocal rank: nothing"),
+        pytest.param(reciprocal_rank, [0, 0, 0], 2, 0, id="reciprocal rank: no hit"),
         # Precision is 1 at the first hit and 2/3 at the second.
         pytest.param(average_precision, [1, 0, 1], 2, (1 + 2 / 3) / 2, id="average precision: first and third of two"),
-        pytest.param(average_precision, [1, 0, 1], 9, (1 + 2 / 3) / 3, id="average precision: of three at most"),
-        pytest.param(average_precision, [1, 1, 1], 9, 1, id="average precision: a perfect list that is too short"),
+        pytest.param(
+            average_precision, [1, 0, 1], 9, (1 + 2 / 3) / 3, id="average precision: at most three relevant items fit"
+        ),
+        pytest.param(
+            average_precision, [1, 1, 1], 9, 1, id="average precision: a perfect list shorter than the relevant items"
+        ),
     ],
 )
 def test_accuracy_by_hand(metric, hits, relevant, value):
@@ -76,7 +80,7 @@ def test_a_row_without_a_relevant_item_is_nan_and_left_out_of_the_mean(metric):
 
 
 @pytest.mark.parametrize("metric", ACCURACY)
-def test_a_hit_more_never_costs(metric):
+def test_another_hit_never_lowers_a_metric(metric):
     rng = np.random.default_rng(0)
     hits = rng.random((200, 5)) < 0.4
     hits[:, 3] = False
@@ -97,14 +101,14 @@ def test_coverage_is_the_share_of_items_in_any_list():
     assert coverage(np.array([[0, 2], [2, 3], [0, -1]]), 6) == 3 / 6
 
 
-def test_novelty_is_the_information_of_the_items():
-    # Shares 1/2, 1/4, 1/8, 1/8: 1, 2, 3 and 3 bits.
+def test_novelty_is_the_mean_information_of_the_items():
+    # The shares 1/2, 1/4, 1/8 and 1/8 are 1, 2, 3 and 3 bits.
     top = np.array([[0, 1], [2, 3], [1, -1], [-1, -1]])
     assert novelty(top, np.array([4, 2, 1, 1])) == pytest.approx([1.5, 3, 2, NAN], nan_ok=True)
 
 
-def test_an_item_nobody_touched_is_as_new_as_one_touched_once():
-    # Shares 2/4, 1/4 and, as if touched once, 1/4.
+def test_an_item_without_interactions_counts_as_one_interaction():
+    # The shares are 2/4, 1/4 and, as if it had one interaction, 1/4.
     assert novelty(np.array([[1], [2]]), np.array([2, 1, 0])) == pytest.approx([2, 2])
 
 
@@ -114,8 +118,8 @@ CONTENT = np.array([[3.0, 0.0], [5.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
 @pytest.mark.parametrize(
     ("items", "diversity"),
     [
-        pytest.param([0, 1, -1], 0, id="two alike, their lengths aside"),
-        pytest.param([0, 2, -1], 1, id="two that share nothing"),
+        pytest.param([0, 1, -1], 0, id="two of the same direction"),
+        pytest.param([0, 2, -1], 1, id="two with nothing in common"),
         # Cosines of (0, 1), (0, 2), (1, 2): 1, 0, 0.
         pytest.param([0, 1, 2], 1 - 1 / 3, id="three pairs"),
         pytest.param([0, 2, 3], 1, id="an item without content is left out"),
@@ -141,32 +145,32 @@ COUNTS = np.array([8, 4, 2])
 @pytest.mark.parametrize(
     ("top", "histories", "bias"),
     [
-        pytest.param([[0]], [[0, 0, 1]], 8 / 2, id="the hit for one who likes the niche"),
-        pytest.param([[1, 2]], [[0, 1, 1]], 1, id="what they had"),
-        # Lists (8 + 4) / 2 = 6 and 2, mean 4; histories 8 and (8 + 4) / 2 = 6, mean 7.
-        pytest.param([[0, 1], [2, -1]], [[3, 0, 0], [1, 1, 0]], 4 / 7, id="each listener weighs alike"),
-        pytest.param([[0], [2]], [[0, 0, 0], [0, 1, 0]], 2 / 4, id="no history is left out"),
-        pytest.param([[-1], [2]], [[1, 0, 0], [0, 1, 0]], 2 / 4, id="no list is left out"),
-        pytest.param([[0]], [[0, 0, 0]], NAN, id="nobody is left"),
+        pytest.param([[0]], [[0, 0, 1]], 8 / 2, id="a hit for a listener of niche items"),
+        pytest.param([[1, 2]], [[0, 1, 1]], 1, id="the items of the history"),
+        # The lists have (8 + 4) / 2 = 6 and 2, mean 4; the histories have 8 and (8 + 4) / 2 = 6, mean 7.
+        pytest.param([[0, 1], [2, -1]], [[3, 0, 0], [1, 1, 0]], 4 / 7, id="every listener counts equally"),
+        pytest.param([[0], [2]], [[0, 0, 0], [0, 1, 0]], 2 / 4, id="a listener without a history is left out"),
+        pytest.param([[-1], [2]], [[1, 0, 0], [0, 1, 0]], 2 / 4, id="a listener without a list is left out"),
+        pytest.param([[0]], [[0, 0, 0]], NAN, id="no listener is left"),
     ],
 )
 def test_popularity_bias(top, histories, bias):
     assert popularity_bias(np.array(top), csr_matrix(histories), COUNTS) == pytest.approx(bias, nan_ok=True)
 
 
-# Items: drama, comedy, both alike, and one without a genre.
+# Genres of four items: drama, comedy, both equally, and none.
 GENRES = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0], [0.0, 0.0]])
 
 
 @pytest.mark.parametrize(
     ("items", "history", "divergence"),
     [
-        pytest.param([0, 1], [0, 0, 1, 0], 0, id="the same mix of other items"),
+        pytest.param([0, 1], [0, 0, 1, 0], 0, id="the same mix from other items"),
         # p = (1, 0), q = (1/2, 1/2): log(1 / (0.99 / 2 + 0.01)).
-        pytest.param([0, 1], [1, 0, 0, 0], -np.log(0.505), id="half of the list is off"),
+        pytest.param([0, 1], [1, 0, 0, 0], -np.log(0.505), id="half of the list has another genre"),
         # p = (1/2, 1/2), q = (1, 0): q smoothed is (0.995, 0.005).
         pytest.param(
-            [0, -1], [0, 0, 7, 0], (np.log(0.5 / 0.995) + np.log(0.5 / 0.005)) / 2, id="a genre that is missing"
+            [0, -1], [0, 0, 7, 0], (np.log(0.5 / 0.995) + np.log(0.5 / 0.005)) / 2, id="the list lacks a genre"
         ),
         pytest.param([0, -1], [0, 1, 0, 0], -np.log(0.01), id="nothing in common"),
         pytest.param([0, 3], [1, 0, 0, 1], 0, id="items without a genre have no vote"),
@@ -179,7 +183,7 @@ def test_genre_calibration(items, history, divergence):
     assert found == pytest.approx([divergence], nan_ok=True)
 
 
-def test_rows_do_not_touch_each_other():
+def test_a_rows_value_does_not_depend_on_other_rows():
     top, histories = np.array([[0, 1], [2, 3], [1, -1]]), csr_matrix([[1, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0]])
     alone = [genre_calibration(top[[n]], histories[[n]], GENRES)[0] for n in range(3)]
     assert genre_calibration(top, histories, GENRES) == pytest.approx(alone)

@@ -1,4 +1,4 @@
-"""Metrics, worked by hand and held against tiny oracles."""
+"""Metrics by hand and against small reference implementations."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ INF, NAN = np.inf, np.nan
         pytest.param([3, 1, 2], 1, 2, id="the worst"),
         pytest.param([3, 2, 2], 2, 1.5, id="one better and one tied: 1 + 1/2"),
         pytest.param([2, 2, 2], 1, 1, id="all tied: 2/2"),
-        pytest.param([-INF, 1, 2], 1, 1, id="what is no candidate is not counted"),
+        pytest.param([-INF, 1, 2], 1, 1, id="an item that is not a candidate does not count"),
         pytest.param([-INF, 1, -INF], 1, 0, id="the only candidate"),
         pytest.param([-INF, 1, -INF], 0, INF, id="the target is no candidate"),
-        pytest.param([NAN, 1, 2], 0, INF, id="a model that answers nan has found nothing"),
+        pytest.param([NAN, 1, 2], 0, INF, id="the target's score is nan"),
     ],
 )
 def test_rank_of_target(scores, target, rank):
@@ -53,7 +53,7 @@ def test_recall_at_10(rank, hit):
         pytest.param(0, 1.0, id="1 / log2(2)"),
         pytest.param(2, 0.5, id="1 / log2(4)"),
         pytest.param(6, 1 / 3, id="1 / log2(8)"),
-        pytest.param(9, 1 / np.log2(11), id="the last place that counts"),
+        pytest.param(9, 1 / np.log2(11), id="the last place within k"),
         pytest.param(10, 0.0, id="beyond"),
         pytest.param(INF, 0.0, id="no candidate"),
     ],
@@ -68,7 +68,7 @@ def test_reciprocal_rank(rank, value):
 
 
 def pairs_won(labels, scores) -> float:
-    """AUC by its definition: over all pairs of a positive and a negative, ties half."""
+    """AUC by its definition: the share of positive and negative pairs in the right order, ties counting half."""
     won = [
         (a > b) + (a == b) / 2
         for a, positive in zip(scores, labels, strict=True)
@@ -78,7 +78,7 @@ def pairs_won(labels, scores) -> float:
     return float(np.mean(won))
 
 
-@pytest.mark.parametrize("levels", [2, 5, 1000], ids=["many ties", "some ties", "hardly a tie"])
+@pytest.mark.parametrize("levels", [2, 5, 1000], ids=["many ties", "some ties", "few ties"])
 @pytest.mark.parametrize("seed", range(3))
 def test_auc_is_the_share_of_pairs_won(levels, seed):
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_auc_is_the_share_of_pairs_won(levels, seed):
     ("labels", "scores", "area"),
     [
         pytest.param([0, 0, 1, 1], [1, 2, 3, 4], 1.0, id="perfect"),
-        pytest.param([1, 1, 0, 0], [1, 2, 3, 4], 0.0, id="upside down"),
+        pytest.param([1, 1, 0, 0], [1, 2, 3, 4], 0.0, id="reversed"),
         pytest.param([0, 1, 0, 1], [1, 1, 1, 1], 0.5, id="constant"),
         # Pairs (3, 1), (3, 2) won, (1, 1) tied, (1, 2) lost: 2.5 of 4.
         pytest.param([1, 1, 0, 0], [3, 1, 1, 2], 2.5 / 4, id="one tie"),
@@ -110,7 +110,7 @@ def test_auc_by_hand(labels, scores, area):
         pytest.param([], [], id="no rows"),
     ],
 )
-def test_auc_is_nan_where_there_is_nothing_to_compare(labels, scores):
+def test_auc_is_nan_if_there_is_no_pair_to_compare(labels, scores):
     assert np.isnan(auc(np.array(labels, float), np.array(scores, float)))
 
 
@@ -125,7 +125,7 @@ def test_auc_leaves_out_rows_of_weight_zero():
     [
         pytest.param([1, 0], [0.8, 0.4], -(np.log(0.8) + np.log(0.6)) / 2, id="by hand"),
         pytest.param([1, 0], [0.5, 0.5], np.log(2), id="a coin"),
-        pytest.param([1], [0.0], -np.log(1e-7), id="certain and wrong is clipped"),
+        pytest.param([1], [0.0], -np.log(1e-7), id="a certain and wrong prediction is clipped"),
     ],
 )
 def test_log_loss(labels, probabilities, loss):
@@ -149,8 +149,10 @@ def test_the_log_loss_of_a_nan_is_nan():
         pytest.param([1, 0, 1, 1], [0.6, 0.1, 0.8, 0.3], 2, [(0.2, 0.5, 2), (0.7, 1.0, 2)], id="rows out of order"),
         pytest.param([0, 1], [0.2, 0.4], 15, [(0.2, 0.0, 1), (0.4, 1.0, 1)], id="fewer rows than bins"),
         pytest.param([0, 0, 1, 1], [0.5] * 4, 2, [(0.5, 0.5, 4)], id="equal predictions share a bin"),
-        # The three are ranked 2 to 4 of 4, 3 in the mean: in the upper half.
-        pytest.param([0, 1, 1, 1], [0.1, 0.9, 0.9, 0.9], 2, [(0.1, 0, 1), (0.9, 1, 3)], id="ties go by their middle"),
+        # The three equal predictions are ranked 2 to 4 of 4. Their mean rank of 3 is in the upper half.
+        pytest.param(
+            [0, 1, 1, 1], [0.1, 0.9, 0.9, 0.9], 2, [(0.1, 0, 1), (0.9, 1, 3)], id="ties go by their mean rank"
+        ),
         pytest.param([], [], 15, [], id="no rows"),
     ],
 )
@@ -171,7 +173,7 @@ def test_bins_of_distinct_predictions_have_equal_mass():
     [
         # Bins (0.2, 0.5) and (0.7, 1.0), two rows each: 0.3 and 0.3.
         pytest.param([0, 1, 1, 1], [0.1, 0.3, 0.6, 0.8], 0.3, id="too low by 0.3 in both"),
-        # Three rows at 0.1 of which none came true, one at 0.9 that did not either: (3 * 0.1 + 0.9) / 4.
+        # All labels are 0: three rows predict 0.1 and one predicts 0.9, so the error is (3 * 0.1 + 0.9) / 4.
         pytest.param([0, 0, 0, 0], [0.1, 0.1, 0.1, 0.9], 0.3, id="weighted by rows"),
         pytest.param([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.0, id="calibrated"),
         pytest.param([0, 1], [0.0, 1.0], 0.0, id="certain and right"),
@@ -196,21 +198,21 @@ def test_the_interval_of_a_constant_has_no_width():
     assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
 
 
-def test_two_listeners_who_disagree_tell_nothing():
-    # Drawn twice out of {0, 1}: both 0 or both 1 in a quarter of the rounds each.
+def test_two_listeners_who_disagree_give_the_widest_interval():
+    # Two draws from {0, 1} are both 0 in a quarter of the rounds, and both 1 in another quarter.
     found = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "v"]), seed=0)
     assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
 
 
-def test_the_interval_is_that_of_the_normal_approximation():
+def test_the_interval_agrees_with_the_normal_approximation():
     values = np.random.default_rng(0).normal(size=2000)
     found = bootstrap_mean(values, np.arange(2000), seed=0)
     half = 1.96 * values.std() / np.sqrt(2000)
     assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), abs=0.1 * half)
 
 
-def test_listeners_are_drawn_not_rows():
-    # The same rows, of 400 listeners or of 8 who are each of one mind.
+def test_listeners_are_resampled_instead_of_rows():
+    # The same values, from 400 listeners with a row each or from 8 listeners with 50 equal rows each.
     values = (np.arange(400) // 50 % 2).astype(float)
     many, few = bootstrap_mean(values, np.arange(400), seed=0), bootstrap_mean(values, np.arange(400) // 50, seed=0)
     assert many.mean == few.mean == 0.5

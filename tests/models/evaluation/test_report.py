@@ -1,4 +1,4 @@
-"""An evaluation as a tracker keeps it and as a person reads it."""
+"""An evaluation as flat metrics for MLflow and as a Markdown page."""
 
 import math
 
@@ -37,19 +37,19 @@ EVALUATION = {
 }
 
 
-def test_figures_have_one_flat_name_each():
+def test_every_figure_has_a_flat_name():
     flat = flat_metrics(EVALUATION)
     assert flat["retrieval.candidate.recall_at_100"] == 0.5
     assert flat["retrieval.recall_at_100_over_popularity.low"] == 0.05
     assert flat["ranking.candidate.play.auc"] == 0.7
     assert flat["ranking.candidate.play.ece"] == 0.02
     assert flat["calibration.play.overall.ece"] == 0.02
-    assert flat["calibration.play.content_type.audio_book.ece"] == 0.1  # a tracker knows neither = nor blanks
+    assert flat["calibration.play.content_type.audio_book.ece"] == 0.1  # MLflow allows neither = nor blanks
     assert flat["retrieval.sequence_as_a_source.merged_recall_at_200.low"] == -0.01
     assert len(flat) == 3 + 3 + 3 + 6 + 2
 
 
-def test_a_tracker_is_not_given_nan():
+def test_flat_metrics_leave_out_nan():
     broken = EVALUATION | {"ranking": {"candidate": {"like": {"auc": math.nan, "label_mean": 0.0}}}}
     flat = flat_metrics(broken)
     assert "ranking.candidate.like.auc" not in flat
@@ -69,7 +69,7 @@ def test_the_page_has_every_table():
     assert "| overall | 100 | 0.7000 | 1.0000 |  |" in page
     assert "| play | content_type=audio book | 100 | 0.3000 | 0.3100 | 0.1000 |" in page
     assert "| play | 0.1000 | 0.2000 | 40 |\n| play | 0.4000 | 0.3500 | 60 |" in page
-    assert "0.3100 | 60 |" not in page  # bins of all slices together only
+    assert "0.3100 | 60 |" not in page  # the table has the bins over all slices only
     assert "| surface=home | 60 | nan | 0.9000 | 0.4000 |" in page
 
 
@@ -77,14 +77,14 @@ def test_a_table():
     assert table(("a", "b"), [[1, 0.25], ["x", ""]]) == "| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x |  |"
 
 
-def test_what_is_gained_is_said_with_its_interval():
+def test_gains_have_their_intervals():
     page = markdown(EVALUATION)
     assert "- recall@100 over popularity: +0.1000 (95 % interval +0.0500 to +0.1500)" in page
     assert "- sequence model, 100 of each over retrieval's 200: +0.0200 (95 % interval -0.0100 to +0.0500)" in page
 
 
-def test_an_evaluation_of_before_there_was_a_sequence_model_is_told_too():
-    old = {name: value for name, value in EVALUATION["retrieval"].items() if name != "sequence_as_a_source"}
-    page = markdown(EVALUATION | {"retrieval": old})
+def test_an_evaluation_without_a_sequence_model_has_a_page_too():
+    without = {name: value for name, value in EVALUATION["retrieval"].items() if name != "sequence_as_a_source"}
+    page = markdown(EVALUATION | {"retrieval": without})
     assert "recall@100 over popularity: +0.1000" in page
     assert "sequence" not in page

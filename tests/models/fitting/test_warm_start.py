@@ -1,4 +1,4 @@
-"""What a new model takes over from a saved one, weight by weight and token by token."""
+"""Warm start: weights that a new model copies from a saved model, and embeddings token by token."""
 
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ EXAMPLES = Shards.of({"item": np.array([1, 2], np.int32), "plan": np.array([1, 1
 
 
 class Tower(Model):
-    """Two vocabularies, a layer of its own and one inside a list."""
+    """A model with two vocabularies; one of its layers is inside a list."""
 
     def __init__(self, items: list[str], plans: list[str], buckets: int = 2, dim: int = 3, width: int = 4) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Tower(Model):
 
 
 class Served(tf.Module):
-    """What an export saves: the model, and what else serving needs."""
+    """An exported module: the model and another variable."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -62,13 +62,13 @@ def new_tower(seed: int, items=("a", "b"), plans=("free",), kind=Tower, **sizes)
 
 @pytest.fixture(scope="module")
 def champion() -> Tower:
-    """Its items are `a` and `b` in rows 3 and 4; rows 1 and 2 are for unknown ones."""
+    """A model whose items `a` and `b` have rows 3 and 4; rows 1 and 2 are for unknown items."""
     return new_tower(seed=1)
 
 
 @pytest.fixture(scope="module")
 def saved(champion, tmp_path_factory):
-    """The champion's folder."""
+    """The folder of the champion's SavedModel."""
     path = tmp_path_factory.mktemp("saved") / "1"
     tf.saved_model.save(Served(champion), str(path))
     tokens = {name: lookup.tokens for name, lookup in champion.encoder.lookups.items()}
@@ -81,11 +81,11 @@ LAST = ["query/layer_with_weights-1/kernel", "query/layer_with_weights-1/bias"]
 ITEMS, PLANS = "items/embeddings", "small/0/embeddings"
 
 
-def test_the_same_model_takes_over_every_weight(champion, saved):
+def test_a_model_of_the_same_shape_copies_every_weight(champion, saved):
     model = new_tower(seed=2)
     assert not np.allclose(model.items.embeddings, champion.items.embeddings)
-    done = warm_start(model, saved)
-    assert {name: set(found) for name, found in done.items()} == {
+    outcomes = warm_start(model, saved)
+    assert {name: set(paths) for name, paths in outcomes.items()} == {
         "copied": {ITEMS, PLANS, *DENSE, *LAST},
         "partly_copied": set(),
         "left": set(),
@@ -94,50 +94,50 @@ def test_the_same_model_takes_over_every_weight(champion, saved):
         np.testing.assert_array_equal(left, right)
 
 
-def test_items_are_copied_by_token_and_new_ones_start_from_the_row_that_served_them(champion, saved):
+def test_items_are_copied_by_token_and_new_items_start_from_their_out_of_vocabulary_row(champion, saved):
     model = new_tower(seed=2, items=["b", "c", "z"])
-    done = warm_start(model, saved)
+    outcomes = warm_start(model, saved)
     old, new = champion.items.embeddings.numpy(), model.items.embeddings.numpy()
-    np.testing.assert_array_equal(new[:3], old[:3])  # padding and the unknown ones
+    np.testing.assert_array_equal(new[:3], old[:3])  # padding and the rows for unknown items
     np.testing.assert_array_equal(new[3], old[4])  # b
     for row, token in ((4, "c"), (5, "z")):
-        served_by = int(champion.encoder.lookups["item_id"](tf.constant(token)))
-        assert served_by in (1, 2)
-        np.testing.assert_array_equal(new[row], old[served_by])
-    assert done["partly_copied"] == [ITEMS]
-    assert PLANS in done["copied"]
+        bucket = int(champion.encoder.lookups["item_id"](tf.constant(token)))
+        assert bucket in (1, 2)
+        np.testing.assert_array_equal(new[row], old[bucket])
+    assert outcomes["partly_copied"] == [ITEMS]
+    assert PLANS in outcomes["copied"]
 
 
-def test_tokens_that_are_gone_leave_a_whole_copy(champion, saved):
+def test_a_smaller_vocabulary_is_copied_completely(champion, saved):
     model = new_tower(seed=2, items=["b"])
-    done = warm_start(model, saved)
+    outcomes = warm_start(model, saved)
     np.testing.assert_array_equal(model.items.embeddings.numpy(), champion.items.embeddings.numpy()[[0, 1, 2, 4]])
-    assert ITEMS in done["copied"]
+    assert ITEMS in outcomes["copied"]
 
 
-def test_with_other_buckets_unknown_rows_stay_and_new_tokens_have_the_champions(champion, saved):
+def test_with_another_number_of_buckets_only_the_bucket_rows_keep_their_initial_values(champion, saved):
     model = new_tower(seed=2, items=["a", "c"], buckets=5)
     initial = model.items.embeddings.numpy()
-    done = warm_start(model, saved)
+    outcomes = warm_start(model, saved)
     old, new = champion.items.embeddings.numpy(), model.items.embeddings.numpy()
     np.testing.assert_array_equal(new[0], old[0])
     np.testing.assert_array_equal(new[1:6], initial[1:6])
     np.testing.assert_array_equal(new[6], old[3])  # a
     np.testing.assert_array_equal(new[7], old[int(champion.encoder.lookups["item_id"](tf.constant("c")))])
-    assert done["partly_copied"] == [ITEMS]
+    assert outcomes["partly_copied"] == [ITEMS]
 
 
-def test_other_widths_stay_as_initialised(saved):
+def test_weights_of_another_width_keep_their_initial_values(saved):
     model = new_tower(seed=2, dim=5, width=6)
     initial = model.get_weights()
-    done = warm_start(model, saved)
-    # The layer before last has other inputs and outputs, the last other inputs; its bias fits.
-    assert set(done["left"]) == {ITEMS, *DENSE, LAST[0]}
-    assert set(done["copied"]) == {PLANS, LAST[1]}
+    outcomes = warm_start(model, saved)
+    # The first dense layer has other inputs and outputs. The last layer has other inputs, but its bias fits.
+    assert set(outcomes["left"]) == {ITEMS, *DENSE, LAST[0]}
+    assert set(outcomes["copied"]) == {PLANS, LAST[1]}
     np.testing.assert_array_equal(model.items.embeddings.numpy(), initial[0])
 
 
-def test_what_the_champion_has_not_stays_as_initialised(champion, saved):
+def test_a_weight_that_the_champion_lacks_keeps_its_initial_value(champion, saved):
     class Wider(Tower):
         def __init__(self, *args, **sizes) -> None:
             super().__init__(*args, **sizes)
@@ -147,21 +147,21 @@ def test_what_the_champion_has_not_stays_as_initialised(champion, saved):
             return self.scale * super().compute_loss(inputs, training)
 
     model = new_tower(seed=2, kind=Wider)
-    done = warm_start(model, saved)
-    assert done["left"] == ["scale"]
+    outcomes = warm_start(model, saved)
+    assert outcomes["left"] == ["scale"]
     assert float(model.scale) == 0.5
     np.testing.assert_array_equal(model.items.embeddings, champion.items.embeddings)
 
 
-def test_a_vocabulary_that_the_champion_has_not_is_no_copy_of_another(saved, champion):
+def test_tokens_that_the_champion_lacks_start_from_its_unknown_row(saved, champion):
     model = new_tower(seed=2, plans=["family", "premium"])
-    done = warm_start(model, saved)
+    outcomes = warm_start(model, saved)
     unknown = champion.small[0].embeddings.numpy()[1]
     np.testing.assert_array_equal(model.small[0].embeddings.numpy()[2:], [unknown, unknown])
-    assert done["partly_copied"] == [PLANS]
+    assert outcomes["partly_copied"] == [PLANS]
 
 
-def test_an_empty_vocabulary_is_copied_too(tmp_path):
+def test_an_empty_vocabulary_is_copied(tmp_path):
     old, new = new_tower(seed=1, plans=[]), new_tower(seed=2, plans=[])
     tf.saved_model.save(Served(old), str(tmp_path))
     write_json(tmp_path / CARD, {"axes": {"tokens": {"item_id": ["a", "b"], "plan": []}}})
@@ -169,7 +169,7 @@ def test_an_empty_vocabulary_is_copied_too(tmp_path):
     np.testing.assert_array_equal(new.small[0].embeddings.numpy()[:2], old.small[0].embeddings.numpy()[:2])
 
 
-def test_steps_start_anew(saved):
+def test_the_step_count_is_not_copied(saved):
     model = new_tower(seed=2)
     model.step.assign(7)
     warm_start(model, saved)
@@ -177,7 +177,7 @@ def test_steps_start_anew(saved):
 
 
 @pytest.mark.parametrize("lacks", ["all", "card", "weights"])
-def test_a_folder_that_is_no_saved_model_is_refused(tmp_path, lacks):
+def test_a_folder_without_a_saved_model_is_refused(tmp_path, lacks):
     if lacks == "weights":
         write_json(tmp_path / CARD, {"axes": {"tokens": {}}})
     if lacks == "card":
@@ -186,7 +186,7 @@ def test_a_folder_that_is_no_saved_model_is_refused(tmp_path, lacks):
         warm_start(new_tower(seed=2), tmp_path)
 
 
-def test_a_pushed_sequence_model_hands_on_its_transformer(trained_sequence, saved_sequence, world):
+def test_a_pushed_sequence_model_passes_on_its_transformer(trained_sequence, saved_sequence, world):
     coded, _ = trained_sequence
     before = coded.sequence
     items = catalogue_table(*({"item_id": item} for item in ("brand new", *world.items["item_id"].to_pylist())))
@@ -196,19 +196,19 @@ def test_a_pushed_sequence_model_hands_on_its_transformer(trained_sequence, save
     model = SequenceModel(encoder, before.config, np.ones(len(items) + 1), timed=True, unseen=False)
     inputs = {name: tf.zeros([1, 12], tf.int32) for name in ("item", "action", "next_surface", "segment")}
     model.listener_vectors(inputs | {name: tf.zeros([1, 12], tf.int64) for name in ("time", "next_time")})
-    done = warm_start(model, saved_sequence)
-    assert done["left"] == []
-    assert len(done["partly_copied"]) == 1
+    outcomes = warm_start(model, saved_sequence)
+    assert outcomes["left"] == []
+    assert len(outcomes["partly_copied"]) == 1
     old, new = (m.items.embeddings[0].embeddings.numpy() for m in (before, model))
-    np.testing.assert_array_equal(new[2], old[1])  # the new item takes the first place of the vocabulary
+    np.testing.assert_array_equal(new[2], old[1])  # the new item is first in the vocabulary
     np.testing.assert_array_equal(np.delete(new, 2, axis=0), old)
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])
-def test_a_pushed_model_hands_on_all_that_it_learned(kind, world, request):
+def test_a_pushed_model_passes_on_every_weight(kind, world, request):
     trained, saved = request.getfixturevalue(f"trained_{kind}"), request.getfixturevalue(f"saved_{kind}")
     items = catalogue_table(*({"item_id": item} for item in ("brand new", *world.items["item_id"].to_pylist())))
-    # A new item, which takes the first place of the vocabulary, and a country that nobody came from before.
+    # A new item, which is first in the vocabulary, and a new country.
     later = training_table({"item_id": "brand new"}, {"country": "NO"}, {"item_id": "i0"})
     encoder = Encoder(fit_axes([world.train, later]), items)
     keras.utils.set_random_seed(5)
@@ -217,11 +217,11 @@ def test_a_pushed_model_hands_on_all_that_it_learned(kind, world, request):
     else:
         model = RankingModel(encoder, RankingConfig(dim=16))
     create_weights(model, Shards.of(trained.arrays))
-    done = warm_start(model, saved)
-    assert done["left"] == []
-    assert len(done["partly_copied"]) == 2
+    outcomes = warm_start(model, saved)
+    assert outcomes["left"] == []
+    assert len(outcomes["partly_copied"]) == 2
     old, new = (m.items.embeddings[0].embeddings.numpy() for m in (trained.model, model))
-    # Rows: padding, unknown, then tokens in order: before it stood none.
+    # The rows are padding, unknown and the tokens in order, so the new item moves all other items down.
     np.testing.assert_array_equal(new[2], old[1])
     np.testing.assert_array_equal(np.delete(new, 2, axis=0), old)
     pairs = zip(trained.model.trainable_weights, model.trainable_weights, strict=True)

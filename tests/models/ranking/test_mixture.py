@@ -1,4 +1,4 @@
-"""Experts that tasks share through gates."""
+"""Mixture of experts: shared experts and a gate for each task."""
 
 import numpy as np
 import pytest
@@ -16,25 +16,25 @@ def layer() -> MixtureOfExperts:
     return made
 
 
-def close_gates(layer: MixtureOfExperts, chosen: list[int]) -> None:
-    """Let each task listen to one expert alone."""
+def choose_experts(layer: MixtureOfExperts, chosen: list[int]) -> None:
+    """Make each task use a single expert."""
     for gate, expert in zip(layer.gates, chosen, strict=True):
         gate.set_weights([np.zeros((5, 2)), np.where(np.arange(2) == expert, 50.0, -50.0)])
 
 
-def weaken(layer: MixtureOfExperts, expert: int) -> None:
-    """Make one expert say nothing."""
+def silence(layer: MixtureOfExperts, expert: int) -> None:
+    """Set the weights of an expert to 0."""
     kernel, bias = layer.experts.get_weights()
     kernel[:, 4 * expert : 4 * expert + 4] = 0
     layer.experts.set_weights([kernel, bias])
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 2, 5)], ids=["examples", "candidates of examples"])
-def test_one_output_a_task(layer, shape):
+def test_there_is_one_output_for_each_task(layer, shape):
     assert layer(tf.ones(shape)).shape == (*shape[:-1], 3)
 
 
-def test_each_row_stands_for_itself(layer):
+def test_a_rows_output_does_not_depend_on_other_rows(layer):
     inputs = tf.random.stateless_normal([4, 3, 5], [1, 2])
     whole = layer(inputs).numpy()
     np.testing.assert_allclose(layer(inputs[2:3, 1:2]).numpy()[0, 0], whole[2, 1], rtol=1e-5)
@@ -42,20 +42,20 @@ def test_each_row_stands_for_itself(layer):
 
 def test_a_task_depends_on_the_experts_that_its_gate_chooses(layer):
     inputs = tf.random.stateless_normal([8, 5], [3, 4])
-    close_gates(layer, [0, 1, 1])
+    choose_experts(layer, [0, 1, 1])
     before = layer(inputs).numpy()
-    weaken(layer, 0)
+    silence(layer, 0)
     after = layer(inputs).numpy()
     assert not np.allclose(after[:, 0], before[:, 0])
     np.testing.assert_allclose(after[:, 1:], before[:, 1:], rtol=1e-5)
 
 
 def test_equal_experts_make_the_gates_irrelevant(layer):
-    # Shares are 1 in sum: whatever they are, the mixture of equal experts is that expert.
+    # The gate's shares sum to 1, so any mixture of equal experts is that expert.
     kernel, bias = layer.experts.get_weights()
     kernel[:, 4:] = kernel[:, :4]
     layer.experts.set_weights([kernel, bias])
     inputs = tf.random.stateless_normal([8, 5], [5, 6])
     open_gates = layer(inputs).numpy()
-    close_gates(layer, [0, 1, 0])
+    choose_experts(layer, [0, 1, 0])
     np.testing.assert_allclose(layer(inputs).numpy(), open_gates, rtol=1e-4, atol=1e-6)
