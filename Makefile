@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-SIZE ?= small
+SIZE ?= demo
 PAGE := $(or $(SEGUE_HOME),.segue)/reports/recommendations.html
 
 # Without bytecode `import tensorflow` takes 26 s instead of 7, in every process.
@@ -27,7 +27,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 demo: env ## from a synthetic log to recommendations on a page: import, train, monitor, recommend
 	$(BIN)/segue data import synthetic --size $(SIZE) --seed 0
-	$(BIN)/segue run training
+	$(BIN)/segue run training --config docs/example/demo.yaml
 	$(BIN)/segue run monitoring
 	$(BIN)/segue retrain --if-needed
 	$(BIN)/segue recommend -k 5 --user u00001 --user u00002 --user u00003 --page $(PAGE)

@@ -1,21 +1,16 @@
-"""Peak memory of training retrieval: what it grows with, and what it does not.
+"""Peak memory of training retrieval as the log, the batch and the catalogue grow.
 
-A training run encodes its examples to disk and holds a few shards of them, so that its memory is that
-of the model, of a batch and of the catalogue, however long the log is. Here one thing changes at a
-time: the days of the log, the batch, the items. Each run has a process of its own, so that its peak is
-its own; one epoch reaches it.
+A training run encodes its examples to disk and holds a few shards of them, so its memory depends on the model,
+the batch and the catalogue, not on the length of the log. The benchmark changes one of three sizes at a time:
+days of the log, rows of a batch, items of the catalogue. Each run has a process of its own, so that its peak is
+its own. One epoch is enough to reach the peak.
 """
 
-import os
-import platform
-import resource
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.data_sets import make_training_set, write_world
+from benchmarks.results import machine, peak_memory_mb, target
+from benchmarks.subprocesses import run_module
 from segue.files import read_json, write_json
 
 LIMIT_MB = 6 * 1024
@@ -34,12 +32,12 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Run:
-    """One training.
+    """The sizes of one training run.
 
     Attributes:
-        days: of the log's end, from which examples are taken.
-        batch_size: rows of a step.
-        items: of the world's catalogue.
+        days: training examples are taken from the last `days` of the log.
+        batch_size: rows of a training step.
+        items: items in the world's catalogue.
     """
 
     days: int
@@ -48,7 +46,7 @@ class Run:
 
 
 def plan(days: Sequence[int], batch_sizes: Sequence[int], catalogues: Sequence[int]) -> list[Run]:
-    """The runs: all days, then all other batches and catalogues at the longest log."""
+    """List the runs: every length of log, then every other batch size and catalogue at the longest log."""
     base = Run(days[-1], batch_sizes[0], catalogues[-1])
     return [
         *(replace(base, days=n) for n in days),
@@ -64,76 +62,60 @@ def run(
     batch_sizes: Sequence[int] = (1024, 4096),
     catalogues: Sequence[int] = (10_000, 40_000),
 ) -> dict:
-    """Train retrieval for one epoch a run, and report each run's peak resident memory.
+    """Train retrieval for one epoch per run, and report each run's peak resident memory.
 
     Args:
-        size: of the synthetic world: `nano`, `small`, `large`.
-        seed: of the worlds and the trainings.
-        days: lengths of the log, growing; the last is the world's whole.
-        batch_sizes: the first is the one that all other runs have.
-        catalogues: items of the worlds, growing; the last is the one that all other runs have.
+        size: size of the synthetic world: `nano`, `small` or `large`.
+        seed: seed of the worlds and the trainings.
+        days: lengths of the log, ascending; the last is the length of the whole log.
+        batch_sizes: batch sizes; all runs that vary another size have the first.
+        catalogues: numbers of items, ascending; all runs that vary another size have the last.
 
     Returns:
-        `runs` (each with `days`, `batch_size`, `items`, `examples`, `peak_memory_mb`, `seconds`),
-        `peak_memory_mb` (the highest) beside `limit_mb` and whether it `holds`; how many times the
-        peak and the examples grow from the shortest to the longest log, `memory_growth` and
-        `examples_growth`; `machine`.
+        `runs` (each with `days`, `batch_size`, `items`, `examples`, `peak_memory_mb`, `seconds`); `peak_memory_mb`
+        (the highest of all, MiB), its limit `limit_mb` and whether the limit `holds`; `memory_growth` and
+        `examples_growth` (peak and examples at the longest log over those at the shortest); `targets`; `machine`.
+
+    Raises:
+        SegueError: a run failed.
     """
     runs = plan(days, batch_sizes, catalogues)
     with TemporaryDirectory(prefix="segue-bench-") as folder:
         base = Path(folder)
         for items in dict.fromkeys(run.items for run in runs):
-            child("world", base / str(items), size, items, seed)
-        done = [{**asdict(run), **measure(base, run, size, seed)} for run in runs]
-    shortest, longest = done[0], done[len(days) - 1]
-    peak = max(found["peak_memory_mb"] for found in done)
+            run_module("benchmarks.training_memory", "world", base / str(items), size, items, seed)
+        measured = [{**asdict(run), **measure(base, run, size, seed)} for run in runs]
+    shortest, longest = measured[0], measured[len(days) - 1]
+    peak = max(figures["peak_memory_mb"] for figures in measured)
     return {
-        "runs": done,
+        "runs": measured,
         "peak_memory_mb": peak,
         "limit_mb": LIMIT_MB,
         "holds": peak <= LIMIT_MB,
         "memory_growth": longest["peak_memory_mb"] / shortest["peak_memory_mb"],
         "examples_growth": longest["examples"] / shortest["examples"],
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("tensorflow", "pyarrow", "numpy")},
-        },
+        "targets": {"peak_memory_mb": target(peak, at_most=LIMIT_MB)},
+        "machine": machine("tensorflow", "pyarrow", "numpy"),
     }
 
 
 def measure(base: Path, run: Run, size: str, seed: int) -> dict:
-    """One run's figures; it has the training set of its world, cut to its days."""
+    """Cut the training set of a run's world to the run's days, train on it, and return the figures."""
     out = base / "run"
-    child("cut", base / str(run.items), size, run.days, out)
-    child("train", out, run.batch_size, seed)
+    run_module("benchmarks.training_memory", "cut", base / str(run.items), size, run.days, out)
+    run_module("benchmarks.training_memory", "train", out, run.batch_size, seed)
     figures = read_json(out / "figures.json")
     shutil.rmtree(out)
     return figures
 
 
-def child(task: str, *arguments: object) -> None:
-    """Do a task in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.training_memory", task, *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "TF_USE_LEGACY_KERAS": "1"})
-
-
 def make_world(base: Path, size: str, items: int, seed: int) -> None:
-    """Make a synthetic world and its training set, `base/training_set`."""
-    from events.dataset import write
-    from events.importers.synthetic import generate, sized
-    from events.ingest import ingest
-    from feature_repo.build import build
-    from workloads.make_training_set import make
-
-    write(base / "data", generate(replace(sized(size), items=items), seed))
-    ingest(base / "data", base / "ingested", (0.8, 0.1, 0.1))
-    build(base / "ingested", base / "tables")
-    make(base / "ingested", base / "tables", base / "training_set")
+    """Make a synthetic world and write its training set to `base/training_set`."""
+    make_training_set(write_world(size, base, seed, items), base)
 
 
 def cut(base: Path, size: str, days: int, out: Path) -> None:
-    """Copy a world's training set, with the training examples of the log's last days alone."""
+    """Copy a world's training set, keeping only the training examples of the log's last days."""
     from events.importers.synthetic import sized
     from events.world.config import FIRST_DAY
     from models.inputs.shards import read_parquet
@@ -150,7 +132,7 @@ def cut(base: Path, size: str, days: int, out: Path) -> None:
 
 
 def train(out: Path, batch_size: int, seed: int) -> None:
-    """Train for an epoch on `out/training_set`, and write `out/figures.json`."""
+    """Train for one epoch on `out/training_set` and write the figures to `out/figures.json`."""
     from time import perf_counter
 
     from models.training_config import RetrievalConfig, TrainingConfig
@@ -158,22 +140,20 @@ def train(out: Path, batch_size: int, seed: int) -> None:
     from workloads.training_set import write_vocabularies
 
     config = TrainingConfig(seed=seed, retrieval=RetrievalConfig(epochs=1, batch_size=batch_size))
-    write_vocabularies(out / "training_set")  # the training examples were cut
+    write_vocabularies(out / "training_set")  # the cut training examples have fewer tokens
     started = perf_counter()
     train_retrieval(out / "training_set", "benchmark", config, out / "saved_model")
     seconds = perf_counter() - started
-    # KiB on Linux, bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
     figures = {
         "examples": pq.read_metadata(out / "training_set" / "train.parquet").num_rows,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20,
+        "peak_memory_mb": peak_memory_mb(),
         "seconds": seconds,
     }
     write_json(out / "figures.json", figures)
 
 
 def main(task: str, *rest: str) -> None:
-    """What a child process does."""
+    """Do a child process's task: make a `world`, `cut` its training set, or `train`."""
     folder = Path(rest[0])
     if task == "world":
         make_world(folder, rest[1], int(rest[2]), int(rest[3]))

@@ -1,10 +1,26 @@
-"""`segue bench`: quality, speed and memory beside a named peer, in one run."""
+"""`segue bench`: measure quality, speed and memory beside a named peer, in one run."""
 
-from typing import Any
+from collections.abc import Callable
 
 import click
 
+from cli.bench_output import print_retrieval, print_targets, with_interval
 from cli.output import json_option, print_json, print_table
+
+size_option: Callable = click.option(
+    "--size",
+    type=click.Choice(["nano", "small", "large"]),
+    default="large",
+    show_default=True,
+    help="Size of the synthetic world.",
+)
+seed_option: Callable = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of worlds, samples and trainings.",
+)
 
 
 @click.group()
@@ -13,277 +29,294 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--size", type=click.Choice(["nano", "small", "large"]), default="large", show_default=True)
+@size_option
 @json_option
 def features(size: str, as_json: bool) -> None:
-    """From raw events to the point-in-time training set, beside plain pandas."""
+    """Time the way from raw events to the point-in-time training set.
+
+    Segue and plain pandas make the same training set; the command compares their seconds, memory and values.
+    """
     from benchmarks.features.benchmark import CONTESTANTS, run
 
-    found = run(size)
+    result = run(size)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     columns = ("features_seconds", "join_seconds", "total_seconds", "events_per_second", "peak_memory_mb")
     print_table(
-        f"{found['events']:,} events to {found['examples']:,} examples",
+        f"{result['events']:,} events to {result['examples']:,} examples",
         ("", *(name.replace("_", " ") for name in columns)),
-        [[name, *(f"{found[name][column]:,.1f}" for column in columns)] for name in CONTESTANTS],
+        [[name, *(f"{result[name][column]:,.1f}" for column in columns)] for name in CONTESTANTS],
     )
-    click.echo(
-        f"{found['speedup']:.1f} times as fast in {found['memory_ratio']:.2f} of the memory; "
-        f"equal values: {'yes' if found['equal_values'] else 'no: ' + ', '.join(found['different_columns'])}"
-    )
+    if not result["equal_values"]:
+        click.echo("columns with different values: " + ", ".join(result["different_columns"]))
+    print_targets(result["targets"])
 
 
 @bench.command()
-@click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, show_default=True, help="For each figure.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5, 600),
+    default=5.0,
+    show_default=True,
+    help="Seconds of measuring for each figure.",
+)
 @json_option
 def serving(seconds: float, as_json: bool) -> None:
-    """`segue serve` beside the in-process call and a naive peer, at 1, 8 and 32 requests in flight; and the sequence
-    model's `next`, `decode` and `generate`, one request at a time, beside the in-process call."""
+    """Measure requests per second and latency of `segue serve`.
+
+    Retrieval and ranking are called with 1, 8 and 32 requests in flight, beside the in-process call and a naive
+    model server. The sequence model's `next`, `decode` and `generate` are called one request at a time, beside the
+    in-process call.
+    """
     from benchmarks.serving.benchmark import FIGURES, IN_FLIGHT, MODELS, run
 
-    found = run(seconds, say)
+    result = run(seconds, say)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     for model in MODELS:
         print_table(
             f"{model}, by requests in flight",
             ("", *map(str, IN_FLIGHT)),
-            [[name.replace("_", " "), *(f"{found[model][name][str(n)]:,.2f}" for n in IN_FLIGHT)] for name in FIGURES],
+            [[name.replace("_", " "), *(f"{result[model][name][str(n)]:,.2f}" for n in IN_FLIGHT)] for name in FIGURES],
         )
     figures = ("p50_ms", "p99_ms", "rps", "in_process_p50_ms")
     print_table(
         "sequence, one request at a time: a history of 200, 10,000 items, playlists of 20",
         ("", *(name.replace("_", " ") for name in figures)),
-        [[name, *(f"{measured[figure]:,.2f}" for figure in figures)] for name, measured in found["sequence"].items()],
+        [[name, *(f"{measured[figure]:,.2f}" for figure in figures)] for name, measured in result["sequence"].items()],
     )
-    print_targets(found["targets"])
-    click.echo("batching: " + ", ".join(f"{name} {value}" for name, value in found["batching"].items()))
+    print_targets(result["targets"])
+    click.echo("batching: " + ", ".join(f"{name} {value}" for name, value in result["batching"].items()))
 
 
 @bench.command("serving-soak")
-@click.option("--minutes", type=click.FloatRange(1, 24 * 60), default=10.0, show_default=True)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(1, 24 * 60),
+    default=10.0,
+    show_default=True,
+    help="Minutes of load.",
+)
 @json_option
 def serving_soak(minutes: float, as_json: bool) -> None:
-    """A server under load at 80 % of its peak whose models are replaced every 20 s."""
+    """Put `segue serve` under load while its models are replaced.
+
+    The load is 80 % of the server's peak, and the models are replaced every 20 s. No request may fail, and memory may
+    not grow by more than 10 %.
+    """
     from benchmarks.serving.soak import run
 
-    found = run(minutes, say)
+    result = run(minutes, say)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     click.echo(
-        f"{found['requests']:,} requests at {found['rate_rps']:,.0f} a second, {found['reloads']} reloads, "
-        f"{found['failures']} failures; memory {found['rss_first_mb']:,.0f} MiB after the first reload, "
-        f"{found['rss_last_mb']:,.0f} after the last, {found['rss_max_mb']:,.0f} at most"
+        f"{result['requests']:,} requests at {result['rate_rps']:,.0f} per second, {result['reloads']} reloads, "
+        f"{result['failures']} failures; memory {result['rss_first_mb']:,.0f} MiB after the first reload, "
+        f"{result['rss_last_mb']:,.0f} after the last, {result['rss_max_mb']:,.0f} at most"
     )
     for when in ("during_reloads", "between"):
-        p50, p99 = found["p50_ms"][when], found["p99_ms"][when]
+        p50, p99 = result["p50_ms"][when], result["p99_ms"][when]
         click.echo(f"{when.replace('_', ' ')}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    for text, times in found["failure_texts"].items():
+    for text, times in result["failure_texts"].items():
         click.echo(f"{times} times: {text}")
-    print_targets(found["targets"])
+    print_targets(result["targets"])
 
 
 @bench.command("serving-kill")
-@click.option("--rounds", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=100, show_default=True, help="Number of rounds of kill and restart."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the times and of the processes to kill.")
 @json_option
 def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
-    """kill -9 at random times during pushes and reloads: what answers after the restart."""
+    """Kill the pusher and the model server with SIGKILL at random times.
+
+    The kills fall into pushes and reloads. After each restart the newest complete version must answer.
+    """
     from benchmarks.serving.kill import run
 
-    found = run(rounds, seed, say)
+    result = run(rounds, seed, say)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     click.echo(
-        f"{found['rounds']} rounds, {found['pushes']} pushes; the pusher was killed {found['pusher_kills']} times "
-        f"({found['kills_within_a_push']} within a push), the server {found['server_kills']} times; "
-        f"it answered again after {found['slowest_restart_seconds']:.1f} s at most; "
-        f"{len(found['failures'])} failures"
+        f"{result['rounds']} rounds, {result['pushes']} pushes; the pusher was killed {result['pusher_kills']} times "
+        f"({result['kills_within_a_push']} within a push), the server {result['server_kills']} times; "
+        f"the slowest restart took {result['slowest_restart_seconds']:.1f} s until the first answers"
     )
-    for text in found["failures"]:
+    for text in result["failures"]:
         click.echo(text)
-
-
-@bench.command()
-@click.option("--data", required=True, help="A folder of MovieLens, Last.fm or imported files; or nano, small, large.")
-@click.option(
-    "--models",
-    default="",
-    help="Some of segue, segue_retrieval, popularity, item_knn, ease, als, tfrs_tutorial, separated by commas; "
-    "all without it.",
-)
-@click.option("--splits", default="", help="Some of time,random_75_25,random_80_20; all without it.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@json_option
-def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> None:
-    """What retrieval and both stages find, beside co-occurrence models and the TensorFlow Recommenders tutorial."""
-    from benchmarks.retrieval.benchmark import MODELS, SPLITS, run
-    from cli.quiet import stdout_to_stderr
-
-    with stdout_to_stderr():
-        found = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
-    if as_json:
-        print_json(found)
-        return
-    for split, measured in found["splits"].items():
-        print_retrieval(f"{found['data']}, {split}", measured)
-    if found["targets"]:
-        print_targets(found["targets"], digits=4)
+    print_targets(result["targets"])
 
 
 @bench.command()
 @click.option(
     "--data",
     required=True,
-    help="A file of `user item item …` lines, a folder with sequences.tsv or as `bench retrieval` takes; or `small`.",
+    help="A folder of MovieLens, Last.fm or imported files, or a synthetic world: nano, small or large.",
 )
 @click.option(
     "--models",
     default="",
-    help="Some of popularity, item_knn, ease, sasrec_one_negative, segue_dense, segue_generative, separated by commas; "
-    "all without it.",
+    help="The models to run, separated by commas: segue, segue_retrieval, popularity, item_knn, ease, als, "
+    "tfrs_tutorial. Default: all.",
+)
+@click.option(
+    "--splits",
+    default="",
+    help="The splits to run, separated by commas: time, random_75_25, random_80_20. Default: all.",
+)
+@seed_option
+@json_option
+def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> None:
+    """Measure the quality of retrieval and of both stages.
+
+    Segue's models are trained beside popularity, item-kNN, EASE, ALS and the TensorFlow Recommenders tutorial, on the
+    same splits.
+    """
+    from benchmarks.retrieval.benchmark import MODELS, SPLITS, run
+    from cli.quiet import stdout_to_stderr
+
+    with stdout_to_stderr():
+        result = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
+    if as_json:
+        print_json(result)
+        return
+    for split, measured in result["splits"].items():
+        print_retrieval(f"{result['data']}, {split}", measured)
+    print_targets(result["targets"], digits=4)
+
+
+@bench.command()
+@click.option(
+    "--data",
+    required=True,
+    help="A file of lines `user item item …`, a folder with sequences.tsv, a folder of MovieLens, Last.fm or imported "
+    "files, or a synthetic world: nano, small or large.",
+)
+@click.option(
+    "--models",
+    default="",
+    help="The models to run, separated by commas: popularity, item_knn, ease, sasrec_one_negative, segue_dense, "
+    "segue_generative. Default: all.",
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="About how long a model trains: both of Segue's heads together (60 without it), SASRec (without it until "
-    "validation gains nothing); the others take no notice.",
+    help="Minutes of training: for both heads of Segue's model together (default 60), and for SASRec (by default it "
+    "trains until validation gains nothing). The other models ignore it.",
 )
-@click.option("--attention", help="Of Segue's model, in place of the default: softmax or pointwise.")
-@click.option("--loss", help="Of Segue's model, in place of the default: softmax, sampled_softmax or gbce.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 8), default=0, show_default=True)
+@click.option("--attention", help="Attention of Segue's model: softmax or pointwise. Default: the model's own.")
+@click.option("--loss", help="Loss of Segue's model: softmax, sampled_softmax or gbce. Default: the model's own.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 8),
+    default=0,
+    show_default=True,
+    help="Seed of worlds, samples and trainings.",
+)
 @json_option
 def sequence(
     data: str, models: str, minutes: float | None, attention: str | None, loss: str | None, seed: int, as_json: bool
 ) -> None:
-    """What plays next, leave-one-out over all items: the sequence model beside SASRec and co-occurrence models."""
+    """Measure how well the sequence model predicts what plays next.
+
+    Each listener's last choice is held out and ranked among all items. Segue's model is trained beside SASRec,
+    popularity, item-kNN and EASE.
+    """
     from benchmarks.sequence.benchmark import MODELS, run
     from cli.quiet import stdout_to_stderr
 
-    given = {name: value for name, value in (("attention", attention), ("loss", loss)) if value}
+    settings = {name: value for name, value in (("attention", attention), ("loss", loss)) if value}
     with stdout_to_stderr():
-        found = run(data, say, names(models) or MODELS, minutes, given, seed)
+        result = run(data, say, names(models) or MODELS, minutes, settings, seed)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     figures = ("hr@10", "ndcg@10", "mrr")
     print_table(
-        f"{found['data']['name']}: {found['data']['requests']:,} listeners, {found['data']['items']:,} items",
+        f"{result['data']['name']}: {result['data']['requests']:,} listeners, {result['data']['items']:,} items",
         ("", *figures, "training", "epochs"),
         [
             [
                 name,
-                *(with_interval({"mean": m[figure]} | m["intervals"][figure]) for figure in figures),
-                f"{m['train_seconds']:,.1f} s",
-                m.get("epochs", ""),
+                *(with_interval({"mean": measured[figure]} | measured["intervals"][figure]) for figure in figures),
+                f"{measured['train_seconds']:,.1f} s",
+                measured.get("epochs", ""),
             ]
-            for name, m in found["models"].items()
+            for name, measured in result["models"].items()
         ],
     )
-    for name, reason in found["left_out"].items():
+    for name, reason in result["left_out"].items():
         click.echo(f"{name} is left out: {reason}")
+    print_targets(result["targets"], digits=4)
 
 
 @bench.command()
-@click.option("--repeats", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--repeats", type=click.IntRange(1), default=100, show_default=True, help="Number of synthetic logs.")
+@seed_option
 @json_option
 def counterfactual(repeats: int, seed: int, as_json: bool) -> None:
-    """How often the intervals of the counterfactual estimators hold the truth, on fresh synthetic logs."""
+    """Check the 95 % intervals of the counterfactual estimators.
+
+    On many synthetic logs, the command counts how often the intervals of IPS, SNIPS and doubly robust contain the
+    true value of a policy.
+    """
     from benchmarks.counterfactual import ESTIMATORS, run
 
-    found = run(repeats, seed)
+    result = run(repeats, seed)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     columns = ("covered", "mean", "bias", "mean_width", "mean_effective_sample_size")
-    for name, policy in found["policies"].items():
+    for name, policy in result["policies"].items():
         print_table(
-            f"{name}: truly {policy['true_value']:.4f}, {found['repeats']} logs of {found['rows']:,.0f} rows",
+            f"{name}: true value {policy['true_value']:.4f}, {result['repeats']} logs of {result['rows']:,.0f} rows",
             ("", *(column.replace("_", " ") for column in columns), "covered with wrong propensities"),
             [
                 [
                     estimator,
                     *(policy[estimator][column] for column in columns),
-                    found["coverage_with_wrong_propensities"][name][estimator],
+                    result["coverage_with_wrong_propensities"][name][estimator],
                 ]
                 for estimator in ESTIMATORS
             ],
         )
+    print_targets(result["targets"])
 
 
 @bench.command("training-memory")
-@click.option("--size", type=click.Choice(["nano", "small", "large"]), default="large", show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@size_option
+@seed_option
 @json_option
 def training_memory(size: str, seed: int, as_json: bool) -> None:
-    """Peak memory of training retrieval as the log, the batch and the catalogue grow."""
+    """Measure the peak memory of training retrieval as the log, the batch and the catalogue grow."""
     from benchmarks.training_memory import run
 
-    found = run(size, seed)
+    result = run(size, seed)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     columns = ("days", "batch_size", "items", "examples", "peak_memory_mb", "seconds")
     print_table(
         "training retrieval for one epoch",
         [column.replace("_", " ") for column in columns],
-        [[f"{one[column]:,.0f}" for column in columns] for one in found["runs"]],
+        [[f"{figures[column]:,.0f}" for column in columns] for figures in result["runs"]],
     )
     click.echo(
-        f"{found['examples_growth']:.1f} times the examples take {found['memory_growth']:.2f} times the memory; "
-        f"at most {found['peak_memory_mb']:,.0f} MiB, the limit is {found['limit_mb']:,} "
-        f"({'holds' if found['holds'] else 'DOES NOT HOLD'})"
+        f"{result['examples_growth']:.1f} times the examples take {result['memory_growth']:.2f} times the memory"
     )
+    print_targets(result["targets"])
 
 
-def names(given: str) -> tuple[str, ...]:
-    """`"a, b"` as `("a", "b")`."""
-    return tuple(part.strip() for part in given.split(",") if part.strip())
-
-
-def print_retrieval(title: str, measured: dict[str, Any]) -> None:
-    """Print a split: what each model finds, what it costs, and what the slices of the time split say."""
-    models = {name: figures for name, figures in measured.items() if "train_seconds" in figures}
-    first: dict[str, Any] = next(iter(models.values()), {})
-    shown = [name for name, value in first.items() if isinstance(value, dict) and "low" in value]
-    quality, cost = [], []
-    for name, figures in models.items():
-        quality.append([name, *(with_interval(figures[figure]) for figure in shown)])
-        speed = f"{figures['examples_per_second']:,.0f}"
-        cost.append([name, figures["coverage"], f"{figures['train_seconds']:,.1f}", speed])
-    print_table(title, ("", *(figure.replace("_", " ") for figure in shown)), quality)
-    print_table("", ("", "coverage", "training s", "examples/s"), cost)
-    for name in ("new_items", "new_users"):
-        found = measured.get(name, {"examples": 0})
-        if found["examples"]:
-            recalls = {model: figures["recall@100"] for model, figures in found.items() if isinstance(figures, dict)}
-            random = {"random": found["random_recall@100"]} if "random_recall@100" in found else {}
-            each = ", ".join(f"{model} {recall:.4f}" for model, recall in {**recalls, **random}.items())
-            click.echo(f"{name.replace('_', ' ')}: recall@100 of {found['examples']:,} requests: {each}")
-    for name, reason in measured["left_out"].items():
-        click.echo(f"{name} is left out: {reason}")
-
-
-def with_interval(figure: dict[str, float]) -> str:
-    """A mean with half of its 95 % interval."""
-    return f"{figure['mean']:.3f} ±{(figure['high'] - figure['low']) / 2:.3f}"
+def names(option: str) -> tuple[str, ...]:
+    """Split an option's value at its commas: `"a, b"` becomes `("a", "b")`."""
+    return tuple(part.strip() for part in option.split(",") if part.strip())
 
 
 def say(line: str) -> None:
-    """Show progress where it does not mix with results."""
+    """Print a line of progress to stderr, so that it does not mix with the result on stdout."""
     click.echo(line, err=True)
-
-
-def print_targets(targets: dict[str, dict[str, Any]], digits: int = 2) -> None:
-    """Print figures beside their limits."""
-    rows = []
-    for name, found in targets.items():
-        limit = f"at least {found['at_least']:g}" if "at_least" in found else f"at most {found['at_most']:g}"
-        rows.append((name.replace("_", " "), f"{found['value']:,.{digits}f}", limit, "yes" if found["holds"] else "NO"))
-    print_table("targets", ("", "measured", "limit", "holds"), rows)

@@ -28,7 +28,7 @@ def import_() -> None:
 
 
 @import_.command()
-@click.option("--size", default="nano", show_default=True, help="nano, small or large.")
+@click.option("--size", default="nano", show_default=True, help="nano, demo, small or large.")
 @click.option(
     "--seed",
     default=0,

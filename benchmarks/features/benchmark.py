@@ -1,17 +1,12 @@
-"""From raw events to the point-in-time training set: Segue beside plain pandas, in one run.
+"""Time and memory from raw events to the point-in-time training set: Segue beside plain pandas, in one run.
 
 Each contestant runs in a process of its own, so that its peak memory is its own. Imports and the
 making of the log are not timed. The two training sets are compared value by value.
 """
 
-import os
-import platform
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,24 +15,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.data_sets import FRACTIONS, write_world
+from benchmarks.results import machine, peak_memory_mb, target
+from benchmarks.subprocesses import run_module
 from events.splits import PARTS
 from segue.files import read_json, write_json
 
 CONTESTANTS = ("segue", "pandas")
-ROWS = 100_000  # compared at once
+ROWS = 100_000  # rows of a table that are compared at once
 
 
 def run(size: str, seed: int = 0) -> dict:
-    """Make a synthetic log, run both contestants on it and compare what they made.
+    """Make a synthetic log, run both contestants on it and compare their training sets.
 
     Args:
-        size: of the synthetic world: `nano`, `small`, `large`.
-        seed: of the world.
+        size: size of the synthetic world: `nano`, `small` or `large`.
+        seed: seed of the world.
 
     Returns:
-        `events`, `examples`, per contestant `features_seconds`, `join_seconds`, `total_seconds`,
-        `events_per_second`, `peak_memory_mb`; `speedup`, `memory_ratio`, `equal_values`,
-        `different_columns`, `machine`.
+        `events` and `examples` (their numbers); for each contestant `features_seconds`, `join_seconds`,
+        `total_seconds`, `events_per_second` and `peak_memory_mb` (MiB); `speedup` (pandas' seconds over Segue's),
+        `memory_ratio` (Segue's peak over pandas'), `equal_values`, `different_columns`, `targets`, `machine`.
+
+    Raises:
+        SegueError: a contestant failed.
     """
     with TemporaryDirectory(prefix="segue-bench-") as folder:
         base = Path(folder)
@@ -50,51 +51,55 @@ def run(size: str, seed: int = 0) -> dict:
         result["total_seconds"] = result["features_seconds"] + result["join_seconds"]
         result["events_per_second"] = rows / result["total_seconds"]
     ours, peer = (results[name] for name in CONTESTANTS)
+    speedup = peer["total_seconds"] / ours["total_seconds"]
+    memory_ratio = ours["peak_memory_mb"] / peer["peak_memory_mb"]
     return {
         "events": rows,
         "examples": examples,
         **results,
-        "speedup": peer["total_seconds"] / ours["total_seconds"],
-        "memory_ratio": ours["peak_memory_mb"] / peer["peak_memory_mb"],
+        "speedup": speedup,
+        "memory_ratio": memory_ratio,
         "equal_values": not different,
         "different_columns": different,
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("duckdb", "pandas", "feast")},
-        },
+        "targets": targets(size, len(different), speedup, memory_ratio),
+        "machine": machine("duckdb", "pandas", "feast"),
     }
+
+
+def targets(size: str, different: int, speedup: float, memory_ratio: float) -> dict:
+    """Values must be equal; on the world `large`, Segue must also take no more time and memory than pandas.
+
+    On smaller worlds the fixed costs of DuckDB and Feast outweigh the work, so speed and memory have no limit there.
+    """
+    limits = {"different_columns": target(different, at_most=0)}
+    if size == "large":
+        limits["speedup"] = target(speedup, at_least=1.0)
+        limits["memory_ratio"] = target(memory_ratio, at_most=1.0)
+    return limits
 
 
 def make_log(base: Path, size: str, seed: int) -> None:
     """Write an ingested synthetic log to `base/ingested`, in a process of its own."""
-    subprocess.run(
-        [sys.executable, "-m", "benchmarks.features.benchmark", "log", str(base), size, str(seed)], check=True
-    )
+    run_module("benchmarks.features.benchmark", "log", base, size, seed)
 
 
 def contest(name: str, base: Path) -> dict:
-    """Run one contestant in a process of its own."""
+    """Run one contestant in a process of its own and return its figures."""
     out = base / name
     out.mkdir()
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks.features.benchmark", name, str(base)], check=True, cwd=out
-    )
+    run_module("benchmarks.features.benchmark", name, base, cwd=out)
     return read_json(base / f"{name}.json")
 
 
 def write_log(base: Path, size: str, seed: int) -> None:
-    """Generate, import and ingest a synthetic world."""
-    from events.dataset import write
-    from events.importers.synthetic import generate, sized
+    """Generate a synthetic world and ingest its log to `base/ingested`."""
     from events.ingest import ingest
 
-    write(base / "data", generate(sized(size), seed))
-    ingest(base / "data", base / "ingested", (0.8, 0.1, 0.1))
+    ingest(write_world(size, base, seed), base / "ingested", FRACTIONS)
 
 
 def run_segue(base: Path, out: Path) -> tuple[float, float]:
-    """Seconds of feature computation, and of Feast's join with writing."""
+    """Make the training set with Segue; seconds of computing features, and of Feast's join with writing."""
     from events.ingest import read_split
     from feature_repo.build import build
     from feature_repo.feast_store import apply
@@ -111,48 +116,51 @@ def run_segue(base: Path, out: Path) -> tuple[float, float]:
 
 
 def run_pandas(base: Path, out: Path) -> tuple[float, float]:
-    """Seconds of feature computation, and of the join with writing."""
-    from benchmarks.features import pandas_peer as peer
+    """Make the training set with pandas; seconds of computing features, and of the join with writing."""
+    from benchmarks.features import pandas_peer
     from events.ingest import read_split
 
     started = time.perf_counter()
-    events = peer.read_events(base / "ingested")
-    known = peer.features(base / "ingested", events)
+    events = pandas_peer.read_events(base / "ingested")
+    features = pandas_peer.features(base / "ingested", events)
     built = time.perf_counter()
-    peer.write(peer.training_set(events, known), read_split(base / "ingested"), out)
+    pandas_peer.write(pandas_peer.training_set(events, features), read_split(base / "ingested"), out)
     return built - started, time.perf_counter() - built
 
 
 def different_columns(left: Path, right: Path) -> list[str]:
     """Columns that differ between two training sets, or that only one of them has."""
-    found: set[str] = set()
+    different: set[str] = set()
     for part in PARTS:
         files = [pq.ParquetFile(folder / f"{part}.parquet") for folder in (left, right)]
         names = [set(file.schema_arrow.names) for file in files]
-        found |= names[0] ^ names[1]
+        different |= names[0] ^ names[1]
         columns = sorted(names[0] & names[1])
         for pair in zip(*(slabs(file, columns) for file in files), strict=True):
-            found |= {name for name in columns if not same(pair[0][name], pair[1][name])}
-    return sorted(found)
+            different |= {name for name in columns if not same(pair[0][name], pair[1][name])}
+    return sorted(different)
 
 
 def slabs(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
-    """The rows of a file in tables of 100,000, whatever its row groups."""
-    kept: list[pa.RecordBatch] = []
+    """Yield the rows of a file in tables of 100,000 rows, whatever the file's row groups are."""
+    pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in file.iter_batches(ROWS, columns=columns):
         while rows + batch.num_rows >= ROWS:
             head = batch.slice(0, ROWS - rows)
-            yield pa.Table.from_batches([*kept, head])
-            batch, kept, rows = batch.slice(ROWS - rows), [], 0
-        kept.append(batch)
+            yield pa.Table.from_batches([*pending, head])
+            batch, pending, rows = batch.slice(ROWS - rows), [], 0
+        pending.append(batch)
         rows += batch.num_rows
     if rows:
-        yield pa.Table.from_batches(kept)
+        yield pa.Table.from_batches(pending)
 
 
 def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> bool:
-    """Equal values; floats up to the rounding of single precision, lists entry by entry."""
+    """Whether two columns have equal values.
+
+    Floats may differ by the rounding of single precision; lists are compared entry by entry.
+    """
     left, right = plain(left), plain(right)
     if len(left) != len(right) or not left.is_null().equals(right.is_null()):
         return False
@@ -167,7 +175,7 @@ def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> bool:
 
 
 def plain(column: pa.ChunkedArray) -> pa.Array:
-    """One array without dictionaries; a float that is no number counts as null."""
+    """Join a column's chunks and decode dictionaries; NaN becomes null."""
     values = column.combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -177,15 +185,16 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
 
 
 def main(task: str, base: Path, *rest: str) -> None:
-    """What a child process does."""
+    """Do a child process's task: `log` makes the log, a contestant's name runs the contestant."""
     if task == "log":
         write_log(base, rest[0], int(rest[1]))
         return
-    seconds = {"segue": run_segue, "pandas": run_pandas}[task](base, base / task)
-    # KiB on Linux, bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    figures = {"features_seconds": seconds[0], "join_seconds": seconds[1], "peak_memory_mb": peak}
+    features_seconds, join_seconds = {"segue": run_segue, "pandas": run_pandas}[task](base, base / task)
+    figures = {
+        "features_seconds": features_seconds,
+        "join_seconds": join_seconds,
+        "peak_memory_mb": peak_memory_mb(),
+    }
     write_json(base / f"{task}.json", figures)
 
 

@@ -1,4 +1,4 @@
-"""Segue's own models as contestants: trained by the pipeline's workloads, asked through the signatures that serve."""
+"""Segue's own models as contestants: trained by the pipeline's workloads and called through their SavedModels."""
 
 import contextlib
 import sys
@@ -21,25 +21,25 @@ from segue.candidates import RETRIEVAL_CANDIDATES, fill_missing
 from workloads.training.train_ranking import train_ranking
 from workloads.training.train_retrieval import train_retrieval
 
-EMBEDDED, RANKED = 1024, 64  # requests of a call
+EMBED_ROWS, RANK_ROWS = 1024, 64  # rows of one call to retrieval and to ranking
 TWO_STAGE, RETRIEVAL = "segue", "segue_retrieval"
 MODELS = (TWO_STAGE, RETRIEVAL)
 
 
 class Embedded:
-    """Retrieval's scores of every request, from the embeddings that its SavedModel gives.
+    """Retrieval's scores of every request, computed from the embeddings of its SavedModel.
 
     Args:
-        saved_model: of retrieval.
+        saved_model: folder of the retrieval model.
         queries: rows of a training set.
-        request: the request of each row, ascending, int `[rows]`; the queries of one request are averaged.
-        items: the catalogue with its statistics, the benchmark's items in their order.
+        request: the request of each row, ascending, int `[rows]`; the embeddings of one request's rows are averaged.
+        items: the catalogue with its statistics, in the order of the benchmark's item numbers.
     """
 
     def __init__(self, saved_model: Path, queries: pa.Table, request: np.ndarray, items: pa.Table) -> None:
         scorer = Scorer(saved_model, items)
         self.index = scorer.index  # [items, dim + 1]
-        parts = [scorer.embed(queries.slice(at, EMBEDDED)) for at in range(0, queries.num_rows, EMBEDDED)]
+        parts = [scorer.embed(queries.slice(at, EMBED_ROWS)) for at in range(0, queries.num_rows, EMBED_ROWS)]
         self.queries = mean_by(request, np.concatenate(parts))
 
     def score(self, rows: slice, allowed: np.ndarray) -> np.ndarray:
@@ -47,15 +47,15 @@ class Embedded:
         return self.queries[rows] @ self.index.T
 
 
-class Ranked:
-    """Retrieval's best 200 candidates in the order in which ranking would have them chosen, then the others.
+class TwoStage:
+    """Retrieval's best 200 candidates ordered by ranking's `choice`, then the other items in retrieval's order.
 
     Args:
-        saved_model: of ranking.
+        saved_model: folder of the ranking model.
         retrieval: the first stage.
         queries: rows of a training set.
         request: the request of each row, as `Embedded` takes it.
-        item_ids: the items by number.
+        item_ids: ids of the items by number.
     """
 
     def __init__(
@@ -66,40 +66,46 @@ class Ranked:
         self.retrieval, self.queries, self.request, self.item_ids = retrieval, queries, request, item_ids
 
     def score(self, rows: slice, allowed: np.ndarray) -> np.ndarray:
-        """Scores of some requests, float32 `[b, items]`: only their order means anything."""
-        first = self.retrieval.score(rows, allowed)
-        masked = np.where(allowed, first, -np.inf)
+        """Scores of some requests, float32 `[b, items]`, of which only the order has a meaning."""
+        retrieval_scores = self.retrieval.score(rows, allowed)
+        masked = np.where(allowed, retrieval_scores, -np.inf)
         top = top_items(masked, RETRIEVAL_CANDIDATES)  # [b, 200], -1 where candidates ran out
-        known = top >= 0
-        scores = fill_missing(np.where(known, np.take_along_axis(masked, np.maximum(top, 0), axis=1), -np.inf))
-        ids = np.where(known, self.item_ids[np.maximum(top, 0)], "").astype(object)
-        choice = np.where(known, self.choices(rows, ids, scores), -np.inf)  # [b, 200]
-        return ahead(first, top, choice)
+        present = top >= 0
+        scores = fill_missing(np.where(present, np.take_along_axis(masked, np.maximum(top, 0), axis=1), -np.inf))
+        ids = np.where(present, self.item_ids[np.maximum(top, 0)], "").astype(object)
+        choice = np.where(present, self.choices(rows, ids, scores), -np.inf)  # [b, 200]
+        return ranked_first(retrieval_scores, top, choice)
 
     def choices(self, rows: slice, ids: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """`choice` of some requests' candidates `[b, n]`, averaged over the rows of a request."""
+        """Ranking's `choice` of some requests' candidates, averaged over the rows of each request, `[b, n]`.
+
+        Args:
+            rows: the requests.
+            ids: ids of their candidates, '' where there is none, `[b, n]`.
+            scores: retrieval's scores of the candidates, `[b, n]`.
+        """
         own = slice(*np.searchsorted(self.request, [rows.start, rows.stop]))
-        place = self.request[own] - rows.start  # of each row among the asked requests
+        place = self.request[own] - rows.start  # row of `ids` that each query row belongs to
         answers = []
-        for at in range(0, len(place), RANKED):
-            here = place[at : at + RANKED]
+        for at in range(0, len(place), RANK_ROWS):
+            here = place[at : at + RANK_ROWS]
             inputs = raw_query(self.queries.slice(own.start + at, len(here)), self.axes)
             inputs |= {"candidate_ids": ids[here], "retrieval_scores": scores[here]}
-            inputs["sequence_scores"] = np.zeros_like(scores[here])  # the sequence model takes no part here
+            inputs["sequence_scores"] = np.zeros_like(scores[here])  # this benchmark has no sequence model
             answers.append(call(self.model.signatures["serving_default"], inputs)["choice"])
         return mean_by(place, np.concatenate(answers))
 
 
-def ahead(scores: np.ndarray, top: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Scores that put some items before all others.
+def ranked_first(scores: np.ndarray, top: np.ndarray, choice: np.ndarray) -> np.ndarray:
+    """Raise the scores of the ranked candidates, so that they come before all other items in ranking's order.
 
     Args:
-        scores: of every item, `[b, items]`.
-        top: the items that come first, `[b, k]`; -1 is none.
-        order: how they are ordered, the highest first; minus infinity where there is none, `[b, k]`.
+        scores: scores of every item, `[b, items]`.
+        top: the ranked candidates, `[b, k]`; -1 stands for no candidate.
+        choice: the candidates' scores by ranking, minus infinity where there is no candidate, `[b, k]`.
     """
     out = scores.copy()
-    rank = np.argsort(np.argsort(-order, axis=1, kind="stable"), axis=1)  # 0 the best
+    rank = np.argsort(np.argsort(-choice, axis=1, kind="stable"), axis=1)  # 0 is the best
     bonus = scores.max(axis=1, keepdims=True) + (top.shape[1] - rank)
     rows, places = np.nonzero(top >= 0)
     out[rows, top[rows, places]] = bonus[rows, places]
@@ -107,7 +113,12 @@ def ahead(scores: np.ndarray, top: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def mean_by(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean of the rows of each group; groups are ascending from 0 without a gap: `[groups, width]`."""
+    """Mean of the rows of each group, `[groups, width]`.
+
+    Args:
+        group: the group of each row, ascending from 0 without gaps, int `[rows]`.
+        values: the rows, `[rows, width]`.
+    """
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     return np.add.reduceat(values, starts, axis=0) / np.diff([*starts, len(group)])[:, None].astype(values.dtype)
 
@@ -120,18 +131,18 @@ def train(
     seed: int,
     out: Path,
 ) -> Iterator[tuple[str, Contestant]]:
-    """Train retrieval and, for the two stages, ranking, with the default configuration.
+    """Train retrieval and, if the two stages are requested, ranking, with the default configuration.
 
     Args:
-        training_set: its folder; the models serve the catalogue of `items_now`.
-        queries: what will be asked, rows of a training set.
+        training_set: folder of the training set; the models serve the catalogue of its `items_now`.
+        queries: rows of a training set from which the test requests are read.
         request: the request of each row, ascending, int `[rows]`.
-        names: which of `MODELS`.
-        seed: of both trainings.
+        names: the requested contestants, some of `MODELS`.
+        seed: seed of both trainings.
         out: an existing folder for the SavedModels.
 
     Yields:
-        Each contestant; `train_seconds` of the two stages are those of both models.
+        The name and the contestant; `train_seconds` of the two stages is the sum over both models.
     """
     items = pq.read_table(training_set / "items_now.parquet")
     config = TrainingConfig(seed=seed)
@@ -143,22 +154,22 @@ def train(
         sources = {"retrieval": out / "retrieval"}
         second = timed(lambda: train_ranking(training_set, sources, "benchmark", config, out / "ranking"))
         ids = np.asarray(items["item_id"].to_pylist())
-        ranked = Ranked(out / "ranking", retrieval, queries, request, ids)
-        yield TWO_STAGE, contestant(ranked.score, [first, second])
+        two_stage = TwoStage(out / "ranking", retrieval, queries, request, ids)
+        yield TWO_STAGE, contestant(two_stage.score, [first, second])
 
 
 def timed(train: Callable[[], dict]) -> tuple[dict, float]:
-    """What a training returned, and its seconds; what it prints goes to where progress goes."""
+    """Run a training; its result and its seconds. The training's output goes to stderr, as progress does."""
     started = perf_counter()
     with contextlib.redirect_stdout(sys.stderr):
-        found = train()
-    return found, perf_counter() - started
+        result = train()
+    return result, perf_counter() - started
 
 
 def contestant(scores: Scores, trainings: list[tuple[dict, float]]) -> Contestant:
-    """A contestant with the throughput of all its steps: examples over the seconds of each training's median epoch."""
-    speeds = [float(np.median(found["examples_per_second"])) for found, _ in trainings]
-    epochs = [len(found["loss"]) for found, _ in trainings]
-    # Each training sees the same examples as often as it has epochs.
+    """A contestant whose throughput is the mean over all epochs, each training taken at its median speed."""
+    speeds = [float(np.median(result["examples_per_second"])) for result, _ in trainings]
+    epochs = [len(result["loss"]) for result, _ in trainings]
+    # Every epoch of every training reads the same examples, so their number cancels out.
     speed = sum(epochs) / sum(n / v for n, v in zip(epochs, speeds, strict=True))
     return Contestant(scores, sum(took for _, took in trainings), speed, {"epochs": epochs})

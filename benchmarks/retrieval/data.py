@@ -1,4 +1,4 @@
-"""What the retrieval benchmark is run on: a data set's positives, and requests with what followed them."""
+"""The retrieval benchmark's data: a data set's positives, and requests with the items that followed them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,30 +9,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
+from benchmarks.data_sets import canonical_tables, make_training_set
 from events.splits import PARTS
 from models.evaluation.baselines import Interactions
 from models.inputs.arrow_columns import seconds
-from segue.errors import InputError
-
-SIZES = ("nano", "small", "large")
-FRACTIONS = (0.8, 0.1, 0.1)  # of the time split: the pipeline's own
-# Which importer a folder of original files is for, by a file that it has.
-ORIGINALS = {
-    "u.data": "movielens", "ratings.dat": "movielens", "ratings.csv": "movielens",
-    "user_taggedartists-timestamps.dat": "lastfm",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """Positives in order of time, numbered.
+    """Positives in order of time, with listeners and items as numbers.
 
     Args:
-        user: the listener of each, int `[n]`, from 0 up to `users`.
-        item: its item, int `[n]`, from 0 up to `items`.
-        ts: its time, int64 microseconds, `[n]`.
-        users: listeners there are.
-        items: items of the catalogue.
+        user: number of each positive's listener, from 0, int `[n]`.
+        item: number of its item, from 0, int `[n]`.
+        ts: its time in microseconds since 1970 UTC, int64 `[n]`.
+        users: number of listeners.
+        items: number of items in the catalogue.
     """
 
     user: np.ndarray
@@ -42,26 +34,26 @@ class Log:
     items: int
 
     def take(self, rows: np.ndarray) -> "Log":
-        """Some of the rows, by mask or by number."""
+        """Select rows by mask or by number."""
         return replace(self, user=self.user[rows], item=self.item[rows], ts=self.ts[rows])
 
     def interactions(self) -> Interactions:
-        """As the baselines take them."""
+        """The positives in the form that the baselines take."""
         return Interactions(self.user, self.item, self.ts // 1_000_000, self.users, self.items)
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set with its training set as the pipeline makes it.
+    """A data set and the training set that the pipeline makes of it.
 
     Args:
-        training_set: the folder.
-        name: what the importer calls the data set.
+        training_set: folder of the training set.
+        name: name of the data set, from its importer.
         rows: the positives of all parts, with all columns of a training set.
-        part: 0, 1, 2 for train, validation, test, int `[n]`.
-        log: the same rows, numbered.
+        part: 0, 1 or 2 for train, validation or test, int `[n]`.
+        log: the same rows as numbers.
         user_ids: ids of the listeners by number, strings `[users]`.
-        items: the catalogue as of the test span's start; rows by number.
+        items: the catalogue as of the test span's start, in the order of item numbers.
     """
 
     training_set: Path
@@ -79,22 +71,23 @@ class DataSet:
 
     @property
     def release_ts(self) -> np.ndarray:
-        """When each item came out, int64 seconds `[items]`, 0 if unknown."""
+        """Release time of each item in seconds since 1970 UTC, 0 if unknown, int64 `[items]`."""
         return pc.fill_null(self.items["release_ts"], 0).to_numpy()
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Requests, one listener at one instant each, and the items that followed them.
+    """Requests, each of one listener at one instant, and their targets: the items that followed.
 
     Args:
-        user: the listener of each request, int `[n]`.
-        ts: when, int64 seconds `[n]`.
-        history: not 0 where the listener touched the item before, `[n, items]`.
-        row: the request of each target, ascending, int `[m]`.
-        item: the target, int `[m]`.
-        release: when each item came out, int64 seconds `[items]`: later ones are no candidates. None: all are.
-        unseen: items of the history are no candidates.
+        user: number of each request's listener, int `[n]`.
+        ts: time of each request in seconds since 1970 UTC, int64 `[n]`.
+        history: nonzero where the request's history has the item, `[n, items]`.
+        row: the request that each target belongs to, ascending, int `[m]`.
+        item: number of each target item, int `[m]`.
+        release: release time of each item in seconds since 1970 UTC, int64 `[items]`; items released after a request
+            are not its candidates. None makes every item a candidate.
+        unseen: whether items of the history are excluded from the candidates.
     """
 
     user: np.ndarray
@@ -106,7 +99,7 @@ class Task:
     unseen: bool
 
     def allowed(self, rows: slice) -> np.ndarray:
-        """The candidates of some requests, bool `[b, items]`; the same rule for every model."""
+        """Whether each item is a candidate of each request, bool `[b, items]`; the rule is the same for every model."""
         history = self.history[rows]
         allowed = np.ones(history.shape, bool)
         if self.release is not None:
@@ -117,12 +110,12 @@ class Task:
 
 
 def histories(log: Log, user: np.ndarray, ts: np.ndarray) -> csr_matrix:
-    """1 where a listener touched an item strictly before an instant, float32 `[n, items]`.
+    """A matrix with 1 where the listener has a positive of the item strictly before an instant, float32 `[n, items]`.
 
     Args:
-        log: what was touched.
-        user: the listener of each row, `[n]`.
-        ts: the instant, int64 microseconds `[n]`.
+        log: the positives.
+        user: number of each row's listener, `[n]`.
+        ts: each row's instant in microseconds since 1970 UTC, int64 `[n]`.
     """
     instants = np.unique(log.ts)
     width = len(instants) + 1
@@ -132,60 +125,29 @@ def histories(log: Log, user: np.ndarray, ts: np.ndarray) -> csr_matrix:
     end = np.searchsorted(key[order], user * width + np.searchsorted(instants, ts))
     bounds = np.concatenate([[0], np.cumsum(end - start)])
     entry = np.arange(bounds[-1]) + np.repeat(end - bounds[1:], end - start)
-    found = csr_matrix((np.ones(len(entry), np.float32), log.item[order[entry]], bounds), shape=(len(user), log.items))
-    found.sum_duplicates()
-    found.data[:] = 1
-    return found
+    matrix = csr_matrix((np.ones(len(entry), np.float32), log.item[order[entry]], bounds), shape=(len(user), log.items))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
 
 
 def prepare(data: str, base: Path, seed: int) -> DataSet:
-    """Make a data set's training set as a training run makes it, in the folder `base`.
+    """Make a data set's training set in the folder `base`, as a training run does, and read it.
 
     Args:
         data: a folder of original MovieLens or Last.fm files or of canonical tables, or a synthetic world's size.
         base: an empty folder.
-        seed: of a synthetic world.
+        seed: seed of a synthetic world.
 
     Raises:
-        InputError: no such folder or size, or what the import says of the files.
+        InputError: there is no such folder or size, or the importer refuses the files.
     """
-    from events.ingest import ingest
-    from feature_repo.build import build
-    from workloads.make_training_set import make
-
-    ingest(canonical(data, base, seed), base / "ingested", FRACTIONS)
-    build(base / "ingested", base / "tables")
-    manifest = make(base / "ingested", base / "tables", base / "training_set")
+    manifest = make_training_set(canonical_tables(data, base, seed), base)
     return read(base / "training_set", manifest["dataset"])
 
 
-def canonical(data: str, base: Path, seed: int) -> Path:
-    """The folder of canonical tables that `data` names; they are made if need be."""
-    from events.dataset import MANIFEST, write
-    from events.imported import Imported
-    from events.importers import lastfm, movielens
-    from events.importers.synthetic import generate, sized
-
-    folder = Path(data)
-    if data not in SIZES and (folder / MANIFEST).is_file():
-        return folder
-    known = [name for file, name in ORIGINALS.items() if (folder / file).is_file()]
-    if data not in SIZES and not known:
-        raise InputError(
-            f"--data is a folder of MovieLens, Last.fm or imported files, or {', '.join(SIZES)}. Received {data}.",
-            "Import a log of another kind first, and give the folder that `segue data import` wrote.",
-        )
-    imported: Imported
-    if data in SIZES:
-        imported = generate(sized(data), seed)
-    else:
-        imported = {"movielens": movielens.read, "lastfm": lastfm.read}[known[0]](folder)
-    write(base / "data", imported)
-    return base / "data"
-
-
 def read(training_set: Path, name: str) -> DataSet:
-    """Number the positives of a training set."""
+    """Read the positives of a training set and number its listeners and items."""
     parts = [pq.read_table(training_set / f"{part}.parquet", filters=pc.field("positive")) for part in PARTS]
     rows = pa.concat_tables(parts).combine_chunks()
     items = pq.read_table(training_set / "items_at_test.parquet")
@@ -202,20 +164,20 @@ def read(training_set: Path, name: str) -> DataSet:
 
 
 def requests(data: DataSet, rows: np.ndarray, unseen: bool) -> Task:
-    """One request for each of some rows, at its own instant, from the listener's whole history until then.
+    """One request per target row, at the row's instant, with the listener's whole history before it.
 
     Args:
-        data: the data set; positives of all its parts are history once they are past.
-        rows: numbers of the rows that are targets, ascending, `[n]`.
-        unseen: what the listener touched before is no candidate.
+        data: the data set; a history takes positives of all parts, as long as they are earlier.
+        rows: numbers of the target rows, ascending, `[n]`.
+        unseen: whether items of the history are excluded from the candidates.
     """
-    asked = data.log.take(rows)
+    targets = data.log.take(rows)
     return Task(
-        asked.user,
+        targets.user,
         seconds(data.rows["ts"].take(pa.array(rows))),
-        histories(data.log, asked.user, asked.ts),
+        histories(data.log, targets.user, targets.ts),
         np.arange(len(rows)),
-        asked.item,
+        targets.item,
         data.release_ts,
         unseen,
     )

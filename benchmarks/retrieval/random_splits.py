@@ -1,8 +1,8 @@
-"""Random splits, as papers and tutorials measure on, and the training set that Segue's towers need for them.
+"""The random splits of papers and tutorials, and the training sets that Segue's models need for them.
 
-In a random split the past is no guide: what a listener chose later may be known and what came before may be asked for.
-So a history is a random sample of the listener's other known items; nothing is known of time but the clock, and all
-statistics, which would tell of the held-out part, are empty.
+In a random split train holds choices that are later than those in test, so features that follow the order of time
+would leak. A history is therefore a random sample of the listener's other known items, each as old as the request,
+and all statistics are empty because they would count held-out choices. Only the request's own time is kept.
 """
 
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ from models.inputs.feature_names import HISTORY
 from segue.files import read_json, write_json
 from workloads.training_set import write_vocabularies
 
-MAX_SAMPLES = 4  # histories that a heavy listener's query is averaged over
-HELD_OUT = 0.05  # of the training rows, for early stopping and for the peers' regularization
+MAX_SAMPLES = 4  # most histories that the query of a listener with many items is averaged over
+HELD_OUT = 0.05  # share of the training rows for early stopping and for the peers' regularization
 STATIC = (
     "event_id", "user_id", "item_id", "ts", "positive", "content_type", "creator_id", "duration_s", "genre_weights",
     "language", "release_ts", "age_at_request_days", "age_band", "country", "plan", "text", "markets",
 )  # fmt: skip
 SHARES = ("genre_shares", "content_type_shares")
-ACTIONS = ("like", "skip", "add")  # an interaction's action by its labels, the first that holds; else it is a play
+ACTIONS = ("like", "skip", "add")  # an interaction's action is the first whose label is positive, or else `play`
 
 
 @dataclass(frozen=True, eq=False)
 class RandomSplit:
-    """Distinct pairs of listener and item, cut at random.
+    """Distinct pairs of listener and item, split at random.
 
     Args:
-        rows: of the data set, `[n]`: the first interaction of each pair.
-        log: the same, numbered.
-        part: 0, 1, 2 for train, validation, test, int `[n]`.
+        rows: row in the data set of each pair's first interaction, `[n]`.
+        log: the same rows as numbers.
+        part: 0, 1 or 2 for train, validation or test, int `[n]`.
     """
 
     rows: np.ndarray
@@ -45,23 +45,23 @@ class RandomSplit:
 
 
 def split(data: DataSet, share: float, by_listener: bool, seed: int) -> RandomSplit:
-    """Cut a data set at random; a twentieth of what is not test is validation.
+    """Split a data set at random; a twentieth of the rows that are not test is validation.
 
-    A pair counts once, since a repeat would be known from the other part.
+    Each pair of listener and item is kept once, because a repeat in train would give away its copy in test.
 
     Args:
         data: the data set.
-        share: of the pairs for test.
-        by_listener: whether that share is taken of each listener's pairs, or of all.
-        seed: of the cut.
+        share: share of the pairs that is test.
+        by_listener: True takes the share of each listener's pairs, False of all pairs.
+        seed: seed of the split.
     """
     log = data.log
     _, rows = np.unique(log.user * log.items + log.item, return_index=True)  # the log is in order of time
     rows = np.sort(rows)
     log = log.take(rows)
     rng = np.random.default_rng(seed)
-    listener = log.user if by_listener else np.zeros(len(rows), np.int64)
-    test = drawn(listener, share, rng)
+    group = log.user if by_listener else np.zeros(len(rows), np.int64)
+    test = drawn(group, share, rng)
     part = np.where(test, 2, 0)
     rest = np.flatnonzero(~test)
     part[rest[drawn(np.zeros(len(rest), np.int64), HELD_OUT, rng)]] = 1
@@ -69,7 +69,7 @@ def split(data: DataSet, share: float, by_listener: bool, seed: int) -> RandomSp
 
 
 def drawn(group: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a share of each group's rows, rounded: a mask `[n]`."""
+    """Draw a share of each group's rows, rounded to whole rows; bool `[n]`."""
     order = np.lexsort((rng.random(len(group)), group))
     counts = np.bincount(group)
     place = np.empty(len(group), np.int64)
@@ -77,64 +77,65 @@ def drawn(group: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarr
     return place < np.round(counts * share).astype(np.int64)[group]
 
 
-def task(made: RandomSplit, known: np.ndarray, asked: np.ndarray, unseen: bool) -> Task:
-    """One request for each listener who has a row among those asked for.
+def task(pairs: RandomSplit, in_history: np.ndarray, is_target: np.ndarray, unseen: bool) -> Task:
+    """One request per listener who has a target, at the time of the last entry in the listener's history.
 
     Args:
-        made: the split.
-        known: which rows the listeners' histories are made of, bool `[n]`.
-        asked: which rows are targets, bool `[n]`.
-        unseen: what is known of a listener is no candidate.
+        pairs: the split.
+        in_history: the rows that make up the listeners' histories, bool `[n]`.
+        is_target: the rows that are targets, bool `[n]`.
+        unseen: whether items of the history are excluded from the candidates.
     """
-    log = made.log
-    listeners = np.unique(log.user[asked])
-    touched = log.take(known)
-    ones = np.ones(len(touched.user), np.float32)
-    history = csr_matrix((ones, (touched.user, touched.item)), shape=(log.users, log.items))[listeners]
+    log = pairs.log
+    listeners = np.unique(log.user[is_target])
+    entries = log.take(in_history)
+    ones = np.ones(len(entries.user), np.float32)
+    history = csr_matrix((ones, (entries.user, entries.item)), shape=(log.users, log.items))[listeners]
     last = np.zeros(log.users, np.int64)
-    np.maximum.at(last, log.user, np.where(known, log.ts, 0))
-    targets = np.flatnonzero(asked)
+    np.maximum.at(last, log.user, np.where(in_history, log.ts, 0))
+    targets = np.flatnonzero(is_target)
     row = np.searchsorted(listeners, log.user[targets])
     order = np.argsort(row, kind="stable")
     instants = last[listeners] // 1_000_000
     return Task(listeners, instants, history, row[order], log.item[targets][order], None, unseen)
 
 
-def training_set(data: DataSet, made: RandomSplit, seed: int, out: Path) -> np.ndarray:
-    """Write a training set's folder of the pipeline's layout for a random split.
+def training_set(data: DataSet, pairs: RandomSplit, seed: int, out: Path) -> np.ndarray:
+    """Write a training set in the pipeline's layout for a random split.
 
-    Its rows have their content, profile, labels and time; the rest is empty. Histories are drawn from what is
-    known: for train from train (never the row itself), for validation from train, for test from both.
+    Rows keep their content, profile, labels and time; all other columns are empty. Histories are drawn from the
+    listener's other items: from train for train and validation, from train and validation for test.
 
     Args:
         data: the data set.
-        made: its split.
-        seed: of the histories.
-        out: a folder that does not stand yet.
+        pairs: its random split.
+        seed: seed of the histories.
+        out: the folder to write, which must not exist yet.
 
     Returns:
-        The request (as `task` numbers them) of each row of `test.parquet`, where heavy listeners have several.
+        The request, as `task` numbers them, of each row of `test.parquet`; a listener with many items has several rows.
     """
     rng = np.random.default_rng(seed)
-    rows = data.rows.take(pa.array(made.rows))
+    log = pairs.log
+    rows = data.rows.take(pa.array(pairs.rows))
     action = actions(rows)
     out.mkdir(parents=True)
-    train, fitted = made.part == 0, made.part < 2
+    train, train_and_validation = pairs.part == 0, pairs.part < 2
     sizes = {}
-    for name, own in (("train", train), ("validation", made.part == 1)):
-        owners = np.flatnonzero(own)
-        entries = list(samples(made.log, owners, train, rng))
+    for name, mask in (("train", train), ("validation", pairs.part == 1)):
+        owners = np.flatnonzero(mask)
+        entries = list(samples(log, owners, train, rng))
         sizes[name] = write(out / f"{name}.parquet", rows, action, owners, entries)
-    listeners = np.unique(made.log.user[made.part == 2])
-    queries = [(request, entry) for request, entry in enumerate(chunks(made.log, listeners, fitted, rng))]
-    request = np.array([request for request, entry in queries for _ in entry])
-    entries = [chunk for _, entry in queries for chunk in entry]
-    templates = last_rows(made.log, fitted)[listeners][request]
+    listeners = np.unique(log.user[pairs.part == 2])
+    listener_histories = list(chunks(log, listeners, train_and_validation, rng))
+    request = np.repeat(np.arange(len(listeners)), [len(histories) for histories in listener_histories])
+    entries = [history for histories in listener_histories for history in histories]
+    templates = last_rows(log, train_and_validation)[listeners][request]
     sizes["test"] = write(out / "test.parquet", rows, action, templates, entries)
     for name in ("items_at_validation", "items_at_test", "items_now"):
         pq.write_table(static(data.items), out / f"{name}.parquet")
-    heard = rows.filter(pa.array(train)).group_by("user_id").aggregate([("item_id", "list")])
-    sequences = heard.select(["user_id", "item_id_list"]).rename_columns(["user_id", "items"])
+    item_lists = rows.filter(pa.array(train)).group_by("user_id").aggregate([("item_id", "list")])
+    sequences = item_lists.select(["user_id", "item_id_list"]).rename_columns(["user_id", "items"])
     pq.write_table(sequences, out / "sequences.parquet")
     columns = pq.read_schema(data.training_set / "negatives.parquet").names
     pq.write_table(static(data.items).select(columns), out / "negatives.parquet")
@@ -144,7 +145,14 @@ def training_set(data: DataSet, made: RandomSplit, seed: int, out: Path) -> np.n
 
 
 def samples(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """For each of some rows, at most 50 other rows of its listener that are in the pool, in order of time."""
+    """Yield a history for each row: at most 50 other rows of the same listener from the pool, in order of time.
+
+    Args:
+        log: the log of the split.
+        rows: numbers of the rows that need a history.
+        pool: the rows that a history may take, bool `[n]`.
+        rng: draws the rows where the pool has more than 50.
+    """
     own = by_listener(log, pool)
     for row in rows:
         others = own[log.user[row]]
@@ -155,34 +163,51 @@ def samples(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generat
 
 
 def chunks(log: Log, listeners: np.ndarray, pool: np.ndarray, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
-    """For each listener, samples of 50 rows of the pool until all are used, four at most, each in order of time."""
+    """Yield up to four histories for each listener, which together cover up to 200 of the listener's rows in the pool.
+
+    A listener with more than 50 rows gets only full histories of 50 rows, so two of them may overlap.
+
+    Args:
+        log: the log of the split.
+        listeners: numbers of the listeners.
+        pool: the rows that a history may take, bool `[n]`.
+        rng: draws the order in which rows are taken.
+    """
     own = by_listener(log, pool)
     for listener in listeners:
         order = rng.permutation(own[listener])
         count = min(MAX_SAMPLES, max(1, -(-len(order) // HISTORY)))
         last = max(0, min(len(order), MAX_SAMPLES * HISTORY) - HISTORY)
-        starts = np.linspace(0, last, count).astype(np.int64)  # full samples, that may overlap
+        starts = np.linspace(0, last, count).astype(np.int64)
         yield [np.sort(order[start : start + HISTORY]) for start in starts]
 
 
 def by_listener(log: Log, pool: np.ndarray) -> list[np.ndarray]:
-    """The rows of the pool of each listener, in order of time."""
+    """Each listener's rows in the pool, in order of time."""
     rows = np.flatnonzero(pool)
     order = np.argsort(log.user[rows], kind="stable")
     return np.split(rows[order], np.cumsum(np.bincount(log.user[rows], minlength=log.users))[:-1])
 
 
-def last_rows(log: Log, known: np.ndarray) -> np.ndarray:
-    """The row whose profile and time stand for each listener, `[users]`: the last known one, else the first of all."""
+def last_rows(log: Log, pool: np.ndarray) -> np.ndarray:
+    """The row that gives each listener's profile and time: the last in the pool, or else the listener's first row.
+
+    Args:
+        log: the log of the split.
+        pool: the rows to prefer, bool `[n]`.
+
+    Returns:
+        Row numbers, int `[users]`.
+    """
     out = np.zeros(log.users, np.int64)
     out[log.user[::-1]] = np.arange(len(log.user))[::-1]
-    rows = np.flatnonzero(known)
-    out[log.user[rows]] = rows  # of equal numbers the last assignment holds
+    rows = np.flatnonzero(pool)
+    out[log.user[rows]] = rows  # of several rows of one listener, NumPy keeps the last assignment
     return out
 
 
 def actions(rows: pa.Table) -> np.ndarray:
-    """What each interaction counts as in a history, strings `[n]`."""
+    """The action that each interaction has in a history, strings `[n]`."""
     out = np.full(rows.num_rows, "play", object)
     for name in reversed(ACTIONS):
         out[rows[f"label_{name}"].fill_null(0).to_numpy() > 0] = name
@@ -190,9 +215,19 @@ def actions(rows: pa.Table) -> np.ndarray:
 
 
 def write(path: Path, rows: pa.Table, action: np.ndarray, owners: np.ndarray, entries: list[np.ndarray]) -> int:
-    """Write `owners`, rows of `rows`, each with the rows of its history; how many there are.
+    """Write rows with their histories to a Parquet file.
 
-    An entry of a history is as old as the request, so that its distance in time tells nothing.
+    All entries of a history get the time of the request, because real times would show which part they come from.
+
+    Args:
+        path: the file to write.
+        rows: the rows of the split.
+        action: the action of each of them, from `actions`.
+        owners: numbers of the rows to write.
+        entries: for each of the rows to write, numbers of the rows in its history.
+
+    Returns:
+        The number of rows written.
     """
     table = static(rows.take(pa.array(owners)))
     bounds = np.concatenate([[0], np.cumsum([len(entry) for entry in entries])]).astype(np.int32)
@@ -211,7 +246,7 @@ def write(path: Path, rows: pa.Table, action: np.ndarray, owners: np.ndarray, en
 
 
 def static(table: pa.Table) -> pa.Table:
-    """A table with what a random split may know: shares of what was heard are 0, other statistics null."""
+    """Copy a table without its statistics: shares of genres and content types become 0, all others null."""
     columns = []
     for field in table.schema:
         if field.name in STATIC or field.name.startswith("label_"):
@@ -224,7 +259,7 @@ def static(table: pa.Table) -> pa.Table:
 
 
 def zeros(column: pa.ChunkedArray) -> pa.ListArray:
-    """A list column's shape, filled with 0."""
+    """A list column of the same shape, filled with 0."""
     from models.inputs.arrow_columns import vector_width
 
     width = vector_width(column)

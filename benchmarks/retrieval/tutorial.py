@@ -1,4 +1,4 @@
-"""What TensorFlow Recommenders' first retrieval tutorial builds, with its settings: two towers that know ids alone."""
+"""The model of TensorFlow Recommenders' first retrieval tutorial, with its settings: two towers that read ids alone."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -9,18 +9,18 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 WIDTH, RATE, BATCH, EPOCHS, SHUFFLED, CANDIDATES = 32, 0.1, 8192, 3, 100_000, 128
-PATIENCE = 60.0  # seconds after which the steps go on without metrics
-MEASURED = 3  # steps that have them however long they take
+PATIENCE = 60.0  # seconds of steps with metrics, after which training goes on without metrics
+MEASURED = 3  # least number of steps with metrics, however long they take
 
 keras = tf.keras
 
 
 class TwoTowers(tfrs.Model):
-    """A vector for each listener and each item; unknown listeners share one.
+    """An embedding for each listener and each item; unknown listeners share one embedding.
 
     Args:
-        listeners: distinct ids.
-        items: distinct ids of the whole catalogue.
+        listeners: distinct ids of the listeners, strings `[listeners]`.
+        items: distinct ids of the whole catalogue, strings `[items]`.
     """
 
     def __init__(self, listeners: np.ndarray, items: np.ndarray) -> None:
@@ -28,17 +28,17 @@ class TwoTowers(tfrs.Model):
         self.listener, self.item = tower(listeners), tower(items)
         candidates = tf.data.Dataset.from_tensor_slices(items).batch(CANDIDATES).map(self.item)
         self.task = tfrs.tasks.Retrieval(metrics=tfrs.metrics.FactorizedTopK(candidates=candidates))
-        self.measured = True  # whether a training step computes the metrics
+        self.compute_metrics = True  # in training steps
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """In-batch softmax of `user` against `item`, strings `[b]`."""
+        """In-batch softmax loss of the ids `user` and `item`, strings `[b]`."""
         listener, item = self.listener(inputs["user"]), self.item(inputs["item"])
-        return self.task(listener, item, compute_metrics=self.measured)
+        return self.task(listener, item, compute_metrics=self.compute_metrics)
 
     def score(self, listeners: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Dot products of ids, float32 `[n, items]`."""
-        left, right = self.listener(tf.constant(listeners)), self.item(tf.constant(items))
-        return tf.matmul(left, right, transpose_b=True).numpy()
+        """Dot product of every listener's and every item's embedding, float32 `[n, items]`."""
+        listener, item = self.listener(tf.constant(listeners)), self.item(tf.constant(items))
+        return tf.matmul(listener, item, transpose_b=True).numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,12 @@ class Trained:
     """The towers after training.
 
     Args:
-        model: `TwoTowers.score` asks it.
-        seconds: of the training.
-        examples_per_second: of its steps, with the metrics that the tutorial computes in training.
-        examples_per_second_without_metrics: of steps that only learn.
-        steps: of the training.
-        steps_with_metrics: how many of them had metrics.
+        model: the trained towers.
+        seconds: duration of the training.
+        examples_per_second: throughput of steps that also compute the tutorial's metrics.
+        examples_per_second_without_metrics: throughput of steps without metrics.
+        steps: number of training steps.
+        steps_with_metrics: number of training steps with metrics.
     """
 
     model: TwoTowers
@@ -63,19 +63,22 @@ class Trained:
 
 
 def tower(ids: np.ndarray) -> tf.keras.Sequential:
-    """Ids to vectors `[b, 32]`, with one row for unknown ids."""
+    """A layer from ids to embeddings `[b, 32]`, with one row for unknown ids."""
     lookup = keras.layers.StringLookup(vocabulary=ids, mask_token=None)
     return keras.Sequential([lookup, keras.layers.Embedding(len(ids) + 1, WIDTH)])
 
 
 def train(users: np.ndarray, items: np.ndarray, catalogue: np.ndarray, seed: int) -> Trained:
-    """Train for three epochs; metrics stop after a minute of them, which no weight depends on.
+    """Train for three epochs.
+
+    The tutorial computes a metric over the whole catalogue in every step. Here steps stop computing it after a minute,
+    because it takes most of the time and no weight depends on it.
 
     Args:
         users: ids of the interactions' listeners, strings `[n]`.
-        items: ids of their items, `[n]`.
+        items: ids of their items, strings `[n]`.
         catalogue: distinct ids of all items.
-        seed: of initial weights and of the order.
+        seed: seed of the initial weights and of the order of the examples.
     """
     keras.utils.set_random_seed(seed)
     started = perf_counter()
@@ -86,36 +89,39 @@ def train(users: np.ndarray, items: np.ndarray, catalogue: np.ndarray, seed: int
     rows = tf.data.Dataset.from_tensor_slices({"user": users, "item": items})
     batches = rows.shuffle(SHUFFLED, seed=seed).batch(BATCH).cache()
     steps = EPOCHS * -(-len(users) // BATCH)
-    full, bare = step(model, rows.element_spec, measured=True), step(model, rows.element_spec, measured=False)
-    measured: list[tuple[int, float]] = []
+    with_metrics, without_metrics = (compiled_step(model, rows.element_spec, metrics) for metrics in (True, False))
+    times: list[tuple[int, float]] = []
     for _ in range(EPOCHS):
         model.reset_metrics()
         for batch in batches:
-            if len(measured) < MEASURED or sum(took for _, took in measured) < PATIENCE:
-                measured.append(timed(full, batch))
+            if len(times) < MEASURED or sum(seconds for _, seconds in times) < PATIENCE:
+                times.append(timed(with_metrics, batch))
             else:
-                bare(**batch)
+                without_metrics(**batch)
     seconds = perf_counter() - started
-    kept = model.get_weights()
-    unmeasured = [timed(bare, batch) for batch in batches]  # an epoch more, and back
-    model.set_weights(kept)
-    return Trained(model, seconds, speed(measured), speed(unmeasured), steps, len(measured))
+    # One more epoch measures the speed without metrics; the weights are put back afterwards.
+    weights = model.get_weights()
+    times_without_metrics = [timed(without_metrics, batch) for batch in batches]
+    model.set_weights(weights)
+    return Trained(model, seconds, speed(times), speed(times_without_metrics), steps, len(times))
 
 
-def step(model: TwoTowers, spec: dict[str, tf.TensorSpec], measured: bool) -> tf.types.experimental.ConcreteFunction:
+def compiled_step(
+    model: TwoTowers, spec: dict[str, tf.TensorSpec], compute_metrics: bool
+) -> tf.types.experimental.ConcreteFunction:
     """A compiled training step on `user` and `item`, strings `[b]`."""
-    model.measured = measured
-    columns = {name: tf.TensorSpec([None], one.dtype, name) for name, one in spec.items()}
+    model.compute_metrics = compute_metrics
+    columns = {name: tf.TensorSpec([None], column.dtype, name) for name, column in spec.items()}
     return tf.function(lambda **batch: model.train_step(batch)).get_concrete_function(**columns)
 
 
 def timed(step: tf.types.experimental.ConcreteFunction, batch: dict[str, tf.Tensor]) -> tuple[int, float]:
-    """Examples of a step, and its seconds."""
+    """Run a step; its number of examples and its seconds."""
     started = perf_counter()
     step(**batch)
     return len(batch["user"]), perf_counter() - started
 
 
-def speed(steps: list[tuple[int, float]]) -> float:
-    """Examples a second of the median step."""
-    return median(rows / took for rows, took in steps)
+def speed(times: list[tuple[int, float]]) -> float:
+    """Examples per second of the median step."""
+    return median(rows / seconds for rows, seconds in times)

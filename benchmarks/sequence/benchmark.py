@@ -1,30 +1,28 @@
-"""What plays next, leave-one-out over all items: the sequence model beside what is published and what is simple.
+"""Quality of predicting the next item, leave-one-out over all items: Segue's sequence model beside alternatives.
 
 Contestants: popularity, item-kNN and EASE of `models.evaluation.baselines`, SASRec as published
 (`benchmarks.sequence.sasrec`), and Segue's dense and generative heads.
-Each listener's last choice is the test, the one before it validation: all that is chosen (epochs, regularization) is
-chosen on validation, and the test is read once, at the end. Candidates are all items of the data set, less those that
-the listener has had if items are hardly ever had twice.
+Each listener's last choice is test and the choice before it is validation. Epochs and regularization are chosen on
+validation; the test is read once, at the end. Candidates are all items of the data set, without those of the history
+if listeners hardly ever choose an item twice.
 """
 
-import os
-import platform
-import resource
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from benchmarks.retrieval.peers import GRIDS, build
+from benchmarks.results import Say, check_names, machine, peak_memory_mb
+from benchmarks.retrieval import peers
 from benchmarks.sequence.data import Requests, Sequences, read
+from benchmarks.sequence.targets import targets
+from models import training_config
 from models.evaluation.baselines import MAX_DENSE_ITEMS
-from models.evaluation.metrics import bootstrap_mean, ndcg_at, rank_of_target, recall_at, reciprocal_rank
+from models.evaluation.metrics import bootstrap_mean, ndcg_at, recall_at, reciprocal_rank
 from models.training_config import SequenceConfig
-from models.training_config import build as build_config
 from segue.errors import InputError, SegueError
 
 PEERS = ("popularity", "item_knn", "ease")
@@ -33,11 +31,11 @@ SEGUE = DENSE, GENERATIVE = ("segue_dense", "segue_generative")
 EPOCHS = 100  # the most of either head; the minutes are what limits a training
 MODELS = (*PEERS, SASREC, *SEGUE)
 K = 10
-JUDGED = 2_000  # validation requests by which an epoch or a regularization is chosen
-BATCH = 250
-READ = {"length": 200, "batch_size": 32}  # of Segue's model: histories here are longer than in the feature store
-Say = Callable[[str], Any]
-Report = Callable[[dict[str, float]], None]
+VALIDATION_REQUESTS = 2_000  # most validation requests that epochs and regularization are chosen by
+BLOCK = 250  # requests that a baseline scores at once
+# Segue's model reads more entries than its default of 50, because histories here are longer than the feature store's.
+SETTINGS = {"length": 200, "batch_size": 32}
+Report = Callable[[dict[str, float]], None]  # takes an epoch's figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +43,9 @@ class Trained:
     """A contestant after training.
 
     Args:
-        ranks: the place of each request's item among the candidates, 0 the best.
-        seconds: of the training.
-        figures: what else is reported of it.
+        ranks: the rank of each request's item among the candidates, 0 for the best.
+        seconds: duration of the training.
+        figures: further figures of the contestant's result.
     """
 
     ranks: Callable[[Requests], np.ndarray]
@@ -66,94 +64,100 @@ def run(
     """Train and measure every contestant.
 
     Args:
-        data: what `sequence_data.read` takes.
-        say: takes a line of progress.
+        data: any value that `benchmarks.sequence.data.read` takes.
+        say: prints a line of progress.
         models: some of `MODELS`.
-        minutes: of training a model, at most; None leaves it to its own rule.
-        settings: of Segue's model, in place of the defaults of `SequenceConfig`.
-        seed: of worlds, samples, trainings and bootstraps.
+        minutes: most minutes of training per model; None leaves it to each model's own rule.
+        settings: settings of Segue's model, in place of the defaults of `SequenceConfig`.
+        seed: seed of worlds, samples, trainings and bootstraps.
 
     Returns:
-        `data`, `models` (by name `hr@10`, `ndcg@10`, `mrr`, their 95 % `intervals`, `train_seconds`,
-        `validation_ndcg@10`, EASE's `regularization`, and of those trained by epochs `epochs`, `best_epoch`,
-        `seconds_per_epoch`, `examples_per_second`, `config`; of the generative head `codes_a_level`,
-        `collision_rate`), `left_out`, `seed`, `peak_memory_mb`, `machine`.
+        `data` (sizes of the data set); `models`: for each model `hr@10`, `ndcg@10`, `mrr`, their 95 % `intervals`,
+        `train_seconds` and `validation_ndcg@10`, for EASE its `regularization`, for models trained by epochs `epochs`,
+        `best_epoch`, `seconds_per_epoch`, `examples_per_second` and `config`, for the generative head `codes_a_level`
+        and `collision_rate`; `left_out` (the models that could not be trained, with the reason), `targets`, `seed`,
+        `peak_memory_mb` (MiB), `machine`.
 
     Raises:
-        InputError: an unknown model, or what reading the data says.
+        InputError: there is no such model, the data cannot be read, or no model could be trained.
     """
-    wrong = [name for name in models if name not in MODELS]
-    if wrong:
-        raise InputError(f"There is no model {wrong[0]!r}.", f"Choose among {', '.join(MODELS)}.")
-    bounded = {"epochs": EPOCHS} | ({} if minutes is None else {"minutes": minutes})
-    config = build_config(SequenceConfig, READ | bounded | (settings or {}), "sequence")
+    check_names("model", models, MODELS)
+    limit = {"epochs": EPOCHS} | ({} if minutes is None else {"minutes": minutes})
+    config = training_config.build(SequenceConfig, SETTINGS | limit | (settings or {}), "sequence")
     say(f"reading {data}")
-    known = read(data, seed)
-    found: dict[str, Any] = {}
+    sequences = read(data, seed)
+    items = sequences.items.num_rows
+    measured: dict[str, Any] = {}
     left_out: dict[str, str] = {}
-    if "ease" in models and known.items.num_rows > MAX_DENSE_ITEMS:
-        left_out["ease"] = f"its matrix would have {known.items.num_rows:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
+    if "ease" in models and items > MAX_DENSE_ITEMS:
+        left_out["ease"] = f"its matrix would have {items:,} rows; at most {MAX_DENSE_ITEMS:,} fit"
     names = tuple(name for name in models if name not in left_out)
-    for own, train in contestants(known, minutes, config, seed, say, GENERATIVE in names):
+    for own, train in contestants(sequences, minutes, config, seed, say, GENERATIVE in names):
         if not set(own) & set(names):
             continue
         try:
             for name, trained in train():
                 if name in names:
-                    found[name] = reported(trained, known, seed)
+                    measured[name] = figures_on_test(trained, sequences, seed)
                     say(
-                        f"{name}: HR@10 {found[name]['hr@10']:.4f}, NDCG@10 {found[name]['ndcg@10']:.4f}, "
+                        f"{name}: HR@10 {measured[name]['hr@10']:.4f}, NDCG@10 {measured[name]['ndcg@10']:.4f}, "
                         f"{trained.seconds:,.0f} s of training"
                     )
-                del trained  # before the next one is trained
-        except SegueError as error:  # what the others found is not lost
-            left_out |= {name: error.headline for name in own if name in names and name not in found}
+                del trained  # frees its memory before the next model is trained
+        except SegueError as error:  # the other models' results are kept
+            left_out |= {name: error.headline for name in own if name in names and name not in measured}
             say(f"{', '.join(own)}: {error.headline}")
-    if not found:
-        raise InputError(f"No model could be trained: {'; '.join(left_out.values())}", "Give another log, or models.")
+    if not measured:
+        raise InputError(
+            f"No model could be trained: {'; '.join(left_out.values())}", "Give another log, or other models."
+        )
+    sizes = describe(sequences)
     return {
-        "data": describe(known),
-        "models": found,
+        "data": sizes,
+        "models": measured,
         "left_out": left_out,
+        "targets": targets(sizes, measured),
         "seed": seed,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "tensorflow": version("tensorflow")},
+        "peak_memory_mb": peak_memory_mb(),
+        "machine": machine("tensorflow"),
     }
 
 
-def describe(known: Sequences) -> dict[str, Any]:
-    """Sizes of a data set, and the rule for its candidates."""
-    h = known.histories
+def describe(sequences: Sequences) -> dict[str, Any]:
+    """Name and sizes of a data set, and the rule for its candidates."""
+    h, test = sequences.histories, sequences.test
     return {
-        "name": known.name,
+        "name": sequences.name,
         "listeners": len(h),
-        "items": known.items.num_rows,
+        "items": sequences.items.num_rows,
         "entries": len(h.item),
-        "requests": len(known.test.item),
-        "median_history": float(np.median(known.test.entry - h.offsets[known.test.listener])),
-        "candidates": "all items but those of the history" if known.unseen else "all items",
+        "requests": len(test.item),
+        "median_history": float(np.median(test.entry - h.offsets[test.listener])),
+        "candidates": "all items but those of the history" if sequences.unseen else "all items",
     }
 
 
 def measure(ranks: np.ndarray, seed: int) -> dict[str, Any]:
-    """HR@10 (recall of the one choice), NDCG@10 and MRR of places `[n]`, and the 95 % `intervals` of the three."""
+    """HR@10 (recall of the single choice), NDCG@10 and MRR of ranks `[n]`, and their 95 % `intervals`."""
     values = {f"hr@{K}": recall_at(ranks, K), f"ndcg@{K}": ndcg_at(ranks, K), "mrr": reciprocal_rank(ranks)}
     listeners = np.arange(len(ranks))
-    found = {name: bootstrap_mean(value, listeners, seed) for name, value in values.items()}
-    intervals = {name: {"low": figure.low, "high": figure.high} for name, figure in found.items()}
-    return {name: figure.mean for name, figure in found.items()} | {"intervals": intervals}
+    means = {name: bootstrap_mean(value, listeners, seed) for name, value in values.items()}
+    intervals = {name: {"low": figure.low, "high": figure.high} for name, figure in means.items()}
+    return {name: figure.mean for name, figure in means.items()} | {"intervals": intervals}
 
 
-def reported(trained: Trained, known: Sequences, seed: int) -> dict[str, Any]:
-    """What is said of a contestant: the test is read here, once."""
-    return {**measure(trained.ranks(known.test), seed), "train_seconds": trained.seconds, **trained.figures}
+def figures_on_test(trained: Trained, sequences: Sequences, seed: int) -> dict[str, Any]:
+    """A contestant's figures on the test requests, which no other function reads."""
+    return {**measure(trained.ranks(sequences.test), seed), "train_seconds": trained.seconds, **trained.figures}
 
 
 def contestants(
-    known: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say, generative: bool
+    sequences: Sequences, minutes: float | None, config: SequenceConfig, seed: int, say: Say, generative: bool
 ) -> list[tuple[tuple[str, ...], Callable[[], Iterable[tuple[str, Trained]]]]]:
-    """What is trained, one after the other, with the names that it is reported by; both heads of Segue's model share
-    its transformer."""
+    """List the trainings in their order, each with the names of the contestants that it yields.
+
+    Both heads of Segue's model come from one training, because they share its transformer.
+    """
 
     def report(name: str) -> Report:
         return lambda figures: say(
@@ -164,104 +168,98 @@ def contestants(
         return (name,), lambda: [(name, train())]
 
     return [
-        *(alone(name, partial(train_peer, name, known, seed)) for name in PEERS),
-        alone(SASREC, partial(train_sasrec, known, minutes, seed, report(SASREC))),
-        (SEGUE, partial(train_segue, known, config, seed, generative, report)),
+        *(alone(name, partial(train_peer, name, sequences, seed)) for name in PEERS),
+        alone(SASREC, partial(train_sasrec, sequences, minutes, seed, report(SASREC))),
+        (SEGUE, partial(train_segue, sequences, config, seed, generative, report)),
     ]
 
 
-def train_peer(name: str, known: Sequences, seed: int) -> Trained:
-    """A baseline with the regularization that validation prefers; the time is that of one fit."""
-    log = known.interactions()
-    sample = some(known.validation, seed)
-    found: Trained | None = None  # the best so far: one model is held, not one of each value
-    for value in GRIDS.get(name, (None,)):
+def train_peer(name: str, sequences: Sequences, seed: int) -> Trained:
+    """Fit a baseline with the regularization that is best on validation; its seconds are those of one fit."""
+    log = sequences.interactions()
+    validation = sampled(sequences.validation, seed)
+    best: Trained | None = None  # only the best model so far is kept in memory
+    for value in peers.GRIDS.get(name, (None,)):
         settings = {} if value is None else {"regularization": value}
         started = perf_counter()
-        model = build(name, seed, **settings).fit(log)
+        model = peers.build(name, seed, **settings).fit(log)
         took = perf_counter() - started
-        judged = float(ndcg_at(baseline_ranks(model, known, sample), K).mean())
-        if found is None or judged > found.figures["validation_ndcg@10"]:
-            figures = settings | {"validation_ndcg@10": judged}
-            found = Trained(partial(baseline_ranks, model, known), took, figures)
+        ndcg = float(ndcg_at(baseline_ranks(model, sequences, validation), K).mean())
+        if best is None or ndcg > best.figures["validation_ndcg@10"]:
+            figures = settings | {"validation_ndcg@10": ndcg}
+            best = Trained(partial(baseline_ranks, model, sequences), took, figures)
         del model
-    assert found is not None
-    return found
+    assert best is not None
+    return best
 
 
-def baseline_ranks(model, known: Sequences, requests: Requests) -> np.ndarray:
-    """The place of each request's item by a baseline's scores of the whole history."""
-    histories = known.known(requests)
-    at = known.histories.time[requests.entry]
-    found = []
-    for first in range(0, len(requests.item), BATCH):
-        part = slice(first, first + BATCH)
-        scores = model.score(histories[part], at[part])
-        if known.unseen:
-            scores[histories[part].nonzero()] = -np.inf
-        found.append(rank_of_target(scores, requests.item[part]))
-    return np.concatenate(found)
+def baseline_ranks(model, sequences: Sequences, requests: Requests) -> np.ndarray:
+    """The rank of each request's item by a baseline's scores of the whole history, `[n]`."""
+    at = sequences.histories.time[requests.entry]
+    return sequences.ranks(requests, lambda part, history: model.score(history, at[part]), BLOCK)
 
 
-def train_sasrec(known: Sequences, minutes: float | None, seed: int, report: Report) -> Trained:
-    """The published recipe."""
+def train_sasrec(sequences: Sequences, minutes: float | None, seed: int, report: Report) -> Trained:
+    """Train SASRec by its published recipe."""
     from benchmarks.sequence import sasrec
 
-    model, history, settings, took = sasrec.train(known, some(known.validation, seed), minutes, seed, report)
+    validation = sampled(sequences.validation, seed)
+    model, history, settings, took = sasrec.train(sequences, validation, minutes, seed, report)
     figures = trained_figures(history) | {"config": settings}
-    return Trained(lambda requests: sasrec.ranks(model, known, requests), took, figures)
+    return Trained(lambda requests: sasrec.ranks(model, sequences, requests), took, figures)
 
 
 def train_segue(
-    known: Sequences,
+    sequences: Sequences,
     config: SequenceConfig,
     seed: int,
     generative: bool,
     report: Callable[[str], Report],
 ) -> Iterator[tuple[str, Trained]]:
-    """Segue's sequence model: the dense head, then the generative one on the same transformer.
+    """Train Segue's sequence model and yield the dense head, then the generative head on the same transformer.
 
-    The training seconds of the generative head count those of the transformer too.
+    The generative head's training seconds include those of the transformer.
     """
+    from models.sequence import histories
     from models.sequence.coded import fit_codes, generated_ranks
     from models.sequence.fit import HeldOut, fit
-    from models.sequence.histories import requests as inputs
 
-    rows = np.arange(1, known.items.num_rows + 1, dtype=np.int32)
+    rows = np.arange(1, sequences.items.num_rows + 1, dtype=np.int32)
 
-    def held_out(asked: Requests) -> HeldOut:
-        read = inputs(known.histories, asked.listener, asked.entry, config.length)
-        return HeldOut(read, asked.item + 1, rows, known.known(asked) if known.unseen else None)
+    def held_out(requests: Requests) -> HeldOut:
+        inputs = histories.requests(sequences.histories, requests.listener, requests.entry, config.length)
+        excluded = sequences.history_items(requests) if sequences.unseen else None
+        return HeldOut(inputs, requests.item + 1, rows, excluded)
 
-    judged = held_out(some(known.validation, seed))
+    validation = held_out(sampled(sequences.validation, seed))
     started = perf_counter()
     model, history = fit(
-        known.training, judged, known.encoder(), config, seed,
-        unseen=known.unseen, on_epoch=report(DENSE),
+        sequences.training, validation, sequences.encoder(), config, seed,
+        unseen=sequences.unseen, on_epoch=report(DENSE),
     )  # fmt: skip
     took = perf_counter() - started
     settings = {"config": asdict(config)}
-    yield DENSE, Trained(lambda asked: held_out(asked).ranks(model), took, trained_figures(history) | settings)
+    yield DENSE, Trained(lambda requests: held_out(requests).ranks(model), took, trained_figures(history) | settings)
     if not generative:
         return
     started = perf_counter()
     coded, book, history = fit_codes(
-        model, known.training, judged, None, seed, on_epoch=report(GENERATIVE)
+        model, sequences.training, validation, None, seed, on_epoch=report(GENERATIVE)
     )  # fmt: skip
     took += perf_counter() - started
     figures = {
         "codes_a_level": [len(centroids) for centroids in book.centroids],
-        "collision_rate": book.collision_rate(known.items.num_rows),
+        "collision_rate": book.collision_rate(sequences.items.num_rows),
         **settings,
     }
     yield (
         GENERATIVE,
-        Trained(lambda asked: generated_ranks(coded, held_out(asked)), took, trained_figures(history) | figures),
+        Trained(lambda requests: generated_ranks(coded, held_out(requests)), took, trained_figures(history) | figures),
     )
 
 
 def trained_figures(history: dict[str, list[float]]) -> dict[str, Any]:
-    """What is reported of a training by epochs."""
+    """The figures of a training by epochs."""
     return {
         "epochs": len(history["judged"]),
         "best_epoch": 1 + int(np.argmax(history["judged"])),
@@ -271,7 +269,7 @@ def trained_figures(history: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def some(requests: Requests, seed: int) -> Requests:
-    """At most `JUDGED` requests, drawn without replacement."""
+def sampled(requests: Requests, seed: int) -> Requests:
+    """Draw at most `VALIDATION_REQUESTS` requests without replacement, in their order."""
     count = len(requests.item)
-    return requests.take(np.sort(np.random.default_rng(seed).permutation(count)[:JUDGED]))
+    return requests.take(np.sort(np.random.default_rng(seed).permutation(count)[:VALIDATION_REQUESTS]))

@@ -1,7 +1,8 @@
-"""kill -9 during pushes and reloads: after a restart the newest whole version answers, never a half one.
+"""SIGKILL during pushes and reloads: after a restart the newest complete version must answer, never an incomplete one.
 
-Every version's answer is made of all parts of the version, and each part holds the version's number: the lines of two
-files beside the graph. A pusher process pushes version after version of two models; `segue serve` follows.
+A pusher process pushes version after version of two models, and `segue serve` follows the store. Each version has two
+files beside the graph whose lines all hold the version's number. An answer is the smallest and the largest number of
+all lines, so an incomplete version shows as an answer with two different numbers.
 """
 
 import contextlib
@@ -17,37 +18,38 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving.benchmark import Say
+from benchmarks.results import Say, target
 from benchmarks.serving.process import ending, free_port, kill, start, start_server, wait_ready
+from benchmarks.subprocesses import run_module
 from segue import files
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.sync_client import Client
-from serving.store import model_store as store
+from serving.store import model_store
 
-MODELS = ("left", "right")  # pushed together: their stable versions are always the same
+MODELS = ("left", "right")  # pushed together, so their stable versions must always be the same
 PARTS = ("a.txt", "b.txt")
 LINES = 20_000
 LONGEST_WAIT = 1.5  # seconds from a push to the kill
 LONGEST_PAUSE = 0.3  # seconds between two pushes
-BALLAST = 16 * 2**20  # bytes beside the graph, so that a push takes long enough to be hit
-SETTLE_SECONDS = 30.0
-X = {"x": np.zeros(1, np.float32)}
+BALLAST = 16 * 2**20  # bytes beside the graph, so that a push takes long enough for a kill to fall into it
+SETTLE_SECONDS = 30.0  # until the server must answer with the stable versions
+INPUTS = {"x": np.zeros(1, np.float32)}
 
 
 def run(rounds: int, seed: int, say: Say) -> dict[str, Any]:
-    """Kill and restart.
+    """Kill the pusher and the server at random times, restart the server and check its answers and the store.
 
     Args:
-        rounds: how often.
-        seed: of the moments and the victims.
-        say: takes a line of progress.
+        rounds: number of rounds; each kills the pusher, the server or both.
+        seed: seed of the times and of the processes to kill.
+        say: prints a line of progress.
 
     Returns:
-        `rounds`, `pusher_kills`, `kills_within_a_push`, `server_kills`, `pushes`, `slowest_restart_seconds` (until
-        the first answers; 0 if the server was never killed), `failures` (texts).
+        `rounds`, `pusher_kills`, `kills_within_a_push`, `server_kills`, `pushes`, `slowest_restart_seconds` (from the
+        restart to the first answers; 0 if the server was never killed), `failures` (their texts), `targets`.
 
     Raises:
-        SegueError: the models cannot be made, or the server does not start on a store that nobody has touched.
+        SegueError: the models cannot be made, or the server does not start before the first kill.
     """
     with TemporaryDirectory(prefix="segue-kill-") as folder, contextlib.ExitStack() as stack:
         trial = Trial(Path(folder), random.Random(seed), stack)
@@ -57,23 +59,24 @@ def run(rounds: int, seed: int, say: Say) -> dict[str, Any]:
         return {
             "rounds": rounds,
             "pusher_kills": trial.kills["pusher"],
-            "kills_within_a_push": trial.within,
+            "kills_within_a_push": trial.kills_within_a_push,
             "server_kills": trial.kills["server"],
             "pushes": trial.pushes(),
             "slowest_restart_seconds": trial.slowest_restart,
             "failures": trial.failures,
+            "targets": {"failures": target(len(trial.failures), at_most=0)},
         }
 
 
 class Trial:
-    """The store, the two processes and what was seen of them."""
+    """A store, its pusher and its server, and the counts of kills and failures so far."""
 
     def __init__(self, base: Path, chance: random.Random, stack: contextlib.ExitStack) -> None:
         self.base, self.root, self.log = base, base / "models", base / "server.log"
         self.chance, self.stack = chance, stack
         self.port = free_port()
         self.kills = {"pusher": 0, "server": 0}
-        self.within = 0
+        self.kills_within_a_push = 0
         self.failures: list[str] = []
         self.slowest_restart = 0.0
         self._last: dict[tuple[str, str | None], int] = {}
@@ -84,7 +87,7 @@ class Trial:
         wait_ready(self.server, self._client.address, MODELS, self.log)
 
     def round(self) -> tuple[str, ...]:
-        """Push, kill, restart, check; what was killed."""
+        """Push, kill, restart and check once; the names of the killed processes."""
         pusher = self._start_pusher()
         pushed = self.pushes()
         self._watch(SETTLE_SECONDS, until=lambda: self.pushes() > pushed or pusher.poll() is not None)
@@ -95,7 +98,7 @@ class Trial:
         if "server" in victims:
             self._restart()
         if "pusher" not in victims:
-            # The server came back while versions were pushed.
+            # The pusher went on while the server restarted; it is killed now, so that the store stands still.
             self._watch(self.chance.uniform(0, LONGEST_WAIT))
             self._kill("pusher", pusher)
         self._check_store()
@@ -104,11 +107,11 @@ class Trial:
         return victims
 
     def stable(self) -> dict[str, int]:
-        """model -> its stable version, as the store says."""
-        return {model: known[store.STABLE] for model, known in store.labels(self.root).items()}
+        """The stable version of each model, according to the store."""
+        return {model: labels[model_store.STABLE] for model, labels in model_store.labels(self.root).items()}
 
     def pushes(self) -> int:
-        """How many pushes came to their end."""
+        """Number of completed pushes."""
         path = self.base / "pushes"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
@@ -126,7 +129,7 @@ class Trial:
     def _kill(self, name: str, process: subprocess.Popen) -> None:
         if process.poll() is not None:
             log = self.log if name == "server" else self.base / "pusher.log"
-            self._fail(f"the {name} had ended by itself: {log.read_text(errors='replace')[-500:]}")
+            self._fail(f"the {name} ended by itself: {log.read_text(errors='replace')[-500:]}")
         kill(process)
         self.kills[name] += 1
 
@@ -142,11 +145,11 @@ class Trial:
         self.slowest_restart = max(self.slowest_restart, time.monotonic() - began)
 
     def _follows(self) -> bool:
-        """Whether the server answers with the stable versions, at once or soon."""
+        """Whether the server answers with the stable versions within `SETTLE_SECONDS`."""
         return self._watch(SETTLE_SECONDS, until=lambda: self._answers() == self.stable())
 
     def _watch(self, seconds: float, until: Any = lambda: False) -> bool:
-        """Look at the answers for a while, or until a condition holds; whether it did."""
+        """Check the answers for some seconds or until a condition holds; whether the condition held."""
         deadline = time.monotonic() + seconds
         while not until():
             if time.monotonic() >= deadline:
@@ -156,40 +159,41 @@ class Trial:
         return True
 
     def _answers(self) -> dict[str, int]:
-        """model -> the version that its answer for `stable` tells; none where no server runs.
+        """The version that answers for each model's `stable`; a model is missing while no server runs.
 
-        Each answer is checked, with and without the label: it is of one version, and none older than the last.
+        Each answer, with and without the label, must come from one version that is not older than the last.
         """
-        found = {}
+        stable = {}
         for model in MODELS:
-            for label in (store.STABLE, None):
+            for label in (model_store.STABLE, None):
                 try:
-                    answer = self._client.predict(model, X, label=label, timeout=1.0)
+                    answer = self._client.predict(model, INPUTS, label=label, timeout=1.0)
                 except UnavailableError:
                     continue
                 except SegueError as error:
                     self._fail(f"{model}: {error.headline}")
                     continue
-                least, most = int(answer["least"][0]), int(answer["most"][0])
-                if least != most:
-                    self._fail(f"a half version of {model} answers: its parts are of {least} to {most}")
-                if least < self._last.get((model, label), 0):
-                    self._fail(f"{model} went back from {self._last[model, label]} to {least}")
-                self._last[model, label] = least
+                smallest, largest = int(answer["smallest"][0]), int(answer["largest"][0])
+                if smallest != largest:
+                    self._fail(f"an incomplete version of {model} answers: its parts are of {smallest} to {largest}")
+                if smallest < self._last.get((model, label), 0):
+                    self._fail(f"{model} went back from {self._last[model, label]} to {smallest}")
+                self._last[model, label] = smallest
                 if label is not None:
-                    found[model] = least
-        return found
+                    stable[model] = smallest
+        return stable
 
     def _check_store(self) -> None:
         stable = self.stable()
-        unlabelled = any(max(store.versions(self.root, model)) > stable.get(model, 0) for model in MODELS)
-        self.within += unlabelled or any(self.root.rglob(f"{files.TEMPORARY}*"))
+        # A kill fell into a push if it left a version without a label, or a temporary file.
+        unlabelled = any(max(model_store.versions(self.root, model)) > stable.get(model, 0) for model in MODELS)
+        self.kills_within_a_push += unlabelled or any(self.root.rglob(f"{files.TEMPORARY}*"))
         if set(stable) != set(MODELS) or len(set(stable.values())) != 1:
-            self._fail(f"the models were not pushed as one: stable is {stable}")
+            self._fail(f"the two models must have the same stable version: stable is {stable}")
         for model, version in stable.items():
             try:
-                if not store.verify(self.root, model, version):
-                    self._fail(f"{model} {version} is stable and not whole")
+                if not model_store.verify(self.root, model, version):
+                    self._fail(f"{model} {version} is stable but incomplete")
             except InputError as error:
                 self._fail(error.headline)
 
@@ -198,30 +202,31 @@ def push(root: Path, base: Path) -> None:
     """Push the next version of both models, with its number in all its parts.
 
     Raises:
-        SegueError: the store gave it another number.
+        SegueError: the store gave the version another number.
     """
-    version = 1 + max((v for model in store.models(root) for v in store.versions(root, model)), default=0)
+    versions = (v for model in model_store.models(root) for v in model_store.versions(root, model))
+    version = 1 + max(versions, default=0)
     for part in PARTS:
         (base / "template" / "assets" / part).write_text(f"{version}\n" * LINES)
-    pushed = store.push(root, dict.fromkeys(MODELS, base / "template"))
+    pushed = model_store.push(root, dict.fromkeys(MODELS, base / "template"))
     if pushed != version:
-        raise SegueError(f"The store gave the number {pushed} to version {version}.", "")
+        raise SegueError(
+            f"A push must get the number after the newest version, {version}. It got {pushed}.",
+            "Look for another process that pushes to the same store.",
+        )
 
 
 def make_template(path: Path) -> None:
-    """Write the SavedModel that the versions are copies of, in a process of its own: it takes TensorFlow.
+    """Write the SavedModel that all versions are copies of, in a process of its own because it needs TensorFlow.
 
     Raises:
-        SegueError: it failed; with the end of what it printed.
+        SegueError: the process failed; the fix shows the end of its output.
     """
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving.kill", "template", str(path)]
-    made = subprocess.run(command, timeout=120, capture_output=True, text=True)
-    if made.returncode:
-        raise SegueError("The model of the benchmark could not be made.", f"It ended with:\n{made.stderr[-2000:]}")
+    run_module("benchmarks.serving.kill", "template", path, timeout=120, quiet=True)
 
 
 def save_template(path: Path) -> None:
-    """A model whose answer is the least and the most of the numbers in its files."""
+    """Save a model that answers with the smallest and the largest number in its files."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -237,9 +242,9 @@ def save_template(path: Path) -> None:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
     def numbers(x: Any) -> Any:
-        found = tf.concat([table.lookup(tf.range(LINES, dtype=tf.int64)) for table in module.tables], 0)
+        values = tf.concat([table.lookup(tf.range(LINES, dtype=tf.int64)) for table in module.tables], 0)
         ones = tf.ones_like(x, tf.int64)
-        return {"least": tf.reduce_min(found) * ones, "most": tf.reduce_max(found) * ones}
+        return {"smallest": tf.reduce_min(values) * ones, "largest": tf.reduce_max(values) * ones}
 
     tf.saved_model.save(module, str(path), signatures={"serving_default": numbers})
     shutil.rmtree(sources)
@@ -248,7 +253,7 @@ def save_template(path: Path) -> None:
 
 
 def push_on(base: Path, seed: int, parent: int) -> None:
-    """Push until killed, or until the process that started this one is gone."""
+    """Push version after version until this process is killed or the process `parent`, which started it, is gone."""
     chance = random.Random(seed)
     while os.getppid() == parent:
         push(base / "models", base)

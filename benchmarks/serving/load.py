@@ -1,4 +1,4 @@
-"""Load on a model server, from a process of its own: bytes made beforehand, over one gRPC channel, no TensorFlow."""
+"""Load on a model server: a process without TensorFlow that sends prepared bytes over one gRPC channel."""
 
 import asyncio
 import subprocess
@@ -21,24 +21,24 @@ from serving.protocol import protos, tensors
 
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 TIMEOUT_SECONDS = 30.0
-BEHIND_SECONDS = 1.0  # what a late sender makes up for; after a longer halt it does not flood the server
+BEHIND_SECONDS = 1.0  # a sender catches up with at most this delay, so that a long halt does not end in a flood
 Answer = protos.message("tensorflow.serving.PredictResponse", "tensorflow_serving/apis/predict.proto")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send.
+    """The requests to send.
 
     Attributes:
         address: `host:port` of the server.
-        pid: its process, whose CPU time is read.
-        models: the models asked, in turn.
-        labels: the labels asked for, in turn; None for no label.
-        in_flight: requests under way at once, at most.
-        seconds: how long.
-        warm_up: seconds before that, not measured.
-        rate: requests a second at most; 0 for no limit.
-        read: read every answer; else it is enough that one came, and the client takes less of the machine.
+        pid: the server's process, whose CPU time is measured.
+        models: names of the models to call, in turn.
+        labels: labels to call each model by, in turn; None for no label.
+        in_flight: most requests in flight at once.
+        seconds: duration of the measured load.
+        warm_up: seconds of load before the measurement.
+        rate: most requests per second; 0 for no limit.
+        read: whether answers are decoded; without it the client takes less of the machine that it measures.
     """
 
     address: str
@@ -52,7 +52,7 @@ class Plan:
     read: bool = True
 
     def requests(self) -> list[tuple[str, str | None, bytes]]:
-        """model, label, bytes: what is sent in rotation."""
+        """The requests to send in rotation: model, label, bytes."""
         return [
             (model, label, request(model, index, label))
             for index in range(REQUESTS)
@@ -63,15 +63,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it.
+    """The answers and failures of a load.
 
     Attributes:
-        seconds: from the first request to the last answer.
-        cpu_seconds: the server's CPU time meanwhile.
-        failures: text -> how often.
-        rows: `[answers, 5]`: when it was sent (`time.monotonic`), seconds until the answer, the request's place in
-            `Plan.requests`, the version that answered, the variant that its scores tell (-1 where answers are not
-            read).
+        seconds: time from the first request to the last answer.
+        cpu_seconds: the server's CPU time during the load.
+        failures: number of failures by their text.
+        rows: one row per answer, `[answers, 5]`: the time of sending (`time.monotonic`), seconds until the answer,
+            the request's place in `Plan.requests`, the version that answered, and the variant that its scores show
+            (version and variant are -1 if answers are not read).
     """
 
     seconds: float
@@ -81,28 +81,28 @@ class Result:
 
     @property
     def rps(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.rows) / self.seconds
 
     def percentile_ms(self, percent: float) -> float:
-        """A percentile of the latency."""
+        """A percentile of the latency in ms."""
         return float(np.percentile(self.rows[:, 1], percent)) * 1e3
 
 
 def start(plan: Plan, out: Path) -> subprocess.Popen:
-    """Start the process that sends; `read` its result from `out` when it has ended."""
+    """Start the process that sends; after its end, `read` gives its result from the folder `out`."""
     out.mkdir()
     write_json(out / "plan.json", asdict(plan))
     return subprocess.Popen([sys.executable, "-m", "benchmarks.serving.load", str(out)], stdin=subprocess.DEVNULL)
 
 
 def read(out: Path) -> Result:
-    """What a load process wrote."""
+    """Read the result that a load process wrote."""
     return Result(**read_json(out / "result.json"), rows=np.load(out / "rows.npy"))
 
 
 def run(plan: Plan, out: Path) -> Result:
-    """Send in a process of its own, and wait for its end."""
+    """Send in a process of its own, wait for its end and return the result."""
     process = start(plan, out)
     if process.wait(plan.warm_up + plan.seconds + 2 * TIMEOUT_SECONDS):
         raise subprocess.CalledProcessError(process.returncode, "benchmarks.serving.load")
@@ -110,7 +110,7 @@ def run(plan: Plan, out: Path) -> Result:
 
 
 class Sender:
-    """Keeps `Plan.in_flight` requests under way."""
+    """Sends a plan's requests, `Plan.in_flight` at a time, and collects the answers."""
 
     def __init__(self, plan: Plan, channel: grpc.aio.Channel) -> None:
         self.plan = plan
@@ -122,7 +122,7 @@ class Sender:
         self._slot = 0.0
 
     async def send(self, seconds: float) -> None:
-        """Send for a while; return when all answers are there."""
+        """Send for some seconds; return when all requests have been answered."""
         self.rows, self.failures = [], Counter()
         self._slot = time.monotonic()
         until = self._slot + seconds
@@ -145,18 +145,20 @@ class Sender:
                 self.failures[f"{error.code().name}: {error.details()}"] += 1
                 continue
             took = time.monotonic() - began
-            self.rows.append((began, took, place, *(told(answer, model) if self.plan.read else (-1, -1))))
+            self.rows.append(
+                (began, took, place, *(version_and_variant(answer, model) if self.plan.read else (-1, -1)))
+            )
 
 
-def told(answer: bytes, model: str) -> tuple[int, int]:
-    """The version that an answer names, and the variant that its scores tell."""
+def version_and_variant(answer: bytes, model: str) -> tuple[int, int]:
+    """The version that an answer names, and the variant that its scores show."""
     message = Answer.FromString(answer)
     score = float(tensors.decode(message.outputs[OUTPUTS[model]]).flat[0])
     return message.model_spec.version.value, round(score / VARIANT)
 
 
 async def main(out: Path) -> None:
-    """What the process does."""
+    """Send the plan in the folder `out` and write the result there; the process of `start` runs this."""
     plan = Plan(**read_json(out / "plan.json"))
     async with grpc.aio.insecure_channel(plan.address, OPTIONS) as channel:
         sender = Sender(plan, channel)

@@ -1,4 +1,4 @@
-"""The peer: a model server as it is first written, with TensorFlow's and gRPC's own helpers and nothing else."""
+"""The naive peer: a first model server that uses only TensorFlow's and gRPC's own helpers."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +17,13 @@ THREADS = 8
 
 
 class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict by eager signatures."""
+    """Predict by calling each model's signature eagerly."""
 
     def __init__(self, folders: dict[str, str]) -> None:
         self.models = {name: tf.saved_model.load(folder) for name, folder in folders.items()}
 
     def Predict(self, request: Any, context: Any) -> Any:
-        """Run `serving_default`."""
+        """Run the model's `serving_default`."""
         signature = self.models[request.model_spec.name].signatures["serving_default"]
         inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
         response = predict_pb2.PredictResponse()
@@ -33,17 +33,17 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class Model(model_service_pb2_grpc.ModelServiceServicer):
-    """Only so that a client sees when it is ready."""
+    """Model status, which clients read to see that the server is ready."""
 
     def GetModelStatus(self, request: Any, context: Any) -> Any:
-        """What is served is available."""
+        """Answer that version 1 is available."""
         response = get_model_status_pb2.GetModelStatusResponse()
         response.model_version_status.add(version=1, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE)
         return response
 
 
 def main(port: str, folders: dict[str, str]) -> None:
-    """Serve until killed."""
+    """Load the models and serve until the process is killed."""
     server = grpc.server(ThreadPoolExecutor(THREADS))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Prediction(folders), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Model(), server)

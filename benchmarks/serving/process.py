@@ -1,34 +1,31 @@
-"""The processes that the serving benchmarks start, and what the kernel knows of them."""
+"""Start, end and measure the processes of the serving benchmarks."""
 
 import contextlib
 import os
-import platform
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from segue.errors import SegueError, UnavailableError
 from serving.client.sync_client import Client
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
-_TICKS = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 60.0  # until a server must be ready
+STOP_SECONDS = 30.0  # until a process must have ended
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
+    """Return a TCP port of the loopback address that no process listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
-    """Start a process of this interpreter; what it prints is added to `log`."""
+    """Start this Python interpreter with the arguments `command`; its output is appended to `log`."""
     with log.open("ab") as file:
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", *command],
@@ -40,14 +37,14 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
 
 
 def start_server(port: int, flags: Iterable[str], home: Path, log: Path) -> subprocess.Popen:
-    """Start the model server."""
+    """Start the model server with `SEGUE_HOME=home`."""
     command = ["-m", "serving", f"--port={port}", *flags]
     return start(command, log, {"SEGUE_HOME": str(home)})
 
 
 @contextlib.contextmanager
 def ending(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
-    """End a process with the body: SIGTERM, and SIGKILL if that does not do."""
+    """End a process when the body ends: by SIGTERM, and by SIGKILL if it still runs after `STOP_SECONDS`."""
     try:
         yield process
     finally:
@@ -59,16 +56,16 @@ def ending(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """SIGKILL, and wait for the end."""
+    """Send SIGKILL and wait for the end."""
     process.send_signal(signal.SIGKILL)
     process.wait(STOP_SECONDS)
 
 
 def wait_ready(process: subprocess.Popen, address: str, models: Sequence[str], log: Path) -> None:
-    """Return once a server answers for all models.
+    """Wait until a server is ready to answer for all models.
 
     Raises:
-        SegueError: it ended, or took too long; with the end of its log.
+        SegueError: the server ended or took too long; the fix shows the end of its log.
     """
     deadline = time.monotonic() + START_SECONDS
     with Client(address) as client:
@@ -82,29 +79,12 @@ def wait_ready(process: subprocess.Popen, address: str, models: Sequence[str], l
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process with all its threads has used, user and system."""
+    """User and system CPU time of a process with all its threads, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process, MiB."""
+    """Resident memory of a process in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024
-
-
-def target(value: float, least: float | None = None, most: float | None = None) -> dict[str, Any]:
-    """A figure beside its limit: `value`, `at_least` or `at_most`, `holds`."""
-    if least is not None:
-        return {"value": value, "at_least": least, "holds": value >= least}
-    assert most is not None
-    return {"value": value, "at_most": most, "holds": value <= most}
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("tensorflow", "grpcio", "numpy")},
-    }

@@ -1,10 +1,8 @@
-"""The sequence model behind the server: what comes next for a long history among 10,000 items, and a playlist of 20.
+"""Latency of the sequence model behind the server: histories of 200, 10,000 items, playlists of 20.
 
-The model is untrained: its numbers come from one seed, and time does not depend on what they are.
+The model is untrained, because its weights do not change how long a request takes.
 """
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,25 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving.process import ending, free_port, start_server, target, wait_ready
-from segue.errors import SegueError
+from benchmarks.results import target
+from benchmarks.serving.process import ending, free_port, start_server, wait_ready
+from benchmarks.subprocesses import run_module
 
 ITEMS, GENRES, HISTORY, PLAYLIST = 10_000, 16, 200, 20
 NAME = "sequence"
-ASKED = {"next": 10.0, "generate": 150.0}  # p50 in ms of one request at a time
-SIGNATURES = (*ASKED, "decode")
-WARM = 5
-NOW = 1_750_000_000
+P50_LIMITS = {"next": 10.0, "generate": 150.0}  # ms, one request at a time
+SIGNATURES = (*P50_LIMITS, "decode")
+WARM_UP_CALLS = 5
+NOW = 1_750_000_000  # time of the requests in seconds since 1970 UTC
 
 
 def run(seconds: float) -> dict[str, Any]:
-    """Measure one request at a time.
+    """Measure every signature, one request at a time, through the server and in process.
 
     Args:
-        seconds: for each signature and contestant.
+        seconds: duration of each measurement.
 
     Returns:
-        By signature: `p50_ms`, `p99_ms`, `rps` of the server, `in_process_p50_ms`, and its `targets`.
+        For each signature the server's `p50_ms`, `p99_ms` and `rps`, and `in_process_p50_ms`; and `targets`.
 
     Raises:
         SegueError: the model cannot be made, or the server does not start.
@@ -49,47 +48,47 @@ def run(seconds: float) -> dict[str, Any]:
         process = start_server(port, [f"--model_name={NAME}", f"--model_base_path={base / NAME}"], base, log)
         with ending(process), Client(f"127.0.0.1:{port}") as client:
             wait_ready(process, f"127.0.0.1:{port}", (NAME,), log)
-            found = {}
+            figures = {}
             for signature in SIGNATURES:
-                remote = times(partial(ask, client, signature), seconds)
-                local = times(partial(answer, loaded, signature), seconds)
-                found[signature] = {
+                remote = times(partial(ask_server, client, signature), seconds)
+                local = times(partial(ask_loaded, loaded, signature), seconds)
+                figures[signature] = {
                     "p50_ms": float(np.percentile(remote, 50)),
                     "p99_ms": float(np.percentile(remote, 99)),
                     "rps": 1e3 / float(np.mean(remote)),
                     "in_process_p50_ms": float(np.percentile(local, 50)),
                 }
         loaded.close()
-    asked = {f"{name}_p50_ms": target(found[name]["p50_ms"], most=most) for name, most in ASKED.items()}
-    return {**found, "targets": asked}
+    targets = {f"{name}_p50_ms": target(figures[name]["p50_ms"], at_most=ms) for name, ms in P50_LIMITS.items()}
+    return {**figures, "targets": targets}
 
 
 def times(call: Callable[[int], Any], seconds: float) -> list[float]:
-    """How long calls take, in ms, one after the other for some seconds."""
-    for index in range(WARM):
+    """Make calls one after the other for some seconds; the duration of each in ms."""
+    for index in range(WARM_UP_CALLS):
         call(index)
-    found: list[float] = []
+    durations: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()
-        call(len(found))
-        found.append((time.perf_counter() - started) * 1e3)
-    return found
+        call(len(durations))
+        durations.append((time.perf_counter() - started) * 1e3)
+    return durations
 
 
-def ask(client: Any, signature: str, index: int) -> dict[str, np.ndarray]:
-    """One request to the server."""
+def ask_server(client: Any, signature: str, index: int) -> dict[str, np.ndarray]:
+    """Send one request to the server."""
     return client.predict(NAME, inputs(signature, index), signature=signature)
 
 
-def answer(model: Any, name: str, index: int) -> list[np.ndarray]:
-    """The same request to a `LoadedModel`."""
+def ask_loaded(model: Any, name: str, index: int) -> list[np.ndarray]:
+    """Run the same request on a `LoadedModel`."""
     signature, values = model.signatures[name], inputs(name, index)
-    return model.run(signature.feeds, [values[given] for given in signature.inputs], signature.fetches)
+    return model.run(signature.feeds, [values[key] for key in signature.inputs], signature.fetches)
 
 
 def inputs(signature: str, index: int) -> dict[str, np.ndarray]:
-    """One request of a listener with 200 entries, an hour apart."""
+    """The inputs of one request of a listener whose 200 entries are an hour apart."""
     rng = np.random.default_rng([2, index])
     empty = np.full((1, 1), "", object)
     history = {
@@ -106,14 +105,14 @@ def inputs(signature: str, index: int) -> dict[str, np.ndarray]:
     }
     if signature != "generate":
         return {**history, "k": np.array([100], np.int32)}
-    named = [f"more_{name}" for name in ("genres", "creators", "types")]
+    wishes = [f"more_{name}" for name in ("genres", "creators", "types")]
     return {
         **history,
         "length": np.array([PLAYLIST], np.int32),
         "temperature": np.ones(1, np.float32),
         "seed": np.array([index], np.int64),
-        **dict.fromkeys(named, empty),
-        **{f"{name}_weights": np.zeros((1, 1), np.float32) for name in named},
+        **dict.fromkeys(wishes, empty),
+        **{f"{name}_weights": np.zeros((1, 1), np.float32) for name in wishes},
         "newer": np.zeros(1, np.float32),
         "rarer": np.zeros(1, np.float32),
     }
@@ -123,17 +122,13 @@ def make(path: Path) -> None:
     """Write the model in a process of its own.
 
     Raises:
-        SegueError: it failed; with the end of what it printed.
+        SegueError: the process failed; the fix shows the end of its output.
     """
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving.sequence", str(path), str(ITEMS)]
-    made = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
-    if made.returncode:
-        raise SegueError("The model of the benchmark could not be made.", f"It ended with:\n{made.stderr[-2000:]}")
+    run_module("benchmarks.serving.sequence", path, ITEMS, timeout=600, quiet=True)
 
 
 def save(path: Path, count: int) -> None:
-    """An untrained model of the default width over some items of 16 genres and 1,000 creators."""
+    """Save an untrained model of the default width over some items of 16 genres and 1,000 creators."""
     import pyarrow as pa
     import tensorflow as tf
 
@@ -164,8 +159,9 @@ def save(path: Path, count: int) -> None:
     encoder = Encoder(Axes(tokens, GENRES, 3), items)
     counts = np.ones(encoder.catalogue.release_ts.shape[0], np.int64)
     model = SequenceModel(encoder, SequenceConfig(length=HISTORY), counts, timed=True, unseen=True)
-    nothing = {name: tf.zeros([1, HISTORY], tf.int32) for name in ("item", "action", "next_surface", "segment")}
-    model.listener_vectors(nothing | {name: tf.zeros([1, HISTORY], tf.int64) for name in ("time", "next_time")})
+    # One call with an empty history builds the model's weights.
+    history = {name: tf.zeros([1, HISTORY], tf.int32) for name in ("item", "action", "next_surface", "segment")}
+    model.listener_vectors(history | {name: tf.zeros([1, HISTORY], tf.int64) for name in ("time", "next_time")})
     rows = np.arange(1, 1 + count, dtype=np.int32)
     book = Codebook.fit(items["item_id"].to_pylist(), model.item_vectors(rows).numpy(), seed=0)
     coded = CodedModel(model, book)

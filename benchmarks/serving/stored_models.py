@@ -1,28 +1,26 @@
 """The models of the serving benchmarks, and requests to them.
 
-Retrieval: the 100 best of 100,000 candidates for one query of 64 numbers. Ranking: scores of 200 candidates of 10
-features. What is made is the same on every machine: all numbers come from one seed.
+Retrieval finds the 100 best of 100,000 candidates for a query of 64 numbers. Ranking scores 200 candidates of 10
+features. All numbers come from fixed seeds, so the models are the same on every machine.
 """
 
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segue.errors import SegueError
+from benchmarks.subprocesses import run_module
 from serving.client import calls
 
 CANDIDATES, DIM, K = 100_000, 64, 100
 ROWS, FEATURES, UNITS = 200, 10, (256, 128, 64, 1)
-VARIANT = 1_000  # what a variant adds to every score; the scores themselves are far below it
+VARIANT = 1_000  # variant v adds v * VARIANT to every score; plain scores are far below 1,000
 OUTPUTS = {"retrieval": "scores", "ranking": "score"}
-REQUESTS = 16  # different ones, in rotation
-# Candidates in a group. About sqrt(N / k), so that both top_k see about sqrt(N * k) numbers each;
-# and it divides N, so that no group needs padding.
+REQUESTS = 16  # number of different requests, which are sent in rotation
+# Candidates in a group. About sqrt(N / k) balances the two top-k passes at about sqrt(N * k) numbers each, and a
+# divisor of N needs no padding.
 GROUP = 32
 assert CANDIDATES % GROUP == 0
 
@@ -31,22 +29,17 @@ def make(base: Path, variants: int) -> None:
     """Write `base/NAME-VARIANT` for both models, and `base/library-0`, in a process of its own.
 
     Args:
-        base: a folder.
-        variants: how many; variant v adds v * `VARIANT` to each score.
+        base: the folder to write to.
+        variants: number of variants of each model; variant v adds v * `VARIANT` to each score.
 
     Raises:
-        SegueError: it failed; with the end of what it printed.
+        SegueError: the process failed; the fix shows the end of its output.
     """
-    # TensorFlow Recommenders is written for Keras 2.
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving.stored_models", str(base), str(variants)]
-    made = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
-    if made.returncode:
-        raise SegueError("The models of the benchmark could not be made.", f"It ended with:\n{made.stderr[-2000:]}")
+    run_module("benchmarks.serving.stored_models", base, variants, timeout=600, quiet=True)
 
 
 def inputs(model: str, index: int) -> dict[str, np.ndarray]:
-    """The inputs of one request: `query` `[1, 64]`, or `f0` to `f9`, each `[200]`; float32."""
+    """The inputs of one request, float32: `query` `[1, 64]`, or `f0` to `f9`, each `[200]`."""
     random = np.random.default_rng([1, index])
     if model == "retrieval":
         return {"query": random.standard_normal((1, DIM), np.float32)}
@@ -64,7 +57,10 @@ def candidates() -> np.ndarray:
 
 
 def save_grouped(path: Path, variant: int) -> None:
-    """Exact search from stock ops: the k best groups by their best member hold the k best candidates."""
+    """Save an exact search in two top-k passes, made of TensorFlow's own operations.
+
+    The k groups with the best members contain the k best candidates, so the second pass searches those groups alone.
+    """
     import tensorflow as tf
 
     groups = CANDIDATES // GROUP
@@ -84,7 +80,7 @@ def save_grouped(path: Path, variant: int) -> None:
 
 
 def save_library(path: Path) -> None:
-    """The same search by TensorFlow Recommenders' own brute force layer."""
+    """Save the same search as TensorFlow Recommenders' own brute-force layer."""
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
 
@@ -101,7 +97,7 @@ def save_library(path: Path) -> None:
 
 
 def save_ranking(path: Path, variant: int) -> None:
-    """A perceptron of 256, 128, 64 and 1 units on the stacked features."""
+    """Save a multi-layer perceptron of 256, 128, 64 and 1 units on the stacked features."""
     import tensorflow as tf
 
     random = np.random.default_rng(0)
@@ -125,26 +121,26 @@ def save_ranking(path: Path, variant: int) -> None:
 
 
 def same_top(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], tolerance: float = 1e-4) -> bool:
-    """Whether two answers `ids`, `scores` `[b, k]` name the same candidates, up to ties.
+    """Whether two answers of `ids` and `scores`, `[b, k]`, name the same candidates up to ties.
 
-    A candidate may stand elsewhere, or be absent behind the other's last one, if its score is the same there.
+    Candidates of equal score may be in another order, and those tied for the last place may differ.
     """
     if ours["ids"].shape != theirs["ids"].shape or not np.allclose(ours["scores"], theirs["scores"], atol=tolerance):
         return False
     for ids, scores, other_ids, other_scores in zip(
         ours["ids"], ours["scores"], theirs["ids"], theirs["scores"], strict=True
     ):
-        there = dict(zip(other_ids.tolist(), other_scores.tolist(), strict=True))
+        score_of = dict(zip(other_ids.tolist(), other_scores.tolist(), strict=True))
         if len(set(ids.tolist())) < len(ids):
             return False
-        found = np.array([there.get(candidate, other_scores[-1]) for candidate in ids.tolist()])
-        if not np.allclose(scores, found, atol=tolerance):
+        expected = np.array([score_of.get(candidate, other_scores[-1]) for candidate in ids.tolist()])
+        if not np.allclose(scores, expected, atol=tolerance):
             return False
     return True
 
 
 def main(base: Path, variants: int) -> None:
-    """What the child process does."""
+    """Write all models; the child process of `make` runs this."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")

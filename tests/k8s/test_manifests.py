@@ -1,4 +1,4 @@
-"""The manifests: valid by Kubernetes' own schemas, and consistent with each other and with the project."""
+"""The manifests are valid by Kubernetes' own schemas, and consistent with each other and with the project."""
 
 import re
 import shutil
@@ -12,14 +12,14 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 RENDERED = ["base", "overlays/kind"]
-KUBERNETES = "1.33"  # the schemas to validate by; fixed, so that a new one cannot fail an old commit
+KUBERNETES = "1.33"  # version of the schemas; fixed, so that a newer schema cannot fail an old commit
 
 Documents = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=RENDERED)
 def documents(request: pytest.FixtureRequest) -> Documents:
-    """What `kubectl kustomize` renders, one dict a document."""
+    """The documents that `kubectl kustomize` renders."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed: it renders the manifests")
     rendered = subprocess.run(
@@ -29,17 +29,17 @@ def documents(request: pytest.FixtureRequest) -> Documents:
 
 
 def of_kind(documents: Documents, kind: str) -> dict[str, dict[str, Any]]:
-    """name -> document, for one kind."""
+    """The documents of one kind, by name."""
     return {entry["metadata"]["name"]: entry for entry in documents if entry["kind"] == kind}
 
 
 def pods(documents: Documents) -> dict[str, dict[str, Any]]:
-    """Deployment's name -> its pod template."""
+    """The pod template of each Deployment, by the Deployment's name."""
     return {name: entry["spec"]["template"] for name, entry in of_kind(documents, "Deployment").items()}
 
 
 def containers(documents: Documents) -> list[dict[str, Any]]:
-    """Every container of every pod, init containers too."""
+    """All containers of all pods, including init containers."""
     return [
         container
         for pod in pods(documents).values()
@@ -49,9 +49,9 @@ def containers(documents: Documents) -> list[dict[str, Any]]:
 
 
 def container(documents: Documents, name: str) -> dict[str, Any]:
-    """The one container with this name."""
-    (found,) = (entry for entry in containers(documents) if entry["name"] == name)
-    return found
+    """The only container of that name."""
+    (match,) = (entry for entry in containers(documents) if entry["name"] == name)
+    return match
 
 
 def matched(selector: dict[str, str], documents: Documents) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ def matched(selector: dict[str, str], documents: Documents) -> list[dict[str, An
 
 
 def port_names(pod: dict[str, Any]) -> set[str]:
-    """The names of a pod's ports."""
+    """Names of a pod's ports."""
     return {port["name"] for entry in pod["spec"]["containers"] for port in entry["ports"]}
 
 
@@ -71,13 +71,13 @@ def test_every_document_is_valid_by_the_strict_schema(documents):
         assert kubernetes_validate.validate(document, KUBERNETES, strict=True) == KUBERNETES
 
 
-def test_the_parts_of_a_first_deployment_are_there(documents):
+def test_the_deployments_budget_and_namespace_exist(documents):
     assert set(of_kind(documents, "Deployment")) == {"tf-serving", "mlflow"}
     assert set(of_kind(documents, "PodDisruptionBudget")) == {"tf-serving"}
     assert set(of_kind(documents, "Namespace")) == {"segue"}
 
 
-def test_everything_lies_in_the_namespace(documents):
+def test_every_document_is_in_the_namespace(documents):
     for document in documents:
         if document["kind"] != "Namespace":
             assert document["metadata"]["namespace"] == "segue", document["metadata"]["name"]
@@ -89,7 +89,7 @@ def test_images_are_pinned(documents):
         assert re.fullmatch(r"[0-9][\w.-]*|kind", tag), f"{entry['image']} names no version"
 
 
-def test_pods_run_as_non_root_without_rights_or_tokens(documents):
+def test_pods_run_as_non_root_without_capabilities_or_tokens(documents):
     for name, pod in pods(documents).items():
         assert pod["spec"]["automountServiceAccountToken"] is False, name
         context = pod["spec"]["securityContext"]
@@ -140,7 +140,7 @@ def test_services_reach_one_pod_template_on_ports_it_has(documents):
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= port_names(pod), name
 
 
-def test_probes_ask_ports_that_exist(documents):
+def test_probes_use_ports_that_exist(documents):
     for entry in containers(documents):
         names = {port["name"] for port in entry["ports"]}
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -153,13 +153,13 @@ def test_budgets_and_network_policies_select_pods_and_ports(documents):
         assert matched(budget["spec"]["selector"]["matchLabels"], documents)
     policies = of_kind(documents, "NetworkPolicy")
     covered = [matched(policy["spec"]["podSelector"]["matchLabels"], documents) for policy in policies.values()]
-    assert len(covered) == len(pods(documents))  # a pod without a policy is open to the whole cluster
+    assert len(covered) == len(pods(documents))  # without a policy, a pod accepts connections from the whole cluster
     for policy, (pod,) in zip(policies.values(), covered, strict=True):
         for rule in policy["spec"]["ingress"]:
             assert {port["port"] for port in rule["ports"]} <= port_names(pod)
 
 
-def test_tf_serving_listens_where_its_ports_say_and_reads_what_is_mounted(documents):
+def test_tf_serving_listens_on_its_ports_and_reads_mounted_files(documents):
     serving = container(documents, "tf-serving")
     flags = dict(argument.removeprefix("--").split("=", 1) for argument in serving["args"])
     ports = {port["name"]: str(port["containerPort"]) for port in serving["ports"]}
@@ -174,7 +174,7 @@ def test_tf_serving_listens_where_its_ports_say_and_reads_what_is_mounted(docume
     assert all(mounts[path]["readOnly"] for path in ("/config", "/segue"))
 
 
-def test_mlflow_has_one_replica_that_is_replaced_not_doubled(documents):
+def test_mlflow_never_runs_twice(documents):
     # SQLite allows one writer.
     spec = of_kind(documents, "Deployment")["mlflow"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
@@ -183,7 +183,7 @@ def test_mlflow_has_one_replica_that_is_replaced_not_doubled(documents):
     assert f"--port={mlflow['ports'][0]['containerPort']}" in mlflow["args"]
 
 
-def test_the_model_config_parses_and_lies_in_the_mounted_store():
+def test_the_model_config_parses_and_names_the_mounted_store():
     from serving.protocol.config_files import parse_config
 
     text = (K8S / "base/config/models.config").read_text(encoding="utf-8")
@@ -204,11 +204,11 @@ def test_the_monitoring_config_parses_and_scraping_uses_its_path(documents):
 
 
 class TestDockerfile:
-    """The one image."""
+    """The image of all components, of MLflow and of jobs."""
 
     @pytest.fixture
     def lines(self) -> list[str]:
-        """The instructions, without comments, continued lines joined."""
+        """The instructions without comments, each on one line."""
         text = (K8S / "Dockerfile").read_text(encoding="utf-8")
         text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
         return [line for line in text.splitlines() if line]
@@ -221,7 +221,7 @@ class TestDockerfile:
         installs = [line for line in lines if "uv pip" in line]
         assert installs[0].endswith("requirements.lock")
         assert "--no-deps" in installs[1]
-        # Nothing declares the packages' data files, so only an editable install has them.
+        # An editable install keeps the packages' data files, such as the Feast repository's YAML, in place.
         assert "-e ." in installs[1]
 
     def test_the_version_of_uv_is_read_from_the_lock(self, lines):
@@ -235,7 +235,7 @@ class TestDockerfile:
     def test_it_runs_as_the_user_of_the_manifests(self, lines):
         assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
 
-    def test_every_package_is_copied_and_let_through(self, lines):
+    def test_every_package_is_copied_and_in_the_build_context(self, lines):
         copied = {line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line}
         packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
         assert packages <= copied

@@ -1,16 +1,16 @@
-"""The tutorial's model learns a checkerboard."""
+"""The tutorial's model learns a checkerboard, in which even listeners choose even items and odd listeners odd items."""
 
 import numpy as np
 import pytest
 
-from benchmarks.retrieval import tutorial as retrieval_tutorial
+from benchmarks.retrieval import tutorial
 
 USERS, ITEMS, BATCH = 40, 20, 128
 
 
 @pytest.fixture(scope="module")
 def pairs() -> tuple[np.ndarray, np.ndarray]:
-    """Even listeners touch even items, odd ones odd items; 20 times each, since three epochs have to do."""
+    """Listeners and items of the checkerboard, each pair 20 times because training has only three epochs."""
     pairs = [(f"u{user}", f"i{item}") for user in range(USERS) for item in range(ITEMS) if user % 2 == item % 2]
     users, items = (np.array(column) for column in zip(*pairs * 20, strict=True))
     return users, items
@@ -19,16 +19,16 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module", autouse=True)
 def small_steps():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrieval_tutorial, "BATCH", BATCH)
+        patch.setattr(tutorial, "BATCH", BATCH)
         yield
 
 
 @pytest.fixture(scope="module")
 def trained(pairs):
-    return retrieval_tutorial.train(*pairs, np.array([f"i{item}" for item in range(ITEMS)]), seed=0)
+    return tutorial.train(*pairs, np.array([f"i{item}" for item in range(ITEMS)]), seed=0)
 
 
-def test_it_learns_who_touches_what(trained):
+def test_it_learns_which_items_a_listener_chooses(trained):
     scores = trained.model.score(
         np.array([f"u{user}" for user in range(USERS)]), np.array([f"i{item}" for item in range(ITEMS)])
     )
@@ -38,21 +38,21 @@ def test_it_learns_who_touches_what(trained):
     assert np.take_along_axis(same, best, axis=1).mean() > 0.9
 
 
-def test_unknown_listeners_share_a_vector(trained):
+def test_unknown_listeners_share_an_embedding(trained):
     known, first, second = trained.model.score(np.array(["u0", "who", "else"]), np.array(["i0", "i1"]))
     np.testing.assert_array_equal(first, second)
     assert (known != first).any()
 
 
 def test_it_counts_its_steps(trained, pairs):
-    assert trained.steps == retrieval_tutorial.EPOCHS * -(-len(pairs[0]) // BATCH)
+    assert trained.steps == tutorial.EPOCHS * -(-len(pairs[0]) // BATCH)
     assert 0 < trained.steps_with_metrics <= trained.steps
     assert trained.seconds > 0
 
 
-def test_metrics_stop_when_they_take_long_and_no_weight_depends_on_it(trained, pairs, monkeypatch):
-    monkeypatch.setattr(retrieval_tutorial, "PATIENCE", 0.0)
-    again = retrieval_tutorial.train(*pairs, np.array([f"i{item}" for item in range(ITEMS)]), seed=0)
-    assert again.steps_with_metrics == retrieval_tutorial.MEASURED < trained.steps_with_metrics
+def test_metrics_stop_after_the_limit_and_weights_do_not_depend_on_them(trained, pairs, monkeypatch):
+    monkeypatch.setattr(tutorial, "PATIENCE", 0.0)
+    again = tutorial.train(*pairs, np.array([f"i{item}" for item in range(ITEMS)]), seed=0)
+    assert again.steps_with_metrics == tutorial.MEASURED < trained.steps_with_metrics
     ids = np.array(["u0", "u1"]), np.array(["i0", "i1"])
     np.testing.assert_allclose(again.model.score(*ids), trained.model.score(*ids), atol=1e-5)
