@@ -115,7 +115,7 @@ def test_a_broken_log_ends_in_one_line_and_a_fix_and_leaves_the_data_as_they_wer
         (("movielens", "."), "holds no MovieLens data set: looked for u.data"),
         (("lastfm", "."), "holds no Last.fm 2K data set: looked for artists.dat"),
         (("parquet", "--events", "none.csv"), "There is no file none.csv"),
-        (("synthetic", "--size", "huge"), "Size is one of nano, small, large. Received 'huge'"),
+        (("synthetic", "--size", "huge"), "Size is one of nano, demo, small, large. Received 'huge'"),
         (("synthetic", "--drift", "genre"), "The drift day lies in 1 .. 27. Received None"),
         (("synthetic", "--drift", "weather", "--drift-day", "3"), "Drift is one of genre, catalogue"),
     ],

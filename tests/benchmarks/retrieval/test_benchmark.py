@@ -128,7 +128,7 @@ def test_release_and_history_decide_the_candidates(release, unseen, allowed):
 
 
 def test_a_folder_of_unknown_files_is_refused(tmp_path):
-    with pytest.raises(InputError, match="nano, small, large"):
+    with pytest.raises(InputError, match="nano, demo, small, large"):
         canonical_tables(str(tmp_path), tmp_path, 0)
 
 

@@ -210,7 +210,7 @@ def test_a_behaviour_drift_doubles_skips_and_shortens_plays(drifted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("huge",), "Size is one of nano, small, large. Received 'huge'"),
+        (("huge",), "Size is one of nano, demo, small, large. Received 'huge'"),
         (("nano", "weather", 3), "Drift is one of genre, catalogue, outage, behaviour. Received 'weather'"),
         (("nano", "genre", None), r"drift day lies in 1 \.\. 27. Received None"),
         (("nano", "genre", 28), r"drift day lies in 1 \.\. 27. Received 28"),
