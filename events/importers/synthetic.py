@@ -23,7 +23,7 @@ __all__ = ["DRIFTS", "SIZES", "WorldConfig", "generate", "sized"]
 
 SIZES = {
     "nano": WorldConfig("nano", users=60, items=150, days=28, sessions=0.18),
-    "demo": WorldConfig("demo", users=1_000, items=2_400, days=60, sessions=0.145),
+    "demo": WorldConfig("demo", users=600, items=1_500, days=60, sessions=0.145),
     "small": WorldConfig("small", users=2_200, items=5_200, days=60, sessions=0.145),
     "large": WorldConfig("large", users=20_000, items=40_000, days=60, sessions=0.15),
 }
