@@ -26,7 +26,8 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
         "        raise OSError('the disk is full')\n"
         "    B.write = fail\n"
     )
-    done = segue("run", "training", env={"PYTHONPATH": str(tmp_path)})
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = segue("run", "training", env={"PYTHONPATH": path})
     assert done.returncode == 1
     assert "The step build-features failed. OSError: the disk is full" in done.stderr
     log = next(segue.home.runs.glob("training-*")) / "run.log"
@@ -42,21 +43,21 @@ def test_a_run_needs_an_imported_log(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_log_without_positives_is_one_clear_line(tmp_path):
+def test_a_log_without_positives_is_one_clear_line(one_process, tmp_path):
     segue = Segue(tmp_path / "home")
     (tmp_path / "log.csv").write_text(
         "event_id,user_id,item_id,ts,action,request_id\n"
         + "".join(f"e{n},u{n % 3},i{n % 5},2026-01-{n % 20 + 1:02d}T10:00,impression,r{n}\n" for n in range(200))
     )
     assert segue("data", "import", "parquet", "--events", str(tmp_path / "log.csv")).returncode == 0
-    done = segue("run", "training")
+    done = segue("run", "training", env=one_process())
     assert done.returncode == 2
     assert "The step training-set failed. Each part needs a positive example" in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(branch, trained, tmp_path):
+def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(branch, trained, one_process, tmp_path):
     segue = branch()
     # The first run had no champion whose weights it could start from, so the rerun starts from none either.
     config = tmp_path / "nano.yaml"
@@ -81,7 +82,7 @@ def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(b
         assert versions(segue.home.models, model) == [known["stable"]]
         assert verify(segue.home.models, model, known["stable"])
 
-    again = segue.json("run", "training", "--config", str(config))
+    again = segue.json("run", "training", "--config", str(config), env=one_process())
     assert again["status"] == "pushed"
     assert again["version"] == 2
     assert {path: path.stat().st_mtime_ns for path in killed.rglob("*")} == before  # nothing of it went on

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segue.files import read_json
+from tests.support.nano_loop import copied_models
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +25,8 @@ def rewrite(folder: Path, pattern: str, change: Callable[[pa.Table], pa.Table]) 
         pq.write_table(change(pq.ParquetFile(path).read()), path)
 
 
-def assert_stopped(segue, before: set[str], reason: str, train) -> dict:
-    ended = train(segue)  # exit code 0: a gate that says no is a result
+def assert_stopped(segue, before: set[str], reason: str, train, changes: str = "") -> dict:
+    ended = train(segue, changes)  # exit code 0: a gate that says no is a result
     assert ended["status"] == "stopped"
     assert reason in ended["reason"]
     assert pushed_versions(segue) == before
@@ -45,7 +47,9 @@ def test_shuffled_labels_are_not_blessed(branch, train):
         return events
 
     rewrite(segue.home.data, "events/*/*.parquet", deal)
-    assert_stopped(segue, pushed_versions(segue), "the blessing said no: ranking AUC", train)
+    # Ranking is trained on these labels; the models that find its candidates are those that were trained on the log.
+    changes = copied_models(segue.home, "retrieval", "sequence")
+    assert_stopped(segue, pushed_versions(segue), "the blessing said no: ranking AUC", train, changes)
 
 
 def test_changed_values_of_a_column_stop_the_run_before_training(branch, train):
@@ -62,36 +66,32 @@ def test_changed_values_of_a_column_stop_the_run_before_training(branch, train):
     assert "train-retrieval" not in ended["steps"]
 
 
-def test_a_planted_future_leak_is_caught(branch, train, tmp_path):
+def test_a_planted_future_leak_is_caught(branch, train):
     segue = branch()
     # A statistic stamped with the start of its own day knows the rest of that day.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import feature_repo.transformations as T\n"
-        "T.stamp = lambda day: (day.cast('int64') * T.DAY_SECONDS).as_timestamp('s').cast(T.TIMESTAMP)\n"
-    )
-    env = {"PYTHONPATH": str(tmp_path)}
-    ended = assert_stopped(
-        segue, pushed_versions(segue), "changes when the log ends there", lambda s: train(s, env=env)
-    )
+    changes = """
+        import feature_repo.transformations as T
+        T.stamp = lambda day: (day.cast('int64') * T.DAY_SECONDS).as_timestamp('s').cast(T.TIMESTAMP)
+    """
+    ended = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
     assert "train-ranking" not in ended["steps"]
 
 
-def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train, tmp_path):
+def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
     segue = branch()
-    # Between evaluation and infra validation the ranking model loses the file of its weights.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'infra_validate' in sys.orig_argv:\n"
-        "    import workloads.infra_validate as W\n"
-        "    real = W.sample_requests\n"
-        "    def lose(training_set, saved_models, seed):\n"
-        "        requests = real(training_set, saved_models, seed)\n"
-        "        for path in (saved_models['ranking'] / 'variables').glob('*.index'):\n"
-        "            path.unlink()\n"
-        "        return requests\n"
-        "    W.sample_requests = lose\n"
-    )
-    before = pushed_versions(segue)
-    env = {"PYTHONPATH": str(tmp_path)}
-    ended = assert_stopped(segue, before, "infra validation said no", lambda s: train(s, env=env))
+    # The models are those that are served, and blessed again. Then the ranking model loses the file of its weights.
+    changes = """
+        import workloads.evaluate
+        workloads.evaluate.step = lambda run, *_: (True, {})
+        import workloads.infra_validate as W
+        real = W.sample_requests
+        def lose(training_set, saved_models, seed):
+            requests = real(training_set, saved_models, seed)
+            for path in (saved_models['ranking'] / 'variables').glob('*.index'):
+                path.unlink()
+            return requests
+        W.sample_requests = lose
+    """
+    changes = copied_models(segue.home, "retrieval", "sequence", "ranking") + dedent(changes)
+    ended = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)
     assert "push" not in ended["steps"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 from click.testing import CliRunner
@@ -56,13 +57,48 @@ def trained(build_once) -> Segue:
 
 
 @pytest.fixture
-def train() -> Callable[..., dict]:
-    """A function that runs the training pipeline of a home with the configuration of the nano world."""
+def one_process(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """`one_process(changes)`: the environment in which a pipeline runs all its steps in one process.
 
-    def run(segue: Segue, env: dict[str, str] | None = None) -> dict:
-        return segue.json("run", "training", "--config", str(NANO_CONFIG), env=env)
+    `changes` is Python code that runs there first, for instance to make a step fail.
+    """
+
+    def environment(changes: str = "") -> dict[str, str]:
+        folder = tmp_path / "site"
+        folder.mkdir()
+        start = "import sys\nif 'pipelines.local' in sys.orig_argv:\n    import tests.support.one_process\n"
+        (folder / "sitecustomize.py").write_text(start + indent(dedent(changes), "    "))
+        return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+    return environment
+
+
+@pytest.fixture
+def train(one_process) -> Callable[..., dict]:
+    """`train(segue, changes)`: runs the training pipeline of a home with the nano world's configuration.
+
+    All steps run in one process, after the Python code `changes`.
+    """
+
+    def run(segue: Segue, changes: str = "") -> dict:
+        return segue.json("run", "training", "--config", str(NANO_CONFIG), env=one_process(changes))
 
     return run
+
+
+def copied_models(home: Home, *models: str) -> str:
+    """Changes for `one_process`: the steps that would train these models copy those that the home serves."""
+    return "\n".join(
+        dedent(f"""
+            import shutil
+            import workloads.training.train_{model}
+            def copy_{model}(run, *paths):
+                with run.step("workloads.train_{model}"):
+                    shutil.copytree({str(home.models / model / "1")!r}, paths[-1], dirs_exist_ok=True)
+            workloads.training.train_{model}.step = copy_{model}
+        """)
+        for model in models
+    )
 
 
 @pytest.fixture
@@ -77,4 +113,5 @@ def branch(trained: Segue, tmp_path: Path) -> Callable[[], Segue]:
     return copy
 
 
+ROOT = Path(__file__).resolve().parents[2]
 NANO_CONFIG = Path(__file__).with_name("nano.yaml")
