@@ -6,7 +6,7 @@ from typing import Any
 
 from segue.errors import InputError
 
-SIZES = ("nano", "small", "large")
+SIZES = ("nano", "demo", "small", "large")
 FRACTIONS = (0.8, 0.1, 0.1)  # train, validation and test of the split by time: the pipeline's defaults
 # The importer of a folder of original files, by a file that the folder has.
 ORIGINALS = {

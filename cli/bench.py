@@ -156,7 +156,7 @@ def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
 @click.option(
     "--data",
     required=True,
-    help="A folder of MovieLens, Last.fm or imported files, or a synthetic world: nano, small or large.",
+    help="A folder of MovieLens, Last.fm or imported files, or a synthetic world: nano, demo, small or large.",
 )
 @click.option(
     "--models",
@@ -195,7 +195,7 @@ def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> 
     "--data",
     required=True,
     help="A file of lines `user item item …`, a folder with sequences.tsv, a folder of MovieLens, Last.fm or imported "
-    "files, or a synthetic world: nano, small or large.",
+    "files, or a synthetic world: nano, demo, small or large.",
 )
 @click.option(
     "--models",

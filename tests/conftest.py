@@ -15,7 +15,7 @@ pytest_plugins = ["tests.support.build_once", "tests.support.model_servers", "te
 # that starts last leaves the other worker idle. The first two files do not wait for the same trained home.
 SLOWEST = (
     "pipelines/test_training.py",
-    "benchmarks/test_serving_benchmark.py",
+    "benchmarks/serving/test_benchmark.py",
     "pipelines/test_gates.py",
     "pipelines/test_failures.py",
     "workloads/test_real_training_set.py",

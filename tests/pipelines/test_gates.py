@@ -82,7 +82,7 @@ def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
     # The models are those that are served, and blessed again. Then the ranking model loses the file of its weights.
     changes = """
         import workloads.evaluate
-        workloads.evaluate.step = lambda run, *_: (True, {})
+        workloads.evaluate.step = lambda *_, **__: (True, {})
         import workloads.infra_validate as W
         real = W.sample_requests
         def lose(training_set, saved_models, seed):
