@@ -1,4 +1,4 @@
-"""Evaluation of SavedModels on held-out time, through the signatures that serve."""
+"""Evaluation of SavedModels on the test span, through the signatures that clients call."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,26 +29,26 @@ from models.saved.card import load_axes
 from models.saved.saved_model import call
 from segue.errors import InputError
 
-MAX_ROWS = 20_000  # held-out positives that retrieval is measured on; more only narrows the interval
-SMALLEST_SLICE = 50  # rows below which a slice's figure says nothing
+MAX_ROWS = 20_000  # positives that retrieval is measured on; more would only narrow the interval
+SMALLEST_SLICE = 50  # smaller slices are not reported, because their figures are noise
 
 
 def popularity(train: pa.Table, items: pa.Table) -> np.ndarray:
-    """Positives of each item in the tables before the test span: the baseline's scores `[items]`."""
+    """Count the positives of each item before the test span, `[items]`: the scores of the popularity baseline."""
     index = pc.index_in(train.filter(train["positive"])["item_id"], items["item_id"].combine_chunks())
     return np.bincount(index.drop_null().to_numpy(), minlength=items.num_rows).astype(np.float64)
 
 
 def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Table, prior: np.ndarray,
                     filter_seen: bool) -> np.ndarray:  # fmt: skip
-    """The place of each positive's item among all items that could be answered `[n]`.
+    """The rank of each positive's item among all its candidates, from 0, `[n]`; infinite if it is no candidate.
 
     Args:
-        saved_model: a retrieval SavedModel; None scores every query by `prior`.
+        saved_model: a retrieval or sequence SavedModel; None ranks by `prior`.
         positives: rows of a training set.
-        items: the catalogue with its statistics as of the test span's start.
-        prior: a score for each item.
-        filter_seen: whether items of the history are no candidates.
+        items: the catalogue with its statistics as of the start of the test span.
+        prior: a score for each item, `[items]`.
+        filter_seen: exclude the items of the row's history.
     """
     target = pc.index_in(positives["item_id"], items["item_id"].combine_chunks()).to_numpy()
     score = (lambda chunk: prior[None, :]) if saved_model is None else Scorer(saved_model, items)
@@ -61,7 +61,7 @@ def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Tab
 
 
 def retrieval_metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Recall and NDCG of one set of ranks."""
+    """The mean recall and NDCG of ranks `[n]`."""
     return {
         "recall_at_10": float(recall_at(ranks, 10).mean()),
         "recall_at_100": float(recall_at(ranks, 100).mean()),
@@ -72,27 +72,27 @@ def retrieval_metrics(ranks: np.ndarray) -> dict[str, float]:
 def evaluate_retrieval(
     models: dict[str, Path], before: pa.Table, test: pa.Table, items: pa.Table, filter_seen: bool, seed: int
 ) -> dict:
-    """Retrieval against popularity on the same held-out positives.
+    """Compare retrieval models and the popularity baseline on the same positives of the test span.
 
     Args:
-        models: `candidate` and, if there are such, `champion`, `sequence` and `champion_sequence`.
-        before: all that came before the test span.
+        models: SavedModels: `candidate` and optionally `champion`, `sequence` and `champion_sequence`.
+        before: the training set before the test span.
         test: the test span.
-        items: the catalogue as of the test span's start.
-        filter_seen: whether items of the history are no candidates.
-        seed: of the sample and the bootstrap.
+        items: the catalogue as of the start of the test span.
+        filter_seen: exclude the items of the row's history.
+        seed: seed of the sample and of the bootstrap.
 
     Returns:
-        `models` (metrics of each and of `popularity`), `recall_at_100_over_popularity` (the mean
-        difference with its 95 % interval), `sequence_as_a_source` (what `beside_retrieval` says of `sequence`,
-        the means with their intervals), `slices`, `examples`.
+        `models`: the metrics of each model and of `popularity`; `recall_at_100_over_popularity`: the candidate's mean
+        gain with its 95 % interval; `sequence_as_a_source`: the mean of each gain of `beside_retrieval` for `sequence`
+        with its interval; `slices`: recall@100 of each model by slice; and `examples`, the number of positives.
 
     Raises:
-        InputError: the test span has no positive.
+        InputError: the test span has no positives.
     """
     positives = sample(test.filter(test["positive"]), MAX_ROWS, seed)
     if positives.num_rows == 0:
-        raise InputError("Evaluation needs a positive in the test span; it has none.", "Import a longer log.")
+        raise InputError("Evaluation needs a positive in the test span. It has none.", "Import a longer log.")
     prior = popularity(before, items)
     ranks = {"popularity": retrieval_ranks(None, positives, items, prior, filter_seen)}
     for name, path in models.items():
@@ -100,7 +100,7 @@ def evaluate_retrieval(
     gain = recall_at(ranks["candidate"], 100) - recall_at(ranks["popularity"], 100)
     beside = beside_retrieval(ranks["candidate"], ranks["sequence"]) if "sequence" in ranks else {}
     users = np.asarray(positives["user_id"].to_pylist())
-    known = set(pc.unique(before["item_id"]).to_pylist())
+    trained_items = set(pc.unique(before["item_id"]).to_pylist())
     return {
         "examples": positives.num_rows,
         "models": {name: retrieval_metrics(r) for name, r in ranks.items()},
@@ -111,7 +111,7 @@ def evaluate_retrieval(
                 "examples": int((column == value).sum()),
                 **{m: retrieval_metrics(r[column == value])["recall_at_100"] for m, r in ranks.items()},
             }
-            for name, column in slice_columns(positives, known).items()
+            for name, column in slice_columns(positives, trained_items).items()
             for value in np.unique(column)
             if (column == value).sum() >= SMALLEST_SLICE
         },
@@ -119,11 +119,15 @@ def evaluate_retrieval(
 
 
 def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """What a second source of candidates gains, by the places `[n]` that it and retrieval give each positive.
+    """The gain of each positive from a second source of candidates beside retrieval.
+
+    Args:
+        retrieval: the ranks that retrieval gives the positives, `[n]`.
+        other: the ranks that the second source gives them, `[n]`.
 
     Returns:
-        `recall_at_100`, the second alone against retrieval alone; `merged_recall_at_200`, 100 of each against 200 of
-        retrieval: `[n]` each.
+        `recall_at_100`, the gain of the second source alone over retrieval alone, and `merged_recall_at_200`, the gain
+        of 100 candidates from each source over 200 from retrieval, `[n]` each.
     """
     merged = recall_at(np.minimum(retrieval, other), 100)
     return {
@@ -133,7 +137,7 @@ def beside_retrieval(retrieval: np.ndarray, other: np.ndarray) -> dict[str, np.n
 
 
 def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]:
-    """What the `score` signature answers for each row, a probability a head and `reward` among it: `[n]` each."""
+    """Call the `score` signature for each row. The outputs, `[n]` each, are a prediction for each head and `reward`."""
     axes = load_axes(saved_model)
     score = tf.saved_model.load(str(saved_model)).signatures["score"]
     inputs = {
@@ -146,27 +150,28 @@ def predict_ranking(saved_model: Path, table: pa.Table) -> dict[str, np.ndarray]
 
 
 def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict[str, dict[str, float]]:
-    """AUC, log loss, calibration error, mean label and mean prediction of each head that has labels.
+    """AUC, log loss, calibration error, mean label and mean prediction of each head that has predictions and labels.
 
-    The listener-drawn bootstrap interval of the AUC would cost a thousand sorts; the interval given
-    is Hanley and McNeil's, 1982, equation 1. A champion may be older than a head.
+    A champion that was trained before a head existed has no predictions for it. The interval of the AUC is Hanley and
+    McNeil's (`auc_interval`), because a bootstrap over listeners would need a thousand sorts.
     """
     out = {}
     for head in HEADS:
-        known = mask(table, head)
-        if head not in predictions or known.sum() == 0:
+        weights = mask(table, head)
+        if head not in predictions or weights.sum() == 0:
             continue
+        known = weights > 0
         labels, scores = number(table[f"label_{head}"]), predictions[head]
-        area = auc(labels, scores, known)
-        interval = auc_interval(area, int(labels[known > 0].sum()), int((1 - labels[known > 0]).sum()))
+        area = auc(labels, scores, weights)
+        interval = auc_interval(area, int(labels[known].sum()), int((1 - labels[known]).sum()))
         out[head] = {
             "auc": area,
             "auc_low": interval.low,
             "auc_high": interval.high,
-            "log_loss": log_loss(labels, scores, known),
-            "ece": expected_calibration_error(labels[known > 0], scores[known > 0]),
-            "label_mean": float(labels[known > 0].mean()),
-            "prediction_mean": float(scores[known > 0].mean()),
+            "log_loss": log_loss(labels, scores, weights),
+            "ece": expected_calibration_error(labels[known], scores[known]),
+            "label_mean": float(labels[known].mean()),
+            "prediction_mean": float(scores[known].mean()),
             "examples": int(known.sum()),
         }
     return out
@@ -175,17 +180,17 @@ def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict
 def calibration_by_slice(
     predictions: dict[str, np.ndarray], table: pa.Table, slices: dict[str, np.ndarray], head: str
 ) -> dict[str, dict]:
-    """How a head's probabilities come true, overall and in every slice of 50 known labels or more.
+    """The calibration of a head, overall and in every slice with at least 50 known labels.
 
     Args:
-        predictions: what `predict_ranking` returned.
-        table: the rows that it was asked about.
-        slices: each slicing's value of every row, what `slice_columns` gives.
-        head: which one.
+        predictions: the result of `predict_ranking`.
+        table: the rows that were predicted.
+        slices: for each slicing its value in every row, from `slice_columns`.
+        head: the name of the head.
 
     Returns:
-        By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and
-        `reliability`: bins of (mean prediction, mean label, examples), lowest prediction first.
+        For `overall` and each `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and `reliability`, bins
+        of (mean prediction, mean label, examples) in ascending order of prediction.
     """
     known = mask(table, head) > 0
     labels, scores = number(table[f"label_{head}"]), predictions[head]
@@ -206,7 +211,7 @@ def calibration_by_slice(
 
 
 def auc_interval(area: float, positives: int, negatives: int) -> Interval:
-    """95 % interval of an AUC from its standard error (Hanley and McNeil, 1982, equation 1)."""
+    """The 95 % interval of an AUC from its standard error (Hanley and McNeil, 1982, equation 1)."""
     if np.isnan(area):
         return Interval(area, area, area)
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)

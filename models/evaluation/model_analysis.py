@@ -1,7 +1,7 @@
-"""TensorFlow Model Analysis of the ranking model: every slice, against limits and the champion.
+"""TensorFlow Model Analysis of the ranking model: compares every slice with a limit and with the champion.
 
-The predictions come through the SavedModels' own signatures beforehand, so the analysis judges what
-a client would be answered, and needs no model of its own ("tf_generic").
+It takes predictions that the SavedModels' signatures made before, so it judges the answers that a client would get and
+loads no model itself (model type `tf_generic`).
 """
 
 from collections.abc import Mapping
@@ -31,19 +31,20 @@ def analyze(
     least_auc: float,
     smallest: int,
 ) -> dict:
-    """Analyse one head's predictions over all slices.
+    """Analyse the predictions of one head in all slices.
 
     Args:
-        labels: 0 or 1, `[n]`.
-        predictions: probabilities of `candidate` and, if there is one, `champion`, `[n]` each.
-        slices: each slicing's value of every example, `[n]`.
-        out: a folder for the result; `tfma.load_eval_result` reads it.
-        least_auc: the least AUC in every slice that is judged.
-        smallest: examples from which a slice is judged, if it holds both labels.
+        labels: labels of 0 or 1, `[n]`.
+        predictions: probabilities of `candidate` and optionally of `champion`, `[n]` each.
+        slices: for each slicing its value in every example, `[n]`.
+        out: a folder for the result, which `tfma.load_eval_result` reads.
+        least_auc: the least AUC that every judged slice must reach.
+        smallest: the least number of examples of a judged slice. A judged slice also has both labels.
 
     Returns:
-        `slices` (by `name=value` and `overall`: `auc`, `examples`, and `auc_change` against the
-        champion where there is one) and `failures`, one sentence each.
+        `slices`: for `overall` and each `name=value` its `auc`, `examples`, `calibration` and, if there is a champion,
+        `auc_change` against it; `judged`: the names of the judged slices; `failures`: a sentence for each slice below
+        the limit.
     """
     judged = judged_slices(labels, slices, smallest)
     config = eval_config(judged, list(slices), CHAMPION in predictions, least_auc)
@@ -56,10 +57,10 @@ def analyze(
         tfma.extractors.LabelsExtractor(config),
         tfma.extractors.ExampleWeightsExtractor(config),
         MaterializedPredictionsExtractor(config),
-        UnbatchExtractor(),  # without it a whole batch counts as one example
+        UnbatchExtractor(),  # without it, TFMA counts a whole batch as one example
         tfma.extractors.SliceKeyExtractor(eval_config=config),
     ]
-    # In process: the default runner first looks for a binary on the network.
+    # This runner works in the process; the default runner would first look for a binary on the network.
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         _ = (
             pipeline
@@ -68,25 +69,25 @@ def analyze(
                 eval_shared_model=models, eval_config=config, extractors=extractors, output_path=str(out)
             )
         )
-    # A result of one model carries no model name.
+    # TFMA stores no model name in the result of a single model.
     return summary(out, judged, CANDIDATE if CHAMPION in predictions else None)
 
 
 def judged_slices(labels: np.ndarray, slices: Mapping[str, np.ndarray], smallest: int) -> list[tuple[str, str]]:
-    """The slices large enough to judge that hold both labels."""
-    found = []
+    """List the slices, as (name, value), with at least `smallest` examples and both labels."""
+    judged = []
     for name, column in slices.items():
         for value in np.unique(column):
             inside = labels[column == value]
             if len(inside) >= smallest and 0 < inside.sum() < len(inside):
-                found.append((name, str(value)))
-    return found
+                judged.append((name, str(value)))
+    return judged
 
 
 def eval_config(
     judged: list[tuple[str, str]], slicings: list[str], has_champion: bool, least_auc: float
 ) -> config_pb2.EvalConfig:
-    """AUC and counts over all slicings, with a least AUC in each judged slice."""
+    """The TFMA configuration: AUC, counts and calibration in all slices, and a least AUC in each judged slice."""
     specs = [config_pb2.ModelSpec(name=CANDIDATE, label_key=LABEL, prediction_key=CANDIDATE)]
     if has_champion:
         specs.append(config_pb2.ModelSpec(name=CHAMPION, label_key=LABEL, prediction_key=CHAMPION, is_baseline=True))
@@ -117,7 +118,7 @@ def eval_config(
 
 
 def batches(labels, predictions, slices) -> list[pa.RecordBatch]:
-    """The examples as record batches of one-element lists, the form that the extractors read."""
+    """Convert the examples to record batches of one-element lists, the form that TFMA's extractors read."""
     columns = {LABEL: labels.astype(np.float32)} | {n: p.astype(np.float32) for n, p in predictions.items()}
     arrays = {name: pa.array(values) for name, values in columns.items()}
     arrays |= {name: pa.array(values.astype(str)).cast(pa.binary()) for name, values in slices.items()}
@@ -127,30 +128,30 @@ def batches(labels, predictions, slices) -> list[pa.RecordBatch]:
 
 
 def summary(out: Path, judged: list[tuple[str, str]], model_name: str | None) -> dict:
-    """What a person and the gate need of a result on disk."""
-    found: dict[str, dict] = {}
+    """Read a result from disk into the form that `analyze` returns."""
+    metrics_of: dict[str, dict] = {}
     result = tfma.load_eval_result(str(out), model_name=model_name)
     for key, metrics in result.slicing_metrics:
         values = metrics[""][""]
         name = "=".join(str(part) for part in key[0]) if key else OVERALL
-        found[name] = {
+        metrics_of[name] = {
             "auc": values["auc"]["doubleValue"],
             "examples": int(values["example_count"]["doubleValue"]),
             "calibration": values["calibration"]["doubleValue"],
         }
         if "auc_diff" in values:
-            found[name]["auc_change"] = values["auc_diff"]["doubleValue"]
+            metrics_of[name]["auc_change"] = values["auc_diff"]["doubleValue"]
     validation = tfma.load_validation_result(str(out))
     failures = [
-        f"AUC in the slice {name} is {found[name]['auc']:.4f}, below its limit"
+        f"AUC in the slice {name} is {metrics_of[name]['auc']:.4f}, below its limit"
         for name in failed_slices(validation)
-        if name in found
+        if name in metrics_of
     ]
-    return {"slices": found, "judged": [f"{n}={v}" for n, v in judged], "failures": failures}
+    return {"slices": metrics_of, "judged": [f"{n}={v}" for n, v in judged], "failures": failures}
 
 
 def failed_slices(validation) -> list[str]:
-    """The slices in which a threshold did not hold."""
+    """The names of the slices that failed a threshold of the TFMA validation result."""
     names = []
     for item in validation.metric_validations_per_slice:
         if item.failures:

@@ -1,4 +1,4 @@
-"""Evaluation on held-out time, worked by hand where a model is not needed."""
+"""Evaluation on the test span, with expected values computed by hand where no model is needed."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from segue.errors import InputError
 
 @pytest.fixture(scope="module")
 def items(make_catalogue, noon):
-    """Three items; c comes out an hour after noon."""
+    """Three items; c is released an hour after noon."""
     now = int(noon.timestamp())
     return make_catalogue(
         {"item_id": "a", "release_ts": 0},
@@ -33,20 +33,20 @@ def test_popularity_counts_positives(make_table, items):
 @pytest.mark.parametrize(
     ("row", "filter_seen", "rank"),
     [
-        pytest.param({"item_id": "b"}, False, 0, id="the best of what is out"),
+        pytest.param({"item_id": "b"}, False, 0, id="the best of the released"),
         pytest.param({"item_id": "a"}, False, 1, id="the second"),
         pytest.param({"item_id": "a", "history_items": ["b"]}, True, 0, id="the best was seen"),
-        pytest.param({"item_id": "a", "history_items": ["a"]}, True, np.inf, id="seen itself"),
-        pytest.param({"item_id": "c"}, False, np.inf, id="not out yet"),
+        pytest.param({"item_id": "a", "history_items": ["a"]}, True, np.inf, id="was seen itself"),
+        pytest.param({"item_id": "c"}, False, np.inf, id="not released"),
     ],
 )
 def test_ranks_by_a_prior(make_table, items, row, filter_seen, rank):
-    # c would be the best, but it is not out.
+    # c has the highest prior, but it is not released.
     found = E.retrieval_ranks(None, make_table(row), items, np.array([1.0, 2.0, 3.0]), filter_seen)
     assert found.tolist() == [rank]
 
 
-def test_ranks_come_in_the_order_of_the_rows(make_table, items):
+def test_ranks_are_in_the_order_of_the_rows(make_table, items):
     rows = make_table(*({"item_id": "aab"[n % 3]} for n in range(2345)))  # more than two batches
     found = E.retrieval_ranks(None, rows, items, np.array([1.0, 2.0, 3.0]), False)
     assert found.tolist() == [int(n % 3 < 2) for n in range(2345)]
@@ -57,15 +57,15 @@ def test_metrics_of_ranks():
     assert found == {"recall_at_10": 0.25, "recall_at_100": 0.75, "ndcg_at_10": 0.25}
 
 
-def test_what_a_second_source_gains():
+def test_the_gain_of_a_second_source():
     retrieval, other = np.array([0.0, 150.0, np.inf, 99.5]), np.array([150.0, 20.0, 99.0, np.inf])
     found = E.beside_retrieval(retrieval, other)
     assert found["recall_at_100"].tolist() == [-1, 1, 1, -1]
-    # 100 of each against 200 of retrieval: only the third is gained, since retrieval has the second beyond its 100.
+    # 100 of each against 200 of retrieval: only the third is gained. Retrieval has the second within its 200.
     assert found["merged_recall_at_200"].tolist() == [0, 0, 1, 0]
 
 
-def test_a_small_table_is_its_own_sample(make_table):
+def test_the_sample_of_a_small_table_is_the_table(make_table):
     table = make_table({}, {})
     assert E.sample(table, 2, seed=0) is table
 
@@ -81,12 +81,12 @@ def test_a_sample_keeps_the_order_and_repeats_nothing():
 
 @pytest.fixture(scope="module")
 def evaluated(saved_retrieval, world):
-    """Retrieval on the checkerboard, its own champion."""
+    """The evaluation of the checkerboard's retrieval model as candidate and as champion."""
     models = {"candidate": saved_retrieval, "champion": saved_retrieval}
     return E.evaluate_retrieval(models, world.train, world.test, world.items, False, seed=0)
 
 
-def test_candidate_and_champion_are_measured_alike(evaluated, world):
+def test_candidate_and_champion_are_measured_on_the_same_positives(evaluated, world):
     models = evaluated["models"]
     assert set(models) == {"popularity", "candidate", "champion"}
     assert models["candidate"] == models["champion"]
@@ -94,19 +94,19 @@ def test_candidate_and_champion_are_measured_alike(evaluated, world):
     assert evaluated["examples"] == world.test.filter(world.test["positive"]).num_rows
 
 
-def test_where_everything_is_found_nothing_is_gained(evaluated):
-    # A hundred places for twenty items.
+def test_there_is_no_gain_if_every_item_is_found(evaluated):
+    # Recall@100 of twenty items is 1 for every model.
     assert evaluated["recall_at_100_over_popularity"] == {"mean": 0, "low": 0, "high": 0}
 
 
-def test_slices_below_50_examples_say_nothing(evaluated):
+def test_slices_below_50_examples_are_left_out(evaluated):
     slices = evaluated["slices"]
     assert set(slices) == {"surface=home", "content_type=music", "user_activity=light", "item_novelty=new"}
     assert slices["surface=home"]["examples"] == evaluated["examples"]
     assert {"examples", "popularity", "candidate", "champion"} == set(slices["surface=home"])
 
 
-def test_the_gain_is_that_of_the_candidate_over_popularity(evaluated, saved_retrieval, world, monkeypatch):
+def test_the_gain_is_the_candidates_recall_minus_popularitys(evaluated, saved_retrieval, world, monkeypatch):
     monkeypatch.setattr(E, "recall_at", lambda rank, k: (rank < 5).astype(float))
     found = E.evaluate_retrieval({"candidate": saved_retrieval}, world.train, world.test, world.items, False, seed=0)
     gain = found["recall_at_100_over_popularity"]
@@ -138,22 +138,22 @@ def test_ranking_metrics_leave_out_unknown_labels(make_table):
     rows = [row | {"label_complete": None, "label_add": None} for row in rows]
     scores = {head: np.array([0.8, 0.4, 0.1]) for head in HEADS}
     found = E.ranking_metrics(scores, make_table(*rows))
-    assert set(found) == {"play", "like"}  # nothing is known of skips
+    assert set(found) == {"play", "like"}  # no label of skip is known
     play = found["play"]
     assert (play["auc"], play["examples"], play["label_mean"]) == (1.0, 2, 0.5)
     assert play["prediction_mean"] == pytest.approx(0.6)
-    assert play["ece"] == pytest.approx((0.2 + 0.4) / 2)  # a bin each: |0.8 - 1|, |0.4 - 0|
+    assert play["ece"] == pytest.approx((0.2 + 0.4) / 2)  # two bins: |0.8 - 1| and |0.4 - 0|
     assert play["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
     assert np.isnan(found["like"]["auc"])
 
 
-def test_a_champion_may_be_older_than_a_head(make_table):
+def test_a_head_that_the_champion_lacks_is_left_out(make_table):
     found = E.ranking_metrics({"play": np.array([0.8, 0.4])}, make_table({"label_play": 1.0}, {}))
     assert set(found) == {"play"}
 
 
 def test_calibration_in_each_slice(make_table):
-    # At home all sixty play where 0.5 was predicted, in the library none of sixty where 0.1 was; elsewhere too few.
+    # home: 60 plays at a prediction of 0.5. library: no play of 60 at 0.1. search: no labels. now_playing: one example.
     rows = [{"label_play": 1.0}] * 60 + [{"label_play": 0.0}] * 60 + [{"label_play": None}] * 60 + [{"label_play": 1.0}]
     surface = np.array(["home"] * 60 + ["library"] * 60 + ["search"] * 60 + ["now_playing"])
     scores = {"play": np.array([0.5] * 60 + [0.1] * 60 + [0.9] * 60 + [0.5])}
@@ -182,7 +182,7 @@ def test_the_interval_of_an_auc(area, positives, negatives, half):
     assert (found.low, found.high) == pytest.approx((area - half, area + half))
 
 
-def test_the_interval_of_an_auc_covers_what_resampling_gives():
+def test_the_interval_of_an_auc_agrees_with_resampling():
     rng = np.random.default_rng(0)
     areas = []
     for _ in range(300):
