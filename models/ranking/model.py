@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS, LISTEN, SKIP
-from models.fitting.loop import History, Model, allowed, create_weights, start
+from models.fitting.loop import History, Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
@@ -287,7 +287,7 @@ def fit(
         learning_rate=config.learning_rate,
         seed=seed,
         checkpoints=checkpoints,
-        seconds=allowed(config.minutes, config.epochs, train.rows, SLOWEST),
+        seconds=time_limit(config.minutes, config.epochs, train.rows, SLOWEST),
         name="ranking",
     )
     model.calibrate(validation)
