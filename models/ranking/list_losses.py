@@ -1,21 +1,21 @@
-"""Losses over lists: which of the candidates that compete is chosen."""
+"""Losses over lists of candidates of which the listener chooses some."""
 
 import tensorflow as tf
 
 
 def listwise_softmax(logits: tf.Tensor, labels: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each group's labels against the softmax of its logits, mean over the groups.
+    """The cross-entropy between each group's labels and the softmax of its logits, averaged over the groups.
 
-    ListNet's top-one loss (Cao et al., ICML 2007) with relevance in proportion to the label (Qin et al.,
-    ICLR 2021). A group of one, or one without a relevant member, says nothing and does not count.
+    This is ListNet's top-one loss (Cao et al., ICML 2007) with relevance in proportion to the label (Qin et al.,
+    ICLR 2021). Groups of one row and groups whose labels are all 0 are left out, because nothing was chosen there.
 
     Args:
         logits: `[n]`.
         labels: relevance, 0 or more, `[n]`.
-        groups: which request each row belongs to, integers in any order, `[n]`.
+        groups: the request of each row, integers in any order, `[n]`.
 
     Returns:
-        A scalar in nats; 0 if no group counts.
+        A scalar in nats; 0 if every group is left out.
     """
     _, index = tf.unique(groups)
     count = tf.reduce_max(index) + 1

@@ -1,4 +1,4 @@
-"""Experts that all tasks share, and a gate a task that says which of them it listens to."""
+"""A mixture of experts that several tasks share; each task has a gate that weighs the experts."""
 
 import tensorflow as tf
 
@@ -6,17 +6,17 @@ keras = tf.keras
 
 
 class MixtureOfExperts(tf.keras.layers.Layer):
-    """One input to one output a task: `[..., d]` to `[..., tasks]`.
+    """Computes one output for each task: `[..., d]` becomes `[..., tasks]`.
 
-    Tasks that agree share experts and tasks that do not part ways, where one shared bottom would make
-    them compromise. Ma et al., KDD 2018, "Modeling Task Relationships in Multi-task Learning with
-    Multi-gate Mixture-of-Experts".
+    One shared hidden layer would make unrelated tasks compromise. Here related tasks use the same experts, and
+    unrelated tasks use different experts (Ma et al., KDD 2018, "Modeling Task Relationships in Multi-task Learning with
+    Multi-gate Mixture-of-Experts").
 
     Args:
-        tasks: how many there are.
-        experts: how many there are.
-        width: of each expert's output.
-        tower: width of each task's own hidden layer.
+        tasks: the number of tasks.
+        experts: the number of experts.
+        width: the width of each expert's output.
+        tower: the width of each task's own hidden layer.
     """
 
     def __init__(self, tasks: int, experts: int, width: int, tower: int) -> None:
@@ -31,8 +31,8 @@ class MixtureOfExperts(tf.keras.layers.Layer):
     def call(self, inputs):
         experts = tf.split(self.experts(inputs), self.count, axis=-1)
         outputs = []
-        # A loop of plain products: one product over all tasks at once takes eight times as long on a CPU.
+        # One product over all tasks at once takes eight times as long on a CPU as this loop.
         for gate, tower in zip(self.gates, self.towers, strict=True):
-            shares = tf.split(gate(inputs), self.count, axis=-1)  # [..., 1] each, 1 in sum
+            shares = tf.split(gate(inputs), self.count, axis=-1)  # [..., 1] each; they sum to 1
             outputs.append(tower(tf.add_n([share * expert for share, expert in zip(shares, experts, strict=True)])))
         return tf.concat(outputs, axis=-1)

@@ -1,7 +1,8 @@
-"""What the place on a slate does to the labels: listeners rarely look at what is far down.
+"""Position bias: listeners look at the top of a slate more often than at the bottom.
 
-The log shows more outcomes at the top because it is looked at, not because it is better. Either a tower of its own
-takes that on in training, or the rows are weighted by how rarely their place is looked at.
+So the log has more plays at the top, whatever stands there. The model corrects for this in one of two ways: a position
+tower explains the effect in training and is left out in serving, or outcomes are weighted by the inverse of the chance
+that their position is looked at.
 """
 
 import numpy as np
@@ -9,22 +10,22 @@ import tensorflow as tf
 
 keras = tf.keras
 
-LAST = 50  # places from here on share their row
+LAST = 50  # positions from here on share an embedding
 DROPOUT = 0.2
 WIDTH = 8
-LEAST = 0.1  # no weight exceeds 1 / LEAST
+LEAST = 0.1  # lowest chance of examination, so no outcome counts more than ten times
 
 
 class PositionTower(tf.keras.layers.Layer):
-    """Position and surface to what they add to each task's logit, in training only.
+    """Computes from position and surface what they add to each task's logit; it is used in training only.
 
-    Zhao et al., RecSys 2019, "Recommending What Video to Watch Next". The position is dropped on a share of
-    the rows, and a position that is not known adds 0: so the model without the tower is trained on the
-    dropped rows to be right on average over the positions of the log, which is what it is served as.
+    The method is that of Zhao et al., RecSys 2019, "Recommending What Video to Watch Next". Training drops the position
+    of a share of the rows; a dropped or unknown position adds 0. On these rows the rest of the model learns the average
+    over the positions of the log, and the rest alone is served.
 
     Args:
-        surfaces: rows of the surface lookup.
-        tasks: how many logits there are.
+        surfaces: the number of rows of the surface lookup.
+        tasks: the number of logits.
     """
 
     def __init__(self, surfaces: int, tasks: int) -> None:
@@ -35,49 +36,56 @@ class PositionTower(tf.keras.layers.Layer):
         self.out = keras.layers.Dense(tasks)
 
     def call(self, position, surface, seed=None):
-        """`[b]`, `[b]` to `[b, tasks]`; position counts from 1, 0 is unknown; with a seed some are dropped."""
+        """Return what to add to the logits, `[b, tasks]`.
+
+        Args:
+            position: from 1, and 0 where it is unknown, int `[b]`.
+            surface: code of the surface, int `[b]`.
+            seed: seed of the dropped positions; None drops none.
+        """
         known = position > 0
         if seed is not None:
             known &= tf.random.stateless_uniform(tf.shape(position), seed) >= DROPOUT
         place = tf.clip_by_value(position, 1, LAST)
-        # The logarithm lets neighbouring places learn from each other, the embedding lets them differ.
+        # Neighbouring positions learn from each other by the logarithm and differ by the embedding.
         decline = tf.math.log(tf.cast(place, tf.float32))[:, None]
         inputs = tf.concat([self.place(place), self.surface(surface), decline], axis=1)
         return self.out(self.hidden(inputs)) * tf.cast(known, tf.float32)[:, None]
 
 
 def decline_of_examination(position: np.ndarray, surface: np.ndarray, outcome: np.ndarray) -> float:
-    """The `eta` with which a position is looked at by `1 / position ** eta`, from the outcomes of the log.
+    """Estimate from the log the `eta` of the model that a position is looked at with chance `1 / position ** eta`.
 
-    Within a surface, the share of rows that anything came of, against the share at position 1; the
-    logarithms of these ratios on that of the position by least squares through the origin, weighted by
-    outcomes (Joachims et al., WSDM 2017, for the model). It supposes that what stands further down would
-    have had an outcome as often, had it been looked at: true if skips are logged, else it also
-    counts how the policy ordered the slate.
+    The model is that of Joachims et al., WSDM 2017. For each surface and position, the share of impressions with an
+    outcome is divided by the share at position 1. `eta` is the least-squares slope through the origin of the logarithm
+    of this ratio against the logarithm of the position, weighted by the number of outcomes.
+
+    The estimate assumes that items further down would have outcomes as often if they were looked at. This holds
+    if skips are logged. Otherwise `eta` also includes the policy's choice to put better items at the top.
 
     Args:
-        position: from 1, 0 where unknown, `[n]`.
-        surface: a code, `[n]`.
-        outcome: 1 where anything came of the impression, `[n]`.
+        position: from 1, and 0 where it is unknown, `[n]`.
+        surface: code of the surface, `[n]`.
+        outcome: 1 where the impression had any outcome, else 0, `[n]`.
 
     Returns:
-        `eta`, never negative; 0 if the log does not tell.
+        `eta`, at least 0; 0 if no surface has outcomes at position 1 and at another position.
     """
     above = below = 0.0
     for code in np.unique(surface):
-        own = (surface == code) & (position > 0)
-        shown = np.bincount(position[own]).astype(np.float64)
-        came = np.bincount(position[own], outcome[own])
-        places = np.flatnonzero(came > 0)
+        rows = (surface == code) & (position > 0)
+        impressions = np.bincount(position[rows]).astype(np.float64)
+        outcomes = np.bincount(position[rows], outcome[rows])
+        places = np.flatnonzero(outcomes > 0)
         if len(places) < 2 or places[0] != 1:
             continue
-        ratio = np.log(came[places] / shown[places]) - np.log(came[1] / shown[1])
+        ratio = np.log(outcomes[places] / impressions[places]) - np.log(outcomes[1] / impressions[1])
         x = np.log(places)
-        above -= (came[places] * x * ratio).sum()
-        below += (came[places] * x * x).sum()
+        above -= (outcomes[places] * x * ratio).sum()
+        below += (outcomes[places] * x * x).sum()
     return max(above / below, 0.0) if below else 0.0
 
 
 def examination(position: tf.Tensor, eta: tf.Tensor) -> tf.Tensor:
-    """The chance that a position is looked at, `1 / position ** eta`, at least 0.1; 1 where it is unknown: `[n]`."""
+    """The chance that a position is looked at, `[n]`: `1 / position ** eta`, at least 0.1; 1 for unknown positions."""
     return tf.maximum(tf.cast(tf.maximum(position, 1), tf.float32) ** -eta, LEAST)

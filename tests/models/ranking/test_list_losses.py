@@ -1,4 +1,4 @@
-"""Losses over lists, by hand."""
+"""Losses over lists, with expected values computed by hand."""
 
 import math
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from models.ranking.list_losses import listwise_softmax
 
-LOG3 = math.log(3)  # a logit of log 3 against one of 0: chances of 3/4 and 1/4
+LOG3 = math.log(3)  # logits of log 3 and 0 have the probabilities 3/4 and 1/4
 
 
 def loss(logits: list[float], labels: list[float], groups: list[int]) -> float:
@@ -20,17 +20,17 @@ def loss(logits: list[float], labels: list[float], groups: list[int]) -> float:
     [
         pytest.param([LOG3, 0.0], [1.0, 0.0], [7, 7], -math.log(3 / 4), id="the likelier one is chosen"),
         pytest.param([LOG3, 0.0], [0.0, 1.0], [7, 7], -math.log(1 / 4), id="the less likely one is chosen"),
-        pytest.param([0.0] * 4, [1.0, 0.0, 0.0, 0.0], [1] * 4, math.log(4), id="no preference among four"),
-        pytest.param([LOG3, 0.0], [1.0, 1.0], [7, 7], -math.log(3 / 4 * 1 / 4) / 2, id="both, half each"),
-        pytest.param([LOG3, 0.0], [2.0, 0.0], [7, 7], -math.log(3 / 4), id="only the share of relevance counts"),
+        pytest.param([0.0] * 4, [1.0, 0.0, 0.0, 0.0], [1] * 4, math.log(4), id="equal logits of four"),
+        pytest.param([LOG3, 0.0], [1.0, 1.0], [7, 7], -math.log(3 / 4 * 1 / 4) / 2, id="both are chosen, half each"),
+        pytest.param([LOG3, 0.0], [2.0, 0.0], [7, 7], -math.log(3 / 4), id="relevance is normalized"),
         pytest.param([LOG3, 5.0, 0.0, 2.0], [1.0, 0.0, 0.0, 0.0], [7, 3, 7, 3], -math.log(3 / 4), id="no choice in 3"),
-        pytest.param([LOG3, 5.0, 0.0], [1.0, 1.0, 0.0], [7, 3, 7], -math.log(3 / 4), id="a group of one"),
+        pytest.param([LOG3, 5.0, 0.0], [1.0, 1.0, 0.0], [7, 3, 7], -math.log(3 / 4), id="a group of one row"),
         # Group 7 costs -log 3/4, group 3 log 2.
         pytest.param(
             [LOG3, 5.0, 0.0, 5.0], [1.0, 1.0, 0.0, 0.0], [7, 3, 7, 3], (math.log(4 / 3) + math.log(2)) / 2, id="two"
         ),
         pytest.param([1.0, 2.0], [0.0, 0.0], [7, 7], 0.0, id="nothing is chosen"),
-        pytest.param([1.0, 2.0], [1.0, 1.0], [7, 8], 0.0, id="everybody is alone"),
+        pytest.param([1.0, 2.0], [1.0, 1.0], [7, 8], 0.0, id="only groups of one row"),
         pytest.param([1000.0, 1000.0 - LOG3], [1.0, 0.0], [7, 7], -math.log(3 / 4), id="large logits"),
     ],
 )  # fmt: skip
@@ -46,7 +46,7 @@ def test_raising_all_logits_of_a_group_changes_nothing():
 
 
 def test_the_gradient_is_that_of_the_softmax():
-    # Chances less labels, and two groups share the mean: (3/4 - 1) / 2, (1/4 - 0) / 2; nothing where nothing counts.
+    # Probabilities minus labels, over two groups: (3/4 - 1) / 2 and (1/4 - 0) / 2. The group of one row is left out.
     logits = tf.constant([LOG3, 0.0, 0.0, LOG3, 9.0])
     with tf.GradientTape() as tape:
         tape.watch(logits)

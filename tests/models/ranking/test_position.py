@@ -1,4 +1,4 @@
-"""What a position does to the labels, taken out in training or weighed."""
+"""Position bias: the position tower, and inverse propensity weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ PLACES = 10
 
 
 def looked_at(rows: int, eta: float = ETA) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Positions, surfaces, liking, and plays: looked at with `1 / position ** eta`, and then liked enough."""
+    """Draw positions, surfaces, liking, and plays of the items that are looked at (`1 / position ** eta`) and liked."""
     rng = np.random.default_rng(0)
     position = rng.integers(1, PLACES + 1, rows).astype(np.int32)
     surface = rng.integers(1, 3, rows).astype(np.int32)
@@ -28,7 +28,7 @@ def test_the_decline_is_estimated_from_the_outcomes(eta):
 
 
 def test_surfaces_are_not_mixed():
-    # Surface 1 is all position 1 and never played on; surface 2 declines from 1 to 1/2: eta is 1.
+    # Surface 1 has only position 1 and no outcomes. On surface 2 the share falls from 1 to 1/2, so eta is 1.
     position = np.array([1] * 100 + [1] * 8 + [2] * 8)
     surface = np.array([1] * 100 + [2] * 16)
     outcome = np.array([0] * 100 + [1] * 8 + [1, 0] * 4)
@@ -41,15 +41,15 @@ def test_surfaces_are_not_mixed():
         pytest.param([0, 0, 0, 0], [1, 0, 1, 0], id="no positions"),
         pytest.param([1, 2, 1, 2], [0, 0, 0, 0], id="no outcomes"),
         pytest.param([1, 1, 1, 1], [1, 0, 1, 0], id="one position"),
-        pytest.param([1, 1, 2, 2], [1, 0, 1, 1], id="more further down"),
+        pytest.param([1, 1, 2, 2], [1, 0, 1, 1], id="more outcomes further down"),
     ],
 )
-def test_without_a_decline_there_is_none(position, outcome):
+def test_eta_is_0_without_a_decline(position, outcome):
     assert decline_of_examination(np.array(position), np.zeros(4, int), np.array(outcome)) == 0
 
 
 def test_examination_is_a_power_of_the_position_within_limits():
-    # 4 ** -0.5 = 1/2; 400 ** -0.5 = 1/20, but no outcome counts more than ten times; unknown counts once.
+    # 4 ** -0.5 = 1/2. 400 ** -0.5 = 1/20, which is raised to 1/10. An unknown position (0) gives 1.
     seen = examination(tf.constant([0, 1, 4, 400]), tf.constant(0.5))
     np.testing.assert_allclose(seen, [1, 1, 0.5, 0.1], rtol=1e-6)
     np.testing.assert_array_equal(examination(tf.constant([0, 1, 400]), tf.constant(0.0)), [1, 1, 1])
@@ -64,7 +64,7 @@ def test_an_unknown_position_adds_nothing():
     np.testing.assert_array_equal(added[2], added[3])
 
 
-def test_positions_are_dropped_where_there_is_a_seed():
+def test_positions_are_dropped_with_a_seed():
     tower = PositionTower(surfaces=2, tasks=1)
     position, surface = tf.fill([2000], 3), tf.ones([2000], tf.int32)
     dropped = (tower(position, surface, tf.constant([0, 0])).numpy() == 0).mean()
@@ -72,7 +72,7 @@ def test_positions_are_dropped_where_there_is_a_seed():
     assert (tower(position, surface).numpy() != 0).all()
 
 
-def test_the_tower_learns_the_decline_beside_what_is_liked():
+def test_the_tower_separates_the_decline_from_relevance():
     tf.keras.utils.set_random_seed(0)
     position, surface, liking, plays = (tf.constant(values) for values in looked_at(20_000))
     tower, relevance = PositionTower(surfaces=3, tasks=1), tf.keras.layers.Dense(1)
@@ -91,8 +91,8 @@ def test_the_tower_learns_the_decline_beside_what_is_liked():
     at = tf.range(1, PLACES + 1)
     for code in (1, 2):
         added = tower(at, tf.fill([PLACES], code)).numpy()[:, 0]
-        assert (np.diff(added) < 0.1).all()  # down the slate it only falls, but for noise
-        # The true odds: where liking is 0, `p` of 1 / position ** 0.7 times the chance of the surface.
+        assert (np.diff(added) < 0.1).all()  # falls down the slate, up to noise
+        # True probability at liking 0: 1 / position ** 0.7 times the surface's probability of a play.
         chance = np.arange(1, PLACES + 1) ** -ETA / (1 + np.exp(-float(code)))
         odds = np.log(chance / (1 - chance))
         np.testing.assert_allclose(added - added[0], odds - odds[0], atol=0.5)
