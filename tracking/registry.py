@@ -41,7 +41,7 @@ def register(tracking_uri: str, run_id: str, saved_models: dict[str, Path], tags
     return versions
 
 
-def crown(tracking_uri: str, versions: dict[str, str], store_version: int) -> None:
+def make_champions(tracking_uri: str, versions: dict[str, str], store_version: int) -> None:
     """Make registered versions the champions, once the model store's label `stable` points to them.
 
     Args:

@@ -7,7 +7,7 @@ from models.saved.card import read_card
 from segue.files import atomic_path
 from serving.protocol import prediction_log
 from serving.store.model_store import push
-from tracking.registry import crown
+from tracking.registry import make_champions
 from workloads.run import Run
 
 
@@ -31,7 +31,7 @@ def step(
         home = run.home
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
         result["version"] = push(home.models, models, warmup=warmup)
-        crown(home.tracking_uri, versions, result["version"])
+        make_champions(home.tracking_uri, versions, result["version"])
         with atomic_path(home.baseline(read_card(models["ranking"])["dataset"])) as temporary:
             shutil.copytree(reference, temporary)
         with atomic_path(home.reference_window) as temporary:

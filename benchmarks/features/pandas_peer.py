@@ -178,7 +178,7 @@ def item_daily(interactions: pd.DataFrame, items: pd.DataFrame, last_day: pd.Tim
     rows = snapshots(statistics, active)
     released = pd.to_datetime(items.set_index("item_id")["release_date"], utc=True)
     age = (rows["event_timestamp"] - rows["item_id"].astype(str).map(released)) // DAY
-    return rows.assign(item_age_days=age.fillna(-1).astype("float32"))
+    return rows.assign(item_age_days=age.clip(lower=0).fillna(-1).astype("float32"))
 
 
 def examples(events: pd.DataFrame, durations: pd.Series) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from tracking.registry import CHALLENGER, CHAMPION, crown, register, registered_name
+from tracking.registry import CHALLENGER, CHAMPION, make_champions, register, registered_name
 from tracking.runs import log_run
 
 MODELS = ("ranking", "retrieval")
@@ -38,16 +38,16 @@ def test_a_registered_version_keeps_its_files_its_run_and_its_tags(registered, c
 def test_a_new_version_is_the_challenger_and_leaves_the_champion_alone(registered, client, tracking_uri):
     name = registered_name("ranking")
     _, served = registered("served")
-    crown(tracking_uri, served, store_version=7)
+    make_champions(tracking_uri, served, store_version=7)
     _, new = registered("new")
     assert int(new["ranking"]) == int(served["ranking"]) + 1
     assert str(client.get_model_version_by_alias(name, CHALLENGER).version) == new["ranking"]
     assert str(client.get_model_version_by_alias(name, CHAMPION).version) == served["ranking"]
 
 
-def test_a_crowned_version_is_the_champion_and_names_its_version_in_the_store(registered, client, tracking_uri):
-    _, versions = registered("crowned")
-    crown(tracking_uri, versions, store_version=8)
+def test_a_champion_version_is_the_champion_and_names_its_version_in_the_store(registered, client, tracking_uri):
+    _, versions = registered("champion")
+    make_champions(tracking_uri, versions, store_version=8)
     for model in MODELS:
         champion = client.get_model_version_by_alias(registered_name(model), CHAMPION)
         assert (str(champion.version), champion.tags["store_version"]) == (versions[model], "8")
