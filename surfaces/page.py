@@ -16,6 +16,7 @@ REASONS = {
     "sequence": "often follows what just played",
     "new_releases": "came out in the last two weeks",
 }
+NEW_LISTENER_REASONS = {**REASONS, "retrieval": "suits the place and the hour", "sequence": "is often played first"}
 TASTES = 5  # genres that a listener's taste shows
 
 
@@ -59,12 +60,6 @@ class Suggested:
     sources: Sequence[str]
     explored: bool
 
-    @property
-    def reasons(self) -> list[str]:
-        """Why the item is on the list, in words."""
-        reasons = [REASONS.get(source, source) for source in self.sources]
-        return [*reasons, "few have played it yet"] if self.explored else reasons
-
 
 @dataclass(frozen=True)
 class ListenerPage:
@@ -73,6 +68,12 @@ class ListenerPage:
     listener: str
     history: Sequence[Played]
     suggestions: Sequence[Suggested]
+
+    def reasons(self, suggestion: Suggested) -> list[str]:
+        """Why an item is on the list, in words."""
+        words = REASONS if self.history else NEW_LISTENER_REASONS
+        reasons = [words.get(source, source) for source in suggestion.sources]
+        return [*reasons, "few have played it yet"] if suggestion.explored else reasons
 
     @property
     def taste(self) -> list[tuple[str, float]]:

@@ -1,12 +1,12 @@
-"""What training any model shares: the loop, early stopping, and checkpoints that it resumes from."""
+"""The training loop that all models share: early stopping, a time limit, and checkpoints to resume from.
+
+The checkpoints are TensorFlow's own (`tf.train.CheckpointManager`).
+"""
 
 import math
-import os
 import time
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,24 +14,23 @@ import tensorflow_recommenders as tfrs
 
 from models.inputs.shards import Arrays, Examples
 from segue.errors import InputError, SegueError
-from segue.files import TEMPORARY, atomic_path, read_json, write_json
+from segue.files import read_json, write_json
 from segue.progress import Progress, duration
 
 History = dict[str, list[float]]
 
-FIGURES = ("loss", "val_loss", "judged", "seconds", "examples_per_second")
-CONFIGURATION = "training.json"  # which training a folder's checkpoints belong to
-# What NumPy raises on a file that is cut short or overwritten.
-DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+EPOCH_FIGURES = ("loss", "val_loss", "judged", "seconds", "examples_per_second")  # the keys of a History
+CONFIGURATION = "training.json"  # the file in a folder of checkpoints that identifies the training
+DAMAGED = (IndexError, tf.errors.OpError)  # the errors of TensorFlow for a checkpoint that is cut short or altered
 
 
 class Model(tfrs.models.Model):
-    """A TFRS model whose randomness is a function of seed and step, so that training can be resumed.
+    """A TFRS model whose random draws depend only on seed and step, so that training can be resumed.
 
     Attributes:
-        step: optimizer steps made, int64. While the held-out loss is taken it counts that part's
-            batches from 0, so that all epochs are judged by the same draws.
-        seed: of the draws; `fit` sets it.
+        step: the number of optimizer steps so far, int64. During the held-out loss it counts the held-out batches from
+            0, so that every epoch is judged with the same draws.
+        seed: the seed of the draws, which `fit` sets.
     """
 
     def __init__(self) -> None:
@@ -40,10 +39,10 @@ class Model(tfrs.models.Model):
         self.seed = 0
 
     def stateless_seed(self, salt: int) -> tf.Tensor:
-        """A seed for `tf.random.stateless_*` at this step, int64 `[2]`.
+        """Return a seed for `tf.random.stateless_*` at this step, int64 `[2]`.
 
         Args:
-            salt: tells the model's draws apart, `0 <= salt < 2**31`; draws of one salt and step are equal.
+            salt: identifies one draw of the model, `0 <= salt < 2**31`. Draws with the same salt and step are equal.
         """
         return tf.stack([tf.constant(self.seed + (salt << 32), tf.int64), self.step])
 
@@ -67,50 +66,50 @@ def fit(
     name: str = "training",
     progress: Progress | None = None,
 ) -> History:
-    """Train with Adam (Kingma and Ba, ICLR 2015) until the held-out part shows no gain; keep the best epoch's weights.
+    """Train with Adam (Kingma and Ba, ICLR 2015), stop early, and leave the weights of the best epoch in the model.
 
-    With `checkpoints`, the state is written there after every epoch, and training goes on from the
-    newest whole state that the folder holds: a resumed training gives what an uninterrupted one
-    does, provided that the model draws all its randomness from `Model.stateless_seed`.
+    With `checkpoints`, the state of the training is saved after every epoch, and training continues from the newest
+    undamaged checkpoint. A resumed training gives the same weights as an uninterrupted training if the model takes all
+    its random draws from `Model.stateless_seed`.
 
     Args:
-        model: its `compute_loss` is minimised, with what its layers' regularizers add.
+        model: the model; `fit` minimises its `compute_loss` plus its regularization losses.
         train: encoded examples.
-        validation: the same of later time; in order, nothing dropped.
-        batch_size: rows of a step; also of a held-out batch.
-        epochs: at most.
-        learning_rate: of Adam.
-        seed: of the examples' order and the model's draws, `0 <= seed < 2**32`; the initial weights
-            are the caller's.
-        second_decay: of Adam: how much of the mean square of gradients stays at a step.
-        patience: epochs without a gain after which training stops.
-        checkpoints: a folder of this training alone.
-        judge: how good the model is now, on later time; more is better. Without it, the held-out loss tells.
-        pace: what the learning rate is multiplied by in the next epoch, given the history; None ends training. When it
-            falls below 1, training goes on from the best epoch: what came after learned by heart. Without it, the rate
-            is the same until `patience` ends training.
-        on_epoch: called after each epoch that is trained here, with `epoch` (from 1) and its figures.
-        seconds: no epoch begins that would likely end later than this, counted in those of all epochs; the first one
-            is always trained.
-        name: of the model, for the log.
-        progress: what says how far training has come; one of the monotonic clock by default.
+        validation: encoded examples of later time. They are read in order and without dropout.
+        batch_size: examples of a training step and of a held-out batch.
+        epochs: the largest number of epochs.
+        learning_rate: the learning rate of Adam.
+        seed: seed of the order of the examples and of the model's draws, `0 <= seed < 2**32`. The caller makes the
+            initial weights.
+        second_decay: Adam's beta 2, the decay of the mean squared gradient.
+        patience: training stops after this many epochs without improvement.
+        checkpoints: a folder for the checkpoints of this training only.
+        judge: returns the quality of the model on later time; higher is better. By default, the negative held-out loss.
+        pace: returns the factor on the learning rate for the next epoch from the history, or None to end training. When
+            the factor first falls below 1, training continues from the best epoch, because the epochs after it
+            overfitted. By default, the rate is constant and `patience` ends training.
+        on_epoch: called after each epoch of this call with `epoch` (from 1) and the figures of the epoch.
+        seconds: time limit. No epoch starts that would probably exceed it; the time of epochs before a resume counts.
+            The first epoch is always trained.
+        name: the name of the model in log lines.
+        progress: prints the log lines; by default with the monotonic clock.
 
     Returns:
-        By epoch: `loss` and `val_loss` (means over rows), `judged`, `seconds` (the whole epoch) and
+        For each epoch: `loss` and `val_loss` (means over examples), `judged`, `seconds` (of the whole epoch) and
         `examples_per_second` (of the training steps).
 
     Raises:
-        InputError: a part without rows, or checkpoints of another training.
-        SegueError: the loss is no longer finite.
+        InputError: a part has no examples, or the checkpoints belong to another training.
+        SegueError: a loss is not finite.
     """
     for role, part in (("training", train), ("held-out", validation)):
         if part.rows == 0:
-            raise InputError(f"The {role} part needs at least one example; it has none.", "Import a longer log.")
+            raise InputError(f"The {role} part needs at least one example. It has none.", "Import a longer log.")
     model.seed = seed
     model.step.assign(0)
     optimizer = tf.keras.optimizers.legacy.Adam(learning_rate, beta_2=second_decay)
     step, held_out = functions(model, optimizer, train)
-    state = State(model, optimizer, checkpoints)
+    state = TrainingState(model, optimizer, checkpoints)
     state.resume({
         "seed": seed,
         "batch_size": batch_size,
@@ -125,70 +124,75 @@ def fit(
     progress.now(f"{name}: at most {epochs} epochs{limit} over {train.rows:,} examples")
     while state.epoch < epochs and not (pace is None and state.exhausted(patience)):
         epoch = state.epoch
-        taken = state.history["seconds"]
-        if epoch and sum(taken) + taken[-1] > seconds:
+        past_seconds = state.history["seconds"]
+        if epoch and sum(past_seconds) + past_seconds[-1] > seconds:
             progress.now(
-                f"{name}: stopped after {epoch} of {epochs} epochs: {duration(seconds)} would not do for another"
+                f"{name}: stopped after {epoch} of {epochs} epochs, since another would exceed {duration(seconds)}"
             )
             break
         if pace is not None:
-            share = pace(state.history)
-            if share is None:
+            factor = pace(state.history)
+            if factor is None:
                 break
-            if epoch and share < 1.0 == pace({name: values[:-1] for name, values in state.history.items()}):
-                model.set_weights(state.best)
-            optimizer.learning_rate.assign(learning_rate * share)
+            if epoch and factor < 1.0 == pace({name: values[:-1] for name, values in state.history.items()}):
+                state.restore_best()
+            optimizer.learning_rate.assign(learning_rate * factor)
         started = time.perf_counter()
-        where = f"{name}, epoch {epoch + 1}/{epochs}"
-        tell = telling(progress, where, train.rows, epochs - epoch, seconds - sum(taken))
-        loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training", tell)
+        prefix = f"{name}, epoch {epoch + 1}/{epochs}"
+        report = epoch_reporter(progress, prefix, train.rows, epochs - epoch, seconds - sum(past_seconds))
+        loss, rows = mean_loss(step, train.batches(batch_size, seed, epoch), model, "training", report)
         trained = time.perf_counter()
         val_loss = held_out_loss(model, held_out, validation, batch_size)
         judged = -val_loss if judge is None else judge()
         if not math.isfinite(judged):
-            raise SegueError(f"The judge's figure must be finite; it is {judged}.", "Lower the learning rate.")
-        figures = (loss, val_loss, judged, time.perf_counter() - started, rows / (trained - started))
-        known = dict(zip(FIGURES, figures, strict=True))
-        state.add(known)
+            raise SegueError(
+                f"The judge must return a finite number. It returned {judged}.", "Lower the learning rate."
+            )
+        values = (loss, val_loss, judged, time.perf_counter() - started, rows / (trained - started))
+        figures = dict(zip(EPOCH_FIGURES, values, strict=True))
+        state.add(figures)
         progress.now(
             f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, val_loss {val_loss:.4f}, judged {judged:.4f}, "
-            f"{known['seconds']:.1f} s, {known['examples_per_second']:,.0f} examples/s"
+            f"{figures['seconds']:.1f} s, {figures['examples_per_second']:,.0f} examples/s"
         )
         if on_epoch is not None:
-            on_epoch({"epoch": epoch + 1, **known})
-    model.set_weights(state.best)
+            on_epoch({"epoch": epoch + 1, **figures})
+    state.restore_best()
     return state.history
 
 
 def start(seed: int) -> None:
-    """Before a model is built: make its initial weights and its layers' names those of the seed.
+    """Set the random seed and reset the names of layers, so that the model built next is the same for the same seed.
 
-    Graphs are optimized in the order of names, and so sums in it: without it the second model of a process would
-    differ from the first in the last digits.
+    TensorFlow's graph optimizer orders sums by the names of layers. Without the reset, the second model of a process
+    would differ from the first in the last digits.
     """
     tf.keras.utils.set_random_seed(seed)
     tf.keras.backend.reset_uids()
 
 
 def create_weights(model: Model, examples: Examples) -> None:
-    """Make a new model's variables, as `fit` would, without a step; what is to start warm needs them.
+    """Create the variables of a new model as `fit` would, without a training step, so that a warm start can set them.
 
     Args:
-        model: whose `compute_loss` makes them.
-        examples: encoded examples; only their shapes count.
+        model: the model; tracing its `compute_loss` creates the variables.
+        examples: encoded examples. Only their shapes and types are used.
     """
     loss = lambda batch: model.compute_loss(batch, training=True)  # noqa: E731
     tf.function(loss).get_concrete_function(specs(examples))
 
 
 def specs(examples: Examples) -> dict[str, tf.TensorSpec]:
-    """Names, shapes and types of a batch of any size."""
+    """The names, shapes and types of a batch of any size."""
     first = next(examples.batches(1, None, 0))
     return {name: tf.TensorSpec([None, *values.shape[1:]], values.dtype, name) for name, values in first.items()}
 
 
 def functions(model: Model, optimizer, examples: Examples) -> tuple[Callable, Callable]:
-    """The training step and the held-out loss, batch to loss; weights and slots are made here."""
+    """Build the training step and the held-out loss, each a function from a batch to its loss.
+
+    Tracing them creates the weights of the model and the slots of the optimizer.
+    """
     signature = [specs(examples)]
 
     @tf.function(input_signature=signature)
@@ -197,9 +201,9 @@ def functions(model: Model, optimizer, examples: Examples) -> tuple[Callable, Ca
             loss = tf.add_n([model.compute_loss(batch, training=True), *model.losses])
         variables = model.trainable_variables
         gradients = tape.gradient(loss, variables)
-        # Adam updates every row either way. On a table of 40,000 x 64 with 50,000 rows looked up, the
-        # dense kernel takes 0.4 of the time of the sparse path, and 0.6 of an update of the batch's
-        # rows alone.
+        # Gradients are made dense, because Adam updates every row anyway. For a table of 40,000 x 64 and 50,000
+        # lookups, the dense kernel takes 0.4 of the time of Adam's sparse kernel, and 0.6 of the time of updating
+        # only the rows of the batch.
         optimizer.apply_gradients(
             (tf.convert_to_tensor(gradient), variable)
             for gradient, variable in zip(gradients, variables, strict=True)
@@ -219,48 +223,45 @@ def functions(model: Model, optimizer, examples: Examples) -> tuple[Callable, Ca
 
 
 def tensors(batch: Arrays) -> dict[str, tf.Tensor]:
-    """A batch as tensors. Feeding costs 1 % of a step: a thread or a `tf.data` pipeline gains nothing."""
+    """Convert a batch to tensors. This takes 1 % of a step, so a `tf.data` pipeline or a thread would gain nothing."""
     return {name: tf.constant(values) for name, values in batch.items()}
 
 
-def allowed(minutes: float, epochs: int, rows: int, slowest: int) -> float:
-    """Seconds that a training may take.
+def time_limit(minutes: float, epochs: int, rows: int, slowest: int) -> float:
+    """The time limit of a training in seconds.
 
     Args:
-        minutes: if they are stated; 0 takes what all epochs take at the slowest pace that is put up with.
-        epochs: at most.
-        rows: of an epoch.
-        slowest: that pace, examples a second; a machine of two cores is several times as fast, so that the time is no
-            limit there and what is trained does not depend on it.
-
-    Returns:
-        A minute at least, where nothing is stated.
+        minutes: the configured limit. With 0, the limit is the time of all epochs at the pace `slowest`, and at least a
+            minute.
+        epochs: the largest number of epochs.
+        rows: examples of an epoch.
+        slowest: examples per second. A machine with two cores is several times as fast, so the default limit does not
+            stop a training there and does not change its result.
     """
     return 60 * minutes if minutes else max(60.0, epochs * rows / slowest)
 
 
-def telling(progress: Progress, where: str, rows: int, epochs: int, seconds: float) -> Callable[[int, float], None]:
-    """What says how far an epoch has come, when it has been silent for long.
+def epoch_reporter(
+    progress: Progress, prefix: str, rows: int, epochs: int, seconds: float
+) -> Callable[[int, float], None]:
+    """Return a function of the examples done and their mean loss that prints the progress of a long epoch.
 
     Args:
-        progress: what says it.
-        where: the model and the epoch.
-        rows: of an epoch, about.
-        epochs: that are left at most, this one among them.
-        seconds: that are left at most.
-
-    Returns:
-        A function of the rows done and their mean loss.
+        progress: prints the line if the last line is long enough ago.
+        prefix: the model and the epoch, for example `ranking, epoch 1/4`.
+        rows: examples of an epoch, approximately.
+        epochs: the largest number of epochs left, with this epoch.
+        seconds: what is left of the time limit.
     """
     begun = progress.passed()
 
-    def tell(done: int, loss: float) -> None:
+    def report(done: int, loss: float) -> None:
         spent = progress.passed() - begun
         left = min(spent * max(epochs * rows / done - 1, 0), seconds - spent)
         share = min(done / max(rows, 1), 1.0)
-        progress(lambda: f"{where}: {share:.0%}, loss {loss:.4f}, at most {duration(max(left, 0))} left")
+        progress(lambda: f"{prefix}: {share:.0%}, loss {loss:.4f}, at most {duration(max(left, 0))} left")
 
-    return tell
+    return report
 
 
 def mean_loss(
@@ -268,16 +269,16 @@ def mean_loss(
     batches: Iterable[Arrays],
     model: Model,
     part: str,
-    tell: Callable[[int, float], None] = lambda rows, loss: None,
+    report: Callable[[int, float], None] = lambda rows, loss: None,
 ) -> tuple[float, int]:
-    """Call a function of a batch for each batch; the mean loss over rows, and how many they are.
+    """Call a function for each batch; return the mean loss over examples and the number of examples.
 
     Args:
-        function: a batch to its loss.
-        batches: at least one.
-        model: whose step a message names.
-        part: which examples they are.
-        tell: called after each batch with the rows so far and their mean loss.
+        function: returns the loss of a batch.
+        batches: at least one batch.
+        model: the model, whose step is named in the error.
+        part: `training` or `held-out`, for the error.
+        report: called after each batch with the examples so far and their mean loss.
 
     Raises:
         SegueError: a loss is not finite.
@@ -287,16 +288,16 @@ def mean_loss(
         loss, size = float(function(tensors(batch))), len(next(iter(batch.values())))
         if not math.isfinite(loss):
             raise SegueError(
-                f"The {part} loss must be finite; it is {loss} at step {int(model.step)}.",
+                f"The {part} loss must be finite. It is {loss} at step {int(model.step)}.",
                 "Lower the learning rate, and look for extreme values in the features.",
             )
         total, rows = total + loss * size, rows + size
-        tell(rows, total / rows)
+        report(rows, total / rows)
     return total / rows, rows
 
 
 def held_out_loss(model: Model, function: Callable, validation: Examples, batch_size: int) -> float:
-    """The mean loss over the rows of the held-out part, by the same draws each time."""
+    """The mean loss over the held-out examples, with the same random draws at each call."""
     trained = int(model.step)
     model.step.assign(0)
     loss, _ = mean_loss(function, validation.batches(batch_size, None, 0), model, "held-out")
@@ -304,107 +305,90 @@ def held_out_loss(model: Model, function: Callable, validation: Examples, batch_
     return loss
 
 
-class State:
-    """What training has reached: history, best weights, and their files.
+class TrainingState:
+    """The state that a training resumes from: weights, optimizer slots, the best epoch's weights and the history.
+
+    A checkpoint holds all of it, so one checkpoint is enough to resume. TensorFlow lists a checkpoint only when it is
+    complete, so a kill at any moment leaves the old checkpoint or the new one. The two newest are kept, in case a power
+    failure damages the newest; checksums reveal that.
 
     Args:
-        model: its weights are all made.
-        optimizer: its slots are all made.
-        folder: of the checkpoints, one `.npz` file an epoch; None keeps none.
+        model: the model, with all its weights.
+        optimizer: the optimizer, with all its slots.
+        folder: the folder of the checkpoints; None keeps none.
     """
 
     def __init__(self, model: Model, optimizer, folder: Path | None) -> None:
         self.model = model
-        self.optimizer = optimizer
         self.folder = folder
-        self.history: History = {name: [] for name in FIGURES}
-        self.best: list[np.ndarray] = model.get_weights()
+        self.history: History = {name: [] for name in EPOCH_FIGURES}
+        self.best = [tf.Variable(weights, trainable=False) for weights in model.weights]
+        self.saved_history = tf.Variable(np.zeros((len(EPOCH_FIGURES), 0)), shape=[len(EPOCH_FIGURES), None])
+        self.checkpoint = tf.train.Checkpoint(
+            weights=model.weights, slots=optimizer.variables(), best=self.best, history=self.saved_history
+        )
+        self.manager = None
+        if folder is not None:
+            self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), 2, checkpoint_name="epoch")
 
     @property
     def epoch(self) -> int:
-        """Epochs made."""
-        return len(self.history["val_loss"])
+        """The number of epochs so far."""
+        return len(self.history["judged"])
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch (from 1) with the best judgement; 0 before the first epoch."""
+        return 1 + int(np.argmax(self.history["judged"])) if self.epoch else 0
 
     def exhausted(self, patience: int) -> bool:
-        """Whether no epoch has been judged better for `patience` epochs."""
-        return self.epoch - best_epoch(self.history) >= patience if self.epoch else False
+        """Whether the last `patience` epochs brought no improvement."""
+        return bool(self.epoch) and self.epoch - self.best_epoch >= patience
+
+    def restore_best(self) -> None:
+        """Set the model's weights to those of the best epoch, or to the initial weights before the first epoch."""
+        assign(self.model.weights, self.best)
 
     def add(self, figures: dict[str, float]) -> None:
-        """Take note of an epoch's figures and of the weights after it; write a checkpoint."""
+        """Record the figures of an epoch and the weights after it, and save a checkpoint."""
         for name, value in figures.items():
             self.history[name].append(value)
-        best = best_epoch(self.history)
-        if best == self.epoch:
-            self.best = self.model.get_weights()
-        if self.folder is None:
-            return
-        arrays: dict[str, Any] = {
-            "history": np.array([self.history[name] for name in FIGURES]),
-            **numbered("weight", self.model.get_weights()),
-            **numbered("slot", self.optimizer.get_weights()),
-        }
-        with atomic_path(self.file(self.epoch)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())  # the older ones go next
-        kept = {self.file(self.epoch), self.file(best)}
-        for path in {*self.folder.glob("epoch-*.npz"), *self.folder.glob(f"{TEMPORARY}epoch-*")} - kept:
-            path.unlink()
+        if self.best_epoch == self.epoch:
+            assign(self.best, self.model.weights)
+        if self.manager is not None:
+            self.saved_history.assign([self.history[name] for name in EPOCH_FIGURES])
+            self.manager.save(checkpoint_number=self.epoch)
 
     def resume(self, configuration: dict) -> None:
-        """Go on from the newest whole checkpoint; a damaged one is passed over for the one before.
+        """Restore the newest undamaged checkpoint of the folder, if there is one.
 
         Args:
-            configuration: what this training is, as JSON types.
+            configuration: identifies this training, as JSON types.
 
         Raises:
             InputError: the checkpoints belong to another training.
         """
-        if self.folder is None:
+        if self.folder is None or self.manager is None:
             return
-        saved = self.folder / CONFIGURATION
-        if not saved.exists():
-            write_json(saved, configuration)
-        demand_same(read_json(saved), configuration, self.folder)
-        for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
+        path = self.folder / CONFIGURATION
+        if not path.exists():
+            write_json(path, configuration)
+        demand_same(read_json(path), configuration, self.folder)
+        for checkpoint in reversed(self.manager.checkpoints):
             try:
-                history, weights, slots = read_checkpoint(path)
-                best = best_epoch(history)
-                self.best = weights if path == self.file(best) else read_checkpoint(self.file(best))[1]
+                # TensorFlow reads all values before it sets the first, so a damaged checkpoint changes nothing.
+                self.checkpoint.restore(checkpoint).assert_consumed()
             except DAMAGED as error:
-                print(f"The checkpoint {path} is damaged ({error}) and passed over.", flush=True)
+                print(f"The checkpoint {checkpoint} is damaged and skipped: {error}", flush=True)
                 continue
-            self.model.set_weights(weights)
-            self.optimizer.set_weights(slots)
-            self.history = history
+            self.history = dict(zip(EPOCH_FIGURES, self.saved_history.numpy().tolist(), strict=True))
             return
 
-    def file(self, epoch: int) -> Path:
-        """Where the checkpoint of an epoch (from 1) lies."""
-        assert self.folder is not None
-        return self.folder / f"epoch-{epoch:05}.npz"
 
-
-def best_epoch(history: History) -> int:
-    """The first epoch (from 1) that was judged best."""
-    return 1 + int(np.argmax(history["judged"]))
-
-
-def numbered(kind: str, arrays: list[np.ndarray]) -> Arrays:
-    """Arrays under names that keep their order."""
-    return {f"{kind}-{index:05}": array for index, array in enumerate(arrays)}
-
-
-def read_checkpoint(path: Path) -> tuple[History, list[np.ndarray], list[np.ndarray]]:
-    """History, weights and optimizer slots in a file.
-
-    Raises:
-        one of `DAMAGED`: it is not whole.
-    """
-    with np.load(path, allow_pickle=False) as file:
-        history = dict(zip(FIGURES, file["history"].tolist(), strict=True))
-        weights, slots = ([file[name] for name in sorted(file) if name.startswith(kind)] for kind in ("weight", "slot"))
-    return history, weights, slots
+def assign(variables: list[tf.Variable], values: list[tf.Variable]) -> None:
+    """Set each variable to the value of its counterpart."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def demand_same(saved: dict, configuration: dict, folder: Path) -> None:

@@ -11,6 +11,7 @@ from models.inputs.encoder import Encoder, request_dense
 from models.inputs.shards import GROUP, Arrays
 from segue.errors import InputError
 
+TASKS = (*HEADS, LISTEN)  # what ranking learns: the binary heads, and the log seconds listened
 # Two rows are of one query if these arrays agree exactly; the times in the others may differ by milliseconds.
 EXACT = ("history", "history_action", "surface", "session", "user_ids")
 POSITIVE = "positive"  # the column that marks the interactions which the log counts as positive
@@ -57,12 +58,11 @@ def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
     """Encode every example of a table with its labels.
 
     Returns:
-        The encoder's arrays; for each head and `listen`, `label_*` float32 `[n]` and `weight_*` float32 `[n]`, which is
+        The encoder's arrays; for each of `TASKS`, `label_*` float32 `[n]` and `weight_*` float32 `[n]`, which is
         0 where the label is unknown; `request` float32 `[n, 3]`; `position` int32 `[n]`, 0 where it is unknown; and
         `GROUP`, which `same_query` describes.
     """
     request = request_dense(number(table["genre_affinity"]), age_column(table)).numpy()
-    names = (*HEADS, LISTEN)
     query = encoder.query_table(table)
     return {
         **query,
@@ -70,8 +70,8 @@ def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
         GROUP: same_query(table, query),
         "request": request.astype(np.float32),
         "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
-        **{f"label_{name}": number(table[f"label_{name}"]) for name in names},
-        **{f"weight_{name}": mask(table, name) for name in names},
+        **{f"label_{name}": number(table[f"label_{name}"]) for name in TASKS},
+        **{f"weight_{name}": mask(table, name) for name in TASKS},
     }
 
 

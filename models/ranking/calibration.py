@@ -2,25 +2,25 @@
 
 import numpy as np
 
-MIN_LABELS = 100  # of either kind; with fewer the two scalars would follow the noise
+MIN_LABELS = 100  # positives and negatives each; with fewer, slope and offset would fit noise
 IDENTITY = (1.0, 0.0)
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Slope and offset for which `sigmoid(slope * logit + offset)` has the highest likelihood.
+    """Return the slope and offset for which `sigmoid(slope * logit + offset)` has the highest likelihood.
 
-    The method is Platt's, 1999, with his smoothed targets; the slope alone is the temperature scaling of Guo et al.,
-    ICML 2017. Fit it on examples that the model was not trained on. SciPy's Newton trust region solves it in 16 ms
-    for 50,000 rows; scikit-learn's LogisticRegression needs each row twice, since a smoothed target is no class, and
-    takes 248 ms for the same answer (to 1e-5).
+    The method is Platt's (1999) with his smoothed targets; the slope alone is the temperature scaling of Guo et al.,
+    ICML 2017. Fit it on examples that the model was not trained on. SciPy's Newton trust region takes 16 ms for 50,000
+    rows. scikit-learn's LogisticRegression takes classes, so smoothed targets need each row twice; it takes 248 ms and
+    returns the same result (to 1e-5).
 
     Args:
-        logits: of a trained head, `[n]`.
-        labels: 0 or 1, `[n]`.
+        logits: logits of a trained head, `[n]`.
+        labels: labels of 0 or 1, `[n]`.
 
     Returns:
-        The slope, above 0, and the offset. `IDENTITY` with fewer than 100 labels of either kind, with constant
-        logits, and if the best slope is negative: recalibration must not reverse the order.
+        The slope, above 0, and the offset. They are `IDENTITY` with fewer than 100 positives or negatives, with
+        constant logits, and if the best slope is negative, because recalibration must not reverse the order.
     """
     from scipy.optimize import minimize
 
@@ -48,7 +48,7 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """The probability of a logit."""
+    """The probabilities of logits."""
     from scipy.special import expit
 
     return expit(logits)

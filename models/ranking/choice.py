@@ -1,8 +1,9 @@
-"""Which of a request's candidates plays next: retrieval's order, corrected by what retrieval does not look at.
+"""The choice head: it predicts which of a request's candidates the listener plays next.
 
-A listwise head over a few figures of each candidate: retrieval's score, the sequence model's, how the item is doing
-now, how often and how lately the listener heard it, what the other heads say. It is fitted on later time than those
-models were trained on, where their scores are as good as they will be when served.
+It starts from retrieval's score and corrects it with features that retrieval does not use: the sequence model's score,
+the item's current statistics, how often and how recently the listener heard the item, and the logits of the other
+heads. It is fitted on the validation span, on which retrieval and the sequence model were not trained, so that their
+scores there are as accurate as in serving.
 """
 
 import numpy as np
@@ -13,19 +14,21 @@ from models.ranking.list_losses import listwise_softmax
 keras = tf.keras
 
 HIDDEN = 32
-BATCH = 64  # lists of a step
+BATCH = 64  # lists of a training step
 EPOCHS, PATIENCE = 40, 5
 LEARNING_RATE = 3e-3
-HELD_OUT = 0.25  # share of the lists, the latest, that stop the training
-OWN, SEQUENCE = 7, slice(2, 4)  # figures of a candidate beside its statistics; those that the sequence model gives
-ENDLESS = 1e30  # a deviation beside which no figure is far from the mean
-FEWEST = 100  # lists below which retrieval's own order is kept
+HELD_OUT = 0.25  # share of the lists, the latest, that early stopping is judged on
+OWN = 7  # features of a candidate that `candidate_features` computes itself
+SEQUENCE = slice(2, 4)  # the features among them that come from the sequence model
+IGNORED_DEVIATION = 1e30  # divided by this deviation, a feature is 0 whatever its value
+MIN_LISTS = 100  # with fewer lists, retrieval's order is kept
 
 
 class ChoiceHead(tf.keras.layers.Layer):
-    """Figures of candidates to logits: `[..., f]` to `[...]`; the first figure is retrieval's score.
+    """Computes a logit for each candidate from its features: `[..., f]` becomes `[...]`.
 
-    It begins as retrieval's own order.
+    The first feature is retrieval's score. The head adds a correction to it, which is 0 before `fit_choice`, so an
+    unfitted head keeps retrieval's order.
     """
 
     def __init__(self, width: int) -> None:
@@ -37,81 +40,83 @@ class ChoiceHead(tf.keras.layers.Layer):
         self.direct = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
 
     def restart(self) -> None:
-        """Forget what was fitted: retrieval's own order."""
+        """Reset the head, so that it returns retrieval's scores."""
         self.deviation.assign(tf.ones_like(self.deviation))
         for weights in (self.mean, *self.out.weights, *self.direct.weights):
             weights.assign(tf.zeros_like(weights))
 
-    def ignore(self, figures: slice) -> None:
-        """Look at some figures no more: they count as their mean, whatever they are."""
+    def ignore(self, features: slice) -> None:
+        """Make the head ignore some features, by giving them a deviation so large that they are always 0."""
         deviation = self.deviation.numpy()
-        deviation[figures] = ENDLESS
+        deviation[features] = IGNORED_DEVIATION
         self.deviation.assign(deviation)
 
-    def call(self, figures):
-        scaled = tf.clip_by_value((figures - self.mean) / self.deviation, -5.0, 5.0)
-        return figures[..., 0] + tf.squeeze(self.direct(scaled) + self.out(self.hidden(scaled)), -1)
+    def call(self, features):
+        scaled = tf.clip_by_value((features - self.mean) / self.deviation, -5.0, 5.0)
+        return features[..., 0] + tf.squeeze(self.direct(scaled) + self.out(self.hidden(scaled)), -1)
 
 
-def candidate_figures(
-    scores: tf.Tensor,
-    following: tf.Tensor,
+def candidate_features(
+    retrieval_scores: tf.Tensor,
+    sequence_scores: tf.Tensor,
     rows: tf.Tensor,
     stats: tf.Tensor,
     history: tf.Tensor,
     age: tf.Tensor,
-    logits: tf.Tensor,
+    others: tf.Tensor,
 ) -> tf.Tensor:
-    """What the head looks at, `[b, n, f]`.
+    """Compute the features of candidates for the choice head, `[b, n, f]`.
 
     Args:
-        scores: retrieval's, `[b, n]`.
-        following: the sequence model's, `[b, n]`; all 0 if it was not asked.
-        rows: of the candidates in the catalogue, `[b, n]`.
-        stats: encoded statistics, `[b, n, 7]`.
-        history: rows of the history, most recent first, `[b, 50]`.
-        age: log hours since each entry of it, `[b, 50]`.
-        logits: other figures of the candidates, `[b, n, h]`.
+        retrieval_scores: `[b, n]`.
+        sequence_scores: scores of the sequence model, `[b, n]`; all 0 if it was not called.
+        rows: rows of the candidates in the catalogue, `[b, n]`.
+        stats: encoded statistics of the candidates, `[b, n, 7]`.
+        history: catalogue rows of the history, most recent first, `[b, 50]`.
+        age: log hours since each entry of the history, `[b, 50]`.
+        others: further features of the candidates, `[b, n, h]`.
     """
     same = tf.cast((rows[:, :, None] == history[:, None, :]) & (rows > 0)[:, :, None], tf.float32)  # [b, n, 50]
     times = tf.reduce_sum(same, axis=2)
-    latest = tf.reduce_max(same / (1.0 + age[:, None, :]), axis=2)  # 1 just now, 0 never
-    own = [part for s in (scores, following) for part in (s, s - tf.reduce_max(s, axis=1, keepdims=True))]
-    own = tf.stack([*own, tf.math.log1p(times), latest, tf.cast(times > 0, tf.float32)], axis=2)
-    return tf.concat([own, stats, logits], axis=2)
+    recency = tf.reduce_max(
+        same / (1.0 + age[:, None, :]), axis=2
+    )  # 1 for an item heard just now, 0 for an unheard one
+    both = (retrieval_scores, sequence_scores)
+    own = [part for s in both for part in (s, s - tf.reduce_max(s, axis=1, keepdims=True))]
+    own = tf.stack([*own, tf.math.log1p(times), recency, tf.cast(times > 0, tf.float32)], axis=2)
+    return tf.concat([own, stats, others], axis=2)
 
 
-def fit_choice(head: ChoiceHead, figures: np.ndarray, present: np.ndarray, chosen: np.ndarray, seed: int) -> dict:
-    """Fit the head on lists of candidates in order of time; the latest quarter stops the training.
+def fit_choice(head: ChoiceHead, features: np.ndarray, present: np.ndarray, chosen: np.ndarray, seed: int) -> dict:
+    """Fit the head on lists of candidates in order of time; early stopping is judged on the latest quarter.
 
     Args:
-        head: built, as it begins.
-        figures: `[lists, n, f]`.
-        present: where there is a candidate, bool `[lists, n]`.
-        chosen: the place of the candidate that was chosen, `[lists]`.
-        seed: of the order of lists.
+        head: a built, unfitted head.
+        features: `[lists, n, f]`.
+        present: marks the places that hold a candidate, bool `[lists, n]`.
+        chosen: the place of the chosen candidate, `[lists]`.
+        seed: seed of the order of the lists.
 
     Returns:
-        `lists` used, and `before` and `after`: the held-out cross-entropy in nats, of retrieval's order and of
-        the head's.
-        With fewer than 100 lists nothing is fitted.
+        The number of `lists`, and the held-out cross-entropy in nats `before` (retrieval's order) and `after`. With
+        fewer than 100 lists nothing is fitted, and only `lists` is returned.
     """
-    lists = len(figures)
-    if lists < FEWEST:
+    lists = len(features)
+    if lists < MIN_LISTS:
         return {"lists": lists}
-    known = figures[present]
-    head.mean.assign(known.mean(axis=0))
-    head.deviation.assign(np.maximum(known.std(axis=0), 1e-3))
+    of_candidates = features[present]
+    head.mean.assign(of_candidates.mean(axis=0))
+    head.deviation.assign(np.maximum(of_candidates.std(axis=0), 1e-3))
     labels = np.zeros(present.shape, np.float32)
     labels[np.arange(lists), chosen] = 1.0
     optimizer = keras.optimizers.legacy.Adam(LEARNING_RATE)
-    held = [tf.constant(values) for values in (figures, present, labels)]
+    arrays = [tf.constant(values) for values in (features, present, labels)]
     signature = [tf.TensorSpec([None], tf.int64)]
 
     @tf.function(input_signature=signature)
     def loss(rows: tf.Tensor) -> tf.Tensor:
-        known, there, label = (tf.gather(values, rows) for values in held)
-        logits = tf.where(there, head(known), -1e9)
+        batch, places, label = (tf.gather(values, rows) for values in arrays)
+        logits = tf.where(places, head(batch), -1e9)
         groups = tf.repeat(tf.range(tf.shape(logits)[0]), tf.shape(logits)[1])
         return listwise_softmax(tf.reshape(logits, [-1]), tf.reshape(label, [-1]), groups)
 
@@ -131,8 +136,8 @@ def fit_choice(head: ChoiceHead, figures: np.ndarray, present: np.ndarray, chose
         order = random.permutation(first)
         for start in range(0, first, BATCH):
             step(tf.constant(order[start : start + BATCH]))
-        now = float(loss(held_out))
-        weights, best, waited = (head.get_weights(), now, 0) if now < best else (weights, best, waited + 1)
+        value = float(loss(held_out))
+        weights, best, waited = (head.get_weights(), value, 0) if value < best else (weights, best, waited + 1)
         if waited == PATIENCE:
             break
     head.set_weights(weights)

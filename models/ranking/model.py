@@ -1,10 +1,10 @@
-"""Multi-task ranking: what comes of each candidate, were it shown to this listener now.
+"""Multi-task ranking: predicts what the listener would do with each candidate if it were shown now.
 
-Explicit crosses beside a deep part (DCN-v2, Wang et al., WWW 2021) feed experts that the tasks share
-through gates (`models.ranking.mixture`); the candidate attends to the history as in Deep Interest Network, Zhou
-et al., KDD 2018. What the place on the slate does is kept out of what is served (`models.ranking.position`), and the
-probabilities are recalibrated after training (`models.ranking.calibration`). The weights that combine the heads into
-one reward are configuration, apart from the model.
+The network has explicit feature crosses beside a deep part (DCN-v2, Wang et al., WWW 2021). Both feed experts that the
+tasks share through gates (`models.ranking.mixture`). Each candidate attends to the history as in Deep Interest Network
+(Zhou et al., KDD 2018). Position bias is taken out (`models.ranking.position`), and the probabilities are recalibrated
+after training (`models.ranking.calibration`). The weights that combine the heads into one reward are configuration and
+not part of the model.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,15 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS, LISTEN, SKIP
-from models.fitting.loop import History, Model, allowed, create_weights, start
+from models.fitting.loop import History, Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
+from models.inputs.training_arrays import TASKS
 from models.ranking.calibration import fit_platt
-from models.ranking.choice import OWN, ChoiceHead, candidate_figures
+from models.ranking.choice import OWN, ChoiceHead, candidate_features
 from models.ranking.colistening import CoListening
 from models.ranking.mixture import MixtureOfExperts
 from models.ranking.position import PositionTower, decline_of_examination, examination
@@ -30,24 +31,24 @@ from models.training_config import RankingConfig
 
 keras = tf.keras
 
-CHOICE = "choice"  # how much likelier than the others' mean a candidate is to play next
-TASKS = (*HEADS, LISTEN)
-CROSSES, PROJECTION = 2, 32
-EXPERTS, EXPERT, TOWER = 4, 32, 16
+CHOICE = "choice"  # the output of the choice head: how much likelier a candidate is to play next than the average one
+CROSSES, PROJECTION = 2, 32  # cross layers, and the rank of their weight matrices
+EXPERTS, EXPERT, TOWER = 4, 32, 16  # number of experts, width of each, hidden width of each task's tower
 DROPOUT = 0.1
 SLOWEST = 5_000  # examples a second below which training stops early
-MEASURED = 100_000  # examples from which scales are taken
-FIGURES = OWN + 7 + 3 + len(TASKS)  # of a candidate: its own, its statistics, co-listening and affinity, tasks' logits
-SLATE = 16  # examples of one query that are attended to at once; shorter slates are filled up to the longest
-IDS, DEEP, POSITION = range(3)  # salts of the random draws
+MEASURED = 100_000  # training examples from which `measure` takes its statistics
+# Features of a candidate for the choice head: its own, 7 statistics, 2 of co-listening, genre affinity, tasks' logits.
+CHOICE_FEATURES = OWN + 7 + 3 + len(TASKS)
+SLATE = 16  # the most examples of a slate in a batch; shorter slates are padded to the batch's longest
+IDS, DEEP, POSITION = range(3)  # salts of the random draws: id dropout, dropout of the deep part, dropped positions
 
 
 class RankingModel(Model):
-    """A logit a task over listener, session, candidate and what pairs them.
+    """Computes a logit for each task from the listener, the session, the candidate and the features of the pair.
 
     Args:
-        encoder: how inputs were encoded; it goes into the SavedModel with the model.
-        config: sizes, and what is done about positions.
+        encoder: the encoder of the inputs; it is saved with the model.
+        config: sizes, and the treatment of position bias.
     """
 
     def __init__(self, encoder: Encoder, config: RankingConfig) -> None:
@@ -67,38 +68,42 @@ class RankingModel(Model):
         self.position = PositionTower(encoder.lookups["surface"].size, len(TASKS))
         self.colistening = CoListening(encoder.catalogue.release_ts.shape[0])
         self.skip = int(encoder.lookups["action"](tf.constant(SKIP)))
-        self.choice = ChoiceHead(FIGURES)
-        self.choice(tf.zeros([1, 1, FIGURES]))  # it is fitted apart; its weights are made here
-        # The tasks' own reduction divides by the batch; masked rows weigh 0.
+        self.choice = ChoiceHead(CHOICE_FEATURES)
+        self.choice(tf.zeros([1, 1, CHOICE_FEATURES]))  # builds its weights; `fit_choice` fits them later
+        # Both divide the sum of the losses by the batch size. Rows with an unknown label weigh 0.
         self.binary = tfrs.tasks.Ranking(loss=keras.losses.BinaryCrossentropy(from_logits=True))
         self.regression = tfrs.tasks.Ranking(loss=keras.losses.Huber())
         self.slope = tf.Variable(tf.ones(len(HEADS)), trainable=False)
         self.offset = tf.Variable(tf.zeros(len(HEADS)), trainable=False)
-        self.listened = tf.Variable([0.0, 1.0], trainable=False)  # mean and deviation of the log seconds
-        self.eta = tf.Variable(0.0, trainable=False)  # how fast examination declines; 0 leaves outcomes unweighted
+        self.listened = tf.Variable([0.0, 1.0], trainable=False)  # mean and deviation of the label `listen`
+        self.eta = tf.Variable(0.0, trainable=False)  # see `decline_of_examination`; with 0, outcomes are unweighted
 
     def describe_query(self, inputs, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What does not depend on the candidate, from inputs and their embedded history `[b, 50, dim]`.
+        """Compute the part of the model that does not depend on the candidate.
+
+        Args:
+            inputs: encoded queries.
+            history: their embedded histories, `[b, 50, dim]`.
 
         Returns:
-            The history with its actions `[b, 50, dim]` and the context `[b, c]`.
+            The history with embedded actions `[b, 50, dim]`, and the context `[b, c]`.
         """
         views = tf.reshape(self.pooling(history, inputs), [-1, VIEWS * self.config.dim])
         context = [views, self.context(inputs), inputs["user_dense"], inputs["session"]]
         return history + self.actions(inputs["history_action"]), tf.concat(context, axis=1)
 
     def score(self, query, present, item, request, seed=None) -> dict[str, tf.Tensor]:
-        """Logits of candidates, without regard to where they stand.
+        """Compute the logits of candidates; positions are ignored.
 
         Args:
-            query: what `describe_query` returned.
-            present: where the history has entries, float `[b, 50]`.
-            item: embedded candidates `[b, n, dim]`.
-            request: what pairs them, `[b, n, r]`.
-            seed: of dropout; None drops nothing.
+            query: the result of `describe_query`.
+            present: marks the entries of the history, float `[b, 50]`.
+            item: embedded candidates, `[b, n, dim]`.
+            request: features of the pairs of query and candidate, `[b, n, r]`.
+            seed: seed of dropout; None drops nothing.
 
         Returns:
-            One `[b, n]` of logits a task; `predictions` makes answers of them.
+            The logits `[b, n]` of each task, the argument of `predictions`.
         """
         history, context = query
         wide = tf.repeat(context[:, None, :], tf.shape(item)[1], axis=1)
@@ -106,17 +111,17 @@ class RankingModel(Model):
         return self.combine(wide, projected, item, attend(history, present, item), request, seed)
 
     def combine(self, wide, projected, item, attended, request, seed=None) -> dict[str, tf.Tensor]:
-        """Logits of candidates `[b, n]` a task, from what is known of each.
+        """Compute the logits `[b, n]` of each task from the parts that describe each candidate and its request.
 
         Args:
-            wide: the request's context, `[b, n, c]`.
-            projected: the product of what the request asks for with the candidate, `[b, n, dim]`.
-            item: embedded candidates `[b, n, dim]`.
-            attended: what the candidate reads of the history, `[b, n, dim]`.
-            request: what pairs them, `[b, n, r]`.
-            seed: of dropout; None drops nothing.
+            wide: the context of the request, `[b, n, c]`.
+            projected: the elementwise product of the projected context and the candidate, `[b, n, dim]`.
+            item: embedded candidates, `[b, n, dim]`.
+            attended: the result of the candidate's attention to the history, `[b, n, dim]`.
+            request: features of the pairs of query and candidate, `[b, n, r]`.
+            seed: seed of dropout; None drops nothing.
         """
-        # Embeddings begin small, so their products begin too small to be learned from; their angle does not.
+        # Embeddings start small, so at first their products are too small to learn from. Their cosine is not.
         angle = tf.reduce_sum(tf.nn.l2_normalize(attended, 2) * tf.nn.l2_normalize(item, 2), 2, keepdims=True)
         joint = tf.concat([wide, item, attended, attended * item, projected, angle, request], axis=2)
         crossed = joint
@@ -124,128 +129,159 @@ class RankingModel(Model):
             crossed = cross(joint, crossed)
         deep = self.narrow(dropout(self.wide(joint), DROPOUT, seed))
         both = tf.concat([crossed, deep], axis=2)
-        # The direct way to the logits is short: with the experts alone small data may not get off the ground.
+        # The direct layer is a short path to the logits. With the experts alone, training on small data may stall.
         logits = self.direct(both) + self.mixture(both)  # [b, n, tasks]
         return dict(zip(TASKS, tf.unstack(logits, num=len(TASKS), axis=2), strict=True))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """One candidate an example: encoded inputs to logits `[b]` a task.
+        """Compute the logits `[b]` of each task for examples with one candidate each.
 
-        What does not depend on the candidate is computed once for examples that follow each other with the same
-        `GROUP`, a slate as a rule; without it, for each.
+        The part that does not depend on the candidate is computed once for consecutive examples with the same `GROUP`,
+        which usually are a slate. Without `GROUP` it is computed for each example.
         """
         seed = self.stateless_seed if training else lambda salt: None
-        first, own, place = slates(inputs.get(GROUP, tf.range(tf.size(inputs["item"]))))
-        asked = {name: tf.gather(inputs[name], first) for name in QUERY_INPUTS}
-        history, static = self.items.distinct([asked["history"], inputs["item"]], seed(IDS))
+        first, slate, place = slates(inputs.get(GROUP, tf.range(tf.size(inputs["item"]))))
+        queries = {name: tf.gather(inputs[name], first) for name in QUERY_INPUTS}  # [s, ...]
+        history, static = self.items.distinct([queries["history"], inputs["item"]], seed(IDS))
         item = static + self.items.dynamic(inputs["item_stats"])  # [b, dim]
-        history, context = self.describe_query(asked, history)
-        at = tf.stack([own, place], axis=1)
+        history, context = self.describe_query(queries, history)
+        cells = tf.stack([slate, place], axis=1)  # where each example is in [s, longest slate]
         shape = [tf.size(first), tf.reduce_max(place) + 1, self.config.dim]
-        read = attend(history, tf.cast(asked["history"] > 0, tf.float32), tf.scatter_nd(at, item, shape))
-        of_each = tf.gather(context, own), tf.gather(self.query(context), own) * item, item, tf.gather_nd(read, at)
-        wide, projected, item, read, request = (value[:, None, :] for value in (*of_each, inputs["request"]))
-        logits = self.combine(wide, projected, item, read, request, seed(DEEP))
+        attended = attend(history, tf.cast(queries["history"] > 0, tf.float32), tf.scatter_nd(cells, item, shape))
+        projected = tf.gather(self.query(context), slate) * item
+        parts = tf.gather(context, slate), projected, item, tf.gather_nd(attended, cells), inputs["request"]
+        wide, projected, item, attended, request = (part[:, None, :] for part in parts)
+        logits = self.combine(wide, projected, item, attended, request, seed(DEEP))
         return {task: value[:, 0] for task, value in logits.items()}
 
     def at_position(self, logits: dict[str, tf.Tensor], inputs, seed=None) -> dict[str, tf.Tensor]:
-        """Logits `[b]` of candidates that stand where the log says; a position of 0 leaves them as they are."""
+        """Add the effect of the logged positions to logits `[b]`; the unknown position 0 adds nothing."""
         added = tf.unstack(self.position(inputs["position"], inputs["surface"], seed), num=len(TASKS), axis=1)
         return {task: logits[task] + bias for task, bias in zip(TASKS, added, strict=True)}
 
-    def figures(self, inputs, rows, stats, request, scores, following, logits) -> tf.Tensor:
-        """What the choice head looks at of candidates `[b, n]` that retrieval gave `scores` and the sequence model
-        `following`: `[b, n, f]`."""
+    def figures(self, inputs, rows, stats, request, retrieval_scores, sequence_scores, logits) -> tf.Tensor:
+        """Compute the features of candidates for the choice head, `[b, n, f]`.
+
+        Args:
+            inputs: encoded queries.
+            rows: catalogue rows of the candidates, `[b, n]`.
+            stats: encoded statistics of the candidates, `[b, n, 7]`.
+            request: features of the pairs of query and candidate, `[b, n, r]`; the first is the genre affinity.
+            retrieval_scores: `[b, n]`.
+            sequence_scores: `[b, n]`.
+            logits: the logits `[b, n]` of each task.
+        """
         skipped = tf.cast(tf.equal(inputs["history_action"], self.skip), tf.float32)
         history = inputs["history"]
         together = [self.colistening.scores(history, weight, rows) for weight in (1.0 - skipped, skipped)]
-        said = tf.stack([*together, request[..., 0], *(logits[task] for task in TASKS)], axis=2)
-        return candidate_figures(scores, following, rows, stats, inputs["history"], inputs["history_age"], said)
+        others = tf.stack([*together, request[..., 0], *(logits[task] for task in TASKS)], axis=2)
+        age = inputs["history_age"]
+        return candidate_features(retrieval_scores, sequence_scores, rows, stats, history, age, others)
 
     def predictions(self, logits: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What logits say, in their shape: recalibrated probabilities, `listen` in log seconds."""
+        """Convert logits to recalibrated probabilities, and `listen` to log seconds, in the logits' shape."""
         slope, offset = tf.unstack(self.slope), tf.unstack(self.offset)
         out = {head: tf.sigmoid(a * logits[head] + b) for head, a, b in zip(HEADS, slope, offset, strict=True)}
         mean, deviation = tf.unstack(self.listened)
         return {**out, LISTEN: tf.maximum(mean + deviation * logits[LISTEN], 0.0)}
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The sum of the tasks' losses; a label that nothing states weighs 0.
+        """The sum of the tasks' losses; unknown labels weigh 0.
 
-        Outside training the position plays no part: what is judged is what is served.
+        The position tower is used in training only, because the held-out loss must judge the model as it is served.
         """
         logits = self(inputs, training=training)
         if training and self.config.position_weighting == "tower":
             logits = self.at_position(logits, inputs, self.stateless_seed(POSITION))
-        # An outcome where few look stands for several that nobody saw (Saito et al., WSDM 2020).
+        # Inverse propensity weighting (Saito et al., WSDM 2020): if a quarter of the listeners look at a position, an
+        # outcome there counts four times.
         seen = examination(inputs["position"], self.eta)
-        losses = [one(self.binary, inputs[f"label_{h}"] / seen, logits[h], inputs[f"weight_{h}"]) for h in HEADS]
+        losses = [task_loss(self.binary, inputs[f"label_{h}"] / seen, logits[h], inputs[f"weight_{h}"]) for h in HEADS]
         listen = (inputs["label_listen"] - self.listened[0]) / self.listened[1]
-        losses.append(one(self.regression, listen, logits[LISTEN], inputs["weight_listen"]))
+        losses.append(task_loss(self.regression, listen, logits[LISTEN], inputs["weight_listen"]))
         return tf.add_n(losses)
 
     def measure(self, train: Arrays) -> None:
-        """Take from training examples what the loss needs: the scale of `listen`, and how positions are looked at."""
-        known = train["label_listen"][train["weight_listen"] > 0]
-        if len(known) and known.std() > 0:
-            self.listened.assign([known.mean(), known.std()])
+        """Set the statistics that the loss needs, the scale of `listen` and `eta`, from training examples."""
+        listened = train["label_listen"][train["weight_listen"] > 0]
+        if len(listened) and listened.std() > 0:
+            self.listened.assign([listened.mean(), listened.std()])
         if self.config.position_weighting == "inverse_propensity":
             self.eta.assign(decline_of_examination(train["position"], train["surface"], outcomes(train)))
 
     def calibrate(self, held_out: Shards) -> None:
         """Fit each head's slope and offset on examples that the model was not trained on."""
         predict = tf.function(lambda batch: self(batch), reduce_retracing=True)
-        found: list[dict[str, np.ndarray]] = []
+        parts: list[dict[str, np.ndarray]] = []
         for batch in held_out.batches(self.config.batch_size, None, 0):
             logits = predict({name: tf.constant(value) for name, value in batch.items()})
-            found.append({h: np.stack([logits[h], batch[f"label_{h}"], batch[f"weight_{h}"]]) for h in HEADS})
+            parts.append({h: np.stack([logits[h], batch[f"label_{h}"], batch[f"weight_{h}"]]) for h in HEADS})
         fitted = []
         for head in HEADS:
-            logits, labels, known = np.concatenate([part[head] for part in found], axis=1)
-            fitted.append(fit_platt(logits[known > 0], labels[known > 0]))
+            logits, labels, weights = np.concatenate([part[head] for part in parts], axis=1)
+            fitted.append(fit_platt(logits[weights > 0], labels[weights > 0]))
         slope, offset = zip(*fitted, strict=True)
         self.slope.assign(slope)
         self.offset.assign(offset)
 
     def vocabulary_embeddings(self) -> dict[str, list[tf.Variable]]:
-        """Embeddings by the vocabulary that their rows stand for."""
+        """The embedding tables by the name of the vocabulary that indexes their rows."""
         return self.items.vocabulary() | self.context.vocabulary() | {"action": [self.actions.embeddings]}
 
 
-def one(task: tfrs.tasks.Ranking, labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The loss of one task over `[b]` labels, predictions and weights."""
+def task_loss(task: tfrs.tasks.Ranking, labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """The loss of a task for labels, predictions and weights `[b]`."""
     return task(labels=labels[:, None], predictions=predictions[:, None], sample_weight=weights, compute_metrics=False)
 
 
 def attend(history: tf.Tensor, present: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-    """What candidates `[b, n, dim]` read of histories `[b, 50, dim]`, where those are `present` `[b, 50]`."""
-    fit = tf.einsum("bnd,bhd->bnh", item, history) / tf.sqrt(tf.cast(tf.shape(item)[-1], tf.float32))
-    weights = tf.exp(fit - tf.reduce_max(fit, axis=2, keepdims=True)) * present[:, None, :]  # [b, n, 50]
+    """Attend from candidates to histories by the scaled dot product; an empty history gives zeros.
+
+    Args:
+        history: `[b, 50, dim]`.
+        present: marks the entries of the history, float `[b, 50]`.
+        item: embedded candidates, `[b, n, dim]`.
+
+    Returns:
+        Weighted means of the entries, `[b, n, dim]`.
+    """
+    logits = tf.einsum("bnd,bhd->bnh", item, history) / tf.sqrt(tf.cast(tf.shape(item)[-1], tf.float32))
+    weights = tf.exp(logits - tf.reduce_max(logits, axis=2, keepdims=True)) * present[:, None, :]  # [b, n, 50]
     weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
     return tf.einsum("bnh,bhd->bnd", weights, history)
 
 
 def slates(query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Examples `[b]` that follow each other with the same query, at most `SLATE` at a time, as slates.
+    """Split examples into slates: consecutive examples with the same query, at most `SLATE` of them.
+
+    For example, the queries 7, 7, 3 make two slates; the first has the examples 0 and 1, the second the example 2.
+
+    Args:
+        query: a number of the query of each example, `[b]`.
 
     Returns:
-        The first example of each slate, int32 `[s]`; the slate of each example and its place there, int32 `[b]` each.
+        The first example of each slate, int32 `[s]`, and for each example its slate and its place in the slate, int32
+        `[b]` each.
     """
-    new = tf.concat([tf.ones_like(query[:1], tf.bool), query[1:] != query[:-1]], axis=0)
-    place = since(new)
-    new = place % SLATE == 0
-    first = tf.cast(tf.where(new)[:, 0], tf.int32)
-    return first, tf.cumsum(tf.cast(new, tf.int32)) - 1, place % SLATE
+    starts = tf.concat([tf.ones_like(query[:1], tf.bool), query[1:] != query[:-1]], axis=0)
+    place = since(starts)
+    starts = place % SLATE == 0
+    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
+    return first, tf.cumsum(tf.cast(starts, tf.int32)) - 1, place % SLATE
 
 
-def since(new: tf.Tensor) -> tf.Tensor:
-    """How many places each has come since the last true one, the first being true: bool to int32 `[n]`."""
-    first = tf.cast(tf.where(new)[:, 0], tf.int32)
-    return tf.range(tf.size(new)) - tf.gather(first, tf.cumsum(tf.cast(new, tf.int32)) - 1)
+def since(starts: tf.Tensor) -> tf.Tensor:
+    """The distance of each place to the last start at or before it, int32 `[n]`.
+
+    Args:
+        starts: bool `[n]`; the first is true. For example, true, false, true gives 0, 1, 0.
+    """
+    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
+    return tf.range(tf.size(starts)) - tf.gather(first, tf.cumsum(tf.cast(starts, tf.int32)) - 1)
 
 
 def outcomes(arrays: Arrays) -> np.ndarray:
-    """1 where any head's label is 1, else 0: `[n]`."""
+    """1 where the label of any head is known and 1, else 0, `[n]`."""
     return np.max([arrays[f"label_{head}"] * arrays[f"weight_{head}"] for head in HEADS], axis=0)
 
 
@@ -258,25 +294,25 @@ def fit(
     checkpoints: Path | None = None,
     prepare: Callable[[RankingModel], object] = lambda model: None,
 ) -> tuple[RankingModel, History]:
-    """Train ranking on encoded examples, then recalibrate it; its choice head is fitted apart.
+    """Train ranking on encoded examples and recalibrate it. `fit_choice` fits its choice head afterwards.
 
     Args:
-        train: what `models.inputs.training_arrays.ranking_arrays` gives.
-        validation: the same of the validation span; the epoch with the lowest loss there is kept.
-        encoder: how they were encoded.
-        config: sizes and rates.
-        seed: of initial weights, of the order of examples and of all draws.
+        train: arrays of `models.inputs.training_arrays.ranking_arrays` for the train span.
+        validation: the same arrays for the validation span; the epoch with the lowest loss on them is kept.
+        encoder: the encoder of the arrays.
+        config: sizes, epochs and learning rate.
+        seed: seed of the initial weights, the order of examples and all random draws.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start.
 
     Returns:
-        The model and its history: `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch.
+        The model and its history: for each epoch `loss`, `val_loss`, `judged`, `seconds` and `examples_per_second`.
     """
     start(seed)
     model = RankingModel(encoder, config)
     create_weights(model, train)
     prepare(model)
-    model.choice.restart()  # a champion's corrects the scores of another retrieval model
+    model.choice.restart()  # a champion's choice head corrects the scores of another retrieval model
     model.measure(next(train.batches(min(train.rows, MEASURED), seed, 0)))
     history = fit_model(
         model,
@@ -287,7 +323,7 @@ def fit(
         learning_rate=config.learning_rate,
         seed=seed,
         checkpoints=checkpoints,
-        seconds=allowed(config.minutes, config.epochs, train.rows, SLOWEST),
+        seconds=time_limit(config.minutes, config.epochs, train.rows, SLOWEST),
         name="ranking",
     )
     model.calibrate(validation)

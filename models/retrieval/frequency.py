@@ -1,35 +1,38 @@
-"""How often items come up in the stream of training examples, estimated while it passes."""
+"""Estimates during training how often each item occurs in the stream of examples."""
 
 import tensorflow as tf
 
-MEMORY = 200.0  # gaps that an estimate averages over, about
+MEMORY = 200.0  # an estimate averages over about this many gaps
 
 
 class FrequencyEstimator(tf.Module):
-    """The probability that a draw from the stream is a given item, by the mean gap between its occurrences.
+    """Estimates the probability that the next draw is a given item, from the mean gap between the item's occurrences.
 
-    Yi et al., RecSys 2019, algorithm 2, with two changes: an item that comes up several times in a batch counts
-    as often, and the first gaps are averaged evenly, so that the estimate is good after a few.
+    For example, an item that occurs every 4 draws has the probability 1/4. This is algorithm 2 of Yi et al., RecSys
+    2019, with two changes. Several occurrences in a batch count as several. The first gaps are averaged with equal
+    weights, so the estimate is good after a few occurrences.
 
     Args:
-        size: rows that can occur.
+        size: the number of catalogue rows.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.last = tf.Variable(tf.zeros([size]), trainable=False)  # draws before the latest batch with the item
-        self.gap = tf.Variable(tf.zeros([size]), trainable=False)  # mean gap between occurrences, in draws; 0 unknown
-        self.seen = tf.Variable(tf.zeros([size]), trainable=False)  # occurrences
+        self.last = tf.Variable(tf.zeros([size]), trainable=False)  # draws up to the latest batch with the item
+        self.gap = tf.Variable(
+            tf.zeros([size]), trainable=False
+        )  # mean gap between occurrences, in draws; 0 before the first
+        self.seen = tf.Variable(tf.zeros([size]), trainable=False)  # number of occurrences
         self.draws = tf.Variable(0.0, trainable=False)
 
     def update(self, rows: tf.Tensor) -> None:
-        """Take note of a batch of draws `[b]`."""
+        """Update the estimates with a batch of draws, catalogue rows `[b]`."""
         unique, _, counts = tf.unique_with_counts(rows)
         counts = tf.cast(counts, tf.float32)
         now = self.draws + tf.cast(tf.size(rows), tf.float32)
         fresh = (now - tf.gather(self.last, unique)) / counts
         seen = tf.gather(self.seen, unique)
-        # The weight of `counts` new gaps: even among the first, then exponentially fading.
+        # The weight of `counts` new gaps: an equal share at first, later that of an exponential moving average.
         weight = tf.maximum(counts / (seen + counts), 1.0 - tf.pow(1.0 - 1.0 / MEMORY, counts))
         old = tf.gather(self.gap, unique)
         self.gap.scatter_update(tf.IndexedSlices(old + weight * (fresh - old), unique))
@@ -38,6 +41,6 @@ class FrequencyEstimator(tf.Module):
         self.draws.assign(now)
 
     def probability(self, rows: tf.Tensor) -> tf.Tensor:
-        """Estimated probability of each row, of the rows' shape; that of one occurrence so far for a row unseen."""
+        """The estimated probability of each row, in the rows' shape; an unseen row as if it were the next draw."""
         gap = tf.gather(self.gap, rows)
         return 1.0 / tf.maximum(tf.where(gap > 0, gap, self.draws + 1.0), 1.0)

@@ -1,7 +1,8 @@
-"""Two-tower retrieval: which few hundred of all items are worth ranking for this listener now.
+"""Two-tower retrieval: selects from all items the few hundred that are worth ranking for a request.
 
-Covington et al., RecSys 2016; in-batch negatives with sampling-bias correction, Yi et al., RecSys 2019; mixed with
-uniform ones, Yang et al., WWW 2020; cosine with a learned temperature as in Radford et al., ICML 2021.
+The architecture follows Covington et al., RecSys 2016. Negatives are the other items of the batch, with the
+sampling-bias correction of Yi et al., RecSys 2019, and uniformly drawn items (Yang et al., WWW 2020). The score is a
+cosine with a learned temperature, as in Radford et al., ICML 2021.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from scipy.special import expit
 from scipy.special import logsumexp as scipy_logsumexp
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, Model, allowed, create_weights, start
+from models.fitting.loop import History, Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import AGE_COLUMNS, QUERY_INPUTS
@@ -27,23 +28,25 @@ from models.training_config import RetrievalConfig
 
 keras = tf.keras
 
-TEMPERATURE = 0.1  # at first; it is learned
-MOST_GAIN = 5.0  # of items that training never had, in units of the score
+TEMPERATURE = 0.1  # initial value
+MOST_GAIN = 5.0  # largest gain of new items, in units of the score
 DROPOUT = 0.2
 SLOWEST = 2_500  # examples a second below which training stops early
-JUDGED_BATCH, JUDGED_BATCHES = 100, 50  # scores of a batch and all items are held at once
-IDS, POOLED, QUERY, NEGATIVES = range(4)  # salts of the random draws
+JUDGED_BATCH, JUDGED_BATCHES = 100, 50  # of the judge, which holds the scores of a batch for all items in memory
+# Salts of the random draws: id dropout, dropout of the deep part and of the mixed views, uniform negatives.
+IDS, POOLED, QUERY, NEGATIVES = range(4)
 
 
 class RetrievalModel(Model):
-    """Query tower and item tower, scored by a dot product.
+    """A query tower and an item tower; the score of a pair is the dot product of their vectors.
 
-    The score is the cosine of the two vectors over the temperature, plus the item's own bias.
+    The score equals the cosine of the first `dim` elements divided by the temperature, plus a bias of the item. The
+    last element of an item's vector is the bias, and the last element of a query's vector is 1.
 
     Args:
-        encoder: how inputs were encoded; it goes into the SavedModel with the towers.
-        config: sizes and what negatives are drawn.
-        pool: items that uniform negatives are drawn from: `item` `[p]`, `item_stats` `[p, 7]`.
+        encoder: the encoder of the inputs; it is saved with the towers.
+        config: sizes and the numbers of negatives.
+        pool: the items from which uniform negatives are drawn: `item` `[p]` and `item_stats` `[p, 7]`.
     """
 
     def __init__(self, encoder: Encoder, config: RetrievalConfig, pool: Arrays) -> None:
@@ -61,11 +64,11 @@ class RetrievalModel(Model):
         self.aged = keras.layers.Dense(8, "tanh")
         self.bias = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
         self.sharpness = self.add_weight("sharpness", [], initializer=keras.initializers.Constant(-np.log(TEMPERATURE)))
-        self.newcomer = tf.Variable(0.0, trainable=False)  # what the bias of an item without an id of its own gains
+        self.newcomer = tf.Variable(0.0, trainable=False)  # added to the bias of items that were not in training
         self.frequency = FrequencyEstimator(encoder.catalogue.release_ts.shape[0])
         self._pool = {name: tf.constant(pool[name]) for name in ("item", "item_stats")}
         rows = encoder.catalogue.release_ts.shape[0]
-        # Of each row: an item is in the pool once for each instant at which it was out.
+        # The share of each catalogue row in the pool, where an item is once for each instant at which it was released.
         self._share = tf.constant(np.bincount(pool["item"], minlength=rows) / len(pool["item"]), tf.float32)
         mean_loss = keras.losses.CategoricalCrossentropy(from_logits=True, reduction="sum_over_batch_size")
         self.task = tfrs.tasks.Retrieval(
@@ -73,45 +76,45 @@ class RetrievalModel(Model):
         )
 
     def embed_query(self, inputs: dict[str, tf.Tensor], history: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Encoded query and its embedded history `[b, 50, dim]` to `[b, dim + 1]`."""
+        """Embed encoded queries with their embedded histories `[b, 50, dim]`: `[b, dim + 1]`."""
         views = tf.reshape(self.pooling(history, inputs), [-1, VIEWS * self.config.dim])
         pooled, query = (self.stateless_seed(salt) if training else None for salt in (POOLED, QUERY))
         mixed = dropout(self.views(views), DROPOUT, query)
-        known = tf.concat([views, self.context(inputs)], axis=1)
-        deep = self.query(dropout(known, DROPOUT, pooled))
+        features = tf.concat([views, self.context(inputs)], axis=1)
+        deep = self.query(dropout(features, DROPOUT, pooled))
         query = tf.math.l2_normalize(mixed + deep, axis=1) * tf.exp(self.sharpness)
         return tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
 
     def embed_item(self, static: tf.Tensor, stats: tf.Tensor) -> tf.Tensor:
-        """Items `[n, dim]` (`ItemEncoder.static`) and their statistics `[n, 7]` to `[n, dim + 1]`."""
-        # Of the statistics only the age: how often an item was played at other times than the query's says less
-        # about the query than about the time, and costs recall.
+        """Embed items from their static vectors `[n, dim]` and statistics `[n, 7]`: `[n, dim + 1]`."""
+        # Of the statistics only the age is used. The number of plays lowers recall: it describes the time at which it
+        # was counted more than the item's relevance to the query.
         bias = self.bias(tf.concat([static, self.aged(stats[:, AGE_COLUMNS:])], axis=1))
         return tf.concat([tf.math.l2_normalize(static, axis=1), bias], axis=1)
 
     def boosted(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Item vectors `[n, dim + 1]` of rows `[n]`, those that training never had with their gain."""
+        """Add the gain of new items to the bias in the vectors `[n, dim + 1]` of catalogue rows `[n]`."""
         own = tf.gather(self.encoder.catalogue.item_ids, rows)[:, 0]
         new = tf.cast(own <= self.encoder.lookups["item_id"].buckets, tf.float32)
         return vectors + tf.pad((self.newcomer * new)[:, None], [[0, 0], [self.config.dim, 0]])
 
     def call(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encoded queries and items to `[b, dim + 1]` each."""
+        """Embed encoded queries and their items: `[b, dim + 1]` each."""
         history, item = self.items.distinct([inputs["history"], inputs["item"]])
         return self.embed_query(inputs, history), self.embed_item(item, inputs["item_stats"])
 
     @tf.function(reduce_retracing=True)
     def query_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Encoded queries to `[b, dim + 1]`."""
+        """Embed encoded queries: `[b, dim + 1]`."""
         return self.embed_query(inputs, self.items.distinct([inputs["history"]])[0])
 
     @tf.function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor, stats: tf.Tensor) -> tf.Tensor:
-        """Items by row `[n]` with their statistics `[n, 7]`, to `[n, dim + 1]`."""
+        """Embed items by catalogue row `[n]` with their statistics `[n, 7]`: `[n, dim + 1]`."""
         return self.boosted(self.embed_item(self.items.distinct([rows])[0], stats), rows)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Softmax over the batch's items and uniform ones, corrected by how often each is drawn."""
+        """The softmax loss over the batch's items and uniform negatives, corrected for how often each item is drawn."""
         count = self.config.uniform_negatives
         drawn = tf.random.stateless_uniform(
             [count], self.stateless_seed(NEGATIVES), maxval=len(self._pool["item"]), dtype=tf.int32
@@ -135,42 +138,45 @@ class RetrievalModel(Model):
         )
 
     def vocabulary_embeddings(self) -> dict[str, list[tf.Variable]]:
-        """Embeddings by the vocabulary that their rows stand for."""
+        """The embedding tables by the name of the vocabulary that indexes their rows."""
         return self.items.vocabulary() | self.context.vocabulary()
 
 
 def identities(shape, dtype=None, **_) -> tf.Tensor:
-    """The mean of the views: identity matrices, one below the other, over their number."""
+    """An initializer `[views * dim, dim]` whose product with concatenated views is their mean.
+
+    It stacks identity matrices and divides them by their number.
+    """
     return tf.tile(tf.eye(shape[1], dtype=dtype), [shape[0] // shape[1], 1]) * (shape[1] / shape[0])
 
 
 def embed_in_blocks(model: RetrievalModel, rows: np.ndarray, stats: np.ndarray, block: int = 8192) -> np.ndarray:
-    """Items by row `[n]` with their statistics `[n, 7]`, embedded `[n, dim + 1]` block by block."""
+    """Embed items by catalogue row `[n]` with their statistics `[n, 7]`, block by block: `[n, dim + 1]`."""
     starts = range(0, len(rows), block)
     return np.concatenate([model.item_vectors(rows[i : i + block], stats[i : i + block]).numpy() for i in starts])
 
 
 def newcomer_odds(scores: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The log odds of a new item against all others under the softmax of each query: `[n]`.
+    """The log odds of the new items together against the other items, under the softmax of each query: `[n]`.
 
     Args:
-        scores: of queries for every item, `[n, items]`, minus infinity where it was not out.
-        new: which items training never had, bool `[items]`.
+        scores: scores of every item for each query, `[n, items]`; minus infinity before an item's release.
+        new: marks the items that were not in training, bool `[items]`.
     """
-    known = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
-    return scipy_logsumexp(np.where(new, scores, -np.inf), axis=1) - known
+    others = scipy_logsumexp(np.where(new, -np.inf, scores), axis=1)
+    return scipy_logsumexp(np.where(new, scores, -np.inf), axis=1) - others
 
 
 def newcomer_gain(odds: np.ndarray, was_new: np.ndarray) -> float:
-    """The gain with which items that training never had are as likely, in all, as they may well be played.
+    """The gain in score of new items with which they are as probable as they are played.
 
-    One scalar, with which the mean probability of the new items under the softmax over the catalogue is the share of
-    positives that were new, at the upper end of its 95 % interval (Wilson 1927). Optimism, since what is not shown is
-    not learned about: they gain or stay as they are, and never lose.
+    With this gain, the mean probability of all new items under the softmax over the catalogue equals the share of
+    held-out positives that were new, at the upper end of its 95 % interval (Wilson 1927). The upper end and the lower
+    limit of 0 favour new items, because nothing can be learned about items that are not shown.
 
     Args:
         odds: `newcomer_odds` of held-out queries, `[n]`.
-        was_new: whether the item that was played was new, bool `[n]`.
+        was_new: whether the played item was new, bool `[n]`.
 
     Returns:
         The gain, from 0 to 5; 0 if no positive was new.
@@ -190,7 +196,10 @@ def wilson_upper(share: float, count: int, z: float = 1.96) -> float:
 
 
 def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:
-    """`newcomer_gain` on encoded positives `[b]` each, among the items that were out at each; see `held_out_ndcg`."""
+    """Compute `newcomer_gain` on held-out positives, among the items that were released at the time of each.
+
+    The arguments are those of `held_out_ndcg`.
+    """
     index = embed_in_blocks(model, items["item"], items["item_stats"])
     release = model.encoder.catalogue.release_ts.numpy()[items["item"]]
     own = model.encoder.catalogue.item_ids.numpy()[items["item"], 0]
@@ -198,7 +207,7 @@ def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays)
     place[items["item"]] = np.arange(len(index))
     new = own <= model.encoder.lookups["item_id"].buckets
     odds = []
-    for batch in positives:  # one at a time: scores of all of them and all items would be the most that training holds
+    for batch in positives:  # one by one: the scores of all batches would need more memory than the rest of training
         scores = query_vectors(model, batch) @ index.T
         odds.append(newcomer_odds(np.where(release <= batch["ts"][:, None], scores, -np.inf), new))
     target = np.concatenate([place[batch["item"]] for batch in positives])
@@ -206,14 +215,15 @@ def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays)
 
 
 def held_out_ndcg(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:
-    """Mean NDCG@100 of encoded positives `[b]` each, every item being a candidate.
+    """The weighted mean NDCG@100 of held-out positives, with all items as candidates.
 
-    The softmax loss grows with overconfidence long before the order of items gets worse.
+    It judges the epochs in place of the held-out loss, because the softmax loss rises with overconfidence long before
+    the order of the items gets worse.
 
     Args:
-        model: the towers.
-        positives: batches of encoded queries with their `item` and `weight`.
-        items: `item` `[n]` and `item_stats` `[n, 7]`, the candidates.
+        model: the model.
+        positives: batches of encoded queries with `item` and `weight`, `[b]` each.
+        items: the candidates: `item` `[n]` and `item_stats` `[n, 7]`.
     """
     index = embed_in_blocks(model, items["item"], items["item_stats"])
     place = np.full(items["item"].max() + 1, -1)
@@ -227,7 +237,7 @@ def held_out_ndcg(model: RetrievalModel, positives: list[Arrays], items: Arrays)
 
 
 def query_vectors(model: RetrievalModel, batch: Arrays) -> np.ndarray:
-    """Encoded queries, embedded `[b, dim + 1]`."""
+    """Embed the queries of an encoded batch: `[b, dim + 1]`."""
     return model.query_vectors({name: tf.constant(batch[name]) for name in QUERY_INPUTS}).numpy()
 
 
@@ -245,18 +255,18 @@ def fit(
     """Train retrieval on encoded positives.
 
     Args:
-        train: encoded queries and items of the positives, with their `weight`.
-        validation: the same of the validation span; the epoch that ranks best there is kept.
-        pool: items that uniform negatives are drawn from.
-        items: the catalogue at the start of the validation span, encoded.
-        encoder: how they were encoded.
-        config: sizes and rates.
-        seed: of initial weights, of the order of examples and of all draws.
+        train: arrays of `models.inputs.training_arrays.retrieval_arrays` for the train span.
+        validation: the same arrays for the validation span; the epoch with the best `held_out_ndcg` on them is kept.
+        pool: the items from which uniform negatives are drawn.
+        items: the encoded catalogue at the start of the validation span.
+        encoder: the encoder of the arrays.
+        config: sizes, epochs, learning rate and numbers of negatives.
+        seed: seed of the initial weights, the order of examples and all random draws.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start.
 
     Returns:
-        The model and its history: `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch.
+        The model and its history: for each epoch `loss`, `val_loss`, `judged`, `seconds` and `examples_per_second`.
     """
     start(seed)
     model = RetrievalModel(encoder, config, pool)
@@ -272,7 +282,7 @@ def fit(
         learning_rate=config.learning_rate,
         seed=seed,
         checkpoints=checkpoints,
-        seconds=allowed(config.minutes, config.epochs, train.rows, SLOWEST),
+        seconds=time_limit(config.minutes, config.epochs, train.rows, SLOWEST),
         name="retrieval",
         judge=lambda: held_out_ndcg(model, judged, items),
     )

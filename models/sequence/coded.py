@@ -18,21 +18,21 @@ from models.sequence.histories import Histories
 from models.sequence.model import SequenceModel
 
 LEARNING_RATE = 6e-3
-ROUND, PATIENCE = 100, 3  # steps of an epoch, at most; epochs without a gain
-NEAR = 0.99  # of the dense head's NDCG@10, which is as much as can be taught
-LESS = 4  # times fewer rows a step than the transformer's: a whole distribution an entry leaves little noise
+ROUND, PATIENCE = 100, 3  # most steps of an epoch; epochs without a gain before training ends
+NEAR = 0.99  # of the dense head's NDCG@10: the head cannot learn more than its teacher knows
+LESS = 4  # a step has a quarter of the transformer's rows: learning a whole distribution per entry leaves little noise
 BEAMS = 200  # kept at each level
-JUDGED = 500  # choices by which an epoch is judged: decoding one takes as long as learning from thirty
+JUDGED = 500  # choices that judge an epoch: decoding one takes as long as learning from thirty
 GATHERED = 2**26  # figures that decoding several requests gathers at once: 256 MiB
 DRAW = 0  # salt of the random draws
 
 
 class CodedModel(Model):
-    """A trained sequence model, frozen, and a head that decodes its states to codes, taught by its dense head.
+    """A frozen sequence model with a generative head, which learns from the dense head to decode states to codes.
 
     Args:
-        sequence: the trained model.
-        book: codes of its item vectors, the items of its catalogue in their order first.
+        sequence: the trained sequence model.
+        book: the codes of its items, in the order of its catalogue.
     """
 
     def __init__(self, sequence: SequenceModel, book: Codebook) -> None:
@@ -44,12 +44,15 @@ class CodedModel(Model):
         self.head = CodeHead(self.tree, sequence.config.dim)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """In training, how far the head's codes are from those that the dense head expects, where there is a
-        `next_item`; else the mean negative log probability of its codes."""
+        """The loss of the entries with a `next_item`.
+
+        In training it compares the head's codes with the codes that the dense head expects; otherwise it is the mean
+        negative log probability of the next item's codes.
+        """
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
         states = tf.reshape(self.sequence.states(inputs, embedded), [-1, self.sequence.config.dim])
         target = tf.reshape(inputs["next_item"], [-1])
-        kept = tf.where(target > 0)[:, 0]  # the rest weighs nothing; in logs with skips that is half
+        kept = tf.where(target > 0)[:, 0]  # entries without a next item: half of a log with skips
         states, target = tf.stop_gradient(tf.gather(states, kept)), tf.gather(target, kept)
         weight = tf.ones_like(target, tf.float32)
         if not training:
@@ -59,18 +62,19 @@ class CodedModel(Model):
         return self.head.imitate(states, place, expected, weight)
 
     @tf.function(reduce_retracing=True)
-    def decode(self, inputs: dict[str, tf.Tensor], known: tf.Tensor) -> tf.Tensor:
-        """The likeliest items after the last entry of each row, less `known` `[b, m]`: rows int32 `[b, 200]`."""
+    def decode(self, inputs: dict[str, tf.Tensor], excluded: tf.Tensor) -> tf.Tensor:
+        """Catalogue rows of the likeliest next items, int32 `[b, 200]`, without the rows `excluded` `[b, m]`."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])
         state = self.sequence.state(inputs, embedded)
         rows = tf.shape(self.tree.places)[0]
-        listener = tf.broadcast_to(tf.range(tf.shape(known)[0])[:, None], tf.shape(known))
-        had = tf.scatter_nd(tf.stack([listener, known], axis=2), tf.ones_like(known), [tf.shape(known)[0], rows])
-        return self.head.search(state, BEAMS, had == 0)[0]
+        count = tf.shape(excluded)[0]
+        listener = tf.broadcast_to(tf.range(count)[:, None], tf.shape(excluded))
+        mask = tf.scatter_nd(tf.stack([listener, excluded], axis=2), tf.ones_like(excluded), [count, rows])
+        return self.head.search(state, BEAMS, mask == 0)[0]
 
 
 def generated_ranks(model: CodedModel, held_out: HeldOut) -> np.ndarray:
-    """The place of each held-out choice in what is decoded; infinite if it is not found: `[n]`."""
+    """The rank of each held-out choice in the decoded list, `[n]`; infinite if the list does not hold it."""
     places = []
     size = max(1, min(BATCH, GATHERED // (BEAMS * max(model.tree.widths[1:]) * model.sequence.config.dim)))
     for first in range(0, len(held_out.item), size):
@@ -95,10 +99,10 @@ def fit_codes(
     """Give the items codes and train the generative head on a trained sequence model's states.
 
     Args:
-        sequence: it stays as it is.
-        histories: of the train span.
+        sequence: the trained sequence model, which does not change.
+        histories: interactions of the train span.
         held_out: later choices; the epoch of the best NDCG@10 on `JUDGED` of them is kept.
-        book: codes that items keep; None, or one that knows none of them, makes new ones.
+        book: codes that items keep; new codes are made if it is None or holds none of the items.
         seed: of initial weights, cuts and order.
         checkpoints: a folder that training resumes from.
         on_epoch: called after each epoch with its figures.

@@ -1,4 +1,4 @@
-"""Training the sequence model: steady, then a fall of the learning rate once nothing is gained any more."""
+"""Training of the sequence model: the learning rate is steady until validation stops improving, then falls to 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ BATCH = 250
 
 @dataclass(frozen=True)
 class Pace:
-    """The learning rate's multiple by epoch: 1 until held-out choices are predicted no better, then down to 0.
+    """The learning rate of each epoch, as a share: 1 until held-out choices stop improving, then down to 0.
 
     The fall starts from the weights of the best epoch and takes two thirds of the epochs up to it, so that it ends with
     the budget if the budget starts it (warmup-free WSD: Hägele et al., NeurIPS 2024). The schedule needs no horizon, so
@@ -45,7 +45,7 @@ class Pace:
     enough: float = np.inf
 
     def __call__(self, history: History) -> float | None:
-        """The next epoch's multiple, by what the epochs so far came to; None after the last."""
+        """The share for the next epoch, from the figures of the epochs so far; None after the last epoch."""
         done = len(history["judged"])
         begin = next((epoch for epoch in range(1, done + 1) if self.falls_after(history, epoch)), None)
         if begin is None:
@@ -57,7 +57,7 @@ class Pace:
         return None if done - begin >= max(length, 0) else 1.0 - (done - begin + 1) / (length + 1)
 
     def falls_after(self, history: History, epoch: int) -> bool:
-        """Whether the fall begins after an epoch (from 1), if it has not begun yet."""
+        """Whether the fall begins after an epoch, counted from 1, if it has not begun before."""
         judged = history["judged"][:epoch]
         idle = epoch - 1 - int(np.argmax(judged))
         taken = history["seconds"][:epoch]
@@ -67,22 +67,22 @@ class Pace:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Choices that training does not learn from, and every item as a candidate for them.
+    """Held-out choices, which decide when training stops, and the candidates that each choice is ranked among.
 
     Args:
-        inputs: what `histories.requests` gives, `[n, length]` each.
-        item: rows of the catalogue that were chosen, int `[n]`.
-        candidates: rows of the catalogue, int32 `[items]`.
-        known: not 0 where a candidate is none, `[n, items]`; None if all are.
+        inputs: the histories as `histories.requests` returns them, `[n, length]` each.
+        item: the catalogue row of each chosen item, int `[n]`.
+        candidates: catalogue rows of all candidates, int32 `[items]`.
+        excluded_mask: not 0 where an item is no candidate for a choice, `[n, items]`; None if all items are.
     """
 
     inputs: Arrays
     item: np.ndarray
     candidates: np.ndarray
-    known: csr_matrix | None
+    excluded_mask: csr_matrix | None
 
     def batch(self) -> Arrays:
-        """Some of the choices as a training batch, of which each row predicts its last entry alone, and no action."""
+        """The first choices as a training batch, whose rows predict only the item after the last entry."""
         inputs = {name: values[:BATCH] for name, values in self.inputs.items()}
         following = np.zeros_like(inputs["item"])
         following[:, -1] = self.item[:BATCH]
@@ -90,39 +90,40 @@ class HeldOut:
         return {**inputs, "next_item": following, "next_entry": nothing, "next_action": nothing}
 
     def some(self, count: int) -> "HeldOut":
-        """About `count` of the choices at even distances; all, if there are no more."""
+        """About `count` choices at even distances, or all if there are fewer."""
         each = slice(None, None, max(1, len(self.item) // count))
         inputs = {name: values[each] for name, values in self.inputs.items()}
-        return HeldOut(inputs, self.item[each], self.candidates, None if self.known is None else self.known[each])
+        mask = None if self.excluded_mask is None else self.excluded_mask[each]
+        return HeldOut(inputs, self.item[each], self.candidates, mask)
 
     def excluded(self, part: slice) -> np.ndarray:
-        """Rows of the catalogue that are no candidates of some choices, int32 `[b, m]`, filled up with 0."""
-        if self.known is None:
+        """Catalogue rows that are no candidates for the choices of a slice, int32 `[b, m]`, padded with 0."""
+        if self.excluded_mask is None:
             return np.zeros((len(self.item[part]), 1), np.int32)
-        known = self.known[part]
-        lengths = np.diff(known.indptr)
+        mask = self.excluded_mask[part]
+        lengths = np.diff(mask.indptr)
         out = np.zeros((len(lengths), max(1, lengths.max(initial=0))), np.int32)
-        out[np.arange(out.shape[1]) < lengths[:, None]] = self.candidates[known.indices]
+        out[np.arange(out.shape[1]) < lengths[:, None]] = self.candidates[mask.indices]
         return out
 
     def ranks(self, model: SequenceModel) -> np.ndarray:
-        """The place of each choice among the candidates, 0 the best: `[n]`."""
+        """The rank of each choice among its candidates, `[n]`; 0 is the best."""
         vectors = model.item_vectors(tf.constant(self.candidates)).numpy()
         place = np.zeros(self.candidates.max() + 1, np.int64)
         place[self.candidates] = np.arange(len(self.candidates))
-        found = []
+        ranks = []
         for first in range(0, len(self.item), BATCH):
             part = slice(first, first + BATCH)
             inputs = {name: tf.constant(values[part]) for name, values in self.inputs.items()}
             scores = model.listener_vectors(inputs).numpy() @ vectors.T
-            if self.known is not None:
-                scores[self.known[part].nonzero()] = -np.inf
-            found.append(rank_of_target(scores, place[self.item[part]]))
-        return np.concatenate(found)
+            if self.excluded_mask is not None:
+                scores[self.excluded_mask[part].nonzero()] = -np.inf
+            ranks.append(rank_of_target(scores, place[self.item[part]]))
+        return np.concatenate(ranks)
 
 
 def windows(histories: Histories, config: SequenceConfig) -> Windows:
-    """What training reads: epochs of `STEPS` steps at least, several passes over a short log, and `MOST` at most."""
+    """The training examples: an epoch passes several times over a short log, and has `STEPS` to `MOST` steps."""
     once = Windows(histories, config.length, steps=MOST)
     return replace(once, passes=max(1, -(-STEPS * config.batch_size // max(once.rows, 1))))
 
@@ -155,12 +156,12 @@ def fit(
     """Train the sequence model.
 
     Args:
-        histories: of the train span.
-        held_out: later choices; the epoch of the best NDCG@10 on them is kept.
-        encoder: how items, actions and surfaces were encoded.
+        histories: interactions of the train span.
+        held_out: later choices; the epoch with the best NDCG@10 on them is kept.
+        encoder: encodes items, actions and surfaces.
         config: sizes and rates.
-        seed: of initial weights, of cuts and order, and of all draws.
-        unseen: whether what a listener has had is never answered.
+        seed: of the initial weights, of cuts and order, and of all draws.
+        unseen: whether answers leave out items of the listener's history.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start in place of `initial.begin`.
         on_epoch: called after each epoch with its figures.

@@ -1,8 +1,8 @@
-"""Training tables made by hand, and a checkerboard world on which all models are trained once.
+"""Hand-made training tables, and a checkerboard world on which each model is trained once for all tests.
 
-On the checkerboard, listeners of even taste like even items and skip the others, but for one time in
-twenty: what a listener did before says all, statistics and content say nothing. The answer is
-obvious, and so is a failure.
+On the checkerboard, listeners of even taste like even items and skip odd items, and the other way round, with one
+exception in twenty. Only the listener's history predicts this; statistics and content do not. So the right ranking is
+obvious, and a wrong one is too.
 """
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ from models.training_config import RankingConfig, RetrievalConfig, SequenceConfi
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ITEMS = 20
-NOISE = 0.05  # keeps probabilities away from 0 and 1
+NOISE = 0.05  # share of exceptions; it keeps probabilities away from 0 and 1
 GENRES, CONTENT_TYPES = 2, 1
 REWARD = RankingConfig().reward
 
-# The columns of a training set; `test_real_training_set.py` holds them against Feast's.
+# The columns of a training set; `test_real_training_set.py` compares them with Feast's.
 DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
     "event_id": (pa.string(), "e1"),
     "user_id": (pa.string(), "u1"),
@@ -95,26 +95,26 @@ CATALOGUE_DEFAULTS: dict[str, tuple[pa.DataType, object]] = {
 
 
 def table_of(columns: dict[str, tuple[pa.DataType, object]], rows: tuple[dict, ...]) -> pa.Table:
-    """A table of typed columns with defaults for what a row leaves out."""
+    """Make a table of typed columns; a column that a row leaves out has its default."""
     return pa.table(
-        {n: pa.array([row.get(n, default) for row in rows], kind) for n, (kind, default) in columns.items()}
+        {n: pa.array([row.get(n, default) for row in rows], arrow_type) for n, (arrow_type, default) in columns.items()}
     )
 
 
 def training_table(*rows: dict) -> pa.Table:
-    """A training set's table; columns that a row leaves out have their defaults."""
+    """Make a training set's table; a column that a row leaves out has its default."""
     return table_of(DEFAULTS, rows)
 
 
 def catalogue_table(*rows: dict) -> pa.Table:
-    """The catalogue as of an instant, as `feature_repo.items_as_of` gives it."""
+    """Make a catalogue as of an instant, with the columns of `feature_repo.items_as_of`."""
     return table_of(CATALOGUE_DEFAULTS, rows)
 
 
 def checkerboard(rows: int, seed: int) -> pa.Table:
-    """Examples of the checkerboard: an item, and a history of six items of the listener's parity.
+    """Draw examples of the checkerboard: a random item, and a history of six items of the listener's parity.
 
-    Items that match are played and liked, the others skipped. Likes are unknown on every second row.
+    Items of the listener's parity are played and liked, the others are skipped. Every second row has no like label.
     """
     rng = np.random.default_rng(seed)
     examples = []
@@ -141,7 +141,7 @@ def checkerboard(rows: int, seed: int) -> pa.Table:
 
 @dataclass(frozen=True)
 class World:
-    """The checkerboard's parts and catalogue, and how they are encoded."""
+    """The spans, catalogue and encoder of the checkerboard."""
 
     train: pa.Table
     validation: pa.Table
@@ -152,9 +152,10 @@ class World:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it came about, and how to do it again.
+    """A trained model, its history, its encoded examples, and `refit`, which trains it again.
 
-    `refit(seed, **settings)` takes what `models.retrieval.model.fit` and `models.ranking.model.fit` do, and `epochs`.
+    `refit(seed, **settings)` takes `epochs` and the optional arguments of `fit` in `models.retrieval.model` and
+    `models.ranking.model`.
     """
 
     model: retrieval.RetrievalModel | ranking.RankingModel
@@ -177,19 +178,19 @@ def once_trained(build_once: Callable[..., Path], name: str, train: Callable[...
 
 @pytest.fixture(scope="session")
 def make_table() -> Callable[..., pa.Table]:
-    """`make_table(*rows)`: see `training_table`."""
+    """The function `training_table`."""
     return training_table
 
 
 @pytest.fixture(scope="session")
 def make_catalogue() -> Callable[..., pa.Table]:
-    """`make_catalogue(*rows)`: see `catalogue_table`."""
+    """The function `catalogue_table`."""
     return catalogue_table
 
 
 @pytest.fixture(scope="session")
 def noon() -> datetime:
-    """The time of a row that states none."""
+    """The default time of a row."""
     return NOON
 
 
@@ -254,7 +255,7 @@ def saved_ranking(build_once, request, world) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_sequence(build_once, world) -> tuple[CodedModel, Codebook]:
-    """The sequence model with its generative head, trained for an epoch on what listeners of either taste played."""
+    """The sequence model with its generative head, trained for an epoch on histories of even and of odd items."""
     rng = np.random.default_rng(4)
     past = [rng.choice(np.arange(taste, ITEMS, 2), 9) for taste in (0, 1) * 20]
     start = int(NOON.timestamp()) - 86_400
@@ -304,5 +305,5 @@ def ranking_signatures(saved_ranking):
 
 @pytest.fixture(scope="session")
 def predictions(saved_ranking, world) -> Arrays:
-    """What the saved ranking model says of the test part, by head."""
+    """The saved ranking model's predictions for the test span, by head."""
     return predict_ranking(saved_ranking, world.test)

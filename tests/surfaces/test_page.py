@@ -46,6 +46,12 @@ def test_the_page_needs_no_other_file_and_no_host():
     assert not re.search(r"\b(src|href)=|@import|url\(", text)
 
 
+def test_a_listener_without_a_history_gets_other_reasons():
+    text = page(suggestions=[Suggested(SONG, {"play": 0.1}, ["retrieval", "sequence"], explored=False)])
+    assert "suits the place and the hour; is often played first" in text
+    assert "taste" not in text.partition("<h3>Plays next</h3>")[2]
+
+
 @pytest.mark.parametrize(("part", "words"), [("history", "a new listener"), ("list", "the filters leave nothing")])
 def test_empty_parts_say_so(part, words):
     assert words in page()

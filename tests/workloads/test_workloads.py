@@ -12,7 +12,7 @@ from segue.errors import InputError
 from segue.files import write_json
 from workloads.infra_validate import sample_requests
 from workloads.training.champion import served_champion, warm_champion
-from workloads.training.train_retrieval import known_negatives, train_retrieval
+from workloads.training.train_retrieval import played_negatives, train_retrieval
 from workloads.training_set import encoder_of, lineage, read_part, repeat_share, write_vocabularies
 
 MODELS = ("retrieval", "ranking", "sequence")
@@ -104,7 +104,7 @@ def training_set(tmp_path, make_table, make_catalogue):
 
 
 def test_what_nobody_played_yet_is_no_negative(training_set):
-    found = known_negatives(training_set, encoder_of(training_set))
+    found = played_negatives(training_set, encoder_of(training_set))
     assert found["item_id"].to_pylist() == ["a", "b", "a", "b"]
 
 

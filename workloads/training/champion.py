@@ -17,13 +17,13 @@ def warm_start_of(run: Run, model: str, training_set: Path) -> Path | None:
     return warm_champion(stable(run.home.models), model, training_set) if run.config.warm_start else None
 
 
-def starts_warm(champion: Path | None) -> Callable[[Model], object]:
-    """What prepares a new model: the champion's weights, if there is one."""
+def warm_starter(champion: Path | None) -> Callable[[Model], object]:
+    """The function that prepares a new model: it copies the champion's weights, if there is a champion."""
     return lambda model: warm_start(model, champion) if champion else None
 
 
 def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Path | None:
-    """The served model that a new one of the same data set may start from; None if there is none."""
+    """The served model, if it has the current format and was made from the same data set; None otherwise."""
     if name not in served:
         return None
     card = read_card(served[name])
@@ -32,8 +32,11 @@ def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Pat
 
 
 def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path] | None:
-    """The served models, if they were made from the candidate's data set and know its genres and content types by the
-    same places; only those compare."""
+    """The served models, if they can be compared with the candidate; None otherwise.
+
+    Models compare if they were made from the same data set and hold the same genres and content types at the same
+    places of their vectors.
+    """
     if not set(MODELS) <= set(served):
         return None
     ours, champion = read_card(candidate), {name: served[name] for name in MODELS}

@@ -17,7 +17,7 @@ from models.saved.card import read_card
 from models.saved.ranking_export import CHOICE, ServedRanking, export_ranking
 from models.training_config import TrainingConfig
 from workloads.run import Run
-from workloads.training.champion import starts_warm, warm_start_of
+from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import encoder_of, lineage, read_part, shards_of
 
 CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
@@ -45,30 +45,30 @@ def train_ranking(
     """Train ranking and write its SavedModel to `out`.
 
     Args:
-        training_set: the run's.
-        sources: the SavedModels whose candidates it is to rank: `retrieval` and, if it is asked too, `sequence`;
-            without any `choice` keeps the order of the retrieval scores that a request brings.
-        run_id: goes into the card.
+        training_set: the folder of the run's training set.
+        sources: the SavedModels whose candidates the choice head is fitted on: `retrieval`, and `sequence` if it finds
+            candidates too. Without sources `choice` keeps the order of the request's retrieval scores.
+        run_id: the run's name, for the model's card.
         config: sizes, rates and seed.
-        out: a folder that does not stand yet.
+        out: a folder that does not exist yet.
         champion: a ranking SavedModel to start from.
         checkpoints: a folder that training resumes from.
 
     Returns:
-        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch, the `reward` that is served, and
-        `choice`, how the choice head was fitted and what the sequence model's figures are worth to it.
+        Lists by epoch (`loss`, `val_loss`, `judged`, `seconds`, `examples_per_second`), the `reward` that is served,
+        and `choice`: the fit of the choice head, and the gain in NDCG@10 from the sequence model's scores.
     """
     encoder = encoder_of(training_set)
     encode = lambda table: ranking_arrays(table, encoder)  # noqa: E731
     with TemporaryDirectory(prefix="segue-shards-") as folder:
         train, validation = (shards_of(training_set, p, encode, Path(folder)) for p in ("train", "validation"))
         model, history = ranking.fit(
-            train, validation, encoder, config.ranking, config.seed, checkpoints, starts_warm(champion)
+            train, validation, encoder, config.ranking, config.seed, checkpoints, warm_starter(champion)
         )
     labels = read_part(training_set, "train", [f"label_{name}" for name in (*HEADS, LISTEN)])
-    known = {name for name in (*HEADS, LISTEN) if labels[f"label_{name}"].null_count < labels.num_rows}
-    # A head without labels has learned nothing and has no say in the reward.
-    reward = {h: w if h in known or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
+    labelled = {name for name in (*HEADS, LISTEN) if labels[f"label_{name}"].null_count < labels.num_rows}
+    # A head without labels has learned nothing, so it has no weight in the reward.
+    reward = {h: w if h in labelled or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
     chosen = choose(training_set, sources, model, reward, config.seed) if sources else {}
     made_from = lineage(training_set, run_id, config)
     export_ranking(model, read_part(training_set, "items_now"), reward, made_from, out)
@@ -81,7 +81,7 @@ def choose(
     """Fit the choice head of a ranking model on the validation span, which the sources were not trained on.
 
     Returns:
-        What `fit_order` does.
+        What `fit_order` returns.
     """
     catalogue = model.encoder.catalogue
     train = read_parquet(training_set / "train.parquet", columns=["user_id", "item_id", "positive"])
@@ -90,8 +90,9 @@ def choose(
     validation = read_part(training_set, "validation")
     positives = sample(validation.filter(validation["positive"]), CHOICE_ROWS, seed)
     listeners = read_part(training_set, "sequences", ["user_id", "items"]).combine_chunks()
-    had = listeners["items"].combine_chunks()
-    earlier = pa.table({"user_id": listeners["user_id"].take(pc.list_parent_indices(had)), "item_id": had.flatten()})
+    items_of_listeners = listeners["items"].combine_chunks()
+    owners = listeners["user_id"].take(pc.list_parent_indices(items_of_listeners))
+    earlier = pa.table({"user_id": owners, "item_id": items_of_listeners.flatten()})
     lists = candidate_lists(sources, positives, items, read_card(sources["retrieval"])["filter_seen"], earlier)
-    known = choices(ServedRanking(model, items, reward), positives, lists)
-    return fit_order(model.choice, known, "sequence" in sources, seed)
+    examples = choices(ServedRanking(model, items, reward), positives, lists)
+    return fit_order(model.choice, examples, "sequence" in sources, seed)

@@ -13,7 +13,7 @@ from models.saved.retrieval_export import export_retrieval
 from models.training_config import TrainingConfig
 from segue.errors import InputError
 from workloads.run import Run
-from workloads.training.champion import starts_warm, warm_start_of
+from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share, shards_of
 
 
@@ -37,22 +37,22 @@ def train_retrieval(
     """Train retrieval and write its SavedModel to `out`.
 
     Args:
-        training_set: the run's.
-        run_id: goes into the card.
+        training_set: the folder of the run's training set.
+        run_id: the run's name, for the model's card.
         config: sizes, rates and seed.
-        out: a folder that does not stand yet.
+        out: a folder that does not exist yet.
         champion: a retrieval SavedModel to start from.
         checkpoints: a folder that training resumes from.
 
     Returns:
-        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch, and `repeat_share`.
+        Lists by epoch (`loss`, `val_loss`, `judged`, `seconds`, `examples_per_second`), and `repeat_share`.
 
     Raises:
-        InputError: a part without a positive.
+        InputError: the train or the validation span has no positive.
     """
     encoder = encoder_of(training_set)
     encode = lambda table: retrieval_arrays(table, encoder, config.retrieval.positives)  # noqa: E731
-    pool = encoder.item_table(known_negatives(training_set, encoder))
+    pool = encoder.item_table(played_negatives(training_set, encoder))
     items = encoder.item_table(read_part(training_set, "items_at_validation"))
     with TemporaryDirectory(prefix="segue-shards-") as folder:
         train, validation = (shards_of(training_set, p, encode, Path(folder)) for p in ("train", "validation"))
@@ -63,7 +63,7 @@ def train_retrieval(
                     "Check the importer's mapping of actions and `retrieval.positives`, or import a longer log.",
                 )
         model, history = retrieval.fit(
-            train, validation, pool, items, encoder, config.retrieval, config.seed, checkpoints, starts_warm(champion)
+            train, validation, pool, items, encoder, config.retrieval, config.seed, checkpoints, warm_starter(champion)
         )
     repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
     made_from = lineage(training_set, run_id, config)
@@ -71,8 +71,8 @@ def train_retrieval(
     return {**history, "repeat_share": repeats}
 
 
-def known_negatives(training_set: Path, encoder: Encoder) -> pa.Table:
-    """The negatives that somebody has ever played: what is new has had no chance, and is not held against it."""
+def played_negatives(training_set: Path, encoder: Encoder) -> pa.Table:
+    """The negatives of items that somebody has played: as a negative, a new item would learn that nobody wants it."""
     negatives = read_part(training_set, "negatives")
-    known = pa.array(encoder.axes.tokens["item_id"])
-    return negatives.filter(pc.is_in(negatives["item_id"], known))
+    played = pa.array(encoder.axes.tokens["item_id"])
+    return negatives.filter(pc.is_in(negatives["item_id"], played))

@@ -15,11 +15,11 @@ from models.training_config import TrainingConfig
 from segue.errors import InputError
 from segue.files import read_json
 from workloads.run import Run
-from workloads.training.champion import starts_warm, warm_start_of
+from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share
 
-JUDGED = 2_000  # positives of the validation span by which an epoch is kept
-LABELLED = 20_000  # rows of it by which the action head is judged
+JUDGED = 2_000  # positives of the validation span that choose the best epoch
+LABELLED = 20_000  # rows of the validation span that the action head's AUC is computed on
 
 
 def step(run: Run, training_set: Path, out: Path) -> None:
@@ -42,19 +42,19 @@ def train_sequence(
     """Train the sequence model and write its SavedModel to `out`.
 
     Args:
-        training_set: the run's.
-        run_id: goes into the card.
+        training_set: the folder of the run's training set.
+        run_id: the run's name, for the model's card.
         config: sizes, rates and seed.
-        out: a folder that does not stand yet.
-        champion: a sequence SavedModel to start from, whose codes the items keep.
+        out: a folder that does not exist yet.
+        champion: a sequence SavedModel to start from; items keep its codes.
         checkpoints: a folder that training resumes from.
 
     Returns:
-        `loss`, `val_loss`, `judged`, `seconds`, `examples_per_second` by epoch; `coding`, the same of the generative
-        head; `collision_rate` of the codes; `action_auc` by action, if there is an action head.
+        Lists by epoch (`loss`, `val_loss`, `judged`, `seconds`, `examples_per_second`); `coding`, the same lists of the
+        generative head; `collision_rate` of the codes; `action_auc` by action, if there is an action head.
 
     Raises:
-        InputError: nobody has two interactions in the train span, or the validation span has no positive.
+        InputError: no listener has two interactions in the train span, or the validation span has no positive.
     """
     encoder = encoder_of(training_set)
     histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.known, encoder.lookups)
@@ -79,7 +79,7 @@ def train_sequence(
         config.seed,
         unseen=unseen,
         checkpoints=checkpoints,
-        prepare=starts_warm(champion),
+        prepare=warm_starter(champion),
     )
     book = Codebook.read(champion / CODES) if champion else None
     coded, book, coding = fit_codes(
@@ -94,7 +94,7 @@ def train_sequence(
     chosen = np.bincount(histories.item[histories.target], minlength=now.num_rows + 1)[1:]
     genres = read_json(training_set / "manifest.json")["genres"]
     export_sequence(coded, book, now, chosen, genres, unseen, lineage(training_set, run_id, config), out)
-    found = {**history, "coding": coding, "collision_rate": book.collision_rate(now.num_rows)}
+    result = {**history, "coding": coding, "collision_rate": book.collision_rate(now.num_rows)}
     if model.done_with is None:
-        return found
-    return found | {"action_auc": action_auc(model, sample(validation, LABELLED, config.seed))}
+        return result
+    return result | {"action_auc": action_auc(model, sample(validation, LABELLED, config.seed))}

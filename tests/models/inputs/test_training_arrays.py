@@ -11,7 +11,7 @@ from segue.errors import InputError
 
 @pytest.fixture(scope="module")
 def table(make_table):
-    """Two positives of a, one positive of b with an unknown label, and a row of c that is no positive."""
+    """Two positives of a, one positive of b with an unknown label, and a row of c that is not positive."""
     return make_table(
         {"item_id": "a", "positive": True, "label_play": 1.0},
         {"item_id": "b", "positive": True, "label_play": None},
@@ -26,7 +26,7 @@ def encoder(table, make_catalogue) -> Encoder:
     return Encoder(fit_axes([table]), make_catalogue(*({"item_id": item} for item in "abc")))
 
 
-def test_retrieval_learns_from_positives_alone(table, encoder):
+def test_retrieval_learns_from_positives_only(table, encoder):
     arrays = retrieval_arrays(table, encoder, {"positive": 1.0})
     assert arrays["item"].tolist() == [1, 2, 1]
     assert arrays["weight"].tolist() == [1, 1, 1]
@@ -38,7 +38,7 @@ def test_a_table_without_positives_gives_no_rows(table, encoder):
     assert {len(values) for values in arrays.values()} == {0}
 
 
-def test_an_example_weighs_the_sum_of_its_labels_weights(table, encoder):
+def test_an_example_has_the_sum_of_its_labels_weights(table, encoder):
     # Row 1 is positive and played, row 2 positive with an unknown play, row 3 not positive, row 4 positive and liked.
     weights = example_weights(table, {"positive": 1.0, "play": 0.5, "like": 2.0})
     assert weights.tolist() == [1.5, 1, 0, 3]
@@ -46,7 +46,7 @@ def test_an_example_weighs_the_sum_of_its_labels_weights(table, encoder):
     assert (arrays["item"].tolist(), arrays["weight"].tolist()) == ([1, 1], [0.5, 2])
 
 
-def test_an_unknown_name_of_a_positive_is_refused_with_the_names_to_choose_from(table):
+def test_an_unknown_label_is_refused_and_the_known_labels_are_listed(table):
     with pytest.raises(InputError, match=r"like, add\. Received loved, shared") as error:
         example_weights(table, {"positive": 1.0, "shared": 1.0, "loved": 1.0})
     assert "retrieval.positives" in error.value.fix
@@ -94,8 +94,8 @@ def test_rows_of_one_request_share_their_query(make_table, encoder):
         {"event_id": "e5", "user_id": "u2", "request_id": None},
         {"event_id": "e6", "user_id": "u2", "request_id": None},
     ]
-    found = ranking_arrays(make_table(*rows), encoder)["query"]
-    assert found[0] == found[1]
-    assert len(np.unique(found)) == 5
-    # Another chunk of the log gives other numbers.
-    assert not set(found[:2]) & set(ranking_arrays(make_table(*rows[3:]), encoder)["query"])
+    query = ranking_arrays(make_table(*rows), encoder)["query"]
+    assert query[0] == query[1]
+    assert len(np.unique(query)) == 5
+    # Queries of another table have other numbers.
+    assert not set(query[:2]) & set(ranking_arrays(make_table(*rows[3:]), encoder)["query"])

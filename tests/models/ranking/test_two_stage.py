@@ -1,4 +1,4 @@
-"""Retrieval's candidates before the ranking model."""
+"""Candidates of retrieval and the sequence model, and the ranking model that is fitted on them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 
 from events.schema import HEADS
 from models.inputs.raw_query import NO_FILTERS, raw_query
-from models.ranking.choice import FEWEST, SEQUENCE, fit_choice
+from models.ranking.choice import MIN_LISTS, SEQUENCE, fit_choice
 from models.ranking.two_stage import (
     Choices,
     Lists,
@@ -18,11 +18,11 @@ from models.ranking.two_stage import (
     candidate_lists,
     choices,
     fit_order,
+    gain_of_sequence,
     merge,
     rank_lists,
     released_unseen,
     without_sequence,
-    worth_of_sequence,
 )
 from models.saved.ranking_export import ServedRanking
 from models.saved.saved_model import call
@@ -34,7 +34,7 @@ IDS = np.array(["a", "b", "c"], object)
 
 @pytest.fixture(scope="module")
 def items(make_catalogue, noon):
-    """Three items; c comes out an hour after noon."""
+    """Three items; c is released an hour after noon."""
     now = int(noon.timestamp())
     return make_catalogue(
         {"item_id": "a", "release_ts": None},
@@ -47,16 +47,16 @@ def items(make_catalogue, noon):
     ("history", "filter_seen", "allowed"),
     [
         pytest.param([], False, [True, True, False], id="released only"),
-        pytest.param(["a"], False, [True, True, False], id="seen and not asked"),
-        pytest.param(["a", "stranger"], True, [False, True, False], id="seen and asked"),
-        pytest.param([], True, [True, True, False], id="nothing seen"),
+        pytest.param(["a"], False, [True, True, False], id="seen items are not excluded"),
+        pytest.param(["a", "stranger"], True, [False, True, False], id="seen items are excluded"),
+        pytest.param([], True, [True, True, False], id="empty history"),
     ],
 )
-def test_who_may_answer(make_table, items, history, filter_seen, allowed):
+def test_candidates_of_a_request(make_table, items, history, filter_seen, allowed):
     assert released_unseen(make_table({"history_items": history}), items, filter_seen).tolist() == [allowed]
 
 
-def test_who_may_answer_is_a_rows_own(make_table, items, noon):
+def test_each_row_has_its_own_candidates(make_table, items, noon):
     chunk = make_table({"history_items": ["a"]}, {"history_items": ["b", "b"], "ts": noon + timedelta(hours=1)})
     expected = [[False, True, False], [True, False, True]]
     assert released_unseen(chunk, items, True).tolist() == expected
@@ -67,32 +67,32 @@ def test_who_may_answer_is_a_rows_own(make_table, items, noon):
     ("scores", "k", "places", "values"),
     [
         pytest.param([1.0, 3.0, 2.0], 2, [1, 2], [3, 2], id="the best"),
-        pytest.param([1.0, 3.0, 2.0], 9, [1, 2, 0], [3, 2, 1], id="all there are"),
-        pytest.param([-2.0, -np.inf, -1.0], 3, [2, 0, -1], [-1, -2, -np.inf], id="candidates run out"),
-        pytest.param([-np.inf] * 3, 2, [-1, -1], [-np.inf] * 2, id="nobody may"),
+        pytest.param([1.0, 3.0, 2.0], 9, [1, 2, 0], [3, 2, 1], id="fewer items than k"),
+        pytest.param([-2.0, -np.inf, -1.0], 3, [2, 0, -1], [-1, -2, -np.inf], id="fewer candidates than k"),
+        pytest.param([-np.inf] * 3, 2, [-1, -1], [-np.inf] * 2, id="no candidates"),
     ],
 )
-def test_the_best(scores, k, places, values):
-    found, of = best(np.array([scores]), k)
-    assert (found.tolist(), of.tolist()) == ([places], [values])
+def test_the_best_items(scores, k, places, values):
+    columns, best_scores = best(np.array([scores]), k)
+    assert (columns.tolist(), best_scores.tolist()) == ([places], [values])
 
 
-def test_candidates_of_both_models_stand_once_each(monkeypatch):
+def test_a_candidate_of_both_models_is_listed_once(monkeypatch):
     monkeypatch.setattr("models.ranking.two_stage.RETRIEVAL_CANDIDATES", 2)
     monkeypatch.setattr("models.ranking.two_stage.SEQUENCE_CANDIDATES", 2)
     first = np.array([[3.0, 2.0, 1.0], [3.0, -np.inf, -np.inf]])
     second = np.array([[0.1, 0.3, 0.2], [0.5, -np.inf, -np.inf]])
     found = merge(first, second, IDS)
     assert found.ids.tolist() == [["a", "b", "", "c"], ["a", "", "", ""]]
-    # What one of them did not find has the least of what it did.
-    assert found.scores.tolist() == [[3, 2, 2, 2], [3, 3, 3, 3]]
-    np.testing.assert_allclose(found.following, [[0.2, 0.3, 0.2, 0.2], [0.5] * 4])
+    # A candidate that a model did not find has the lowest score that the model found.
+    assert found.retrieval_scores.tolist() == [[3, 2, 2, 2], [3, 3, 3, 3]]
+    np.testing.assert_allclose(found.sequence_scores, [[0.2, 0.3, 0.2, 0.2], [0.5] * 4])
 
 
-def test_without_the_sequence_model_its_scores_are_nothing():
+def test_sequence_scores_are_0_without_the_sequence_model():
     found = merge(np.array([[3.0, 2.0, 1.0]]), None, IDS)
     assert found.ids.tolist() == [["a", "b", "c"]]
-    assert found.following.tolist() == [[0, 0, 0]]
+    assert found.sequence_scores.tolist() == [[0, 0, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -101,39 +101,44 @@ def lists(saved_retrieval, world) -> Lists:
     return candidate_lists({"retrieval": saved_retrieval}, world.test, world.items, filter_seen=False)
 
 
-def test_candidates_are_what_is_served(lists, retrieval_signatures, world):
-    assert lists.ids.shape == lists.scores.shape == (world.test.num_rows, min(ITEMS, RETRIEVAL_CANDIDATES))
+def test_candidates_equal_the_served_ones(lists, retrieval_signatures, world):
+    assert lists.ids.shape == lists.retrieval_scores.shape == (world.test.num_rows, min(ITEMS, RETRIEVAL_CANDIDATES))
     raw = raw_query(world.test.slice(0, 8), world.encoder.axes)
     asked = {name: np.repeat(value, 8, axis=0) for name, value in NO_FILTERS.items()} | {
         "k": np.full(8, ITEMS, np.int32)
     }
     served = call(retrieval_signatures["serving_default"], raw | asked)
-    np.testing.assert_allclose(lists.scores[:8], served["scores"], rtol=1e-4, atol=1e-4)
-    assert (lists.ids[:8] == np.char.decode(served["item_ids"].astype(bytes))).mean() > 0.9  # near ties may swap
+    np.testing.assert_allclose(lists.retrieval_scores[:8], served["scores"], rtol=1e-4, atol=1e-4)
+    assert (
+        lists.ids[:8] == np.char.decode(served["item_ids"].astype(bytes))
+    ).mean() > 0.9  # nearly equal scores may be in another order
 
 
-def test_what_was_seen_is_no_candidate_if_so_asked(saved_retrieval, world):
+def test_seen_items_are_excluded_with_filter_seen(saved_retrieval, world):
     part = world.test.slice(0, 5)
     found = candidate_lists({"retrieval": saved_retrieval}, part, world.items, filter_seen=True)
     for ids, history in zip(found.ids, part["history_items"].to_pylist(), strict=True):
         assert sorted({*ids} - {""}) == sorted({f"i{n}" for n in range(ITEMS)} - {*history})
 
 
-def test_lists_are_ranked_as_they_stand(lists, saved_ranking, world):
-    part, own = world.test.slice(0, 70), Lists(lists.ids[:70, :5], lists.scores[:70, :5], lists.following[:70, :5])
-    found = rank_lists(saved_ranking, part, own)
-    assert {*HEADS, "choice", "listen", "reward", "uncertainty"} == set(found)
-    assert {values.shape for values in found.values()} == {(70, 5)}
-    # The choice head was not fitted: retrieval's order, which is best first.
-    assert (np.diff(found["choice"], axis=1) <= 1e-5).all()
-    one = rank_lists(saved_ranking, part.slice(66, 1), own.take(slice(66, 67)))
-    for name, values in one.items():
-        np.testing.assert_allclose(values[0], found[name][66], rtol=1e-4, atol=1e-5, err_msg=name)
+def test_ranking_keeps_the_places_of_candidates(lists, saved_ranking, world):
+    part, own = (
+        world.test.slice(0, 70),
+        Lists(lists.ids[:70, :5], lists.retrieval_scores[:70, :5], lists.sequence_scores[:70, :5]),
+    )
+    ranked = rank_lists(saved_ranking, part, own)
+    assert {*HEADS, "choice", "listen", "reward", "uncertainty"} == set(ranked)
+    assert {values.shape for values in ranked.values()} == {(70, 5)}
+    # The choice head is unfitted, so it keeps retrieval's order, best first.
+    assert (np.diff(ranked["choice"], axis=1) <= 1e-5).all()
+    single = rank_lists(saved_ranking, part.slice(66, 1), own.take(slice(66, 67)))
+    for name, values in single.items():
+        np.testing.assert_allclose(values[0], ranked[name][66], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 @pytest.fixture
 def served(trained_ranking, world):
-    """The trained ranking model, whose choice head goes back to what it was."""
+    """The trained ranking model; its choice head is restored afterwards."""
     head = trained_ranking.model.choice
     weights = head.get_weights()
     yield ServedRanking(trained_ranking.model, world.items, REWARD)
@@ -141,62 +146,62 @@ def served(trained_ranking, world):
 
 
 @pytest.fixture
-def known(served, lists, world):
-    """What was chosen among retrieval's candidates."""
+def examples(served, lists, world):
+    """The choices among retrieval's candidates."""
     kept = np.flatnonzero(world.test["positive"].to_numpy())
     return choices(served, world.test.take(kept), lists.take(kept))
 
 
-def test_what_was_chosen_among_the_candidates_is_learned_from(served, known, world):
-    assert len(known.chosen) == sum(world.test["positive"].to_pylist()) >= FEWEST
-    assert known.users.shape == known.chosen.shape
-    found = fit_choice(served.model.choice, known.figures, known.present, known.chosen, seed=0)
+def test_the_choice_head_learns_from_choices(served, examples, world):
+    assert len(examples.chosen) == sum(world.test["positive"].to_pylist()) >= MIN_LISTS
+    assert examples.users.shape == examples.chosen.shape
+    found = fit_choice(served.model.choice, examples.features, examples.present, examples.chosen, seed=0)
     assert found["after"] <= found["before"]
 
 
-def test_choices_that_retrieval_missed_say_nothing(served, lists, world):
-    none = Lists(np.full_like(lists.ids, "elsewhere"), lists.scores, lists.following)
+def test_choices_outside_the_candidates_are_left_out(served, lists, world):
+    none = Lists(np.full_like(lists.ids, "elsewhere"), lists.retrieval_scores, lists.sequence_scores)
     assert len(choices(served, world.test, none).chosen) == 0
 
 
-def test_the_worth_of_the_sequence_models_figures(served, known):
+def test_the_gain_of_the_sequence_models_features(served, examples):
     head = served.model.choice
     before = head.get_weights()
-    # Figures that tell what was chosen are worth something; figures that tell nothing are not.
-    told = known.figures.copy()
-    told[..., SEQUENCE] = 0.0
-    nothing = worth_of_sequence(head, replace(known, figures=told), seed=0)
-    assert nothing.mean == 0.0
-    told[np.arange(len(told)), known.chosen, SEQUENCE.start] = 1.0
-    all_of_it = worth_of_sequence(head, replace(known, figures=told), seed=0)
-    assert all_of_it.low > 0.05
-    for one, two in zip(before, head.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    # Constant features have no gain. A feature that marks the chosen candidate has a large gain.
+    features = examples.features.copy()
+    features[..., SEQUENCE] = 0.0
+    no_gain = gain_of_sequence(head, replace(examples, features=features), seed=0)
+    assert no_gain.mean == 0.0
+    features[np.arange(len(features)), examples.chosen, SEQUENCE.start] = 1.0
+    large_gain = gain_of_sequence(head, replace(examples, features=features), seed=0)
+    assert large_gain.low > 0.05
+    for expected, weights in zip(before, head.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, expected)
 
 
 @pytest.mark.parametrize("harm", [True, False])
-def test_figures_that_do_harm_are_not_looked_at(served, known, harm):
-    # Until the lists that judge it a figure tells what was chosen, and there what was not.
-    figures = without_sequence(known.figures)
-    count = len(figures)
-    figures[np.arange(count), known.chosen, SEQUENCE.start] = 1.0
+def test_harmful_sequence_features_are_ignored(served, examples, harm):
+    # The feature marks the chosen candidate with 1. If it does harm, its sign is reversed in the judged lists.
+    features = without_sequence(examples.features)
+    count = len(features)
+    features[np.arange(count), examples.chosen, SEQUENCE.start] = 1.0
     if harm:
-        figures[round(0.75 * count) :, :, SEQUENCE.start] *= -1.0
+        features[round(0.75 * count) :, :, SEQUENCE.start] *= -1.0
     head = served.model.choice
-    found = fit_order(head, replace(known, figures=figures), asked=True, seed=0)
+    found = fit_order(head, replace(examples, features=features), has_sequence=True, seed=0)
     assert (found["sequence_ndcg_at_10"]["high"] < 0) == harm
     assert found["sequence_used"] != harm
-    same = np.array_equal(head(figures).numpy(), head(without_sequence(figures)).numpy())
+    same = np.array_equal(head(features).numpy(), head(without_sequence(features)).numpy())
     assert same == harm
 
 
-def test_a_sequence_model_that_was_not_asked_has_no_worth(served, known):
-    assert set(fit_order(served.model.choice, known, asked=False, seed=0)) == {"lists", "before", "after"}
+def test_the_gain_is_not_measured_without_the_sequence_model(served, examples):
+    assert set(fit_order(served.model.choice, examples, has_sequence=False, seed=0)) == {"lists", "before", "after"}
 
 
-def test_too_few_choices_tell_no_worth(served, known):
-    few = Choices(known.figures[:9], known.present[:9], known.chosen[:9], known.users[:9])
-    assert worth_of_sequence(served.model.choice, few, seed=0) is None
+def test_the_gain_is_not_measured_on_few_lists(served, examples):
+    few = Choices(examples.features[:9], examples.present[:9], examples.chosen[:9], examples.users[:9])
+    assert gain_of_sequence(served.model.choice, few, seed=0) is None
 
 
 def test_both_models_find_candidates(saved_retrieval, saved_sequence, world):
@@ -207,11 +212,11 @@ def test_both_models_find_candidates(saved_retrieval, saved_sequence, world):
     scores = Scorer(saved_sequence, world.items)(part)
     by_id = dict(zip(world.items["item_id"].to_pylist(), scores[0], strict=True))
     assert sorted(filter(None, found.ids[0])) == sorted(by_id)
-    for item, score in zip(found.ids[0], found.following[0], strict=True):
+    for item, score in zip(found.ids[0], found.sequence_scores[0], strict=True):
         assert score == pytest.approx(by_id[item] if item else min(by_id.values()), abs=1e-5)
 
 
-def test_an_item_that_the_sequence_model_does_not_know_is_no_candidate_of_its(saved_sequence, world, make_catalogue):
+def test_items_unknown_to_the_sequence_model_are_not_its_candidates(saved_sequence, world, make_catalogue):
     items = pa.concat_tables([world.items, make_catalogue({"item_id": "later"})])
     scores = Scorer(saved_sequence, items)(world.test.slice(0, 3))
     assert np.isneginf(scores[:, -1]).all()

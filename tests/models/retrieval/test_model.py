@@ -1,4 +1,4 @@
-"""What retrieval alone promises: its score, its loss, and that content speaks for what is new."""
+"""The retrieval model: its score, its loss, and the treatment of new items."""
 
 import tracemalloc
 from dataclasses import replace
@@ -23,7 +23,7 @@ NDCG_OF_SECOND = 1 / np.log2(3)
 
 @pytest.fixture(scope="module")
 def batch(trained_retrieval) -> dict[str, tf.Tensor]:
-    """Twenty positives of twenty items, so that some item is there twice; they weigh 0.5, 1 and 1.5 in turn."""
+    """Twenty positives, among them one item twice, with the weights 0.5, 1 and 1.5 in turn."""
     arrays = {name: value[:20] for name, value in trained_retrieval.arrays.items()}
     assert len(set(arrays["item"].tolist())) < 20
     weights = {"weight": np.resize([0.5, 1.0, 1.5], 20).astype(np.float32)}
@@ -32,7 +32,7 @@ def batch(trained_retrieval) -> dict[str, tf.Tensor]:
 
 @pytest.fixture
 def copy(trained_retrieval, batch, world):
-    """`copy(**settings)`: the trained model, free to be changed, with other settings."""
+    """`copy(**settings)` returns a copy of the trained model, with other settings, that a test may change."""
 
     def make(**settings) -> RetrievalModel:
         trained = trained_retrieval.model
@@ -57,32 +57,32 @@ def test_the_score_is_the_cosine_over_the_temperature_and_the_items_bias(trained
     assert float(np.ptp(item[:, -1])) > 0
 
 
-def test_views_begin_as_their_mean():
-    # Two views of width 2 into one.
+def test_the_initial_mix_of_views_is_their_mean():
+    # Two views of width 2.
     assert retrieval.identities([4, 2], tf.float32).numpy().tolist() == [[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]]
 
 
 @pytest.mark.parametrize("hard", [0, 3])
 @pytest.mark.parametrize("uniform", [0, 16])
-def test_the_loss_is_a_softmax_over_what_was_drawn_corrected_for_how_often_it_is(copy, batch, uniform, hard):
+def test_the_loss_is_a_softmax_corrected_for_sampling_probabilities(copy, batch, uniform, hard):
     model = copy(uniform_negatives=uniform, hard_negatives=hard)
     pool = model.encoder.item_table(catalogue_table(*({"item_id": f"i{n}"} for n in range(ITEMS))))
     drawn = tf.random.stateless_uniform([uniform], model.stateless_seed(NEGATIVES), maxval=ITEMS, dtype=tf.int32)
     rows = np.concatenate([batch["item"], pool["item"][drawn]])
     stats = np.concatenate([batch["item_stats"], pool["item_stats"][drawn]])
-    # An item is a row of the batch as often as it comes up in the stream, and one of the drawn by chance.
+    # The batch draws an item with its probability in the stream, the uniform draws with 1 / ITEMS.
     p = (20 * model.frequency.probability(tf.constant(rows)).numpy() + uniform / ITEMS) / (20 + uniform)
     scores = model(batch)[0].numpy() @ model.item_vectors(rows, stats).numpy().T - np.log(p)  # [20, 20 + u]
     own = np.eye(20, 20 + uniform, dtype=bool)
-    scores[(rows[:20, None] == rows[None, :]) & ~own] = -np.inf  # another row of the same item is no negative
+    scores[(rows[:20, None] == rows[None, :]) & ~own] = -np.inf  # an item is no negative of itself
     positive, negatives = scores[own], np.sort(np.where(own, -np.inf, scores), axis=1)[:, ::-1]
     kept = np.column_stack([positive, negatives[:, : hard or None]])
-    surprise = np.log(np.exp(kept).sum(axis=1)) - positive
-    expected = (surprise * batch["weight"].numpy()).sum() / 20
+    losses = np.log(np.exp(kept).sum(axis=1)) - positive
+    expected = (losses * batch["weight"].numpy()).sum() / 20
     assert float(model.compute_loss(batch)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_only_training_drops_anything_and_counts_items(copy, batch):
+def test_dropout_and_item_counts_are_used_in_training_only(copy, batch):
     model = copy()
     served = [float(model.compute_loss(batch)) for _ in range(2)]
     draws = float(model.frequency.draws)
@@ -93,18 +93,18 @@ def test_only_training_drops_anything_and_counts_items(copy, batch):
 
 
 def test_ids_are_dropped_in_training_only(copy, batch, monkeypatch):
-    # Without the other dropout, and before any item is counted, ids alone make the difference.
+    # Other dropout and the counting of items are switched off, so only id dropout makes a difference.
     monkeypatch.setattr(retrieval, "DROPOUT", 0.0)
     monkeypatch.setattr(retrieval.FrequencyEstimator, "update", lambda self, rows: None)
     model = copy()
     served = float(model.compute_loss(batch))
     assert abs(float(model.compute_loss(batch, training=True)) - served) > 1e-3
     ids = model.items.embeddings[0]
-    ids.set_weights([np.zeros_like(ids.get_weights()[0])])  # where ids say nothing, nothing is dropped
+    ids.set_weights([np.zeros_like(ids.get_weights()[0])])  # without id embeddings, id dropout has no effect
     assert float(model.compute_loss(batch, training=True)) == pytest.approx(float(model.compute_loss(batch)), rel=1e-4)
 
 
-def test_of_an_items_statistics_its_age_alone_counts(copy, batch):
+def test_only_the_age_among_an_items_statistics_counts(copy, batch):
     model = copy()
     model.bias.set_weights([np.ones_like(model.bias.get_weights()[0])])
     rows, stats = batch["item"], batch["item_stats"].numpy()
@@ -116,14 +116,14 @@ def test_of_an_items_statistics_its_age_alone_counts(copy, batch):
     assert np.abs(model.item_vectors(rows, older).numpy() - plain).max() > 1e-3
 
 
-def test_blocks_are_one_after_the_other(trained_retrieval, batch):
+def test_embedding_in_blocks_equals_embedding_at_once(trained_retrieval, batch):
     rows, stats = batch["item"].numpy(), batch["item_stats"].numpy()
     whole = retrieval.embed_in_blocks(trained_retrieval.model, rows, stats)
     parts = retrieval.embed_in_blocks(trained_retrieval.model, rows, stats, block=7)
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
-def test_the_judge_is_the_weighted_ndcg_among_all_items():
+def test_held_out_ndcg_is_weighted():
     # Items 3 and 5 have the embeddings 1 and 2: the query 1 ranks 5 first, the query -1 ranks 3 first.
     vectors = SimpleNamespace(
         item_vectors=lambda rows, stats: tf.constant(stats),
@@ -132,14 +132,13 @@ def test_the_judge_is_the_weighted_ndcg_among_all_items():
     items = {"item": np.array([3, 5]), "item_stats": np.array([[1.0], [2.0]], np.float32)}
 
     def positives(queries: list, targets: list, weights: list) -> dict[str, np.ndarray]:
-        nothing = dict.fromkeys(retrieval.QUERY_INPUTS, np.zeros(len(queries)))
-        given = {"surface": np.array(queries), "item": np.array(targets), "weight": np.array(weights)}
-        return nothing | given
+        padding = dict.fromkeys(retrieval.QUERY_INPUTS, np.zeros(len(queries)))
+        values = {"surface": np.array(queries), "item": np.array(targets), "weight": np.array(weights)}
+        return padding | values
 
     batches = [positives([1, 1], [5, 3], [1.0, 1.0]), positives([-1], [3], [2.0])]
-    # NDCG of 1, 1/log2(3) and 1, the last of which weighs twice.
-    found = retrieval.held_out_ndcg(vectors, batches, items)
-    assert found == pytest.approx((1 + NDCG_OF_SECOND + 2 * 1) / 4)
+    # The NDCGs are 1, 1/log2(3) and 1, with the weights 1, 1 and 2.
+    assert retrieval.held_out_ndcg(vectors, batches, items) == pytest.approx((1 + NDCG_OF_SECOND + 2 * 1) / 4)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +149,7 @@ def test_the_judge_is_the_weighted_ndcg_among_all_items():
         pytest.param([{"text": "An even title"}, {"text": "An odd title"}], id="words"),
     ],
 )
-def test_what_training_never_saw_is_found_by_its_content(content):
+def test_new_items_are_found_by_their_content(content):
     parts = []
     for rows, seed in ((800, 1), (200, 2)):
         table = checkerboard(rows, seed)
@@ -165,30 +164,32 @@ def test_what_training_never_saw_is_found_by_its_content(content):
     items = catalogue_table(*rows, *new)
     encoder = Encoder(fit_axes([parts[0]]), items)
     arrays = [retrieval_arrays(part, encoder, {"positive": 1.0}) for part in parts]
-    pool = encoder.item_table(items.slice(0, ITEMS))  # what was never played is no negative
+    pool = encoder.item_table(items.slice(0, ITEMS))  # unplayed items are no negatives
     config = retrieval.RetrievalConfig(dim=16, batch_size=64, learning_rate=0.01, epochs=4, uniform_negatives=16)
     train, validation = (Shards.of(part) for part in arrays)
     model, _ = retrieval.fit(train, validation, pool, encoder.item_table(items), encoder, config, seed=0)
-    strangers = encoder.item_table(items.slice(ITEMS, 2))
-    scores = retrieval.query_vectors(model, arrays[1]) @ model.item_vectors(*strangers.values()).numpy().T
-    even = arrays[1]["history"][:, 0] % 2 == 1  # i0 has row 1
-    right = np.where(even, scores[:, 0] > scores[:, 1], scores[:, 1] > scores[:, 0])
-    assert right.mean() > 0.9
+    new_items = encoder.item_table(items.slice(ITEMS, 2))
+    scores = retrieval.query_vectors(model, arrays[1]) @ model.item_vectors(*new_items.values()).numpy().T
+    even = arrays[1]["history"][:, 0] % 2 == 1  # item i0 has row 1, so even items have odd rows
+    correct = np.where(even, scores[:, 0] > scores[:, 1], scores[:, 1] > scores[:, 0])
+    assert correct.mean() > 0.9
 
 
 NEW = np.array([False, True])
 
 
-def test_new_items_are_as_likely_as_they_may_well_be_played():
-    # Each query scores one known item 2 and one new item 0, which without a gain has 0.12 of the probability.
+def test_the_gain_makes_new_items_as_probable_as_the_upper_end_of_their_share():
+    # Each query gives an old item the score 2 and a new item 0. Without a gain the new item has probability 0.12.
     odds = retrieval.newcomer_odds(np.tile([2.0, 0.0], (400, 1)), NEW)
     assert odds == pytest.approx(np.full(400, -2.0))
     was_new = np.repeat([False, True], [300, 100])
     gain = retrieval.newcomer_gain(odds, was_new)
-    # A quarter of 400 was new; Wilson's upper end is 0.2947, and sigmoid(gain - 2) is that.
+    # A quarter of 400 positives was new. Wilson's upper end is 0.2947, which sigmoid(gain - 2) must equal.
     assert retrieval.wilson_upper(0.25, 400) == pytest.approx(0.2947, abs=1e-4)
     assert gain == pytest.approx(2 + np.log(0.2947 / 0.7053), abs=1e-3)
-    assert retrieval.newcomer_gain(np.zeros(400), was_new) == 0.0  # half: they never lose
+    assert (
+        retrieval.newcomer_gain(np.zeros(400), was_new) == 0.0
+    )  # new items already have half of the probability, and the gain is never negative
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_the_gain_of_new_items_has_bounds(was_new, expected):
     assert retrieval.newcomer_gain(np.array([-9.0, -9.0]), np.array(was_new)) == expected
 
 
-def test_what_was_not_out_yet_has_no_part_in_the_gain():
+def test_unreleased_items_do_not_affect_the_gain():
     odds = retrieval.newcomer_odds(np.array([[0.0, -np.inf], [0.0, 0.0]] * 50), NEW)
     assert odds.tolist() == [-np.inf, 0.0] * 50
     gain = retrieval.newcomer_gain(odds, np.array([False, True] * 50))
@@ -206,7 +207,7 @@ def test_what_was_not_out_yet_has_no_part_in_the_gain():
     assert gain > 0
 
 
-def test_the_gain_never_holds_the_scores_of_all_queries(monkeypatch):
+def test_the_gain_does_not_hold_the_scores_of_all_queries_in_memory(monkeypatch):
     items, rows, batches = 20_000, 50, 40
     catalogue = SimpleNamespace(release_ts=tf.zeros([items + 1], tf.int64), item_ids=tf.range(items + 1)[:, None])
     encoder = SimpleNamespace(catalogue=catalogue, lookups={"item_id": SimpleNamespace(buckets=9)})
@@ -219,4 +220,4 @@ def test_the_gain_never_holds_the_scores_of_all_queries(monkeypatch):
     retrieval.held_out_gain(SimpleNamespace(encoder=encoder), positives, pool)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < rows * items * batches * 4 / 2  # half of what the scores of all would take, in bytes
+    assert peak < rows * items * batches * 4 / 2  # half of the bytes of all scores

@@ -198,7 +198,7 @@ def test_some_choices_are_at_even_distances():
     some = HeldOut(inputs, np.arange(10), np.arange(1, 5), known).some(4)
     assert some.item.tolist() == [0, 2, 4, 6, 8]
     assert some.inputs["item"][:, 0].tolist() == [0, 4, 8, 12, 16]
-    assert some.known.shape == (5, 4)
+    assert some.excluded_mask.shape == (5, 4)
     assert len(HeldOut(inputs, np.arange(10), np.arange(1, 5), None).some(100).item) == 10
 
 

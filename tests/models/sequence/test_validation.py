@@ -58,9 +58,9 @@ def test_items_of_the_history_are_excluded_if_never_recommended(rows, world, uns
     choices = held_out(rows, world.items, world.encoder, 12, unseen)
     assert choices.item.tolist() == world.encoder.catalogue.encode(rows["item_id"]).tolist()
     if not unseen:
-        assert choices.known is None
+        assert choices.excluded_mask is None
         return
-    excluded = [{world.items["item_id"][int(n)].as_py() for n in row.nonzero()[1]} for row in choices.known]
+    excluded = [{world.items["item_id"][int(n)].as_py() for n in row.nonzero()[1]} for row in choices.excluded_mask]
     histories = rows["history_items"].to_pylist()
     assert excluded == [set(history) - {"unknown"} for history in histories]
 
