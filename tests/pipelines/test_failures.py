@@ -52,7 +52,7 @@ def test_a_log_without_positives_is_one_clear_line(one_process, tmp_path):
     assert segue("data", "import", "parquet", "--events", str(tmp_path / "log.csv")).returncode == 0
     done = segue("run", "training", env=one_process())
     assert done.returncode == 2
-    assert "The step training-set failed. Each part needs a positive example" in done.stderr
+    assert "The step make-training-set failed. Each part needs a positive example" in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -96,6 +96,7 @@ def assert_same(left: Arrays, right: Arrays) -> None:
             np.testing.assert_allclose(value, right[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["retrieval", "ranking"])
 class TestContract:
     """Both models, trained on the checkerboard."""

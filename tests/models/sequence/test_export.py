@@ -16,6 +16,8 @@ from models.sequence.steering import YEAR_SECONDS, Steering
 from models.training_config import SequenceConfig
 from tests.models.sequence.conftest import ITEMS, LENGTH
 
+pytestmark = pytest.mark.slow  # the model is trained and saved, which takes 10 to 24 s
+
 NOW = 1_700_100_000
 CONFIG = SequenceConfig(
     dim=16, heads=2, blocks=1, length=LENGTH, batch_size=8, epochs=1, learning_rate=0.01, action_weight=0.5
@@ -261,7 +263,6 @@ def test_an_infinite_wish_puts_its_items_first_and_a_negative_one_last(saved):
         assert [int(item[1:]) % 2 for item in playlist] == [first] * 10 + [1 - first] * 10
 
 
-@pytest.mark.slow
 def test_ten_thousand_playlists_hold_only_existing_and_allowed_items_once(saved):
     _, loaded, *_ = saved
     rng = np.random.default_rng(0)

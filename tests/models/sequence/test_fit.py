@@ -28,6 +28,7 @@ def held_out(rounds: Histories) -> tuple[Histories, HeldOut]:
     return rounds.clip(np.diff(rounds.offsets) - 1), HeldOut(inputs, rounds.item[ends], candidates, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
 def test_it_learns_an_order(loss, rounds, encoder):
     train, asked = held_out(rounds)
@@ -52,6 +53,7 @@ def assert_equal(one, other) -> None:
         np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one(rounds, encoder, tmp_path):
     train, asked = held_out(rounds)
     whole, history = fit(train, asked, encoder, CONFIG, seed=0)
@@ -62,6 +64,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(rounds, encoder, tmp_pat
     assert_equal(resumed, whole)
 
 
+@pytest.mark.slow
 def test_so_does_a_resumed_training_of_the_generative_head(rounds, encoder, tmp_path):
     train, asked = held_out(rounds)
     model, _ = fit(train, asked, encoder, CONFIG, seed=0, checkpoints=tmp_path)
@@ -76,6 +79,7 @@ def test_so_does_a_resumed_training_of_the_generative_head(rounds, encoder, tmp_
     assert_equal(resumed, whole)
 
 
+@pytest.mark.slow
 def test_the_generative_head_ends_near_the_dense_one(rounds, encoder):
     train, asked = held_out(rounds)
     model, history = fit(train, asked, encoder, replace(CONFIG, epochs=8), seed=0)
@@ -84,6 +88,7 @@ def test_the_generative_head_ends_near_the_dense_one(rounds, encoder):
     assert generated_ranks(coded, asked).max() < ITEMS  # a beam of 200 finds all of 20
 
 
+@pytest.mark.slow
 def test_codes_that_know_none_of_the_items_make_room_for_new_ones(rounds, encoder):
     train, asked = held_out(rounds)
     model, _ = fit(train, asked, encoder, replace(CONFIG, epochs=1), seed=0)
@@ -133,6 +138,7 @@ def test_an_epoch_of_a_long_log_ends_before_all_of_it_was_read(rounds):
     assert windows(rounds, CONFIG).steps == MOST
 
 
+@pytest.mark.slow
 def test_what_is_excluded_is_no_candidate(rounds, encoder):
     train, asked = held_out(rounds)
     config = replace(CONFIG, epochs=1, learning_rate=1e-9)  # it learns nothing
@@ -145,6 +151,7 @@ def test_what_is_excluded_is_no_candidate(rounds, encoder):
     assert (alone == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
 def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
     # What comes after the skip of item 8 or 9 is told by which of them it was, and by nothing else.
@@ -157,6 +164,7 @@ def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
     assert (asked.ranks(model) == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unseen", [False, True])
 def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(unseen, encoder):
     # All begin with item 5, and nobody is answered it later.
@@ -170,6 +178,7 @@ def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(
     assert (asked.ranks(model) == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "gbce"])
 def test_what_nobody_had_is_the_unlikeliest_where_items_are_ids_alone(loss, bare):
     # 19 items in random order, and i19, which nobody had.
