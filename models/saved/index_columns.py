@@ -73,6 +73,6 @@ def require(name: str, ids: Sequence[str], broken: Sequence[bool] | np.ndarray, 
     wrong = np.flatnonzero(broken)
     if len(wrong):
         raise InputError(
-            f"`{name}` must {rule}; item {wrong[0]}, {ids[wrong[0]]!r}, does not (the first of {len(wrong)}).",
+            f"`{name}` must {rule}; item {wrong[0]}, {ids[wrong[0]]!r}, breaks this rule (the first of {len(wrong)}).",
             "Correct these items or leave them out.",
         )
