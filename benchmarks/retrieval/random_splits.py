@@ -61,14 +61,14 @@ def split(data: DataSet, share: float, by_listener: bool, seed: int) -> RandomSp
     log = log.take(rows)
     rng = np.random.default_rng(seed)
     group = log.user if by_listener else np.zeros(len(rows), np.int64)
-    test = drawn(group, share, rng)
+    test = draw(group, share, rng)
     part = np.where(test, 2, 0)
     rest = np.flatnonzero(~test)
-    part[rest[drawn(np.zeros(len(rest), np.int64), HELD_OUT, rng)]] = 1
+    part[rest[draw(np.zeros(len(rest), np.int64), HELD_OUT, rng)]] = 1
     return RandomSplit(rows, log, part)
 
 
-def drawn(group: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def draw(group: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a share of each group's rows, rounded to whole rows; bool `[n]`."""
     order = np.lexsort((rng.random(len(group)), group))
     counts = np.bincount(group)
@@ -124,10 +124,10 @@ def training_set(data: DataSet, pairs: RandomSplit, seed: int, out: Path) -> np.
     sizes = {}
     for name, mask in (("train", train), ("validation", pairs.part == 1)):
         owners = np.flatnonzero(mask)
-        entries = list(samples(log, owners, train, rng))
+        entries = list(row_histories(log, owners, train, rng))
         sizes[name] = write(out / f"{name}.parquet", rows, action, owners, entries)
     listeners = np.unique(log.user[pairs.part == 2])
-    listener_histories = list(chunks(log, listeners, train_and_validation, rng))
+    listener_histories = list(query_histories(log, listeners, train_and_validation, rng))
     request = np.repeat(np.arange(len(listeners)), [len(histories) for histories in listener_histories])
     entries = [history for histories in listener_histories for history in histories]
     templates = last_rows(log, train_and_validation)[listeners][request]
@@ -144,7 +144,7 @@ def training_set(data: DataSet, pairs: RandomSplit, seed: int, out: Path) -> np.
     return request
 
 
-def samples(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def row_histories(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield a history for each row: at most 50 other rows of the same listener from the pool, in order of time.
 
     Args:
@@ -153,7 +153,7 @@ def samples(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generat
         pool: the rows that a history may take, bool `[n]`.
         rng: draws the rows where the pool has more than 50.
     """
-    own = by_listener(log, pool)
+    own = rows_by_listener(log, pool)
     for row in rows:
         others = own[log.user[row]]
         others = others[others != row]
@@ -162,7 +162,9 @@ def samples(log: Log, rows: np.ndarray, pool: np.ndarray, rng: np.random.Generat
         yield others
 
 
-def chunks(log: Log, listeners: np.ndarray, pool: np.ndarray, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
+def query_histories(
+    log: Log, listeners: np.ndarray, pool: np.ndarray, rng: np.random.Generator
+) -> Iterator[list[np.ndarray]]:
     """Yield up to four histories for each listener, which together cover up to 200 of the listener's rows in the pool.
 
     A listener with more than 50 rows gets only full histories of 50 rows, so two of them may overlap.
@@ -173,7 +175,7 @@ def chunks(log: Log, listeners: np.ndarray, pool: np.ndarray, rng: np.random.Gen
         pool: the rows that a history may take, bool `[n]`.
         rng: draws the order in which rows are taken.
     """
-    own = by_listener(log, pool)
+    own = rows_by_listener(log, pool)
     for listener in listeners:
         order = rng.permutation(own[listener])
         count = min(MAX_SAMPLES, max(1, -(-len(order) // HISTORY)))
@@ -182,7 +184,7 @@ def chunks(log: Log, listeners: np.ndarray, pool: np.ndarray, rng: np.random.Gen
         yield [np.sort(order[start : start + HISTORY]) for start in starts]
 
 
-def by_listener(log: Log, pool: np.ndarray) -> list[np.ndarray]:
+def rows_by_listener(log: Log, pool: np.ndarray) -> list[np.ndarray]:
     """Each listener's rows in the pool, in order of time."""
     rows = np.flatnonzero(pool)
     order = np.argsort(log.user[rows], kind="stable")

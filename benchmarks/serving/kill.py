@@ -40,7 +40,7 @@ def run(rounds: int, seed: int, say: Say) -> dict[str, Any]:
     """Kill the pusher and the server at random times, restart the server and check its answers and the store.
 
     Args:
-        rounds: number of rounds; each kills the pusher, the server or both.
+        rounds: number of rounds; each kills the pusher, and three of four on average also the server.
         seed: seed of the times and of the processes to kill.
         say: prints a line of progress.
 
@@ -116,7 +116,8 @@ class Trial:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def _fail(self, text: str) -> None:
-        self.failures.append(f"after {self.kills['pusher']} and {self.kills['server']} kills: {text}")
+        kills = f"{self.kills['pusher']} kills of the pusher and {self.kills['server']} of the server"
+        self.failures.append(f"after {kills}: {text}")
 
     def _start_server(self) -> subprocess.Popen:
         return self.stack.enter_context(ending(start_server(self.port, [], self.base, self.log)))

@@ -211,7 +211,7 @@ def test_the_labels_decide_the_action_of_a_history(world):
 @pytest.mark.parametrize(("rows", "count"), [(0, 1), (50, 1), (51, 2), (120, 3), (200, 4), (900, 4)])
 def test_a_listener_with_many_rows_has_up_to_four_full_histories(rows, count):
     log = Log(np.zeros(900, np.int64), np.arange(900), np.arange(900), users=1, items=900)
-    (samples,) = random_splits.chunks(log, np.array([0]), np.arange(900) < rows, np.random.default_rng(0))
+    (samples,) = random_splits.query_histories(log, np.array([0]), np.arange(900) < rows, np.random.default_rng(0))
     assert [len(sample) for sample in samples] == [min(rows, 50)] * count
     assert len(np.unique(np.concatenate(samples))) == min(rows, 200)
     assert all((np.diff(sample) > 0).all() for sample in samples)
