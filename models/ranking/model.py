@@ -150,7 +150,8 @@ class RankingModel(Model):
         attended = attend(history, tf.cast(queries["history"] > 0, tf.float32), tf.scatter_nd(cells, item, shape))
         of_each = tf.gather(context, slate), tf.gather(self.query(context), slate) * item, item
         parts = *of_each, tf.gather_nd(attended, cells), inputs["request"]
-        logits = self.combine(*(value[:, None, :] for value in parts), seed=seed(DEEP))
+        wide, projected, item, attended, request = (value[:, None, :] for value in parts)
+        logits = self.combine(wide, projected, item, attended, request, seed(DEEP))
         return {task: value[:, 0] for task, value in logits.items()}
 
     def at_position(self, logits: dict[str, tf.Tensor], inputs, seed=None) -> dict[str, tf.Tensor]:
