@@ -43,14 +43,14 @@ class PositionTower(tf.keras.layers.Layer):
             surface: code of the surface, int `[b]`.
             seed: seed of the dropped positions; None drops none.
         """
-        known = position > 0
+        used = position > 0
         if seed is not None:
-            known &= tf.random.stateless_uniform(tf.shape(position), seed) >= DROPOUT
+            used &= tf.random.stateless_uniform(tf.shape(position), seed) >= DROPOUT
         place = tf.clip_by_value(position, 1, LAST)
         # Neighbouring positions learn from each other by the logarithm and differ by the embedding.
         decline = tf.math.log(tf.cast(place, tf.float32))[:, None]
         inputs = tf.concat([self.place(place), self.surface(surface), decline], axis=1)
-        return self.out(self.hidden(inputs)) * tf.cast(known, tf.float32)[:, None]
+        return self.out(self.hidden(inputs)) * tf.cast(used, tf.float32)[:, None]
 
 
 def decline_of_examination(position: np.ndarray, surface: np.ndarray, outcome: np.ndarray) -> float:
