@@ -4,6 +4,7 @@ The checkpoints are TensorFlow's own (`tf.train.CheckpointManager`).
 """
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -374,6 +375,8 @@ class TrainingState:
         if not path.exists():
             write_json(path, configuration)
         demand_same(read_json(path), configuration, self.folder)
+        for unfinished in self.folder.glob("epoch-*_temp"):  # TensorFlow leaves the folder when it is killed
+            shutil.rmtree(unfinished)
         for checkpoint in reversed(self.manager.checkpoints):
             try:
                 # TensorFlow reads all values before it sets the first, so a damaged checkpoint changes nothing.

@@ -78,9 +78,8 @@ def candidate_features(
     """
     same = tf.cast((rows[:, :, None] == history[:, None, :]) & (rows > 0)[:, :, None], tf.float32)  # [b, n, 50]
     times = tf.reduce_sum(same, axis=2)
-    recency = tf.reduce_max(
-        same / (1.0 + age[:, None, :]), axis=2
-    )  # 1 for an item heard just now, 0 for an unheard one
+    # 1 for an item heard just now, 0 for an unheard item
+    recency = tf.reduce_max(same / (1.0 + age[:, None, :]), axis=2)
     both = (retrieval_scores, sequence_scores)
     own = [part for s in both for part in (s, s - tf.reduce_max(s, axis=1, keepdims=True))]
     own = tf.stack([*own, tf.math.log1p(times), recency, tf.cast(times > 0, tf.float32)], axis=2)

@@ -1,6 +1,6 @@
 """Co-listening: how strongly playing one item predicts playing another, as sparse item-to-item weights.
 
-The two towers of retrieval reduce every item to one short vector, which cannot hold the relation of every two items.
+The two towers of retrieval reduce every item to one short vector, which cannot hold the relation of every pair.
 These weights are the largest of EASE, a linear model with a closed-form solution. The choice head uses them.
 """
 

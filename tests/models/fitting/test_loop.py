@@ -305,7 +305,7 @@ def test_the_two_newest_checkpoints_are_kept(tmp_path):
 def test_a_checkpoint_that_a_kill_left_unfinished_is_ignored_and_replaced(tmp_path):
     fit_toy(best=9.0, epochs=1, checkpoints=tmp_path)
     # TensorFlow writes into the folder epoch-2_temp and then renames the data, the index, and the list of checkpoints.
-    unfinished = tmp_path / "epoch-2_temp" / "part-00000-of-00001.data-00000-of-00001"
+    unfinished = tmp_path / "epoch-2_temp" / "part-00000-of-00001.data-00000-of-00001.tempstate1"
     unfinished.parent.mkdir()
     for path in (unfinished, tmp_path / "epoch-2.data-00000-of-00001", tmp_path / "epoch-2.index"):
         path.write_bytes(b"half")
