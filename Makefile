@@ -27,6 +27,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 demo: env ## from a synthetic log to recommendations on a page: import, train, monitor, recommend
 	$(BIN)/segue data import synthetic --size $(SIZE) --seed 0
+	$(BIN)/segue data describe --user u00002
 	$(BIN)/segue run training --config docs/example/demo.yaml
 	$(BIN)/segue run monitoring
 	$(BIN)/segue retrain --if-needed

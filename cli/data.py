@@ -14,6 +14,7 @@ from segue.settings import Home
 if TYPE_CHECKING:
     from events.imported import Imported
 
+RECENT = 8  # interactions of a listener that are shown
 AHEAD = timedelta(days=1)  # how far clocks of other machines may run ahead of ours
 
 
@@ -88,11 +89,16 @@ def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[s
 
 
 @data.command()
+@click.option("--user", help="Show what this listener did last, in place of figures.")
 @json_option
-def describe(as_json: bool) -> None:
-    """Describe the imported data set in figures."""
+def describe(user: str | None, as_json: bool) -> None:
+    """Describe the imported data set in figures, or what one listener did last."""
     from events.describe import describe as described
+    from events.describe import recent_interactions
 
+    if user:
+        show_listener(user, recent_interactions(Home.from_env().data, user, RECENT), as_json)
+        return
     result = described(Home.from_env().data)
     if as_json:
         print_json(result)
@@ -102,6 +108,18 @@ def describe(as_json: bool) -> None:
     print_table("Content", ("type", "items"), result["content_types"].items())
     active = result["active"]
     click.echo(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
+
+
+def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) -> None:
+    """Print a listener's newest interactions."""
+    if as_json:
+        print_json({"user": user, "interactions": interactions})
+        return
+    rows = [
+        (f"{row['ts']:%Y-%m-%d %H:%M}", row["action"], row["title"], row["creator"], ", ".join(row["genres"] or []))
+        for row in interactions
+    ]
+    print_table(f"What {user} did last", ("when (UTC)", "action", "title", "creator", "genres"), rows)
 
 
 def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:

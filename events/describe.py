@@ -1,4 +1,4 @@
-"""Describe the imported data set in figures."""
+"""Describe the imported data set: in figures, and by what one listener did."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,42 @@ import duckdb
 
 from events import schema
 from events.dataset import load
+from segue.errors import InputError
 
 EVENTS_BY_SURFACE = "select surface, count(*) from events group by surface order by count(*) desc, surface"
 INTERACTION_COUNTS = """
     select count(distinct user_id), count(distinct item_id), count(distinct (user_id, item_id))
     from events where list_contains(?, action)
 """
+
+LISTENER_EVENTS = """
+    select timezone('UTC', ts), action, title, creator, genres
+    from events left join items using (item_id)
+    where user_id = ? and list_contains(?, action)
+    order by ts desc, event_id desc limit ?
+"""
+
+
+def recent_interactions(data: Path, user_id: str, count: int) -> list[dict[str, Any]]:
+    """The newest interactions of a listener, newest first.
+
+    Returns:
+        `ts` (UTC, without a zone), `action`, `title`, `creator` and `genres` of each.
+
+    Raises:
+        InputError: no data set has been imported, or the listener has no interaction in it.
+    """
+    tables = load(data)
+    with duckdb.connect() as connection:
+        connection.read_parquet(tables.events_glob, hive_partitioning=False).create_view("events")
+        connection.register("items", tables.items)
+        rows = connection.execute(LISTENER_EVENTS, [user_id, list(schema.INTERACTIONS), count]).fetchall()
+    if not rows:
+        raise InputError(
+            f"A listener's history needs an interaction in the imported log; {user_id!r} has none.",
+            "Check the id against the column user_id of the events.",
+        )
+    return [dict(zip(("ts", "action", "title", "creator", "genres"), row, strict=True)) for row in rows]
 
 
 def describe(data: Path) -> dict[str, Any]:

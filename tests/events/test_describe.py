@@ -3,7 +3,7 @@
 import pytest
 
 from events import dataset
-from events.describe import describe
+from events.describe import describe, recent_interactions
 from segue.errors import InputError
 
 
@@ -27,3 +27,17 @@ def test_the_figures_of_five_events(event, imported, tmp_path):
 def test_describe_without_a_data_set_is_refused(tmp_path):
     with pytest.raises(InputError, match="No data set"):
         describe(tmp_path / "data")
+
+
+def test_the_newest_interactions_of_a_listener_come_first(event, imported, tmp_path):
+    rows = [event(0, action="impression"), event(2, action="skip"), event(4, action="like"), event(3)]
+    dataset.write(tmp_path / "data", imported(rows))
+    newest = recent_interactions(tmp_path / "data", rows[0]["user_id"], 2)
+    assert [row["action"] for row in newest] == ["like", "skip"]  # event 3 is of another listener
+    assert newest[0]["ts"].hour == rows[2]["ts"].hour
+
+
+def test_a_listener_without_interactions_is_refused(event, imported, tmp_path):
+    dataset.write(tmp_path / "data", imported([event(0), event(1)]))
+    with pytest.raises(InputError, match="'nobody' has none"):
+        recent_interactions(tmp_path / "data", "nobody", 2)
