@@ -84,7 +84,7 @@ def test_a_candidate_of_both_models_is_listed_once(monkeypatch):
     second = np.array([[0.1, 0.3, 0.2], [0.5, -np.inf, -np.inf]])
     merged = merge(first, second, IDS)
     assert merged.ids.tolist() == [["a", "b", "", "c"], ["a", "", "", ""]]
-    # A candidate that a model did not find has the lowest score that the model merged.
+    # A candidate that a model did not find has the lowest score that the model found.
     assert merged.retrieval_scores.tolist() == [[3, 2, 2, 2], [3, 3, 3, 3]]
     np.testing.assert_allclose(merged.sequence_scores, [[0.2, 0.3, 0.2, 0.2], [0.5] * 4])
 
