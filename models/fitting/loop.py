@@ -22,7 +22,8 @@ History = dict[str, list[float]]
 
 EPOCH_FIGURES = ("loss", "val_loss", "judged", "seconds", "examples_per_second")  # the keys of a History
 CONFIGURATION = "training.json"  # the file in a folder of checkpoints that identifies the training
-DAMAGED = (IndexError, tf.errors.OpError)  # the errors of TensorFlow for a checkpoint that is cut short or altered
+# The errors of TensorFlow for a checkpoint that is cut short or altered.
+DAMAGED = (IndexError, ValueError, tf.errors.OpError)
 
 
 class Model(tfrs.models.Model):

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,14 +319,14 @@ def test_a_checkpoint_that_a_kill_left_unfinished_is_ignored_and_replaced(tmp_pa
 DATA = "epoch-{}.data-00000-of-00001"
 
 
-def cut(content: bytes, share: float) -> bytes:
-    return content[: int(share * len(content))]
-
-
-def alter(content: bytes, share: float) -> bytes:
-    changed = bytearray(content)
-    changed[int(share * len(content))] ^= 1
-    return bytes(changed)
+def resume_after_damage(folder: Path, best: float) -> int:
+    """Resume a toy training, compare it with an uninterrupted one, and return the first epoch that it trained."""
+    epochs: list[dict] = []
+    model, history = fit_toy(best, epochs=5, checkpoints=folder, on_epoch=epochs.append)
+    whole, expected = fit_toy(best, epochs=5)
+    assert losses(history) == losses(expected)
+    assert float(model.w) == float(whole.w)
+    return epochs[0]["epoch"]
 
 
 @pytest.mark.parametrize(
@@ -337,21 +338,24 @@ def alter(content: bytes, share: float) -> bytes:
         pytest.param([DATA.format(3), "epoch-4.index"], 1, id="both"),
     ],
 )
-@pytest.mark.parametrize(
-    ("damage", "share"), [(cut, 0.0), (cut, 0.5), (cut, 0.99), (alter, 0.1), (alter, 0.5), (alter, 0.9)]
-)
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 @pytest.mark.parametrize("best", [3.0, 9.0])
-def test_a_damaged_checkpoint_is_skipped(best, files, first_epoch, damage, share, tmp_path, capsys):
+def test_a_checkpoint_that_is_cut_short_is_skipped(best, files, first_epoch, share, tmp_path, capsys):
     fit_toy(best, epochs=4, checkpoints=tmp_path)
     for file in files:
-        (tmp_path / file).write_bytes(damage((tmp_path / file).read_bytes(), share))
-    epochs: list[dict] = []
-    model, history = fit_toy(best, epochs=5, checkpoints=tmp_path, on_epoch=epochs.append)
-    assert epochs[0]["epoch"] == first_epoch
-    whole, expected = fit_toy(best, epochs=5)
-    assert losses(history) == losses(expected)
-    assert float(model.w) == float(whole.w)
+        content = (tmp_path / file).read_bytes()
+        (tmp_path / file).write_bytes(content[: int(share * len(content))])
+    assert resume_after_damage(tmp_path, best) == first_epoch
     assert capsys.readouterr().out.count("is damaged and skipped") == {5: 0, 4: 1, 1: 2}[first_epoch]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_checkpoint_with_an_altered_value_is_skipped(share, tmp_path):
+    fit_toy(best=3.0, epochs=4, checkpoints=tmp_path)
+    content = bytearray((tmp_path / DATA.format(4)).read_bytes())
+    content[int(share * len(content))] ^= 1
+    (tmp_path / DATA.format(4)).write_bytes(content)
+    assert resume_after_damage(tmp_path, best=3.0) == 4
 
 
 @pytest.mark.parametrize(

@@ -82,17 +82,17 @@ def test_a_candidate_of_both_models_is_listed_once(monkeypatch):
     monkeypatch.setattr("models.ranking.two_stage.SEQUENCE_CANDIDATES", 2)
     first = np.array([[3.0, 2.0, 1.0], [3.0, -np.inf, -np.inf]])
     second = np.array([[0.1, 0.3, 0.2], [0.5, -np.inf, -np.inf]])
-    found = merge(first, second, IDS)
-    assert found.ids.tolist() == [["a", "b", "", "c"], ["a", "", "", ""]]
+    merged = merge(first, second, IDS)
+    assert merged.ids.tolist() == [["a", "b", "", "c"], ["a", "", "", ""]]
     # A candidate that a model did not find has the lowest score that the model found.
-    assert found.retrieval_scores.tolist() == [[3, 2, 2, 2], [3, 3, 3, 3]]
-    np.testing.assert_allclose(found.sequence_scores, [[0.2, 0.3, 0.2, 0.2], [0.5] * 4])
+    assert merged.retrieval_scores.tolist() == [[3, 2, 2, 2], [3, 3, 3, 3]]
+    np.testing.assert_allclose(merged.sequence_scores, [[0.2, 0.3, 0.2, 0.2], [0.5] * 4])
 
 
 def test_sequence_scores_are_0_without_the_sequence_model():
-    found = merge(np.array([[3.0, 2.0, 1.0]]), None, IDS)
-    assert found.ids.tolist() == [["a", "b", "c"]]
-    assert found.sequence_scores.tolist() == [[0, 0, 0]]
+    merged = merge(np.array([[3.0, 2.0, 1.0]]), None, IDS)
+    assert merged.ids.tolist() == [["a", "b", "c"]]
+    assert merged.sequence_scores.tolist() == [[0, 0, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -104,28 +104,25 @@ def lists(saved_retrieval, world) -> Lists:
 def test_candidates_equal_the_served_ones(lists, retrieval_signatures, world):
     assert lists.ids.shape == lists.retrieval_scores.shape == (world.test.num_rows, min(ITEMS, RETRIEVAL_CANDIDATES))
     raw = raw_query(world.test.slice(0, 8), world.encoder.axes)
-    asked = {name: np.repeat(value, 8, axis=0) for name, value in NO_FILTERS.items()} | {
+    options = {name: np.repeat(value, 8, axis=0) for name, value in NO_FILTERS.items()} | {
         "k": np.full(8, ITEMS, np.int32)
     }
-    served = call(retrieval_signatures["serving_default"], raw | asked)
+    served = call(retrieval_signatures["serving_default"], raw | options)
     np.testing.assert_allclose(lists.retrieval_scores[:8], served["scores"], rtol=1e-4, atol=1e-4)
-    assert (
-        lists.ids[:8] == np.char.decode(served["item_ids"].astype(bytes))
-    ).mean() > 0.9  # nearly equal scores may be in another order
+    same = lists.ids[:8] == np.char.decode(served["item_ids"].astype(bytes))
+    assert same.mean() > 0.9  # nearly equal scores may be in another order
 
 
 def test_seen_items_are_excluded_with_filter_seen(saved_retrieval, world):
     part = world.test.slice(0, 5)
-    found = candidate_lists({"retrieval": saved_retrieval}, part, world.items, filter_seen=True)
-    for ids, history in zip(found.ids, part["history_items"].to_pylist(), strict=True):
+    candidates = candidate_lists({"retrieval": saved_retrieval}, part, world.items, filter_seen=True)
+    for ids, history in zip(candidates.ids, part["history_items"].to_pylist(), strict=True):
         assert sorted({*ids} - {""}) == sorted({f"i{n}" for n in range(ITEMS)} - {*history})
 
 
 def test_ranking_keeps_the_places_of_candidates(lists, saved_ranking, world):
-    part, own = (
-        world.test.slice(0, 70),
-        Lists(lists.ids[:70, :5], lists.retrieval_scores[:70, :5], lists.sequence_scores[:70, :5]),
-    )
+    part = world.test.slice(0, 70)
+    own = Lists(lists.ids[:70, :5], lists.retrieval_scores[:70, :5], lists.sequence_scores[:70, :5])
     ranked = rank_lists(saved_ranking, part, own)
     assert {*HEADS, "choice", "listen", "reward", "uncertainty"} == set(ranked)
     assert {values.shape for values in ranked.values()} == {(70, 5)}
@@ -155,8 +152,8 @@ def examples(served, lists, world):
 def test_the_choice_head_learns_from_choices(served, examples, world):
     assert len(examples.chosen) == sum(world.test["positive"].to_pylist()) >= MIN_LISTS
     assert examples.users.shape == examples.chosen.shape
-    found = fit_choice(served.model.choice, examples.features, examples.present, examples.chosen, seed=0)
-    assert found["after"] <= found["before"]
+    fitted = fit_choice(served.model.choice, examples.features, examples.present, examples.chosen, seed=0)
+    assert fitted["after"] <= fitted["before"]
 
 
 def test_choices_outside_the_candidates_are_left_out(served, lists, world):
@@ -188,9 +185,9 @@ def test_harmful_sequence_features_are_ignored(served, examples, harm):
     if harm:
         features[round(0.75 * count) :, :, SEQUENCE.start] *= -1.0
     head = served.model.choice
-    found = fit_order(head, replace(examples, features=features), has_sequence=True, seed=0)
-    assert (found["sequence_ndcg_at_10"]["high"] < 0) == harm
-    assert found["sequence_used"] != harm
+    fitted = fit_order(head, replace(examples, features=features), has_sequence=True, seed=0)
+    assert (fitted["sequence_ndcg_at_10"]["high"] < 0) == harm
+    assert fitted["sequence_used"] != harm
     same = np.array_equal(head(features).numpy(), head(without_sequence(features)).numpy())
     assert same == harm
 
@@ -207,12 +204,12 @@ def test_the_gain_is_not_measured_on_few_lists(served, examples):
 def test_both_models_find_candidates(saved_retrieval, saved_sequence, world):
     part = world.test.slice(0, 30)
     models = {"retrieval": saved_retrieval, "sequence": saved_sequence}
-    found = candidate_lists(models, part, world.items, filter_seen=False)
-    assert found.ids.shape[1] == min(ITEMS, RETRIEVAL_CANDIDATES) + min(ITEMS, SEQUENCE_CANDIDATES)
+    candidates = candidate_lists(models, part, world.items, filter_seen=False)
+    assert candidates.ids.shape[1] == min(ITEMS, RETRIEVAL_CANDIDATES) + min(ITEMS, SEQUENCE_CANDIDATES)
     scores = Scorer(saved_sequence, world.items)(part)
     by_id = dict(zip(world.items["item_id"].to_pylist(), scores[0], strict=True))
-    assert sorted(filter(None, found.ids[0])) == sorted(by_id)
-    for item, score in zip(found.ids[0], found.sequence_scores[0], strict=True):
+    assert sorted(filter(None, candidates.ids[0])) == sorted(by_id)
+    for item, score in zip(candidates.ids[0], candidates.sequence_scores[0], strict=True):
         assert score == pytest.approx(by_id[item] if item else min(by_id.values()), abs=1e-5)
 
 
