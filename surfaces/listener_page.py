@@ -10,7 +10,7 @@ from surfaces.assembly import Answer
 from surfaces.page import ItemCard, ListenerPage, Played, Suggested
 
 HISTORY = 8  # entries of the history that are shown
-HEADS = ("play", "like", "skip")  # predictions that are shown, if the model learned them
+SHOWN_HEADS = ("play", "like", "skip")  # predictions that are shown, if the model learned them
 
 
 def item_ids(answers: Iterable[Answer]) -> set[str]:
@@ -23,7 +23,7 @@ def learned_heads(home: Home) -> list[str]:
     """The heads that the served ranking model has learned: a head without labels has no weight in its reward."""
     card = served(home.models, "ranking") / MODEL_CARD
     reward = read_json(card)["reward"] if card.is_file() else {}
-    return [head for head in HEADS if reward.get(head)]
+    return [head for head in SHOWN_HEADS if reward.get(head)]
 
 
 def listener_page(answer: Answer, cards: Mapping[str, ItemCard], heads: Sequence[str]) -> ListenerPage:
