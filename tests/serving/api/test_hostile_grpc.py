@@ -393,10 +393,8 @@ def collector(prefix, rate="1"):
     )
 
 
-ABSENT, A = (
-    {StatusCode.UNKNOWN},
-    'name: "a" base_path: "/absent"',
-)  # UNKNOWN is the status if a model does not become available
+ABSENT = {StatusCode.UNKNOWN}  # the status if a model does not become available
+A = 'name: "a" base_path: "/absent"'
 ENTRIES = {
     "relative": ('name: "a" base_path: "relative"', {INVALID}),
     "no path": ('name: "a"', {INVALID}),
