@@ -99,7 +99,7 @@ def test_predictions_alone_can_be_compared():
 
 
 def test_one_row_is_enough_to_compare():
-    assert compare(window().head(1), window().head(1), LIMITS, None)["rows"]["current"] == 1
+    assert compare(window().head(1), window().head(1), LIMITS, None).figures["rows"]["current"] == 1
 
 
 def test_a_long_window_is_sampled_by_the_seed():
@@ -107,8 +107,8 @@ def test_a_long_window_is_sampled_by_the_seed():
     first, again = (compare(window(1), window(2), limits, None) for _ in range(2))
     assert first == again
     other = compare(window(1), window(2), DriftLimits(sample_rows=500, seed=4), None)
-    assert other["columns"] != first["columns"]
-    assert first["rows"] == {"reference": ROWS, "current": ROWS}
+    assert other.figures["columns"] != first.figures["columns"]
+    assert first.figures["rows"] == {"reference": ROWS, "current": ROWS}
 
 
 def test_the_page_is_evidentlys_report_of_all_columns(tmp_path):
