@@ -160,11 +160,10 @@ def static(model: Any, rows: np.ndarray) -> tf.Tensor:
     Loading restores the variables of Keras layers but not the layers, so the lookups are rebuilt from the variables.
     """
     layer = model.model.items
-    tables = [lambda ids, table=table: tf.gather(table.embeddings, ids) for table in (*layer.embeddings, layer.words)]
     state: Any = SimpleNamespace(
         catalogue=model.catalogue,
-        embeddings=tables[:-1],
-        words=tables[-1],
+        embeddings=[lambda ids, table=table: tf.gather(table.embeddings, ids) for table in layer.embeddings],
+        words=SimpleNamespace(built=True, embeddings=layer.words.embeddings),
         content=lambda content: tf.matmul(content, layer.content.kernel),
     )
     return ItemEncoder.static(state, tf.constant(rows))

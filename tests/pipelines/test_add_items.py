@@ -89,5 +89,5 @@ def test_a_newcomer_is_recommended_what_they_picked_not_an_error(trained):
     done = trained("recommend", "--user", "nobody", "--new", "--json")
 
     assert done.returncode == 0, done.stderr
-    assert "Nothing is known" in done.stderr
+    assert "no features but surface and time" in done.stderr
     assert "--new" in trained("recommend", "--user", "nobody").stderr
