@@ -95,7 +95,7 @@ def test_one_bad_row_refuses_the_file(run, home, text, rule):
 
 def test_models_that_do_not_name_their_genres_take_no_items(run, home):
     write_json(Path(home.models) / "retrieval" / "1" / CARD, {})
-    with pytest.raises(InputError, match="card does not name them"):
+    with pytest.raises(InputError, match="card names none"):
         run(ITEMS)
 
 
