@@ -125,7 +125,7 @@ def test_a_failing_callback_leaves_the_labels_unchanged(root, source):
         changes.append((old, new))
         raise InputError("no", "")
 
-    for change in (lambda: store.promote(root, tell=refuse), lambda: store.rollback(root, tell=refuse)):
+    for change in (lambda: store.promote(root, announce=refuse), lambda: store.rollback(root, announce=refuse)):
         with pytest.raises(InputError, match="no"):
             change()
 
