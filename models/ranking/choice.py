@@ -9,6 +9,7 @@ scores there are as accurate as in serving.
 import numpy as np
 import tensorflow as tf
 
+from models.graph_function import graph_function
 from models.ranking.list_losses import listwise_softmax
 
 keras = tf.keras
@@ -112,14 +113,14 @@ def fit_choice(head: ChoiceHead, features: np.ndarray, present: np.ndarray, chos
     arrays = [tf.constant(values) for values in (features, present, labels)]
     signature = [tf.TensorSpec([None], tf.int64)]
 
-    @tf.function(input_signature=signature)
+    @graph_function(input_signature=signature)
     def loss(rows: tf.Tensor) -> tf.Tensor:
         batch, places, label = (tf.gather(values, rows) for values in arrays)
         logits = tf.where(places, head(batch), -1e9)
         groups = tf.repeat(tf.range(tf.shape(logits)[0]), tf.shape(logits)[1])
         return listwise_softmax(tf.reshape(logits, [-1]), tf.reshape(label, [-1]), groups)
 
-    @tf.function(input_signature=signature)
+    @graph_function(input_signature=signature)
     def step(rows: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             value = loss(rows)

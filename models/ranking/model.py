@@ -17,6 +17,7 @@ import tensorflow_recommenders as tfrs
 from events.schema import HEADS, LISTEN, SKIP
 from models.fitting.loop import History, Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards
@@ -211,7 +212,7 @@ class RankingModel(Model):
 
     def calibrate(self, held_out: Shards) -> None:
         """Fit each head's slope and offset on examples that the model was not trained on."""
-        predict = tf.function(lambda batch: self(batch), reduce_retracing=True)
+        predict = graph_function(lambda batch: self(batch), reduce_retracing=True)
         parts: list[dict[str, np.ndarray]] = []
         for batch in held_out.batches(self.config.batch_size, None, 0):
             logits = predict({name: tf.constant(value) for name, value in batch.items()})

@@ -10,6 +10,7 @@ import tensorflow as tf
 from scipy.sparse import csr_matrix
 
 from models.evaluation.metrics import Interval, bootstrap_mean, ndcg_at, rank_of_target
+from models.graph_function import graph_function
 from models.inputs.arrow_columns import seconds
 from models.inputs.axes import Axes
 from models.inputs.raw_query import in_batches, raw_item, raw_query
@@ -215,7 +216,7 @@ def choices(served: ServedRanking, table: pa.Table, lists: Lists) -> Choices:
     rows = np.flatnonzero(chosen.any(axis=1))
     kept, own = table.take(pa.array(rows)), lists.take(rows)
     inputs = raw_query(kept, served.model.encoder.axes) | own.inputs()
-    describe = tf.function(lambda batch: served.describe(**batch)[1], reduce_retracing=True)
+    describe = graph_function(lambda batch: served.describe(**batch)[1], reduce_retracing=True)
     parts = [describe(tensors(batch)).numpy() for batch in in_batches(inputs, BATCH)] if len(rows) else []
     features = np.concatenate(parts) if parts else np.zeros((0, 1, 1), np.float32)
     return Choices(features, own.ids != "", chosen[rows].argmax(axis=1), np.asarray(kept["user_id"].to_pylist()))

@@ -19,6 +19,7 @@ from scipy.special import logsumexp as scipy_logsumexp
 from models.evaluation.metrics import ndcg_at, rank_of_target
 from models.fitting.loop import History, Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import AGE_COLUMNS, QUERY_INPUTS
 from models.inputs.shards import Arrays, Shards
@@ -103,12 +104,12 @@ class RetrievalModel(Model):
         history, item = self.items.distinct([inputs["history"], inputs["item"]])
         return self.embed_query(inputs, history), self.embed_item(item, inputs["item_stats"])
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def query_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Embed encoded queries: `[b, dim + 1]`."""
         return self.embed_query(inputs, self.items.distinct([inputs["history"]])[0])
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor, stats: tf.Tensor) -> tf.Tensor:
         """Embed items by catalogue row `[n]` with their statistics `[n, 7]`: `[n, dim + 1]`."""
         return self.boosted(self.embed_item(self.items.distinct([rows])[0], stats), rows)

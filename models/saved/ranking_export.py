@@ -7,6 +7,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from events.schema import HEADS, LISTEN
+from models.graph_function import graph_function
 from models.inputs.encoder import request_dense
 from models.inputs.feature_names import AGE, AGE_COLUMNS
 from models.inputs.item_age import age_at_request
@@ -123,7 +124,7 @@ def export_ranking(model: RankingModel, items: pa.Table, reward: dict[str, float
     )
     affinity = specs(["genre_affinity"], [None], tf.float32)
     signatures = {
-        "serving_default": tf.function(module.rank).get_concrete_function(**query, **candidates),
-        "score": tf.function(module.score).get_concrete_function(**query, **item, **affinity),
+        "serving_default": graph_function(module.rank).get_concrete_function(**query, **candidates),
+        "score": graph_function(module.score).get_concrete_function(**query, **item, **affinity),
     }
     save(module, signatures, {**lineage, "reward": module.reward}, path)

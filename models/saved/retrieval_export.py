@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import tensorflow as tf
 
+from models.graph_function import graph_function
 from models.inputs.catalogue import LATER
 from models.inputs.signature_specs import item_specs, query_specs
 from models.retrieval.model import RetrievalModel, embed_in_blocks
@@ -93,8 +94,8 @@ def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, 
     module = ServedRetrieval(model, items, filter_seen)
     query, item = query_specs(model.encoder.axes), item_specs()
     signatures = {
-        "serving_default": tf.function(module.query).get_concrete_function(**query, **Filters.specs()),
-        "embed_query": tf.function(module.embed_query).get_concrete_function(**query),
-        "embed_item": tf.function(module.embed_item).get_concrete_function(**item),
+        "serving_default": graph_function(module.query).get_concrete_function(**query, **Filters.specs()),
+        "embed_query": graph_function(module.embed_query).get_concrete_function(**query),
+        "embed_item": graph_function(module.embed_item).get_concrete_function(**item),
     }
     save(module, signatures, {**lineage, "filter_seen": filter_seen}, path)

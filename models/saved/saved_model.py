@@ -8,7 +8,9 @@ from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from tf_keras.src.saving.legacy.saved_model.utils import keras_option_scope
 
+from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.shards import Arrays
 from models.inputs.towers import ItemEncoder
@@ -42,7 +44,7 @@ def static_vectors(model: ItemModel) -> np.ndarray:
     """Embed all rows of the catalogue by `ItemEncoder.static`, float32 `[rows, dim]`; row 0 and free rows are zeros."""
     rows = np.arange(model.encoder.catalogue.release_ts.shape[0], dtype=np.int32)
     rows[1 + len(model.encoder.catalogue.known) :] = 0
-    embed = tf.function(lambda block: model.items.distinct([block])[0], reduce_retracing=True)
+    embed = graph_function(lambda block: model.items.distinct([block])[0], reduce_retracing=True)
     return np.concatenate([embed(rows[start : start + BLOCK]).numpy() for start in range(0, len(rows), BLOCK)])
 
 
@@ -56,7 +58,8 @@ def save(module: Served, signatures: dict, card: dict, path: Path) -> None:
         path: a folder that does not exist yet.
     """
     tf.get_logger().setLevel("ERROR")  # hides Keras's warning that it cannot rebuild its layers, which nothing needs
-    tf.saved_model.save(module, str(path), signatures=signatures)
+    with keras_option_scope(save_traces=False):  # else Keras traces and stores the functions of each layer as well
+        tf.saved_model.save(module, str(path), signatures=signatures)
     encoder = module.model.encoder
     write_json(
         Path(path) / CARD,

@@ -10,6 +10,7 @@ import tensorflow as tf
 from models.evaluation.metrics import ndcg_at
 from models.fitting.loop import History, Model, create_weights
 from models.fitting.loop import fit as fit_model
+from models.graph_function import graph_function
 from models.inputs.shards import Shards
 from models.sequence.codes import Codebook
 from models.sequence.fit import BATCH, CODING, HeldOut, Pace, epochs_for, windows
@@ -61,7 +62,7 @@ class CodedModel(Model):
         place, expected = self.head.expectations(states, drawn)
         return self.head.imitate(states, place, expected, weight)
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def decode(self, inputs: dict[str, tf.Tensor], excluded: tf.Tensor) -> tf.Tensor:
         """Catalogue rows of the likeliest next items, int32 `[b, 200]`, without the rows `excluded` `[b, m]`."""
         (embedded,) = self.sequence.items.distinct([inputs["item"]])

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models.graph_function import graph_function
 from models.inputs.catalogue import DURATION_SCALE, LATER
 from models.inputs.signature_specs import specs
 from models.saved.card import CARD
@@ -199,7 +200,7 @@ def export_sequence(
     """
     module = ServedSequence(coded, items, popularity, genres, filter_seen)
     history, filters = history_specs(), Filters.specs()
-    following = tf.function(module.next).get_concrete_function(**history, **filters)
+    following = graph_function(module.next).get_concrete_function(**history, **filters)
     playlist = {
         **specs(["length"], [None], tf.int32),
         **specs(["temperature"], [None], tf.float32),
@@ -209,12 +210,12 @@ def export_sequence(
     signatures = {
         "serving_default": following,
         "next": following,
-        "decode": tf.function(module.decode).get_concrete_function(**history, **filters),
-        "score": tf.function(module.score).get_concrete_function(
+        "decode": graph_function(module.decode).get_concrete_function(**history, **filters),
+        "score": graph_function(module.score).get_concrete_function(
             **specs(["candidate_ids"], [None, None], tf.string), **history
         ),
-        "embed": tf.function(module.embed).get_concrete_function(**history),
-        "generate": tf.function(module.generate).get_concrete_function(
+        "embed": graph_function(module.embed).get_concrete_function(**history),
+        "generate": graph_function(module.generate).get_concrete_function(
             **playlist, **history, **playlist_filters, **Steering.specs()
         ),
     }

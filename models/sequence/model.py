@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.fitting.loop import Model
+from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.towers import ItemEncoder, dropout
 from models.inputs.vocabulary import PADDING
@@ -114,18 +115,18 @@ class SequenceModel(Model):
         """Replace out-of-vocabulary rows of the vocabulary `name` by padding, as if the log did not state the value."""
         return tf.where(rows > self.encoder.lookups[name].buckets, rows, PADDING)
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def listener_vectors(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Compute the state after the last entry of each row of `histories.requests`: `[b, dim]`."""
         (embedded,) = self.items.distinct([inputs["item"]])
         return self.state(inputs, embedded)
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def item_vectors(self, rows: tf.Tensor) -> tf.Tensor:
         """Embed rows `[n]` of the catalogue: `[n, dim]`. The dot product with a state is the item's score."""
         return self.items.static(rows)
 
-    @tf.function(reduce_retracing=True)
+    @graph_function(reduce_retracing=True)
     def actions_of(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Predict the probability of each action, `[..., actions]`, by a model with an action head.
 
