@@ -27,6 +27,7 @@ from serving.protocol import prediction_log
 from serving.run_server import ModelServer
 from serving.server.manager import LABELS_AVAILABLE, Retries
 from serving.server_config import ServerConfig
+from tests.support.failures import grpc_failure
 
 METHOD = "tensorflow/serving/{}"
 SECONDS = 20
@@ -106,13 +107,6 @@ def reload(channel, text):
     model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=SECONDS)
 
 
-def failure(call, *args, **more):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*args, **more)
-    return caught.value.code(), caught.value.details()
-
-
 def predict(channel, signature="", **inputs):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "m"
@@ -170,8 +164,8 @@ def test_requests_of_every_kind_are_logged_with_their_responses(base, logs, serv
 
 def test_requests_that_fail_are_not_logged(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
-    failure(predict, channel, "absent")
-    failure(predict, channel, "", other=[1.0])
+    grpc_failure(predict, channel, "absent")
+    grpc_failure(predict, channel, "", other=[1.0])
     predict(channel)
     server.stop()
 
@@ -239,7 +233,7 @@ def test_a_reload_starts_moves_and_ends_logging(base, logs, serve, eventually):
 def test_a_log_that_cannot_be_opened_changes_nothing(base, logs, serve, wrong, code, text):
     server, channel = serve(config_text(base, logging_text(logs)))
 
-    assert failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
+    assert grpc_failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
     predict(channel)
     server.stop()
     assert len(records(logs)) == 1
@@ -249,7 +243,7 @@ def test_a_refused_config_does_not_change_the_logging(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
 
     refused = config_text(base, 'version_labels { key: "stable" value: 9 }')
-    assert failure(reload, channel, refused)[0] is StatusCode.FAILED_PRECONDITION
+    assert grpc_failure(reload, channel, refused)[0] is StatusCode.FAILED_PRECONDITION
     predict(channel)
     server.stop()
     assert len(records(logs)) == 1
@@ -261,7 +255,7 @@ def test_a_refused_config_leaves_no_thread(base, logs, serve):
     first = config_text(base, logging_text(logs))
     second = config_text(base, logging_text(logs, kind="kafka")).replace('"m"', '"n"')
 
-    assert failure(reload, channel, first.removesuffix(" }") + second.removeprefix("model_config_list {"))[0] is (
+    assert grpc_failure(reload, channel, first.removesuffix(" }") + second.removeprefix("model_config_list {"))[0] is (
         StatusCode.NOT_FOUND
     )
     assert [thread for thread in set(threading.enumerate()) - before if thread.name == "request-log"] == []

@@ -11,6 +11,7 @@ from segue.errors import InputError
 from segue.files import TEMPORARY
 from serving.protocol import config_files, prediction_log, tensors
 from serving.store import model_store
+from tests.serving.store.conftest import corrupt
 
 # A program that changes a store, and ends without clean-up (as by SIGKILL) before the n-th change to the disk.
 KILLED = """
@@ -40,25 +41,6 @@ models, warmup = {"a": source, "b": source}, {"a": [{"x": [1.0]}]}
     "rollback": lambda: model_store.rollback(root),
 }[sys.argv[4]]()
 """
-
-
-@pytest.fixture
-def source(tmp_path) -> Path:
-    """A folder with the files of a SavedModel; the store does not read their contents."""
-    folder = tmp_path / "exported"
-    (folder / "variables").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"graph")
-    (folder / "variables" / "variables.index").write_bytes(b"weights")
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "store"
-
-
-def corrupt(root: Path, model: str, version: int) -> None:
-    (root / model / str(version) / "variables" / "variables.index").write_bytes(b"other")
 
 
 def test_a_push_gives_all_models_one_new_version(root, source):
