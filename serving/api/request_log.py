@@ -79,11 +79,11 @@ class RequestLogger:
         """Whether the next request is in the sample. It is cheap: call it before preparing the arguments of `log`."""
         return self._random.random() < self._rate
 
-    def log(self, kind: str, request: Any, response: Any, model_spec: Any) -> None:
+    def log(self, method: str, request: Any, response: Any, model_spec: Any) -> None:
         """Queue one record. The messages are copied, so the caller may change them afterwards.
 
         Args:
-            kind: `predict`, `classify`, `regress` or `multi_inference`.
+            method: `predict`, `classify`, `regress` or `multi_inference`.
             request: the request's message.
             response: the response's message.
             model_spec: the `ModelSpec` of the version that answered.
@@ -97,7 +97,7 @@ class RequestLogger:
         metadata.sampling_config.CopyFrom(self._sampling)
         metadata.saved_model_tags.extend(self._tags)
         metadata.timestamp_secs = int(self._clock())
-        entry = getattr(record, f"{kind}_log")
+        entry = getattr(record, f"{method}_log")
         entry.request.CopyFrom(request)
         entry.response.CopyFrom(response)
         # Serialized here and not in the thread, because the queue's limit is in bytes. The thread would not save time:

@@ -22,7 +22,8 @@ from tensorflow_serving.apis import (
 
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
-from serving.server.manager import LABELS_AVAILABLE, Retries
+from serving.server.label_rules import LABELS_AVAILABLE
+from serving.server.manager import Retries
 from serving.server_config import ServerConfig
 from tests.support.failures import grpc_failure
 

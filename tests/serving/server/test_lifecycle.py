@@ -11,7 +11,7 @@ from grpc import StatusCode
 
 from segue.errors import SegueError
 from serving.protocol.config_files import ModelConfig
-from serving.server.manager import LABELS_FOLLOW, LABELS_UNUSED
+from serving.server.label_rules import LABELS_FOLLOW, LABELS_UNUSED
 from tests.serving.server.conftest import save, spoil
 from tests.support.failures import grpc_failure
 
