@@ -111,7 +111,7 @@ class ModelServer:
             log.info("Exporting HTTP/REST API at:%s ...", self.rest_address)
 
     def wait(self) -> None:
-        """Return when `request_stop` is called."""
+        """Wait until `request_stop` is called."""
         self._stopping.wait()
 
     def request_stop(self) -> None:

@@ -112,7 +112,7 @@ class Trial:
         return {model: labels[model_store.STABLE] for model, labels in model_store.labels(self.root).items()}
 
     def pushes(self) -> int:
-        """Number of completed pushes."""
+        """The number of completed pushes."""
         path = self.base / "pushes"
         return len(path.read_text().splitlines()) if path.exists() else 0
 

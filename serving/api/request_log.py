@@ -179,32 +179,31 @@ class _Files:
         if self._file is not None:
             with self._file as file:
                 self._file = None
-                _name(self._path, file, self._bytes)
+                _complete(self._path, file, self._bytes)
 
     def recover(self) -> None:
-        """Complete the files that killed writers of the prefix left."""
+        """Complete the files of this prefix whose writers were killed."""
         pattern = f"{files.TEMPORARY}{glob.escape(self._prefix.name)}-*.tfrecord"
         for path in self._prefix.parent.glob(pattern):
             # A file that is locked, or that has just gone, belongs to a running writer.
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _name(path, file, _whole_bytes(path))
+                _complete(path, file, _whole_bytes(path))
 
     def _open(self) -> BinaryIO:
         """Start a new file, locked and with a temporary name."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
         name = f"{files.TEMPORARY}{self._prefix.name}-{stamp}-{uuid.uuid4().hex[:8]}.tfrecord"
         self._path = self._prefix.parent / name
-        self._file = self._path.open(
-            "xb", buffering=0
-        )  # unbuffered: if the process is killed, only the record being written is lost
+        # Unbuffered: if the process is killed, only the record being written is lost.
+        self._file = self._path.open("xb", buffering=0)
         self._bytes = self._records = 0
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
 
-def _name(path: Path, file: BinaryIO, size: int) -> None:
-    """Cut a file to its `size` bytes of whole records and remove the temporary prefix from its name.
+def _complete(path: Path, file: BinaryIO, size: int) -> None:
+    """Complete a log file: keep its first `size` bytes, which are whole records, and give it its final name.
 
     An empty file is left alone, because another writer may have created it and not locked it yet.
     """

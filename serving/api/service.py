@@ -73,7 +73,7 @@ class Service:
             entrypoint: `GRPC` or `REST`, for the metrics.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         began = time.perf_counter()
         name, code = "", StatusCode.INTERNAL
@@ -118,7 +118,7 @@ class Service:
         """The answer to GetModelMetadata: the signatures of a version.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         with self.manager.lease(*handlers.read_spec(request)) as servable:
             return handlers.get_model_metadata(servable, request)
@@ -127,7 +127,7 @@ class Service:
         """The answer to GetModelStatus: the states of a model's versions.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         return handlers.get_model_status(self.manager, request)
 

@@ -105,7 +105,7 @@ def lossy_text(value: float, dtype: str) -> str:
 
 
 def malformed(value: Any, text: str) -> StatusError:
-    """The error of a request in which `value` breaks a rule."""
+    """The error of a request whose JSON contains a `value` that breaks a rule; `text` says how."""
     return invalid(f"JSON Value: {quote(value)} {text}")
 
 

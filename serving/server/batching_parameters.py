@@ -24,10 +24,10 @@ class BatchingParameters:
         batch_timeout_micros: how long a request may wait for others while its model is busy.
         max_enqueued_batches: how many batches may wait for a thread; requests beyond that fail with UNAVAILABLE.
         num_batch_threads: how many batches run at the same time.
-        allowed_batch_sizes: the sizes to which batches are padded, ascending, the last one `max_batch_size`; empty
-            for no padding.
-        pad_variable_length_inputs: whether requests whose other dimensions differ share a batch: each input is
-            padded to the largest shape with its own first element.
+        allowed_batch_sizes: the numbers of rows to which batches are padded, ascending; the last is `max_batch_size`.
+            Empty: batches are not padded.
+        pad_variable_length_inputs: whether requests whose inputs differ in other dimensions than rows share a batch.
+            Each input is then padded to the largest shape, with copies of its own first element.
     """
 
     max_batch_size: int = 1000

@@ -1,9 +1,10 @@
-"""When a version label may name a version that is not loaded.
+"""The rules that decide whether a version label may name a version that is not loaded.
 
-- LABELS_AVAILABLE: never, TF Serving's default.
-- LABELS_UNUSED: if the label is not in use yet, TF Serving's flag --allow_version_labels_for_unavailable_models.
-- LABELS_FOLLOW: at any time, for the project's own store. All labels move together, once every version that they name
-  is loaded; until then they stay where they were.
+- LABELS_AVAILABLE: it may not. This is TF Serving's default.
+- LABELS_UNUSED: it may if the label is not in use yet. This is TF Serving's flag
+  --allow_version_labels_for_unavailable_models.
+- LABELS_FOLLOW: it may. This is for the project's own store: all labels move together once every version that they name
+  is loaded, and stay where they were until then.
 """
 
 from collections.abc import Container, Mapping, Sequence

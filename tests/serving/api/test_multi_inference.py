@@ -66,10 +66,8 @@ def test_several_signatures_on_the_same_examples(stub):
     assert values(results[0].regression_result) == [2.0, -6.0]
     assert pairs(results[1].classification_result)[0] == [("neg", -2.0), ("pos", 2.0)]
     assert values(results[2].regression_result) == [2.0, -6.0]
-    assert values(results[3].regression_result) == [
-        4.0,
-        -12.0,
-    ]  # the same examples, fed to the signature's own input tensor
+    # The same examples, fed to the signature's own input tensor.
+    assert values(results[3].regression_result) == [4.0, -12.0]
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,8 @@ def test_policies_and_their_change_by_reload(base, serve, eventually):
     for version in (2, 3, 10):
         save(base / str(version), float(version))
     caller = serve()
-    assert caller.states() == {
-        10: "AVAILABLE"
-    }  # numbers are compared, not texts; by default the latest version is served
+    # Numbers are compared, not texts; by default the latest version is served.
+    assert caller.states() == {10: "AVAILABLE"}
     assert grpc_failure(caller.statuses, 3) == (StatusCode.NOT_FOUND, "Could not find version 3 of model m")
 
     caller.reload(latest=2)
