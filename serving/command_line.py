@@ -9,8 +9,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from segue.errors import InputError
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig, TlsConfig
-from serving.server.batching import BatchingParameters
-from serving.server.batching_parameters import parse_batching_parameters
+from serving.server.batching_parameters import BatchingParameters, parse_batching_parameters
 
 if TYPE_CHECKING:
     from serving.server_config import ServerConfig
@@ -47,8 +46,9 @@ def server_config(flags: Mapping[str, Any], own_config: Path) -> tuple["ServerCo
 
     # These import TensorFlow, which takes seconds. They come last so that a wrong flag is refused at once.
     from serving.api.handlers import Rules
+    from serving.server.label_rules import LABELS_AVAILABLE, LABELS_FOLLOW, LABELS_UNUSED
     from serving.server.loader import Parallelism
-    from serving.server.manager import LABELS_AVAILABLE, LABELS_FOLLOW, LABELS_UNUSED, Retries
+    from serving.server.manager import Retries
     from serving.server_config import ServerConfig
 
     labels = LABELS_UNUSED if flags["allow_version_labels_for_unavailable_models"] else LABELS_AVAILABLE

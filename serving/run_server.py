@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -83,9 +82,7 @@ class ModelServer:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -114,7 +111,7 @@ class ModelServer:
             log.info("Exporting HTTP/REST API at:%s ...", self.rest_address)
 
     def wait(self) -> None:
-        """Return when `request_stop` is called."""
+        """Wait until `request_stop` is called."""
         self._stopping.wait()
 
     def request_stop(self) -> None:
@@ -156,7 +153,7 @@ class ModelServer:
             try:
                 warmup.replay(
                     folder,
-                    lambda kind, request: self._await(self._service.warm_up(servable, kind, request)),
+                    lambda method, request: self._await(self._service.warm_up(servable, method, request)),
                     settings.warmup_iterations,
                 )
             except BaseException:

@@ -7,9 +7,10 @@ from pathlib import Path
 from serving.api.handlers import Rules
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig, TlsConfig
-from serving.server.batching import BatchingParameters
+from serving.server.batching_parameters import BatchingParameters
+from serving.server.label_rules import LABELS_FOLLOW
 from serving.server.loader import Parallelism
-from serving.server.manager import LABELS_FOLLOW, Retries
+from serving.server.manager import Retries
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ServerConfig:
         file_system_poll_wait_seconds: seconds between two searches for versions; 0 or less searches at the start only.
         model_config_file_poll_wait_seconds: seconds between two readings of the file; 0 or less reads it once.
         retries: how often a version that failed to load is tried again.
-        labels: when a label may name a version that is not loaded: a `LABELS_` constant of `serving.server.manager`.
+        labels: when a label may name a version that is not loaded; a constant of `serving.server.label_rules`.
         warmup_iterations: how often each warm-up request of a version is run; 0 skips the warm-up.
         batching: the parameters of batching; None runs each request alone.
         parallelism: TensorFlow's threads for each model.

@@ -53,7 +53,7 @@ def check_picks(picks: Sequence[str], titles: Mapping[str, str]) -> None:
     """Check that the items a new listener picked are in the catalogue.
 
     Raises:
-        InputError: some items are not; the error names all of them.
+        InputError: some items are not in the catalogue; the error names all of them.
     """
     unknown = [item for item in picks if item not in titles]
     if unknown:

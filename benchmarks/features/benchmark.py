@@ -67,9 +67,9 @@ def run(size: str, seed: int = 0) -> dict:
 
 
 def targets(size: str, different: int, speedup: float, memory_ratio: float) -> dict:
-    """Values must be equal; on the world `large`, Segue must also take no more time and memory than pandas.
+    """The targets of a run: equal values, and on the world `large` no more time and memory than pandas.
 
-    On smaller worlds the fixed costs of DuckDB and Feast outweigh the work, so speed and memory have no limit there.
+    On smaller worlds the fixed costs of DuckDB and Feast outweigh the work, so speed and memory have no target there.
     """
     limits = {"different_columns": target(different, at_most=0)}
     if size == "large":

@@ -43,7 +43,7 @@ class Embedded:
         self.queries = mean_by(request, np.concatenate(parts))
 
     def score(self, rows: slice, allowed: np.ndarray) -> np.ndarray:
-        """Scores of some requests, float32 `[b, items]`."""
+        """Score every item for the requests `rows`, float32 `[b, items]`."""
         return self.queries[rows] @ self.index.T
 
 
@@ -66,7 +66,7 @@ class TwoStage:
         self.retrieval, self.queries, self.request, self.item_ids = retrieval, queries, request, item_ids
 
     def score(self, rows: slice, allowed: np.ndarray) -> np.ndarray:
-        """Scores of some requests, float32 `[b, items]`, of which only the order has a meaning."""
+        """Score every item for the requests `rows`, float32 `[b, items]`; only their order has a meaning."""
         retrieval_scores = self.retrieval.score(rows, allowed)
         masked = np.where(allowed, retrieval_scores, -np.inf)
         top = top_items(masked, RETRIEVAL_CANDIDATES)  # [b, 200], -1 where candidates ran out

@@ -34,7 +34,7 @@ class Log:
     items: int
 
     def take(self, rows: np.ndarray) -> "Log":
-        """Select rows by mask or by number."""
+        """Return the log of some rows, given as a boolean mask or as row numbers."""
         return replace(self, user=self.user[rows], item=self.item[rows], ts=self.ts[rows])
 
     def interactions(self) -> Interactions:

@@ -175,7 +175,7 @@ def contestants(
 
 
 def train_peer(name: str, sequences: Sequences, seed: int) -> Trained:
-    """Fit a baseline with the regularization that is best on validation; its seconds are those of one fit."""
+    """Fit a baseline once for each regularization, and return the fit that ranks validation best, with its seconds."""
     log = sequences.interactions()
     validation = sampled(sequences.validation, seed)
     best: Trained | None = None  # only the best model so far is kept in memory

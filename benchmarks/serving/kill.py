@@ -25,6 +25,7 @@ from segue import files
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.sync_client import Client
 from serving.store import model_store
+from serving.store.versions import verify
 
 MODELS = ("left", "right")  # pushed together, so their stable versions must always be the same
 PARTS = ("a.txt", "b.txt")
@@ -111,7 +112,7 @@ class Trial:
         return {model: labels[model_store.STABLE] for model, labels in model_store.labels(self.root).items()}
 
     def pushes(self) -> int:
-        """Number of completed pushes."""
+        """The number of completed pushes."""
         path = self.base / "pushes"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
@@ -193,7 +194,7 @@ class Trial:
             self._fail(f"the two models must have the same stable version: stable is {stable}")
         for model, version in stable.items():
             try:
-                if not model_store.verify(self.root, model, version):
+                if not verify(self.root, model, version):
                     self._fail(f"{model} {version} is stable but incomplete")
             except InputError as error:
                 self._fail(error.headline)

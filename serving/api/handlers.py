@@ -92,10 +92,10 @@ def get_model_metadata(
 def get_model_status(
     manager: ModelManager, request: get_model_status_pb2.GetModelStatusRequest
 ) -> get_model_status_pb2.GetModelStatusResponse:
-    """The states of a model's versions, or of the one version that the request names.
+    """The states of all versions of a model, or of the single version that the request names.
 
     Raises:
-        StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+        StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
     """
     response = get_model_status_pb2.GetModelStatusResponse()
     for version, status in manager.statuses(*read_spec(request)).items():

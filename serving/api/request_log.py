@@ -79,11 +79,11 @@ class RequestLogger:
         """Whether the next request is in the sample. It is cheap: call it before preparing the arguments of `log`."""
         return self._random.random() < self._rate
 
-    def log(self, kind: str, request: Any, response: Any, model_spec: Any) -> None:
+    def log(self, method: str, request: Any, response: Any, model_spec: Any) -> None:
         """Queue one record. The messages are copied, so the caller may change them afterwards.
 
         Args:
-            kind: `predict`, `classify`, `regress` or `multi_inference`.
+            method: `predict`, `classify`, `regress` or `multi_inference`.
             request: the request's message.
             response: the response's message.
             model_spec: the `ModelSpec` of the version that answered.
@@ -97,7 +97,7 @@ class RequestLogger:
         metadata.sampling_config.CopyFrom(self._sampling)
         metadata.saved_model_tags.extend(self._tags)
         metadata.timestamp_secs = int(self._clock())
-        entry = getattr(record, f"{kind}_log")
+        entry = getattr(record, f"{method}_log")
         entry.request.CopyFrom(request)
         entry.response.CopyFrom(response)
         # Serialized here and not in the thread, because the queue's limit is in bytes. The thread would not save time:
@@ -179,32 +179,31 @@ class _Files:
         if self._file is not None:
             with self._file as file:
                 self._file = None
-                _name(self._path, file, self._bytes)
+                _complete(self._path, file, self._bytes)
 
     def recover(self) -> None:
-        """Complete the files that killed writers of the prefix left."""
+        """Complete the files of this prefix whose writers were killed."""
         pattern = f"{files.TEMPORARY}{glob.escape(self._prefix.name)}-*.tfrecord"
         for path in self._prefix.parent.glob(pattern):
             # A file that is locked, or that has just gone, belongs to a running writer.
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _name(path, file, _whole_bytes(path))
+                _complete(path, file, _whole_bytes(path))
 
     def _open(self) -> BinaryIO:
         """Start a new file, locked and with a temporary name."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
         name = f"{files.TEMPORARY}{self._prefix.name}-{stamp}-{uuid.uuid4().hex[:8]}.tfrecord"
         self._path = self._prefix.parent / name
-        self._file = self._path.open(
-            "xb", buffering=0
-        )  # unbuffered: if the process is killed, only the record being written is lost
+        # Unbuffered: if the process is killed, only the record being written is lost.
+        self._file = self._path.open("xb", buffering=0)
         self._bytes = self._records = 0
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return self._file
 
 
-def _name(path: Path, file: BinaryIO, size: int) -> None:
-    """Cut a file to its `size` bytes of whole records and remove the temporary prefix from its name.
+def _complete(path: Path, file: BinaryIO, size: int) -> None:
+    """Complete a log file: keep its first `size` bytes, which are whole records, and give it its final name.
 
     An empty file is left alone, because another writer may have created it and not locked it yet.
     """

@@ -269,12 +269,12 @@ def _call(method: str, path: str) -> _Call:
     return _Call(action, message)
 
 
-def _decoded(what: str, text: str) -> str:
+def _decoded(part: str, text: str) -> str:
     """A percent-decoded part of a path. It is only used as a key, so all characters are allowed."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise invalid(f"Failed to decode {what}:{text}") from None
+        raise invalid(f"Failed to decode {part}:{text}") from None
 
 
 def _unzipped(body: bytes) -> bytes:

@@ -64,27 +64,27 @@ class Service:
         self.reloads = ThreadPoolExecutor(1, thread_name_prefix="segue-serving-reload")
         self._loggers: dict[str, tuple[bytes, RequestLogger]] = {}
 
-    async def infer(self, kind: str, request: Any, entrypoint: str = "GRPC") -> Any:
+    async def infer(self, method: str, request: Any, entrypoint: str = "GRPC") -> Any:
         """Answer one request to a model.
 
         Args:
-            kind: `predict`, `classify`, `regress` or `multi_inference`.
+            method: `predict`, `classify`, `regress` or `multi_inference`.
             request: the request's message.
             entrypoint: `GRPC` or `REST`, for the metrics.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         began = time.perf_counter()
         name, code = "", StatusCode.INTERNAL
         try:
-            spec = _multi_spec(request) if kind == "multi_inference" else handlers.read_spec(request)
+            spec = _multi_spec(request) if method == "multi_inference" else handlers.read_spec(request)
             with self.manager.lease(*spec) as servable:
                 name = servable.name
                 started = time.perf_counter()
-                response = await _INFERENCE[kind][0](servable, request, self._rules)
-                self.metrics.runtime.observe((time.perf_counter() - started) * 1e6, name, _INFERENCE[kind][1], "TF1")
-                self._log(servable, kind, request, response)
+                response = await _INFERENCE[method][0](servable, request, self._rules)
+                self.metrics.runtime.observe((time.perf_counter() - started) * 1e6, name, _INFERENCE[method][1], "TF1")
+                self._log(servable, method, request, response)
             code = StatusCode.OK
             return response
         except StatusError as error:
@@ -99,26 +99,26 @@ class Service:
             if code is StatusCode.OK:
                 elapsed = (time.perf_counter() - began) * 1e6
                 # TF Serving labels REST calls by the method in the URL, e.g. `predict`, and gRPC calls by `Predict`.
-                api = kind if entrypoint == "REST" else _INFERENCE[kind][1]
+                api = method if entrypoint == "REST" else _INFERENCE[method][1]
                 self.metrics.latency.observe(elapsed, name, api, entrypoint)
-                if kind != "predict":
+                if method != "predict":
                     count = len(getattr(request.input, request.input.WhichOneof("kind")).examples)
                     self.metrics.examples.observe(count, name)
                     self.metrics.examples_total.inc(name, by=count)
 
-    async def warm_up(self, servable: Servable, kind: str, request: Any) -> None:
+    async def warm_up(self, servable: Servable, method: str, request: Any) -> None:
         """Run a warm-up request on a version that is not available yet, without counting or logging it.
 
         Raises:
             StatusError: the request breaks a rule; code and text are TF Serving's.
         """
-        await _INFERENCE[kind][0](servable, request, self._rules)
+        await _INFERENCE[method][0](servable, request, self._rules)
 
     def metadata(self, request: Any) -> Any:
         """The answer to GetModelMetadata: the signatures of a version.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         with self.manager.lease(*handlers.read_spec(request)) as servable:
             return handlers.get_model_metadata(servable, request)
@@ -127,7 +127,7 @@ class Service:
         """The answer to GetModelStatus: the states of a model's versions.
 
         Raises:
-            StatusError: the request breaks a rule or names no model of ours; code and text are TF Serving's.
+            StatusError: the request breaks a rule or names a model that is not served; code and text are TF Serving's.
         """
         return handlers.get_model_status(self.manager, request)
 
@@ -189,13 +189,13 @@ class Service:
         self.manager.close()
         self._swap_loggers({})
 
-    def _log(self, servable: Servable, kind: str, request: Any, response: Any) -> None:
+    def _log(self, servable: Servable, method: str, request: Any, response: Any) -> None:
         """Write a request to its model's request log, if the model has one and the request is in the sample."""
         logger = self._loggers.get(servable.name)
         if logger is None or not logger[1].should_log():
             return
-        spec = response.results[0].model_spec if kind == "multi_inference" else response.model_spec
-        logger[1].log(kind, request, response, spec)
+        spec = response.results[0].model_spec if method == "multi_inference" else response.model_spec
+        logger[1].log(method, request, response, spec)
         self.metrics.logged.inc(servable.name, StatusCode.OK.name)
 
     def _next_loggers(

@@ -253,12 +253,12 @@ def parse_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
     return tuple(arguments)
 
 
-def read_text(path: Path, what: str) -> str:
+def read_text(path: Path, purpose: str) -> str:
     """The text of a configuration file.
 
     Args:
         path: the file.
-        what: the file's purpose, for errors, e.g. `SSL config`.
+        purpose: the file's purpose, for errors, e.g. `SSL config`.
 
     Raises:
         InputError: the file cannot be read.
@@ -266,4 +266,4 @@ def read_text(path: Path, what: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The {what} {path} cannot be read: {error}.", "Check the path.") from error
+        raise InputError(f"The {purpose} {path} cannot be read: {error}.", "Check the path.") from error

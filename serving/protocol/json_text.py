@@ -1,7 +1,7 @@
 """JSON text to Python values and back, for TF Serving's REST API.
 
-orjson does the work. The standard library's `json` stands in for what orjson cannot do and TF Serving does: the
-numbers NaN and Infinity, and strings that are not valid UTF-8. It also prints the value that an error quotes.
+orjson does the work. The standard library's `json` reads and writes the values that TF Serving allows and orjson does
+not: the numbers NaN and Infinity, and strings that are not valid UTF-8. It also prints the value that an error quotes.
 """
 
 import base64
@@ -105,7 +105,7 @@ def lossy_text(value: float, dtype: str) -> str:
 
 
 def malformed(value: Any, text: str) -> StatusError:
-    """The error of a request in which `value` breaks a rule."""
+    """The error of a request whose JSON contains a `value` that breaks a rule; `text` says how."""
     return invalid(f"JSON Value: {quote(value)} {text}")
 
 

@@ -9,8 +9,6 @@ The rules, names and error texts are those of TF Serving's BatchingSession
 """
 
 import asyncio
-import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,51 +19,25 @@ from typing import Protocol
 import numpy as np
 from grpc import StatusCode
 
-from serving.protocol.status import StatusError, invalid
+from serving.protocol.status import StatusError
+from serving.server import batch_arrays
+from serving.server.batch_arrays import Arrays
+from serving.server.batching_parameters import BatchingParameters
 from serving.server.metrics import Metrics
 
 # Without batching each request runs on a thread of its own. A session call releases the interpreter's lock. There are
 # more threads than cores on most machines, so that requests to a slow model do not hold up the others.
 THREADS = 8
 
-# The largest size of one input of a batch. Padding makes all requests as long as the longest, so one long request
-# among many short ones could fill the memory.
-MAX_BATCH_BYTES = 256 * 1024 * 1024
-
 # Waiting requests are sent after this many turns of the event loop without a new request, or after this time.
 QUIET_TURNS = 4
 QUIET_SECONDS = 0.002
-
-Arrays = list[np.ndarray]
 
 
 class Model(Protocol):
     """A model as the scheduler sees it: `LoadedModel` in the server, a stand-in in tests."""
 
     def run(self, feeds: Sequence[str], values: Sequence[np.ndarray], fetches: Sequence[str]) -> Arrays: ...
-
-
-@dataclass(frozen=True)
-class BatchingParameters:
-    """TF Serving's batching parameters, with its defaults.
-
-    Attributes:
-        max_batch_size: the largest number of rows in a batch.
-        batch_timeout_micros: how long a request may wait for others while its model is busy.
-        max_enqueued_batches: how many batches may wait for a thread; requests beyond that fail with UNAVAILABLE.
-        num_batch_threads: how many batches run at the same time.
-        allowed_batch_sizes: the sizes to which batches are padded, ascending, the last one `max_batch_size`; empty
-            for no padding.
-        pad_variable_length_inputs: whether requests whose other dimensions differ share a batch: each input is
-            padded to the largest shape with its own first element.
-    """
-
-    max_batch_size: int = 1000
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 10
-    num_batch_threads: int = os.cpu_count() or 1
-    allowed_batch_sizes: tuple[int, ...] = ()
-    pad_variable_length_inputs: bool = False
 
 
 @dataclass
@@ -173,7 +145,7 @@ class Scheduler:
         task: _Task,
         fetches: Sequence[str],
     ) -> None:
-        task.size = _rows(task.values, parameters.max_batch_size)
+        task.size = batch_arrays.rows(task.values, parameters.max_batch_size)
         # Requests whose rows have different shapes share a batch only if they are padded.
         shapes = None if parameters.pad_variable_length_inputs else tuple([value.shape[1:] for value in task.values])
         key = (id(model), feeds, fetches, shapes)
@@ -299,7 +271,7 @@ class Scheduler:
         self._metrics.batch_size.observe(padded, queue.name)
         self._metrics.padding.observe(padded - size, queue.name)
         columns = zip(*(task.values for task in tasks), strict=True)
-        values = [_merged(column, padded - size) for column in columns]
+        values = [batch_arrays.merged(column, padded - size) for column in columns]
         outputs = queue.model.run(queue.feeds, values, queue.fetches)
         for output in outputs:
             if not output.ndim:
@@ -312,47 +284,3 @@ class Scheduler:
                 )
         ends = np.cumsum([task.size for task in tasks]).tolist()
         return [[output[end - task.size : end] for output in outputs] for task, end in zip(tasks, ends, strict=True)]
-
-
-def _rows(values: Arrays, limit: int) -> int:
-    """The number of rows of a request: the 0th dimension, which all its inputs share.
-
-    Raises:
-        StatusError: the inputs have no rows or different numbers of rows, or more rows than `limit`.
-    """
-    if not values:
-        raise invalid("Batching Run() must have at least one input tensor")
-    if not all(value.ndim for value in values):
-        raise invalid("Batching Run() input tensors must have at least one dimension")
-    size = len(values[0])
-    if any(len(value) != size for value in values):
-        raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
-    if size > limit:
-        raise invalid(f"Task size {size} is larger than maximum input batch size {limit}")
-    return size
-
-
-def _merged(column: Sequence[np.ndarray], missing: int) -> np.ndarray:
-    """Concatenate one input of several requests along the 0th dimension.
-
-    Args:
-        column: the arrays of the requests; if their other dimensions differ, each is padded to the largest.
-        missing: how many rows to add at the end, as copies of the first row of the last array.
-
-    Raises:
-        StatusError: the result would exceed `MAX_BATCH_BYTES`.
-    """
-    shape = tuple(map(max, zip(*(value.shape[1:] for value in column), strict=True)))
-    if len(column) > 1 and math.prod(shape) * sum(map(len, column)) * column[0].itemsize > MAX_BATCH_BYTES:
-        raise invalid(f"a batch holds at most {MAX_BATCH_BYTES} bytes")  # each request then runs alone
-    parts = [value if value.shape[1:] == shape else _padded(value, shape) for value in column]
-    if missing:
-        parts.append(np.repeat(parts[-1][:1], missing, axis=0))
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-def _padded(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Pad the dimensions after the 0th to `shape` with the first element of the array."""
-    grown = np.full((len(value), *shape), value.flat[0], value.dtype)
-    grown[tuple(slice(size) for size in value.shape)] = value
-    return grown

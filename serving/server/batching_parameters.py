@@ -1,8 +1,10 @@
-"""Parse `--batching_parameters_file`: TF Serving's batching parameters as a text proto."""
+"""TF Serving's batching parameters, and `--batching_parameters_file`, which gives them as a text proto."""
+
+import os
+from dataclasses import dataclass
 
 from segue.errors import InputError
 from serving.protocol import text_protos
-from serving.server.batching import BatchingParameters
 
 # parameter: (its smallest value, TF Serving's word for the rule)
 LIMITS = {
@@ -11,6 +13,29 @@ LIMITS = {
     "max_enqueued_batches": (0, "non-negative"),
     "num_batch_threads": (1, "positive"),
 }
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """TF Serving's batching parameters, with its defaults.
+
+    Attributes:
+        max_batch_size: the largest number of rows in a batch.
+        batch_timeout_micros: how long a request may wait for others while its model is busy.
+        max_enqueued_batches: how many batches may wait for a thread; requests beyond that fail with UNAVAILABLE.
+        num_batch_threads: how many batches run at the same time.
+        allowed_batch_sizes: the numbers of rows to which batches are padded, ascending; the last is `max_batch_size`.
+            Empty: batches are not padded.
+        pad_variable_length_inputs: whether requests whose inputs differ in other dimensions than rows share a batch.
+            Each input is then padded to the largest shape, with copies of its own first element.
+    """
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = os.cpu_count() or 1
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
 
 
 def parse_batching_parameters(text: str, source: str) -> BatchingParameters:

@@ -14,7 +14,8 @@ from grpc import StatusCode
 
 from serving.protocol.config_files import ModelConfig
 from serving.protocol.status import StatusError, invalid
-from serving.server import discovery
+from serving.server import discovery, label_rules
+from serving.server.label_rules import LABELS_FOLLOW
 from serving.server.servable import Servable
 
 log = logging.getLogger("segue.serving")
@@ -24,13 +25,6 @@ START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
 
 # The status of a model lists this many ended versions whose folders are gone; without a limit it would grow for ever.
 REMEMBERED = 100
-
-# When a label may name a version that is not loaded:
-# - LABELS_AVAILABLE: never, TF Serving's default.
-# - LABELS_UNUSED: if the label is not in use yet, TF Serving's flag --allow_version_labels_for_unavailable_models.
-# - LABELS_FOLLOW: at any time, for the project's own store. All labels move together, once every version that they name
-#   is loaded; until then they stay where they were.
-LABELS_AVAILABLE, LABELS_UNUSED, LABELS_FOLLOW = "available", "unused", "follow"
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class ModelManager:
     Args:
         load: loads and warms up a version, given the model's name, the version number and the folder.
         retries: how often a version that failed to load is tried again.
-        labels: when a label may name a version that is not loaded, one of the `LABELS_` constants.
+        labels: when a label may name a version that is not loaded, a `LABELS_` constant of `label_rules`.
         clock: a monotonic time in seconds.
     """
 
@@ -97,12 +91,11 @@ class ModelManager:
         self._retries = retries
         self._label_rule = labels
         self._clock = clock
-        self._updating = (
-            threading.Lock()
-        )  # held during an update, while models load, so that there is one update at a time
+        # Held during an update, while models load, so that there is one update at a time.
+        self._updating = threading.Lock()
         self._lock = threading.Lock()  # guards the tables below; held for look-ups only
         self._loaded: dict[str, dict[int, Servable]] = {}
-        self._labels: dict[str, dict[str, int]] = {}
+        self._labels: label_rules.Labels = {}
         self._statuses: dict[str, dict[int, VersionStatus]] = {}
         self._failures: dict[tuple[str, int], _Failure] = {}
         self._warned: set[str] = set()
@@ -121,7 +114,8 @@ class ModelManager:
                 loads (then everything else has changed).
         """
         with self._updating:
-            self._check_labels(configs)
+            with self._lock:
+                label_rules.check(self._label_rule, configs, self._labels, self._loaded)
             fresh = {entry.name for entry in configs} - {entry.name for entry in self._configs}
             self._configs = list(configs)
         again = self.update()
@@ -155,7 +149,10 @@ class ModelManager:
                 for version in sorted(wanted[entry.name])
                 if (servable := self._load_version(entry, version, folders[entry.name][version]))
             ]
-            labels = self._next_labels(fresh, warnings)
+            ready = {(name, version) for name, loaded in self._loaded.items() for version in loaded}
+            ready |= {(servable.name, servable.version) for servable in fresh}
+            labels, unready = label_rules.next_labels(self._label_rule, self._configs, self._labels, ready)
+            warnings.update(unready)
             with self._lock:
                 for servable in fresh:
                     self._loaded.setdefault(servable.name, {})[servable.version] = servable
@@ -308,43 +305,6 @@ class ModelManager:
                 for label, version in entry.labels.items()
                 if self._labels.get(entry.name, {}).get(label) != version
             ]
-
-    def _check_labels(self, configs: Sequence[ModelConfig]) -> None:
-        """Check the labels of a new configuration against the label rule.
-
-        Raises:
-            StatusError: a label names a version that is not loaded, and the rule does not allow that.
-        """
-        if self._label_rule == LABELS_FOLLOW:
-            return
-        with self._lock:
-            for entry in configs:
-                current = self._labels.get(entry.name, {})
-                for label, version in entry.labels.items():
-                    unused = self._label_rule == LABELS_UNUSED and current.get(label, version) == version
-                    if version not in self._loaded.get(entry.name, {}) and not unused:
-                        raise StatusError(
-                            StatusCode.FAILED_PRECONDITION,
-                            f"Request to assign label to version {version} of model {entry.name}, "
-                            "which is not currently available for inference",
-                        )
-
-    def _next_labels(self, fresh: list[Servable], warnings: set[str]) -> dict[str, dict[str, int]]:
-        """The configured labels; with LABELS_FOLLOW, the current ones until every version they name is loaded."""
-        ready = {(name, version) for name, loaded in self._loaded.items() for version in loaded}
-        ready |= {(servable.name, servable.version) for servable in fresh}
-        missing = [
-            f"Request to assign label to version {version} of model {entry.name}, "
-            "which is not currently available for inference"
-            for entry in self._configs
-            for version in entry.labels.values()
-            if (entry.name, version) not in ready
-        ]
-        if missing and self._label_rule == LABELS_FOLLOW:
-            warnings.update(f"{text}; all labels stay where they were" for text in missing)
-            return self._labels
-        warnings.update(missing)
-        return {entry.name: dict(entry.labels) for entry in self._configs}
 
     def _unload(self, folders: dict[str, dict[int, Path]], wanted: dict[str, set[int]]) -> None:
         """Unload versions that are neither wanted nor labelled; a model keeps its newest until another replaces it."""

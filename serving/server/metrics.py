@@ -22,7 +22,7 @@ class Counter:
         labels: the names of the labels.
     """
 
-    kind = "counter"
+    type_name = "counter"
 
     def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
         self.name = name.replace("/", ":")
@@ -54,7 +54,7 @@ class Histogram:
         buckets: the upper bounds of the buckets, ascending; a last bucket without a bound is added.
     """
 
-    kind = "histogram"
+    type_name = "histogram"
 
     def __init__(self, name: str, help: str, labels: Sequence[str] = (), buckets: Sequence[float] = ()) -> None:
         self.name = name.replace("/", ":")
@@ -160,7 +160,11 @@ class Metrics:
         """The text of all metrics, as Prometheus scrapes it."""
         lines = []
         for metric in vars(self).values():
-            lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}", *metric.lines()]
+            lines += [
+                f"# HELP {metric.name} {metric.help}",
+                f"# TYPE {metric.name} {metric.type_name}",
+                *metric.lines(),
+            ]
         return "\n".join(lines) + "\n"
 
 

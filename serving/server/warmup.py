@@ -17,7 +17,7 @@ from segue.errors import InputError
 from serving.protocol import prediction_log
 from serving.protocol.status import StatusError, invalid
 
-KINDS = ("predict", "classify", "regress", "multi_inference")
+METHODS = ("predict", "classify", "regress", "multi_inference")
 
 log = logging.getLogger("segue.serving")
 
@@ -32,7 +32,7 @@ def replay(
 
     Args:
         folder: the folder of the version; without a warm-up file nothing is run.
-        run: answers one request, given its kind (one of `KINDS`) and its message; an exception ends the replay.
+        run: answers one request, given its method (one of `METHODS`) and its message; an exception ends the replay.
         iterations: how often each request is run.
         clock: the time in seconds, for the log.
 
@@ -41,8 +41,8 @@ def replay(
 
     Raises:
         StatusError: DATA_LOSS if the file is damaged; INVALID_ARGUMENT if a record is not a PredictionLog or there
-            are more than `MAX_WARMUP_RECORDS`; UNIMPLEMENTED for a kind that cannot be replayed, e.g. session_run. Each
-            of them fails the load of the version, as in TF Serving.
+            are more than `MAX_WARMUP_RECORDS`; UNIMPLEMENTED for a method that cannot be replayed, e.g. session_run.
+            Each of them fails the load of the version, as in TF Serving.
     """
     path = Path(folder) / prediction_log.WARMUP_FILE
     if not path.exists():
@@ -60,12 +60,12 @@ def replay(
             field = record.WhichOneof("log_type")
             if field is None:
                 continue  # TF Serving counts a record without a request, and skips it
-            kind = field.removesuffix("_log")
-            if kind not in KINDS:
+            method = field.removesuffix("_log")
+            if method not in METHODS:
                 number = record.DESCRIPTOR.fields_by_name[field].number
                 raise StatusError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
             for _ in range(iterations):
-                run(kind, getattr(record, field).request)
+                run(method, getattr(record, field).request)
     except InputError as error:
         text = f"{error.headline} Please verify your warmup data is in TFRecord format."
         raise StatusError(StatusCode.DATA_LOSS, text) from None

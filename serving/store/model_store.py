@@ -24,9 +24,9 @@ from segue.errors import InputError
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig
 from serving.store import staging
-from serving.store.versions import faults, listed, models, verify, versions
+from serving.store.rollback_targets import last_pushed, rollback_targets
+from serving.store.versions import CANARY, STABLE, faults, listed, models, versions
 
-STABLE, CANARY = "stable", "canary"
 CONFIG = "models.config"
 
 # Called with the current and the next text of `models.config` before the file is written, e.g. to move the labels of a
@@ -184,9 +184,9 @@ def rollback(root: Path, announce: Announce | None = None) -> tuple[str, Mapping
         if without_canary:
             _write_labels(root, moved, announce)
             return CANARY, dict.fromkeys(without_canary)
-        back = _way_back(root, entries, moved)
+        back = rollback_targets(root, entries, moved)
         if not back:
-            current = ", ".join(f"{name} {moved[name][STABLE]}" for name in _last_pushed(moved)) or "not set"
+            current = ", ".join(f"{name} {moved[name][STABLE]}" for name in last_pushed(moved)) or "not set"
             raise InputError(
                 f"There is no older whole version to roll back to in {root}: {STABLE} is {current}.",
                 "List the versions with `segue models list`; then promote one, or push a good model.",
@@ -227,7 +227,7 @@ def _write_labels(root: Path, moved: Mapping[str, Mapping[str, int]], announce: 
     """
     before = _entries(root)
     moved = {name: model_labels for name, model_labels in moved.items() if model_labels}
-    standby = {name: [version] for name, version in _way_back(root, before, moved).items()}
+    standby = {name: [version] for name, version in rollback_targets(root, before, moved).items()}
     message = config_pb2.ModelServerConfig()
     text_format.Parse(config_files.render_config(moved, str(root.resolve()), standby), message)
     for entry in message.model_config_list.config:
@@ -237,54 +237,6 @@ def _write_labels(root: Path, moved: Mapping[str, Mapping[str, int]], announce: 
     if announce is not None:
         announce(_text(root), text)
     files.write_text(root / CONFIG, text)
-
-
-def _way_back(root: Path, before: Mapping[str, ModelConfig], after: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """The versions that `rollback` would return to, for the models of the last push.
-
-    The first choice is the version that was `stable` before. The next older version on disk is the second choice only,
-    because it may be a canary that was rolled back.
-
-    Args:
-        root: the model store.
-        before: the entries of `models.config` as it is.
-        after: the labels that it will have: model -> label -> version.
-
-    Returns:
-        Model -> version; empty if no older version is whole in all of these models.
-    """
-    on_disk = {name: versions(root, name) for name in _last_pushed(after)}
-    # A model that came with the last push has no older version. It stays, and the other models can move without it.
-    moving = [name for name, numbers in on_disk.items() if any(v < after[name][STABLE] for v in numbers)]
-    if not moving:
-        return {}
-    current = after[moving[0]][STABLE]
-    common = sorted(set.intersection(*(set(on_disk[name]) for name in moving)), reverse=True)
-    previous = {name: _previous(before.get(name), current) for name in moving}
-    for choice in [previous, *(dict.fromkeys(moving, v) for v in common)]:
-        if all(v < current and v in on_disk[name] and verify(root, name, v) for name, v in choice.items()):
-            return choice
-    return {}
-
-
-def _previous(entry: ModelConfig | None, current: int) -> int:
-    """The version of a model that was `stable` before version `current`; `current` itself if that is not known.
-
-    If the entry says that `current` is `stable` already, the version before it is the one that the entry keeps loaded
-    without a label.
-    """
-    if entry is None:
-        return current
-    stable_version = entry.labels.get(STABLE, current)
-    if stable_version != current:
-        return stable_version
-    return max(set(entry.specific) - set(entry.labels.values()), default=current)
-
-
-def _last_pushed(current: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The models whose `stable` version is the newest of all `stable` versions."""
-    newest = max((model_labels[STABLE] for model_labels in current.values() if STABLE in model_labels), default=None)
-    return [name for name, labelled in current.items() if newest is not None and labelled.get(STABLE) == newest]
 
 
 def _canaries(root: Path, current: Mapping[str, Mapping[str, int]], label: str) -> dict[str, int]:

@@ -14,6 +14,8 @@ from serving.protocol import config_files
 # TF Serving ignores this file, as it ignores all files in the folder of a version that it does not use.
 CHECKSUMS = "segue_checksum.json"
 
+STABLE, CANARY = "stable", "canary"  # the labels that a push moves
+
 
 def models(root: Path) -> list[str]:
     """The names of the models that have a version in the store, sorted."""

@@ -156,6 +156,18 @@ def rows(engine) -> Callable[..., list[dict]]:
 
 
 @pytest.fixture(scope="session")
+def snapshots_by_day(rows, at) -> Callable[..., dict[tuple[str, int], dict]]:
+    """`snapshots_by_day(table, key)`: the daily rows of `table` by `(value of column key, day)`."""
+
+    def keyed(table: ibis.Table, key: str) -> dict[tuple[str, int], dict]:
+        return {
+            (row[key], (row["event_timestamp"] - at(0)).days - 1): row for row in rows(table, key, "event_timestamp")
+        }
+
+    return keyed
+
+
+@pytest.fixture(scope="session")
 def memory() -> Callable[[pa.Table], ibis.Table]:
     """`memory(table)`: an Arrow table as an Ibis expression."""
     return ibis.memtable

@@ -24,15 +24,12 @@ LOG = """
 
 
 @pytest.fixture(scope="module")
-def build(make_log, make_items, memory, rows, day_number, at):
+def build(make_log, make_items, memory, snapshots_by_day, day_number):
     """`build(log, last_day)`: the snapshots by `(item, day)`."""
 
     def snapshots(log: str, last_day: int = 100) -> dict[tuple[str, int], dict]:
         table = item_daily(memory(make_log(log)), memory(make_items(ITEMS)), day_number(last_day))
-        return {
-            (row["item_id"], (row["event_timestamp"] - at(0)).days - 1): row
-            for row in rows(table, "item_id", "event_timestamp")
-        }
+        return snapshots_by_day(table, "item_id")
 
     return snapshots
 

@@ -23,16 +23,13 @@ LOG = """
 
 
 @pytest.fixture(scope="module")
-def build(make_log, make_items, memory, rows, day_number, at):
+def build(make_log, make_items, memory, snapshots_by_day, day_number):
     """`build(log, last_day)`: the snapshots by `(user, day)`."""
 
     def snapshots(log: str, last_day: int = 100) -> dict[tuple[str, int], dict]:
         events, items = memory(make_log(log)), memory(make_items(ITEMS))
         table = user_daily(events, items, GENRES, CONTENT_TYPES, day_number(last_day))
-        return {
-            (row["user_id"], (row["event_timestamp"] - at(0)).days - 1): row
-            for row in rows(table, "user_id", "event_timestamp")
-        }
+        return snapshots_by_day(table, "user_id")
 
     return snapshots
 

@@ -10,7 +10,8 @@ import pytest
 
 from events import schema
 from feature_repo.online import state
-from serving.store.model_store import labels, verify
+from serving.store.model_store import labels
+from serving.store.versions import verify
 
 pytestmark = pytest.mark.slow
 MODELS = ("retrieval", "ranking", "sequence")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from segue.files import read_json
-from serving.store.model_store import labels, verify, versions
+from serving.store.model_store import labels
+from serving.store.versions import verify, versions
 from tests.support.nano_loop import NANO_CONFIG, Segue
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,8 @@
 import pytest
 
 from segue.files import read_json
-from serving.store.model_store import labels, verify
+from serving.store.model_store import labels
+from serving.store.versions import verify
 
 pytestmark = pytest.mark.slow
 

@@ -179,7 +179,7 @@ def test_a_flag_without_effect_gives_one_warning(configured, name):
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true.",
         ),
         (
-            [BASE, *(f"--tensorflow_{kind}_parallelism=1" for kind in ("session", "intra_op", "inter_op"))],
+            [BASE, *(f"--tensorflow_{pool}_parallelism=1" for pool in ("session", "intra_op", "inter_op"))],
             "Either configure server_options.tensorflow_session_parallelism or "
             "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
             "separately. You cannot configure all.",

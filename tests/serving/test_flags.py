@@ -68,12 +68,12 @@ def test_every_flag_has_tf_servings_default():
 
 @pytest.mark.parametrize("name", [name for name in TF_SERVING if name != "version"])
 def test_every_flag_is_read_in_both_forms(name):
-    kind = next(option.type.name for option in OPTIONS if option.name == name)
-    if kind == "boolean":
+    type_name = next(option.type.name for option in OPTIONS if option.name == name)
+    if type_name == "boolean":
         assert parsed(f"--{name}")[name] is True
         assert parsed(f"--{name}=false")[name] is False
     else:
-        value = {"text": "x"}.get(kind, "7")
+        value = {"text": "x"}.get(type_name, "7")
         assert parsed(f"--{name}={value}")[name] == parsed(f"--{name}", value)[name]
         assert str(parsed(f"--{name}={value}")[name]).startswith(value)
 

@@ -73,9 +73,9 @@ class FakeServer:
         """The answer to a batch: four places a row, of which the last ones may be empty."""
         ids = np.full((len(rows), 4), b"", object)
         scores = np.full((len(rows), 4), np.finfo(np.float32).min)
-        for row, found in enumerate(rows):
-            ids[row, : len(found)] = [item.encode() for item in found]
-            scores[row, : len(found)] = list(found.values())
+        for row, item_scores in enumerate(rows):
+            ids[row, : len(item_scores)] = [item.encode() for item in item_scores]
+            scores[row, : len(item_scores)] = list(item_scores.values())
         return {"item_ids": ids, "scores": scores}
 
 

@@ -14,8 +14,19 @@ from serving.api import handlers
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
 from serving.server_config import ServerConfig
+from tests.serving.api.inference import (
+    CLASSIFY,
+    PREDICT,
+    REGRESS,
+    example,
+    examples,
+    pairs,
+    save_signatures,
+    spec,
+    values,
+)
+from tests.support.failures import grpc_failure
 
-CLASSIFY, REGRESS, PREDICT = (f"tensorflow/serving/{kind}" for kind in ("classify", "regress", "predict"))
 INVALID = StatusCode.INVALID_ARGUMENT
 
 
@@ -34,30 +45,30 @@ def _signatures():
     column = y[:, None]  # [batch, 1]
     more = v1.placeholder(tf.string, [None], "more")
     bad_label = tf.tile(tf.constant([[b"\xff"]]), [tf.size(y), 1])
-    one = {"inputs": examples}
+    inputs = {"inputs": examples}
     return {
-        "serving_default": (one, {"classes": classes, "scores": scores}, CLASSIFY),
-        "classes_only": (one, {"classes": classes}, CLASSIFY),
-        "scores_only": (one, {"scores": scores, "y": y}, CLASSIFY),
-        "bad_label": (one, {"classes": bad_label}, CLASSIFY),
-        "regress": (one, {"outputs": y}, REGRESS),
-        "column": (one, {"outputs": column}, REGRESS),
+        "serving_default": (inputs, {"classes": classes, "scores": scores}, CLASSIFY),
+        "classes_only": (inputs, {"classes": classes}, CLASSIFY),
+        "scores_only": (inputs, {"scores": scores, "y": y}, CLASSIFY),
+        "bad_label": (inputs, {"classes": bad_label}, CLASSIFY),
+        "regress": (inputs, {"outputs": y}, REGRESS),
+        "column": (inputs, {"outputs": column}, REGRESS),
         # Signatures that break a rule, so that requests of them are refused:
-        "as_predict": (one, {"classes": classes, "scores": scores, "outputs": y}, PREDICT),
-        "two_inputs": (one | {"more": more}, {"scores": scores, "outputs": y}, CLASSIFY),
+        "as_predict": (inputs, {"classes": classes, "scores": scores, "outputs": y}, PREDICT),
+        "two_inputs": (inputs | {"more": more}, {"scores": scores, "outputs": y}, CLASSIFY),
         "input_x": ({"x": examples}, {"scores": scores}, CLASSIFY),
-        "output_y": (one, {"y": y}, CLASSIFY),
+        "output_y": (inputs, {"y": y}, CLASSIFY),
         "input_x_regress": ({"x": examples}, {"outputs": y}, REGRESS),
-        "scores_rank_1": (one, {"scores": y}, CLASSIFY),
-        "classes_float": (one, {"classes": scores}, CLASSIFY),
-        "scores_double": (one, {"scores": tf.cast(scores, tf.float64)}, CLASSIFY),
-        "classes_once": (one, {"classes": classes[:1]}, CLASSIFY),
-        "scores_once": (one, {"scores": scores[:1]}, CLASSIFY),
-        "widths_differ": (one, {"classes": classes, "scores": column}, CLASSIFY),
-        "outputs_wide": (one, {"outputs": scores}, REGRESS),
-        "outputs_scalar": (one, {"outputs": tf.reduce_sum(y)}, REGRESS),
-        "outputs_once": (one, {"outputs": y[:1]}, REGRESS),
-        "outputs_int": (one, {"outputs": tf.cast(y, tf.int32)}, REGRESS),
+        "scores_rank_1": (inputs, {"scores": y}, CLASSIFY),
+        "classes_float": (inputs, {"classes": scores}, CLASSIFY),
+        "scores_double": (inputs, {"scores": tf.cast(scores, tf.float64)}, CLASSIFY),
+        "classes_once": (inputs, {"classes": classes[:1]}, CLASSIFY),
+        "scores_once": (inputs, {"scores": scores[:1]}, CLASSIFY),
+        "widths_differ": (inputs, {"classes": classes, "scores": column}, CLASSIFY),
+        "outputs_wide": (inputs, {"outputs": scores}, REGRESS),
+        "outputs_scalar": (inputs, {"outputs": tf.reduce_sum(y)}, REGRESS),
+        "outputs_once": (inputs, {"outputs": y[:1]}, REGRESS),
+        "outputs_int": (inputs, {"outputs": tf.cast(y, tf.int32)}, REGRESS),
     }
 
 
@@ -66,17 +77,7 @@ def models(tmp_path_factory):
     """A store of two models: `tf1` with the signatures above, and `tf2`, whose one signature scores x and -x."""
     v1, root = tf.compat.v1, tmp_path_factory.mktemp("examples")
     with tf.Graph().as_default(), v1.Session() as session:
-        signatures = {
-            name: v1.saved_model.build_signature_def(
-                {key: v1.saved_model.build_tensor_info(tensor) for key, tensor in inputs.items()},
-                {key: v1.saved_model.build_tensor_info(tensor) for key, tensor in outputs.items()},
-                method,
-            )
-            for name, (inputs, outputs, method) in _signatures().items()
-        }
-        builder = v1.saved_model.Builder(str(root / "tf1" / "1"))
-        builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signature_def_map=signatures)
-        builder.save()
+        save_signatures(session, root / "tf1" / "1", _signatures())
 
     class Scorer(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
@@ -103,29 +104,14 @@ def strict_stub(models):
         yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
-def example(**features):
-    """A tf.Example; floats go to a float_list, strings to a bytes_list."""
-    message = tf.train.Example()
-    for name, value in features.items():
-        if isinstance(value, float):
-            message.features.feature[name].float_list.value.append(value)
-        else:
-            message.features.feature[name].bytes_list.value.append(value)
-    return message
-
-
-def examples(*values):
-    return input_pb2.Input(example_list=input_pb2.ExampleList(examples=[example(x=value) for value in values]))
-
-
 def with_context(context, *members):
     return input_pb2.Input(
         example_list_with_context=input_pb2.ExampleListWithContext(context=context, examples=members)
     )
 
 
-def ask(request_class, signature="", given=None, name="tf1"):
-    message = request_class(input=examples(1.0, -3.0) if given is None else given)
+def ask(request_class, signature="", batch=None, name="tf1"):
+    message = request_class(input=examples(1.0, -3.0) if batch is None else batch)
     message.model_spec.name = name
     message.model_spec.signature_name = signature
     return message
@@ -137,26 +123,6 @@ def classification(*args, **more):
 
 def regression(*args, **more):
     return ask(regression_pb2.RegressionRequest, *args, **more)
-
-
-def failure(call, message):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(message, timeout=20)
-    return caught.value.code(), caught.value.details()
-
-
-def pairs(result):
-    """For each example the (label, score) pairs of its classes."""
-    return [[(entry.label, entry.score) for entry in answer.classes] for answer in result.classifications]
-
-
-def values(result):
-    return [entry.value for entry in result.regressions]
-
-
-def spec(message):
-    return message.model_spec.name, message.model_spec.version.value, message.model_spec.signature_name
 
 
 @pytest.mark.parametrize(
@@ -188,26 +154,26 @@ def test_a_tf2_model_whose_signature_says_predict(stub, strict_stub):
 
     assert pairs(stub.Classify(request, timeout=20).result) == [[("", 1.0), ("", -1.0)], [("", -3.0), ("", 3.0)]]
     text = f"Expected classification signature method_name to be {CLASSIFY}. Was: {PREDICT}"
-    assert failure(strict_stub.Classify, request) == (INVALID, text)
+    assert grpc_failure(strict_stub.Classify, request, timeout=20) == (INVALID, text)
 
 
 def test_the_features_of_an_example_override_those_of_the_context(stub):
-    given = with_context(example(x=5.0, bias=1.0), example(x=1.0), example(bias=10.0), example())
+    batch = with_context(example(x=5.0, bias=1.0), example(x=1.0), example(bias=10.0), example())
 
-    assert values(stub.Regress(regression("regress", given), timeout=20).result) == [3.0, 20.0, 11.0]
-    assert len(pairs(stub.Classify(classification("", given), timeout=20).result)) == 3
+    assert values(stub.Regress(regression("regress", batch), timeout=20).result) == [3.0, 20.0, 11.0]
+    assert len(pairs(stub.Classify(classification("", batch), timeout=20).result)) == 3
 
 
-@pytest.mark.parametrize("given", [input_pb2.Input(), examples(), with_context(example(x=1.0))])
-def test_no_examples(stub, given):
-    assert failure(stub.Classify, classification("", given)) == (INVALID, "Input is empty.")
-    assert failure(stub.Regress, regression("regress", given)) == (INVALID, "Input is empty.")
+@pytest.mark.parametrize("batch", [input_pb2.Input(), examples(), with_context(example(x=1.0))])
+def test_no_examples(stub, batch):
+    assert grpc_failure(stub.Classify, classification("", batch), timeout=20) == (INVALID, "Input is empty.")
+    assert grpc_failure(stub.Regress, regression("regress", batch), timeout=20) == (INVALID, "Input is empty.")
 
 
 def test_a_context_that_would_fill_memory_is_refused(stub):
-    given = with_context(example(x=b"x" * 1_000_000), *[example()] * 1_000)
+    batch = with_context(example(x=b"x" * 1_000_000), *[example()] * 1_000)
 
-    code, text = failure(stub.Classify, classification("", given))
+    code, text = grpc_failure(stub.Classify, classification("", batch), timeout=20)
     assert code is INVALID
     assert "including the context that is repeated in each" in text
 
@@ -220,9 +186,9 @@ def test_a_context_that_would_fill_memory_is_refused(stub):
     ],
 )
 def test_an_example_that_does_not_fit_the_model(stub, member, text):
-    given = input_pb2.Input(example_list=input_pb2.ExampleList(examples=[member]))
+    batch = input_pb2.Input(example_list=input_pb2.ExampleList(examples=[member]))
 
-    code, received = failure(stub.Regress, regression("regress", given))
+    code, received = grpc_failure(stub.Regress, regression("regress", batch), timeout=20)
     assert code is INVALID
     assert text in received
 
@@ -248,7 +214,7 @@ def test_an_example_that_does_not_fit_the_model(stub, member, text):
     ],
 )
 def test_signatures_that_do_not_classify(stub, signature, text):
-    code, received = failure(stub.Classify, classification(signature))
+    code, received = grpc_failure(stub.Classify, classification(signature), timeout=20)
 
     assert code is INVALID
     assert received.startswith(text) if text.endswith("{") else received == text
@@ -257,7 +223,7 @@ def test_signatures_that_do_not_classify(stub, signature, text):
 def test_a_class_label_that_is_not_utf8(stub):
     text = "A class label must be UTF-8 text. The model returned b'\\xff'."
 
-    assert failure(stub.Classify, classification("bad_label")) == (StatusCode.INTERNAL, text)
+    assert grpc_failure(stub.Classify, classification("bad_label"), timeout=20) == (StatusCode.INTERNAL, text)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +241,7 @@ def test_a_class_label_that_is_not_utf8(stub):
     ],
 )
 def test_signatures_that_do_not_regress(stub, signature, text):
-    code, received = failure(stub.Regress, regression(signature))
+    code, received = grpc_failure(stub.Regress, regression(signature), timeout=20)
 
     assert code is INVALID
     assert received.startswith(text) if text.endswith("{") else received == text
@@ -284,7 +250,7 @@ def test_signatures_that_do_not_regress(stub, signature, text):
 def test_a_strict_server_checks_method_names(strict_stub):
     assert values(strict_stub.Regress(regression("regress"), timeout=20).result) == [2.0, -6.0]
     text = f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}"
-    assert failure(strict_stub.Regress, regression("serving_default")) == (INVALID, text)
+    assert grpc_failure(strict_stub.Regress, regression("serving_default"), timeout=20) == (INVALID, text)
 
 
 @pytest.mark.parametrize(
@@ -292,8 +258,11 @@ def test_a_strict_server_checks_method_names(strict_stub):
 )
 def test_the_model_spec(stub, message, method):
     call = getattr(stub, method)
-    assert failure(call, message) == (INVALID, "ModelSpec has no name specified.")
+    assert grpc_failure(call, message, timeout=20) == (INVALID, "ModelSpec has no name specified.")
     message.model_spec.name = "absent"
-    assert failure(call, message) == (StatusCode.NOT_FOUND, "Servable not found for request: Latest(absent)")
+    assert grpc_failure(call, message, timeout=20) == (
+        StatusCode.NOT_FOUND,
+        "Servable not found for request: Latest(absent)",
+    )
     message.ClearField("model_spec")
-    assert failure(call, message) == (INVALID, "Missing ModelSpec")
+    assert grpc_failure(call, message, timeout=20) == (INVALID, "Missing ModelSpec")

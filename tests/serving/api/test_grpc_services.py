@@ -24,6 +24,7 @@ from tensorflow_serving.apis import (
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
 from serving.server_config import ServerConfig
+from tests.support.failures import grpc_failure
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 PREDICTION, MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
@@ -48,13 +49,6 @@ def metadata(channel, name="scale"):
     request.model_spec.name = name
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     return stub.GetModelMetadata(request, timeout=SECONDS).model_spec.version.value
-
-
-def failure(call, *args):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*args, timeout=SECONDS)
-    return caught.value.code(), caught.value.details()
 
 
 def health(channel, name):
@@ -82,7 +76,9 @@ def test_health_under_the_short_names_that_tf_serving_sets(channel, name):
 
 
 def test_health_of_an_unknown_name(channel):
-    code, _ = failure(health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest(service="absent"))
+    code, _ = grpc_failure(
+        health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest(service="absent"), timeout=SECONDS
+    )
 
     assert code is grpc.StatusCode.NOT_FOUND
 
@@ -111,7 +107,9 @@ def test_a_watch_sees_a_model_go_and_come_back(models, shared_store):
 
 def test_the_health_service_is_optional(shared_server):
     with grpc.insecure_channel(shared_server.address) as channel:
-        code, _ = failure(health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest())
+        code, _ = grpc_failure(
+            health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest(), timeout=SECONDS
+        )
 
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
@@ -176,7 +174,7 @@ def test_reflection_of_an_unknown_symbol(channel):
     "method", [f"/{PREDICTION}/PredictStreamed", f"/{PREDICTION}/predict", "/absent.Service/Call", f"/{MODEL}/"]
 )
 def test_unknown_methods(channel, method):
-    code, _ = failure(channel.unary_unary(method), b"")
+    code, _ = grpc_failure(channel.unary_unary(method), b"", timeout=SECONDS)
 
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
@@ -198,12 +196,12 @@ def test_bytes_that_are_not_a_message_are_refused(channel):
     for method in METHODS:
         call = channel.unary_unary(method)
         for _ in range(40):
-            code, _ = failure(call, draw.randbytes(draw.randrange(1, 200)))
+            code, _ = grpc_failure(call, draw.randbytes(draw.randrange(1, 200)), timeout=SECONDS)
             assert code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
         for size in range(1, len(whole)):
-            code, _ = failure(call, whole[:size])
+            code, _ = grpc_failure(call, whole[:size], timeout=SECONDS)
             assert code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
-    code, text = failure(channel.unary_unary(METHODS[0]), b"\x0a\xff")
+    code, text = grpc_failure(channel.unary_unary(METHODS[0]), b"\x0a\xff", timeout=SECONDS)
     assert (code, text) == (grpc.StatusCode.INTERNAL, "The request is not a tensorflow.serving.PredictRequest message.")
     assert metadata(channel) == 2
 
@@ -242,7 +240,7 @@ def test_no_bytes_are_an_empty_message(channel):
     missing = grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec"
 
     for method in METHODS[:3]:
-        assert failure(channel.unary_unary(method), b"") == missing
-    assert failure(channel.unary_unary(METHODS[4]), b"") == missing
-    assert failure(channel.unary_unary(METHODS[5]), b"") == missing
+        assert grpc_failure(channel.unary_unary(method), b"", timeout=SECONDS) == missing
+    assert grpc_failure(channel.unary_unary(METHODS[4]), b"", timeout=SECONDS) == missing
+    assert grpc_failure(channel.unary_unary(METHODS[5]), b"", timeout=SECONDS) == missing
     assert channel.unary_unary(METHODS[6])(b"", timeout=SECONDS)  # "Taking no action for empty config."

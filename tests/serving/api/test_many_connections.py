@@ -66,9 +66,9 @@ def server(shared_store, tmp_path_factory):
         assert "Traceback" not in log.read_text(errors="replace")
 
 
-def frame(kind, flags, stream, payload=b""):
+def frame(frame_type, flags, stream, payload=b""):
     """An HTTP/2 frame."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", frame_type, flags, stream) + payload
 
 
 def headers(path="/tensorflow.serving.PredictionService/Predict"):

@@ -13,8 +13,9 @@ from tensorflow_serving.apis import inference_pb2, input_pb2, prediction_service
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
 from serving.server_config import ServerConfig
+from tests.serving.api.inference import CLASSIFY, PREDICT, REGRESS, examples, pairs, save_signatures, spec, values
+from tests.support.failures import grpc_failure
 
-CLASSIFY, REGRESS, PREDICT = (f"tensorflow/serving/{kind}" for kind in ("classify", "regress", "predict"))
 INVALID = StatusCode.INVALID_ARGUMENT
 
 
@@ -23,31 +24,20 @@ def model(tmp_path_factory):
     """A TF1 model. For examples with x, y = 2x; the score of class `neg` is -y, that of class `pos` is y."""
     v1, base = tf.compat.v1, tmp_path_factory.mktemp("examples")
     with tf.Graph().as_default(), v1.Session() as session:
-        one, two = v1.placeholder(tf.string, [None], "one"), v1.placeholder(tf.string, [None], "two")
+        first, second = (v1.placeholder(tf.string, [None], name) for name in ("first", "second"))
         features = {"x": tf.io.FixedLenFeature([], tf.float32)}
-        y = 2.0 * tf.io.parse_example(one, features)["x"]  # [batch]
+        y = 2.0 * tf.io.parse_example(first, features)["x"]  # [batch]
         classes = tf.tile(tf.constant([["neg", "pos"]]), [tf.size(y), 1])  # [batch, 2]
         scores = tf.stack([-y, y], 1)  # [batch, 2]
         signatures = {
-            "serving_default": ({"inputs": one}, {"classes": classes, "scores": scores}, CLASSIFY),
-            "regress": ({"inputs": one}, {"outputs": y}, REGRESS),
-            "column": ({"inputs": one}, {"outputs": y[:, None]}, REGRESS),
-            "other_input": ({"inputs": two}, {"outputs": 4.0 * tf.io.parse_example(two, features)["x"]}, REGRESS),
-            "two_inputs": ({"inputs": one, "more": two}, {"scores": scores}, CLASSIFY),
-            "outputs_int": ({"inputs": one}, {"outputs": tf.cast(y, tf.int32)}, REGRESS),
+            "serving_default": ({"inputs": first}, {"classes": classes, "scores": scores}, CLASSIFY),
+            "regress": ({"inputs": first}, {"outputs": y}, REGRESS),
+            "column": ({"inputs": first}, {"outputs": y[:, None]}, REGRESS),
+            "other_input": ({"inputs": second}, {"outputs": 4.0 * tf.io.parse_example(second, features)["x"]}, REGRESS),
+            "two_inputs": ({"inputs": first, "more": second}, {"scores": scores}, CLASSIFY),
+            "outputs_int": ({"inputs": first}, {"outputs": tf.cast(y, tf.int32)}, REGRESS),
         }
-        info = v1.saved_model.build_tensor_info
-        built = {
-            name: v1.saved_model.build_signature_def(
-                {key: info(tensor) for key, tensor in inputs.items()},
-                {key: info(tensor) for key, tensor in outputs.items()},
-                method,
-            )
-            for name, (inputs, outputs, method) in signatures.items()
-        }
-        builder = v1.saved_model.Builder(str(base / "1"))
-        builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], signature_def_map=built)
-        builder.save()
+        save_signatures(session, base / "1", signatures)
     return ModelConfig("tf1", base)
 
 
@@ -57,43 +47,14 @@ def stub(model):
         yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
-def examples(*values):
-    """An Input of examples with x."""
-    made = input_pb2.Input()
-    made.example_list.SetInParent()
-    for value in values:
-        made.example_list.examples.add().features.feature["x"].float_list.value.append(value)
-    return made
-
-
-def multi(*tasks, given=None):
+def multi(*tasks, batch=None):
     """A MultiInferenceRequest of (signature, method[, model name]) tasks."""
-    message = inference_pb2.MultiInferenceRequest(input=examples(1.0, -3.0) if given is None else given)
+    message = inference_pb2.MultiInferenceRequest(input=examples(1.0, -3.0) if batch is None else batch)
     for signature, method, *name in tasks:
         task = message.tasks.add(method_name=method)
         task.model_spec.signature_name = signature
         task.model_spec.name = name[0] if name else "tf1"
     return message
-
-
-def failure(call, message):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(message, timeout=20)
-    return caught.value.code(), caught.value.details()
-
-
-def pairs(result):
-    """For each example the (label, score) pairs of its classes."""
-    return [[(entry.label, entry.score) for entry in answer.classes] for answer in result.classifications]
-
-
-def values(result):
-    return [entry.value for entry in result.regressions]
-
-
-def spec(message):
-    return message.model_spec.name, message.model_spec.version.value, message.model_spec.signature_name
 
 
 def test_several_signatures_on_the_same_examples(stub):
@@ -105,10 +66,8 @@ def test_several_signatures_on_the_same_examples(stub):
     assert values(results[0].regression_result) == [2.0, -6.0]
     assert pairs(results[1].classification_result)[0] == [("neg", -2.0), ("pos", 2.0)]
     assert values(results[2].regression_result) == [2.0, -6.0]
-    assert values(results[3].regression_result) == [
-        4.0,
-        -12.0,
-    ]  # the same examples, fed to the signature's own input tensor
+    # The same examples, fed to the signature's own input tensor.
+    assert values(results[3].regression_result) == [4.0, -12.0]
 
 
 @pytest.mark.parametrize(
@@ -133,16 +92,19 @@ def test_several_signatures_on_the_same_examples(stub):
     ],
 )
 def test_tasks_that_are_refused(stub, tasks, code, text):
-    assert failure(stub.MultiInference, multi(*tasks)) == (code, text)
+    assert grpc_failure(stub.MultiInference, multi(*tasks), timeout=20) == (code, text)
 
 
-@pytest.mark.parametrize("given", [input_pb2.Input(), examples()])
-def test_no_examples(stub, given):
-    assert failure(stub.MultiInference, multi(("regress", REGRESS), given=given)) == (INVALID, "Input is empty.")
+@pytest.mark.parametrize("batch", [input_pb2.Input(), examples()])
+def test_no_examples(stub, batch):
+    assert grpc_failure(stub.MultiInference, multi(("regress", REGRESS), batch=batch), timeout=20) == (
+        INVALID,
+        "Input is empty.",
+    )
 
 
 def test_no_model_spec(stub):
     message = multi(("regress", REGRESS))
     message.tasks[0].ClearField("model_spec")
 
-    assert failure(stub.MultiInference, message) == (INVALID, "ModelSpec has no name specified.")
+    assert grpc_failure(stub.MultiInference, message, timeout=20) == (INVALID, "ModelSpec has no name specified.")

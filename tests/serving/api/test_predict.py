@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.protocol import tensors
+from tests.support.failures import grpc_failure
 
 X = np.array([[1.0, 2.0]], np.float32)
 SAMPLES = {
@@ -56,13 +57,6 @@ def request(name="scale", inputs=None, version=None, label=None, signature="", o
         proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
         message.inputs[key].CopyFrom(proto)
     return message
-
-
-def failure(call, message):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(message, timeout=20)
-    return caught.value.code(), caught.value.details()
 
 
 def test_the_answer_and_its_model_spec(stub):
@@ -174,11 +168,11 @@ INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
     ],
 )
 def test_the_error_of_a_wrong_request(stub, message, code, text):
-    assert failure(stub.Predict, message) == (code, text)
+    assert grpc_failure(stub.Predict, message, timeout=20) == (code, text)
 
 
 def test_the_error_of_a_wrong_input_name_lists_the_inputs(stub):
-    code, text = failure(stub.Predict, request(inputs={"z": X}))
+    code, text = grpc_failure(stub.Predict, request(inputs={"z": X}), timeout=20)
 
     assert code == INVALID
     assert text == "input tensor alias not found in signature: z. Inputs expected to be in the set {x}."
@@ -187,7 +181,7 @@ def test_the_error_of_a_wrong_input_name_lists_the_inputs(stub):
 def test_a_shape_that_the_graph_cannot_take(stub):
     inputs = {"text": np.array([b"a", b"b"], object), "count": np.array([1, 2, 3], np.int64)}
 
-    code, _ = failure(stub.Predict, request(inputs=inputs, signature="repeat"))
+    code, _ = grpc_failure(stub.Predict, request(inputs=inputs, signature="repeat"), timeout=20)
 
     assert code == INVALID
 
@@ -215,7 +209,7 @@ def nonsense(**fields):
     ],
 )
 def test_nonsense_is_refused_before_memory_is_allocated(stub, proto):
-    code, text = failure(stub.Predict, request(inputs={"x": proto}))
+    code, text = grpc_failure(stub.Predict, request(inputs={"x": proto}), timeout=20)
 
     assert code == INVALID
     assert text.startswith("tensor parsing error: x: ")
@@ -226,7 +220,7 @@ def test_tensors_that_are_too_large_together(stub):
     message = request(inputs={"text": half, "count": half}, signature="repeat")
     message.inputs["count"].tensor_shape.dim[0].size += 1
 
-    code, text = failure(stub.Predict, message)
+    code, text = grpc_failure(stub.Predict, message, timeout=20)
 
     assert code == INVALID
     assert "may hold" in text
@@ -249,11 +243,14 @@ def test_metadata_lists_the_signatures(stub, client):
 def test_metadata_without_a_field_and_with_an_unknown_one(stub):
     message = get_model_metadata_pb2.GetModelMetadataRequest()
     message.model_spec.name = "scale"
-    no_field = failure(stub.GetModelMetadata, message)
+    no_field = grpc_failure(stub.GetModelMetadata, message, timeout=20)
     message.metadata_field.append("colour")
 
     assert no_field == (INVALID, "GetModelMetadataRequest must specify at least one metadata_field")
-    assert failure(stub.GetModelMetadata, message) == (INVALID, "Metadata field colour is not supported")
+    assert grpc_failure(stub.GetModelMetadata, message, timeout=20) == (
+        INVALID,
+        "Metadata field colour is not supported",
+    )
 
 
 def test_model_status_lists_versions_newest_first(shared_server):
@@ -263,10 +260,10 @@ def test_model_status_lists_versions_newest_first(shared_server):
         message.model_spec.name = "scale"
         every = call(message, timeout=20).model_version_status
         message.model_spec.version.value = 7
-        no_version = failure(call, message)
+        no_version = grpc_failure(call, message, timeout=20)
         message.model_spec.name = "nope"
         message.model_spec.ClearField("version")
-        no_model = failure(call, message)
+        no_model = grpc_failure(call, message, timeout=20)
 
     assert [(entry.version, entry.state, entry.status.error_code) for entry in every] == [
         (2, 30, 0),

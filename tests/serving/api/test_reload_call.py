@@ -22,8 +22,10 @@ from tensorflow_serving.apis import (
 
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
-from serving.server.manager import LABELS_AVAILABLE, Retries
+from serving.server.label_rules import LABELS_AVAILABLE
+from serving.server.manager import Retries
 from serving.server_config import ServerConfig
+from tests.support.failures import grpc_failure
 
 SECONDS = 60
 INVALID = StatusCode.INVALID_ARGUMENT
@@ -101,13 +103,6 @@ def predict(channel, name, **inputs):
     return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict.future(request, timeout=SECONDS)
 
 
-def failure(call, *args):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*args)
-    return caught.value.code(), caught.value.details()
-
-
 def serves_one(channel):
     return status(channel, "one") == {1: ("AVAILABLE", 0, "")}
 
@@ -125,7 +120,7 @@ def test_a_model_that_is_left_out_is_unloaded(channel, paths, eventually):
     reload(channel, config(("half", paths["half"])))
 
     missing = StatusCode.NOT_FOUND, "Servable not found for request: Latest(one)"
-    assert failure(predict(channel, "one", x=np.float32([[1.0, 2.0]])).result) == missing
+    assert grpc_failure(predict(channel, "one", x=np.float32([[1.0, 2.0]])).result) == missing
     eventually(lambda: status(channel, "one")[1][0] == "END")
     reload(channel, config(("one", paths["one"])))
     assert serves_one(channel)
@@ -146,7 +141,7 @@ def test_a_model_that_was_left_out_is_reported_as_ended(paths, saved_models, eve
 def test_a_list_without_models_unloads_all(channel):
     reload(channel, config())
 
-    assert failure(predict(channel, "one", x=np.float32([[1.0, 2.0]])).result)[0] is StatusCode.NOT_FOUND
+    assert grpc_failure(predict(channel, "one", x=np.float32([[1.0, 2.0]])).result)[0] is StatusCode.NOT_FOUND
 
 
 def test_an_empty_config_changes_nothing(channel):
@@ -160,7 +155,7 @@ def test_a_custom_config(channel):
     request = model_management_pb2.ReloadConfigRequest()
     request.config.custom_model_config.SetInParent()
 
-    assert failure(reload, channel, request) == (
+    assert grpc_failure(reload, channel, request) == (
         INVALID,
         "ServerModelConfig type not supported by HandleReloadConfigRequest. "
         "Only ModelConfigList is currently supported",
@@ -193,12 +188,12 @@ def test_a_custom_config(channel):
     ],
 )
 def test_a_config_that_breaks_a_rule_changes_nothing(channel, entries, more, text):
-    assert failure(reload, channel, config(*entries, **more)) == (INVALID, text)
+    assert grpc_failure(reload, channel, config(*entries, **more)) == (INVALID, text)
     assert serves_one(channel)
 
 
 def test_a_new_model_that_does_not_load(channel, paths):
-    code, text = failure(reload, channel, config(("one", paths["one"]), ("broken", paths["broken"])))
+    code, text = grpc_failure(reload, channel, config(("one", paths["one"]), ("broken", paths["broken"])))
 
     state, number, cause = status(channel, "broken")[1]
     assert (code, state) == (StatusCode.UNKNOWN, "END")
@@ -212,7 +207,7 @@ def test_a_new_model_that_does_not_load(channel, paths):
 
 
 def test_a_new_model_without_a_version(channel, paths, tmp_path):
-    code, text = failure(reload, channel, config(("one", paths["one"]), ("absent", tmp_path / "absent")))
+    code, text = grpc_failure(reload, channel, config(("one", paths["one"]), ("absent", tmp_path / "absent")))
 
     assert code is StatusCode.UNKNOWN
     assert text.startswith("1 model(s) did not become available: {{{name: absent")
@@ -223,11 +218,11 @@ def test_a_label_on_a_version_that_is_not_loaded_changes_nothing(channel, paths)
     request = config(("one", paths["one"]), ("half", paths["half"]))
     request.config.model_config_list.config[0].version_labels["stable"] = 2
 
-    assert failure(reload, channel, request) == (
+    assert grpc_failure(reload, channel, request) == (
         StatusCode.FAILED_PRECONDITION,
         "Request to assign label to version 2 of model one, which is not currently available for inference",
     )
-    assert failure(status, channel, "half") == (StatusCode.NOT_FOUND, "Could not find any versions of model half")
+    assert grpc_failure(status, channel, "half") == (StatusCode.NOT_FOUND, "Could not find any versions of model half")
 
 
 def test_running_requests_finish_when_their_model_is_removed(channel, paths, eventually):
@@ -239,7 +234,7 @@ def test_running_requests_finish_when_their_model_is_removed(channel, paths, eve
     assert not any(request.done() for request in under_way)
     assert status(channel, "slow") == {1: ("UNLOADING", 0, "")}
     late = predict(channel, "slow", steps=np.int64(1))
-    assert failure(late.result) == (StatusCode.NOT_FOUND, "Servable not found for request: Latest(slow)")
+    assert grpc_failure(late.result) == (StatusCode.NOT_FOUND, "Servable not found for request: Latest(slow)")
 
     assert [list(request.result().outputs["count"].int64_val) for request in under_way] == [[400_000]] * 2
     eventually(lambda: status(channel, "slow")[1] == ("END", 0, ""))

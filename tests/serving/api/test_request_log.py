@@ -112,13 +112,13 @@ def test_a_record_contains_request_response_and_metadata(start, prefix):
     assert metadata.timestamp_secs == 1_700_000_000
 
 
-@pytest.mark.parametrize("kind", warmup.KINDS)
-def test_every_kind_is_logged(start, prefix, kind):
-    entry = getattr(prediction_log.PredictionLog(), f"{kind}_log")
+@pytest.mark.parametrize("method", warmup.METHODS)
+def test_every_method_is_logged(start, prefix, method):
+    entry = getattr(prediction_log.PredictionLog(), f"{method}_log")
     logger = start()
-    logger.log(kind, entry.request, entry.response, ModelSpec(name="scale"))
+    logger.log(method, entry.request, entry.response, ModelSpec(name="scale"))
     logger.close()
-    assert [log.WhichOneof("log_type") for log in _read(prefix)] == [f"{kind}_log"]
+    assert [log.WhichOneof("log_type") for log in _read(prefix)] == [f"{method}_log"]
 
 
 def test_a_file_has_a_temporary_name_until_it_is_complete(start, prefix, eventually):
@@ -145,7 +145,7 @@ def test_a_log_warms_up_a_version(start, prefix, tmp_path):
     target.parent.mkdir(parents=True)
     (prefix.parent / _files(prefix)[0]).rename(target)
     ran = []
-    assert warmup.replay(tmp_path / "scale" / "8", lambda kind, request: ran.append((kind, request))) == 2
+    assert warmup.replay(tmp_path / "scale" / "8", lambda method, request: ran.append((method, request))) == 2
     assert ran == [("predict", request) for request in requests]
 
 

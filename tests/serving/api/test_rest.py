@@ -24,7 +24,7 @@ def _half_plus_two(path):
     """Save a model of y = 0.5 x + 2, for numbers and for tf.Examples, with signatures of strings and of two inputs."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
-        x, text, image = (v1.placeholder(kind, [None], name) for kind, name in
+        x, text, image = (v1.placeholder(dtype, [None], name) for dtype, name in
                           ((tf.float32, "x"), (tf.string, "text"), (tf.string, "image")))  # fmt: skip
         examples = v1.placeholder(tf.string, [None], "examples")
         parsed = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([1], tf.float32)})
@@ -220,9 +220,11 @@ def test_errors_of_the_body(post):
     )
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-protobuf", "multipart/form-data; boundary=x", ""])
-def test_the_content_type_is_ignored(post, kind):
-    assert post(PREDICT, {"instances": [1]}, {"Content-Type": kind}) == (200, {"predictions": [2.5]})
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-protobuf", "multipart/form-data; boundary=x", ""]
+)
+def test_the_content_type_is_ignored(post, content_type):
+    assert post(PREDICT, {"instances": [1]}, {"Content-Type": content_type}) == (200, {"predictions": [2.5]})
 
 
 def test_gzip(post):

@@ -25,8 +25,10 @@ from tensorflow_serving.apis import (
 
 from serving.protocol import prediction_log
 from serving.run_server import ModelServer
-from serving.server.manager import LABELS_AVAILABLE, Retries
+from serving.server.label_rules import LABELS_AVAILABLE
+from serving.server.manager import Retries
 from serving.server_config import ServerConfig
+from tests.support.failures import grpc_failure
 
 METHOD = "tensorflow/serving/{}"
 SECONDS = 20
@@ -34,7 +36,7 @@ SECONDS = 20
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A SavedModel that answers every kind of request with the size of each example, in bytes."""
+    """A SavedModel that answers every method with the size of each example, in bytes."""
     v1, path = tf.compat.v1, tmp_path_factory.mktemp("length") / "saved"
     with tf.Graph().as_default(), v1.Session() as session:
         inputs = v1.placeholder(tf.string, [None], "inputs")
@@ -63,10 +65,10 @@ def logs(tmp_path):
     return tmp_path / "logs" / "requests"
 
 
-def logging_text(prefix, rate=1.0, kind="file"):
+def logging_text(prefix, rate=1.0, collector="file"):
     """A `logging_config` as the text of a model config file."""
     return (
-        f'logging_config {{ log_collector_config {{ type: "{kind}" filename_prefix: "{prefix}" }} '
+        f'logging_config {{ log_collector_config {{ type: "{collector}" filename_prefix: "{prefix}" }} '
         f"sampling_config {{ sampling_rate: {rate} }} }}"
     )
 
@@ -106,13 +108,6 @@ def reload(channel, text):
     model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=SECONDS)
 
 
-def failure(call, *args, **more):
-    """The status code and text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*args, **more)
-    return caught.value.code(), caught.value.details()
-
-
 def predict(channel, signature="", **inputs):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "m"
@@ -123,7 +118,7 @@ def predict(channel, signature="", **inputs):
 
 
 def one_of_each(channel):
-    """Send a request of every kind; kind -> (request, response)."""
+    """Send a request of every method; method -> (request, response)."""
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     sent = {"predict": predict(channel)}
     classify = classification_pb2.ClassificationRequest(model_spec={"name": "m", "signature_name": "classify"})
@@ -133,9 +128,9 @@ def one_of_each(channel):
         task = multi.tasks.add(method_name=METHOD.format(signature))
         task.model_spec.name, task.model_spec.signature_name = "m", signature
     calls = {"classify": (classify, stub.Classify), "regress": (regress, stub.Regress)}
-    for kind, (request, call) in (calls | {"multi_inference": (multi, stub.MultiInference)}).items():
+    for method, (request, call) in (calls | {"multi_inference": (multi, stub.MultiInference)}).items():
         request.input.example_list.examples.add()
-        sent[kind] = request, call(request, timeout=SECONDS)
+        sent[method] = request, call(request, timeout=SECONDS)
     return sent
 
 
@@ -149,15 +144,15 @@ def records(prefix):
     return [record for path in files(prefix) for record in prediction_log.read(path)]
 
 
-def test_requests_of_every_kind_are_logged_with_their_responses(base, logs, serve):
+def test_requests_of_every_method_are_logged_with_their_responses(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
     sent = one_of_each(channel)
     server.stop()
 
     logged = records(logs)
-    assert [record.WhichOneof("log_type") for record in logged] == [f"{kind}_log" for kind in sent]
-    for record, (kind, (request, response)) in zip(logged, sent.items(), strict=True):
-        entry = getattr(record, f"{kind}_log")
+    assert [record.WhichOneof("log_type") for record in logged] == [f"{method}_log" for method in sent]
+    for record, (method, (request, response)) in zip(logged, sent.items(), strict=True):
+        entry = getattr(record, f"{method}_log")
         # Compared as bytes, so that the classes of the messages do not matter.
         assert entry.request.SerializeToString(deterministic=True) == request.SerializeToString(deterministic=True)
         assert entry.response.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
@@ -170,8 +165,8 @@ def test_requests_of_every_kind_are_logged_with_their_responses(base, logs, serv
 
 def test_requests_that_fail_are_not_logged(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
-    failure(predict, channel, "absent")
-    failure(predict, channel, "", other=[1.0])
+    grpc_failure(predict, channel, "absent")
+    grpc_failure(predict, channel, "", other=[1.0])
     predict(channel)
     server.stop()
 
@@ -232,14 +227,14 @@ def test_a_reload_starts_moves_and_ends_logging(base, logs, serve, eventually):
 @pytest.mark.parametrize(
     ("wrong", "code", "text"),
     [
-        ({"kind": "kafka"}, StatusCode.NOT_FOUND, "Cannot find LogCollector::Factory for type: kafka"),
+        ({"collector": "kafka"}, StatusCode.NOT_FOUND, "Cannot find LogCollector::Factory for type: kafka"),
         ({"rate": 1.5}, StatusCode.INVALID_ARGUMENT, "Invalid sampling_rate: 1.5. It must be in the range [0.0, 1.0]."),
     ],
 )
 def test_a_log_that_cannot_be_opened_changes_nothing(base, logs, serve, wrong, code, text):
     server, channel = serve(config_text(base, logging_text(logs)))
 
-    assert failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
+    assert grpc_failure(reload, channel, config_text(base / "elsewhere", logging_text(logs, **wrong))) == (code, text)
     predict(channel)
     server.stop()
     assert len(records(logs)) == 1
@@ -249,7 +244,7 @@ def test_a_refused_config_does_not_change_the_logging(base, logs, serve):
     server, channel = serve(config_text(base, logging_text(logs)))
 
     refused = config_text(base, 'version_labels { key: "stable" value: 9 }')
-    assert failure(reload, channel, refused)[0] is StatusCode.FAILED_PRECONDITION
+    assert grpc_failure(reload, channel, refused)[0] is StatusCode.FAILED_PRECONDITION
     predict(channel)
     server.stop()
     assert len(records(logs)) == 1
@@ -259,9 +254,9 @@ def test_a_refused_config_leaves_no_thread(base, logs, serve):
     _, channel = serve(config_text(base))
     before = set(threading.enumerate())
     first = config_text(base, logging_text(logs))
-    second = config_text(base, logging_text(logs, kind="kafka")).replace('"m"', '"n"')
+    second = config_text(base, logging_text(logs, collector="kafka")).replace('"m"', '"n"')
 
-    assert failure(reload, channel, first.removesuffix(" }") + second.removeprefix("model_config_list {"))[0] is (
+    assert grpc_failure(reload, channel, first.removesuffix(" }") + second.removeprefix("model_config_list {"))[0] is (
         StatusCode.NOT_FOUND
     )
     assert [thread for thread in set(threading.enumerate()) - before if thread.name == "request-log"] == []

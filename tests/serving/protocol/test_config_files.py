@@ -5,8 +5,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from segue.errors import InputError
 from serving.protocol import config_files
-from serving.server.batching import BatchingParameters
-from serving.server.batching_parameters import parse_batching_parameters
+from serving.server.batching_parameters import BatchingParameters, parse_batching_parameters
 
 KEY = '"-----BEGIN PRIVATE KEY-----\\nAA\\n-----END PRIVATE KEY-----\\n"'
 CERT = '"-----BEGIN CERTIFICATE-----\\nAA\\n-----END CERTIFICATE-----\\n"'

@@ -8,13 +8,7 @@ from grpc import StatusCode
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from serving.protocol import json_answers, tensors
-from serving.protocol.status import StatusError
-
-
-def failure(call, *values, **named):
-    with pytest.raises(StatusError) as caught:
-        call(*values, **named)
-    return caught.value.code, caught.value.text
+from tests.support.failures import status_failure
 
 
 def answer(rows, **outputs):
@@ -89,7 +83,7 @@ def test_bytes_that_are_not_utf8_are_sent_unchanged():
     ],
 )
 def test_outputs_that_cannot_be_rows(outputs, text):
-    assert failure(answer, True, **outputs) == (StatusCode.INVALID_ARGUMENT, text)
+    assert status_failure(answer, True, **outputs) == (StatusCode.INVALID_ARGUMENT, text)
 
 
 def test_classifications_are_label_and_score_pairs():
@@ -100,7 +94,7 @@ def test_classifications_are_label_and_score_pairs():
             entry.classes.add(label=label, score=score)
     result.classifications.add()
     assert json_answers.classifications(result) == b'{"results":[[["a",0.4],["b",0.6]],[["a",0.1]],[]]}'
-    assert failure(json_answers.classifications, classification_pb2.ClassificationResult())[1] == (
+    assert status_failure(json_answers.classifications, classification_pb2.ClassificationResult())[1] == (
         "Cannot convert empty ClassificationResults to JSON"
     )
 
@@ -110,6 +104,6 @@ def test_regressions_are_numbers():
     for value in (0.1, 3):
         result.regressions.add(value=value)
     assert json_answers.regressions(result) == b'{"results":[0.1,3.0]}'
-    assert failure(json_answers.regressions, regression_pb2.RegressionResult())[1] == (
+    assert status_failure(json_answers.regressions, regression_pb2.RegressionResult())[1] == (
         "Cannot convert empty RegressionResults to JSON"
     )

@@ -6,13 +6,7 @@ from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.protocol import json_examples, json_text
-from serving.protocol.status import StatusError
-
-
-def failure(call, *values, **named):
-    with pytest.raises(StatusError) as caught:
-        call(*values, **named)
-    return caught.value.code, caught.value.text
+from tests.support.failures import status_failure
 
 
 def examples(text, request_class=classification_pb2.ClassificationRequest):
@@ -62,4 +56,4 @@ def test_a_context_stays_apart_from_the_examples():
     ],
 )
 def test_a_document_that_is_not_a_list_of_examples(text, message):
-    assert failure(examples, text) == (StatusCode.INVALID_ARGUMENT, message)
+    assert status_failure(examples, text) == (StatusCode.INVALID_ARGUMENT, message)

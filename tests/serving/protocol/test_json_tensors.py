@@ -9,7 +9,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving.protocol import json_tensors, json_text, tensors
-from serving.protocol.status import StatusError
+from tests.support.failures import status_failure
 
 FLOAT, DOUBLE, STRING, BOOL = types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_STRING, types_pb2.DT_BOOL
 INT8, INT32, INT64 = types_pb2.DT_INT8, types_pb2.DT_INT32, types_pb2.DT_INT64
@@ -24,14 +24,8 @@ def fill(text, **inputs):
     return tensors.decode_all(request.inputs), rows
 
 
-def failure(call, *values, **named):
-    with pytest.raises(StatusError) as caught:
-        call(*values, **named)
-    return caught.value.code, caught.value.text
-
-
 def refused(text, **inputs):
-    code, message = failure(fill, text, **inputs)
+    code, message = status_failure(fill, text, **inputs)
     assert code is StatusCode.INVALID_ARGUMENT
     return message
 
@@ -123,7 +117,7 @@ def test_a_value_that_does_not_fit_its_dtype(dtype, value, text):
 
 
 def test_a_dtype_that_tf_serving_does_not_read():
-    assert failure(fill, '{"inputs": 1}', x=HALF) == (
+    assert status_failure(fill, '{"inputs": 1}', x=HALF) == (
         StatusCode.UNIMPLEMENTED,
         "Conversion of JSON Value: 1 to type: half",
     )
@@ -199,7 +193,7 @@ def test_a_signature_without_inputs():
 
 
 def test_a_signature_name_that_is_not_a_string():
-    assert failure(json_tensors.signature_name, {"signature_name": 5})[1] == (
+    assert status_failure(json_tensors.signature_name, {"signature_name": 5})[1] == (
         'JSON Value: {\n    "signature_name": 5\n} not formatted correctly. '
         "'signature_name' key must be a string value."
     )

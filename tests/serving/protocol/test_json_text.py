@@ -7,13 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from serving.protocol import json_text
-from serving.protocol.status import StatusError
-
-
-def failure(call, *values, **named):
-    with pytest.raises(StatusError) as caught:
-        call(*values, **named)
-    return caught.value.code, caught.value.text
+from tests.support.failures import status_failure
 
 
 @pytest.mark.parametrize(
@@ -44,7 +38,7 @@ def failure(call, *values, **named):
     ],
 )
 def test_a_body_that_is_not_json_is_an_invalid_argument(body):
-    code, text = failure(json_text.parse, body)
+    code, text = status_failure(json_text.parse, body)
 
     assert code is StatusCode.INVALID_ARGUMENT
     assert text.startswith("JSON Parse error: ")
@@ -67,10 +61,10 @@ def test_integers_beyond_64_bits_become_floats(beside):
 
 
 def test_an_error_quotes_the_document_but_cuts_a_long_one():
-    assert failure(json_text.parse, b'["a", 1.5]')[1] == 'JSON Value: [\n    "a",\n    1.5\n] Is not object'
-    assert failure(json_text.parse, b"1.0")[1] == "JSON Value: 1.0 Is not object"
+    assert status_failure(json_text.parse, b'["a", 1.5]')[1] == 'JSON Value: [\n    "a",\n    1.5\n] Is not object'
+    assert status_failure(json_text.parse, b"1.0")[1] == "JSON Value: 1.0 Is not object"
     for body in (b"[" * 900 + b"]" * 900, b"[" + b"1," * 100_000 + b"1]", b'"' + b"a" * 100_000 + b'"'):
-        assert len(failure(json_text.parse, body)[1]) < json_text.MAX_QUOTE + 50
+        assert len(status_failure(json_text.parse, body)[1]) < json_text.MAX_QUOTE + 50
 
 
 def test_a_byte_order_mark_is_skipped():

@@ -12,7 +12,8 @@ import pytest
 from grpc import StatusCode
 
 from serving.protocol.status import StatusError
-from serving.server.batching import BatchingParameters, Scheduler
+from serving.server.batching import Scheduler
+from serving.server.batching_parameters import BatchingParameters
 from serving.server.metrics import Metrics
 
 

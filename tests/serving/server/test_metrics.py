@@ -17,7 +17,7 @@ from tensorflow_serving.apis import inference_pb2, predict_pb2, prediction_servi
 
 from serving.protocol.config_files import ModelConfig
 from serving.run_server import ModelServer
-from serving.server.batching import BatchingParameters
+from serving.server.batching_parameters import BatchingParameters
 from serving.server.metrics import Counter, Histogram, Metrics
 from serving.server_config import ServerConfig
 

@@ -11,14 +11,7 @@ import time
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from grpc import StatusCode
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
 from serving.protocol import prediction_log
 from serving.protocol.config_files import ModelConfig
@@ -26,106 +19,10 @@ from serving.protocol.status import StatusError
 from serving.run_server import ModelServer
 from serving.server.manager import ModelManager, Retries
 from serving.server_config import ServerConfig
+from tests.serving.server.conftest import Caller, save, spoil
+from tests.support.failures import grpc_failure
 
 SECONDS = 20
-UNAVAILABLE_LABEL = "Request to assign label to version {} of model m, which is not currently available for inference"
-
-
-def save(folder, factor):
-    """Write a version with y = factor * x for a scalar x; its folder appears in one rename.
-
-    The model first counts to `steps`, which takes about 3 us a step, so that a test can make a request slow.
-    """
-    v1, making = tf.compat.v1, folder.parent / f"making-{folder.name}"
-    with tf.Graph().as_default(), v1.Session() as session:
-        x, steps = v1.placeholder(tf.float32, [], "x"), v1.placeholder(tf.int64, [], "steps")
-        (count,) = tf.while_loop(lambda i: i < steps, lambda i: i + 1, [tf.constant(0, tf.int64)])
-        y = factor * x + 0.0 * tf.cast(count, tf.float32)
-        signature = v1.saved_model.predict_signature_def({"x": x, "steps": steps}, {"y": y})
-        builder = v1.saved_model.Builder(str(making))
-        builder.add_meta_graph_and_variables(
-            session, [tf.saved_model.SERVING], signature_def_map={"serving_default": signature}
-        )
-        builder.save()
-    making.rename(folder)
-
-
-def spoil(folder):
-    """Write a version that cannot be loaded."""
-    making = folder.parent / f"making-{folder.name}"
-    making.mkdir(parents=True)
-    (making / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")
-    making.rename(folder)
-
-
-class Caller:
-    """A client of one server and its model `m`."""
-
-    def __init__(self, channel):
-        self._models = model_service_pb2_grpc.ModelServiceStub(channel)
-        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-
-    def factor(self, version=None):
-        """The factor of the version that answers."""
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "m"
-        if version is not None:
-            request.model_spec.version.value = version
-        request.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0))
-        request.inputs["steps"].CopyFrom(tf.make_tensor_proto(0, tf.int64))
-        return self._predictions.Predict(request, timeout=SECONDS).outputs["y"].float_val[0]
-
-    def statuses(self, version=None):
-        """The statuses as (version, state, error code, error message), in the order of the answer."""
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = "m"
-        if version is not None:
-            request.model_spec.version.value = version
-        answer = self._models.GetModelStatus(request, timeout=SECONDS)
-        state = get_model_status_pb2.ModelVersionStatus.State.Name
-        return [
-            (entry.version, state(entry.state), entry.status.error_code, entry.status.error_message)
-            for entry in answer.model_version_status
-        ]
-
-    def states(self):
-        """Version -> state."""
-        return {version: state for version, state, _, _ in self.statuses()}
-
-
-@pytest.fixture
-def base(tmp_path):
-    """The base path of model `m`, with version 1: y = x."""
-    folder = tmp_path / "m"
-    folder.mkdir()
-    save(folder / "1", 1.0)
-    return folder
-
-
-@pytest.fixture
-def serve(base):
-    """Start a server of `m` that searches the folder 20 times a second, and return its `Caller`."""
-    stops = []
-
-    def start(**settings):
-        defaults = {"file_system_poll_wait_seconds": 0.05, "retries": Retries(0)}
-        server = ModelServer(ServerConfig(models=[ModelConfig("m", base)], **(defaults | settings)))
-        server.start()
-        stops.append(server.stop)
-        channel = grpc.insecure_channel(server.address)
-        stops.append(channel.close)
-        return Caller(channel)
-
-    yield start
-    for stop in reversed(stops):
-        stop()
-
-
-def failure(call, *args, **more):
-    """The status code and the text of a call that fails."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*args, **more)
-    return caught.value.code(), caught.value.details()
 
 
 def warm_up(folder, count, steps=0, **more):
@@ -191,7 +88,7 @@ def test_a_version_answers_only_after_its_warm_up(tmp_path, base, serve, eventua
 
     eventually(lambda: caller.states().get(2) == "LOADING")
     assert caller.factor() == 1.0
-    assert failure(caller.factor, version=2)[0] is StatusCode.NOT_FOUND
+    assert grpc_failure(caller.factor, version=2)[0] is StatusCode.NOT_FOUND
     eventually(lambda: caller.factor() == 2.0)
     text = caplog.text
     warm = text.index("Number of warmup records read: 3.")
@@ -225,7 +122,7 @@ def test_a_server_that_stops_does_not_wait_for_a_long_warm_up(tmp_path, base, ev
     server = ModelServer(ServerConfig(models=[ModelConfig("m", base)], file_system_poll_wait_seconds=0.05))
     with server, grpc.insecure_channel(server.address) as channel:
         (tmp_path / "2").rename(base / "2")
-        eventually(lambda: Caller(channel).states().get(2) == "LOADING")
+        eventually(lambda: Caller(channel, base).states().get(2) == "LOADING")
         began = time.monotonic()
         server.stop()
 

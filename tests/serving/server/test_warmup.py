@@ -29,25 +29,25 @@ def version(tmp_path):
 
 @pytest.fixture
 def calls():
-    """The list of (kind, request) that were run, and the callable that appends to it."""
+    """The list of (method, request) that were run, and the callable that appends to it."""
     seen = []
-    return seen, lambda kind, request: seen.append((kind, request))
+    return seen, lambda method, request: seen.append((method, request))
 
 
-def _failure(folder, run=lambda kind, request: None):
+def _failure(folder, run=lambda method, request: None):
     with pytest.raises(StatusError) as caught:
         warmup.replay(folder, run)
     return caught.value.code, caught.value.text
 
 
-def test_every_kind_is_replayed_in_order(version, calls):
-    logs = [prediction_log.PredictionLog() for _ in warmup.KINDS]
-    for kind, record in zip(warmup.KINDS, logs, strict=True):
-        getattr(record, f"{kind}_log").request.SetInParent()
+def test_every_method_is_replayed_in_order(version, calls):
+    logs = [prediction_log.PredictionLog() for _ in warmup.METHODS]
+    for method, record in zip(warmup.METHODS, logs, strict=True):
+        getattr(record, f"{method}_log").request.SetInParent()
     logs[1].classify_log.request.model_spec.name = "scale"
     seen, run = calls
     assert warmup.replay(version(*logs), run) == 4
-    assert [kind for kind, _ in seen] == list(warmup.KINDS)
+    assert [method for method, _ in seen] == list(warmup.METHODS)
     assert [type(request).__name__ for _, request in seen] == [
         *("PredictRequest", "ClassificationRequest", "RegressionRequest", "MultiInferenceRequest")
     ]
@@ -89,10 +89,10 @@ def test_a_file_holds_at_most_1000_records(version, calls):
     assert len(seen) == 2000  # the first 1000 records of both files, and not number 1001
 
 
-@pytest.mark.parametrize(("kind", "number"), [("session_run", 5), ("predict_streamed", 7)])
-def test_kinds_that_cannot_be_replayed_are_refused(version, kind, number):
+@pytest.mark.parametrize(("method", "number"), [("session_run", 5), ("predict_streamed", 7)])
+def test_methods_that_cannot_be_replayed_are_refused(version, method, number):
     record = prediction_log.PredictionLog()
-    getattr(record, f"{kind}_log").SetInParent()
+    getattr(record, f"{method}_log").SetInParent()
     assert _failure(version(record)) == (
         StatusCode.UNIMPLEMENTED,
         f"Unsupported log_type for warmup: {number}",
@@ -108,8 +108,8 @@ def test_a_record_without_a_request_is_counted_and_not_run(version, calls):
 def test_a_record_that_fails_ends_the_replay_with_its_status(version):
     ran = []
 
-    def run(kind, request):
-        ran.append(kind)
+    def run(method, request):
+        ran.append(method)
         raise StatusError(StatusCode.INTERNAL, "the graph says no")
 
     assert _failure(version(_predict(), _predict()), run) == (StatusCode.INTERNAL, "the graph says no")
@@ -153,7 +153,7 @@ def test_requests_warm_up_a_loaded_model(version, saved_models):
     scale = tf.saved_model.load(str(saved_models["two"])).signatures["serving_default"]
     answers = []
 
-    def run(kind, request):
+    def run(method, request):
         inputs = {name: tf.constant(tensors.decode(proto)) for name, proto in request.inputs.items()}
         answers.append(scale(**inputs)["y"].numpy().tolist())
 

@@ -11,6 +11,8 @@ from segue.errors import InputError
 from segue.files import TEMPORARY
 from serving.protocol import config_files, prediction_log, tensors
 from serving.store import model_store
+from serving.store.versions import verify
+from tests.serving.store.conftest import corrupt
 
 # A program that changes a store, and ends without clean-up (as by SIGKILL) before the n-th change to the disk.
 KILLED = """
@@ -42,25 +44,6 @@ models, warmup = {"a": source, "b": source}, {"a": [{"x": [1.0]}]}
 """
 
 
-@pytest.fixture
-def source(tmp_path) -> Path:
-    """A folder with the files of a SavedModel; the store does not read their contents."""
-    folder = tmp_path / "exported"
-    (folder / "variables").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"graph")
-    (folder / "variables" / "variables.index").write_bytes(b"weights")
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "store"
-
-
-def corrupt(root: Path, model: str, version: int) -> None:
-    (root / model / str(version) / "variables" / "variables.index").write_bytes(b"other")
-
-
 def test_a_push_gives_all_models_one_new_version(root, source):
     assert model_store.push(root, {"a": source}) == 1
     assert model_store.push(root, {"a": source, "b": source}) == 2
@@ -69,7 +52,7 @@ def test_a_push_gives_all_models_one_new_version(root, source):
     assert model_store.versions(root, "b") == [2]
     assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
     assert model_store.models(root) == ["a", "b"]
-    assert model_store.verify(root, "a", 2)
+    assert verify(root, "a", 2)
 
 
 def test_an_empty_store_has_no_models(root):
@@ -114,7 +97,7 @@ def test_a_push_killed_at_any_moment_leaves_the_old_labels_or_the_new_ones(root,
         moved = moved or (killed and after != before)
         for model in ("a", "b"):
             for version in model_store.versions(root, model):
-                assert model_store.verify(root, model, version), "only whole versions are in the store"
+                assert verify(root, model, version), "only whole versions are in the store"
 
     assert steps > 15
     assert moved, "some push was killed after its labels had moved"
@@ -142,7 +125,7 @@ def test_a_change_killed_at_any_moment_moves_all_labels_or_none(root, source, ch
 
     assert steps > 1
     assert after != before
-    assert all(model_store.verify(root, name, v) for name, labels in after.items() for v in labels.values())
+    assert all(verify(root, name, v) for name, labels in after.items() for v in labels.values())
 
 
 def test_a_rename_that_fails_keeps_the_labels(root, source, monkeypatch):
@@ -186,7 +169,7 @@ def test_warm_up_requests_are_written_into_the_pushed_version(root, source):
     assert [log.predict_log.request.model_spec.name for log in logs] == ["a"] * 3
     assert tensors.decode(logs[2].predict_log.request.inputs["x"]).tolist() == [[2.0, 2.0]]
     assert not (root / "b" / "1" / prediction_log.WARMUP_FILE).exists()
-    assert model_store.verify(root, "a", 1)
+    assert verify(root, "a", 1)
     (root / "a" / "1" / prediction_log.WARMUP_FILE).unlink()
     assert model_store.faults(root, "a", 1) == ["assets.extra/tf_serving_warmup_requests is missing"]
 
@@ -217,9 +200,9 @@ def test_faults_name_each_file(root, source):
         "extra was not pushed",
         "variables/variables.index has changed",
     ]
-    assert not model_store.verify(root, "a", 1)
+    assert not verify(root, "a", 1)
     with pytest.raises(InputError, match="has no version 2"):
-        model_store.verify(root, "a", 2)
+        verify(root, "a", 2)
 
 
 def test_a_push_is_to_stable_or_canary(root, source):

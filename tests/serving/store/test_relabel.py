@@ -10,7 +10,7 @@ from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.sync_client import Client
 from serving.protocol import config_files, protos
 from serving.run_server import ModelServer
-from serving.server.manager import LABELS_UNUSED
+from serving.server.label_rules import LABELS_UNUSED
 from serving.server_config import ServerConfig
 from serving.store import model_store, relabel
 from serving.store.relabel import move_labels
