@@ -15,8 +15,9 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from events.schema import HEADS, LISTEN, SKIP
-from models.fitting.loop import History, Model, create_weights, start, time_limit
+from models.fitting.loop import Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards

@@ -17,8 +17,9 @@ from scipy.special import expit
 from scipy.special import logsumexp as scipy_logsumexp
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, Model, create_weights, start, time_limit
+from models.fitting.loop import Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import AGE_COLUMNS, QUERY_INPUTS
 from models.inputs.shards import Arrays, Shards

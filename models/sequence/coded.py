@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from models.evaluation.metrics import ndcg_at
-from models.fitting.loop import History, Model, create_weights
+from models.fitting.loop import Model, create_weights
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.inputs.shards import Shards
 from models.sequence.codes import Codebook
 from models.sequence.fit import BATCH, CODING, HeldOut, Pace, epochs_for, windows

@@ -9,8 +9,9 @@ import tensorflow as tf
 from scipy.sparse import csr_matrix
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, create_weights, start
+from models.fitting.loop import create_weights, start
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.inputs.encoder import Encoder
 from models.inputs.shards import Arrays, Shards
 from models.sequence.histories import Histories, Windows
