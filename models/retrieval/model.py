@@ -182,18 +182,13 @@ def newcomer_gain(odds: np.ndarray, was_new: np.ndarray) -> float:
     Returns:
         The gain, from 0 to 5; 0 if no positive was new.
     """
+    from scipy.stats import binomtest
+
     if not was_new.any():
         return 0.0
-    share = wilson_upper(was_new.mean(), len(was_new))
+    share = binomtest(int(was_new.sum()), len(was_new)).proportion_ci(method="wilson").high
     excess = lambda gain: float(np.mean(expit(gain + odds))) - share  # noqa: E731
     return MOST_GAIN if excess(MOST_GAIN) < 0 else 0.0 if excess(0.0) > 0 else float(brentq(excess, 0.0, MOST_GAIN))
-
-
-def wilson_upper(share: float, count: int, z: float = 1.96) -> float:
-    """The upper end of the 95 % interval of a share of `count` draws (Wilson 1927)."""
-    centre = share + z**2 / (2 * count)
-    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return float((centre + half) / (1 + z**2 / count))
 
 
 def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:
