@@ -200,6 +200,11 @@ class Index(tf.Module):
         scores = mask_scores(scores, tf.reduce_any(market != 0), available)
         return tf.cond(tf.reduce_any(exclude > 0), lambda: drop(scores, exclude), lambda: scores)
 
+    def answer(self, rows: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The ids of rows `[b, k]` with their scores; '' and the lowest float stand for row 0."""
+        # JSON has no infinity, and infra validation refuses it.
+        return {"item_ids": tf.gather(self.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
+
     def _free_rows(self, row_ids: np.ndarray) -> np.ndarray:
         """Rows of the delta without an item, given the id of every row."""
         first, end = self.delta.numpy()
