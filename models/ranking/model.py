@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from events.schema import HEADS, LISTEN, SKIP
+from events.schema import HEADS, LISTEN, SKIP, TASKS
 from models.fitting.loop import Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
 from models.fitting.training_state import History
@@ -22,7 +22,6 @@ from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
-from models.inputs.training_arrays import TASKS
 from models.ranking.calibration import fit_platt
 from models.ranking.choice import OWN, ChoiceHead, candidate_features
 from models.ranking.colistening import CoListening
@@ -160,7 +159,7 @@ class RankingModel(Model):
         added = tf.unstack(self.position(inputs["position"], inputs["surface"], seed), num=len(TASKS), axis=1)
         return {task: logits[task] + bias for task, bias in zip(TASKS, added, strict=True)}
 
-    def figures(self, inputs, rows, stats, request, retrieval_scores, sequence_scores, logits) -> tf.Tensor:
+    def choice_features(self, inputs, rows, stats, request, retrieval_scores, sequence_scores, logits) -> tf.Tensor:
         """Compute the features of candidates for the choice head, `[b, n, f]`.
 
         Args:

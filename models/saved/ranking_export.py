@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from events.schema import HEADS, LISTEN
+from events.schema import TASKS
 from models.inputs.encoder import request_dense
 from models.inputs.feature_names import AGE, AGE_COLUMNS
 from models.inputs.item_age import age_at_request
@@ -33,7 +33,7 @@ class ServedRanking(tf.Module):
         super().__init__()
         self.model = model
         self.catalogue = model.encoder.catalogue
-        self.reward = {name: float(reward[name]) for name in (*HEADS, LISTEN, CHOICE)}
+        self.reward = {name: float(reward[name]) for name in (*TASKS, CHOICE)}
         self.static = tf.Variable(static_vectors(model), trainable=False)  # [rows, dim]
         free = self.static.shape[0] - 1 - items.num_rows
         # Row 0 and free rows have no plays. Their age is replaced by the age at the request.
@@ -61,7 +61,9 @@ class ServedRanking(tf.Module):
         present = tf.cast(inputs["history"] > 0, tf.float32)
         query = self.model.describe_query(inputs, tf.gather(self.static, inputs["history"]))
         logits = self.model.score(query, present, item, request)
-        return logits, self.model.figures(inputs, rows, stats, request, retrieval_scores, sequence_scores, logits)
+        return logits, self.model.choice_features(
+            inputs, rows, stats, request, retrieval_scores, sequence_scores, logits
+        )
 
     def rank(
         self, candidate_ids: tf.Tensor, retrieval_scores: tf.Tensor, sequence_scores: tf.Tensor, **raw: tf.Tensor
@@ -79,8 +81,8 @@ class ServedRanking(tf.Module):
             The outputs of `answer`, and `uncertainty`, 1 / sqrt(1 + plays of 28 days), in (0, 1]. `choice` is the
             logarithm of how many times likelier a candidate is to play next than the request's average candidate.
         """
-        logits, figures = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
-        choice = lift(self.model.choice(figures), tf.not_equal(candidate_ids, ""))
+        logits, features = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
+        choice = lift(self.model.choice(features), tf.not_equal(candidate_ids, ""))
         plays = tf.gather(self.plays, self.catalogue.rows(candidate_ids))
         return {**self.answer(logits, choice), "uncertainty": tf.math.rsqrt(1.0 + plays)}
 

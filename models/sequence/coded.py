@@ -38,7 +38,7 @@ class CodedModel(Model):
 
     def __init__(self, sequence: SequenceModel, book: Codebook) -> None:
         super().__init__()
-        rows = np.arange(1, 1 + len(sequence.encoder.catalogue.known), dtype=np.int32)
+        rows = np.arange(1, 1 + len(sequence.encoder.catalogue.ids), dtype=np.int32)
         self.sequence = sequence
         self.sequence.trainable = False
         self.tree = CodeTree(book.codes[: len(rows)], rows, sequence.item_vectors(rows).numpy())
@@ -111,7 +111,7 @@ def fit_codes(
     Returns:
         The model, the codes of its items, and its history, as `fit` gives it.
     """
-    ids = sequence.encoder.catalogue.known.to_pylist()
+    ids = sequence.encoder.catalogue.ids.to_pylist()
     rows = np.arange(1, len(ids) + 1, dtype=np.int32)
     vectors = sequence.item_vectors(rows).numpy()
     kept = book is not None and not set(ids).isdisjoint(book.ids)

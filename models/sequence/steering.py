@@ -35,7 +35,7 @@ class Steering(tf.Module):
         stated = release[release != 0]
         self.mean_release = tf.Variable(stated.mean() if len(stated) else 0.0, trainable=False, dtype=tf.float64)
         rarity = -np.log1p(popularity)
-        exported = rarity[: 1 + len(catalogue.known)]
+        exported = rarity[: 1 + len(catalogue.ids)]
         # Items that are added later have no choices yet, so they are among the rarest.
         rare = (rarity - exported.mean()) / (exported.std() or 1.0)
         self.rare = tf.Variable(rare.astype(np.float32), trainable=False)
