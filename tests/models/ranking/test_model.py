@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from events.schema import HEADS
+from events.schema import HEADS, LISTEN, TASKS
 from models.evaluation.metrics import log_loss
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Shards
 from models.ranking.calibration import IDENTITY
-from models.ranking.model import CHOICE_FEATURES, LISTEN, SLATE, TASKS, RankingModel, outcomes, slates
+from models.ranking.model import CHOICE_FEATURES, SLATE, RankingModel, outcomes, slates
 from models.training_config import RankingConfig
 
 
@@ -53,10 +53,10 @@ def test_the_loss_is_the_sum_of_cross_entropies_and_the_huber_loss_of_listen(tra
 
 @pytest.mark.parametrize("name", TASKS)
 def test_masked_labels_do_not_change_the_loss(trained_ranking, batch, name):
-    known = tf.constant([1.0, 0.0] * 20)
+    weight = tf.constant([1.0, 0.0] * 20)
     label = batch[f"label_{name}"]
-    masked = batch | {f"weight_{name}": known}
-    flipped = masked | {f"label_{name}": tf.where(known == 0, 1 - label, label)}
+    masked = batch | {f"weight_{name}": weight}
+    flipped = masked | {f"label_{name}": tf.where(weight == 0, 1 - label, label)}
     assert loss(trained_ranking.model, flipped) == loss(trained_ranking.model, masked)
 
 
