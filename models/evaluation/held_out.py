@@ -80,7 +80,7 @@ def evaluate_retrieval(
         test: the examples of the test span.
         items: the catalogue as of the test span's start.
         filter_seen: whether items of the history are no candidates.
-        seed: of the sample and the bootstrap.
+        seed: seed of the sample and the bootstrap.
 
     Returns:
         `models` (metrics of each model and of `popularity`), `recall_at_100_over_popularity` (the mean difference

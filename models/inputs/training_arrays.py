@@ -36,7 +36,7 @@ def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, flo
 
 
 def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
-    """Sum the weights of the labels that are true of each example, float32 `[n]`; an unknown label adds nothing.
+    """Sum the weights of each example's true labels, float32 `[n]`; an unknown label adds nothing.
 
     For example, with the weights `positive: 1, like: 2` a positive example that was liked weighs 3.
 

@@ -202,7 +202,7 @@ class RankingModel(Model):
         return tf.add_n(losses)
 
     def measure(self, train: Arrays) -> None:
-        """Set the statistics that the loss needs, the scale of `listen` and `eta`, from training examples."""
+        """Set the scale of `listen` and `eta`, which the loss needs, from training examples."""
         listened = train["label_listen"][train["weight_listen"] > 0]
         if len(listened) and listened.std() > 0:
             self.listened.assign([listened.mean(), listened.std()])
@@ -281,7 +281,7 @@ def since(starts: tf.Tensor) -> tf.Tensor:
 
 
 def outcomes(arrays: Arrays) -> np.ndarray:
-    """1 where the label of any head is known and 1, else 0, `[n]`."""
+    """Mark the examples with an outcome, `[n]`: 1 if the known label of any head is 1, else 0."""
     return np.max([arrays[f"label_{head}"] * arrays[f"weight_{head}"] for head in HEADS], axis=0)
 
 

@@ -94,7 +94,7 @@ class RetrievalModel(Model):
         return tf.concat([tf.math.l2_normalize(static, axis=1), bias], axis=1)
 
     def boosted(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Add the gain of new items to the bias in the vectors `[n, dim + 1]` of catalogue rows `[n]`."""
+        """Add the gain of new items to the bias, the last entry of the vectors `[n, dim + 1]` of `rows` `[n]`."""
         own = tf.gather(self.encoder.catalogue.item_ids, rows)[:, 0]
         new = tf.cast(own <= self.encoder.lookups["item_id"].buckets, tf.float32)
         return vectors + tf.pad((self.newcomer * new)[:, None], [[0, 0], [self.config.dim, 0]])

@@ -74,7 +74,7 @@ class ServedRanking(tf.Module):
             candidate_ids: string `[b, n]`; '' fills a row that has fewer candidates.
             retrieval_scores: the retrieval model's scores `[b, n]`. A candidate that retrieval did not return has the
                 lowest score that it returned; all scores are 0 if retrieval was not called.
-            sequence_scores: the same of the sequence model.
+            sequence_scores: the sequence model's scores `[b, n]`, filled in the same way.
             raw: the query; see `query_specs`.
 
         Returns:
@@ -87,7 +87,7 @@ class ServedRanking(tf.Module):
         return {**self.answer(logits, choice), "uncertainty": tf.math.rsqrt(1.0 + plays)}
 
     def score(self, genre_affinity, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Score one candidate an example from the statistics that are given: each output is `[b]`, `choice` is 0."""
+        """Score one candidate per example from given statistics: each output is `[b]`, and `choice` is 0."""
         inputs = {**self.model.encoder.encode_query(raw), **self.model.encoder.encode_item(raw)}
         inputs["request"] = request_dense(genre_affinity, raw[AGE])
         return self.answer(self.model(inputs), tf.zeros_like(genre_affinity))

@@ -29,7 +29,7 @@ DRAW = 0  # salt of the random draws
 
 
 class CodedModel(Model):
-    """A frozen sequence model with a generative head, which learns from the dense head to decode states to codes.
+    """A frozen sequence model with a generative head, which learns from the dense head to turn states into item codes.
 
     Args:
         sequence: the trained sequence model.
@@ -104,7 +104,7 @@ def fit_codes(
         histories: interactions of the train span.
         held_out: later choices; the epoch of the best NDCG@10 on `JUDGED` of them is kept.
         book: codes that items keep; new codes are made if it is None or holds none of the items.
-        seed: of initial weights, cuts and order.
+        seed: seed of initial weights, cuts and order.
         checkpoints: a folder that training resumes from.
         on_epoch: called after each epoch with its figures.
 

@@ -121,7 +121,7 @@ class ServedSequence(tf.Module):
         surface,
         **wishes: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """Draw a playlist: each item given the items before it, no item twice.
+        """Draw a playlist without repeats, each item given the items before it.
 
         Args:
             length: number of items, int32 `[b]`; 200 at most.
