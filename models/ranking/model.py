@@ -27,6 +27,7 @@ from models.ranking.choice import OWN, ChoiceHead, candidate_features
 from models.ranking.colistening import CoListening
 from models.ranking.mixture import MixtureOfExperts
 from models.ranking.position import PositionTower, decline_of_examination, examination
+from models.ranking.slates import slates
 from models.training_config import RankingConfig
 
 keras = tf.keras
@@ -39,7 +40,6 @@ SLOWEST = 5_000  # examples a second below which training stops early
 MEASURED = 100_000  # training examples from which `measure` takes its statistics
 # Features of a candidate for the choice head: its own, 7 statistics, 2 of co-listening, genre affinity, tasks' logits.
 CHOICE_FEATURES = OWN + 7 + 3 + len(TASKS)
-SLATE = 16  # the most examples of a slate in a batch; shorter slates are padded to the batch's longest
 IDS, DEEP, POSITION = range(3)  # salts of the random draws: id dropout, dropout of the deep part, dropped positions
 
 
@@ -249,35 +249,6 @@ def attend(history: tf.Tensor, present: tf.Tensor, item: tf.Tensor) -> tf.Tensor
     weights = tf.exp(logits - tf.reduce_max(logits, axis=2, keepdims=True)) * present[:, None, :]  # [b, n, 50]
     weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
     return tf.einsum("bnh,bhd->bnd", weights, history)
-
-
-def slates(query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Split examples into slates: consecutive examples with the same query, at most `SLATE` of them.
-
-    For example, the queries 7, 7, 3 make two slates; the first has the examples 0 and 1, the second the example 2.
-
-    Args:
-        query: a number of the query of each example, `[b]`.
-
-    Returns:
-        The first example of each slate, int32 `[s]`, and for each example its slate and its place in the slate, int32
-        `[b]` each.
-    """
-    starts = tf.concat([tf.ones_like(query[:1], tf.bool), query[1:] != query[:-1]], axis=0)
-    place = since(starts)
-    starts = place % SLATE == 0
-    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
-    return first, tf.cumsum(tf.cast(starts, tf.int32)) - 1, place % SLATE
-
-
-def since(starts: tf.Tensor) -> tf.Tensor:
-    """The distance of each place to the last start at or before it, int32 `[n]`.
-
-    Args:
-        starts: bool `[n]`; the first is true. For example, true, false, true gives 0, 1, 0.
-    """
-    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
-    return tf.range(tf.size(starts)) - tf.gather(first, tf.cumsum(tf.cast(starts, tf.int32)) - 1)
 
 
 def outcomes(arrays: Arrays) -> np.ndarray:

@@ -13,8 +13,6 @@ from models.inputs.vocabulary import Lookup
 from segue.errors import InputError
 
 OPEN = 64  # rows that are open while pieces are packed; with more, rows are hardly fuller and packing takes longer
-COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
-# The raw inputs of the signatures; see `request_inputs.history_specs`.
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +167,7 @@ class Windows:
         return self.passes * -(-len(self.histories.item) // self.length)
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
-        """Yield the batches of an epoch: `COLUMNS` and `segment`, each `[batch_size, length]`.
+        """Yield the batches of an epoch: the arrays of `pack`, each `[batch_size, length]`.
 
         Rows that do not fill a batch are dropped, unless an epoch has fewer rows than one batch.
 
