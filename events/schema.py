@@ -51,10 +51,11 @@ POSITIVE = (PLAY, LIKE, ADD)
 
 HEADS = ("play", "complete", "skip", "like", "add")  # binary outputs of the ranking model
 LISTEN = "listen"  # a further output, a number: log1p of the seconds listened
+TASKS = (*HEADS, LISTEN)  # all outputs that have labels
 PLAY_THROUGH_MS = 30_000  # `label_play` is 1 if an item was played for at least 30 s
 COMPLETE_SHARE = 0.9  # `label_complete` is 1 from this share of the item's duration on
 
 # A log may bring its own labels in these columns; null means unknown. Labels never become features.
-LABEL_COLUMNS = tuple(f"label_{name}" for name in (*HEADS, LISTEN))
+LABEL_COLUMNS = tuple(f"label_{name}" for name in TASKS)
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # an import refuses earlier times

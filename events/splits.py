@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from segue.errors import InputError
 
-PARTS = ("train", "validation", "test")
+SPANS = ("train", "validation", "test")
 TICK = timedelta(microseconds=1)
 
 
@@ -54,13 +54,13 @@ def cut(ts: pa.ChunkedArray, fractions: tuple[float, float, float] = (0.8, 0.1, 
         )
     times = np.sort(ts.cast(pa.int64()).to_numpy())  # microseconds
     count = len(times)
-    if count < len(PARTS):
+    if count < len(SPANS):
         raise InputError(f"A split needs at least three events. Received {count}.", "Import a longer log.")
     positions = [round(count * share) for share in (fractions[0], fractions[0] + fractions[1])]
     train_end, validation_end = (times[min(max(position, 1), count - 1)] for position in positions)
     bounds = np.searchsorted(times, [train_end, validation_end])
     sizes = np.diff([0, *bounds, count])
-    for part, size in zip(PARTS, sizes, strict=True):
+    for part, size in zip(SPANS, sizes, strict=True):
         if size == 0:
             raise InputError(
                 f"The {part} span would be empty: too many of the {count} events share the same time.",

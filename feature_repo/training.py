@@ -19,7 +19,7 @@ from ibis import _
 from events import schema
 from events.ingest import read_manifest, read_split
 from events.labels import examples
-from events.splits import PARTS, Split
+from events.splits import SPANS, Split
 from feature_repo import transformations as T
 from feature_repo.build import load_manifest
 from feature_repo.definitions import ONLINE_ONLY
@@ -185,12 +185,12 @@ def write_training_set(ingested: Path, store: FeatureStore, split: Split, out: P
         The number of rows of each part.
     """
     starts = pa.array([split.start, split.train_end, split.validation_end], schema.TIMESTAMP).cast(pa.int64())
-    rows = dict.fromkeys(PARTS, 0)
+    rows = dict.fromkeys(SPANS, 0)
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
         for chunk in chunks(ingested, store):
             bounds = np.searchsorted(chunk["ts"].cast(pa.int64()), starts)
-            for name, first, end in zip(PARTS, bounds, [*bounds[1:], chunk.num_rows], strict=True):
+            for name, first, end in zip(SPANS, bounds, [*bounds[1:], chunk.num_rows], strict=True):
                 if name not in writers:
                     writers[name] = stack.enter_context(parquet_writer(out / f"{name}.parquet", chunk.schema))
                 writers[name].write_table(chunk.slice(first, end - first))

@@ -73,7 +73,7 @@ class RetrievalConfig:
     Attributes:
         dim: width of the towers' output.
         batch_size: examples in a batch.
-        learning_rate: of the optimizer.
+        learning_rate: learning rate of the optimizer.
         epochs: the largest number; training stops early when the held-out NDCG has not risen twice. 0 keeps the
             initial weights.
         minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
@@ -103,7 +103,7 @@ class RankingConfig:
     Attributes:
         dim: width of the item embeddings.
         batch_size: examples in a batch.
-        learning_rate: of the optimizer.
+        learning_rate: learning rate of the optimizer.
         epochs: the largest number; training stops early when the validation loss has not fallen twice. 0 keeps the
             initial weights.
         minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
@@ -132,7 +132,7 @@ class SequenceConfig:
         heads: attention heads of each layer; they divide `dim`.
         length: entries of a history that the model reads; the feature store holds 50.
         batch_size: rows of `length` entries.
-        learning_rate: of the optimizer at the start; it falls to 0 by the end.
+        learning_rate: learning rate of the optimizer at the start; it falls to 0 by the end.
         epochs: the largest number, for each head; 0 takes as many as make 250 steps of the log, from 12 to 100.
         minutes: the most that training may take, the generative head included.
         dropout: share of the embeddings and of each block's output that is dropped.
@@ -219,7 +219,7 @@ class TrainingConfig:
     """Settings of a training run.
 
     Attributes:
-        seed: of initial weights, order of examples, samples and bootstraps; NumPy takes 32 bits.
+        seed: seed of initial weights, order of examples, samples and bootstraps; NumPy takes 32 bits.
         split: shares of the events for train, validation and test, by global time.
         warm_start: whether models start from the weights of the served models, if those are of the same data set.
     """

@@ -27,7 +27,7 @@ ANALYSED_ROWS = 10_000  # examples of the slice analysis; Beam takes 2 CPU secon
 def step(
     run: Run, training_set: Path, models: dict[str, Path], report: Path, window: Path
 ) -> tuple[bool, dict[str, float]]:
-    """Whether the run's models are blessed, and the figures that say so, by name.
+    """Evaluate the run's models; return whether they are blessed, and the figures of that decision by name.
 
     Args:
         run: the pipeline run.

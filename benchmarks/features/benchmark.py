@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.data_sets import FRACTIONS, write_world
 from benchmarks.results import machine, peak_memory_mb, target
 from benchmarks.subprocesses import run_module
-from events.splits import PARTS
+from events.splits import SPANS
 from segue.files import read_json, write_json
 
 CONTESTANTS = ("segue", "pandas")
@@ -46,7 +46,7 @@ def run(size: str, seed: int = 0) -> dict:
         rows = pq.read_metadata(base / "ingested" / "events.parquet").num_rows
         results = {name: contest(name, base) for name in CONTESTANTS}
         different = different_columns(*(base / name for name in CONTESTANTS))
-        examples = sum(pq.read_metadata(base / "segue" / f"{part}.parquet").num_rows for part in PARTS)
+        examples = sum(pq.read_metadata(base / "segue" / f"{part}.parquet").num_rows for part in SPANS)
     for result in results.values():
         result["total_seconds"] = result["features_seconds"] + result["join_seconds"]
         result["events_per_second"] = rows / result["total_seconds"]
@@ -131,7 +131,7 @@ def run_pandas(base: Path, out: Path) -> tuple[float, float]:
 def different_columns(left: Path, right: Path) -> list[str]:
     """Columns that differ between two training sets, or that only one of them has."""
     different: set[str] = set()
-    for part in PARTS:
+    for part in SPANS:
         files = [pq.ParquetFile(folder / f"{part}.parquet") for folder in (left, right)]
         names = [set(file.schema_arrow.names) for file in files]
         different |= names[0] ^ names[1]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from benchmarks.data_sets import canonical_tables, make_training_set
-from events.splits import PARTS
+from events.splits import SPANS
 from models.evaluation.baselines import Interactions
 from models.inputs.arrow_columns import seconds
 
@@ -148,7 +148,7 @@ def prepare(data: str, base: Path, seed: int) -> DataSet:
 
 def read(training_set: Path, name: str) -> DataSet:
     """Read the positives of a training set and number its listeners and items."""
-    parts = [pq.read_table(training_set / f"{part}.parquet", filters=pc.field("positive")) for part in PARTS]
+    parts = [pq.read_table(training_set / f"{part}.parquet", filters=pc.field("positive")) for part in SPANS]
     rows = pa.concat_tables(parts).combine_chunks()
     items = pq.read_table(training_set / "items_at_test.parquet")
     users = pc.unique(rows["user_id"])
@@ -159,7 +159,7 @@ def read(training_set: Path, name: str) -> DataSet:
         len(users),
         items.num_rows,
     )
-    part = np.repeat(np.arange(len(PARTS)), [table.num_rows for table in parts])
+    part = np.repeat(np.arange(len(SPANS)), [table.num_rows for table in parts])
     return DataSet(training_set, name, rows, part, log, np.asarray(users.to_pylist()), items)
 
 

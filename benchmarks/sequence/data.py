@@ -138,7 +138,7 @@ def read(data: str, seed: int) -> Sequences:
         path = path / SEQUENCES
     if data not in SIZES and path.is_file():
         ids, sequences = plain(path)
-        return split(path.stem, Histories.of_items(sequences), nothing_but(ids))
+        return split(path.stem, Histories.of_items(sequences), ids_only(ids))
     return from_tables(data, seed)
 
 
@@ -202,7 +202,7 @@ def utf8(file: Iterable[str], path: Path) -> Iterator[str]:
         raise InputError(f"{path} must be UTF-8 text. {error}.", "Convert the file, or unpack it.") from error
 
 
-def nothing_but(ids: list[str]) -> pa.Table:
+def ids_only(ids: list[str]) -> pa.Table:
     """A catalogue that has ids only; all other columns are null, or 0 for genre weights."""
     count = len(ids)
     return pa.table({

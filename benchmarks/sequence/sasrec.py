@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from benchmarks.sequence.data import Requests, Sequences
 from models.evaluation.metrics import ndcg_at
-from models.fitting.loop import History, Model, fit, start
+from models.fitting.loop import Model, fit, start
+from models.fitting.training_state import History
 from models.inputs.shards import Arrays
 from models.inputs.towers import dropout
 from segue.errors import InputError

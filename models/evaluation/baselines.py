@@ -269,7 +269,7 @@ class ALS(Baseline):
         regularization: weight of the factors' squared norm.
         alpha: confidence of an interaction; a missing interaction has confidence 1.
         iterations: rounds of alternating solves.
-        seed: of the initial factors.
+        seed: seed of the initial factors.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def ips(
         logged_propensity: probability with which the logging policy showed the item, `[n]`, in (0, 1].
         target_probability: probability with which the target policy shows it in the same context, `[n]`, in [0, 1].
         groups: the listener or request of each row, `[n]`.
-        seed: of the resampling for the interval.
+        seed: seed of the resampling for the interval.
         clip: the largest weight. Clipping reduces the variance, and biases the estimate downwards if no reward is
             negative.
 
@@ -214,11 +214,11 @@ def estimate(
     importance sampling using standardized weights, 1992.
 
     Args:
-        numerator: of each row, `[n]`.
-        denominator: of each row, `[n]`, 0 or more, not all 0.
+        numerator: numerator of each row, `[n]`.
+        denominator: denominator of each row, `[n]`, 0 or more, not all 0.
         groups: the listener or request of each row, `[n]`.
-        seed: of the resampling.
-        weights: of each row, `[n]`.
+        seed: seed of the resampling.
+        weights: weights of each row, `[n]`.
         clipped: share of clipped weights.
     """
     _, index = np.unique(groups, return_inverse=True)
@@ -235,9 +235,9 @@ def studentised(residual: np.ndarray, bottom: np.ndarray, seed: int) -> float:
     """The 95 % quantile of the value's distance from its resampled values, in standard errors of the resample.
 
     Args:
-        residual: of each group about the value, `[groups]`.
+        residual: residual of each group about the value, `[groups]`.
         bottom: each group's part of the denominator, `[groups]`.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         The quantile; 0 if every resample has a standard error of 0.

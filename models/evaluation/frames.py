@@ -30,7 +30,7 @@ def prediction_frame(table: pa.Table, predictions: Arrays, seed: int) -> pd.Data
     Args:
         table: rows of a training set.
         predictions: what `predict_ranking` returned for them, `[n]` each.
-        seed: of the sample.
+        seed: seed of the sample.
 
     Returns:
         Columns of `scalar_frame`, `main_genre` (index of the item's heaviest genre), `ts`, and `prediction_*` for each

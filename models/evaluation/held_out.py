@@ -80,7 +80,7 @@ def evaluate_retrieval(
         test: the examples of the test span.
         items: the catalogue as of the test span's start.
         filter_seen: whether items of the history are no candidates.
-        seed: of the sample and the bootstrap.
+        seed: seed of the sample and the bootstrap.
 
     Returns:
         `models` (metrics of each model and of `popularity`), `recall_at_100_over_popularity` (the mean difference
@@ -100,7 +100,7 @@ def evaluate_retrieval(
     gain = recall_at(ranks["candidate"], 100) - recall_at(ranks["popularity"], 100)
     beside = beside_retrieval(ranks["candidate"], ranks["sequence"]) if "sequence" in ranks else {}
     users = np.asarray(positives["user_id"].to_pylist())
-    known = set(pc.unique(before["item_id"]).to_pylist())
+    train_items = set(pc.unique(before["item_id"]).to_pylist())
     return {
         "examples": positives.num_rows,
         "models": {name: retrieval_metrics(r) for name, r in ranks.items()},
@@ -111,7 +111,7 @@ def evaluate_retrieval(
                 "examples": int((column == value).sum()),
                 **{m: retrieval_metrics(r[column == value])["recall_at_100"] for m, r in ranks.items()},
             }
-            for name, column in slice_columns(positives, known).items()
+            for name, column in slice_columns(positives, train_items).items()
             for value in np.unique(column)
             if (column == value).sum() >= SMALLEST_SLICE
         },
@@ -161,21 +161,21 @@ def ranking_metrics(predictions: dict[str, np.ndarray], table: pa.Table) -> dict
     """
     out = {}
     for head in HEADS:
-        known = mask(table, head)
-        if head not in predictions or known.sum() == 0:
+        labelled = mask(table, head)
+        if head not in predictions or labelled.sum() == 0:
             continue
         labels, scores = number(table[f"label_{head}"]), predictions[head]
-        area = auc(labels, scores, known)
-        interval = auc_interval(area, int(labels[known > 0].sum()), int((1 - labels[known > 0]).sum()))
+        area = auc(labels, scores, labelled)
+        interval = auc_interval(area, int(labels[labelled > 0].sum()), int((1 - labels[labelled > 0]).sum()))
         out[head] = {
             "auc": area,
             "auc_low": interval.low,
             "auc_high": interval.high,
-            "log_loss": log_loss(labels, scores, known),
-            "ece": expected_calibration_error(labels[known > 0], scores[known > 0]),
-            "label_mean": float(labels[known > 0].mean()),
-            "prediction_mean": float(scores[known > 0].mean()),
-            "examples": int(known.sum()),
+            "log_loss": log_loss(labels, scores, labelled),
+            "ece": expected_calibration_error(labels[labelled > 0], scores[labelled > 0]),
+            "label_mean": float(labels[labelled > 0].mean()),
+            "prediction_mean": float(scores[labelled > 0].mean()),
+            "examples": int(labelled.sum()),
         }
     return out
 
@@ -195,10 +195,12 @@ def calibration_by_slice(
         By `overall` and `name=value`: `examples`, `prediction_mean`, `label_mean`, `ece`, and `reliability` (bins of
         mean prediction, mean label and examples, lowest predictions first).
     """
-    known = mask(table, head) > 0
+    labelled = mask(table, head) > 0
     labels, scores = number(table[f"label_{head}"]), predictions[head]
-    rows = {OVERALL: known} | {
-        f"{name}={value}": known & (column == value) for name, column in slices.items() for value in np.unique(column)
+    rows = {OVERALL: labelled} | {
+        f"{name}={value}": labelled & (column == value)
+        for name, column in slices.items()
+        for value in np.unique(column)
     }
     return {
         name: {

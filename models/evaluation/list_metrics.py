@@ -89,7 +89,7 @@ def shares(weights: np.ndarray) -> np.ndarray:
 
 
 def mean_over(lists: csr_matrix, values: np.ndarray) -> np.ndarray:
-    """Mean of `values` `[items]` over the items of each row of a binary `[n, items]`: `[n]`, nan for an empty row."""
+    """Average `values` `[items]` over the items that each row of a binary matrix marks: `[n]`, nan for an empty row."""
     return ratio(lists @ values, np.asarray(lists.sum(axis=1)).ravel())
 
 

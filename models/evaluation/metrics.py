@@ -73,7 +73,7 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray 
 
     Args:
         labels: 0 or 1, `[n]`.
-        probabilities: of label 1, clipped to [1e-7, 1 - 1e-7], `[n]`.
+        probabilities: probabilities of label 1, clipped to [1e-7, 1 - 1e-7], `[n]`.
         weights: rows of weight 0 are left out, all others count alike, `[n]`.
 
     Returns:
@@ -97,7 +97,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
 
     Args:
         labels: 0 or 1, `[n]`.
-        probabilities: of label 1, `[n]`.
+        probabilities: probabilities of label 1, `[n]`.
         bins: the largest number of bins.
 
     Returns:
@@ -138,7 +138,7 @@ def bootstrap_mean(values: np.ndarray, groups: np.ndarray, seed: int, rounds: in
     Args:
         values: `[n]`, for instance differences between two models on the same rows.
         groups: the listener of each row, `[n]`.
-        seed: of the resampling.
+        seed: seed of the resampling.
         rounds: number of resamples.
 
     Returns:

@@ -75,13 +75,13 @@ def analyze(
 
 def judged_slices(labels: np.ndarray, slices: Mapping[str, np.ndarray], smallest: int) -> list[tuple[str, str]]:
     """The slices that are large enough to judge and have both labels."""
-    found = []
+    judged = []
     for name, column in slices.items():
         for value in np.unique(column):
             inside = labels[column == value]
             if len(inside) >= smallest and 0 < inside.sum() < len(inside):
-                found.append((name, str(value)))
-    return found
+                judged.append((name, str(value)))
+    return judged
 
 
 def eval_config(
@@ -129,25 +129,25 @@ def batches(labels, predictions, slices) -> list[pa.RecordBatch]:
 
 def summary(out: Path, judged: list[tuple[str, str]], model_name: str | None) -> dict:
     """The slices and failures of a result on disk, as `analyze` returns them."""
-    found: dict[str, dict] = {}
+    slices: dict[str, dict] = {}
     result = tfma.load_eval_result(str(out), model_name=model_name)
     for key, metrics in result.slicing_metrics:
         values = metrics[""][""]
         name = "=".join(str(part) for part in key[0]) if key else OVERALL
-        found[name] = {
+        slices[name] = {
             "auc": values["auc"]["doubleValue"],
             "examples": int(values["example_count"]["doubleValue"]),
             "calibration": values["calibration"]["doubleValue"],
         }
         if "auc_diff" in values:
-            found[name]["auc_change"] = values["auc_diff"]["doubleValue"]
+            slices[name]["auc_change"] = values["auc_diff"]["doubleValue"]
     validation = tfma.load_validation_result(str(out))
     failures = [
-        f"AUC in the slice {name} is {found[name]['auc']:.4f}, below its limit"
+        f"AUC in the slice {name} is {slices[name]['auc']:.4f}, below its limit"
         for name in failed_slices(validation)
-        if name in found
+        if name in slices
     ]
-    return {"slices": found, "judged": [f"{n}={v}" for n, v in judged], "failures": failures}
+    return {"slices": slices, "judged": [f"{n}={v}" for n, v in judged], "failures": failures}
 
 
 def failed_slices(validation) -> list[str]:

@@ -67,7 +67,7 @@ def slice_rows(evaluation: dict[str, Any]) -> list[list]:
 
 
 def calibration_rows(evaluation: dict[str, Any]) -> list[list]:
-    """Rows of the calibration table, by `CALIBRATION_COLUMNS`."""
+    """The rows of the calibration table, with the columns `CALIBRATION_COLUMNS`."""
     return [
         [head, name, m["examples"], m["prediction_mean"], m["label_mean"], m["ece"]]
         for head, parts in evaluation["calibration"].items()

@@ -27,7 +27,7 @@ def user_activity(table: pa.Table, known_items: set[str]) -> np.ndarray:
 
 
 def item_novelty(table: pa.Table, known_items: set[str]) -> np.ndarray:
-    """`unseen` if the train span lacks the item, else `new` up to 14 days after its release, else `known`."""
+    """The item's novelty: `unseen` if the train span lacks it, else `new` up to 14 days after release, else `known`."""
     unseen = ~np.isin(np.asarray(table["item_id"].to_pylist()), list(known_items))
     age = pc.fill_null(table["age_at_request_days"], -1).to_numpy()
     return np.select([unseen, (age >= 0) & (age <= NEW_DAYS)], ["unseen", "new"], "known")

@@ -28,7 +28,7 @@ def plan(config: TrainingConfig, seed: int) -> list[Values]:
 
     Args:
         config: `search` names the model, the number of trials and the space.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         The searched settings by name, one mapping per trial; fewer than `search.trials` if the space has no more.
@@ -84,7 +84,7 @@ def is_range(default: Any, choices: list) -> bool:
 
 
 def combinations(searched: dict[str, list], own: Values) -> float:
-    """Number of distinct trials, including the run's own configuration; infinite with a range."""
+    """The number of distinct trials, including the run's own configuration; infinite if a setting has a range."""
     if any(is_range(own[name], choices) for name, choices in searched.items()):
         return math.inf
     own_is_extra = any(own[name] not in choices for name, choices in searched.items())

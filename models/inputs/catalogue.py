@@ -28,7 +28,7 @@ class Catalogue(tf.Module):
     `release_ts` int64 `[rows]` (seconds since 1970 UTC, 0 if unknown).
 
     Attributes:
-        known: ids of the items, in the order of their rows from 1.
+        ids: ids of the items, in the order of their rows from 1.
         markets: the markets that have a bit each, at most 62, sorted.
 
     Args:
@@ -41,9 +41,9 @@ class Catalogue(tf.Module):
         super().__init__()
         self.lookups = {name: lookups[name] for name in ITEM_STRINGS}
         self.genres = genres
-        self.known = items["item_id"].combine_chunks()
+        self.ids = items["item_id"].combine_chunks()
         self.markets = sorted({m for row in texts(items, "markets").to_pylist() for m in row or []})[:CODES]
-        self.fingerprints = Fingerprints.build(self.known.to_pylist(), LATER)
+        self.fingerprints = Fingerprints.build(self.ids.to_pylist(), LATER)
         free = [(1, LATER)]
         padded = {n: np.pad(v, free + [(0, 0)] * (v.ndim - 1)) for n, v in self.columns(items).items()}
         self.item_ids = tf.Variable(padded["item_ids"], trainable=False)
@@ -95,7 +95,7 @@ class Catalogue(tf.Module):
 
     def encode(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Rows of an Arrow string array `[n]`, int32 `[n]`; 0 for unknown ids and nulls."""
-        return (pc.fill_null(pc.index_in(ids, self.known), -1).to_numpy(zero_copy_only=False) + 1).astype(np.int32)
+        return (pc.fill_null(pc.index_in(ids, self.ids), -1).to_numpy(zero_copy_only=False) + 1).astype(np.int32)
 
 
 def texts(items: pa.Table, name: str) -> pa.ChunkedArray:

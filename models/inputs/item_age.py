@@ -34,5 +34,5 @@ def encode_age(age_days: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
         log(1 + days) / 8, which is 0 for an unknown age, and a flag: 1 where the age is known, else 0.
     """
-    known = tf.cast(age_days >= 0, tf.float32)
-    return tf.math.log1p(tf.maximum(age_days, 0.0)) / LOG_SCALE, known
+    is_known = tf.cast(age_days >= 0, tf.float32)
+    return tf.math.log1p(tf.maximum(age_days, 0.0)) / LOG_SCALE, is_known

@@ -1,4 +1,4 @@
-"""Raw inputs of the saved models' signatures, from the rows of a training table. Imports no TensorFlow."""
+"""Raw inputs of the saved models' signatures, from the rows of a training table. The module needs no TensorFlow."""
 
 from collections.abc import Iterator
 

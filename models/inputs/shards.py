@@ -68,7 +68,7 @@ class Shards:
 
         Args:
             batch_size: rows of a batch.
-            seed: of the shuffle; None keeps the order.
+            seed: seed of the shuffle; None keeps the order.
             epoch: counted from 0; each epoch has another order.
         """
         shuffle = None if seed is None else np.random.default_rng([seed, epoch])
@@ -119,7 +119,7 @@ def take(arrays: Arrays, rows: np.ndarray) -> Arrays:
 
 
 def common_rows(arrays: Arrays) -> int:
-    """The number of rows of the arrays.
+    """The number of rows, which all arrays share.
 
     Raises:
         ValueError: the arrays differ in their number of rows.

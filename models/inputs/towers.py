@@ -43,7 +43,7 @@ class ItemEncoder(tf.keras.layers.Layer):
 
         Args:
             rows: rows of the catalogue, int32 `[n]`.
-            seed: of id dropout; None drops no id.
+            seed: seed of id dropout; None drops no id.
         """
         ids = tf.unstack(tf.gather(self.catalogue.item_ids, rows), axis=1)
         if seed is not None:
@@ -62,7 +62,7 @@ class ItemEncoder(tf.keras.layers.Layer):
 
         Args:
             rows: rows of the catalogue, int32 `[...]` each.
-            seed: of id dropout; None drops no id. An id is dropped in all its places or in none.
+            seed: seed of id dropout; None drops no id. An id is dropped in all its places or in none.
 
         Returns:
             A tensor `[..., dim]` for each tensor of rows.

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from events.schema import HEADS, LISTEN
+from events.schema import TASKS
 from models.inputs.arrow_columns import age_column, number, seconds
 from models.inputs.encoder import Encoder, request_dense
 from models.inputs.shards import GROUP, Arrays
+from models.training_config import POSITIVE_NAMES
 from segue.errors import InputError
 
-TASKS = (*HEADS, LISTEN)  # what ranking learns: the binary heads, and the log seconds listened
 # Two rows are of one query if these arrays agree exactly; the times in the others may differ by milliseconds.
 EXACT = ("history", "history_action", "surface", "session", "user_ids")
 POSITIVE = "positive"  # the column that marks the interactions which the log counts as positive
@@ -36,17 +36,17 @@ def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, flo
 
 
 def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
-    """Sum the weights of the labels that are true of each example, float32 `[n]`; an unknown label adds nothing.
+    """Sum the weights of each example's true labels, float32 `[n]`; an unknown label adds nothing.
 
     For example, with the weights `positive: 1, like: 2` a positive example that was liked weighs 3.
 
     Raises:
         InputError: a name is neither `positive` nor a head.
     """
-    unknown = sorted(set(positives) - {POSITIVE, *HEADS})
+    unknown = sorted(set(positives) - set(POSITIVE_NAMES))
     if unknown:
         raise InputError(
-            f"`retrieval.positives` takes the names {', '.join((POSITIVE, *HEADS))}. Received {', '.join(unknown)}.",
+            f"`retrieval.positives` takes the names {', '.join(POSITIVE_NAMES)}. Received {', '.join(unknown)}.",
             "Correct `retrieval.positives` in the configuration.",
         )
     columns = {name: POSITIVE if name == POSITIVE else f"label_{name}" for name in positives}

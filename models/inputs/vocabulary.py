@@ -70,7 +70,7 @@ def drop_ids(rows: tf.Tensor, unknown_rows: tf.Tensor, rate: float, seed: tf.Ten
         rows: rows of a `Lookup`, int32 of any shape.
         unknown_rows: what `Lookup.unknown_rows` returns, int32 `[size]`.
         rate: share of ids that are replaced, from 0 to 1.
-        seed: of the draws, int `[2]`.
+        seed: seed of the draws, int `[2]`.
 
     Returns:
         int32 of the shape of `rows`.

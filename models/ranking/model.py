@@ -14,20 +14,21 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from events.schema import HEADS, LISTEN, SKIP
-from models.fitting.loop import History, Model, create_weights, start, time_limit
+from events.schema import HEADS, LISTEN, SKIP, TASKS
+from models.fitting.loop import Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Arrays, Shards
 from models.inputs.towers import VIEWS, ContextEncoder, HistoryPooling, ItemEncoder, dropout
-from models.inputs.training_arrays import TASKS
 from models.ranking.calibration import fit_platt
 from models.ranking.choice import OWN, ChoiceHead, candidate_features
 from models.ranking.colistening import CoListening
 from models.ranking.mixture import MixtureOfExperts
 from models.ranking.position import PositionTower, decline_of_examination, examination
+from models.ranking.slates import slates
 from models.training_config import RankingConfig
 
 keras = tf.keras
@@ -40,7 +41,6 @@ SLOWEST = 5_000  # examples a second below which training stops early
 MEASURED = 100_000  # training examples from which `measure` takes its statistics
 # Features of a candidate for the choice head: its own, 7 statistics, 2 of co-listening, genre affinity, tasks' logits.
 CHOICE_FEATURES = OWN + 7 + 3 + len(TASKS)
-SLATE = 16  # the most examples of a slate in a batch; shorter slates are padded to the batch's longest
 IDS, DEEP, POSITION = range(3)  # salts of the random draws: id dropout, dropout of the deep part, dropped positions
 
 
@@ -160,7 +160,7 @@ class RankingModel(Model):
         added = tf.unstack(self.position(inputs["position"], inputs["surface"], seed), num=len(TASKS), axis=1)
         return {task: logits[task] + bias for task, bias in zip(TASKS, added, strict=True)}
 
-    def figures(self, inputs, rows, stats, request, retrieval_scores, sequence_scores, logits) -> tf.Tensor:
+    def choice_features(self, inputs, rows, stats, request, retrieval_scores, sequence_scores, logits) -> tf.Tensor:
         """Compute the features of candidates for the choice head, `[b, n, f]`.
 
         Args:
@@ -203,7 +203,7 @@ class RankingModel(Model):
         return tf.add_n(losses)
 
     def measure(self, train: Arrays) -> None:
-        """Set the statistics that the loss needs, the scale of `listen` and `eta`, from training examples."""
+        """Set the scale of `listen` and `eta`, which the loss needs, from training examples."""
         listened = train["label_listen"][train["weight_listen"] > 0]
         if len(listened) and listened.std() > 0:
             self.listened.assign([listened.mean(), listened.std()])
@@ -252,37 +252,8 @@ def attend(history: tf.Tensor, present: tf.Tensor, item: tf.Tensor) -> tf.Tensor
     return tf.einsum("bnh,bhd->bnd", weights, history)
 
 
-def slates(query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Split examples into slates: consecutive examples with the same query, at most `SLATE` of them.
-
-    For example, the queries 7, 7, 3 make two slates; the first has the examples 0 and 1, the second the example 2.
-
-    Args:
-        query: a number of the query of each example, `[b]`.
-
-    Returns:
-        The first example of each slate, int32 `[s]`, and for each example its slate and its place in the slate, int32
-        `[b]` each.
-    """
-    starts = tf.concat([tf.ones_like(query[:1], tf.bool), query[1:] != query[:-1]], axis=0)
-    place = since(starts)
-    starts = place % SLATE == 0
-    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
-    return first, tf.cumsum(tf.cast(starts, tf.int32)) - 1, place % SLATE
-
-
-def since(starts: tf.Tensor) -> tf.Tensor:
-    """The distance of each place to the last start at or before it, int32 `[n]`.
-
-    Args:
-        starts: bool `[n]`; the first is true. For example, true, false, true gives 0, 1, 0.
-    """
-    first = tf.cast(tf.where(starts)[:, 0], tf.int32)
-    return tf.range(tf.size(starts)) - tf.gather(first, tf.cumsum(tf.cast(starts, tf.int32)) - 1)
-
-
 def outcomes(arrays: Arrays) -> np.ndarray:
-    """1 where the label of any head is known and 1, else 0, `[n]`."""
+    """Mark the examples with an outcome, `[n]`: 1 if the known label of any head is 1, else 0."""
     return np.max([arrays[f"label_{head}"] * arrays[f"weight_{head}"] for head in HEADS], axis=0)
 
 

@@ -17,8 +17,9 @@ from scipy.special import expit
 from scipy.special import logsumexp as scipy_logsumexp
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, Model, create_weights, start, time_limit
+from models.fitting.loop import Model, create_weights, start, time_limit
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.graph_function import graph_function
 from models.inputs.encoder import Encoder
 from models.inputs.feature_names import AGE_COLUMNS, QUERY_INPUTS
@@ -94,7 +95,7 @@ class RetrievalModel(Model):
         return tf.concat([tf.math.l2_normalize(static, axis=1), bias], axis=1)
 
     def boosted(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Add the gain of new items to the bias in the vectors `[n, dim + 1]` of catalogue rows `[n]`."""
+        """Add the gain of new items to the bias, the last entry of the vectors `[n, dim + 1]` of `rows` `[n]`."""
         own = tf.gather(self.encoder.catalogue.item_ids, rows)[:, 0]
         new = tf.cast(own <= self.encoder.lookups["item_id"].buckets, tf.float32)
         return vectors + tf.pad((self.newcomer * new)[:, None], [[0, 0], [self.config.dim, 0]])
@@ -182,18 +183,13 @@ def newcomer_gain(odds: np.ndarray, was_new: np.ndarray) -> float:
     Returns:
         The gain, from 0 to 5; 0 if no positive was new.
     """
+    from scipy.stats import binomtest
+
     if not was_new.any():
         return 0.0
-    share = wilson_upper(was_new.mean(), len(was_new))
+    share = binomtest(int(was_new.sum()), len(was_new)).proportion_ci(method="wilson").high
     excess = lambda gain: float(np.mean(expit(gain + odds))) - share  # noqa: E731
     return MOST_GAIN if excess(MOST_GAIN) < 0 else 0.0 if excess(0.0) > 0 else float(brentq(excess, 0.0, MOST_GAIN))
-
-
-def wilson_upper(share: float, count: int, z: float = 1.96) -> float:
-    """The upper end of the 95 % interval of a share of `count` draws (Wilson 1927)."""
-    centre = share + z**2 / (2 * count)
-    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return float((centre + half) / (1 + z**2 / count))
 
 
 def held_out_gain(model: RetrievalModel, positives: list[Arrays], items: Arrays) -> float:

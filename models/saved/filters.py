@@ -7,7 +7,9 @@ from models.inputs.catalogue import Catalogue
 from models.inputs.signature_specs import Specs, specs
 
 EXCLUDE, INCLUDE = "exclude", "include"
-TOP_K = 200  # candidates of a request whose `k` is 0
+# Candidates of a request whose `k` is 0. Both models promise this number to every client, so it does not follow the
+# length of the lists that Segue's own recommender ranks (`segue.candidates`).
+DEFAULT_K = 200
 MOST = 1000  # candidates of any request
 UNKNOWN_MARKET = np.int32(2**30)  # a number above every market's
 
@@ -40,29 +42,27 @@ class Filters(tf.Module):
 
     def __call__(
         self,
-        *,
+        query: dict[str, tf.Tensor],
         content_types: tf.Tensor,
         released_after: tf.Tensor,
         market: tf.Tensor,
         exclude_ids: tf.Tensor,
         heard: tf.Tensor,
-        history_items: tf.Tensor,
-        request_ts: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """Translate filters into arguments of `Index.scores`, by name.
 
         Args:
+            query: the listener's inputs by name; only `history_items` (ids, string `[b, h]`) and `request_ts` (seconds
+                since 1970 UTC, int64 `[b]`) are read.
             content_types: the types to answer, string `[b, c]`; all types if all entries are ''.
             released_after: the earliest release, seconds since 1970 UTC, int64 `[b]`; 0 sets no bound.
             market: the listener's market, string `[b]`; '' sets no bound.
             exclude_ids: ids of items to leave out, string `[b, m]`; '' leaves out nothing.
             heard: `exclude` or `include` the items of the history, string `[b]`; '' takes the model's default.
-            history_items: ids of the history's items, string `[b, h]`.
-            request_ts: time of the request, seconds since 1970 UTC, int64 `[b]`.
         """
-        heard_rows = self.excluded_history(heard, history_items)
+        heard_rows = self.excluded_history(heard, query["history_items"])
         return {
-            "request_ts": request_ts,
+            "request_ts": query["request_ts"],
             "exclude": tf.concat([heard_rows, self.catalogue.rows(exclude_ids)], axis=1),
             "content_types": self.type_codes(content_types),
             "released_after": released_after,
@@ -88,5 +88,5 @@ class Filters(tf.Module):
 
 
 def candidate_count(k: tf.Tensor) -> tf.Tensor:
-    """The number of candidates that each request gets, of its `k` `[b]`: 200 for 0, and 1000 at most."""
-    return tf.minimum(tf.where(k > 0, k, TOP_K), MOST)
+    """The number of candidates that each request gets, from its `k` `[b]`: 200 for 0, and 1000 at most."""
+    return tf.minimum(tf.where(k > 0, k, DEFAULT_K), MOST)

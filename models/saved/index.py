@@ -200,6 +200,11 @@ class Index(tf.Module):
         scores = mask_scores(scores, tf.reduce_any(market != 0), available)
         return tf.cond(tf.reduce_any(exclude > 0), lambda: drop(scores, exclude), lambda: scores)
 
+    def answer(self, rows: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The ids of rows `[b, k]` with their scores; '' and the lowest float stand for row 0."""
+        # JSON has no infinity, and infra validation refuses it.
+        return {"item_ids": tf.gather(self.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
+
     def _free_rows(self, row_ids: np.ndarray) -> np.ndarray:
         """Rows of the delta without an item, given the id of every row."""
         first, end = self.delta.numpy()
@@ -226,12 +231,12 @@ def drop(scores: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 
 def bit(codes: tf.Tensor) -> tf.Tensor:
-    """int64 of the shape of `codes` (0 to 62), each with only the bit of its code set; for example 5 becomes 32."""
+    """Convert codes from 0 to 62 to int64 numbers with only that bit set. For example, 5 becomes 32."""
     return tf.bitwise.left_shift(tf.ones_like(codes, tf.int64), tf.cast(codes, tf.int64))
 
 
 def bits(codes: tf.Tensor) -> tf.Tensor:
-    """int64 `[b]` with the bits of the row's `codes` `[b, n]` set; codes outside 1 to 62 set no bit."""
+    """Set the bits of each row's `codes` `[b, n]` in an int64 `[b]`; codes outside 1 to 62 set no bit."""
     all_codes = tf.range(1, CODES + 1)
     present = tf.reduce_any(codes[:, :, None] == all_codes, axis=1)  # [b, 62]
     return tf.reduce_sum(tf.where(present, bit(all_codes), 0), axis=1)

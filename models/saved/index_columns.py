@@ -63,7 +63,7 @@ def require(name: str, ids: Sequence[str], broken: Sequence[bool] | np.ndarray, 
 
     Args:
         name: the column's name.
-        ids: of the items, `[n]`.
+        ids: ids of the items, `[n]`.
         broken: whether each item breaks the rule, bool `[n]`.
         rule: the rule, in words that follow "must".
 

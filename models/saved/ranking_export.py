@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from events.schema import HEADS, LISTEN
+from events.schema import TASKS
 from models.graph_function import graph_function
 from models.inputs.encoder import request_dense
 from models.inputs.feature_names import AGE, AGE_COLUMNS
@@ -34,7 +34,7 @@ class ServedRanking(tf.Module):
         super().__init__()
         self.model = model
         self.catalogue = model.encoder.catalogue
-        self.reward = {name: float(reward[name]) for name in (*HEADS, LISTEN, CHOICE)}
+        self.reward = {name: float(reward[name]) for name in (*TASKS, CHOICE)}
         self.static = tf.Variable(static_vectors(model), trainable=False)  # [rows, dim]
         free = self.static.shape[0] - 1 - items.num_rows
         # Row 0 and free rows have no plays. Their age is replaced by the age at the request.
@@ -62,7 +62,9 @@ class ServedRanking(tf.Module):
         present = tf.cast(inputs["history"] > 0, tf.float32)
         query = self.model.describe_query(inputs, tf.gather(self.static, inputs["history"]))
         logits = self.model.score(query, present, item, request)
-        return logits, self.model.figures(inputs, rows, stats, request, retrieval_scores, sequence_scores, logits)
+        return logits, self.model.choice_features(
+            inputs, rows, stats, request, retrieval_scores, sequence_scores, logits
+        )
 
     def rank(
         self, candidate_ids: tf.Tensor, retrieval_scores: tf.Tensor, sequence_scores: tf.Tensor, **raw: tf.Tensor
@@ -73,20 +75,20 @@ class ServedRanking(tf.Module):
             candidate_ids: string `[b, n]`; '' fills a row that has fewer candidates.
             retrieval_scores: the retrieval model's scores `[b, n]`. A candidate that retrieval did not return has the
                 lowest score that it returned; all scores are 0 if retrieval was not called.
-            sequence_scores: the same of the sequence model.
+            sequence_scores: the sequence model's scores `[b, n]`, filled in the same way.
             raw: the query; see `query_specs`.
 
         Returns:
             The outputs of `answer`, and `uncertainty`, 1 / sqrt(1 + plays of 28 days), in (0, 1]. `choice` is the
             logarithm of how many times likelier a candidate is to play next than the request's average candidate.
         """
-        logits, figures = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
-        choice = lift(self.model.choice(figures), tf.not_equal(candidate_ids, ""))
+        logits, features = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
+        choice = lift(self.model.choice(features), tf.not_equal(candidate_ids, ""))
         plays = tf.gather(self.plays, self.catalogue.rows(candidate_ids))
         return {**self.answer(logits, choice), "uncertainty": tf.math.rsqrt(1.0 + plays)}
 
     def score(self, genre_affinity, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Score one candidate an example from the statistics that are given: each output is `[b]`, `choice` is 0."""
+        """Score one candidate per example from given statistics: each output is `[b]`, and `choice` is 0."""
         inputs = {**self.model.encoder.encode_query(raw), **self.model.encoder.encode_item(raw)}
         inputs["request"] = request_dense(genre_affinity, raw[AGE])
         return self.answer(self.model(inputs), tf.zeros_like(genre_affinity))

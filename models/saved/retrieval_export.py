@@ -52,18 +52,9 @@ class ServedRetrieval(tf.Module):
         Returns:
             `item_ids` and `scores` `[b, max(k)]`; '' and the lowest float fill a row that has fewer candidates.
         """
-        allowed = self.filters(
-            content_types=content_types,
-            released_after=released_after,
-            market=market,
-            exclude_ids=exclude_ids,
-            heard=heard,
-            history_items=raw["history_items"],
-            request_ts=raw["request_ts"],
-        )
+        allowed = self.filters(raw, content_types, released_after, market, exclude_ids, heard)
         rows, scores = self.index.search(self.embed_query(**raw)["embedding"], candidate_count(k), **allowed)
-        # JSON has no infinity, and infra validation refuses it.
-        return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
+        return self.index.answer(rows, scores)
 
     def embed_query(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Embed queries: `embedding` `[b, dim + 1]`."""

@@ -43,7 +43,7 @@ class Served(Protocol):
 def static_vectors(model: ItemModel) -> np.ndarray:
     """Embed all rows of the catalogue by `ItemEncoder.static`, float32 `[rows, dim]`; row 0 and free rows are zeros."""
     rows = np.arange(model.encoder.catalogue.release_ts.shape[0], dtype=np.int32)
-    rows[1 + len(model.encoder.catalogue.known) :] = 0
+    rows[1 + len(model.encoder.catalogue.ids) :] = 0
     embed = graph_function(lambda block: model.items.distinct([block])[0], reduce_retracing=True)
     return np.concatenate([embed(rows[start : start + BLOCK]).numpy() for start in range(0, len(rows), BLOCK)])
 

@@ -17,7 +17,7 @@ class ActionHead(tf.keras.layers.Layer):
     Args:
         actions: number of actions.
         dim: width of states and items.
-        rate: of dropout.
+        rate: the dropout rate.
     """
 
     def __init__(self, actions: int, dim: int, rate: float) -> None:
@@ -32,7 +32,7 @@ class ActionHead(tf.keras.layers.Layer):
         Args:
             state: states of listeners, `[..., dim]`.
             item: vectors of items, `[..., dim]`.
-            seed: of dropout; None applies no dropout.
+            seed: seed of dropout; None applies no dropout.
         """
         item *= self.dim**0.5
         hidden = self.hidden(tf.concat([state, item, state * item], axis=-1))
@@ -45,7 +45,7 @@ class ActionHead(tf.keras.layers.Layer):
             state: states of listeners, `[n, dim]`.
             item: vectors of items, `[n, dim]`.
             action: number of the action from 0, int32 `[n]`; negative where the log states none.
-            seed: of dropout; None applies no dropout.
+            seed: seed of dropout; None applies no dropout.
         """
         stated = action >= 0
         logits = self(state, item, seed)

@@ -40,7 +40,7 @@ class RelativeBias(tf.keras.layers.Layer):
         """Compute the bias of each pair of entries, `[b, heads, l, l]`; without times, `[1, heads, l, l]`.
 
         Args:
-            time: of the entries, seconds since 1970 UTC, int64 `[b, l]`.
+            time: times of the entries, seconds since 1970 UTC, int64 `[b, l]`.
         """
         length = time.shape[1]
         bias = tf.gather(self.place, self.buckets[:length, :length])[None]  # [1, l, l, heads]
@@ -115,7 +115,7 @@ class SoftmaxBlock(tf.keras.layers.Layer):
     Args:
         dim: width of the residual stream.
         heads: number of attention heads.
-        rate: of dropout.
+        rate: the dropout rate.
     """
 
     def __init__(self, dim: int, heads: int, rate: float) -> None:
@@ -156,7 +156,7 @@ class PointwiseBlock(tf.keras.layers.Layer):
     Args:
         dim: width of the residual stream.
         heads: number of attention heads.
-        rate: of dropout.
+        rate: the dropout rate.
     """
 
     def __init__(self, dim: int, heads: int, rate: float) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from models.evaluation.metrics import ndcg_at
-from models.fitting.loop import History, Model, create_weights
+from models.fitting.loop import Model, create_weights
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.graph_function import graph_function
 from models.inputs.shards import Shards
 from models.sequence.codes import Codebook
@@ -29,7 +30,7 @@ DRAW = 0  # salt of the random draws
 
 
 class CodedModel(Model):
-    """A frozen sequence model with a generative head, which learns from the dense head to decode states to codes.
+    """A frozen sequence model with a generative head, which learns from the dense head to turn states into item codes.
 
     Args:
         sequence: the trained sequence model.
@@ -38,7 +39,7 @@ class CodedModel(Model):
 
     def __init__(self, sequence: SequenceModel, book: Codebook) -> None:
         super().__init__()
-        rows = np.arange(1, 1 + len(sequence.encoder.catalogue.known), dtype=np.int32)
+        rows = np.arange(1, 1 + len(sequence.encoder.catalogue.ids), dtype=np.int32)
         self.sequence = sequence
         self.sequence.trainable = False
         self.tree = CodeTree(book.codes[: len(rows)], rows, sequence.item_vectors(rows).numpy())
@@ -104,14 +105,14 @@ def fit_codes(
         histories: interactions of the train span.
         held_out: later choices; the epoch of the best NDCG@10 on `JUDGED` of them is kept.
         book: codes that items keep; new codes are made if it is None or holds none of the items.
-        seed: of initial weights, cuts and order.
+        seed: seed of initial weights, cuts and order.
         checkpoints: a folder that training resumes from.
         on_epoch: called after each epoch with its figures.
 
     Returns:
         The model, the codes of its items, and its history, as `fit` gives it.
     """
-    ids = sequence.encoder.catalogue.known.to_pylist()
+    ids = sequence.encoder.catalogue.ids.to_pylist()
     rows = np.arange(1, len(ids) + 1, dtype=np.int32)
     vectors = sequence.item_vectors(rows).numpy()
     kept = book is not None and not set(ids).isdisjoint(book.ids)

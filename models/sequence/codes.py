@@ -38,9 +38,9 @@ class Codebook:
         """Fit centroids to items and give each item codes.
 
         Args:
-            ids: of the items, distinct.
+            ids: ids of the items, distinct.
             vectors: item embeddings, in which similar items are near each other, float32 `[items, dim]`.
-            seed: of the first centroids and of the sample that they are fitted to.
+            seed: seed of the first centroids and of the sample that they are fitted to.
             levels: codes of an item before the last one.
 
         Raises:
@@ -67,9 +67,9 @@ class Codebook:
         that have codes.
 
         Args:
-            ids: of the items, distinct. Items of the codebook that are not among them keep their codes, which no other
-                item gets.
-            vectors: of the items, `[items, dim]`; the width may differ from the codebook's.
+            ids: ids of the items, distinct. Items of the codebook that are not among them keep their codes, which no
+                other item gets.
+            vectors: vectors of the items, `[items, dim]`; the width may differ from the codebook's.
 
         Returns:
             A codebook with the given items first, in their order, then the items that are not among them.
@@ -102,8 +102,8 @@ class Codebook:
         """Move the centroids to the means of the items that have their codes.
 
         Args:
-            codes: of items, int `[n, levels + 1]`.
-            vectors: of the same items, `[n, dim]`.
+            codes: codes of items, int `[n, levels + 1]`.
+            vectors: vectors of the same items, `[n, dim]`.
 
         Returns:
             A codebook with the same codes and new centroids; nan where no item has the code.

@@ -68,9 +68,9 @@ class ServedSequence(tf.Module):
 
     def next(self, k, content_types, released_after, market, exclude_ids, heard, **history) -> dict[str, tf.Tensor]:
         """Find the likeliest next items by exact search; arguments and outputs are those of `ServedRetrieval.query`."""
-        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
+        allowed = self.filters(history, content_types, released_after, market, exclude_ids, heard)
         rows, scores = self.index.search(self.state(self.encode(**history)), candidate_count(k), **allowed)
-        return self.answer(rows, scores)
+        return self.index.answer(rows, scores)
 
     def decode(self, k, content_types, released_after, market, exclude_ids, heard, **history) -> dict[str, tf.Tensor]:
         """Find the likeliest next items by the generative head, with a beam search that only reaches allowed items.
@@ -78,7 +78,7 @@ class ServedSequence(tf.Module):
         Arguments and outputs are those of `next`; `scores` are log probabilities. A request gets 200 items at most.
         Items that were added after the export have no codes and are not found.
         """
-        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
+        allowed = self.filters(history, content_types, released_after, market, exclude_ids, heard)
         state, k = self.state(self.encode(**history)), candidate_count(k)
         allowed_rows = self.index.scores(state, **allowed) > -np.inf  # [b, rows]
         most = tf.reduce_max(k)
@@ -86,23 +86,7 @@ class ServedSequence(tf.Module):
         rows, scores = self.head.search(state, BEAMS, allowed_rows)
         missing = [[0, 0], [0, tf.maximum(most - tf.shape(rows)[1], 0)]]
         rows = tf.where(tf.range(most)[None, :] < k[:, None], tf.pad(rows, missing)[:, :most], 0)
-        return self.answer(rows, tf.where(rows > 0, tf.pad(scores, missing)[:, :most], -np.inf))
-
-    def allowed(self, history, content_types, released_after, market, exclude_ids, heard) -> dict[str, tf.Tensor]:
-        """The filters of a request as arguments of `Index.scores`."""
-        return self.filters(
-            content_types=content_types,
-            released_after=released_after,
-            market=market,
-            exclude_ids=exclude_ids,
-            heard=heard,
-            history_items=history["history_items"],
-            request_ts=history["request_ts"],
-        )
-
-    def answer(self, rows: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The ids of rows `[b, k]` with their scores; '' and the lowest float stand for row 0."""
-        return {"item_ids": tf.gather(self.index.ids, rows), "scores": tf.maximum(scores, scores.dtype.min)}
+        return self.index.answer(rows, tf.where(rows > 0, tf.pad(scores, missing)[:, :most], -np.inf))
 
     def score(self, candidate_ids: tf.Tensor, **history: tf.Tensor) -> dict[str, tf.Tensor]:
         """Score candidates `[b, n]` as `next` does: `scores` `[b, n]`, the lowest float for unknown ids.
@@ -138,7 +122,7 @@ class ServedSequence(tf.Module):
         surface,
         **wishes: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """Draw a playlist: each item given the items before it, no item twice.
+        """Draw a playlist without repeats, each item given the items before it.
 
         Args:
             length: number of items, int32 `[b]`; 200 at most.
@@ -158,7 +142,7 @@ class ServedSequence(tf.Module):
             "request_ts": request_ts,
             "surface": surface,
         }
-        allowed = self.allowed(history, content_types, released_after, market, exclude_ids, heard)
+        allowed = self.filters(history, content_types, released_after, market, exclude_ids, heard)
         filling = self.index.embeddings.shape[0] - self.catalogue.release_ts.shape[0]  # rows that fill the last group
         offsets = tf.pad(self.steering(**wishes), [[0, 0], [0, filling]])  # [b, rows]
         rows = draw_playlist(

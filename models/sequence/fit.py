@@ -1,4 +1,4 @@
-"""Training of the sequence model: the learning rate is steady until validation stops improving, then falls to 0."""
+"""Train the sequence model: the learning rate is steady until validation stops improving, and then falls to 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,8 +9,9 @@ import tensorflow as tf
 from scipy.sparse import csr_matrix
 
 from models.evaluation.metrics import ndcg_at, rank_of_target
-from models.fitting.loop import History, create_weights, start
+from models.fitting.loop import create_weights, start
 from models.fitting.loop import fit as fit_model
+from models.fitting.training_state import History
 from models.inputs.encoder import Encoder
 from models.inputs.shards import Arrays, Shards
 from models.sequence.histories import Histories, Windows
@@ -132,7 +133,7 @@ def epochs_for(rows: int, config: SequenceConfig) -> int:
     """How many epochs training may take: the configured number, or as many as make `TRAINING_STEPS` steps of a log.
 
     Args:
-        rows: of an epoch, `Windows.rows`.
+        rows: rows of an epoch, `Windows.rows`.
         config: sizes; its `epochs` of 0 asks for a number that fits the log.
     """
     if config.epochs:
@@ -160,7 +161,7 @@ def fit(
         held_out: later choices; the epoch with the best NDCG@10 on them is kept.
         encoder: encodes items, actions and surfaces.
         config: sizes and rates.
-        seed: of the initial weights, of cuts and order, and of all draws.
+        seed: seed of the initial weights, the cuts, the order of rows and all random draws.
         unseen: whether answers leave out items of the listener's history.
         checkpoints: a folder that training resumes from.
         prepare: called with the new model before training, for a warm start in place of `initial.begin`.

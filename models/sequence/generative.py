@@ -122,7 +122,7 @@ class CodeHead(tf.keras.layers.Layer):
 
         Args:
             level: from 0.
-            state: of the sequence model, `[n, dim]`.
+            state: states of the sequence model, `[n, dim]`.
             prefix: number of the prefix, `[n]`.
         """
         numbers, exists = self.tree.follow(level, prefix)
@@ -140,8 +140,8 @@ class CodeHead(tf.keras.layers.Layer):
         """Follow the codes of items from level to level.
 
         Args:
-            state: of the sequence model, `[n, dim]`.
-            place: of the items in the tree, int32 `[n]`.
+            state: states of the sequence model, `[n, dim]`.
+            place: places of the items in the tree, int32 `[n]`.
 
         Yields:
             For each level, the logits `[n, width]` after the prefix so far, and the column of the item's code, `[n]`.
@@ -156,9 +156,9 @@ class CodeHead(tf.keras.layers.Layer):
         """The mean negative log probability of the items that came next.
 
         Args:
-            state: of the sequence model, `[n, dim]`.
-            row: of the items in the catalogue, int32 `[n]`; items without codes are left out of the mean.
-            weight: of each prediction, `[n]`.
+            state: states of the sequence model, `[n, dim]`.
+            row: rows of the items in the catalogue, int32 `[n]`; items without codes are left out of the mean.
+            weight: weight of each prediction, `[n]`.
         """
         place = tf.gather(self.tree.places, tf.where(row < self.tree.places.shape[0], row, 0))
         steps = self.walk(state, tf.maximum(place - 1, 0))
@@ -169,10 +169,10 @@ class CodeHead(tf.keras.layers.Layer):
         """The mean cross-entropy between a teacher's distribution of codes and this head's, along the codes of items.
 
         Args:
-            state: of the sequence model, `[n, dim]`.
-            place: of items that are drawn from the teacher, int32 `[n]`.
+            state: states of the sequence model, `[n, dim]`.
+            place: places of items that are drawn from the teacher, int32 `[n]`.
             expected: for each level, the teacher's probabilities of the next code, `[n, width]`; see `expectations`.
-            weight: of each prediction, `[n]`.
+            weight: weight of each prediction, `[n]`.
         """
         steps = zip(self.walk(state, place), expected, strict=True)
         losses = [tf.nn.softmax_cross_entropy_with_logits(shares, logits) for (logits, _), shares in steps]
@@ -184,7 +184,7 @@ class CodeHead(tf.keras.layers.Layer):
         Averaged over draws, `imitate` of these is the cross-entropy between the softmax over items and this head.
 
         Args:
-            state: of the sequence model, `[n, dim]`.
+            state: states of the sequence model, `[n, dim]`.
             draw: uniform random numbers from 0 to 1, `[n]`.
 
         Returns:
@@ -216,7 +216,7 @@ class CodeHead(tf.keras.layers.Layer):
 
         Args:
             below: cumulative probability of the items before each place, `[c, items + 1]`.
-            place: of the items, int32 `[c]`.
+            place: places of the items, int32 `[c]`.
 
         Returns:
             For each level the probabilities of the next code, `[c, width]`, whose rows sum to 1.
@@ -239,7 +239,7 @@ class CodeHead(tf.keras.layers.Layer):
         """Find the likeliest items by beam search; a beam is only kept if it leads to an allowed item.
 
         Args:
-            state: of the sequence model, `[b, dim]`.
+            state: states of the sequence model, `[b, dim]`.
             width: number of beams that are kept at each level, and so of items that are returned.
             allowed: marks the rows of the catalogue that may be returned, bool `[b, rows]`; None allows all.
 

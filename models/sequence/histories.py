@@ -13,8 +13,6 @@ from models.inputs.vocabulary import Lookup
 from segue.errors import InputError
 
 OPEN = 64  # rows that are open while pieces are packed; with more, rows are hardly fuller and packing takes longer
-COLUMNS = ("item", "action", "time", "next_item", "next_entry", "next_action", "next_surface", "next_time")
-# The raw inputs of the signatures; see `request_inputs.history_specs`.
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +25,8 @@ class Histories:
         item: rows of the catalogue, from 1, int32 `[n]`.
         action: rows of the action vocabulary, int32 `[n]`; 0 if the log states no action.
         surface: rows of the surface vocabulary, int32 `[n]`; 0 if the log states no surface.
-        time: of the events, int64 `[n]`, seconds since 1970 UTC; all 0 if only the order is known.
-        asked: of the request that the item was an answer to, int64 `[n]`, seconds since 1970 UTC; all 0 if unknown.
+        time: times of the events, int64 `[n]`, seconds since 1970 UTC; all 0 if only the order is known.
+        asked: times of the requests that the items answered, int64 `[n]`, seconds since 1970 UTC; all 0 if unknown.
             It is earlier than `time`, which is when the item was heard.
         target: whether the entry is to be predicted, bool `[n]`.
         offsets: the first entry of each listener, then the number of entries, int64 `[listeners + 1]`.
@@ -112,8 +110,8 @@ def ties(offsets: np.ndarray, time: np.ndarray, item: np.ndarray) -> np.ndarray:
 
     Args:
         offsets: see `Histories.offsets`.
-        time: of the entries, `[n]`, oldest first for each listener.
-        item: of the entries, `[n]`.
+        time: times of the entries, `[n]`, oldest first for each listener.
+        item: items of the entries, `[n]`.
 
     Returns:
         Indices that put the entries in this order, int64 `[n]`.
@@ -133,8 +131,8 @@ def targets(actions: pa.ChunkedArray, items: np.ndarray, offsets: np.ndarray) ->
     skip b" only the play is a target.
 
     Args:
-        actions: of the entries, string `[n]`.
-        items: of the entries, `[n]`.
+        actions: actions of the entries, string `[n]`.
+        items: items of the entries, `[n]`.
         offsets: see `Histories.offsets`.
     """
     action = np.asarray(actions.to_pylist(), object)
@@ -152,7 +150,7 @@ class Windows:
     after a long and after a short past. Short pieces share a row; `segment` tells them apart.
 
     Args:
-        histories: of the train span.
+        histories: histories of the train span.
         length: entries of a row.
         passes: times that an epoch goes over the histories.
         steps: the most batches of an epoch; None sets no limit.
@@ -169,13 +167,14 @@ class Windows:
         return self.passes * -(-len(self.histories.item) // self.length)
 
     def batches(self, batch_size: int, seed: int | None, epoch: int) -> Iterator[Arrays]:
-        """Yield the batches of an epoch: `COLUMNS` and `segment`, each `[batch_size, length]`.
+        """Yield the batches of an epoch: the arrays of `pack`, each `[batch_size, length]`.
 
         Rows that do not fill a batch are dropped, unless an epoch has fewer rows than one batch.
 
         Args:
             batch_size: rows of a batch.
-            seed: of the cuts and the order; None cuts every `length` entries from the start and keeps the order.
+            seed: seed of the cuts and of the order of rows. None cuts every `length` entries from the start and keeps
+                the order.
             epoch: counted from 0.
         """
         rng = None if seed is None else np.random.default_rng([seed, epoch])
@@ -226,7 +225,7 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
     """Cut histories and pack the pieces into rows, longest piece first (see `first_fit`).
 
     Args:
-        histories: of the train span.
+        histories: histories of the train span.
         length: entries of a row.
         rng: draws the cuts and the order of pieces; None draws nothing.
 
@@ -304,7 +303,7 @@ def requests(histories: Histories, listeners: np.ndarray, ends: np.ndarray, leng
     """Build the model's inputs to predict some entries, from the last `length` entries before each.
 
     Args:
-        histories: of all listeners.
+        histories: histories of all listeners.
         listeners: the listener of each predicted entry, `[n]`.
         ends: the index of each predicted entry in `histories`, `[n]`.
         length: entries of a row.

@@ -24,10 +24,10 @@ def co_listening(histories: Histories, rows: int, dim: int, seed: int) -> np.nda
     Laplacian. Each direction is scaled by the square root of its singular value.
 
     Args:
-        histories: of the train span.
+        histories: histories of the train span.
         rows: number of rows of the catalogue.
         dim: largest width of the vectors; the width is smaller if there are fewer listeners or rows.
-        seed: of the random projection.
+        seed: seed of the random projection.
 
     Returns:
         float32 `[rows, width]`; zeros for items that nobody chose. The root mean square of the others is `SPREAD`.
@@ -53,8 +53,8 @@ def begin(model: SequenceModel, histories: Histories, seed: int) -> None:
 
     Args:
         model: its weights are made.
-        histories: of the train span.
-        seed: of the random projection.
+        histories: histories of the train span.
+        seed: seed of the random projection.
     """
     ids = model.encoder.catalogue.item_ids.numpy()[:, 0]  # embedding row of each row of the catalogue
     vectors = co_listening(histories, len(ids), model.config.dim, seed)

@@ -31,7 +31,7 @@ def full_softmax(
         hidden: states, `[n, dim]`.
         items: embeddings, `[items, dim]`.
         target: rows of `items`, int32 `[n]`.
-        weight: of each prediction, `[n]`.
+        weight: weight of each prediction, `[n]`.
         excluded: rows of `items` that are left out of each softmax, int32 `[n, m]`; -1 stands for no row. None leaves
             out no item.
     """
@@ -109,7 +109,7 @@ def sampled_softmax(own: tf.Tensor, others: tf.Tensor, expected: tf.Tensor, weig
         own: logits of the targets, `[n]`.
         others: logits of the negatives, `[n, k]`.
         expected: expected number of times that each negative is drawn, `[k]`.
-        weight: of each prediction, `[n]`.
+        weight: weight of each prediction, `[n]`.
     """
     corrected = others - tf.math.log(expected)
     logits = tf.concat([own[:, None], corrected], axis=1)
@@ -128,7 +128,7 @@ def gbce(own: tf.Tensor, others: tf.Tensor, rate: float, calibration: float, wei
         others: logits of uniformly drawn negatives, `[n, k]`.
         rate: alpha, the share of the items that is drawn.
         calibration: t, from 0 (plain BCE) to 1 (calibrated).
-        weight: of each prediction, `[n]`.
+        weight: weight of each prediction, `[n]`.
     """
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
     prior = math.log(others.shape[1])

@@ -162,8 +162,8 @@ class SequenceModel(Model):
         Args:
             inputs: see `compute_loss`.
             target: rows of the catalogue that came next, `[b * l]`.
-            weight: of each prediction, `[b * l]`.
-            seed: of id dropout; None drops no id.
+            weight: weight of each prediction, `[b * l]`.
+            seed: seed of id dropout; None drops no id.
             training: whether dropout is applied.
 
         Returns:

@@ -27,9 +27,9 @@ def draw_playlist(
 
     Args:
         scores_of: the scores `[b, rows]` of every item after some inputs; -inf for items that are not allowed.
-        inputs: of the first request, `[b, length of a row]` each; see `served_requests`.
+        inputs: inputs of the first request, `[b, length of a row]` each; see `served_requests`.
         request_ts: time of the first request, int64 `[b]`, seconds since 1970 UTC.
-        durations: of each row of the catalogue, int64 `[rows]`, seconds.
+        durations: durations of each row of the catalogue, int64 `[rows]`, seconds.
         action: row of the action `play` in its vocabulary, int32 `[]`.
         length: number of items wanted, int32 `[b]`; 200 at most.
         temperature: float32 `[b]`; see `draw`.
@@ -73,7 +73,7 @@ def draw(scores: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor, number: tf.
         scores: `[b, rows]`.
         temperature: float32 `[b]`; 1 draws as the model expects, and 0 takes the row of the highest score.
         seed: int64 `[b]`.
-        number: of the draw, int32 `[]`; the draws of one seed differ by it.
+        number: number of the draw, int32 `[]`; the draws of one seed differ by it.
 
     Returns:
         int32 `[b]`.

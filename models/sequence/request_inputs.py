@@ -84,7 +84,7 @@ def append(inputs: dict[str, tf.Tensor], row: tf.Tensor, action: tf.Tensor, now:
     """The inputs of a request that follows a play: the entry joins at the right and the oldest entry is dropped.
 
     Args:
-        inputs: of the request before, `[b, length]` each.
+        inputs: inputs of the request before, `[b, length]` each.
         row: rows of the items that were played, int32 `[b]`; 0 adds no entry.
         action: row of the action in its vocabulary, int32 `[]`.
         now: when the play ended and the next request is made, int64 `[b]`, seconds since 1970 UTC.

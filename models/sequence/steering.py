@@ -35,7 +35,7 @@ class Steering(tf.Module):
         stated = release[release != 0]
         self.mean_release = tf.Variable(stated.mean() if len(stated) else 0.0, trainable=False, dtype=tf.float64)
         rarity = -np.log1p(popularity)
-        exported = rarity[: 1 + len(catalogue.known)]
+        exported = rarity[: 1 + len(catalogue.ids)]
         # Items that are added later have no choices yet, so they are among the rarest.
         rare = (rarity - exported.mean()) / (exported.std() or 1.0)
         self.rare = tf.Variable(rare.astype(np.float32), trainable=False)
@@ -89,7 +89,7 @@ class Steering(tf.Module):
 
         Args:
             names: genres that are wished for, string `[b, s]`; '' and unknown names add nothing.
-            weights: of the wishes, `[b, s]`.
+            weights: weights of the wishes, `[b, s]`.
         """
         same = tf.cast(names[:, :, None] == self.genres, tf.float32) * tf.cast(names != "", tf.float32)[:, :, None]
         sums = tf.einsum("bsg,bs->bg", same, weights)
@@ -100,10 +100,10 @@ class Steering(tf.Module):
         """Sum the weights of the wishes that each item meets, `[b, rows]`.
 
         Args:
-            name: of the vocabulary: `creator_id` or `content_type`.
+            name: name of the vocabulary: `creator_id` or `content_type`.
             codes: each item's row of this vocabulary, `[rows]`.
             ids: creators or types that are wished for, string `[b, s]`.
-            weights: of the wishes, `[b, s]`.
+            weights: weights of the wishes, `[b, s]`.
         """
         lookup = self.catalogue.lookups[name]
         wished = lookup(ids)  # [b, s]

@@ -27,7 +27,7 @@ def action_auc(model: SequenceModel, rows: pa.Table) -> dict[str, float]:
         AUC by action. An action whose known labels are all equal, or that has none, is left out.
     """
     encoder = model.encoder
-    inputs = table_requests(rows, encoder.catalogue.known, encoder.lookups, model.config.length)
+    inputs = table_requests(rows, encoder.catalogue.ids, encoder.lookups, model.config.length)
     items = encoder.catalogue.encode(rows["item_id"])
     parts = []
     for first in range(0, rows.num_rows, BATCH):
@@ -56,7 +56,7 @@ def held_out(positives: pa.Table, items: pa.Table, encoder: Encoder, length: int
     """
     catalogue = encoder.catalogue
     candidates = catalogue.encode(items["item_id"])
-    inputs = table_requests(positives, catalogue.known, encoder.lookups, length)
+    inputs = table_requests(positives, catalogue.ids, encoder.lookups, length)
     excluded = None
     if unseen:
         rows, _, entries = recent_first(positives["history_items"])

@@ -267,7 +267,7 @@ def trained_sequence(build_once, world) -> tuple[CodedModel, Codebook]:
         "surfaces": [["home"] * len(row) for row in past],
     })  # fmt: skip
     encoder = world.encoder
-    histories = Histories.of_table(sequences, encoder.catalogue.known, encoder.lookups)
+    histories = Histories.of_table(sequences, encoder.catalogue.ids, encoder.lookups)
     config = SequenceConfig(dim=16, blocks=1, length=12, batch_size=8, epochs=1, learning_rate=0.01)
     judged = held_out(world.validation.filter(world.validation["positive"]), world.items, encoder, config.length, False)
 

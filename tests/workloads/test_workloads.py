@@ -111,7 +111,7 @@ def test_what_nobody_played_yet_is_no_negative(training_set):
 def test_the_encoder_is_of_the_training_span_and_the_newest_catalogue(training_set):
     encoder = encoder_of(training_set)
     assert encoder.axes.tokens["item_id"] == ["a", "b"]
-    assert encoder.catalogue.known.to_pylist() == ["a", "b", "c"]
+    assert encoder.catalogue.ids.to_pylist() == ["a", "b", "c"]
 
 
 def test_parts_are_read_in_part_if_so_asked(training_set):

@@ -22,7 +22,7 @@ def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Tab
         saved_model: the trial's.
         validation: the validation span.
         items: the catalogue with its statistics as of the validation span's start.
-        seed: of the sample that retrieval is measured on.
+        seed: seed of the sample that retrieval is measured on.
 
     Returns:
         The metric's name, `recall_at_100` or `auc_<primary head>`, and its value.

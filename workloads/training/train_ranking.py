@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.schema import HEADS, LISTEN
+from events.schema import TASKS
 from models.inputs.arrow_columns import sample
 from models.inputs.shards import read_parquet
 from models.inputs.training_arrays import ranking_arrays
@@ -65,8 +65,8 @@ def train_ranking(
         model, history = ranking.fit(
             train, validation, encoder, config.ranking, config.seed, checkpoints, warm_starter(champion)
         )
-    labels = read_part(training_set, "train", [f"label_{name}" for name in (*HEADS, LISTEN)])
-    labelled = {name for name in (*HEADS, LISTEN) if labels[f"label_{name}"].null_count < labels.num_rows}
+    labels = read_part(training_set, "train", [f"label_{name}" for name in TASKS])
+    labelled = {name for name in TASKS if labels[f"label_{name}"].null_count < labels.num_rows}
     # A head without labels has learned nothing, so it has no weight in the reward.
     reward = {h: w if h in labelled or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
     chosen = choose(training_set, sources, model, reward, config.seed) if sources else {}

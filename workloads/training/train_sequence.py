@@ -57,7 +57,7 @@ def train_sequence(
         InputError: no listener has two interactions in the train span, or the validation span has no positive.
     """
     encoder = encoder_of(training_set)
-    histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.known, encoder.lookups)
+    histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.ids, encoder.lookups)
     repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
     unseen = repeats < REPEATS
     if np.diff(histories.offsets).max(initial=0) < 2:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from benchmarks.sequence import benchmark, sasrec
 from benchmarks.sequence.benchmark import MODELS, measure, run
-from benchmarks.sequence.data import nothing_but, plain, read, split
+from benchmarks.sequence.data import ids_only, plain, read, split
 from cli.bench import bench
 from models.sequence.histories import Histories
 from segue.errors import InputError
@@ -83,7 +83,7 @@ def test_the_last_two_choices_are_held_out():
     item = np.array([1, 2, 3, 4, 5, 6, 1, 2], np.int32)
     histories = Histories.of_items([item[:6], item[6:]])
     histories.target[[3, 5]] = False
-    data = split("log", histories, nothing_but([str(n) for n in range(1, 7)]))
+    data = split("log", histories, ids_only([str(n) for n in range(1, 7)]))
     assert data.test.item.tolist() == [4]  # items are numbered from 0: entry 4 has item 5
     assert data.validation.item.tolist() == [2]
     assert data.training.item.tolist() == [1, 2, 1, 2]
@@ -94,10 +94,10 @@ def test_the_last_two_choices_are_held_out():
 
 def test_items_of_the_history_are_candidates_where_listeners_repeat_items():
     histories = Histories.of_items([np.array([1, 1, 2, 1, 2, 1], np.int32)])
-    assert not split("log", histories, nothing_but(["1", "2"])).unseen
+    assert not split("log", histories, ids_only(["1", "2"])).unseen
     # One training entry per listener cannot show whether items repeat, so repetition is assumed.
     single_entries = Histories.of_items([np.full(3, n, np.int32) for n in (1, 2)])
-    assert not split("log", single_entries, nothing_but(["1", "2"])).unseen
+    assert not split("log", single_entries, ids_only(["1", "2"])).unseen
 
 
 def test_figures_of_ranks():
@@ -110,7 +110,7 @@ def test_figures_of_ranks():
 
 def test_sasrec_takes_its_authors_setting_for_sparse_and_for_long_logs():
     sparse, long = (
-        split("log", Histories.of_items([np.arange(1, n, dtype=np.int32)] * 2), nothing_but(list(map(str, range(n)))))
+        split("log", Histories.of_items([np.arange(1, n, dtype=np.int32)] * 2), ids_only(list(map(str, range(n)))))
         for n in (9, 60)
     )
     assert sasrec.setting_of(sparse) == sasrec.SPARSE
@@ -130,7 +130,7 @@ def test_a_model_that_cannot_be_trained_does_not_stop_the_others(tmp_path):
 
 
 def test_negatives_are_items_that_the_listener_never_had():
-    data = split("log", Histories.of_items([np.arange(1, 9, dtype=np.int32)] * 2), nothing_but(list("abcdefgh")))
+    data = split("log", Histories.of_items([np.arange(1, 9, dtype=np.int32)] * 2), ids_only(list("abcdefgh")))
     rows = sasrec.examples(data, 200)
     assert rows.item[0][-5:].tolist() == [1, 2, 3, 4, 5]
     assert rows.next_item[0][-5:].tolist() == [2, 3, 4, 5, 6]

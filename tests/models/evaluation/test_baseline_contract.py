@@ -114,16 +114,16 @@ class TestContract:
         model.trained.refit(0, epochs=2, checkpoints=tmp_path)
         resumed, history = model.trained.refit(0, checkpoints=tmp_path)
         assert {n: history[n] for n in DETERMINISTIC} == {n: model.trained.history[n] for n in DETERMINISTIC}
-        for one, two in zip(resumed.get_weights(), model.trained.model.get_weights(), strict=True):
-            np.testing.assert_array_equal(one, two)
+        for actual, expected in zip(resumed.get_weights(), model.trained.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(actual, expected)
 
     def test_saving_and_loading_gives_the_same_answers(self, model, raw):
         assert_same(model.from_disk(raw), model.from_memory(raw))
 
     def test_a_batch_of_one_gives_the_row_of_a_larger_batch(self, model, raw):
         whole = model.from_disk(raw)
-        one = model.from_disk({name: value[5:6] for name, value in raw.items()})
-        assert_same(one, {name: value[5:6] for name, value in whole.items()})
+        single = model.from_disk({name: value[5:6] for name, value in raw.items()})
+        assert_same(single, {name: value[5:6] for name, value in whole.items()})
 
     def test_permuting_the_batch_permutes_the_answers(self, model, raw):
         order = np.random.default_rng(0).permutation(len(raw["request_ts"]))
@@ -161,8 +161,8 @@ class TestContract:
     def test_the_answer_depends_on_the_history(self, model, raw):
         # The swapped history is of the other taste.
         swap = np.vectorize(lambda item: f"i{int(item[1:]) ^ 1}" if item else item, otypes=[object])
-        one, two = (
+        answer, swapped = (
             model.from_disk(raw | {"history_items": h}) for h in (raw["history_items"], swap(raw["history_items"]))
         )
-        name = "embedding" if "embedding" in one else "play"
-        assert not np.allclose(one[name], two[name], atol=0.05)
+        name = "embedding" if "embedding" in answer else "play"
+        assert not np.allclose(answer[name], swapped[name], atol=0.05)

@@ -166,19 +166,19 @@ def test_item_knn_by_hand(shrink, similar):
 
 
 def test_item_knn_sums_over_the_history():
-    found = score(ItemKNN(shrink=0).fit(log_of(SQUARE)), [[1, 0, 1]])
-    assert found[0] == pytest.approx([0, 2 / 6**0.5 + 1 / 3**0.5, 0])
+    scores = score(ItemKNN(shrink=0).fit(log_of(SQUARE)), [[1, 0, 1]])
+    assert scores[0] == pytest.approx([0, 2 / 6**0.5 + 1 / 3**0.5, 0])
 
 
 def test_only_the_nearest_neighbours_of_an_item_count():
     # Item 1 is more similar to item 0 (0.82) than to item 2 (0.58); item 2 is similar to item 1 only.
-    found = score(ItemKNN(neighbours=1, shrink=0).fit(log_of(SQUARE)), np.eye(3))
-    assert (found > 0).tolist() == [[False, True, False], [True, False, False], [False, True, False]]
+    scores = score(ItemKNN(neighbours=1, shrink=0).fit(log_of(SQUARE)), np.eye(3))
+    assert (scores > 0).tolist() == [[False, True, False], [True, False, False], [False, True, False]]
 
 
 def test_item_knn_without_shrinkage_accepts_items_without_interactions():
-    found = score(ItemKNN(shrink=0).fit(log_of([[1, 1, 0]])), [[1, 0, 0]])
-    assert found.tolist() == [[0, 1, 0]]
+    scores = score(ItemKNN(shrink=0).fit(log_of([[1, 1, 0]])), [[1, 0, 0]])
+    assert scores.tolist() == [[0, 1, 0]]
 
 
 @pytest.mark.parametrize("make", [lambda: ItemKNN(neighbours=3, shrink=1), EASE], ids=["item-kNN", "EASE"])
@@ -200,8 +200,8 @@ def test_ease_is_the_explicit_formula():
     p = np.linalg.inv(board.T.astype(float) @ board + 20 * np.eye(1500))
     weights = -p / np.diag(p)
     np.fill_diagonal(weights, 0)
-    found = score(EASE(regularization=20).fit(log_of(board)), board[:5])
-    assert found == pytest.approx(board[:5] @ weights, abs=1e-4)
+    scores = score(EASE(regularization=20).fit(log_of(board)), board[:5])
+    assert scores == pytest.approx(board[:5] @ weights, abs=1e-4)
 
 
 def test_ease_refuses_more_items_than_fit_in_memory():
@@ -227,8 +227,8 @@ def test_als_solves_for_the_listener():
 
 
 def test_als_of_another_seed_starts_elsewhere():
-    one, other = (score(ALS(factors=4, iterations=1, seed=s).fit(log_of(checkerboard())), HISTORIES) for s in (0, 1))
-    assert not np.allclose(one[:2], other[:2])
+    first, other = (score(ALS(factors=4, iterations=1, seed=s).fit(log_of(checkerboard())), HISTORIES) for s in (0, 1))
+    assert not np.allclose(first[:2], other[:2])
 
 
 def test_als_is_silent(capfd, recwarn, monkeypatch):

@@ -37,10 +37,10 @@ def changed(tree: dict, path: str, value: float) -> dict:
 
 
 def test_a_candidate_within_all_limits_is_blessed():
-    found = verdict()
-    assert found.passed
-    assert found.reason == "all 5 limits hold"
-    assert found.limits["auc"] == 0.6
+    blessing = verdict()
+    assert blessing.passed
+    assert blessing.reason == "all 5 limits hold"
+    assert blessing.limits["auc"] == 0.6
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,18 @@ def test_each_limit_fails_the_candidate_on_its_own(part, path, least, name):
     trees: dict[str, dict] = {"retrieval": RETRIEVAL, "ranking": RANKING}
     assert verdict(**{part: changed(trees[part], path, least)}).passed  # a figure equal to the limit passes
     for value in (least - 1e-6, math.nan):
-        found = verdict(**{part: changed(trees[part], path, value)})
-        failed = [c["name"] for c in found.figures["checks"] if not c["passed"]]
-        assert not found.passed
+        blessing = verdict(**{part: changed(trees[part], path, value)})
+        failed = [c["name"] for c in blessing.figures["checks"] if not c["passed"]]
+        assert not blessing.passed
         assert len(failed) == 1
         assert name in failed[0]
-        assert name in found.reason
+        assert name in blessing.reason
 
 
 def test_a_failed_slice_fails_the_candidate_on_its_own():
-    found = verdict(slices=["AUC in the slice surface=home is 0.4000, below its limit"])
-    assert not found.passed
-    assert found.reason.startswith("AUC in the slice surface=home")
+    blessing = verdict(slices=["AUC in the slice surface=home is 0.4000, below its limit"])
+    assert not blessing.passed
+    assert blessing.reason.startswith("AUC in the slice surface=home")
 
 
 def test_the_reason_names_every_failure():
@@ -78,8 +78,8 @@ def test_the_reason_names_every_failure():
 
 def test_without_a_champion_only_the_absolute_limits_count():
     retrieval = {**RETRIEVAL, "models": {"candidate": {"recall_at_100": 0.01}}}
-    found = verdict(retrieval, {"candidate": RANKING["candidate"]})
-    assert (found.passed, len(found.figures["checks"])) == (True, 2)
+    blessing = verdict(retrieval, {"candidate": RANKING["candidate"]})
+    assert (blessing.passed, len(blessing.figures["checks"])) == (True, 2)
 
 
 def test_a_champion_without_the_head_is_not_compared():
@@ -99,9 +99,9 @@ def test_the_primary_head_is_play_then_like_then_the_first(heads, head):
 
 
 def test_a_check_names_figure_and_limit():
-    found = check("recall", 0.25, 0.5)
-    assert found["sentence"] == "recall is 0.2500, the limit is 0.5000"
-    assert (found["figure"], found["limit"], found["passed"]) == (0.25, 0.5, False)
+    checked = check("recall", 0.25, 0.5)
+    assert checked["sentence"] == "recall is 0.2500, the limit is 0.5000"
+    assert (checked["figure"], checked["limit"], checked["passed"]) == (0.25, 0.5, False)
 
 
 def test_a_lower_limit_blesses_a_candidate_that_a_higher_limit_rejects():

@@ -21,10 +21,10 @@ MODEL = {"predicted": np.full(4, 0.5), "predicted_under_target": np.array([0.5, 
 
 
 def test_ips_is_the_mean_of_weighted_rewards():
-    found = ips(**LOG)
-    assert found.value == pytest.approx((2 + 0 + 0 + 1) / 4)
-    assert found.effective_sample_size == pytest.approx((2 + 1 + 0 + 1) ** 2 / (4 + 1 + 0 + 1))
-    assert found.clipped == 0
+    estimate = ips(**LOG)
+    assert estimate.value == pytest.approx((2 + 0 + 0 + 1) / 4)
+    assert estimate.effective_sample_size == pytest.approx((2 + 1 + 0 + 1) ** 2 / (4 + 1 + 0 + 1))
+    assert estimate.clipped == 0
 
 
 def test_snips_divides_by_the_weights():
@@ -47,28 +47,28 @@ def test_a_model_that_predicts_0_leaves_ips():
 
 
 def test_clipping_cuts_the_large_weights():
-    found = ips(**LOG, clip=1.5)  # the weight of 2 in one of four rows becomes 1.5
-    assert found.value == pytest.approx((1.5 + 1) / 4)
-    assert found.clipped == 0.25
-    assert found.effective_sample_size == pytest.approx((1.5 + 1 + 1) ** 2 / (1.5**2 + 1 + 1))
+    estimate = ips(**LOG, clip=1.5)  # the weight of 2 in one of four rows becomes 1.5
+    assert estimate.value == pytest.approx((1.5 + 1) / 4)
+    assert estimate.clipped == 0.25
+    assert estimate.effective_sample_size == pytest.approx((1.5 + 1 + 1) ** 2 / (1.5**2 + 1 + 1))
     assert snips(**LOG, clip=1.5).value == pytest.approx(2.5 / 3.5)
 
 
 @pytest.mark.parametrize("estimator", [ips, snips])
 def test_the_logging_policy_is_worth_its_mean_reward(estimator):
-    found = estimator(**{**LOG, "target_probability": LOG["logged_propensity"]})
-    assert found.value == pytest.approx(0.75)
-    assert found.effective_sample_size == pytest.approx(4)
+    estimate = estimator(**{**LOG, "target_probability": LOG["logged_propensity"]})
+    assert estimate.value == pytest.approx(0.75)
+    assert estimate.effective_sample_size == pytest.approx(4)
 
 
 @pytest.mark.parametrize("estimator", [ips, snips])
 def test_the_interval_reaches_at_least_as_far_as_the_normal_one(estimator):
     # With weights of 1 and one row per group it is the standard error of a mean: of 200 values 0, 1, 0, 1, …
     rewards, ones = np.arange(200) % 2 / 1.0, np.ones(200)
-    found = estimator(rewards, ones, ones, np.arange(200), seed=0)
+    estimate = estimator(rewards, ones, ones, np.arange(200), seed=0)
     reach = 1.96 * np.std(rewards, ddof=1) / np.sqrt(200)
-    assert found.high - found.value == pytest.approx(found.value - found.low)
-    assert reach * 0.999 <= found.high - found.value <= reach * 1.1
+    assert estimate.high - estimate.value == pytest.approx(estimate.value - estimate.low)
+    assert reach * 0.999 <= estimate.high - estimate.value <= reach * 1.1
 
 
 def test_repeated_rows_of_a_group_do_not_narrow_the_interval():
@@ -81,8 +81,8 @@ def test_repeated_rows_of_a_group_do_not_narrow_the_interval():
 
 
 def test_equal_rewards_give_an_interval_without_width():
-    found = snips(**{**LOG, "rewards": np.ones(4)})
-    assert (found.low, found.value, found.high) == (1, 1, 1)
+    estimate = snips(**{**LOG, "rewards": np.ones(4)})
+    assert (estimate.low, estimate.value, estimate.high) == (1, 1, 1)
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -126,26 +126,26 @@ def test_means_come_from_the_other_half_and_are_shrunk():
     # in one row, action 1 earned 0 in one row, and the mean of 0.5 counts as 2 rows: (1 + 1) / 3 and (0 + 1) / 3.
     # The predictions for b and d come from a and c, where every reward is 0.
     rewards, actions = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0, 0, 0, 1])
-    found = cross_fitted_means(rewards, actions, np.array(["a", "b", "c", "d"]), action_count=3, strength=2)
-    np.testing.assert_allclose(found[[0, 2]], [[2 / 3, 1 / 3, 1 / 2]] * 2)
-    np.testing.assert_allclose(found[[1, 3]], np.zeros((2, 3)))
+    predicted = cross_fitted_means(rewards, actions, np.array(["a", "b", "c", "d"]), action_count=3, strength=2)
+    np.testing.assert_allclose(predicted[[0, 2]], [[2 / 3, 1 / 3, 1 / 2]] * 2)
+    np.testing.assert_allclose(predicted[[1, 3]], np.zeros((2, 3)))
 
 
-def check_coverage(found: dict, least: int, most_wrong: int) -> None:
+def check_coverage(result: dict, least: int, most_wrong: int) -> None:
     """Check that every interval covers the true value often enough, and rarely with wrong propensities."""
-    assert set(found["policies"]) == {"personal", "liking"}
-    for name, policy in found["policies"].items():
-        assert policy["true_value"] > found["logging_value"]
+    assert set(result["policies"]) == {"personal", "liking"}
+    for name, policy in result["policies"].items():
+        assert policy["true_value"] > result["logging_value"]
         for estimator in ESTIMATORS:
             assert policy[estimator]["covered"] >= least, (name, estimator)
-            assert found["coverage_with_wrong_propensities"][name][estimator] <= most_wrong, (name, estimator)
+            assert result["coverage_with_wrong_propensities"][name][estimator] <= most_wrong, (name, estimator)
 
 
 def test_20_repeats_cover():
     # With 95 % coverage, fewer than 16 of 20 have a probability of 0.0026, fewer than 15 of 0.0003.
-    found = run(repeats=20, seed=0)
-    check_coverage(found, least=15, most_wrong=10)
-    assert json.loads(json.dumps(found)) == found
+    result = run(repeats=20, seed=0)
+    check_coverage(result, least=15, most_wrong=10)
+    assert json.loads(json.dumps(result)) == result
 
 
 @pytest.mark.slow

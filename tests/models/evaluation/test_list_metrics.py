@@ -179,8 +179,8 @@ GENRES = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0], [0.0, 0.0]])
     ],
 )
 def test_genre_calibration(items, history, divergence):
-    found = genre_calibration(np.array([items]), csr_matrix([history]), GENRES)
-    assert found == pytest.approx([divergence], nan_ok=True)
+    divergences = genre_calibration(np.array([items]), csr_matrix([history]), GENRES)
+    assert divergences == pytest.approx([divergence], nan_ok=True)
 
 
 def test_a_rows_value_does_not_depend_on_other_rows():

@@ -33,8 +33,8 @@ INF, NAN = np.inf, np.nan
     ],
 )
 def test_rank_of_target(scores, target, rank):
-    found = rank_of_target(np.array([scores], float), np.array([target]))
-    assert found.tolist() == [rank]
+    ranks = rank_of_target(np.array([scores], float), np.array([target]))
+    assert ranks.tolist() == [rank]
 
 
 def test_every_row_has_its_own_target():
@@ -157,8 +157,8 @@ def test_the_log_loss_of_a_nan_is_nan():
     ],
 )
 def test_reliability(labels, probabilities, bins, expected):
-    found = reliability(np.array(labels, float), np.array(probabilities, float), bins)
-    assert found == [pytest.approx(part) for part in expected]
+    parts = reliability(np.array(labels, float), np.array(probabilities, float), bins)
+    assert parts == [pytest.approx(part) for part in expected]
 
 
 def test_bins_of_distinct_predictions_have_equal_mass():
@@ -181,8 +181,8 @@ def test_bins_of_distinct_predictions_have_equal_mass():
     ],
 )
 def test_expected_calibration_error(labels, probabilities, error):
-    found = expected_calibration_error(np.array(labels, float), np.array(probabilities), bins=2)
-    assert found == pytest.approx(error)
+    measured = expected_calibration_error(np.array(labels, float), np.array(probabilities), bins=2)
+    assert measured == pytest.approx(error)
 
 
 def test_expected_calibration_error_of_no_rows_is_nan():
@@ -194,21 +194,21 @@ def width(interval) -> float:
 
 
 def test_the_interval_of_a_constant_has_no_width():
-    found = bootstrap_mean(np.full(50, 0.25), np.arange(50) // 5, seed=0)
-    assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
+    interval = bootstrap_mean(np.full(50, 0.25), np.arange(50) // 5, seed=0)
+    assert (interval.mean, interval.low, interval.high) == (0.25, 0.25, 0.25)
 
 
 def test_two_listeners_who_disagree_give_the_widest_interval():
     # Two draws from {0, 1} are both 0 in a quarter of the rounds, and both 1 in another quarter.
-    found = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "v"]), seed=0)
-    assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
+    interval = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "v"]), seed=0)
+    assert (interval.mean, interval.low, interval.high) == (0.5, 0.0, 1.0)
 
 
 def test_the_interval_agrees_with_the_normal_approximation():
     values = np.random.default_rng(0).normal(size=2000)
-    found = bootstrap_mean(values, np.arange(2000), seed=0)
+    interval = bootstrap_mean(values, np.arange(2000), seed=0)
     half = 1.96 * values.std() / np.sqrt(2000)
-    assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), abs=0.1 * half)
+    assert (interval.low, interval.high) == pytest.approx((interval.mean - half, interval.mean + half), abs=0.1 * half)
 
 
 def test_listeners_are_resampled_instead_of_rows():
@@ -239,5 +239,5 @@ def test_a_bootstrap_in_small_batches_gives_the_same_interval(monkeypatch):
 
 
 def test_one_listener_alone_has_no_interval():
-    found = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "u"]), seed=0)
-    assert (found.mean, found.low, found.high) == (0.5, 0.5, 0.5)
+    interval = bootstrap_mean(np.array([0.0, 1.0]), np.array(["u", "u"]), seed=0)
+    assert (interval.mean, interval.low, interval.high) == (0.5, 0.5, 0.5)

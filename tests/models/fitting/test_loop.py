@@ -1,108 +1,26 @@
-"""The training loop: losses, early stopping, and resuming from checkpoints."""
+"""The training loop: losses, early stopping, time limits, and random draws."""
 
 import itertools
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.fitting.loop import Model, create_weights, epoch_reporter, fit, time_limit
-from models.inputs.shards import Arrays, Shards
+from models.fitting.loop import create_weights, epoch_reporter, fit, time_limit
+from models.inputs.shards import Shards
 from segue.errors import InputError, SegueError
 from segue.progress import MARK, Progress
-
-keras = tf.keras
-
-TEN = Shards.of({"x": np.arange(10, dtype=np.float32)})
-
-
-class Toy(Model):
-    """A model with one weight `w`, which training raises by 1 at each step. The held-out loss is least at `best`."""
-
-    def __init__(self, best: float) -> None:
-        super().__init__()
-        self.w = tf.Variable(0.0)
-        self.best = best
-
-    def compute_loss(self, inputs, training=False):
-        return -self.w if training else tf.reduce_mean(inputs["x"]) + tf.abs(self.w - self.best)
-
-
-def fit_toy(best: float, epochs: int, **settings) -> tuple[Toy, dict]:
-    """Train a `Toy` with one step an epoch. The gradient is constant, so each step of Adam is the learning rate."""
-    model = Toy(best)
-    settings = {"batch_size": 10, "learning_rate": 1.0, "seed": 0} | settings
-    return model, fit(model, TEN, TEN, epochs=epochs, **settings)
-
-
-class Small(Model):
-    """A regression of `y` on `ids` with an embedding used twice, a layer built at the first call, and dropout."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids = keras.layers.Embedding(20, 4)
-        self.out = keras.layers.Dense(1)
-
-    def compute_loss(self, inputs, training=False):
-        hidden = self.ids(inputs["id"]) + tf.reduce_mean(self.ids(inputs["past"]), axis=1)  # [b, 4]
-        if training:
-            kept = tf.random.stateless_uniform(tf.shape(hidden), self.stateless_seed(1)) < 0.8
-            hidden = tf.where(kept, hidden / 0.8, 0.0)
-        return tf.reduce_mean((self.out(hidden)[:, 0] - inputs["y"]) ** 2)
-
-
-def small_examples(rows: int, seed: int) -> Arrays:
-    """Examples whose `y` is a function of `id` plus noise."""
-    rng = np.random.default_rng(seed)
-    ids = rng.integers(0, 20, rows, dtype=np.int32)
-    y = np.sin(ids) + rng.normal(scale=0.3, size=rows)
-    return {"id": ids, "past": rng.integers(0, 20, (rows, 3), dtype=np.int32), "y": y.astype(np.float32)}
-
-
-TRAIN, HELD_OUT = (Shards.of(small_examples(rows, seed)) for rows, seed in ((640, 0), (200, 1)))
-
-
-def new_small(seed: int = 0) -> Small:
-    keras.utils.set_random_seed(seed)
-    return Small()
-
-
-def fit_small(epochs: int, train=TRAIN, **settings) -> tuple[Small, dict]:
-    """Train a `Small` with ten steps an epoch. With the learning rate 0.01 the third epoch is the best."""
-    model = new_small()
-    settings = {"batch_size": 64, "learning_rate": 0.003, "seed": 7} | settings
-    return model, fit(model, train, HELD_OUT, epochs=epochs, **settings)
-
-
-def losses(history: dict) -> tuple[list[float], list[float]]:
-    return history["loss"], history["val_loss"]
-
-
-def assert_same(actual: tuple[Small, dict], expected: tuple[Small, dict]) -> None:
-    """Assert that losses and weights are equal bit by bit."""
-    assert losses(actual[1]) == losses(expected[1])
-    for left, right in zip(actual[0].get_weights(), expected[0].get_weights(), strict=True):
-        np.testing.assert_array_equal(left, right)
-
-
-@dataclass
-class Killed:
-    """Shards whose reader is interrupted in the middle of an epoch."""
-
-    shards: Shards
-    epoch: int
-
-    @property
-    def rows(self) -> int:
-        return self.shards.rows
-
-    def batches(self, batch_size, seed, epoch):
-        for index, batch in enumerate(self.shards.batches(batch_size, seed, epoch)):
-            if (epoch, index) == (self.epoch, 3):
-                raise KeyboardInterrupt
-            yield batch
+from tests.models.fitting.small_models import (
+    HELD_OUT,
+    TEN,
+    TRAIN,
+    Toy,
+    assert_same,
+    fit_small,
+    fit_toy,
+    losses,
+    new_small,
+)
 
 
 def test_training_continues_from_the_best_epoch_when_the_rate_falls():
@@ -256,128 +174,6 @@ def test_every_epoch_is_judged_with_the_same_draws():
     one_batch, two_batches = (history["val_loss"] for history in histories)
     assert len(set(one_batch)) == len(set(two_batches)) == 1
     assert one_batch[0] != two_batches[0]  # each batch has its own draw
-
-
-@pytest.mark.parametrize(
-    ("epochs", "learning_rate"),
-    [
-        pytest.param(5, 0.003, id="all epochs"),
-        pytest.param(20, 0.01, id="until it stops early, after the fifth"),
-    ],
-)
-@pytest.mark.parametrize("first", [2, 4])
-def test_a_resumed_training_equals_an_uninterrupted_training(first, epochs, learning_rate, tmp_path):
-    whole = fit_small(epochs, learning_rate=learning_rate)
-    fit_small(first, learning_rate=learning_rate, checkpoints=tmp_path)
-    resumed = fit_small(epochs, learning_rate=learning_rate, checkpoints=tmp_path)
-    assert_same(resumed, whole)
-    assert len(whole[1]["loss"]) == 5
-
-
-def test_an_interrupted_epoch_is_repeated(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        fit_small(5, train=Killed(TRAIN, epoch=2), checkpoints=tmp_path)
-    epochs: list[dict] = []
-    resumed = fit_small(5, checkpoints=tmp_path, on_epoch=epochs.append)
-    assert_same(resumed, fit_small(5))
-    assert [figures["epoch"] for figures in epochs] == [3, 4, 5]
-
-
-def test_a_finished_training_is_restored_without_another_epoch(tmp_path):
-    done = fit_small(3, checkpoints=tmp_path)
-    epochs: list[dict] = []
-    again = fit_small(3, checkpoints=tmp_path, on_epoch=epochs.append)
-    assert epochs == []
-    assert again[1] == done[1]
-    assert_same(again, done)
-
-
-def checkpoint_files(*epochs: int) -> set[str]:
-    """The names of the files in a folder that holds the checkpoints of some epochs."""
-    files = {f"epoch-{epoch}.{end}" for epoch in epochs for end in ("index", "data-00000-of-00001")}
-    return files | {"training.json", "checkpoint"}
-
-
-def test_the_two_newest_checkpoints_are_kept(tmp_path):
-    fit_toy(best=3.0, epochs=4, checkpoints=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == checkpoint_files(3, 4)
-
-
-def test_a_checkpoint_that_a_kill_left_unfinished_is_ignored_and_replaced(tmp_path):
-    fit_toy(best=9.0, epochs=1, checkpoints=tmp_path)
-    # TensorFlow writes into the folder epoch-2_temp and then renames the data, the index, and the list of checkpoints.
-    unfinished = tmp_path / "epoch-2_temp" / "part-00000-of-00001.data-00000-of-00001.tempstate1"
-    unfinished.parent.mkdir()
-    for path in (unfinished, tmp_path / "epoch-2.data-00000-of-00001", tmp_path / "epoch-2.index"):
-        path.write_bytes(b"half")
-    model, history = fit_toy(best=9.0, epochs=2, checkpoints=tmp_path)
-    whole, expected = fit_toy(best=9.0, epochs=2)
-    assert (losses(history), float(model.w)) == (losses(expected), float(whole.w))
-    assert {path.name for path in tmp_path.iterdir()} == checkpoint_files(1, 2)
-
-
-DATA = "epoch-{}.data-00000-of-00001"
-
-
-def resume_after_damage(folder: Path, best: float) -> int:
-    """Resume a toy training, compare it with an uninterrupted one, and return the first epoch that it trained."""
-    epochs: list[dict] = []
-    model, history = fit_toy(best, epochs=5, checkpoints=folder, on_epoch=epochs.append)
-    whole, expected = fit_toy(best, epochs=5)
-    assert losses(history) == losses(expected)
-    assert float(model.w) == float(whole.w)
-    return epochs[0]["epoch"]
-
-
-@pytest.mark.parametrize(
-    ("files", "first_epoch"),
-    [
-        pytest.param([DATA.format(4)], 4, id="data of the newest"),
-        pytest.param(["epoch-4.index"], 4, id="index of the newest"),
-        pytest.param([DATA.format(3)], 5, id="data of the older"),
-        pytest.param([DATA.format(3), "epoch-4.index"], 1, id="both"),
-    ],
-)
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-@pytest.mark.parametrize("best", [3.0, 9.0])
-def test_a_checkpoint_that_is_cut_short_is_skipped(best, files, first_epoch, share, tmp_path, capsys):
-    fit_toy(best, epochs=4, checkpoints=tmp_path)
-    for file in files:
-        content = (tmp_path / file).read_bytes()
-        (tmp_path / file).write_bytes(content[: int(share * len(content))])
-    assert resume_after_damage(tmp_path, best) == first_epoch
-    assert capsys.readouterr().out.count("is damaged and skipped") == {5: 0, 4: 1, 1: 2}[first_epoch]
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_checkpoint_with_an_altered_value_is_skipped(share, tmp_path):
-    fit_toy(best=3.0, epochs=4, checkpoints=tmp_path)
-    content = bytearray((tmp_path / DATA.format(4)).read_bytes())
-    content[int(share * len(content))] ^= 1
-    (tmp_path / DATA.format(4)).write_bytes(content)
-    assert resume_after_damage(tmp_path, best=3.0) == 4
-
-
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        ({"batch_size": 5}, "batch_size was 10 and is 5"),
-        ({"learning_rate": 0.5}, "learning_rate was 1.0 and is 0.5"),
-        ({"seed": 3}, "seed was 0 and is 3"),
-    ],
-)
-def test_checkpoints_of_another_training_are_refused(settings, named, tmp_path):
-    fit_toy(best=3.0, epochs=1, checkpoints=tmp_path)
-    with pytest.raises(InputError, match=named) as error:
-        fit_toy(best=3.0, epochs=2, checkpoints=tmp_path, **settings)
-    assert str(tmp_path) in error.value.headline
-    assert "Remove the folder" in error.value.fix
-
-
-def test_checkpoints_with_other_data_or_another_model_are_refused(tmp_path):
-    fit_toy(best=3.0, epochs=1, checkpoints=tmp_path, seed=7)
-    with pytest.raises(InputError, match=r"rows was 10 and is 640.*weights was"):
-        fit_small(1, checkpoints=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -124,13 +124,13 @@ def test_a_summary_has_the_trials_in_order_and_the_settings_in_their_types():
         {"trial": 1.0, "values": {"dim": 32.0}, "metric": "recall_at_100", "objective": 0.5, "mlflow_run": "b"},
         {"trial": 0.0, "values": {"dim": 64.0}, "metric": "recall_at_100", "objective": 0.25, "mlflow_run": "a"},
     ]
-    found = summary(searching({"dim": [32, 64]}), results)
-    assert found["trials"] == [
+    report = summary(searching({"dim": [32, 64]}), results)
+    assert report["trials"] == [
         {"trial": 0, "values": {"dim": 64}, "objective": 0.25, "mlflow_run": "a"},
         {"trial": 1, "values": {"dim": 32}, "objective": 0.5, "mlflow_run": "b"},
     ]
-    assert found["best"] == found["trials"][1]
-    assert (found["model"], found["metric"], found["seed"]) == ("retrieval", "recall_at_100", 0)
+    assert report["best"] == report["trials"][1]
+    assert (report["model"], report["metric"], report["seed"]) == ("retrieval", "recall_at_100", 0)
 
 
 def test_the_best_configuration_trains_with_the_best_settings():

@@ -225,5 +225,5 @@ def test_a_pushed_model_passes_on_every_weight(kind, world, request):
     np.testing.assert_array_equal(new[2], old[1])
     np.testing.assert_array_equal(np.delete(new, 2, axis=0), old)
     pairs = zip(trained.model.trainable_weights, model.trainable_weights, strict=True)
-    same = [one.shape == two.shape and np.array_equal(one, two) for one, two in pairs]
+    same = [before.shape == after.shape and np.array_equal(before, after) for before, after in pairs]
     assert same.count(False) == 2

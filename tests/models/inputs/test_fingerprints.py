@@ -119,8 +119,8 @@ def test_no_variable_is_trained():
 def saved(tmp_path_factory) -> Path:
     """A SavedModel that returns the rows of ids, built with a, b, c and room for two more."""
     module = tf.Module()
-    module.known = Fingerprints.build(["a", "b", "c"], 2)
-    signature = tf.function(lambda ids: {"rows": module.known.rows(ids)})
+    module.fingerprints = Fingerprints.build(["a", "b", "c"], 2)
+    signature = tf.function(lambda ids: {"rows": module.fingerprints.rows(ids)})
     path = tmp_path_factory.mktemp("fingerprints") / "1"
     spec = tf.TensorSpec([None, None], tf.string, "ids")
     tf.saved_model.save(module, str(path), signatures=signature.get_concrete_function(spec))
@@ -140,7 +140,7 @@ def test_ids_can_be_added_to_a_loaded_model_and_saved_again_and_again(saved, tmp
     path = saved
     for item, row, expected in [("d", 4, [[3, 4, 0], [0, 1, 1]]), ("e", 5, [[3, 4, 0], [5, 1, 1]])]:
         model = tf.saved_model.load(str(path))
-        Fingerprints(model.known).add([item], [row])
+        Fingerprints(model.fingerprints).add([item], [row])
         assert model.signatures["serving_default"](ids=tf.constant(queried))["rows"].numpy().tolist() == expected
         path = tmp_path / item
         tf.saved_model.save(model, str(path), signatures=model.signatures)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from events.schema import HEADS
+from events.schema import HEADS, LISTEN, TASKS
 from models.evaluation.metrics import log_loss
 from models.inputs.feature_names import QUERY_INPUTS
 from models.inputs.shards import GROUP, Shards
 from models.ranking.calibration import IDENTITY
-from models.ranking.model import CHOICE_FEATURES, LISTEN, SLATE, TASKS, RankingModel, outcomes, slates
+from models.ranking.model import CHOICE_FEATURES, RankingModel, outcomes
 from models.training_config import RankingConfig
 
 
@@ -53,10 +53,10 @@ def test_the_loss_is_the_sum_of_cross_entropies_and_the_huber_loss_of_listen(tra
 
 @pytest.mark.parametrize("name", TASKS)
 def test_masked_labels_do_not_change_the_loss(trained_ranking, batch, name):
-    known = tf.constant([1.0, 0.0] * 20)
+    weight = tf.constant([1.0, 0.0] * 20)
     label = batch[f"label_{name}"]
-    masked = batch | {f"weight_{name}": known}
-    flipped = masked | {f"label_{name}": tf.where(known == 0, 1 - label, label)}
+    masked = batch | {f"weight_{name}": weight}
+    flipped = masked | {f"label_{name}": tf.where(weight == 0, 1 - label, label)}
     assert loss(trained_ranking.model, flipped) == loss(trained_ranking.model, masked)
 
 
@@ -231,15 +231,6 @@ def test_a_query_is_computed_once_for_its_candidates(trained_ranking, batch):
     shared = each | {GROUP: tf.constant(rows, tf.int64)}
     for expected, actual in zip(*(trained_ranking.model(inputs).values() for inputs in (each, shared)), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_a_slate_is_a_run_of_examples_with_the_same_query():
-    first, slate, place = slates(tf.constant([7, 7, 3, 7]))
-    assert first.numpy().tolist() == [0, 2, 3]
-    assert (slate.numpy().tolist(), place.numpy().tolist()) == ([0, 0, 1, 2], [0, 1, 0, 0])
-    first, slate, place = slates(tf.zeros(SLATE + 2, tf.int64))
-    assert (first.numpy().tolist(), place.numpy().tolist()) == ([0, SLATE], [*range(SLATE), 0, 1])
-    assert slate.numpy().tolist() == [0] * SLATE + [1, 1]
 
 
 def test_dropout_is_used_in_training_only(trained_ranking, batch):

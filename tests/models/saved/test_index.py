@@ -249,11 +249,11 @@ def test_added_items_are_found_like_exported_items():
 
 def test_adding_a_known_id_replaces_it_in_its_row():
     index = Index.build(**three(), capacity=1)
-    one = {"embeddings": np.array([[9]]), "release_ts": [0], "content_type": [5], "markets": [EVERYWHERE]}
-    assert index.add(["b"], **one).tolist() == [2]
+    columns = {"embeddings": np.array([[9]]), "release_ts": [0], "content_type": [5], "markets": [EVERYWHERE]}
+    assert index.add(["b"], **columns).tolist() == [2]
     assert index.free == 1
-    assert index.add(["d"], **one).tolist() == [4]
-    assert index.add(["d"], **{**one, "embeddings": np.array([[-1]])}).tolist() == [4]
+    assert index.add(["d"], **columns).tolist() == [4]
+    assert index.add(["d"], **{**columns, "embeddings": np.array([[-1]])}).tolist() == [4]
     assert index.free == 0
     assert search(index, asking(5)) == ([[2, 1, 3, 4, 0]], [[9, 3, 1, -1, -np.inf]])
     assert search(index, asking(5, content_types=[5]))[0] == [[2, 4, 0, 0, 0]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from events.schema import HEADS, LISTEN
+from events.schema import HEADS, TASKS
 from models.inputs.axes import fit_axes
 from models.inputs.encoder import Encoder
 from models.inputs.raw_query import raw_item, raw_query
@@ -18,7 +18,7 @@ from tests.models.conftest import REWARD
 
 CANDIDATES = ["i5", "i0", "i13", "i8"]
 SCORES = [0.5, 2.0, -1.0, 0.0]
-OUTPUTS = (*HEADS, LISTEN, CHOICE, "reward")
+OUTPUTS = (*TASKS, CHOICE, "reward")
 DAY = 86_400
 
 
@@ -166,16 +166,16 @@ def test_candidate_ids_have_the_scores_of_the_same_items_with_explicit_features(
     minutes = np.arange(6, dtype=np.float32) / (24 * 60)  # the queries are a minute apart
     age = {"i5": 3 + minutes, "i0": np.full(6, -1.0), "brand new": np.zeros(6)}
     for n, item in enumerate(affinity):
-        one = {k: tf.constant(np.repeat(v[n : n + 1], 6, 0)) for k, v in raw_item(varied).items()}
-        one["age_at_request_days"] = tf.constant(age[item].astype(np.float32))
-        scored = module.score(tf.constant([affinity[item]] * 6), **query, **one)
-        for name in (*HEADS, LISTEN):
+        features = {k: tf.constant(np.repeat(v[n : n + 1], 6, 0)) for k, v in raw_item(varied).items()}
+        features["age_at_request_days"] = tf.constant(age[item].astype(np.float32))
+        scored = module.score(tf.constant([affinity[item]] * 6), **query, **features)
+        for name in TASKS:
             np.testing.assert_allclose(answer[name][:, n], scored[name], rtol=1e-4, err_msg=f"{item} {name}")
 
 
 def test_items_with_other_statistics_have_other_scores(module, raw):
-    one, two = ranked(module, raw, ["much played", "little played"])["play"].T
-    assert not np.allclose(one, two)
+    much_played, little_played = ranked(module, raw, ["much played", "little played"])["play"].T
+    assert not np.allclose(much_played, little_played)
 
 
 def test_items_with_fewer_plays_are_more_uncertain(module, raw):

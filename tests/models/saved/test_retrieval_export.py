@@ -177,12 +177,12 @@ def brute_force(varied: Varied, row: int, k: int, **wishes) -> list[str]:
     after, market = wishes.get("released_after", 0), wishes.get("market", "")
 
     def allowed(item: dict) -> bool:
-        release, rights = item["release_ts"] or 0, item["markets"]
+        release, markets = item["release_ts"] or 0, item["markets"]
         return (
             release <= now
             and (not types or item["content_type"] in types - {"opera"})
             and (after == 0 or (release != 0 and release >= after))
-            and (not market or rights is None or market in rights)
+            and (not market or markets is None or market in markets)
             and item["item_id"] not in wishes.get("exclude_ids", [])
             and (wishes.get("heard") == "include" or item["item_id"] not in history)
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.sequence.data import nothing_but
+from benchmarks.sequence.data import ids_only
 from events import schema
 from models.inputs.axes import Axes
 from models.inputs.encoder import Encoder
@@ -43,7 +43,7 @@ def encoder(catalogue) -> Encoder:
 def bare(encoder) -> Encoder:
     """The same encoder for a catalogue whose items have no content, only ids."""
     unstated = {name: [] for name in encoder.axes.tokens if name not in ("item_id", "action", "surface")}
-    return Encoder(Axes(encoder.axes.tokens | unstated, 1, 1), nothing_but([f"i{n}" for n in range(ITEMS)]))
+    return Encoder(Axes(encoder.axes.tokens | unstated, 1, 1), ids_only([f"i{n}" for n in range(ITEMS)]))
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,8 @@ def stop(figures: dict[str, float]) -> None:
         raise Stopped
 
 
-def assert_equal(one, other) -> None:
-    for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
+def assert_equal(actual, expected) -> None:
+    for left, right in zip(actual.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -103,10 +103,10 @@ def history(judged: list[float], seconds: float = 1.0) -> dict[str, list[float]]
 
 def walk(pace: Pace, judged) -> list[float]:
     """The multiples of a training whose epoch n is judged `judged(n)`."""
-    found: list[float] = []
-    while (share := pace(history([judged(n) for n in range(len(found))]))) is not None:
-        found.append(share)
-    return found
+    multiples: list[float] = []
+    while (share := pace(history([judged(n) for n in range(len(multiples))]))) is not None:
+        multiples.append(share)
+    return multiples
 
 
 def test_the_rate_falls_for_the_last_two_fifths_of_the_epochs():
@@ -156,11 +156,11 @@ def test_what_is_excluded_is_no_candidate(rounds, encoder):
 def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
     # What comes after the skip of item 8 or 9 is told by which of them it was, and by nothing else.
     pairs = np.array([[8, 3], [9, 4]] * 20, np.int32)
-    known = Histories.of_items(list(pairs))
-    known.target[::2] = False
-    inputs = requests(known, np.arange(40), known.offsets[1:] - 1, LENGTH)
+    histories = Histories.of_items(list(pairs))
+    histories.target[::2] = False
+    inputs = requests(histories, np.arange(40), histories.offsets[1:] - 1, LENGTH)
     asked = HeldOut(inputs, pairs[:, 1], np.arange(1, ITEMS + 1, dtype=np.int32), None)
-    model, _ = fit(known, asked, encoder, replace(CONFIG, loss=loss, negatives=16, epochs=8), seed=0)
+    model, _ = fit(histories, asked, encoder, replace(CONFIG, loss=loss, negatives=16, epochs=8), seed=0)
     assert (asked.ranks(model) == 0).all()
 
 
@@ -169,12 +169,12 @@ def test_what_was_only_skipped_is_read_as_what_it_is(loss, encoder):
 def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(unseen, encoder):
     # All begin with item 5, and nobody is answered it later.
     rng = np.random.default_rng(0)
-    known = Histories.of_items([np.append([5], 7 + rng.permutation(10)[:6]).astype(np.int32) for _ in range(40)])
-    first = known.offsets[:-1]
-    inputs = requests(known, np.arange(40), first, LENGTH)
+    histories = Histories.of_items([np.append([5], 7 + rng.permutation(10)[:6]).astype(np.int32) for _ in range(40)])
+    first = histories.offsets[:-1]
+    inputs = requests(histories, np.arange(40), first, LENGTH)
     assert not inputs["item"].any()
-    asked = HeldOut(inputs, known.item[first], np.arange(1, ITEMS + 1, dtype=np.int32), None)
-    model, _ = fit(known, asked, encoder, replace(CONFIG, epochs=8), seed=0, unseen=unseen)
+    asked = HeldOut(inputs, histories.item[first], np.arange(1, ITEMS + 1, dtype=np.int32), None)
+    model, _ = fit(histories, asked, encoder, replace(CONFIG, epochs=8), seed=0, unseen=unseen)
     assert (asked.ranks(model) == 0).all()
 
 
@@ -183,8 +183,8 @@ def test_a_listener_of_whom_nothing_is_known_is_answered_what_others_began_with(
 def test_what_nobody_had_is_the_unlikeliest_where_items_are_ids_alone(loss, bare):
     # 19 items in random order, and i19, which nobody had.
     rng = np.random.default_rng(0)
-    known = Histories.of_items([rng.permutation(np.arange(1, ITEMS, dtype=np.int32))[:9] for _ in range(60)])
-    train, asked = held_out(known)
+    histories = Histories.of_items([rng.permutation(np.arange(1, ITEMS, dtype=np.int32))[:9] for _ in range(60)])
+    train, asked = held_out(histories)
     model, _ = fit(train, asked, bare, replace(CONFIG, loss=loss, negatives=16, epochs=10), seed=0)
     vectors = model.listener_vectors({name: tf.constant(values) for name, values in asked.inputs.items()}).numpy()
     scores = vectors @ model.item_vectors(asked.candidates).numpy().T
@@ -195,8 +195,8 @@ def test_what_nobody_had_is_the_unlikeliest_where_items_are_ids_alone(loss, bare
 
 def test_some_choices_are_at_even_distances():
     inputs = {"item": np.arange(20).reshape(10, 2)}
-    known = csr_matrix(np.eye(10, 4))
-    some = HeldOut(inputs, np.arange(10), np.arange(1, 5), known).some(4)
+    excluded = csr_matrix(np.eye(10, 4))
+    some = HeldOut(inputs, np.arange(10), np.arange(1, 5), excluded).some(4)
     assert some.item.tolist() == [0, 2, 4, 6, 8]
     assert some.inputs["item"][:, 0].tolist() == [0, 4, 8, 12, 16]
     assert some.excluded_mask.shape == (5, 4)

@@ -44,7 +44,7 @@ def test_a_training_table_gives_the_inputs_that_the_served_model_reads(rows, tra
     catalogue, lookups = world.encoder.catalogue, world.encoder.lookups
     raw = raw_query(rows, world.encoder.axes)
     served_inputs = served.encode(**{name: tf.constant(raw[name]) for name in HISTORY_INPUTS})
-    expected = table_requests(rows, catalogue.known, lookups, coded.sequence.config.length)
+    expected = table_requests(rows, catalogue.ids, lookups, coded.sequence.config.length)
     for name, values in expected.items():
         np.testing.assert_array_equal(served_inputs[name], values, err_msg=name)
     # Unknown items leave no gap.
