@@ -26,11 +26,13 @@ SLOWEST = (
     "models/saved/test_added_items.py",
 )
 
-# Fixtures that train a model or load a trained one: a test that uses one of them is slow, since training takes seconds.
-TRAINED = {f"{how}_{model}" for how in ("trained", "saved") for model in ("retrieval", "ranking", "sequence")} | {
+# Fixtures that train a model, load a trained model or start the server of the hostile tests. They take seconds, so a test
+# that uses one of them is slow.
+SLOW = {f"{how}_{model}" for how in ("trained", "saved") for model in ("retrieval", "ranking", "sequence")} | {
     "retrieval_signatures",
     "ranking_signatures",
     "predictions",
+    "server_process",
 }
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -53,9 +55,9 @@ def shared_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of trained models as slow, and run the slowest files first; the order of all other files stays."""
+    """Mark tests with slow fixtures as slow, and run the slowest files first; the order of all other files stays."""
     for item in items:
-        if TRAINED & set(getattr(item, "fixturenames", ())):
+        if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     order = {Path(__file__).parent / name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path, len(SLOWEST)))

@@ -1,6 +1,9 @@
 """MLflow's tracking and model registry on SQLite."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_run_is_tracked_and_an_alias_moves_between_versions(tmp_path):
     """If this fails, runs are not recorded, or the registry cannot tell which version is the champion."""
     from mlflow import MlflowClient

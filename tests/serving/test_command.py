@@ -207,6 +207,7 @@ def test_a_file_that_does_not_parse_is_refused(configured, tmp_path, flag):
         configured(BASE, "--enable_batching", f"--{flag}={path}")
 
 
+@pytest.mark.slow
 def test_a_server_from_the_command_line(saved_models, tmp_path):
     """Without a TCP port: the server prints the address of its UNIX socket, warns once, and ends on SIGTERM."""
     from serving.client.sync_client import Client

@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks.retrieval import tutorial
 
+pytestmark = pytest.mark.slow  # the tutorial is trained, which takes 14 s
+
 USERS, ITEMS, BATCH = 40, 20, 128
 
 

@@ -141,6 +141,7 @@ def check_coverage(result: dict, least: int, most_wrong: int) -> None:
             assert result["coverage_with_wrong_propensities"][name][estimator] <= most_wrong, (name, estimator)
 
 
+@pytest.mark.slow
 def test_20_repeats_cover():
     # With 95 % coverage, fewer than 16 of 20 have a probability of 0.0026, fewer than 15 of 0.0003.
     result = run(repeats=20, seed=0)

@@ -204,6 +204,7 @@ def test_a_pushed_sequence_model_passes_on_its_transformer(trained_sequence, sav
     np.testing.assert_array_equal(np.delete(new, 2, axis=0), old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])
 def test_a_pushed_model_passes_on_every_weight(kind, world, request):
     trained, saved = request.getfixturevalue(f"trained_{kind}"), request.getfixturevalue(f"saved_{kind}")

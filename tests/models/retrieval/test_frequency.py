@@ -36,6 +36,7 @@ def test_an_unseen_row_counts_as_the_next_draw():
     assert float(FrequencyEstimator(3).probability(tf.constant(1))) == 1  # before the first draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 16, 256], ids=["one by one", "some repeat", "nearly all repeat"])
 def test_estimates_converge_to_the_true_shares(batch):
     shares = np.array([0.5, 0.3, 0.15, 0.05])

@@ -141,6 +141,7 @@ def test_held_out_ndcg_is_weighted():
     assert retrieval.held_out_ndcg(vectors, batches, items) == pytest.approx((1 + NDCG_OF_SECOND + 2 * 1) / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

@@ -33,6 +33,7 @@ def skipping_even_rows(rounds: Histories) -> Histories:
     return replace(rounds, action=np.where(skipped, SKIP, PLAY).astype(np.int32), target=~skipped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
 def test_the_head_learns_which_items_are_skipped(loss, rounds, encoder):
     train, choices = held_out(skipping_even_rows(rounds))
@@ -47,6 +48,7 @@ def test_the_head_learns_which_items_are_skipped(loss, rounds, encoder):
     assert skip[choices.item % 2 == 1].max() < 0.1
 
 
+@pytest.mark.slow
 def test_the_head_learns_nothing_if_the_log_states_no_actions(rounds, encoder):
     train, choices = held_out(replace(rounds, action=np.full_like(rounds.action, UNSTATED)))
     model, _ = fit(train, choices, encoder, replace(CONFIG, epochs=1, action_weight=1.0), seed=0)

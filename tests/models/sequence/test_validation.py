@@ -65,6 +65,7 @@ def test_items_of_the_history_are_excluded_if_never_recommended(rows, world, uns
     assert excluded == [set(history) - {"unknown"} for history in histories]
 
 
+@pytest.mark.slow
 def test_the_action_head_has_an_auc_for_actions_whose_labels_differ(rows, world):
     # Every listener skips items with odd numbers and likes none. Labels of adds are unknown.
     items = np.arange(1, 1 + world.items.num_rows, dtype=np.int32)

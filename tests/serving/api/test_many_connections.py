@@ -16,6 +16,8 @@ import pytest
 from benchmarks.serving.process import ending, free_port, rss_mb, start_server, wait_ready
 from serving.client.sync_client import Client
 
+pytestmark = pytest.mark.slow  # the server starts in 5 s
+
 SECONDS = 30
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, CONTINUATION = 0, 1, 4, 6, 9

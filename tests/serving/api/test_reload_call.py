@@ -225,6 +225,7 @@ def test_a_label_on_a_version_that_is_not_loaded_changes_nothing(channel, paths)
     assert grpc_failure(status, channel, "half") == (StatusCode.NOT_FOUND, "Could not find any versions of model half")
 
 
+@pytest.mark.slow
 def test_running_requests_finish_when_their_model_is_removed(channel, paths, eventually):
     reload(channel, config(("one", paths["one"]), ("slow", paths["slow"])))
     under_way = [predict(channel, "slow", steps=np.int64(400_000)) for _ in range(2)]

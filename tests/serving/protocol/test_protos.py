@@ -25,6 +25,7 @@ def test_a_message_does_not_import_tensorflow():
     assert printed.strip() == r"b'\x1a\x01y' []"
 
 
+@pytest.mark.slow
 def test_a_program_that_imports_tensorflow_later_has_the_same_classes():
     code = (
         "from serving.client import calls\n"

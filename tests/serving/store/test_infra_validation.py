@@ -9,6 +9,8 @@ from segue.errors import InputError
 from serving.store import infra_validation, model_store
 from serving.store.infra_validation import validate
 
+pytestmark = pytest.mark.slow  # each test starts a model server, which takes 5 s
+
 
 @pytest.fixture
 def in_process(monkeypatch):

@@ -81,6 +81,7 @@ def test_a_model_that_is_new_in_the_last_push_stays_while_the_others_roll_back(r
     assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}, "c": {"stable": 3}}
 
 
+@pytest.mark.slow
 def test_a_push_killed_at_any_moment_leaves_the_old_labels_or_the_new_ones(root, source):
     for _ in range(3):
         model_store.push(root, {"a": source, "b": source})
@@ -105,6 +106,7 @@ def test_a_push_killed_at_any_moment_leaves_the_old_labels_or_the_new_ones(root,
     assert not list(root.rglob(f"{TEMPORARY}*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["canary", "promote", "rollback"])
 def test_a_change_killed_at_any_moment_moves_all_labels_or_none(root, source, change):
     model_store.push(root, {"a": source, "b": source})
