@@ -93,13 +93,12 @@ def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[s
 @json_option
 def describe(user: str | None, as_json: bool) -> None:
     """Describe the imported data set in figures, or what one listener did last."""
-    from events.describe import describe as described
-    from events.describe import recent_interactions
+    from events import describe
 
     if user:
-        show_listener(user, recent_interactions(Home.from_env().data, user, RECENT), as_json)
+        show_listener(user, describe.recent_interactions(Home.from_env().data, user, RECENT), as_json)
         return
-    result = described(Home.from_env().data)
+    result = describe.describe(Home.from_env().data)
     if as_json:
         print_json(result)
         return

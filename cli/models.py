@@ -115,9 +115,9 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     from cli.recommend import instant
 
     with quiet_libraries():
-        from workloads.add_items import add_items as add
+        from workloads import add_items
 
-        result = add(Home.from_env(), file, instant(at) if at else None)
+        result = add_items.add_items(Home.from_env(), file, instant(at) if at else None)
     if as_json:
         print_json(result)
         return

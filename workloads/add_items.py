@@ -10,8 +10,8 @@ import pyarrow as pa
 from events import canonical, checks, schema
 from events.importers import tabular
 from events.schema import EARLIEST
-from feature_repo import transformations as T
 from feature_repo.engine import duckdb_engine
+from feature_repo.transformations import item_content, item_profile
 from models.saved.card import read_card
 from segue.errors import InputError, SegueError
 from segue.settings import Home
@@ -76,6 +76,6 @@ def profiles(items: pa.Table, card: dict) -> pa.Table:
         )
     with duckdb_engine() as engine:
         table = ibis.memtable(items)
-        profile = T.item_profile(table, card["genres"], card["content_types"], EARLIEST).drop("event_timestamp")
-        described = profile.join(T.item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
-        return engine.to_pyarrow(described.order_by("item_id"))
+        features = item_profile(table, card["genres"], card["content_types"], EARLIEST).drop("event_timestamp")
+        features = features.join(item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
+        return engine.to_pyarrow(features.order_by("item_id"))

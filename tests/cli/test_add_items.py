@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from models.saved.card import CARD
 from segue.errors import InputError, SegueError
 from segue.files import write_json
-from serving.store import model_store as store
+from serving.store import model_store
 
 MODELS = ("retrieval", "ranking", "sequence")
 ITEMS = "item_id,title,genres,release_date\n007,Bond,pop|rock,2026-03-01\n08,Eight,jazz,\n"
@@ -21,7 +21,7 @@ def home(home, tmp_path):
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / "saved_model.pb").write_bytes(b"graph")
     write_json(tmp_path / "exported" / CARD, {"genres": ["pop", "rock"], "content_types": ["music"]})
-    store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
+    model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
     write_json(home.features / "online.json", {"last_event": "2026-03-01T12:00:00+00:00"})
     return home
 
@@ -36,7 +36,7 @@ def given():
 def run(home, given, tmp_path, monkeypatch):
     """Add the items of a CSV file; the models are not really changed."""
     from cli import cli
-    from models.saved import added_items as delta
+    from models.saved import added_items
 
     def add_items(saved_models, items, at, out):
         given.update(saved=saved_models, items=items.to_pylist(), at=at)
@@ -46,7 +46,7 @@ def run(home, given, tmp_path, monkeypatch):
         return {"added": ["007"], "updated": ["08"], "free": 9}
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
-    monkeypatch.setattr(delta, "add_items", add_items)
+    monkeypatch.setattr(added_items, "add_items", add_items)
     file = tmp_path / "items.csv"
 
     def invoke(text: str, *more: str):
@@ -60,7 +60,7 @@ def test_items_become_a_stable_version(run, home, given):
     answer = json.loads(run(ITEMS, "--json").stdout)
 
     assert answer == {"version": 2, "added": ["007"], "updated": ["08"], "free": 9}
-    assert store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
+    assert model_store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
     assert given["saved"] == {model: Path(home.models) / model / "1" for model in MODELS}
     assert given["at"].isoformat() == "2026-03-01T12:00:00+00:00"
     bond, eight = given["items"]
@@ -90,7 +90,7 @@ def test_one_bad_row_refuses_the_file(run, home, text, rule):
     with pytest.raises(InputError, match=rule):
         run(text)
 
-    assert store.labels(home.models)["retrieval"] == {"stable": 1}
+    assert model_store.labels(home.models)["retrieval"] == {"stable": 1}
 
 
 def test_models_that_do_not_name_their_genres_take_no_items(run, home):
@@ -100,18 +100,18 @@ def test_models_that_do_not_name_their_genres_take_no_items(run, home):
 
 
 def test_a_version_that_became_stable_meanwhile_is_kept(run, home, tmp_path, monkeypatch):
-    from models.saved import added_items as delta
+    from models.saved import added_items
 
     def trained_meanwhile(saved_models, items, at, out):
-        store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
+        model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
         return {"added": [], "updated": [], "free": 0}
 
-    monkeypatch.setattr(delta, "add_items", trained_meanwhile)
+    monkeypatch.setattr(added_items, "add_items", trained_meanwhile)
 
     with pytest.raises(SegueError, match="Another version became stable"):
         run(ITEMS)
 
-    assert store.labels(home.models)["ranking"] == {"stable": 2}
+    assert model_store.labels(home.models)["ranking"] == {"stable": 2}
 
 
 def test_without_served_models_nothing_is_read(home, tmp_path, monkeypatch):

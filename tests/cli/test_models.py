@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from segue.errors import SegueError
-from serving.store import model_store as store
-from serving.store import relabel
+from serving.store import model_store, relabel
 from serving.store.versions import CHECKSUMS
 
 
@@ -29,7 +28,7 @@ def root(home, tmp_path):
     source.mkdir()
     (source / "saved_model.pb").write_bytes(b"graph")
     for label in ("stable", "stable", "canary"):
-        store.push(home.models, {"a": source, "b": source}, label=label)
+        model_store.push(home.models, {"a": source, "b": source}, label=label)
     return home.models
 
 
@@ -49,7 +48,7 @@ def test_list_shows_the_canary_and_when_each_version_was_pushed(run, root):
 
 def test_promote_without_a_version_takes_the_canary(run, root):
     assert run("models", "promote").output == "stable is version 3 of a, b\n"
-    assert store.labels(root) == {"a": {"stable": 3}, "b": {"stable": 3}}
+    assert model_store.labels(root) == {"a": {"stable": 3}, "b": {"stable": 3}}
 
     assert run("models", "promote", "1", "--label", "best").output == "best is version 1 of a, b\n"
 
@@ -65,14 +64,14 @@ def test_rollback_drops_the_canary_then_moves_stable(run, root):
 def test_a_server_is_told_first(run, root, monkeypatch, how):
     told = []
     monkeypatch.setattr(relabel, "move_labels", lambda *given: told.append(given))
-    before = (root / store.CONFIG).read_text()
+    before = (root / model_store.CONFIG).read_text()
 
     if how == "option":
         run("models", "promote", "--server", "127.0.0.1:9")
     else:
         run("models", "promote", SEGUE_MODEL_SERVER="127.0.0.1:9")
 
-    assert told == [("127.0.0.1:9", before, (root / store.CONFIG).read_text())]
+    assert told == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
 
 
 def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
@@ -84,4 +83,4 @@ def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
     with pytest.raises(SegueError, match=r"INTERNAL\): no"):
         run("models", "rollback", "--server", "127.0.0.1:9")
 
-    assert store.labels(root)["a"] == {"stable": 2, "canary": 3}
+    assert model_store.labels(root)["a"] == {"stable": 2, "canary": 3}

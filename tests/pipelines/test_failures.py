@@ -21,10 +21,10 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'build_features' in sys.orig_argv:\n"
-        "    import feature_repo.build as B\n"
+        "    from feature_repo import build\n"
         "    def fail(*_):\n"
         "        raise OSError('the disk is full')\n"
-        "    B.write = fail\n"
+        "    build.write = fail\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = segue("run", "training", env={"PYTHONPATH": path})

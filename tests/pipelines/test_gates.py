@@ -70,8 +70,9 @@ def test_a_planted_future_leak_is_caught(branch, train):
     segue = branch()
     # A statistic stamped with the start of its own day knows the rest of that day.
     changes = """
-        import feature_repo.transformations as T
-        T.stamp = lambda day: (day.cast('int64') * T.DAY_SECONDS).as_timestamp('s').cast(T.TIMESTAMP)
+        from feature_repo import transformations
+        from feature_repo.transformations import DAY_SECONDS, TIMESTAMP
+        transformations.stamp = lambda day: (day.cast('int64') * DAY_SECONDS).as_timestamp('s').cast(TIMESTAMP)
     """
     ended = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
     assert "train-ranking" not in ended["steps"]
@@ -81,16 +82,15 @@ def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
     segue = branch()
     # The models are those that are served, and blessed again. Then the ranking model loses the file of its weights.
     changes = """
-        import workloads.evaluate
-        workloads.evaluate.step = lambda *_, **__: (True, {})
-        import workloads.infra_validate as W
-        real = W.sample_requests
-        def lose(training_set, saved_models, seed):
-            requests = real(training_set, saved_models, seed)
+        from workloads import evaluate, infra_validate
+        evaluate.step = lambda *_, **__: (True, {})
+        sample_requests = infra_validate.sample_requests
+        def sample_and_delete_weights(training_set, saved_models, seed):
+            requests = sample_requests(training_set, saved_models, seed)
             for path in (saved_models['ranking'] / 'variables').glob('*.index'):
                 path.unlink()
             return requests
-        W.sample_requests = lose
+        infra_validate.sample_requests = sample_and_delete_weights
     """
     changes = copied_models(segue.home, "retrieval", "sequence", "ranking") + dedent(changes)
     ended = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)

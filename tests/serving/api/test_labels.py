@@ -6,7 +6,7 @@ import pytest
 
 from segue.errors import InputError
 from serving.protocol import config_files
-from serving.store import model_store as store
+from serving.store import model_store
 
 
 @pytest.fixture
@@ -30,115 +30,118 @@ def corrupt(root: Path, model: str, version: int) -> None:
 
 def test_rollback_goes_to_the_next_older_whole_version(root, source):
     for _ in range(3):
-        store.push(root, {"a": source, "b": source})
+        model_store.push(root, {"a": source, "b": source})
     corrupt(root, "b", 2)
 
-    assert store.rollback(root) == ("stable", {"a": 1, "b": 1})
-    assert store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
+    assert model_store.rollback(root) == ("stable", {"a": 1, "b": 1})
+    assert model_store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
     with pytest.raises(InputError, match="no older whole version to roll back to"):
-        store.rollback(root)
+        model_store.rollback(root)
 
 
 def test_rollback_leaves_a_model_that_was_not_part_of_the_last_push(root, source):
-    store.push(root, {"a": source, "b": source})
-    store.push(root, {"a": source})
+    model_store.push(root, {"a": source, "b": source})
+    model_store.push(root, {"a": source})
 
-    assert store.rollback(root) == ("stable", {"a": 1})
-    assert store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
+    assert model_store.rollback(root) == ("stable", {"a": 1})
+    assert model_store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
 
 
 def test_promote_moves_a_label_of_every_model_that_has_the_version(root, source):
-    store.push(root, {"a": source, "b": source})
-    store.push(root, {"a": source})
+    model_store.push(root, {"a": source, "b": source})
+    model_store.push(root, {"a": source})
 
-    assert store.promote(root, 1) == {"a": 1, "b": 1}
-    assert store.promote(root, 2, "canary") == {"a": 2}
-    assert store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}
+    assert model_store.promote(root, 1) == {"a": 1, "b": 1}
+    assert model_store.promote(root, 2, "canary") == {"a": 2}
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1}}
 
 
 def test_a_canary_does_not_move_stable_until_it_is_promoted(root, source):
-    store.push(root, {"a": source, "b": source})
-    assert store.push(root, {"a": source, "b": source}, label="canary") == 2
-    assert store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1, "canary": 2}}
+    model_store.push(root, {"a": source, "b": source})
+    assert model_store.push(root, {"a": source, "b": source}, label="canary") == 2
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 2}, "b": {"stable": 1, "canary": 2}}
 
-    assert store.promote(root) == {"a": 2, "b": 2}
+    assert model_store.promote(root) == {"a": 2, "b": 2}
 
-    assert store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
+    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
     with pytest.raises(InputError, match="no canary to promote"):
-        store.promote(root)
+        model_store.promote(root)
     with pytest.raises(InputError, match="Only stable can do without a version"):
-        store.promote(root, label="canary")
+        model_store.promote(root, label="canary")
 
 
 def test_rollback_drops_the_canary_first(root, source):
     for label in ("stable", "stable", "canary"):
-        store.push(root, {"a": source, "b": source}, label=label)
+        model_store.push(root, {"a": source, "b": source}, label=label)
 
-    assert store.rollback(root) == ("canary", {"a": None, "b": None})
-    assert store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
-    assert store.rollback(root) == ("stable", {"a": 1, "b": 1})
+    assert model_store.rollback(root) == ("canary", {"a": None, "b": None})
+    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
+    assert model_store.rollback(root) == ("stable", {"a": 1, "b": 1})
 
 
 def test_rollback_does_not_go_to_a_canary_that_was_dropped(root, source):
     for label in ("stable", "canary"):
-        store.push(root, {"a": source}, label=label)
-    store.rollback(root)
-    store.push(root, {"a": source})
+        model_store.push(root, {"a": source}, label=label)
+    model_store.rollback(root)
+    model_store.push(root, {"a": source})
 
-    assert store.rollback(root) == ("stable", {"a": 1})
+    assert model_store.rollback(root) == ("stable", {"a": 1})
 
 
 def test_rollback_does_not_go_to_a_version_that_was_rolled_back_from(root, source):
     for _ in range(3):
-        store.push(root, {"a": source})
-    store.rollback(root)  # back to version 2
-    store.push(root, {"a": source})
+        model_store.push(root, {"a": source})
+    model_store.rollback(root)  # back to version 2
+    model_store.push(root, {"a": source})
 
-    assert store.rollback(root) == ("stable", {"a": 2})
+    assert model_store.rollback(root) == ("stable", {"a": 2})
 
 
 def test_rollback_of_models_with_different_histories_returns_to_what_was_stable(root, source):
-    store.push(root, {"a": source, "b": source})
-    store.push(root, {"a": source})
-    store.push(root, {"a": source, "b": source})
+    model_store.push(root, {"a": source, "b": source})
+    model_store.push(root, {"a": source})
+    model_store.push(root, {"a": source, "b": source})
 
     # Version 2 of a was stable together with version 1 of b; b has no version 2.
-    assert store.rollback(root) == ("stable", {"a": 2, "b": 1})
+    assert model_store.rollback(root) == ("stable", {"a": 2, "b": 1})
 
 
 def test_a_model_whose_only_label_is_dropped_is_not_listed(root, source):
-    store.push(root, {"a": source}, label="canary")
-    store.rollback(root)
+    model_store.push(root, {"a": source}, label="canary")
+    model_store.rollback(root)
 
-    assert store.labels(root) == {}
-    assert store.versions(root, "a") == [1]
-    assert store.push(root, {"a": source}) == 2
+    assert model_store.labels(root) == {}
+    assert model_store.versions(root, "a") == [1]
+    assert model_store.push(root, {"a": source}) == 2
 
 
 def test_a_failing_callback_leaves_the_labels_unchanged(root, source):
     for label in ("stable", "canary"):
-        store.push(root, {"a": source}, label=label)
-    before = (root / store.CONFIG).read_text()
+        model_store.push(root, {"a": source}, label=label)
+    before = (root / model_store.CONFIG).read_text()
     changes = []
 
     def refuse(old, new):
         changes.append((old, new))
         raise InputError("no", "")
 
-    for change in (lambda: store.promote(root, announce=refuse), lambda: store.rollback(root, announce=refuse)):
+    for change in (
+        lambda: model_store.promote(root, announce=refuse),
+        lambda: model_store.rollback(root, announce=refuse),
+    ):
         with pytest.raises(InputError, match="no"):
             change()
 
-    assert (root / store.CONFIG).read_text() == before
+    assert (root / model_store.CONFIG).read_text() == before
     assert [old for old, _ in changes] == [before] * 2
     assert [config_files.parse_config(new)[0].labels for _, new in changes] == [{"stable": 2}, {"stable": 1}]
 
 
 def test_promote_rejects_an_unknown_and_a_corrupt_version(root, source):
-    store.push(root, {"a": source})
+    model_store.push(root, {"a": source})
 
     with pytest.raises(InputError, match=r"version 7\. The versions are: 1"):
-        store.promote(root, 7)
+        model_store.promote(root, 7)
     corrupt(root, "a", 1)
     with pytest.raises(InputError, match=r"a 1: variables/variables\.index has changed"):
-        store.promote(root, 1)
+        model_store.promote(root, 1)
