@@ -1,4 +1,4 @@
-"""`segue models`: what is in the model store, and which version answers."""
+"""`segue models`: list the versions in the model store, move their labels, and add items."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -127,7 +127,7 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
 
 
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:
-    """The function that moves labels in a running server; None without a server."""
+    """Return the function that moves labels in a running server; None without a server."""
     if server is None:
         return None
     from serving.store.relabel import move_labels
@@ -136,7 +136,7 @@ def label_mover(server: str | None) -> Callable[[str, str], None] | None:
 
 
 def report(label: str, moved: Mapping[str, int | None], as_json: bool) -> None:
-    """Print the version that a label names now; None means that the label is gone."""
+    """Print the version that a label names now, by model; None means that the label was removed."""
     if as_json:
         print_json({"label": label, "models": dict(moved)})
         return
