@@ -53,5 +53,17 @@ def test_nothing_of_this_machine_is_in_the_package(compiled, name):
     assert not re.search(r"/(home|root|tmp)/", str(compiled[name]))
 
 
+def test_push_runs_only_if_every_gate_passes(compiled):
+    spec = compiled["training"][0]
+    gates, dag = [], spec["root"]["dag"]
+    while "push" not in dag["tasks"]:
+        (task,) = (task for key, task in dag["tasks"].items() if key.startswith(("exit-handler", "condition")))
+        gates += re.findall(
+            r"pipelinechannel--([a-z-]+)-Output'\] == true", task.get("triggerPolicy", {}).get("condition", "")
+        )
+        dag = spec["components"][task["componentRef"]["name"]]["dag"]
+    assert gates == ["validate-data", "evaluate", "infra-validate"]
+
+
 def test_load_finds_each_pipeline():
     assert [load(target).name for target in PIPELINES.values()] == list(PIPELINES)
