@@ -1,4 +1,4 @@
-"""`segue models`: the labels move, in the file and in a running server."""
+"""`segue models`: commands list versions, and move labels in the file and in a running server."""
 
 import json
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from serving.store.versions import CHECKSUMS
 
 @pytest.fixture
 def run(home, monkeypatch):
-    """Call a `segue` command on an empty home."""
+    """A function that calls a `segue` command on an empty home."""
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
@@ -35,12 +35,12 @@ def root(home, tmp_path):
 def test_list_shows_the_canary_and_when_each_version_was_pushed(run, root):
     (root / "b" / "2" / CHECKSUMS).unlink()
 
-    found = json.loads(run("models", "list", "--json").output)["models"]
+    listing = json.loads(run("models", "list", "--json").output)["models"]
 
-    assert [entry["labels"] for entry in found["a"]] == [[], ["stable"], ["canary"]]
-    pushed = datetime.fromisoformat(found["a"][0]["pushed"])
+    assert [entry["labels"] for entry in listing["a"]] == [[], ["stable"], ["canary"]]
+    pushed = datetime.fromisoformat(listing["a"][0]["pushed"])
     assert 0 <= (datetime.now(UTC) - pushed).total_seconds() < 60
-    assert (found["b"][1]["pushed"], found["b"][1]["whole"]) == (None, False)
+    assert (listing["b"][1]["pushed"], listing["b"][1]["whole"]) == (None, False)
     table = run("models", "list").output
     assert f"{pushed:%Y-%m-%d}" in table
     assert "canary" in table
@@ -61,9 +61,9 @@ def test_rollback_drops_the_canary_then_moves_stable(run, root):
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])
-def test_a_server_is_told_first(run, root, monkeypatch, how):
-    told = []
-    monkeypatch.setattr(relabel, "move_labels", lambda *given: told.append(given))
+def test_labels_move_in_a_server_first(run, root, monkeypatch, how):
+    calls = []
+    monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments))
     before = (root / model_store.CONFIG).read_text()
 
     if how == "option":
@@ -71,7 +71,7 @@ def test_a_server_is_told_first(run, root, monkeypatch, how):
     else:
         run("models", "promote", SEGUE_MODEL_SERVER="127.0.0.1:9")
 
-    assert told == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
+    assert calls == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
 
 
 def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):

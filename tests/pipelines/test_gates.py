@@ -1,4 +1,4 @@
-"""The gates bite: what must not be pushed is not, and the report says why."""
+"""Each gate stops a run with a planted fault before the push, and the report names the reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def pushed_versions(segue) -> set[str]:
+    """Return the paths of all versions in a home's model store, such as `ranking/1`."""
     return {str(path.relative_to(segue.home.models)) for path in segue.home.models.glob("*/[0-9]*")}
 
 
@@ -26,7 +27,8 @@ def rewrite(folder: Path, pattern: str, change: Callable[[pa.Table], pa.Table]) 
 
 
 def assert_stopped(segue, before: set[str], reason: str, train, changes: str = "") -> dict:
-    ended = train(segue, changes)  # exit code 0: a gate that says no is a result
+    """Train, and check that a gate stopped the run with the reason; return the run's outcome."""
+    ended = train(segue, changes)  # the exit code is 0, because a gate that stops a run is a result
     assert ended["status"] == "stopped"
     assert reason in ended["reason"]
     assert pushed_versions(segue) == before
@@ -38,16 +40,16 @@ def test_shuffled_labels_are_not_blessed(branch, train):
     segue = branch()
     rng = np.random.default_rng(0)
 
-    def deal(events: pa.Table) -> pa.Table:
-        # Labels as frequent as the true ones, dealt to impressions at random: nothing can be learned.
+    def draw_labels(events: pa.Table) -> pa.Table:
+        # Random labels that are as frequent as the true labels: nothing can be learned from them.
         shares = {"play": 0.3, "complete": 0.2, "skip": 0.2, "like": 0.1, "add": 0.1, "listen": 0.3}
         for name, share in shares.items():
-            dealt = (rng.random(events.num_rows) < share).astype(np.float32)
-            events = events.append_column(f"label_{name}", pa.array(dealt))
+            labels = (rng.random(events.num_rows) < share).astype(np.float32)
+            events = events.append_column(f"label_{name}", pa.array(labels))
         return events
 
-    rewrite(segue.home.data, "events/*/*.parquet", deal)
-    # Ranking is trained on these labels; the models that find its candidates are those that were trained on the log.
+    rewrite(segue.home.data, "events/*/*.parquet", draw_labels)
+    # Ranking is trained on these labels. The other models are copies of those that were trained on the true labels.
     changes = copied_models(segue.home, "retrieval", "sequence")
     assert_stopped(segue, pushed_versions(segue), "the blessing said no: ranking AUC", train, changes)
 
@@ -68,7 +70,7 @@ def test_changed_values_of_a_column_stop_the_run_before_training(branch, train):
 
 def test_a_planted_future_leak_is_caught(branch, train):
     segue = branch()
-    # A statistic stamped with the start of its own day knows the rest of that day.
+    # A statistic that is stamped with the start of its own day contains the rest of that day.
     changes = """
         from feature_repo import transformations
         from feature_repo.transformations import DAY_SECONDS, TIMESTAMP
@@ -80,7 +82,8 @@ def test_a_planted_future_leak_is_caught(branch, train):
 
 def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
     segue = branch()
-    # The models are those that are served, and blessed again. Then the ranking model loses the file of its weights.
+    # The models are copies of the served models, and the evaluation blesses them. Then the ranking model loses the
+    # index of its weights.
     changes = """
         from workloads import evaluate, infra_validate
         evaluate.step = lambda *_, **__: (True, {})

@@ -1,4 +1,4 @@
-"""The local runner's own parts."""
+"""The parts of the local runner: run folders, errors, the log's lines, and the order of steps."""
 
 from datetime import UTC, datetime
 from pathlib import Path

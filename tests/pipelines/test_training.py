@@ -1,4 +1,4 @@
-"""The loop end to end on the nano world: import, train, serve, recommend, monitor."""
+"""The whole life cycle on the nano world: import, train, serve, recommend, monitor."""
 
 import pytest
 
