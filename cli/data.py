@@ -89,10 +89,10 @@ def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[s
 
 
 @data.command()
-@click.option("--user", help="Show what this listener did last, in place of figures.")
+@click.option("--user", help="Show the last interactions of this listener instead of the figures.")
 @json_option
 def describe(user: str | None, as_json: bool) -> None:
-    """Describe the imported data set in figures, or what one listener did last."""
+    """Show figures of the imported data set, or the last interactions of one listener."""
     from events import describe
 
     if user:

@@ -88,9 +88,9 @@ def promote(version: int | None, label: str, server: str | None, as_json: bool) 
 @server_option
 @json_option
 def rollback(server: str | None, as_json: bool) -> None:
-    """Drop the canary, if there is one; else move `stable` back to the version before.
+    """Remove the canary if there is one. Otherwise move `stable` back to the version before.
 
-    With a canary, `stable` stays where it is; a second call moves it. The models that were pushed last go back to the
+    With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
     version that was stable before, or to the next older version whose files are whole.
     """
     from serving.store import model_store

@@ -1,4 +1,4 @@
-"""Prints a search on a terminal."""
+"""Prints the result of a search on a terminal."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def trial_steps(settings: dict[str, Any]) -> list[str]:
 
 
 def show_search(result: dict[str, Any], folder: str) -> None:
-    """Print a search's trials, the best one marked, and how to train with its settings.
+    """Print a search's trials with the best trial marked, and the command that trains with its settings.
 
     Args:
         result: a run's `search.json`.

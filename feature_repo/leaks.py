@@ -1,7 +1,7 @@
 """Find features that know their own future: replay the log up to an instant and compare.
 
-If the features stamped at or before an instant come out differently from a log that ends at that
-instant, they were computed from events that had not happened yet.
+The features stamped at or before an instant are computed twice: from the whole log, and from a log that ends at that
+instant. If they differ, they were computed from events that had not happened yet.
 """
 
 from datetime import datetime

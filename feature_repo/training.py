@@ -1,4 +1,4 @@
-"""Training sets: labelled examples, joined point in time with the features through Feast."""
+"""Training sets: labelled examples, joined through Feast with their features as of each example's time."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

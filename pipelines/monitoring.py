@@ -15,8 +15,8 @@ def monitoring(home: str, run_id: str, config: dict):
     """Compare the newest span with the span that the served model was pushed on.
 
     Args:
-        home: folder of all state, the same for every step (a mounted volume on a cluster).
-        run_id: names the run's folder under `runs/`.
+        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
+        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`; its split defines the newest span.
     """
     run = {"home": home, "run_id": run_id}

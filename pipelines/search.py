@@ -19,8 +19,8 @@ def search(home: str, run_id: str, config: dict):
     """Try settings of one model and write the best settings to a configuration for a training run.
 
     Args:
-        home: folder of all state, the same for every step (a mounted volume on a cluster).
-        run_id: names the run's folder under `runs/`.
+        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
+        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`; its `search` names the settings to try.
     """
     run = {"home": home, "run_id": run_id}

@@ -23,8 +23,8 @@ def training(home: str, run_id: str, config: dict):
     """Train all models and push them if they pass every gate.
 
     Args:
-        home: folder of all state, the same for every step (a mounted volume on a cluster).
-        run_id: names the run's folder under `runs/`.
+        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
+        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`.
     """
     run = {"home": home, "run_id": run_id}
