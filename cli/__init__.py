@@ -1,4 +1,4 @@
-"""The `segue` command. The composition root: commands import the rooms when they run, not before."""
+"""The `segue` command. Each command imports the packages that it needs when it runs, so that `--help` is fast."""
 
 import importlib
 
@@ -35,8 +35,7 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx, args):
         if args and args[0] not in COMMANDS:
-            known = ", ".join(COMMANDS)
-            raise click.UsageError(f"no command is named {args[0]!r}. The commands are: {known}.")
+            raise click.UsageError(f"no command is named {args[0]!r}. The commands are: {', '.join(COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

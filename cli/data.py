@@ -14,8 +14,8 @@ from segue.settings import Home
 if TYPE_CHECKING:
     from events.imported import Imported
 
-RECENT = 8  # interactions of a listener that are shown
-AHEAD = timedelta(days=1)  # how far clocks of other machines may run ahead of ours
+RECENT = 8  # number of a listener's interactions that are shown
+AHEAD = timedelta(days=1)  # an event may lie this far in the future, because clocks differ
 
 
 @click.group()
@@ -89,17 +89,16 @@ def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[s
 
 
 @data.command()
-@click.option("--user", help="Show what this listener did last, in place of figures.")
+@click.option("--user", help="Show the last interactions of this listener instead of the figures.")
 @json_option
 def describe(user: str | None, as_json: bool) -> None:
-    """Describe the imported data set in figures, or what one listener did last."""
-    from events.describe import describe as described
-    from events.describe import recent_interactions
+    """Show figures of the imported data set, or the last interactions of one listener."""
+    from events import describe
 
     if user:
-        show_listener(user, recent_interactions(Home.from_env().data, user, RECENT), as_json)
+        show_listener(user, describe.recent_interactions(Home.from_env().data, user, RECENT), as_json)
         return
-    result = described(Home.from_env().data)
+    result = describe.describe(Home.from_env().data)
     if as_json:
         print_json(result)
         return
@@ -123,13 +122,13 @@ def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) 
 
 
 def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Column names by our name: `("ts=time",)` becomes `{"ts": "time"}`."""
+    """Parse the values of --map: `("ts=time",)` becomes `{"ts": "time"}`."""
     for pair in pairs:
         if not all(pair.partition("=")):
             raise click.BadParameter(f"{pair!r} is not OURS=THEIRS, such as ts=time.", param_hint="--map")
-    twice = [ours for ours, count in Counter(pair.partition("=")[0] for pair in pairs).items() if count > 1]
-    if twice:
-        raise click.BadParameter(f"{twice[0]!r} is mapped twice.", param_hint="--map")
+    repeated = [ours for ours, count in Counter(pair.partition("=")[0] for pair in pairs).items() if count > 1]
+    if repeated:
+        raise click.BadParameter(f"{repeated[0]!r} is mapped twice.", param_hint="--map")
     return {ours: theirs for ours, _, theirs in (pair.partition("=") for pair in pairs)}
 
 

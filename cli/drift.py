@@ -42,8 +42,8 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
             for name, column in worst_first
         ],
     )
-    for name, why in verdict.figures["skipped"].items():
-        click.echo(f"not compared: {name}, {why}")
+    for name, reason in verdict.figures["skipped"].items():
+        click.echo(f"not compared: {name}, {reason}")
     click.echo(verdict.reason)
     click.echo(f"report: {home.drift_page}")
 
@@ -53,9 +53,10 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
 @click.option("--config", type=WINDOW, help="Settings in YAML, as for `segue run training`.")
 @json_option
 def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
-    """Run the training pipeline, on the imported log.
+    """Run the training pipeline on the imported log.
 
-    With --if-needed it acts on reports/drift.json, which `segue run monitoring` and `segue drift` write.
+    With --if-needed, training runs only if the verdict in reports/drift.json asks for it. `segue run monitoring` and
+    `segue drift` write that verdict.
     """
     from cli.run import execute
 

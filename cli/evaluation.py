@@ -1,4 +1,4 @@
-"""Prints an evaluation, and where a run left its results, on a terminal."""
+"""Prints an evaluation, and the places of a run's results, on a terminal."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def figures(run: RunFolder) -> "list[Figures]":
-    """The tables of a run's evaluation against popularity; empty if the run did not get that far."""
+    """Return the tables of a run's evaluation against popularity; empty if the run ended before its evaluation."""
     from models.evaluation import report
     from surfaces.page import Figures
 
@@ -34,7 +34,7 @@ def figures(run: RunFolder) -> "list[Figures]":
 
 
 def show_evaluation(run: RunFolder) -> None:
-    """Print a run's evaluation, if the run got that far."""
+    """Print a run's evaluation; print nothing if the run ended before it."""
     for table in figures(run):
         print_table(table.title, table.columns, table.rows)
         for sentence in table.sentences:
@@ -42,7 +42,7 @@ def show_evaluation(run: RunFolder) -> None:
 
 
 def show_places(home: Home, run: RunFolder) -> None:
-    """Print where the last run, the reports, MLflow and the pushed models are."""
+    """Print the places of the run, the reports, MLflow and the pushed models."""
     places = {"run": run.path, "reports": home.reports, "MLflow": home.tracking_uri, "models": home.models}
     for name, place in places.items():
         click.echo(f"{name:<8} {place}")

@@ -1,4 +1,4 @@
-"""`segue models`: what is in the model store, and which version answers."""
+"""`segue models`: list the versions in the model store, move their labels, and add items."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -88,9 +88,9 @@ def promote(version: int | None, label: str, server: str | None, as_json: bool) 
 @server_option
 @json_option
 def rollback(server: str | None, as_json: bool) -> None:
-    """Drop the canary, if there is one; else move `stable` back to the version before.
+    """Remove the canary if there is one. Otherwise move `stable` back to the version before.
 
-    With a canary, `stable` stays where it is; a second call moves it. The models that were pushed last go back to the
+    With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
     version that was stable before, or to the next older version whose files are whole.
     """
     from serving.store import model_store
@@ -115,9 +115,9 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     from cli.recommend import instant
 
     with quiet_libraries():
-        from workloads.add_items import add_items as add
+        from workloads import add_items
 
-        result = add(Home.from_env(), file, instant(at) if at else None)
+        result = add_items.add_items(Home.from_env(), file, instant(at) if at else None)
     if as_json:
         print_json(result)
         return
@@ -127,7 +127,7 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
 
 
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:
-    """The function that moves labels in a running server; None without a server."""
+    """Return the function that moves labels in a running server; None without a server."""
     if server is None:
         return None
     from serving.store.relabel import move_labels
@@ -136,7 +136,7 @@ def label_mover(server: str | None) -> Callable[[str, str], None] | None:
 
 
 def report(label: str, moved: Mapping[str, int | None], as_json: bool) -> None:
-    """Print the version that a label names now; None means that the label is gone."""
+    """Print the version that a label names now, by model; None means that the label was removed."""
     if as_json:
         print_json({"label": label, "models": dict(moved)})
         return

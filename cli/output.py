@@ -17,7 +17,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print rows under a title; floats with four decimals."""
+    """Print rows as a table under a title; floats have four decimals."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column)
@@ -27,5 +27,5 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
 
 def cell_text(cell: Any) -> str:
-    """A table's cell as text; floats have four decimals."""
+    """Format a cell of a table; floats have four decimals."""
     return f"{cell:.4f}" if isinstance(cell, float) else str(cell)

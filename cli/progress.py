@@ -1,4 +1,4 @@
-"""Progress of a pipeline run: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a pipeline run: as a bar on a terminal, as plain lines elsewhere."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ class Steps:
 
     Args:
         names: the steps of a full run; a run that a gate stops has fewer.
-        quiet: print nothing on stdout (for `--json`); lines go to stderr.
+        quiet: print lines to stderr, so that stdout holds only the JSON of `--json`.
     """
 
     def __init__(self, names: Sequence[str], quiet: bool = False) -> None:
@@ -36,7 +36,7 @@ class Steps:
             self.bar.stop()
 
     def say(self, text: str) -> None:
-        """Show what a running step says of its progress."""
+        """Show a line of progress of the running step."""
         if self.bar:
             self.bar.update(self.task, description=f"{self.step}: {text}")
         else:

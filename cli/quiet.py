@@ -14,30 +14,30 @@ def quiet_libraries() -> Iterator[None]:
     If the body raises, the held text is printed.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
+    original = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
         except BaseException:
-            os.dup2(kept, 2)
+            os.dup2(original, 2)
             held.seek(0)
             os.write(2, held.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)
 
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
     """Send the stdout of libraries to stderr: DuckDB draws a bar from its C++ side when a query takes long."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    original = os.dup(1)
     try:
         os.dup2(2, 1)
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(original, 1)
+        os.close(original)

@@ -1,4 +1,4 @@
-"""`segue recommend`: what plays next for a listener, on the terminal."""
+"""`segue recommend`: print the items that a listener should play next."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from surfaces.compose import Recommendation
     from surfaces.page import ListenerPage
 
-SHOWN = 5  # entries of the history on the terminal
+SHOWN = 5  # number of history entries that are printed
 
 
 @click.command()
@@ -115,7 +115,7 @@ def recommend(
 
 
 def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
-    """The answers with titles, creators and genres."""
+    """Add titles, creators and genres to the answers."""
     from surfaces.listener_page import item_ids, learned_heads, listener_page
     from surfaces.titles import read_cards
 
@@ -124,7 +124,7 @@ def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer
 
 
 def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Sequence[ListenerPage]") -> None:
-    """Write the lists as a page, with the figures of the last evaluated run and a link to the drift report below."""
+    """Write the lists to an HTML page, with the last evaluation's figures and a link to the drift report."""
     from cli.evaluation import figures
     from cli.status import last_evaluated
     from surfaces.page import render
@@ -137,7 +137,7 @@ def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Seque
 
 
 def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
-    """Print what a listener played lately, and the list: title, heads, and the sources that found each item."""
+    """Print a listener's last interactions, then the recommended items with their heads and sources."""
     rows = [
         (f"{entry.at:%Y-%m-%d %H:%M}", entry.action, entry.item.title, entry.item.creator, ", ".join(entry.item.genres))
         for entry in page.history[:SHOWN]
@@ -152,7 +152,7 @@ def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
 
 
 def origin(item: "Recommendation") -> str:
-    """The sources that found an item, and `explored` if it is, e.g. `retrieval, explored`."""
+    """Name the sources of an item, and whether it was explored: `retrieval, explored`."""
     return ", ".join([*item.sources, *(["explored"] if item.explored else [])])
 
 

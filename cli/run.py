@@ -18,7 +18,7 @@ def run() -> None:
 
 
 def pipeline_options(command):
-    """The options that all pipelines share."""
+    """Add the options that all pipelines share to a command."""
     for option in (
         click.option("--on", type=ON, default="local", show_default=True, help="Where the pipeline runs."),
         click.option("--host", help="The address of Kubeflow Pipelines, for --on kfp."),
@@ -33,9 +33,10 @@ def pipeline_options(command):
 @run.command()
 @pipeline_options
 def training(on, host, config, seed, as_json) -> None:
-    """Train, evaluate and push all models, past every gate.
+    """Train and evaluate all models, and push them if they pass every gate.
 
-    A gate that says no is a result, not a failure: the exit code is 0, nothing is pushed, and the report says why.
+    A gate that stops the run is a result, not a failure: the exit code is 0, nothing is pushed, and the report names
+    the reason.
     """
     execute("training", on, host, config, seed, as_json)
 
@@ -43,7 +44,7 @@ def training(on, host, config, seed, as_json) -> None:
 @run.command()
 @pipeline_options
 def monitoring(on, host, config, seed, as_json) -> None:
-    """Score the newest span with the served model and compare it with the span that the model was pushed on."""
+    """Score the newest span with the served model, and compare it with the span that the model was pushed on."""
     execute("monitoring", on, host, config, seed, as_json)
 
 
@@ -67,7 +68,7 @@ def execute(
     as_json: bool,
     trials: int | None = None,
 ) -> dict:
-    """Run a pipeline and print how it ended."""
+    """Run a pipeline and print its outcome."""
     from cli.progress import Steps
     from cli.search import trial_steps
     from models.training_config import load
@@ -93,27 +94,27 @@ def execute(
 
     require(home.data)
     with Steps([*steps(name), *planned], quiet=as_json) as progress:
-        ended = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
+        result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
     if name == "search":
-        ended["search"] = read_json(RunFolder(Path(ended["folder"])).search)
+        result["search"] = read_json(RunFolder(Path(result["folder"])).search)
     if as_json:
-        print_json(ended)
+        print_json(result)
     else:
-        show(home, ended)
-    return ended
+        show(home, result)
+    return result
 
 
-def show(home: Home, ended: dict) -> None:
-    """Print how a local run ended: the verdict, the evaluation, and where everything is."""
+def show(home: Home, result: dict) -> None:
+    """Print the outcome of a local run: the reason, the evaluation, and the places of its results."""
     from cli.evaluation import show_evaluation, show_places
     from cli.search import show_search
 
-    colour = "yellow" if ended["status"] == "stopped" else "green"
-    click.secho(f"{ended['run']}: {ended['status']}. {ended['reason']}", fg=colour)
-    run = RunFolder(Path(ended["folder"]))
+    colour = "yellow" if result["status"] == "stopped" else "green"
+    click.secho(f"{result['run']}: {result['status']}. {result['reason']}", fg=colour)
+    run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
-    if "search" in ended:
-        show_search(ended["search"], ended["folder"])
+    if "search" in result:
+        show_search(result["search"], result["folder"])
     show_places(home, run)
 
 

@@ -1,4 +1,4 @@
-"""Prints a search on a terminal."""
+"""Prints the result of a search on a terminal."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from cli.output import print_table
 
 
 def trial_steps(settings: dict[str, Any]) -> list[str]:
-    """The names of the trial steps of a search, which the compiled pipeline does not know.
+    """Return the names of a search's trial steps, which the compiled pipeline does not contain.
 
     Args:
         settings: `TrainingConfig.to_dict()`.
 
     Raises:
-        InputError: the space cannot be searched; raised before anything runs.
+        InputError: the space cannot be searched.
     """
     from models.fitting.search import plan
     from models.training_config import TrainingConfig
@@ -24,11 +24,11 @@ def trial_steps(settings: dict[str, Any]) -> list[str]:
 
 
 def show_search(result: dict[str, Any], folder: str) -> None:
-    """Print a search's trials, the best one marked, and how to train with its settings.
+    """Print a search's trials with the best trial marked, and the command that trains with its settings.
 
     Args:
         result: a run's `search.json`.
-        folder: the run's.
+        folder: the run's folder.
     """
     names = list(result["best"]["values"])
     rows = []

@@ -25,7 +25,7 @@ def status(as_json: bool) -> None:
 
 
 def collect(home: Home) -> dict:
-    """The state of a home; None where there is nothing yet."""
+    """Collect the state of a home. Parts that do not exist yet are None."""
     from serving.store.model_store import labels
     from workloads.outcome import outcome
 
@@ -43,25 +43,25 @@ def collect(home: Home) -> dict:
 
 
 def runs(home: Home) -> list[RunFolder]:
-    """The folders of all runs, oldest first."""
+    """Return the folders of all runs, oldest first."""
     folders = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
     return [RunFolder(folder) for folder in folders]
 
 
 def last_evaluated(home: Home) -> RunFolder | None:
-    """The newest run that evaluated its models; None if there is none."""
+    """Return the newest run that evaluated its models, or None."""
     return next((run for run in reversed(runs(home)) if run.evaluation.is_file()), None)
 
 
 def text(value) -> str:
-    """One cell of the table."""
+    """Format a part of the state as a cell of the table."""
     match value:
         case None:
             return "nothing yet"
         case {"dataset": name, "counts": counts, "span": span}:
             return f"{name}: {counts['events']:,} events, {span['first'][:10]} to {span['last'][:10]}"
-        case {"run": name, "status": how, "reason": reason}:
-            return f"{name}: {how}. {reason}"
+        case {"run": name, "status": status, "reason": reason}:
+            return f"{name}: {status}. {reason}"
         case dict():
             return ", ".join(f"{model} {labels}" for model, labels in value.items())
         case _:

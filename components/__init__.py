@@ -1,1 +1,1 @@
-"""The life cycle's steps as KFP components: typed inputs and outputs, and calls into the rooms."""
+"""The steps of the pipelines as KFP components: typed inputs and outputs, and one call into `workloads`."""

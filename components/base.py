@@ -1,4 +1,4 @@
-"""What all components share: one image with the project inside."""
+"""The decorator of all components: they run in one image, which holds the project."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Build features: every snapshot of the log."""
+"""Build features: compute the snapshots of the log, one table for each Feast view."""
 
 from kfp.dsl import Dataset, Input, Output
 
@@ -7,7 +7,7 @@ from components.base import component
 
 @component
 def build_features(home: str, run_id: str, ingested: Input[Dataset], features: Output[Dataset]):
-    """Compute the feature tables."""
+    """Compute the feature tables of the run's log."""
     from pathlib import Path
 
     from workloads import build_features

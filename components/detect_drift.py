@@ -1,4 +1,4 @@
-"""Detect drift: the served model's predictions and features on the newest span, by Evidently."""
+"""Detect drift: compare the newest span with the reference of the last push, by Evidently."""
 
 from kfp.dsl import HTML, Dataset, Input, Output
 
@@ -7,7 +7,7 @@ from components.base import component
 
 @component
 def detect_drift(home: str, run_id: str, config: dict, training_set: Input[Dataset], page: Output[HTML]) -> bool:
-    """Whether the newest span has drifted from what the served model was pushed on."""
+    """Return whether the newest span has drifted from the span that the served model was pushed on."""
     from pathlib import Path
 
     from workloads import detect_drift

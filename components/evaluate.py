@@ -1,4 +1,4 @@
-"""Evaluate: held-out time, slices, limits, and the champion on the same examples."""
+"""Evaluate: judge the run's models on held-out time and slices, beside the champion on the same examples."""
 
 from kfp.dsl import Dataset, Input, Markdown, Metrics, Model, Output
 
@@ -18,7 +18,7 @@ def evaluate(
     report: Output[Markdown],
     window: Output[Dataset],
 ) -> bool:
-    """Whether the candidate is blessed."""
+    """Evaluate the run's models, and return whether they are blessed."""
     from pathlib import Path
 
     from workloads import evaluate

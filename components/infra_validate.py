@@ -1,4 +1,4 @@
-"""Infra-validate: load the candidates in the model server and answer real requests."""
+"""Infra-validate: load the candidates in the model server and send them real requests."""
 
 from kfp.dsl import Dataset, Input, Model, Output
 
@@ -16,7 +16,7 @@ def infra_validate(
     sequence: Input[Model],
     requests: Output[Dataset],
 ) -> bool:
-    """Whether the model server can load and serve the candidates."""
+    """Return whether the model server can load and serve the run's models."""
     from pathlib import Path
 
     from workloads import infra_validate

@@ -1,4 +1,4 @@
-"""Ingest: the run's own copy of the log, cut by global time."""
+"""Ingest: copy the log into the run and split it by global time, once for all models."""
 
 from kfp.dsl import Dataset, Output
 
@@ -7,7 +7,7 @@ from components.base import component
 
 @component
 def ingest(home: str, run_id: str, config: dict, ingested: Output[Dataset]):
-    """Copy the imported data set into the run and cut it once for all models."""
+    """Copy the imported data set into the run and split it."""
     from pathlib import Path
 
     from workloads import ingest

@@ -1,4 +1,4 @@
-"""Make training set: labelled examples joined point in time with the features."""
+"""Make training set: join labelled examples with their features through Feast, as of each example's time."""
 
 from kfp.dsl import Dataset, Input, Output
 

@@ -1,4 +1,4 @@
-"""Push: the models into the store that the server watches, whole or not at all."""
+"""Push: copy the models into the store that the server watches, all of them or none."""
 
 from kfp.dsl import Dataset, Input, Model
 
@@ -18,7 +18,7 @@ def push(
     reference: Input[Dataset],
     window: Input[Dataset],
 ) -> int:
-    """Push one new version of all models, with warm-up requests, and keep what later runs are held against."""
+    """Push one new version of all models, and keep the references that later runs are compared with."""
     from pathlib import Path
 
     from workloads import push

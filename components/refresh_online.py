@@ -1,4 +1,4 @@
-"""Refresh online: the newest snapshots and what happened since into the online store."""
+"""Refresh online: write the newest snapshots, and the interactions since, to the online store."""
 
 from kfp.dsl import Dataset, Input
 
@@ -7,7 +7,7 @@ from components.base import component
 
 @component
 def refresh_online(home: str, run_id: str, ingested: Input[Dataset], features: Input[Dataset]):
-    """Publish the feature tables and materialize the features that serving reads."""
+    """Publish the feature tables, and write the features that serving reads online."""
     from pathlib import Path
 
     from workloads import refresh_online

@@ -1,4 +1,4 @@
-"""Register: the run, its lineage and its models in MLflow, as challengers."""
+"""Register: record the run, its lineage and its models in MLflow; the models become challengers."""
 
 from kfp.dsl import Input, Model
 
@@ -9,7 +9,7 @@ from components.base import component
 def register(
     home: str, run_id: str, config: dict, retrieval: Input[Model], ranking: Input[Model], sequence: Input[Model]
 ) -> dict:
-    """Keep the candidates as new versions of the registered models."""
+    """Keep the run's models as new versions of the registered models."""
     from workloads import register
     from workloads.run import Run, paths
 

@@ -1,11 +1,11 @@
-"""Report: always, whatever became of the run."""
+"""Report: write the outcome of the run to its folder and to MLflow. It always runs, also after a failure."""
 
 from components.base import component
 
 
 @component
 def report(home: str, run_id: str, config: dict):
-    """Say how the run ended, in the run's folder and in MLflow."""
+    """Write the run's outcome to its folder and to MLflow."""
     from workloads import report
     from workloads.run import Run
 

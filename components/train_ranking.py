@@ -1,4 +1,4 @@
-"""Train ranking: a TensorFlow Recommenders model, exported with its signatures."""
+"""Train ranking: fit a TensorFlow Recommenders model and export it with its signatures."""
 
 from kfp.dsl import Dataset, Input, Model, Output
 

@@ -1,4 +1,4 @@
-"""Train retrieval: a TensorFlow Recommenders model, exported with its signatures."""
+"""Train retrieval: fit a TensorFlow Recommenders model and export it with its signatures."""
 
 from kfp.dsl import Dataset, Input, Model, Output
 
@@ -7,7 +7,7 @@ from components.base import component
 
 @component
 def train_retrieval(home: str, run_id: str, config: dict, training_set: Input[Dataset], model: Output[Model]):
-    """Fit the retrieval model on the train span, from the champion's weights on, and write its SavedModel."""
+    """Fit the retrieval model on the train span, starting from the champion's weights, and write its SavedModel."""
     from pathlib import Path
 
     from workloads.run import Run

@@ -1,4 +1,4 @@
-"""Validate data: TFDV against the reference span, and the replay that finds future leaks."""
+"""Validate data: compare the newest span with a reference by TFDV, and replay features to find future leaks."""
 
 from kfp.dsl import HTML, Dataset, Input, Output
 
@@ -15,7 +15,7 @@ def validate_data(
     page: Output[HTML],
     reference: Output[Dataset],
 ) -> bool:
-    """Whether the newest span may be trained on."""
+    """Return whether the newest span may be trained on."""
     from pathlib import Path
 
     from workloads import validate_data

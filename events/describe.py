@@ -1,4 +1,4 @@
-"""Describe the imported data set: in figures, and by what one listener did."""
+"""Describe the imported data set: its figures, and the last interactions of one listener."""
 
 from pathlib import Path
 from typing import Any

@@ -12,7 +12,7 @@ import typeguard
 
 
 def _unchecked(target: Callable | None = None, **_: Any) -> Callable:
-    """Stand in for `typeguard.typechecked`, as a decorator with or without arguments."""
+    """Return a function unchanged, in place of `typeguard.typechecked`; a decorator with or without arguments."""
     return target if target is not None else _unchecked
 
 

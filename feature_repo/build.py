@@ -12,7 +12,7 @@ from ibis import _
 from ibis.expr.types import Table
 
 from events.schema import EARLIEST
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.engine import duckdb_engine, write
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json
@@ -48,19 +48,19 @@ def vocabularies(items: pa.Table) -> Vocabularies:
 
 def last_complete_day(last: datetime) -> int:
     """Return the number of the day before the last event's day, which may still be running."""
-    return math.floor(last.timestamp() / T.DAY_SECONDS) - 1
+    return math.floor(last.timestamp() / transformations.DAY_SECONDS) - 1
 
 
 def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies, last_day: int) -> dict[str, Table]:
     """Return the expression that computes each table, by table name: one per Feast view, and `item_content`."""
     return {
-        "user_profile": T.user_profile(users, EARLIEST),
-        "user_daily": T.user_daily(events, items, axes.genres, axes.content_types, last_day),
-        "user_history": T.user_history(events, last_day),
-        "session_context": T.session_context(events, last_day),
-        "item_profile": T.item_profile(items, axes.genres, axes.content_types, EARLIEST),
-        "item_content": T.item_content(items),
-        "item_daily": T.item_daily(events, items, last_day),
+        "user_profile": transformations.user_profile(users, EARLIEST),
+        "user_daily": transformations.user_daily(events, items, axes.genres, axes.content_types, last_day),
+        "user_history": transformations.user_history(events, last_day),
+        "session_context": transformations.session_context(events, last_day),
+        "item_profile": transformations.item_profile(items, axes.genres, axes.content_types, EARLIEST),
+        "item_content": transformations.item_content(items),
+        "item_daily": transformations.item_daily(events, items, last_day),
     }
 
 

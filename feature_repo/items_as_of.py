@@ -7,7 +7,7 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.engine import duckdb_engine
 from feature_repo.item_age import age_in_days
 
@@ -22,10 +22,10 @@ def items_as_of(tables: Path, instant: datetime) -> pa.Table:
         profile = engine.read_parquet(tables / "item_profile.parquet").drop("event_timestamp")
         content = engine.read_parquet(tables / "item_content.parquet")
         daily = engine.read_parquet(tables / "item_daily.parquet")
-        oldest = instant - T.DAILY
+        oldest = instant - transformations.DAILY
         statistics = daily.filter(
-            (_.event_timestamp <= ibis.literal(instant, type=T.TIMESTAMP))
-            & (_.event_timestamp > ibis.literal(oldest, type=T.TIMESTAMP))
+            (_.event_timestamp <= ibis.literal(instant, type=transformations.TIMESTAMP))
+            & (_.event_timestamp > ibis.literal(oldest, type=transformations.TIMESTAMP))
         ).drop("event_timestamp")
         joined = profile.join(content, "item_id").left_join(statistics, "item_id").drop("item_id_right")
         items = joined.order_by("item_id")

@@ -1,7 +1,7 @@
 """Find features that know their own future: replay the log up to an instant and compare.
 
-If the features stamped at or before an instant come out differently from a log that ends at that
-instant, they were computed from events that had not happened yet.
+The features stamped at or before an instant are computed twice: from the whole log, and from a log that ends at that
+instant. If they differ, they were computed from events that had not happened yet.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.build import Vocabularies, feature_tables, last_complete_day, load_manifest
 from feature_repo.engine import duckdb_engine
 
@@ -33,8 +33,8 @@ def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
     """
     manifest = load_manifest(tables)
     axes = Vocabularies(manifest["genres"], manifest["content_types"])
-    newest = ibis.literal(instant, type=T.TIMESTAMP)
-    oldest = ibis.literal(instant - T.DAILY, type=T.TIMESTAMP)
+    newest = ibis.literal(instant, type=transformations.TIMESTAMP)
+    oldest = ibis.literal(instant - transformations.DAILY, type=transformations.TIMESTAMP)
     findings = []
     with duckdb_engine() as engine:
         events, items, users = (

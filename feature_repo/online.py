@@ -15,7 +15,7 @@ from ibis import _
 from events import schema
 from events.ingest import read_manifest
 from events.schema import EARLIEST
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.engine import duckdb_engine
 from feature_repo.feast_store import apply, open_store, published_tables
@@ -50,16 +50,17 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         store.teardown()
         store = apply(home, published_tables(home))
     last_day = load_manifest(tables)["last_day"]
-    until = datetime.fromtimestamp((last_day + 1) * T.DAY_SECONDS, UTC)
+    until = datetime.fromtimestamp((last_day + 1) * transformations.DAY_SECONDS, UTC)
     views = [view.name for view in store.list_batch_feature_views()]
     store.materialize(EARLIEST - timedelta(days=1), until + timedelta(days=1), views, disable_event_timestamp=False)
     with duckdb_engine() as engine:
         events = engine.read_parquet(ingested / "events.parquet")
-        done = T.interactions(events)
-        late = done.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
-        counts = done.group_by("user_id").agg(n_before=_.count().cast("int32"))
+        interactions = transformations.interactions(events)
+        late = interactions.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
+        counts = interactions.group_by("user_id").agg(n_before=_.count().cast("int32"))
         today = late.join(counts, "user_id")
-        histories = engine.to_pyarrow(T.histories(today, T.sequences(events)).drop("n_before"))
+        sequences = transformations.sequences(events)
+        histories = engine.to_pyarrow(transformations.histories(today, sequences).drop("n_before"))
     if histories.num_rows:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
     write_json(home.online_state, now_online)
@@ -105,7 +106,7 @@ def push_interaction(
             "Push a listener's interactions from one process, oldest first; the next refresh adds late ones.",
         )
     entry = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
-    row = {name: [[*(history[name] or []), entry[name]][-T.HISTORY :]] for name in HISTORY_COLUMNS}
+    row = {name: [[*(history[name] or []), entry[name]][-transformations.HISTORY :]] for name in HISTORY_COLUMNS}
     frame = pd.DataFrame({"user_id": [user_id], "event_timestamp": [pd.Timestamp(ts)], **row})
     store.push("user_history_push", frame, to=PushMode.ONLINE)
     if session_id is None:

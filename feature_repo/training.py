@@ -1,4 +1,4 @@
-"""Training sets: labelled examples, joined point in time with the features through Feast."""
+"""Training sets: labelled examples, joined through Feast with their features as of each example's time."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from events import schema
 from events.ingest import read_manifest, read_split
 from events.labels import examples
 from events.splits import SPANS, Split
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import ONLINE_ONLY
 from feature_repo.engine import duckdb_engine, write
@@ -31,7 +31,7 @@ from segue.files import write_json
 
 BLOCK = 500_000  # examples per join: each join costs Feast half a second before it begins
 CHUNK = 125_000  # examples held in memory with their histories, about 1 kB each
-DAY_US = T.DAY_SECONDS * 1_000_000
+DAY_US = transformations.DAY_SECONDS * 1_000_000
 NEGATIVE_INSTANTS = 8  # instants of the train span at which negatives get their statistics
 # Columns that `negatives.parquet` leaves out, because the models' catalogue has them by item id.
 CONTENT = ("creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets")
@@ -113,7 +113,7 @@ def histories(rows: pa.Table, listeners: pa.Table) -> dict[str, pa.ListArray]:
     users, *sequences = (listeners[name].combine_chunks() for name in ("user_id", "items", "actions", "times"))
     start = sequences[0].offsets.to_numpy()[pc.fill_null(pc.index_in(rows["user_id"], users), 0).to_numpy()]
     end = start + rows["n_before"].to_numpy()
-    length = np.minimum(end - start, T.HISTORY)
+    length = np.minimum(end - start, transformations.HISTORY)
     bounds = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
     entry = np.arange(bounds[-1], dtype=np.int32) + np.repeat(end - bounds[1:], length)
     return {
@@ -128,7 +128,7 @@ def example_rows(events: ibis.Table, items: ibis.Table) -> ibis.Table:
     The labels need each item's duration from `items`.
     """
     labelled = examples(events, items)
-    counted = labelled.left_join(T.recent(events), "event_id").drop("event_id_right")
+    counted = labelled.left_join(transformations.recent(events), "event_id").drop("event_id_right")
     return counted.order_by("ts", "event_id")
 
 
@@ -138,7 +138,7 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
         spill = Path(folder) / "examples.parquet"
         events = engine.read_parquet(ingested / "events.parquet")
         write(example_rows(events, engine.read_parquet(ingested / "items.parquet")), spill)
-        listeners = engine.to_pyarrow(T.sequences(events))
+        listeners = engine.to_pyarrow(transformations.sequences(events))
         for block in ahead(blocks(spill, store)):
             for first in range(0, block.num_rows, CHUNK):
                 rows = block.slice(first, CHUNK)
@@ -202,8 +202,8 @@ def write_sequences(ingested: Path, split: Split, path: Path) -> None:
     """Write the listeners' sequences in the train span (`transformations.requested_sequences`), sorted by listener."""
     with duckdb_engine() as engine:
         events = engine.read_parquet(ingested / "events.parquet")
-        past = events.filter(_.ts < ibis.literal(split.train_end, type=T.TIMESTAMP))
-        write(T.requested_sequences(past).order_by("user_id"), path)
+        past = events.filter(_.ts < ibis.literal(split.train_end, type=transformations.TIMESTAMP))
+        write(transformations.requested_sequences(past).order_by("user_id"), path)
 
 
 def negatives(tables: Path, split: Split) -> pa.Table:
@@ -255,7 +255,7 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
                 "Check how actions were mapped (`segue data describe`), or import a longer log.",
             )
     built = load_manifest(tables)
-    newest = datetime.fromtimestamp((built["last_day"] + 1) * T.DAY_SECONDS, UTC)
+    newest = datetime.fromtimestamp((built["last_day"] + 1) * transformations.DAY_SECONDS, UTC)
     catalogues = {"items_at_validation": split.train_end, "items_at_test": split.validation_end, "items_now": newest}
     for name, instant in catalogues.items():
         pq.write_table(items_as_of(tables, instant), out / f"{name}.parquet", compression="zstd")

@@ -119,7 +119,7 @@ def validate(current: pd.DataFrame, reference: Reference, html: Path) -> Verdict
 
 
 def distance_limits(schema: schema_pb2.Schema) -> dict[str, float]:
-    """The largest distance of each column that a schema sets one for; columns are only measured under `NO_LIMIT`."""
+    """Return the largest allowed distance of each column; a column whose limit is `NO_LIMIT` is left out."""
     limits = {}
     for feature in schema.feature:
         comparator = feature.drift_comparator

@@ -1,4 +1,4 @@
-"""The pipelines: they only wire components; the local and the cluster runner."""
+"""The pipelines, which only wire components, and the runners on this machine and on a cluster."""
 
 import importlib
 from collections.abc import Iterator
@@ -12,22 +12,22 @@ PIPELINES = {
 
 
 def load(target: str) -> Any:
-    """The pipeline that `module:name` names."""
+    """Import the pipeline that `module:name` names."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
 
 
 def steps(name: str) -> list[str]:
-    """The steps of a pipeline in the order in which a full run ends them, read from its compiled specification.
+    """Return the steps of a pipeline in the order in which a full run ends them, from its compiled specification.
 
-    A search has one more step a trial: how many there are is known only when it runs.
+    The trials of a search are left out, because their number is known only when the search runs.
     """
     spec = load(PIPELINES[name]).pipeline_spec
     return [*_tasks(spec, spec.root.dag)]
 
 
 def _tasks(spec: Any, dag: Any) -> Iterator[str]:
-    """The executable tasks of a DAG, each after what it depends on; loops are left out."""
+    """Yield the executable tasks of a DAG, each after the tasks that it depends on; loops are left out."""
     pending = dict(dag.tasks)
     while pending:
         ready = next(key for key, task in pending.items() if not set(task.dependent_tasks) & set(pending))

@@ -1,4 +1,4 @@
-"""Compile the pipelines for Kubeflow, and submit them; the same code as on one machine."""
+"""Compile the pipelines for Kubeflow and submit them. They are the same pipelines that run on one machine."""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from segue.files import atomic_path
 
 
 def compile_all(out: Path) -> list[Path]:
-    """Compile every pipeline to `out/<name>.yaml`, whole or not at all."""
+    """Compile every pipeline to `out/<name>.yaml`. Each file is written atomically."""
     return [compile_one(name, out) for name in PIPELINES]
 
 
@@ -21,7 +21,7 @@ def compile_one(name: str, out: Path) -> Path:
 
     target = out / f"{name}.yaml"
     with atomic_path(target) as temporary:
-        package = temporary.with_name(temporary.name + ".yaml")  # the compiler looks at the suffix
+        package = temporary.with_name(temporary.name + ".yaml")  # the compiler requires this suffix
         compiler.Compiler().compile(load(PIPELINES[name]), str(package))
         package.rename(temporary)
     return target
@@ -33,15 +33,15 @@ def submit(name: str, config: dict[str, Any], started: datetime, host: str | Non
     Args:
         name: `training`, `monitoring` or `search`.
         config: the pipeline's configuration.
-        started: the run is named by this instant.
-        host: the API's address.
+        started: the time of the start, which names the run.
+        host: the address of the API.
 
     Returns:
-        Kubeflow's id of the run.
+        The id that Kubeflow gives to the run.
 
     Raises:
-        InputError: no address.
-        UnavailableError: the API does not answer.
+        InputError: `host` is missing.
+        UnavailableError: the API does not answer, or refuses the run.
     """
     from tempfile import TemporaryDirectory
 
@@ -59,7 +59,7 @@ def submit(name: str, config: dict[str, Any], started: datetime, host: str | Non
             )
         except Exception as error:  # the client raises whatever its transport raises
             raise UnavailableError(
-                f"Kubeflow Pipelines at {host} did not take the run: {error}.",
+                f"Kubeflow Pipelines at {host} did not accept the run: {error}.",
                 "Check the address and the port-forward.",
             ) from error
     return run.run_id

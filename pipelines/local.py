@@ -1,4 +1,4 @@
-"""The child process that runs a pipeline with `kfp.local`; its output is the run's log."""
+"""Run a pipeline with `kfp.local` in a child process, whose output is the run's log."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run a pipeline on this machine: a child process, a log file, and a report however it ends."""
+"""Run a pipeline on this machine in a child process, with a log file and a report."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ from segue.settings import Home, RunFolder
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
-SILENCE_SECONDS = 12.0  # after which a step that says nothing gets a line
+SILENCE_SECONDS = 12.0  # a step that prints nothing for this long gets a line of progress
 
 
 class PipelineFailed(SegueError):
-    """A step failed: which, why, and where its log is. Exits as the step's own error would."""
+    """A pipeline failed. The error names the step, the cause and the log, and has the exit code of the step's error."""
 
     def __init__(self, headline: str, fix: str, exit_code: int) -> None:
         super().__init__(headline, fix)
@@ -30,7 +30,7 @@ class PipelineFailed(SegueError):
 
 
 def new_run(home: Home, name: str, started: datetime) -> RunFolder:
-    """Make a run's folder, named by its start; nothing of an earlier run is in it."""
+    """Make a new, empty folder for a run, named by its start."""
     for suffix in ("", *(f"-{i}" for i in range(2, 100))):
         run = home.run(f"{name}-{started:%Y%m%dT%H%M%S}{suffix}")
         try:
@@ -49,21 +49,21 @@ def run_locally(
     on_step: Callable[[dict], None],
     on_progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Run a pipeline with `kfp.local` and wait for its end.
+    """Run a pipeline with `kfp.local` and wait until it ends.
 
     Args:
-        home: the home that it works in.
+        home: the home that holds the run's state.
         name: `training`, `monitoring` or `search`.
         config: the pipeline's configuration.
-        started: the run is named by this instant.
+        started: the time of the start, which names the run.
         on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.
-        on_progress: called with each line that a running step says of its progress.
+        on_progress: called with each line of progress that a running step prints.
 
     Returns:
-        `workloads.outcome.outcome` of the run, with `folder` and `log`.
+        The run's `workloads.outcome.outcome`, and the paths of its `folder` and its `log`.
 
     Raises:
-        PipelineFailed: a step failed; a gate that says no is no failure.
+        PipelineFailed: a step failed. A gate that stops the run is a result, not a failure.
     """
     run = new_run(home, name, started)
     write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
@@ -76,7 +76,7 @@ def run_locally(
             stdin=subprocess.DEVNULL,
             env=child_environment(run),
             cwd=run.path,
-            start_new_session=True,  # so that the steps below it can be stopped with it
+            start_new_session=True,  # so that `stop` reaches its own child processes too
         )
         try:
             follow(run, child, on_step, on_progress)
@@ -85,28 +85,28 @@ def run_locally(
             raise
         finally:
             shutil.rmtree(run.temporary, ignore_errors=True)
-    ended = outcome(run) | {"folder": str(run.path), "log": str(run.log)}
-    if child.returncode != 0 and ended["status"] != "failed":
-        ended |= {"status": "failed", "reason": last_line(run.log)}
-    write_json(run.report, ended)
-    if ended["status"] == "failed":
-        raise failure(name, ended)
-    return ended
+    result = outcome(run) | {"folder": str(run.path), "log": str(run.log)}
+    if child.returncode != 0 and result["status"] != "failed":
+        result |= {"status": "failed", "reason": last_line(run.log)}
+    write_json(run.report, result)
+    if result["status"] == "failed":
+        raise failure(name, result)
+    return result
 
 
-def failure(name: str, ended: dict[str, Any]) -> PipelineFailed:
-    """The error that says which step failed, why, what to do and where the log is."""
-    record = ended["steps"].get(ended["failed_step"], {})
-    step = f"The step {ended['failed_step']}" if record else f"The {name} pipeline"
+def failure(name: str, result: dict[str, Any]) -> PipelineFailed:
+    """Return the error that names the failed step, the cause, the fix and the log."""
+    record = result["steps"].get(result["failed_step"], {})
+    step = f"The step {result['failed_step']}" if record else f"The {name} pipeline"
     fix = record.get("fix") or "A rerun starts clean."
-    cause = record.get("cause") or ended["reason"].strip()
+    cause = record.get("cause") or result["reason"].strip()
     return PipelineFailed(
-        f"{step} failed. {cause}", f"{fix} The log is {ended['log']}.", record.get("exit_code", EXIT_FAILED)
+        f"{step} failed. {cause}", f"{fix} The log is {result['log']}.", record.get("exit_code", EXIT_FAILED)
     )
 
 
 def child_environment(run: RunFolder) -> dict[str, str]:
-    """The environment of a run: quiet libraries, nothing sent anywhere, bytecode written."""
+    """Return the environment of a run: libraries are quiet and send no usage data, and Python writes bytecode."""
     quiet = {
         "PYTHONWARNINGS": "ignore",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -114,7 +114,7 @@ def child_environment(run: RunFolder) -> dict[str, str]:
         "FEAST_USAGE": "False",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "TMPDIR": str(run.temporary),  # KFP leaves a folder a task behind
+        "TMPDIR": str(run.temporary),  # KFP leaves one folder for each task
     }
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
 
@@ -122,9 +122,9 @@ def child_environment(run: RunFolder) -> dict[str, str]:
 def follow(
     run: RunFolder, child: subprocess.Popen, on_step: Callable[[dict], None], on_progress: Callable[[str], None]
 ) -> None:
-    """Report each change of a step, each line of its progress, and a sign of life in long silences, until the end."""
-    seen: dict[str, str] = {}
-    started = spoken = time.monotonic()  # of the running step, and of the last report
+    """Report changes of steps, lines of progress and long silences, until the child process ends."""
+    statuses: dict[str, str] = {}
+    started = reported = time.monotonic()  # of the running step, and of the last report
     with run.log.open(encoding="utf-8", errors="replace") as log:
         while True:
             try:
@@ -133,23 +133,23 @@ def follow(
                 pass
             for path in sorted(run.steps.glob("*.json"), key=lambda p: p.stat().st_mtime):
                 record = read_json(path)
-                if seen.get(record["step"]) != record["status"]:
-                    seen[record["step"]] = record["status"]
+                if statuses.get(record["step"]) != record["status"]:
+                    statuses[record["step"]] = record["status"]
                     on_step(record)
-                    started = spoken = time.monotonic()
+                    started = reported = time.monotonic()
             for line in whole_lines(log):
                 if line.strip().startswith(MARK):
                     on_progress(line.strip().removeprefix(MARK))
-                    spoken = time.monotonic()
-            if time.monotonic() - spoken > SILENCE_SECONDS:
-                spoken = time.monotonic()
-                on_progress(f"at work for {spoken - started:.0f} s")
+                    reported = time.monotonic()
+            if time.monotonic() - reported > SILENCE_SECONDS:
+                reported = time.monotonic()
+                on_progress(f"at work for {reported - started:.0f} s")
             if child.returncode is not None:
                 return
 
 
 def whole_lines(log: TextIO) -> Iterator[str]:
-    """The lines that were added to a log since the last call; half a line waits for its end."""
+    """Yield the lines that were added to a log since the last call; an unfinished line waits for the next call."""
     while True:
         start = log.tell()
         line = log.readline()
@@ -160,7 +160,7 @@ def whole_lines(log: TextIO) -> Iterator[str]:
 
 
 def stop(child: subprocess.Popen) -> None:
-    """End a run and the steps below it."""
+    """End a run with all its child processes."""
     try:
         os.killpg(child.pid, signal.SIGTERM)
         child.wait(10)
@@ -172,6 +172,6 @@ def stop(child: subprocess.Popen) -> None:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that says something."""
+    """Return the last line of a log that is not blank."""
     lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "The process ended without a word."
+    return lines[-1] if lines else "The process ended without any output."

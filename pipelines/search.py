@@ -9,30 +9,31 @@ from components.report import report
 from components.search.choose_trial import choose_trial
 from components.search.plan_trials import plan_trials
 from components.search.trial import trial
-from pipelines.placement import placed
+from pipelines.placement import mount_home
 
-PARALLELISM = 1  # one trial's training fills the cores of a small machine
+PARALLELISM = 1  # the training of one trial uses all cores of a small machine
 
 
 @dsl.pipeline(name="search", description="Random search over a model's settings; nothing is pushed.")
 def search(home: str, run_id: str, config: dict):
-    """Try settings of one model and write the best ones down, for a training run to take.
+    """Try settings of one model and write the best settings to a configuration for a training run.
 
     Args:
-        home: folder of all state, the same for every step (a mounted volume on a cluster).
-        run_id: names the run's folder under `runs/`.
-        config: `TrainingConfig.to_dict()`; its `search` says what is tried.
+        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
+        run_id: the name of the run's folder under `runs/`.
+        config: `TrainingConfig.to_dict()`; its `search` names the settings to try.
     """
-    place = {"home": home, "run_id": run_id}
-    reported = placed(report(**place, config=config)).set_caching_options(False)
-    with dsl.ExitHandler(reported):
-        log = placed(ingest(**place, config=config)).set_caching_options(False).outputs["ingested"]
-        tables = placed(build_features(**place, ingested=log)).outputs["features"]
-        examples = placed(make_training_set(**place, ingested=log, features=tables)).outputs["training_set"]
-        # Each run of a search is one in MLflow: from the cache it would write to an ended one.
-        plans = placed(plan_trials(**place, config=config, ingested=log, features=tables)).set_caching_options(False)
-        # The plan is a step's output: how many trials there are is known when the pipeline runs.
-        with dsl.ParallelFor(plans.outputs["Output"], name="trials", parallelism=PARALLELISM) as planned:
-            known = {"training_set": examples, "catalogue": plans.outputs["catalogue"]}
-            tried = placed(trial(**place, config=config, **known, planned=planned)).set_caching_options(False)
-        placed(choose_trial(**place, config=config, trials=dsl.Collected(tried.output))).set_caching_options(False)
+    run = {"home": home, "run_id": run_id}
+    report_task = mount_home(report(**run, config=config)).set_caching_options(False)
+    with dsl.ExitHandler(report_task):
+        log = mount_home(ingest(**run, config=config)).set_caching_options(False).outputs["ingested"]
+        tables = mount_home(build_features(**run, ingested=log)).outputs["features"]
+        examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
+        # Each search starts its own run in MLflow. A cached plan would name a run that has ended.
+        plan = mount_home(plan_trials(**run, config=config, ingested=log, features=tables)).set_caching_options(False)
+        # The number of trials is known only when the pipeline runs, because the plan is a step's output.
+        with dsl.ParallelFor(plan.outputs["Output"], name="trials", parallelism=PARALLELISM) as planned:
+            inputs = {"training_set": examples, "catalogue": plan.outputs["catalogue"]}
+            trial_task = mount_home(trial(**run, config=config, **inputs, planned=planned)).set_caching_options(False)
+        trials = dsl.Collected(trial_task.output)
+        mount_home(choose_trial(**run, config=config, trials=trials)).set_caching_options(False)

@@ -15,43 +15,43 @@ from components.train_ranking import train_ranking
 from components.train_retrieval import train_retrieval
 from components.train_sequence import train_sequence
 from components.validate_data import validate_data
-from pipelines.placement import placed
+from pipelines.placement import mount_home
 
 
 @dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of all models.")
 def training(home: str, run_id: str, config: dict):
-    """Train all models and push them if every gate says yes.
+    """Train all models and push them if they pass every gate.
 
     Args:
-        home: folder of all state, the same for every step (a mounted volume on a cluster).
-        run_id: names the run's folder under `runs/`.
+        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
+        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`.
     """
-    place = {"home": home, "run_id": run_id}
-    reported = placed(report(**place, config=config)).set_caching_options(False)
-    with dsl.ExitHandler(reported):
-        log = placed(ingest(**place, config=config)).set_caching_options(False).outputs["ingested"]
-        tables = placed(build_features(**place, ingested=log)).outputs["features"]
-        examples = placed(make_training_set(**place, ingested=log, features=tables)).outputs["training_set"]
-        valid = placed(validate_data(**place, ingested=log, features=tables, training_set=examples))
-        with dsl.If(valid.outputs["Output"] == True, name="data-valid"):  # noqa: E712
-            placed(refresh_online(**place, ingested=log, features=tables))
+    run = {"home": home, "run_id": run_id}
+    report_task = mount_home(report(**run, config=config)).set_caching_options(False)
+    with dsl.ExitHandler(report_task):
+        log = mount_home(ingest(**run, config=config)).set_caching_options(False).outputs["ingested"]
+        tables = mount_home(build_features(**run, ingested=log)).outputs["features"]
+        examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
+        validation = mount_home(validate_data(**run, ingested=log, features=tables, training_set=examples))
+        with dsl.If(validation.outputs["Output"] == True, name="data-valid"):  # noqa: E712
+            mount_home(refresh_online(**run, ingested=log, features=tables))
 
-            trained = {"config": config, "training_set": examples}
-            finding = {
-                "retrieval": placed(train_retrieval(**place, **trained)).outputs["model"],
-                "sequence": placed(train_sequence(**place, **trained)).outputs["model"],
+            inputs = {"config": config, "training_set": examples}
+            sources = {
+                "retrieval": mount_home(train_retrieval(**run, **inputs)).outputs["model"],
+                "sequence": mount_home(train_sequence(**run, **inputs)).outputs["model"],
             }
-            ranking = placed(train_ranking(**place, **trained, **finding)).outputs["model"]
-            models = {**finding, "ranking": ranking}
-            blessed = placed(evaluate(**place, **trained, **models))
-            with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712
-                servable = placed(infra_validate(**place, **trained, **models))
-                with dsl.If(servable.outputs["Output"] == True, name="servable"):  # noqa: E712
-                    registered = placed(register(**place, config=config, **models))
-                    kept = {
-                        "requests": servable.outputs["requests"],
-                        "reference": valid.outputs["reference"],
-                        "window": blessed.outputs["window"],
+            ranking = mount_home(train_ranking(**run, **inputs, **sources)).outputs["model"]
+            models = {**sources, "ranking": ranking}
+            evaluation = mount_home(evaluate(**run, **inputs, **models))
+            with dsl.If(evaluation.outputs["Output"] == True, name="blessed"):  # noqa: E712
+                infra_validation = mount_home(infra_validate(**run, **inputs, **models))
+                with dsl.If(infra_validation.outputs["Output"] == True, name="servable"):  # noqa: E712
+                    registration = mount_home(register(**run, config=config, **models))
+                    artifacts = {
+                        "requests": infra_validation.outputs["requests"],
+                        "reference": validation.outputs["reference"],
+                        "window": evaluation.outputs["window"],
                     }
-                    placed(push(**place, config=config, **models, **kept, versions=registered.output))
+                    mount_home(push(**run, config=config, **models, **artifacts, versions=registration.output))

@@ -1,5 +1,6 @@
 """Record runs in MLflow: training runs, and searches with their trials."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def create_run(client: Any, experiment: str, artifacts: Path, name: str, tags: d
     return client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
 
 
+def log_values(
+    client: Any, run_id: str, params: dict[str, Any], metrics: dict[str, float], files: Sequence[Path] = ()
+) -> None:
+    """Log settings, figures and reports to a run."""
+    for key, value in params.items():
+        client.log_param(run_id, key, value)
+    for key, figure in metrics.items():
+        client.log_metric(run_id, key, figure)
+    for file in files:
+        client.log_artifact(run_id, str(file))
+
+
 def log_run(
     tracking_uri: str,
     artifacts: Path,
@@ -61,12 +74,7 @@ def log_run(
 
     client = mlflow.MlflowClient(tracking_uri)
     run_id = create_run(client, EXPERIMENT, artifacts, name, tags)
-    for key, value in params.items():
-        client.log_param(run_id, key, value)
-    for key, figure in metrics.items():
-        client.log_metric(run_id, key, figure)
-    for file in files:
-        client.log_artifact(run_id, str(file))
+    log_values(client, run_id, params, metrics, files)
     client.set_terminated(run_id)
     return run_id
 
@@ -87,8 +95,7 @@ def start_search(tracking_uri: str, artifacts: Path, name: str, params: dict[str
 
     client = mlflow.MlflowClient(tracking_uri)
     run_id = create_run(client, SEARCHES, artifacts, name, {})
-    for key, value in params.items():
-        client.log_param(run_id, key, value)
+    log_values(client, run_id, params, {})
     return run_id
 
 
@@ -120,13 +127,10 @@ def log_trial(
     # The tag nests the trial. `start_run(nested=True)` cannot, because the search began in another process.
     tags = {MLFLOW_PARENT_RUN_ID: search}
     run_id = client.create_run(client.get_run(search).info.experiment_id, run_name=name, tags=tags).info.run_id
-    for key, value in params.items():
-        client.log_param(run_id, key, value)
     for key, figures in history.items():
         for epoch, figure in enumerate(figures, 1):
             client.log_metric(run_id, key, figure, step=epoch)
-    for key, figure in metrics.items():
-        client.log_metric(run_id, key, figure)
+    log_values(client, run_id, params, metrics)
     client.set_terminated(run_id)
     return run_id
 
@@ -137,13 +141,8 @@ def log_best(
     """Record the best trial in its search: its settings (named `best.…`), its figures, and the search's reports."""
     import mlflow
 
-    client = mlflow.MlflowClient(tracking_uri)
-    for key, value in params.items():
-        client.log_param(search, f"best.{key}", value)
-    for key, figure in metrics.items():
-        client.log_metric(search, key, figure)
-    for file in files:
-        client.log_artifact(search, str(file))
+    settings = {f"best.{key}": value for key, value in params.items()}
+    log_values(mlflow.MlflowClient(tracking_uri), search, settings, metrics, files)
 
 
 def end_search(tracking_uri: str, search: str, tags: dict[str, str], failed: bool) -> None:

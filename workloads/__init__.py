@@ -1,5 +1,5 @@
-"""What a step of a pipeline does, whoever runs it: one workload a file.
+"""The work of each step of a pipeline, without the pipeline: each module holds one workload.
 
-A workload reads artifacts of a run, calls a room that knows how, and writes artifacts. Its `step(run, ...)` is what a
-component calls; it records the step under the run's folder.
+A workload reads artifacts of a run, calls a domain package, and writes artifacts. A component calls its
+`step(run, ...)`, which also records the step in the run's folder.
 """

@@ -1,4 +1,4 @@
-"""Add items: make items that were released since the last training recommendable, without training."""
+"""Add items: make items released since the last training recommendable, without training."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +10,8 @@ import pyarrow as pa
 from events import canonical, checks, schema
 from events.importers import tabular
 from events.schema import EARLIEST
-from feature_repo import transformations as T
 from feature_repo.engine import duckdb_engine
+from feature_repo.transformations import item_content, item_profile
 from models.saved.card import read_card
 from segue.errors import InputError, SegueError
 from segue.settings import Home
@@ -24,32 +24,36 @@ def add_items(home: Home, file: Path, at: datetime | None) -> dict:
     Args:
         home: the home that holds the models.
         file: `.parquet`, `.csv` or a folder of Parquet, with the columns of the imported items.
-        at: when the items' age is taken, UTC; None for the end of the imported log.
+        at: the time at which the items' age is taken, UTC; None for the end of the imported log.
 
     Returns:
-        `version` in the model store, the ids that were `added` and `updated`, and how many more fit (`free`).
+        `version` in the model store, the ids that were `added` and `updated`, and the number of items that still fit
+        (`free`).
 
     Raises:
         InputError: nothing is served yet, or the file breaks a rule.
-        SegueError: another version became stable while this one was made.
+        SegueError: another version became stable in the meantime.
     """
     saved = {model: model_store.served(home.models, model) for model in ("retrieval", "ranking", "sequence")}
     card = read_card(saved["retrieval"])
-    items = read_items(file)  # a wrong file is refused before TensorFlow is imported
+    items = read_items(file)  # before TensorFlow is imported, so that an error in the file is reported at once
     from feature_repo.online import state
     from models.saved import added_items
 
     moment = at or datetime.fromisoformat(state(home)["last_event"]).astimezone(UTC)
     with TemporaryDirectory(prefix="segue-add-items-") as folder:
-        out = {model: Path(folder) / model for model in saved}
-        result = added_items.add_items(saved, profiles(items, card), moment, out)
+        copies = {model: Path(folder) / model for model in saved}
+        result = added_items.add_items(saved, profiles(items, card), moment, copies)
         if any(model_store.served(home.models, model) != path for model, path in saved.items()):
-            raise SegueError("Another version became stable in the meantime.", "Run the command again.")
-        return {"version": model_store.push(home.models, out), **result}
+            raise SegueError(
+                "Items are added to the version that is stable. Another version became stable in the meantime.",
+                "Run the command again.",
+            )
+        return {"version": model_store.push(home.models, copies), **result}
 
 
 def read_items(file: Path) -> pa.Table:
-    """The items of a file, checked by the rules of an import; one broken row refuses the file.
+    """Read the items of a file and check them by the rules of an import. A row that breaks a rule refuses the file.
 
     Raises:
         InputError: a row breaks a rule; the error names file, row and rule.
@@ -59,23 +63,25 @@ def read_items(file: Path) -> pa.Table:
     checks.stop_on_broken_table("items", table, source, latest=None)
     positions, reasons = checks.broken(checks.item_rules({"items": table}))
     if len(positions):
-        checks.stop(source, positions[0], reasons[0], "Correct the row or leave it out: all are added, or none.")
+        checks.stop(
+            source, positions[0], reasons[0], "Correct the row or leave it out: either all items are added, or none."
+        )
     return table
 
 
 def profiles(items: pa.Table, card: dict) -> pa.Table:
-    """Items with the features that the models of a card take, and with their titles.
+    """Compute the features of items that the models of a card take, and keep the titles.
 
     Raises:
-        InputError: the card names no genres; the export is of an older version.
+        InputError: the card names no genres, because an older version exported the models.
     """
     if "genres" not in card:
         raise InputError(
-            "New items need the genres that the served models know; the models' card names none.",
+            "New items need the genres of the served models. The models' card names none.",
             "Run `segue run training` to export models of this version.",
         )
     with duckdb_engine() as engine:
         table = ibis.memtable(items)
-        profile = T.item_profile(table, card["genres"], card["content_types"], EARLIEST).drop("event_timestamp")
-        described = profile.join(T.item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
-        return engine.to_pyarrow(described.order_by("item_id"))
+        features = item_profile(table, card["genres"], card["content_types"], EARLIEST).drop("event_timestamp")
+        features = features.join(item_content(table), "item_id").join(table.select("item_id", "title"), "item_id")
+        return engine.to_pyarrow(features.order_by("item_id"))

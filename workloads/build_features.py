@@ -1,4 +1,4 @@
-"""Build features: every snapshot of the log, as one table for each Feast view."""
+"""Build features: compute the snapshots of the log, one table for each Feast view."""
 
 from pathlib import Path
 

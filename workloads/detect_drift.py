@@ -1,4 +1,4 @@
-"""Detect drift: the served model's predictions and features on the newest span, by Evidently."""
+"""Detect drift: compare the newest span with the reference of the last push, by Evidently."""
 
 import shutil
 from pathlib import Path
@@ -8,12 +8,12 @@ from workloads.run import Run
 
 
 def step(run: Run, training_set: Path, page: Path) -> bool:
-    """Whether the newest span has drifted from what the served model was pushed on.
+    """Return whether the newest span has drifted from the span that the served model was pushed on.
 
     Args:
         run: the pipeline run.
-        training_set: its training set.
-        page: where Evidently's report is written.
+        training_set: the run's training set.
+        page: the HTML file to write Evidently's report to.
     """
     from models.evaluation.frames import MAX_ROWS, prediction_frame
     from models.evaluation.held_out import predict_ranking

@@ -1,4 +1,4 @@
-"""Evaluate: held-out time, slices, limits, and the champion on the same examples."""
+"""Evaluate: judge the run's models on held-out time and slices, beside the champion on the same examples."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from workloads.run import Run
 from workloads.training.champion import served_champion
 from workloads.training_set import read_part
 
-ANALYSED_ROWS = 10_000  # examples of the slice analysis; Beam takes 2 CPU seconds for each thousand
+ANALYSED_ROWS = 10_000  # examples in the slice analysis; Beam takes 2 CPU seconds for 1,000
 
 
 def step(
@@ -31,10 +31,10 @@ def step(
 
     Args:
         run: the pipeline run.
-        training_set: its training set.
-        models: its SavedModels by name.
-        report: where the evaluation is written as Markdown.
-        window: where the test span's features and predictions are written, for drift.
+        training_set: the run's training set.
+        models: the run's SavedModels by name.
+        report: the file to write the evaluation to, as Markdown.
+        window: the Parquet file to write the test span's features and predictions to, for drift.
     """
     with run.step(__name__) as result:
         champion = served_champion(stable(run.home.models), models["ranking"])
@@ -61,8 +61,8 @@ def evaluate(
         candidate: SavedModels by name: `retrieval`, `ranking`, `sequence`.
         champion: the served models by name; None if no served model was made from this data set.
         config: seed and limits.
-        analysis: a folder for the model analysis.
-        window: a Parquet file for the test span's features and the candidate's predictions.
+        analysis: the folder to write the model analysis to.
+        window: the Parquet file to write the test span's features and the candidate's predictions to.
 
     Returns:
         `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head), `calibration` (of the
@@ -87,22 +87,24 @@ def evaluate(
     predictions = {name: predict_ranking(models["ranking"], test) for name, models in contestants.items()}
     with atomic_path(window) as temporary:
         prediction_frame(test, predictions["candidate"], config.seed).to_parquet(temporary)
-    heads = {name: ranking_metrics(p, test) for name, p in predictions.items()}
+    heads = {name: ranking_metrics(scores, test) for name, scores in predictions.items()}
     head = primary_head(heads["candidate"])
     rows = np.flatnonzero(mask(test, head))
-    drawn = sample(test.take(pa.array(rows)).append_column("row", pa.array(rows)), ANALYSED_ROWS, config.seed)
-    kept = drawn["row"].to_numpy()
+    analysed = sample(test.take(pa.array(rows)).append_column("row", pa.array(rows)), ANALYSED_ROWS, config.seed)
+    analysed_rows = analysed["row"].to_numpy()
     slices = analyze(
-        number(drawn[f"label_{head}"]),
-        {name: p[head][kept] for name, p in predictions.items()},
-        slice_columns(drawn, trained_items),
+        number(analysed[f"label_{head}"]),
+        {name: scores[head][analysed_rows] for name, scores in predictions.items()},
+        slice_columns(analysed, trained_items),
         analysis,
         config.limits.slice_auc,
         config.limits.slice_examples,
     )
     verdict = bless(retrieval, heads, config.limits, slices["failures"])
     columns = slice_columns(test, trained_items)
-    calibration = {h: calibration_by_slice(predictions["candidate"], test, columns, h) for h in heads["candidate"]}
+    calibration = {
+        name: calibration_by_slice(predictions["candidate"], test, columns, name) for name in heads["candidate"]
+    }
     return {
         "retrieval": retrieval,
         "ranking": heads,

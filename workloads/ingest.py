@@ -1,4 +1,4 @@
-"""Ingest: the run's own copy of the log, cut once by global time for all models."""
+"""Ingest: copy the log into the run and split it by global time, once for all models."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from workloads.run import Run
 
 
 def step(run: Run, ingested: Path) -> dict:
-    """Copy the imported data set into the run.
+    """Copy the imported data set into the run and split it.
 
     Returns:
         `dataset` and `sha256` of the imported data set.

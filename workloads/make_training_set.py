@@ -1,4 +1,4 @@
-"""Make training set: labelled examples, joined with the features through Feast as of each example's time."""
+"""Make training set: join labelled examples with their features through Feast, as of each example's time."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a run ended, read from the records of its steps."""
+"""The outcome of a run, read from the records of its steps."""
 
 from typing import Any
 
@@ -9,35 +9,35 @@ GATES = {"validate-data": "data validation", "evaluate": "the blessing", "infra-
 
 
 def outcome(run: RunFolder) -> dict[str, Any]:
-    """How a run ended.
+    """Read the outcome of a run.
 
     Args:
         run: the run's folder.
 
     Returns:
-        `status` (`pushed`, `compared` (monitoring), `searched` (search), `stopped` by a gate, `failed`, or
-        `incomplete`), `reason` in one sentence, `version` (the pushed one, or None), `failed_step`, and the
-        record of each step by name.
+        `run`, the run's name; `status`: `pushed`, `compared` (monitoring), `searched` (search), `stopped` (by a gate),
+        `failed` or `incomplete`; `reason`, one sentence; `version`, the pushed version or None; `failed_step`, its name
+        or None; `steps`, the record of each step by name.
     """
     paths = sorted(run.steps.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     records = [read_json(path) for path in paths]
     steps = {record["step"]: record for record in records if record["step"] != "report"}
-    ended: dict[str, Any] = {"run": run.path.name, "steps": steps, "version": None, "failed_step": None}
+    common: dict[str, Any] = {"run": run.path.name, "steps": steps, "version": None, "failed_step": None}
     for name, record in steps.items():
         if record["status"] == "failed":
-            return {**ended, "status": "failed", "failed_step": name, "reason": f"{name}: {record['cause']}"}
+            return {**common, "status": "failed", "failed_step": name, "reason": f"{name}: {record['cause']}"}
     for name, gate in GATES.items():
         result = steps.get(name, {}).get("result", {})
         if result.get("passed") is False:
-            return {**ended, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
+            return {**common, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
     if "version" in steps.get("push", {}).get("result", {}):
         version = steps["push"]["result"]["version"]
-        return {**ended, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
+        return {**common, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
     if "reason" in steps.get("detect-drift", {}).get("result", {}):
-        return {**ended, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
-    found = steps.get("choose-trial", {}).get("result", {})
-    if "best" in found:
-        best = found["best"]
-        reason = f"trial {best['trial']} of {len(found['trials'])} is best: {found['metric']} {best['objective']:.4f}"
-        return {**ended, "status": "searched", "reason": reason}
-    return {**ended, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}
+        return {**common, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
+    search = steps.get("choose-trial", {}).get("result", {})
+    if "best" in search:
+        best = search["best"]
+        reason = f"trial {best['trial']} of {len(search['trials'])} is best: {search['metric']} {best['objective']:.4f}"
+        return {**common, "status": "searched", "reason": reason}
+    return {**common, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}

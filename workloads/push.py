@@ -1,4 +1,4 @@
-"""Push: the models into the store that the server watches, whole or not at all."""
+"""Push: copy the models into the store that the server watches, all of them or none."""
 
 import shutil
 from pathlib import Path
@@ -14,12 +14,12 @@ from workloads.run import Run
 def step(
     run: Run, models: dict[str, Path], requests: Path, versions: dict[str, str], reference: Path, window: Path
 ) -> int:
-    """Push one new version of all models, and keep what later runs are compared with.
+    """Push one new version of all models, and keep the references that later runs are compared with.
 
     Args:
         run: the pipeline run.
-        models: its SavedModels by name.
-        requests: the requests of infra validation; the server replays them before the version is available.
+        models: the run's SavedModels by name.
+        requests: the requests of infra validation. The server replays them before the version is available.
         versions: the models' versions in MLflow.
         reference: the newest span's schema and statistics, for data validation.
         window: the newest span's features and predictions, for drift.

@@ -1,4 +1,4 @@
-"""Refresh online: the newest snapshots, and what happened since, into the online store."""
+"""Refresh online: write the newest snapshots, and the interactions since, to the online store."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from workloads.run import Run
 
 
 def step(run: Run, ingested: Path, features: Path) -> None:
-    """Publish the run's feature tables to the feature store and materialize what serving reads."""
+    """Publish the run's feature tables to the feature store, and write the features that serving reads online."""
     from feature_repo.feast_store import publish
     from feature_repo.online import refresh
 

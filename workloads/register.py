@@ -1,4 +1,4 @@
-"""Register: the run, its lineage and its models in MLflow, as challengers."""
+"""Register: record the run, its lineage and its models in MLflow; the models become challengers."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def step(run: Run, models: dict[str, Path]) -> dict[str, str]:
         folder = run.folder
         card = read_card(models["ranking"])
         tags = text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")})
-        logged = log_run(
+        mlflow_run = log_run(
             run.home.tracking_uri,
             run.home.tracking_artifacts,
             run.id,
@@ -30,5 +30,5 @@ def step(run: Run, models: dict[str, Path]) -> dict[str, str]:
             tags,
             [folder.evaluation, folder.evaluation_page, folder.validation],
         )
-        result.update(mlflow_run=logged, versions=register(run.home.tracking_uri, logged, models, tags))
+        result.update(mlflow_run=mlflow_run, versions=register(run.home.tracking_uri, mlflow_run, models, tags))
         return result["versions"]

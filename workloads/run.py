@@ -1,4 +1,4 @@
-"""A pipeline run as its steps see it: where it lives, how it is configured, and the record of each step."""
+"""A pipeline run as its steps see it: its folder, its configuration, and the record of each step."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def paths(**artifacts: Any) -> dict[str, Path]:
-    """The paths of KFP artifacts, by name."""
+    """Return the paths of KFP artifacts, by name."""
     return {name: Path(artifact.path) for name, artifact in artifacts.items()}
 
 
@@ -29,7 +29,7 @@ class Run:
 
     Attributes:
         home: the home that holds all state.
-        id: names the run's folder.
+        id: the name of the run's folder.
         parameters: the pipeline's `config` parameter, `TrainingConfig.to_dict()`; empty where a step takes none.
     """
 
@@ -39,7 +39,7 @@ class Run:
 
     @classmethod
     def of(cls, home: str, run_id: str, config: dict[str, Any] | None = None) -> "Run":
-        """The run that a component's parameters name."""
+        """Return the run that a component's parameters name."""
         return cls(Home.at(home), run_id, config or {})
 
     @property
@@ -56,11 +56,11 @@ class Run:
 
     @contextmanager
     def step(self, module: str, number: int | None = None) -> Iterator[dict[str, Any]]:
-        """Record a step in `steps/<name>.json`: running, then done or failed, with its cause and its result.
+        """Record a step in `steps/<name>.json`: its status, its result, and the cause if it fails.
 
         Args:
             module: the workload's `__name__`; `workloads.build_features` is the step `build-features`.
-            number: tells apart the steps that a pipeline runs several times, such as `trial-3`.
+            number: the number of a step that a pipeline runs several times: number 3 of `trial` is `trial-3`.
 
         Yields:
             A dict that the workload fills with the step's result.

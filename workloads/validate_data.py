@@ -1,4 +1,4 @@
-"""Validate data: TFDV against the reference span, and the replay that finds future leaks."""
+"""Validate data: compare the newest span with a reference by TFDV, and replay features to find future leaks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +8,16 @@ from workloads.run import Run
 
 
 def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Path, reference: Path) -> bool:
-    """Whether the newest span may be trained on.
+    """Return whether the newest span may be trained on.
 
     Args:
         run: the pipeline run.
-        ingested: its log.
-        features: its feature tables.
-        training_set: its training set.
-        page: where TFDV's report is written.
-        reference: where the newest span's schema and statistics are written, for later runs if this one is pushed.
+        ingested: the run's log.
+        features: the run's feature tables.
+        training_set: the run's training set.
+        page: the HTML file to write TFDV's report to.
+        reference: the folder to write the newest span's schema and statistics to. If this run is pushed, later runs
+            are compared with them.
     """
     from events.ingest import read_manifest, read_split
     from feature_repo.leaks import check
@@ -29,18 +30,18 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
         split = read_split(ingested)
         leaks = check(ingested, features, [split.train_end, split.validation_end], list(parts.values()))
         folder = run.home.baseline(read_manifest(ingested)["dataset"])
-        kept = load_reference(folder)
+        baseline = load_reference(folder)
         newest = scalar_frame(parts["test"])
         save_reference(make_reference(newest), reference)
-        older = kept or make_reference(scalar_frame(parts["train"]), judge_distance=False)
-        verdict = validate(newest, older, page)
-        figures = {**verdict.figures, "leaks": leaks, "reference": str(folder) if kept else "the train span"}
+        expected = baseline or make_reference(scalar_frame(parts["train"]), judge_distance=False)
+        verdict = validate(newest, expected, page)
+        figures = {**verdict.figures, "leaks": leaks, "reference": str(folder) if baseline else "the train span"}
         verdict = replace(verdict, figures=figures)
         if leaks:
             reason = "; ".join([*leaks, *verdict.figures["anomalies"].values()])
             verdict = replace(verdict, passed=False, reason=reason)
         elif not verdict.passed:
-            fix = f"mend the log, or, if the change is meant, remove {folder} and run again"
+            fix = f"correct the log, or, if the change is intended, remove {folder} and run again"
             verdict = replace(verdict, reason=f"{verdict.reason}; {fix}")
         result.update(verdict.to_dict())
         write_json(run.folder.validation, verdict.to_dict())

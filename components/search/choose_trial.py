@@ -1,4 +1,4 @@
-"""Choose trial: the best of a search, as a configuration to train with."""
+"""Choose trial: write the settings of a search's best trial as a configuration for training."""
 
 from components.base import component
 

@@ -1,4 +1,4 @@
-"""Plan trials: what a search will try, and the catalogue that its trials are judged with."""
+"""Plan trials: draw the settings of a search's trials, and write the catalogue that judges them."""
 
 from kfp.dsl import Dataset, Input, Output
 

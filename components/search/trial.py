@@ -1,4 +1,4 @@
-"""Trial: one model of a search, trained on the train span and judged on the validation span."""
+"""Trial: train a model of a search on the train span and judge it on the validation span."""
 
 from kfp.dsl import Dataset, Input
 
@@ -9,7 +9,7 @@ from components.base import component
 def trial(
     home: str, run_id: str, config: dict, training_set: Input[Dataset], catalogue: Input[Dataset], planned: dict
 ) -> dict:
-    """Train, judge and record one trial; its model is not kept."""
+    """Train, judge and record a trial. Its model is not kept."""
     from pathlib import Path
 
     from workloads.run import Run

@@ -203,7 +203,7 @@ def timeline(
 
 
 def sum_before_in_group(length: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the sum of the earlier lengths in each entry's group. `group` must be ascending."""
+    """Return for each entry the sum of the lengths before it in its group. `group` must be ascending."""
     before = length.cumsum() - length
     return before - before[np.searchsorted(group, group)]
 

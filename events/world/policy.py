@@ -130,13 +130,13 @@ class Policy:
         return items, propensity
 
     def draw(self, rng: np.random.Generator, requests: Requests, library: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Draw one item from the mixture for each of some requests.
+        """Draw one item from the policy's mixture for each chosen request.
 
         Args:
             rng: Random generator of the day.
             requests: All requests.
             library: As for `slates`.
-            rows: Positions of the requests to draw for `[rows]`.
+            rows: Positions of the chosen requests `[rows]`.
 
         Returns:
             Items `[rows]`. They may be on the slate already.

@@ -1,4 +1,4 @@
-"""`segue models add-items`: a file of items becomes a new version, or an error and nothing."""
+"""`segue models add-items`: a file of items becomes a new version, or an error that changes nothing."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from models.saved.card import CARD
 from segue.errors import InputError, SegueError
 from segue.files import write_json
-from serving.store import model_store as store
+from serving.store import model_store
 
 MODELS = ("retrieval", "ranking", "sequence")
 ITEMS = "item_id,title,genres,release_date\n007,Bond,pop|rock,2026-03-01\n08,Eight,jazz,\n"
@@ -21,32 +21,32 @@ def home(home, tmp_path):
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / "saved_model.pb").write_bytes(b"graph")
     write_json(tmp_path / "exported" / CARD, {"genres": ["pop", "rock"], "content_types": ["music"]})
-    store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
+    model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
     write_json(home.features / "online.json", {"last_event": "2026-03-01T12:00:00+00:00"})
     return home
 
 
 @pytest.fixture
-def given():
-    """What `add_items` was called with."""
+def arguments():
+    """The arguments that the command passed to `models.saved.added_items.add_items`."""
     return {}
 
 
 @pytest.fixture
-def run(home, given, tmp_path, monkeypatch):
-    """Add the items of a CSV file; the models are not really changed."""
+def run(home, arguments, tmp_path, monkeypatch):
+    """A function that adds the items of a CSV file; a stand-in writes the models' new versions."""
     from cli import cli
-    from models.saved import added_items as delta
+    from models.saved import added_items
 
     def add_items(saved_models, items, at, out):
-        given.update(saved=saved_models, items=items.to_pylist(), at=at)
+        arguments.update(saved=saved_models, items=items.to_pylist(), at=at)
         for path in out.values():
             path.mkdir()
             (path / "saved_model.pb").write_bytes(b"graph with items")
         return {"added": ["007"], "updated": ["08"], "free": 9}
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
-    monkeypatch.setattr(delta, "add_items", add_items)
+    monkeypatch.setattr(added_items, "add_items", add_items)
     file = tmp_path / "items.csv"
 
     def invoke(text: str, *more: str):
@@ -56,25 +56,25 @@ def run(home, given, tmp_path, monkeypatch):
     return invoke
 
 
-def test_items_become_a_stable_version(run, home, given):
+def test_items_become_a_stable_version(run, home, arguments):
     answer = json.loads(run(ITEMS, "--json").stdout)
 
     assert answer == {"version": 2, "added": ["007"], "updated": ["08"], "free": 9}
-    assert store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
-    assert given["saved"] == {model: Path(home.models) / model / "1" for model in MODELS}
-    assert given["at"].isoformat() == "2026-03-01T12:00:00+00:00"
-    bond, eight = given["items"]
+    assert model_store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
+    assert arguments["saved"] == {model: Path(home.models) / model / "1" for model in MODELS}
+    assert arguments["at"].isoformat() == "2026-03-01T12:00:00+00:00"
+    bond, eight = arguments["items"]
     assert (bond["item_id"], bond["title"], bond["genre_weights"]) == ("007", "Bond", [0.5, 0.5])
     assert (bond["release_ts"], eight["release_ts"]) == (1_772_323_200, 0)  # 2026-03-01 00:00 UTC
     assert (eight["genre_weights"], eight["markets"]) == ([0.0, 0.0], None)
 
 
-def test_for_people(run, given):
+def test_the_text_output(run, arguments):
     output = run(ITEMS, "--at", "2026-04-01").output
 
     assert "stable is version 2: 1 items added, 1 replaced" in output
     assert "room for 9 more" in output
-    assert given["at"].isoformat() == "2026-04-01T00:00:00+00:00"
+    assert arguments["at"].isoformat() == "2026-04-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_for_people(run, given):
         (ITEMS + "09,Nine,,soon\n", "row 4: release_date is 'soon'"),
     ],
 )
-def test_one_bad_row_refuses_the_file(run, home, text, rule):
+def test_a_row_that_breaks_a_rule_refuses_the_file(run, home, text, rule):
     with pytest.raises(InputError, match=rule):
         run(text)
 
-    assert store.labels(home.models)["retrieval"] == {"stable": 1}
+    assert model_store.labels(home.models)["retrieval"] == {"stable": 1}
 
 
 def test_models_that_do_not_name_their_genres_take_no_items(run, home):
@@ -100,18 +100,18 @@ def test_models_that_do_not_name_their_genres_take_no_items(run, home):
 
 
 def test_a_version_that_became_stable_meanwhile_is_kept(run, home, tmp_path, monkeypatch):
-    from models.saved import added_items as delta
+    from models.saved import added_items
 
-    def trained_meanwhile(saved_models, items, at, out):
-        store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
+    def push_another_version(saved_models, items, at, out):
+        model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
         return {"added": [], "updated": [], "free": 0}
 
-    monkeypatch.setattr(delta, "add_items", trained_meanwhile)
+    monkeypatch.setattr(added_items, "add_items", push_another_version)
 
     with pytest.raises(SegueError, match="Another version became stable"):
         run(ITEMS)
 
-    assert store.labels(home.models)["ranking"] == {"stable": 2}
+    assert model_store.labels(home.models)["ranking"] == {"stable": 2}
 
 
 def test_without_served_models_nothing_is_read(home, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""`segue data` as a person calls it: exit codes, texts, and what is left untouched."""
+"""`segue data` from the command line: exit codes, texts, and data that an error leaves unchanged."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ ROWS = [
 
 @pytest.fixture
 def segue(tmp_path, monkeypatch, capsys):
-    """Call the command; returns exit code, stdout and stderr."""
+    """A function that calls the command and returns its exit code, stdout and stderr."""
     monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
 
     def call(*arguments) -> tuple[int, str, str]:
@@ -36,6 +36,8 @@ def segue(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def log(tmp_path):
+    """A function that writes rows as a Parquet file and returns its path."""
+
     def write(rows, name="log.parquet"):
         path = tmp_path / name
         pq.write_table(pa.Table.from_pylist(rows), path)

@@ -1,4 +1,4 @@
-"""The command line as a user meets it."""
+"""The `segue` command: its help, its errors and its output."""
 
 import io
 import os
@@ -21,7 +21,7 @@ def segue(*arguments: str, **env: str) -> subprocess.CompletedProcess:
 
 def test_help_lists_every_command_and_answers_at_once():
     segue("--help")  # the first start of a fresh checkout writes bytecode
-    # The best of three: what is promised is the command's own time, not that of a busy machine.
+    # The best of three, because a busy machine slows single calls down.
     best = float("inf")
     for _ in range(3):
         started = time.monotonic()
@@ -39,7 +39,7 @@ def test_the_line_in_help_is_the_commands_own_subject(command):
     assert "Usage:" in done.stdout
 
 
-def test_an_unknown_command_lists_the_known_ones():
+def test_the_error_for_an_unknown_command_lists_all_commands():
     done = segue("tarin")
     assert done.returncode == 2
     assert "no command is named 'tarin'" in done.stderr
@@ -47,7 +47,7 @@ def test_an_unknown_command_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("recommend", "--user", "u"), "No version of the model 'retrieval' is served yet."),
         (("retrain", "--if-needed"), "--if-needed acts on a drift verdict; there is none yet."),
@@ -57,10 +57,10 @@ def test_an_unknown_command_lists_the_known_ones():
         (("run", "training", "--config", "absent.yaml"), "The configuration absent.yaml cannot be read"),
     ],
 )
-def test_a_command_out_of_order_says_what_to_do(tmp_path, arguments, says):
+def test_a_command_out_of_order_says_what_to_do(tmp_path, arguments, message):
     done = segue(*arguments, SEGUE_HOME=str(tmp_path))
     assert done.returncode in (1, 2)
-    assert says in done.stderr
+    assert message in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -72,16 +72,16 @@ def test_status_of_an_empty_home(tmp_path):
 
 
 class ShortWrites(io.RawIOBase):
-    """A file that takes ten bytes a write, as a pipe takes what it has room for when a write is interrupted."""
+    """A file that accepts ten bytes per write, like a pipe that accepts only part of an interrupted write."""
 
     def __init__(self) -> None:
-        self.taken = b""
+        self.content = b""
 
     def writable(self) -> bool:
         return True
 
     def write(self, data) -> int:
-        self.taken += bytes(data[:10])
+        self.content += bytes(data[:10])
         return min(len(data), 10)
 
 
@@ -91,7 +91,7 @@ def test_an_unbuffered_stdout_loses_nothing_to_short_writes():
 
     print("a line that is longer than ten bytes: é", file=buffered(unbuffered))
 
-    assert file.taken.decode() == "a line that is longer than ten bytes: é\n"
+    assert file.content.decode() == "a line that is longer than ten bytes: é\n"
 
 
 def test_a_buffered_stdout_stays_as_it_is():

@@ -1,4 +1,4 @@
-"""`segue models`: the labels move, in the file and in a running server."""
+"""`segue models`: commands list versions, and move labels in the file and in a running server."""
 
 import json
 from datetime import UTC, datetime
@@ -7,14 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from segue.errors import SegueError
-from serving.store import model_store as store
-from serving.store import relabel
+from serving.store import model_store, relabel
 from serving.store.versions import CHECKSUMS
 
 
 @pytest.fixture
 def run(home, monkeypatch):
-    """Call a `segue` command on an empty home."""
+    """A function that calls a `segue` command on an empty home."""
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
@@ -29,19 +28,19 @@ def root(home, tmp_path):
     source.mkdir()
     (source / "saved_model.pb").write_bytes(b"graph")
     for label in ("stable", "stable", "canary"):
-        store.push(home.models, {"a": source, "b": source}, label=label)
+        model_store.push(home.models, {"a": source, "b": source}, label=label)
     return home.models
 
 
 def test_list_shows_the_canary_and_when_each_version_was_pushed(run, root):
     (root / "b" / "2" / CHECKSUMS).unlink()
 
-    found = json.loads(run("models", "list", "--json").output)["models"]
+    listing = json.loads(run("models", "list", "--json").output)["models"]
 
-    assert [entry["labels"] for entry in found["a"]] == [[], ["stable"], ["canary"]]
-    pushed = datetime.fromisoformat(found["a"][0]["pushed"])
+    assert [entry["labels"] for entry in listing["a"]] == [[], ["stable"], ["canary"]]
+    pushed = datetime.fromisoformat(listing["a"][0]["pushed"])
     assert 0 <= (datetime.now(UTC) - pushed).total_seconds() < 60
-    assert (found["b"][1]["pushed"], found["b"][1]["whole"]) == (None, False)
+    assert (listing["b"][1]["pushed"], listing["b"][1]["whole"]) == (None, False)
     table = run("models", "list").output
     assert f"{pushed:%Y-%m-%d}" in table
     assert "canary" in table
@@ -49,7 +48,7 @@ def test_list_shows_the_canary_and_when_each_version_was_pushed(run, root):
 
 def test_promote_without_a_version_takes_the_canary(run, root):
     assert run("models", "promote").output == "stable is version 3 of a, b\n"
-    assert store.labels(root) == {"a": {"stable": 3}, "b": {"stable": 3}}
+    assert model_store.labels(root) == {"a": {"stable": 3}, "b": {"stable": 3}}
 
     assert run("models", "promote", "1", "--label", "best").output == "best is version 1 of a, b\n"
 
@@ -61,18 +60,18 @@ def test_rollback_drops_the_canary_then_moves_stable(run, root):
         run("models", "rollback")
 
 
-@pytest.mark.parametrize("how", ["option", "environment"])
-def test_a_server_is_told_first(run, root, monkeypatch, how):
-    told = []
-    monkeypatch.setattr(relabel, "move_labels", lambda *given: told.append(given))
-    before = (root / store.CONFIG).read_text()
+@pytest.mark.parametrize("address_source", ["option", "environment"])
+def test_labels_move_in_a_server_first(run, root, monkeypatch, address_source):
+    calls = []
+    monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments))
+    before = (root / model_store.CONFIG).read_text()
 
-    if how == "option":
+    if address_source == "option":
         run("models", "promote", "--server", "127.0.0.1:9")
     else:
         run("models", "promote", SEGUE_MODEL_SERVER="127.0.0.1:9")
 
-    assert told == [("127.0.0.1:9", before, (root / store.CONFIG).read_text())]
+    assert calls == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
 
 
 def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
@@ -84,4 +83,4 @@ def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
     with pytest.raises(SegueError, match=r"INTERNAL\): no"):
         run("models", "rollback", "--server", "127.0.0.1:9")
 
-    assert store.labels(root)["a"] == {"stable": 2, "canary": 3}
+    assert model_store.labels(root)["a"] == {"stable": 2, "canary": 3}

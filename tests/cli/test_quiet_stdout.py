@@ -1,4 +1,4 @@
-"""What libraries print on stdout must not spoil JSON."""
+"""Text that libraries print on stdout must not mix with JSON."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ print("the result")
 """
 
 
-def test_what_is_written_below_python_goes_to_stderr_too():
+def test_output_of_native_code_goes_to_stderr_too():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "the result\n"
     assert done.stderr == "a bar\na line\n"

@@ -1,4 +1,4 @@
-"""`segue recommend`: its options reach the request path, and a list is shown as JSON or as a table."""
+"""`segue recommend`: its options reach the models, and lists are printed as JSON or as a table."""
 
 import json
 from datetime import UTC, datetime
@@ -18,18 +18,18 @@ from surfaces.titles import read_titles
 
 MODELS = ("retrieval", "ranking", "sequence")
 STRINGS, NUMBERS = {"dtype": "string", "shape": [None, None]}, {"dtype": "float32", "shape": [None, None]}
-QUERY = {"history_items": STRINGS, "request_ts": {"dtype": "int64", "shape": [None]}}
-FINDING = QUERY | {"content_types": STRINGS, "market": {"dtype": "string", "shape": [None]}}
-RANKING = QUERY | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS, "sequence_scores": NUMBERS}
+QUERY_INPUTS = {"history_items": STRINGS, "request_ts": {"dtype": "int64", "shape": [None]}}
+SOURCE_INPUTS = QUERY_INPUTS | {"content_types": STRINGS, "market": {"dtype": "string", "shape": [None]}}
+RANKING_INPUTS = QUERY_INPUTS | {"candidate_ids": STRINGS, "retrieval_scores": NUMBERS, "sequence_scores": NUMBERS}
 
 
 class FakeClient:
-    """A client of a server that finds the items `a`, `b` and `c`, best first; nothing is known of `c` yet."""
+    """A client of a server that returns the items `a`, `b` and `c`, best first; nobody has played `c` yet."""
 
-    asked: ClassVar[dict] = {}  # the inputs of the last call, by model
+    received: ClassVar[dict] = {}  # the inputs of the last call, by model
 
     def __init__(self, address):
-        self.asked.clear()
+        self.received.clear()
 
     def __enter__(self):
         return self
@@ -38,11 +38,11 @@ class FakeClient:
         pass
 
     def metadata(self, model, label):
-        inputs = RANKING if model == "ranking" else FINDING
+        inputs = RANKING_INPUTS if model == "ranking" else SOURCE_INPUTS
         return {"signatures": {"serving_default": {"inputs": inputs}}}
 
     def predict(self, model, inputs, label):
-        self.asked[model] = {name: values.tolist() for name, values in inputs.items()}
+        self.received[model] = {name: values.tolist() for name, values in inputs.items()}
         if model == "sequence":
             return {"item_ids": np.array([[b"b", b""]], object), "scores": np.array([[0.5, -3.4e38]])}
         if model == "retrieval":
@@ -99,7 +99,7 @@ def test_a_known_listener(run):
         ("a", "Air", ["retrieval"]),
         ("b", "Bee", ["retrieval", "sequence"]),
     ]
-    assert FakeClient.asked["retrieval"]["history_items"] == [["b"]]
+    assert FakeClient.received["retrieval"]["history_items"] == [["b"]]
 
 
 @pytest.mark.parametrize(
@@ -113,22 +113,22 @@ def test_the_time_of_a_request_is_that_of_the_newest_event(run, monkeypatch, at,
     pushed = listener(datetime(2026, 3, 1, 14, tzinfo=UTC))
     monkeypatch.setattr("feature_repo.online.listener", lambda store, user: pushed)
     assert run("--json", *at).exit_code == 0
-    assert FakeClient.asked["retrieval"]["request_ts"] == [expected]
+    assert FakeClient.received["retrieval"]["request_ts"] == [expected]
 
 
 def test_picks_make_a_listener_new(run):
     done = run("--pick", "a", "--pick", "c", "--json")
 
     assert done.exit_code == 0
-    assert FakeClient.asked["retrieval"]["history_items"] == [["c", "a"]]  # the latest first
-    assert FakeClient.asked["retrieval"]["request_ts"] == [1_772_366_400]  # 2026-03-01 12:00 UTC
+    assert FakeClient.received["retrieval"]["history_items"] == [["c", "a"]]  # the latest first
+    assert FakeClient.received["retrieval"]["request_ts"] == [1_772_366_400]  # 2026-03-01 12:00 UTC
     assert done.stderr == ""
 
 
 def test_a_new_listener_without_picks_is_noted_on_stderr(run):
     done = run("--new", "--json")
 
-    assert FakeClient.asked["retrieval"]["history_items"] == [[""]]
+    assert FakeClient.received["retrieval"]["history_items"] == [[""]]
     assert "no features but surface and time" in done.stderr
     assert json.loads(done.stdout)["recommendations"]["u1"]
 
@@ -141,8 +141,8 @@ def test_unknown_picks_are_all_named(run):
 def test_filters_reach_the_models(run):
     run("--content-type", "music", "--content-type", "podcast", "--market", "SE")
 
-    assert FakeClient.asked["retrieval"]["content_types"] == [["music", "podcast"]]
-    assert FakeClient.asked["retrieval"]["market"] == ["SE"]
+    assert FakeClient.received["retrieval"]["content_types"] == [["music", "podcast"]]
+    assert FakeClient.received["retrieval"]["market"] == ["SE"]
 
 
 @pytest.mark.parametrize(("budget", "expected"), [((), ["a", "b"]), (("--explore", "0.5"), ["a", "c"])])
@@ -171,7 +171,7 @@ def test_the_history_comes_before_the_list(run):
 
 
 def test_a_head_without_a_weight_in_the_reward_is_not_shown(run):
-    # Such a head had no labels: its figures mean nothing.
+    # Such a head had no labels, so its scores mean nothing.
     header = run("-k", "2").stdout.partition("For u1 on home")[2].splitlines()[2]
     assert "play" in header
     assert "like" not in header

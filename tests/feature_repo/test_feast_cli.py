@@ -12,6 +12,12 @@ import feature_repo
 REPOSITORY = Path(feature_repo.__file__).parent
 
 
+def test_feast_reads_only_the_module_that_holds_its_objects():
+    from feast.repo_operations import get_repo_files
+
+    assert [path.name for path in get_repo_files(REPOSITORY)] == ["repo.py"]
+
+
 @pytest.mark.slow
 def test_feast_apply_registers_the_services(nano, tmp_path):
     home = tmp_path / "home"

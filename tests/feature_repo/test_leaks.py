@@ -7,7 +7,7 @@ import pytest
 from ibis import _
 
 from events import schema
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.build import build
 from feature_repo.leaks import check, differing, future_histories, replay, same
 
@@ -21,10 +21,10 @@ def instants(world):
 
 def stamp_at_start(day):
     """Stamp a snapshot with the start of its day, so that it is visible before the day's events."""
-    return (day.cast("int64") * T.DAY_SECONDS).as_timestamp("s").cast(T.TIMESTAMP)
+    return (day.cast("int64") * transformations.DAY_SECONDS).as_timestamp("s").cast(transformations.TIMESTAMP)
 
 
-def counts_of_the_whole_log(done, key: str, extra: list[str], daily_counts=T.daily_counts):
+def counts_of_the_whole_log(done, key: str, extra: list[str], daily_counts=transformations.daily_counts):
     """Give every day the plays of the whole log, later days included."""
     daily = daily_counts(done, key, extra)
     total = daily.group_by(key).agg(all_plays=_.plays.sum().cast("float32"))
@@ -33,7 +33,7 @@ def counts_of_the_whole_log(done, key: str, extra: list[str], daily_counts=T.dai
 
 def last_of_all(sequence, count):
     """Return the last 50 interactions of the whole log, later ones included."""
-    return sequence[ibis.greatest(sequence.length() - T.HISTORY, 0) :]
+    return sequence[ibis.greatest(sequence.length() - transformations.HISTORY, 0) :]
 
 
 def test_clean_features_have_no_leak(nano, training_set, instants):
@@ -73,7 +73,7 @@ def test_clean_features_have_no_leak(nano, training_set, instants):
 def test_a_replay_names_exactly_the_columns_with_a_planted_leak(
     nano, instants, tmp_path, monkeypatch, name, leak, named
 ):
-    monkeypatch.setattr(T, name, leak)  # both the build and the replay run the leaking code
+    monkeypatch.setattr(transformations, name, leak)  # both the build and the replay run the leaking code
     build(nano.folder, tmp_path / "tables")
     findings = replay(nano.folder, tmp_path / "tables", instants[1])
     assert {sentence.split()[0] for sentence in findings} == named

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from events import schema
-from feature_repo import transformations as T
+from feature_repo import transformations
 from feature_repo.feast_store import open_store, publish
 from feature_repo.online import HISTORY_COLUMNS, listener, push_interaction, refresh, session_state, state
 from segue.errors import InputError
@@ -177,7 +177,7 @@ def test_a_push_with_an_unknown_action_or_without_a_time_zone_is_refused(refresh
 
 
 def test_an_online_history_keeps_the_last_interactions(refreshed, at, monkeypatch):
-    monkeypatch.setattr(T, "HISTORY", 3)  # 50 pushes would take seconds
+    monkeypatch.setattr(transformations, "HISTORY", 3)  # 50 pushes would take seconds
     for n in range(5):
         push_interaction(refreshed, "p4", f"i{n}", "play", at(4, "13:00") + timedelta(seconds=n), None)
     assert [item for item, *_ in history(refreshed, "p4", at(5))] == ["i2", "i3", "i4"]

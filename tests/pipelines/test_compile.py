@@ -1,4 +1,4 @@
-"""The same pipelines compile for a cluster."""
+"""The pipelines compile for a cluster: image, volume, step names and gates."""
 
 import re
 
@@ -12,6 +12,7 @@ from pipelines.placement import CLAIM, MOUNT
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory) -> dict[str, list[dict]]:
+    """The YAML documents of each compiled pipeline: its specification and its platform's."""
     paths = compile_all(tmp_path_factory.mktemp("yaml"))
     return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in paths}
 
@@ -37,7 +38,7 @@ def test_every_step_runs_in_the_projects_image_and_mounts_the_home(compiled, nam
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_progress_knows_every_step(compiled, name):
     executors = {key.removeprefix("exec-") for key in compiled[name][0]["deploymentSpec"]["executors"]}
-    assert set(steps(name)) == executors - {"trial"}  # how many trials there are is known only when a search runs
+    assert set(steps(name)) == executors - {"trial"}  # the number of trials is known only when a search runs
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -51,6 +52,18 @@ def test_a_step_is_recorded_under_its_tasks_name(compiled, name):
 @pytest.mark.parametrize("name", PIPELINES)
 def test_nothing_of_this_machine_is_in_the_package(compiled, name):
     assert not re.search(r"/(home|root|tmp)/", str(compiled[name]))
+
+
+def test_push_runs_only_if_every_gate_passes(compiled):
+    spec = compiled["training"][0]
+    gates, dag = [], spec["root"]["dag"]
+    while "push" not in dag["tasks"]:
+        (task,) = (task for key, task in dag["tasks"].items() if key.startswith(("exit-handler", "condition")))
+        gates += re.findall(
+            r"pipelinechannel--([a-z-]+)-Output'\] == true", task.get("triggerPolicy", {}).get("condition", "")
+        )
+        dag = spec["components"][task["componentRef"]["name"]]["dag"]
+    assert gates == ["validate-data", "evaluate", "infra-validate"]
 
 
 def test_load_finds_each_pipeline():

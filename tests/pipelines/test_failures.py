@@ -1,4 +1,4 @@
-"""A failed step names itself, its cause and its log; a killed run leaves nothing half-pushed."""
+"""The error of a failed step names the step, its cause and its log; a killed run leaves only whole versions."""
 
 import os
 import signal
@@ -22,10 +22,10 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'build_features' in sys.orig_argv:\n"
-        "    import feature_repo.build as B\n"
+        "    from feature_repo import build\n"
         "    def fail(*_):\n"
         "        raise OSError('the disk is full')\n"
-        "    B.write = fail\n"
+        "    build.write = fail\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = segue("run", "training", env={"PYTHONPATH": path})
@@ -79,20 +79,22 @@ def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(b
     assert run.wait(30) != 0
     killed = next(segue.home.runs.glob("training-*"))
     before = {path: path.stat().st_mtime_ns for path in killed.rglob("*")}
-    for model, known in labels(segue.home.models).items():
-        assert versions(segue.home.models, model) == [known["stable"]]
-        assert verify(segue.home.models, model, known["stable"])
+    for model, model_labels in labels(segue.home.models).items():
+        assert versions(segue.home.models, model) == [model_labels["stable"]]
+        assert verify(segue.home.models, model, model_labels["stable"])
 
-    again = segue.json("run", "training", "--config", str(config), env=one_process())
-    assert again["status"] == "pushed"
-    assert again["version"] == 2
-    assert {path: path.stat().st_mtime_ns for path in killed.rglob("*")} == before  # nothing of it went on
+    rerun = segue.json("run", "training", "--config", str(config), env=one_process())
+    assert rerun["status"] == "pushed"
+    assert rerun["version"] == 2
+    assert {
+        path: path.stat().st_mtime_ns for path in killed.rglob("*")
+    } == before  # no process of the killed run went on
     first = read_json(next(trained.home.runs.glob("training-*")) / "evaluation.json")
-    second = read_json(Path(again["folder"]) / "evaluation.json")
+    second = read_json(Path(rerun["folder"]) / "evaluation.json")
     for head in ("play", "skip", "like"):
         expected = first["ranking"]["candidate"][head]["auc"]
         assert second["ranking"]["candidate"][head]["auc"] == pytest.approx(expected, rel=0.01)
     expected = first["retrieval"]["models"]["candidate"]["recall_at_100"]
     assert second["retrieval"]["models"]["candidate"]["recall_at_100"] == pytest.approx(expected, rel=0.01)
-    # The second run had a champion of the same data set to be held against.
+    # The second run was compared with a champion of the same data set.
     assert set(second["ranking"]) == {"candidate", "champion"}

@@ -1,4 +1,4 @@
-"""The gates bite: what must not be pushed is not, and the report says why."""
+"""Each gate stops a run with a planted fault before the push, and the report names the reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def pushed_versions(segue) -> set[str]:
+    """Return the paths of all versions in a home's model store, such as `ranking/1`."""
     return {str(path.relative_to(segue.home.models)) for path in segue.home.models.glob("*/[0-9]*")}
 
 
@@ -26,28 +27,29 @@ def rewrite(folder: Path, pattern: str, change: Callable[[pa.Table], pa.Table]) 
 
 
 def assert_stopped(segue, before: set[str], reason: str, train, changes: str = "") -> dict:
-    ended = train(segue, changes)  # exit code 0: a gate that says no is a result
-    assert ended["status"] == "stopped"
-    assert reason in ended["reason"]
+    """Train, and check that a gate stopped the run with the reason; return the run's outcome."""
+    result = train(segue, changes)  # the exit code is 0, because a gate that stops a run is a result
+    assert result["status"] == "stopped"
+    assert reason in result["reason"]
     assert pushed_versions(segue) == before
-    assert read_json(Path(ended["folder"]) / "report.json")["reason"] == ended["reason"]
-    return ended
+    assert read_json(Path(result["folder"]) / "report.json")["reason"] == result["reason"]
+    return result
 
 
 def test_shuffled_labels_are_not_blessed(branch, train):
     segue = branch()
     rng = np.random.default_rng(0)
 
-    def deal(events: pa.Table) -> pa.Table:
-        # Labels as frequent as the true ones, dealt to impressions at random: nothing can be learned.
+    def draw_labels(events: pa.Table) -> pa.Table:
+        # Random labels that are as frequent as the true labels: nothing can be learned from them.
         shares = {"play": 0.3, "complete": 0.2, "skip": 0.2, "like": 0.1, "add": 0.1, "listen": 0.3}
         for name, share in shares.items():
-            dealt = (rng.random(events.num_rows) < share).astype(np.float32)
-            events = events.append_column(f"label_{name}", pa.array(dealt))
+            labels = (rng.random(events.num_rows) < share).astype(np.float32)
+            events = events.append_column(f"label_{name}", pa.array(labels))
         return events
 
-    rewrite(segue.home.data, "events/*/*.parquet", deal)
-    # Ranking is trained on these labels; the models that find its candidates are those that were trained on the log.
+    rewrite(segue.home.data, "events/*/*.parquet", draw_labels)
+    # Ranking is trained on these labels. The other models are copies of those that were trained on the true labels.
     changes = copied_models(segue.home, "retrieval", "sequence")
     assert_stopped(segue, pushed_versions(segue), "the blessing said no: ranking AUC", train, changes)
 
@@ -61,37 +63,38 @@ def test_changed_values_of_a_column_stop_the_run_before_training(branch, train):
         return items.set_column(index, "content_type", pa.array(types))
 
     rewrite(segue.home.data, "items.parquet", rename)
-    ended = assert_stopped(segue, pushed_versions(segue), "data validation said no: content_type", train)
-    assert "train-ranking" not in ended["steps"]
-    assert "train-retrieval" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "data validation said no: content_type", train)
+    assert "train-ranking" not in result["steps"]
+    assert "train-retrieval" not in result["steps"]
 
 
 def test_a_planted_future_leak_is_caught(branch, train):
     segue = branch()
-    # A statistic stamped with the start of its own day knows the rest of that day.
+    # A statistic that is stamped with the start of its own day contains the rest of that day.
     changes = """
-        import feature_repo.transformations as T
-        T.stamp = lambda day: (day.cast('int64') * T.DAY_SECONDS).as_timestamp('s').cast(T.TIMESTAMP)
+        from feature_repo import transformations
+        from feature_repo.transformations import DAY_SECONDS, TIMESTAMP
+        transformations.stamp = lambda day: (day.cast('int64') * DAY_SECONDS).as_timestamp('s').cast(TIMESTAMP)
     """
-    ended = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
-    assert "train-ranking" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
+    assert "train-ranking" not in result["steps"]
 
 
 def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
     segue = branch()
-    # The models are those that are served, and blessed again. Then the ranking model loses the file of its weights.
+    # The models are copies of the served models, and the evaluation blesses them. Then the ranking model loses the
+    # index of its weights.
     changes = """
-        import workloads.evaluate
-        workloads.evaluate.step = lambda *_, **__: (True, {})
-        import workloads.infra_validate as W
-        real = W.sample_requests
-        def lose(training_set, saved_models, seed):
-            requests = real(training_set, saved_models, seed)
+        from workloads import evaluate, infra_validate
+        evaluate.step = lambda *_, **__: (True, {})
+        sample_requests = infra_validate.sample_requests
+        def sample_and_delete_weights(training_set, saved_models, seed):
+            requests = sample_requests(training_set, saved_models, seed)
             for path in (saved_models['ranking'] / 'variables').glob('*.index'):
                 path.unlink()
             return requests
-        W.sample_requests = lose
+        infra_validate.sample_requests = sample_and_delete_weights
     """
     changes = copied_models(segue.home, "retrieval", "sequence", "ranking") + dedent(changes)
-    ended = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)
-    assert "push" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)
+    assert "push" not in result["steps"]

@@ -1,4 +1,4 @@
-"""The local runner's own parts."""
+"""The parts of the local runner: run folders, errors, the log's lines, and the order of steps."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,8 @@ def test_runs_of_one_second_do_not_share_a_folder(home):
 
 def test_a_failure_names_step_cause_fix_and_log():
     record = {"cause": "A rule.", "fix": "Do this.", "exit_code": EXIT_USAGE}
-    ended = {"steps": {"ingest": record}, "failed_step": "ingest", "reason": "", "log": "run.log"}
-    error = failure("training", ended)
+    result = {"steps": {"ingest": record}, "failed_step": "ingest", "reason": "", "log": "run.log"}
+    error = failure("training", result)
     assert error.headline == "The step ingest failed. A rule."
     assert error.fix == "Do this. The log is run.log."
     assert error.exit_code == EXIT_USAGE
@@ -38,7 +38,7 @@ def test_last_line_skips_blank_ones(tmp_path):
     log.write_text("first\nlast\n\n  \n")
     assert last_line(log) == "last"
     log.write_text("")
-    assert last_line(log) == "The process ended without a word."
+    assert last_line(log) == "The process result without any output."
 
 
 def test_half_a_line_waits_for_its_end(tmp_path):

@@ -1,4 +1,4 @@
-"""A search end to end on the nano world: one run in MLflow, a trial nested for each model that was trained."""
+"""A search from end to end on the nano world: one run in MLflow, and nested in it a run for each trial."""
 
 from pathlib import Path
 
@@ -27,39 +27,39 @@ def test_a_search_ends_with_a_configuration_to_train_with(segue, tmp_path):
     values["retrieval"]["epochs"] = 1
     config = tmp_path / "search.yaml"
     config.write_text(yaml.safe_dump({**values, "search": {"space": SPACE}}))
-    ended = segue.json("run", "search", "--config", str(config), "--trials", "2")
+    result = segue.json("run", "search", "--config", str(config), "--trials", "2")
 
-    found, run = ended["search"], Path(ended["folder"])
-    assert found == read_json(run / "search.json")
-    assert found["metric"] == "recall_at_100"
-    own = load(config).retrieval
-    first, second = found["trials"]
-    assert first["values"] == {"learning_rate": own.learning_rate, "dim": own.dim}
+    search, run = result["search"], Path(result["folder"])
+    assert search == read_json(run / "search.json")
+    assert search["metric"] == "recall_at_100"
+    configured = load(config).retrieval
+    first, second = search["trials"]
+    assert first["values"] == {"learning_rate": configured.learning_rate, "dim": configured.dim}
     assert second["values"] != first["values"]
-    # 150 items, of which a list of 100 holds most.
-    assert all(0.5 < trial["objective"] <= 1 for trial in found["trials"])
-    assert found["best"]["objective"] == max(trial["objective"] for trial in found["trials"])
+    # A list of 100 holds most of the 150 items.
+    assert all(0.5 < trial["objective"] <= 1 for trial in search["trials"])
+    assert search["best"]["objective"] == max(trial["objective"] for trial in search["trials"])
 
     best = load(run / "best.yaml")
-    assert best.retrieval.dim == found["best"]["values"]["dim"]
-    assert best.retrieval.learning_rate == found["best"]["values"]["learning_rate"]
-    assert (best.retrieval.batch_size, best.ranking) == (own.batch_size, load(config).ranking)
+    assert best.retrieval.dim == search["best"]["values"]["dim"]
+    assert best.retrieval.learning_rate == search["best"]["values"]["learning_rate"]
+    assert (best.retrieval.batch_size, best.ranking) == (configured.batch_size, load(config).ranking)
     assert not segue.home.models.exists()  # nothing is pushed
 
     import mlflow
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     client = mlflow.MlflowClient(f"sqlite:///{segue.home.mlflow / 'mlflow.db'}")
-    recorded = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    (parent,) = (r for r in recorded if MLFLOW_PARENT_RUN_ID not in r.data.tags)
-    children = {r.info.run_id: r for r in recorded if r is not parent}
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    (parent,) = (r for r in runs if MLFLOW_PARENT_RUN_ID not in r.data.tags)
+    children = {r.info.run_id: r for r in runs if r is not parent}
     assert {r.data.tags[MLFLOW_PARENT_RUN_ID] for r in children.values()} == {parent.info.run_id}
-    assert set(children) == {trial["mlflow_run"] for trial in found["trials"]}
-    for trial in found["trials"]:
+    assert set(children) == {trial["mlflow_run"] for trial in search["trials"]}
+    for trial in search["trials"]:
         child = children[trial["mlflow_run"]]
         assert child.data.metrics["recall_at_100"] == trial["objective"]
         assert len(client.get_metric_history(child.info.run_id, "val_loss")) == 1
-    assert parent.data.metrics["recall_at_100"] == found["best"]["objective"]
+    assert parent.data.metrics["recall_at_100"] == search["best"]["objective"]
 
 
 def test_a_space_that_cannot_be_searched_is_said_before_anything_runs(segue, tmp_path):

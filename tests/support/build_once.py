@@ -1,4 +1,4 @@
-"""A fixture for what is expensive to build: one worker of a test run builds it, and all workers share it."""
+"""A fixture for folders that are expensive to build: one worker of a test run builds each, and all share it."""
 
 import shutil
 from collections.abc import Callable

@@ -29,7 +29,7 @@ def execute(full_command: list[str], env_vars: dict[str, str] | None = None) -> 
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "ephemeral_component.py"
         program.write_text(code)
-        before = sys.argv
+        original = sys.argv
         sys.argv = ["executor_main", "--component_module_path", str(program), *arguments]
         try:
             executor_main()
@@ -37,7 +37,7 @@ def execute(full_command: list[str], env_vars: dict[str, str] | None = None) -> 
             traceback.print_exc(file=sys.stdout)
             return 1
         finally:
-            sys.argv = before
+            sys.argv = original
             sys.path.remove(folder)  # the executor has added it
             sys.stdout.flush()
     return 0

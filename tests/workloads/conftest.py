@@ -1,5 +1,10 @@
-"""The hand-made tables and the checkerboard's models of `tests/models`."""
+"""The hand-made tables and the checkerboard's models of `tests/models`, and a tiny training set."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from segue.files import write_json
 from tests.models.conftest import (
     make_catalogue,
     make_table,
@@ -11,6 +16,7 @@ from tests.models.conftest import (
     trained_sequence,
     world,
 )
+from workloads.training_set import write_vocabularies
 
 __all__ = [
     "make_catalogue",
@@ -23,3 +29,23 @@ __all__ = [
     "trained_sequence",
     "world",
 ]
+
+
+@pytest.fixture
+def training_set(tmp_path, make_table, make_catalogue):
+    """A training set with two rows in each part: `a` and `b` were played, `c` was not."""
+    parts = make_table({"item_id": "a", "positive": True}, {"item_id": "a", "history_items": ["b"]})
+    items = make_catalogue(*({"item_id": item} for item in "abc"))
+    tables = dict.fromkeys(("train", "validation", "test"), parts) | dict.fromkeys(
+        ("items_at_validation", "items_at_test", "items_now"), items
+    )
+    content = ["creator_id", "content_type", "language", "duration_s", "genre_weights", "text", "markets"]
+    tables["negatives"] = pa.concat_tables([items, items]).drop_columns(content)
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    write_json(
+        tmp_path / "manifest.json",
+        {"dataset": "d", "sha256": "abc", "genres": ["pop"], "content_types": ["music"], "split": {}},
+    )
+    write_vocabularies(tmp_path)
+    return tmp_path

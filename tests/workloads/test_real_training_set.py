@@ -1,4 +1,4 @@
-"""From a log through Feast to blessed models: the hand-made tables here are the real ones' likes."""
+"""From a log through Feast to blessed models; hand-made tables have the columns of real training sets."""
 
 import warnings
 from dataclasses import replace
@@ -25,13 +25,13 @@ CONFIG = TrainingConfig(
     retrieval=RetrievalConfig(dim=16, batch_size=256, learning_rate=0.01, epochs=6),
     ranking=RankingConfig(dim=16, batch_size=256, learning_rate=0.005, epochs=4),
     sequence=SequenceConfig(dim=16, blocks=1, length=50, epochs=4),
-    limits=Limits(recall_gain=-0.1),  # a hundred of three hundred items is too easy to tell models apart
+    limits=Limits(recall_gain=-0.1),  # 100 of 300 items is too easy a list to tell models apart
 )
 
 
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory):
-    """A synthetic world's training set, as a run makes it."""
+    """The training set of a synthetic world, made by the steps of a run."""
     from feature_repo.build import build
     from segue.settings import Home
 
@@ -48,20 +48,20 @@ def training_set(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(training_set, tmp_path_factory):
-    """All models, trained as a run does."""
+    """The SavedModels of all models, trained by the steps of a run, and the result of training ranking."""
     out = tmp_path_factory.mktemp("models")
     train_retrieval(training_set, "run-1", CONFIG, out / "retrieval")
     train_sequence(training_set, "run-1", CONFIG, out / "sequence")
     sources = {name: out / name for name in ("retrieval", "sequence")}
-    ranked = train_ranking(training_set, sources, "run-1", CONFIG, out / "ranking")
-    return {**sources, "ranking": out / "ranking"}, ranked
+    ranking_result = train_ranking(training_set, sources, "run-1", CONFIG, out / "ranking")
+    return {**sources, "ranking": out / "ranking"}, ranking_result
 
 
 def test_hand_made_tables_have_the_real_ones_columns(training_set, make_table, make_catalogue):
-    for name, made in (("train", make_table({})), ("items_now", make_catalogue({}))):
-        real = pq.read_schema(training_set / f"{name}.parquet")
-        types = {field.name: field.type for field in real}
-        assert types == {field.name: field.type for field in made.schema}, name
+    for name, table in (("train", make_table({})), ("items_now", make_catalogue({}))):
+        schema = pq.read_schema(training_set / f"{name}.parquet")
+        types = {field.name: field.type for field in schema}
+        assert types == {field.name: field.type for field in table.schema}, name
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +78,16 @@ def test_a_candidate_learns_something_and_is_judged(evaluation):
     ranking = evaluation["ranking"]
     assert ranking["candidate"]["play"]["auc_low"] > 0.55
     assert ranking["candidate"] == ranking["champion"]
-    # The analysis of the slices sees the same predictions: its AUC is an approximation by 10,000 thresholds.
+    # The slice analysis reads the same predictions, and approximates the AUC by 10,000 thresholds.
     overall = evaluation["analysis"]["slices"]["overall"]
     assert overall["auc"] == pytest.approx(ranking["candidate"]["play"]["auc"], abs=0.005)
     assert len(evaluation["verdict"]["figures"]["checks"]) == 5
     assert evaluation["verdict"]["passed"], evaluation["verdict"]["reason"]
 
 
-def test_the_evaluation_holds_the_worth_of_each_use_of_the_sequence_model(models, evaluation):
-    _, ranked = models
-    feature = ranked["choice"]["sequence_ndcg_at_10"]
+def test_the_evaluation_has_the_gain_of_each_use_of_the_sequence_model(models, evaluation):
+    _, ranking_result = models
+    feature = ranking_result["choice"]["sequence_ndcg_at_10"]
     assert feature["low"] <= feature["mean"] <= feature["high"]
     retrieval = evaluation["retrieval"]
     assert set(retrieval["models"]) == {"popularity", "candidate", "champion", "sequence", "champion_sequence"}

@@ -1,4 +1,4 @@
-"""A search's end: what is chosen, what is written, and what MLflow shows of it."""
+"""The end of a search: the chosen trial, the written files, and the record in MLflow."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from tracking.runs import SEARCHES, log_trial, start_search
 from workloads.run import Run
 
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [32, 64]}}}).to_dict()
-JUDGED = {0: (64, 0.25), 1: (32, 0.5)}  # dim and objective of each trial
+TRIALS = {0: (64, 0.25), 1: (32, 0.5)}  # dim and objective of each trial
 
 
 def begin(home: Home, run_id: str) -> str:
-    """What plan-trials leaves behind."""
+    """Record the step plan-trials, and return MLflow's id of the search."""
     with Run(home, run_id, {}).step("plan_trials") as result:
         result["search"] = start_search(home.tracking_uri, home.tracking_artifacts, run_id, CONFIG)
     return result["search"]
@@ -32,13 +32,13 @@ def searched(tmp_path_factory) -> tuple[Home, str]:
     """A home with one search that ended well (`good`) and one with a failed trial (`bad`)."""
     home = Home(tmp_path_factory.mktemp("home"))
     search, trials = begin(home, "good"), []
-    for number, (dim, figure) in JUDGED.items():
+    for number, (dim, figure) in TRIALS.items():
         history = {"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]}
         figures = {"recall_at_100": figure}
-        logged = log_trial(home.tracking_uri, search, f"good-trial-{number}", {"dim": dim}, history, figures)
-        judged = {"metric": "recall_at_100", "objective": figure, "mlflow_run": logged}
-        # Numbers as they come out of a pipeline parameter.
-        trials.append({"trial": float(number), "values": {"dim": float(dim)}, "search": search, **judged})
+        mlflow_run = log_trial(home.tracking_uri, search, f"good-trial-{number}", {"dim": dim}, history, figures)
+        judgement = {"metric": "recall_at_100", "objective": figure, "mlflow_run": mlflow_run}
+        # Numbers in a pipeline's parameters arrive as floats.
+        trials.append({"trial": float(number), "values": {"dim": float(dim)}, "search": search, **judgement})
     choose_trial.python_func(str(home.root), "good", CONFIG, trials)
     report.python_func(str(home.root), "good", CONFIG)
 
@@ -51,24 +51,25 @@ def searched(tmp_path_factory) -> tuple[Home, str]:
 
 @pytest.fixture(scope="module")
 def client(searched) -> mlflow.MlflowClient:
+    """A client of the home's tracking database."""
     return mlflow.MlflowClient(searched[0].tracking_uri)
 
 
 def runs(client: mlflow.MlflowClient, parent: str | None) -> dict[str, mlflow.entities.Run]:
-    """The runs of the searches' experiment that are nested in `parent`, by name; None: in nothing."""
+    """Return the runs of the searches' experiment that are nested in `parent`, by name; None for no parent."""
     experiment = client.get_experiment_by_name(SEARCHES)
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
-    return {run.info.run_name: run for run in found if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent}
+    recorded = client.search_runs([experiment.experiment_id])
+    return {run.info.run_name: run for run in recorded if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == parent}
 
 
 def test_the_run_says_what_was_tried_and_what_is_best(searched):
-    found = read_json(searched[0].run("good").search)
-    assert [(t["trial"], t["values"], t["objective"]) for t in found["trials"]] == [
+    search = read_json(searched[0].run("good").search)
+    assert [(trial["trial"], trial["values"], trial["objective"]) for trial in search["trials"]] == [
         (0, {"dim": 64}, 0.25),
         (1, {"dim": 32}, 0.5),
     ]
-    assert found["best"] == found["trials"][1]
+    assert search["best"] == search["trials"][1]
 
 
 def test_the_best_trials_configuration_can_be_trained_with(searched):

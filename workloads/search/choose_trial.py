@@ -1,4 +1,4 @@
-"""Choose trial: the best of a search, as a configuration to train with."""
+"""Choose trial: write the settings of a search's best trial as a configuration for training."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def step(run: Run, trials: list[dict[str, Any]]) -> dict[str, Any]:
     from tracking.runs import log_best
 
     with run.step(__name__) as result:
-        found = summary(run.config, trials)
-        best = found["best"]
-        write_json(run.folder.search, found)
+        search = summary(run.config, trials)
+        best = search["best"]
+        write_json(run.folder.search, search)
         best_yaml = yaml.safe_dump(best_configuration(run.config, best["values"]), sort_keys=False)
         write_text(run.folder.best_configuration, best_yaml)
-        figures = {found["metric"]: best["objective"]}
+        figures = {search["metric"]: best["objective"]}
         reports = [run.folder.search, run.folder.best_configuration]
         log_best(run.home.tracking_uri, trials[0]["search"], best["values"], figures, reports)
-        result.update(found)
+        result.update(search)
         return best

@@ -1,4 +1,4 @@
-"""How good a trial of a search is."""
+"""Measures how good a trial of a search is."""
 
 import math
 from pathlib import Path
@@ -15,12 +15,12 @@ from segue.errors import InputError
 
 
 def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Table, seed: int) -> tuple[str, float]:
-    """How good a trial is on the validation span, through the signatures that serve; more is better.
+    """Measure a trial on the validation span, through the signatures that serve it; higher is better.
 
     Args:
         model: `retrieval` or `ranking`.
-        saved_model: the trial's.
-        validation: the validation span.
+        saved_model: the trial's SavedModel.
+        validation: the examples of the validation span.
         items: the catalogue with its statistics as of the validation span's start.
         seed: seed of the sample that retrieval is measured on.
 
@@ -28,18 +28,18 @@ def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Tab
         The metric's name, `recall_at_100` or `auc_<primary head>`, and its value.
 
     Raises:
-        InputError: the primary head's labels are all alike.
+        InputError: all labels of the primary head are equal.
     """
     if model == "retrieval":
         positives = sample(validation.filter(validation["positive"]), MAX_ROWS, seed)
-        nothing = np.zeros(items.num_rows)  # a prior is for queries without a model
-        ranks = retrieval_ranks(saved_model, positives, items, nothing, read_card(saved_model)["filter_seen"])
+        prior = np.zeros(items.num_rows)  # only popularity, which has no model, needs a prior
+        ranks = retrieval_ranks(saved_model, positives, items, prior, read_card(saved_model)["filter_seen"])
         return "recall_at_100", float(recall_at(ranks, 100).mean())
     heads = ranking_metrics(predict_ranking(saved_model, validation), validation)
     head = primary_head(heads)
     if math.isnan(heads[head]["auc"]):
         raise InputError(
-            f"Trials are judged by the AUC of {head}, which needs both labels in the validation span; it has one.",
+            f"Trials are judged by the AUC of {head}, which needs both labels in the validation span. It has only one.",
             "Import a longer log.",
         )
     return f"auc_{head}", heads[head]["auc"]

@@ -1,4 +1,4 @@
-"""Plan trials: what a search will try, and the catalogue that its trials are judged with."""
+"""Plan trials: draw the settings of a search's trials, and write the catalogue that judges them."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ def step(run: Run, ingested: Path, features: Path, catalogue: Path) -> list[dict
     """Draw the trials, and begin the search's run in MLflow.
 
     Returns:
-        One mapping a trial: `trial` (its number), `values` (its settings), `search` (MLflow's id of the search).
+        A mapping for each trial: `trial` (its number), `values` (its settings), `search` (MLflow's id of the search).
     """
     import pyarrow.parquet as pq
 
@@ -22,7 +22,7 @@ def step(run: Run, ingested: Path, features: Path, catalogue: Path) -> list[dict
 
     with run.step(__name__) as result:
         planned = plan(run.config, run.config.seed)
-        # Statistics from within the validation span would tell the trials what it holds.
+        # Statistics from within the validation span would leak its plays to the trials.
         items = items_as_of(features, read_split(ingested).train_end)
         with atomic_path(catalogue) as temporary:
             pq.write_table(items, temporary)

@@ -1,4 +1,4 @@
-"""Trial: one model of a search, trained on the train span and judged on the validation span."""
+"""Trial: train a model of a search on the train span and judge it on the validation span."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +18,10 @@ from workloads.training_set import read_part
 
 
 def step(run: Run, training_set: Path, catalogue: Path, planned: dict[str, Any]) -> dict[str, Any]:
-    """Train, judge and record one trial; its model is not kept.
+    """Train, judge and record a trial. Its model is not kept.
 
     Returns:
-        What was planned, with `metric`, `objective` and `mlflow_run`.
+        The plan of the trial, with `metric`, `objective` and `mlflow_run`.
     """
     number = int(planned["trial"])
     with run.step(__name__, number) as result:
@@ -29,12 +29,12 @@ def step(run: Run, training_set: Path, catalogue: Path, planned: dict[str, Any])
         items = pq.read_table(catalogue)
         result["values"] = values
         with TemporaryDirectory() as folder:
-            judged = run_trial(training_set, items, run.id, run.config, values, Path(folder) / "model")
-        result.update(judged)
-        figures = {judged["metric"]: judged["objective"]}
+            outcome = run_trial(training_set, items, run.id, run.config, values, Path(folder) / "model")
+        result.update(outcome)
+        figures = {outcome["metric"]: outcome["objective"]}
         name = f"{run.id}-trial-{number}"
-        logged = log_trial(run.home.tracking_uri, planned["search"], name, values, judged["history"], figures)
-        return {**planned, "metric": judged["metric"], "objective": judged["objective"], "mlflow_run": logged}
+        mlflow_run = log_trial(run.home.tracking_uri, planned["search"], name, values, outcome["history"], figures)
+        return {**planned, "metric": outcome["metric"], "objective": outcome["objective"], "mlflow_run": mlflow_run}
 
 
 def run_trial(
@@ -45,13 +45,13 @@ def run_trial(
     Args:
         training_set: the run's training set.
         items: the catalogue with its statistics as of the validation span's start.
-        run_id: goes into the model's card.
+        run_id: the run's name, for the model's card.
         config: the search's configuration.
         values: the trial's settings.
-        out: a folder that does not stand yet.
+        out: a folder that does not exist yet.
 
     Returns:
-        `metric` and `objective`, and the `history`: figures by epoch.
+        `metric` and `objective`, and the `history`, lists of figures by epoch.
     """
     settings = configured(config, values)
     if config.search.model == "retrieval":

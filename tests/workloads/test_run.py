@@ -1,0 +1,56 @@
+"""The names of steps, and the record that each step leaves."""
+
+import pytest
+
+from segue.errors import EXIT_FAILED, InputError
+from segue.files import read_json
+from workloads.run import Run
+
+
+@pytest.fixture
+def run(home) -> Run:
+    """A run in an empty home."""
+    return Run(home, "r1", {})
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "name"),
+    [
+        pytest.param("workloads.build_features", None, "build-features", id="underscores become hyphens"),
+        pytest.param("workloads.training.train_ranking", None, "train-ranking", id="packages are left out"),
+        pytest.param("workloads.search.trial", 3, "trial-3", id="a number comes last"),
+        pytest.param("workloads.search.trial", 0, "trial-0", id="0 is a number"),
+        pytest.param("ingest", None, "ingest", id="a module without a package"),
+    ],
+)
+def test_a_step_is_named_after_its_workload(run, module, number, name):
+    with run.step(module, number):
+        pass
+    assert [path.name for path in run.folder.steps.iterdir()] == [f"{name}.json"]
+    assert read_json(run.folder.steps / f"{name}.json")["step"] == name
+
+
+def test_a_step_is_on_record_while_it_runs(run):
+    record = run.folder.steps / "ingest.json"
+    with run.step("workloads.ingest") as result:
+        assert read_json(record) == {"step": "ingest", "status": "running", "result": {}}
+        result["rows"] = 3
+    finished = read_json(record)
+    assert (finished["status"], finished["result"]) == ("done", {"rows": 3})
+    assert finished["seconds"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "fix", "exit_code"),
+    [
+        pytest.param(InputError("A rule.", "Do this."), "A rule.", "Do this.", InputError.exit_code, id="ours"),
+        pytest.param(OSError("the disk is full"), "OSError: the disk is full", "", EXIT_FAILED, id="any other"),
+        pytest.param(KeyboardInterrupt(), "KeyboardInterrupt: ", "", EXIT_FAILED, id="interrupted"),
+    ],
+)
+def test_a_failed_step_records_its_error_and_raises_it(run, error, cause, fix, exit_code):
+    with pytest.raises(type(error)), run.step("workloads.ingest"):
+        raise error
+    record = read_json(run.folder.steps / "ingest.json")
+    assert record["status"] == "failed"
+    assert (record["cause"], record["fix"], record["exit_code"]) == (cause, fix, exit_code)
