@@ -151,7 +151,7 @@ class Trial:
         return self._watch(SETTLE_SECONDS, until=lambda: self._answers() == self.stable())
 
     def _watch(self, seconds: float, until: Any = lambda: False) -> bool:
-        """Check the answers for some seconds or until a condition holds; whether the condition held."""
+        """Check the answers for some seconds or until a condition holds. Return whether the condition held."""
         deadline = time.monotonic() + seconds
         while not until():
             if time.monotonic() >= deadline:

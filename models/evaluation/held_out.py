@@ -48,7 +48,7 @@ def retrieval_ranks(saved_model: Path | None, positives: pa.Table, items: pa.Tab
         positives: rows of a training set.
         items: the catalogue with its statistics as of the test span's start.
         prior: a score for each item, `[items]`; used without a model only.
-        filter_seen: whether items of the history are no candidates.
+        filter_seen: exclude the items of the history from the candidates.
     """
     target = pc.index_in(positives["item_id"], items["item_id"].combine_chunks()).to_numpy()
     score = (lambda chunk: prior[None, :]) if saved_model is None else Scorer(saved_model, items)
@@ -79,7 +79,7 @@ def evaluate_retrieval(
         before: the examples before the test span.
         test: the examples of the test span.
         items: the catalogue as of the test span's start.
-        filter_seen: whether items of the history are no candidates.
+        filter_seen: exclude the items of the history from the candidates.
         seed: seed of the sample and the bootstrap.
 
     Returns:

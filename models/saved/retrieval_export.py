@@ -78,7 +78,7 @@ def export_retrieval(model: RetrievalModel, items: pa.Table, filter_seen: bool, 
     Args:
         model: the trained towers.
         items: the catalogue as of the push.
-        filter_seen: whether items of the history are left out by default.
+        filter_seen: exclude the items of the history by default.
         lineage: the run and data that the model comes from; it goes into the card.
         path: a folder that does not exist yet.
     """

@@ -31,7 +31,7 @@ class ServedSequence(tf.Module):
         items: the catalogue, in the order of the encoder's catalogue.
         popularity: how often each item is chosen, float `[items]`; the wish for rarer items uses it.
         genres: names of the genre weights, in their order.
-        filter_seen: whether items of the history are left out by default.
+        filter_seen: exclude the items of the history by default.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ def export_sequence(
         items: the catalogue as of the push.
         popularity: how often each item is chosen, `[items]`.
         genres: names of the genre weights.
-        filter_seen: whether items of the history are left out by default.
+        filter_seen: exclude the items of the history by default.
         lineage: the run and data that the model comes from; it goes into the card.
         path: a folder that does not exist yet.
     """

@@ -43,7 +43,7 @@ class Stopped(Exception):
 
 
 def stop(figures: dict[str, float]) -> None:
-    """After the second epoch."""
+    """Raise `Stopped` after the second epoch."""
     if figures["epoch"] == 2:
         raise Stopped
 
