@@ -60,13 +60,13 @@ def test_rollback_drops_the_canary_then_moves_stable(run, root):
         run("models", "rollback")
 
 
-@pytest.mark.parametrize("how", ["option", "environment"])
-def test_labels_move_in_a_server_first(run, root, monkeypatch, how):
+@pytest.mark.parametrize("address_source", ["option", "environment"])
+def test_labels_move_in_a_server_first(run, root, monkeypatch, address_source):
     calls = []
     monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments))
     before = (root / model_store.CONFIG).read_text()
 
-    if how == "option":
+    if address_source == "option":
         run("models", "promote", "--server", "127.0.0.1:9")
     else:
         run("models", "promote", SEGUE_MODEL_SERVER="127.0.0.1:9")

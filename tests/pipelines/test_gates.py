@@ -28,12 +28,12 @@ def rewrite(folder: Path, pattern: str, change: Callable[[pa.Table], pa.Table]) 
 
 def assert_stopped(segue, before: set[str], reason: str, train, changes: str = "") -> dict:
     """Train, and check that a gate stopped the run with the reason; return the run's outcome."""
-    ended = train(segue, changes)  # the exit code is 0, because a gate that stops a run is a result
-    assert ended["status"] == "stopped"
-    assert reason in ended["reason"]
+    result = train(segue, changes)  # the exit code is 0, because a gate that stops a run is a result
+    assert result["status"] == "stopped"
+    assert reason in result["reason"]
     assert pushed_versions(segue) == before
-    assert read_json(Path(ended["folder"]) / "report.json")["reason"] == ended["reason"]
-    return ended
+    assert read_json(Path(result["folder"]) / "report.json")["reason"] == result["reason"]
+    return result
 
 
 def test_shuffled_labels_are_not_blessed(branch, train):
@@ -63,9 +63,9 @@ def test_changed_values_of_a_column_stop_the_run_before_training(branch, train):
         return items.set_column(index, "content_type", pa.array(types))
 
     rewrite(segue.home.data, "items.parquet", rename)
-    ended = assert_stopped(segue, pushed_versions(segue), "data validation said no: content_type", train)
-    assert "train-ranking" not in ended["steps"]
-    assert "train-retrieval" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "data validation said no: content_type", train)
+    assert "train-ranking" not in result["steps"]
+    assert "train-retrieval" not in result["steps"]
 
 
 def test_a_planted_future_leak_is_caught(branch, train):
@@ -76,8 +76,8 @@ def test_a_planted_future_leak_is_caught(branch, train):
         from feature_repo.transformations import DAY_SECONDS, TIMESTAMP
         transformations.stamp = lambda day: (day.cast('int64') * DAY_SECONDS).as_timestamp('s').cast(TIMESTAMP)
     """
-    ended = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
-    assert "train-ranking" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "changes when the log ends there", train, changes)
+    assert "train-ranking" not in result["steps"]
 
 
 def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
@@ -96,5 +96,5 @@ def test_a_saved_model_that_cannot_load_is_not_pushed(branch, train):
         infra_validate.sample_requests = sample_and_delete_weights
     """
     changes = copied_models(segue.home, "retrieval", "sequence", "ranking") + dedent(changes)
-    ended = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)
-    assert "push" not in ended["steps"]
+    result = assert_stopped(segue, pushed_versions(segue), "infra validation said no", train, changes)
+    assert "push" not in result["steps"]

@@ -20,8 +20,8 @@ def test_runs_of_one_second_do_not_share_a_folder(home):
 
 def test_a_failure_names_step_cause_fix_and_log():
     record = {"cause": "A rule.", "fix": "Do this.", "exit_code": EXIT_USAGE}
-    ended = {"steps": {"ingest": record}, "failed_step": "ingest", "reason": "", "log": "run.log"}
-    error = failure("training", ended)
+    result = {"steps": {"ingest": record}, "failed_step": "ingest", "reason": "", "log": "run.log"}
+    error = failure("training", result)
     assert error.headline == "The step ingest failed. A rule."
     assert error.fix == "Do this. The log is run.log."
     assert error.exit_code == EXIT_USAGE

@@ -70,9 +70,9 @@ def test_an_unknown_user_is_one_clear_line(trained):
 
 def test_monitoring_of_the_same_log_finds_no_drift_and_asks_for_nothing(branch):
     segue = branch()
-    ended = segue.json("run", "monitoring")
-    assert ended["status"] == "compared"
-    assert ended["steps"]["detect-drift"]["result"]["passed"] is True
+    result = segue.json("run", "monitoring")
+    assert result["status"] == "compared"
+    assert result["steps"]["detect-drift"]["result"]["passed"] is True
     assert (segue.home.reports / "drift.html").stat().st_size > 10_000
     decision = segue.json("retrain", "--if-needed")
     assert decision["retrain"] is False
