@@ -11,13 +11,13 @@ def print_retrieval(title: str, measured: dict[str, Any]) -> None:
     """Print a split's figures: quality and cost of each model, and recall on the slices of the time split."""
     models = {name: figures for name, figures in measured.items() if "train_seconds" in figures}
     first: dict[str, Any] = next(iter(models.values()), {})
-    shown = [name for name, value in first.items() if isinstance(value, dict) and "low" in value]
+    intervals = [name for name, value in first.items() if isinstance(value, dict) and "low" in value]
     quality, cost = [], []
     for name, figures in models.items():
-        quality.append([name, *(with_interval(figures[figure]) for figure in shown)])
+        quality.append([name, *(with_interval(figures[figure]) for figure in intervals)])
         speed = f"{figures['examples_per_second']:,.0f}"
         cost.append([name, figures["coverage"], f"{figures['train_seconds']:,.1f}", speed])
-    print_table(title, ("", *(figure.replace("_", " ") for figure in shown)), quality)
+    print_table(title, ("", *(figure.replace("_", " ") for figure in intervals)), quality)
     print_table("", ("", "coverage", "training s", "examples/s"), cost)
     for name in ("new_items", "new_users"):
         part = measured.get(name, {"examples": 0})

@@ -108,8 +108,8 @@ def recommend(
         lists = {answer.request.user_id: [item.to_dict() for item in answer.items] for answer in answers}
         print_json({"at": moment.isoformat(), "recommendations": lists})
         return
-    for shown, answer in zip(pages, answers, strict=True):
-        show(shown, answer, f"For {shown.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
+    for listener_page, answer in zip(pages, answers, strict=True):
+        show(listener_page, answer, f"For {listener_page.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
     if page:
         click.echo(f"page     {page.resolve()}")
 
@@ -144,11 +144,11 @@ def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
     ]
     print_table(f"{page.listener} played lately", ("when (UTC)", "action", "title", "creator", "genres"), rows)
     heads = list(page.suggestions[0].heads) if page.suggestions else []
-    listed = [
-        (n, shown.item.title, ", ".join(shown.item.genres), item.scores["reward"], *shown.heads.values(), origin(item))
-        for n, (shown, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
+    recommended = [
+        (n, entry.item.title, ", ".join(entry.item.genres), item.scores["reward"], *entry.heads.values(), origin(item))
+        for n, (entry, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
     ]
-    print_table(title, ("", "title", "genres", "reward", *heads, "source"), listed)
+    print_table(title, ("", "title", "genres", "reward", *heads, "source"), recommended)
 
 
 def origin(item: "Recommendation") -> str:

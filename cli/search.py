@@ -19,8 +19,8 @@ def trial_steps(settings: dict[str, Any]) -> list[str]:
     from models.fitting.search import plan
     from models.training_config import TrainingConfig
 
-    planned = plan(TrainingConfig.from_dict(settings), settings["seed"])
-    return [f"trial-{number}" for number in range(len(planned))]
+    trials = plan(TrainingConfig.from_dict(settings), settings["seed"])
+    return [f"trial-{number}" for number in range(len(trials))]
 
 
 def show_search(result: dict[str, Any], folder: str) -> None:

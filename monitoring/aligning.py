@@ -144,9 +144,9 @@ def _pool_rare_values(older: pd.Series, newer: pd.Series) -> tuple[pd.Series, pd
     """Return both sides as strings, with all but the reference's most frequent values in one bucket."""
     texts = [side.astype("object").where(side.notna(), NULL).astype(str) for side in (older, newer)]
     counts = texts[0].value_counts()
-    # Ties are broken by name, so that the kept values do not depend on the order of the rows.
-    kept = sorted(counts.index, key=lambda value: (-counts[value], value))[:MAX_CATEGORIES]
+    # Ties are broken by name, so that the categories do not depend on the order of the rows.
+    categories = sorted(counts.index, key=lambda value: (-counts[value], value))[:MAX_CATEGORIES]
     # If there is room, new values keep their names, so that the report shows them.
-    kept += sorted(set(texts[1]) - set(kept) - set(counts.index))[: MAX_CATEGORIES - len(kept)]
-    pooled = [side.where(side.isin(kept), OTHER) for side in texts]
+    categories += sorted(set(texts[1]) - set(categories) - set(counts.index))[: MAX_CATEGORIES - len(categories)]
+    pooled = [side.where(side.isin(categories), OTHER) for side in texts]
     return pooled[0], pooled[1]
