@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_feast_is_not_instrumented():
     code = (
         "import feature_repo, feast, inspect\n"

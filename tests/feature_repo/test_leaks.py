@@ -11,6 +11,8 @@ from feature_repo import transformations
 from feature_repo.build import build
 from feature_repo.leaks import check, differing, future_histories, replay, same
 
+pytestmark = pytest.mark.slow  # the features are built again at each cut, which takes 12 s
+
 
 @pytest.fixture(scope="module")
 def instants(world):

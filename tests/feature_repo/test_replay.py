@@ -10,6 +10,8 @@ import pytest
 from events.schema import IMPRESSION
 from feature_repo.online import listener, push_interaction, session_state
 
+pytestmark = pytest.mark.slow  # the features are built again at each request, which takes 4 s
+
 USER = (
     "country", "age_band", "plan", "user_plays_7d", "user_plays_28d", "user_skip_rate_7d",
     "user_skip_rate_28d", "hours_since_last_play", "genre_shares", "content_type_shares",

@@ -38,7 +38,7 @@ def test_last_line_skips_blank_ones(tmp_path):
     log.write_text("first\nlast\n\n  \n")
     assert last_line(log) == "last"
     log.write_text("")
-    assert last_line(log) == "The process result without any output."
+    assert last_line(log) == "The process ended without any output."
 
 
 def test_half_a_line_waits_for_its_end(tmp_path):

@@ -8,6 +8,8 @@ from mlflow.exceptions import MlflowException
 from tracking.registry import CHALLENGER, CHAMPION, make_champions, register, registered_name
 from tracking.runs import log_run
 
+pytestmark = pytest.mark.slow  # MLflow makes its database, which takes 3 s
+
 MODELS = ("ranking", "retrieval")
 
 

@@ -28,7 +28,7 @@ def test_the_share_of_repeats_is_of_the_positives(make_table, rows, share):
 def test_the_encoder_has_the_train_spans_vocabularies_and_the_newest_catalogue(training_set):
     encoder = encoder_of(training_set)
     assert encoder.axes.tokens["item_id"] == ["a", "b"]
-    assert encoder.catalogue.known.to_pylist() == ["a", "b", "c"]
+    assert encoder.catalogue.ids.to_pylist() == ["a", "b", "c"]
 
 
 def test_columns_and_rows_of_a_part_can_be_chosen(training_set):

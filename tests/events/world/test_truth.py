@@ -83,6 +83,7 @@ def test_the_value_is_the_share_of_play_throughs_when_the_policy_is_simulated(po
     assert rewards.mean() == pytest.approx(value, abs=4 * 0.5 / np.sqrt(len(user)))
 
 
+@pytest.mark.slow
 def test_the_log_of_a_day_estimates_the_value_of_another_policy_without_bias(population_and_policy):
     # Only impressions and plays of `home` and `now_playing` are used, because there the context is the listener alone.
     population, policy = population_and_policy

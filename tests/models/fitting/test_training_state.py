@@ -30,6 +30,7 @@ class Killed:
             yield batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs", "learning_rate"),
     [

@@ -72,6 +72,7 @@ def test_positions_are_dropped_if_a_seed_is_given():
     assert (tower(position, surface).numpy() != 0).all()
 
 
+@pytest.mark.slow
 def test_the_tower_learns_the_decline_apart_from_the_liking():
     tf.keras.utils.set_random_seed(0)
     position, surface, liking, plays = (tf.constant(values) for values in impressions(20_000))

@@ -191,6 +191,7 @@ def brute_force(varied: Varied, row: int, k: int, **wishes) -> list[str]:
     return [varied.items[n]["item_id"] for n in best[:k]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wishes",
     [
