@@ -12,6 +12,8 @@ from segue.errors import InputError
 from segue.files import TEMPORARY, read_json
 from segue.verdict import Verdict
 
+pytestmark = pytest.mark.slow  # the import of Evidently takes 5 s
+
 ROWS = 2_000
 LIMITS = DriftLimits()
 

@@ -22,12 +22,12 @@ def segue(tmp_path_factory) -> Segue:
     return segue
 
 
-def test_a_search_ends_with_a_configuration_to_train_with(segue, tmp_path):
+def test_a_search_ends_with_a_configuration_to_train_with(segue, one_process, tmp_path):
     values = yaml.safe_load(NANO_CONFIG.read_text())
     values["retrieval"]["epochs"] = 1
     config = tmp_path / "search.yaml"
     config.write_text(yaml.safe_dump({**values, "search": {"space": SPACE}}))
-    result = segue.json("run", "search", "--config", str(config), "--trials", "2")
+    result = segue.json("run", "search", "--config", str(config), "--trials", "2", env=one_process())
 
     search, run = result["search"], Path(result["folder"])
     assert search == read_json(run / "search.json")

@@ -69,9 +69,9 @@ def test_an_unknown_user_is_one_clear_line(trained):
     assert "Traceback" not in done.stderr
 
 
-def test_monitoring_of_the_same_log_finds_no_drift_and_asks_for_nothing(branch):
+def test_monitoring_of_the_same_log_finds_no_drift_and_asks_for_nothing(branch, one_process):
     segue = branch()
-    result = segue.json("run", "monitoring")
+    result = segue.json("run", "monitoring", env=one_process())
     assert result["status"] == "compared"
     assert result["steps"]["detect-drift"]["result"]["passed"] is True
     assert (segue.home.reports / "drift.html").stat().st_size > 10_000

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 CONFIG = TrainingConfig(
     retrieval=RetrievalConfig(dim=16, batch_size=256, learning_rate=0.01, epochs=6),
     ranking=RankingConfig(dim=16, batch_size=256, learning_rate=0.005, epochs=4),
-    sequence=SequenceConfig(dim=16, blocks=1, length=50, epochs=4),
+    sequence=SequenceConfig(dim=16, blocks=1, length=50, epochs=2),
     limits=Limits(recall_gain=-0.1),  # 100 of 300 items is too easy a list to tell models apart
 )
 

@@ -9,6 +9,8 @@ from models.inputs.shards import Shards
 from segue.errors import InputError
 from tests.models.fitting.small_models import TRAIN, assert_same, fit_small, fit_toy, losses
 
+pytestmark = pytest.mark.slow  # models are trained again and again, which takes 19 s
+
 DATA = "epoch-{}.data-00000-of-00001"
 
 
@@ -30,7 +32,6 @@ class Killed:
             yield batch
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs", "learning_rate"),
     [

@@ -7,6 +7,8 @@ import tensorflow as tf
 from models.fitting.loop import start
 from models.sequence.generative import WIDEST, CodeHead, CodeTree, digits
 
+pytestmark = pytest.mark.slow  # heads are trained, which takes 14 s
+
 CODES = np.array([[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 0], [3, 0, 0], [3, 1, 0], [3, 1, 1]])
 ROWS = np.array([5, 1, 2, 9, 4, 7, 3])
 DIM = 8
@@ -119,7 +121,6 @@ def test_digits_of_numbers_in_base_4(values, expected):
     assert digits(np.array(values), 4).tolist() == expected
 
 
-@pytest.mark.slow
 def test_training_makes_the_next_items_the_likeliest(head, states):
     optimizer = tf.keras.optimizers.legacy.Adam(0.05)
     rows = tf.constant([5, 1, 2, 9, 4])
@@ -159,7 +160,6 @@ def test_below_an_unlikely_prefix_the_drawn_code_is_taught(head):
     assert code_shares.numpy().tolist() == [[0.0, 1.0]]
 
 
-@pytest.mark.slow
 def test_a_head_that_imitates_the_teacher_learns_its_distribution_of_items(states):
     start(0)
     head = CodeHead(CodeTree(CODES, ROWS, VECTORS), DIM)
