@@ -29,9 +29,9 @@ def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> Ve
 
 
 def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
-    found = verdict(frame, frame, tmp_path)
-    assert found.passed, found.reason
-    assert found.figures["distances"]["surface"] == 0
+    judged = verdict(frame, frame, tmp_path)
+    assert judged.passed, found.reason
+    assert judged.figures["distances"]["surface"] == 0
     assert "facets" in (tmp_path / "page.html").read_text()
 
 
@@ -44,10 +44,10 @@ def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
     ],
 )
 def test_a_column_whose_values_changed_is_named(frame, tmp_path, column, change):
-    found = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
-    assert not found.passed
-    assert list(found.figures["anomalies"]) == [column]
-    assert column in found.reason
+    judged = verdict(frame.assign(**{column: change(frame[column])}), frame, tmp_path)
+    assert not judged.passed
+    assert list(judged.figures["anomalies"]) == [column]
+    assert column in judged.reason
 
 
 def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
@@ -56,15 +56,15 @@ def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
 
 
 def test_a_missing_column_is_named(frame, tmp_path):
-    found = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
-    assert list(found.figures["anomalies"]) == ["duration_s"]
+    judged = verdict(frame.drop(columns="duration_s"), frame, tmp_path)
+    assert list(judged.figures["anomalies"]) == ["duration_s"]
 
 
 def test_distances_within_one_log_are_measured_but_not_judged(frame, tmp_path):
     longer = frame.assign(duration_s=frame["duration_s"] * 1000)
-    found = verdict(longer, frame, tmp_path, judge_distance=False)
-    assert found.passed
-    assert found.figures["distances"]["duration_s"] > 0.8
+    judged = verdict(longer, frame, tmp_path, judge_distance=False)
+    assert judged.passed
+    assert judged.figures["distances"]["duration_s"] > 0.8
 
 
 def test_a_reference_round_trips(frame, tmp_path):
