@@ -60,8 +60,9 @@ def list_data_sets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
     if not wanted:
         return
-    rows = [(name, f"{d.title}: {d.holds}", "\n".join(d.files), d.licence) for name, d in DATA_SETS.items()]
-    print_table("segue data import NAME FOLDER", ("name", "data set", "files", "licence"), rows)
+    for name, data_set in DATA_SETS.items():
+        click.echo(f"{name} FOLDER\n  {data_set.title}: {data_set.holds}")
+        click.echo(f"  files:   {'; '.join(data_set.files)}\n  licence: {data_set.licence}")
     ctx.exit()
 
 
