@@ -18,7 +18,8 @@ from events.importers.registry import DATA_SETS
 PLAY_COLUMNS = ("user_id", "ts", "artist_id", "artist", "track_id", "track")
 NO_TRACK = "track without an id and without a name"
 MAPPING = (
-    "a track played -> play; how long it was played is unknown, and so are all labels",
+    "a track played -> play; how long it was played is unknown",
+    "a track that the listener has played before -> label_like 1, otherwise 0; the other labels are unknown",
     "item_id is the track's MusicBrainz id, or else `artist / track`",
     f"{NO_TRACK} -> quarantined",
     "genres are unknown",
@@ -46,7 +47,7 @@ def read(folder: Path) -> Imported:
         "ts": ts,
         "session_id": logs.session_ids(rows["user_id"], ts),
         "action": pa.array(np.full(rows.num_rows, schema.PLAY)),
-        **logs.labels(rows.num_rows),
+        **logs.labels(rows.num_rows, label_like=played_before(rows, ts)),
     }
     tracks, first = logs.first_rows(rows, "item_id")
     items = {
@@ -68,3 +69,12 @@ def read(folder: Path) -> Imported:
         mapping=MAPPING,
         origins={"events": origins, "items": origins.take(first), "users": user_origins},
     )
+
+
+def played_before(plays: pa.Table, ts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether the listener has played the track before. It looks only at the past, so nothing leaks."""
+    user, item = logs.codes(plays["user_id"]), logs.codes(plays["item_id"])
+    order = np.lexsort((ts.cast(pa.int64()).to_numpy(), item, user))
+    before = np.empty(len(order), bool)
+    before[order] = (np.diff(user[order], prepend=-2) == 0) & (np.diff(item[order], prepend=-2) == 0)
+    return pa.chunked_array([pa.array(before)])

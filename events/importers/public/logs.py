@@ -16,7 +16,9 @@ SESSION_RULE = "30 minutes without an event -> a new session"
 
 def codes(column: pa.ChunkedArray) -> np.ndarray:
     """Return an integer code for each value, in order of appearance; null is -1."""
-    return column.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    # Chunks are not combined, because one array of text holds 2 GB at most.
+    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    return np.concatenate([np.empty(0, np.int32), *(chunk.indices.fill_null(-1).to_numpy() for chunk in chunks)])
 
 
 def event_ids(prefix: str, *columns: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -38,7 +38,7 @@ MAPPING = (
     "a track of a playlist -> add",
     "a playlist's last track has the time modified_at, each track before it one second less: the order is known, the "
     "times are not",
-    "all labels are unknown: there are no negative examples",
+    "all labels are unknown, as there are no negative examples: ranking cannot be trained or judged",
     "genres are unknown",
 )
 

@@ -40,6 +40,12 @@ def test_lastfm_1k_items_without_an_id_are_named_by_artist_and_track(read):
     assert items["Low / Sunflower"]["creator_id"] is None
 
 
+def test_lastfm_1k_a_track_played_before_by_the_same_listener_is_liked(read):
+    plays = [("u1", 3, "a"), ("u1", 1, "a"), ("u2", 2, "a"), ("u1", 2, "b"), ("u1", 4, "a")]
+    text = "".join(f"{user}\t2009-05-0{day}T00:00:00Z\tma\tLow\t{item}\tx\n" for user, day, item in plays)
+    assert read("lastfm-1k", {CLICKS_1K: text}).events["label_like"].to_pylist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+
+
 def test_lastfm_1k_plays_of_no_track_are_quarantined(read):
     row = "user_000001\t2009-05-04T13:54:10Z\tma\tLow\t\t\n"
     imported = read("lastfm-1k", {CLICKS_1K: SAMPLES["lastfm-1k"].files[CLICKS_1K] + row})
