@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -26,11 +27,15 @@ def read(path: Path, columns: Mapping[str, str], query: str = "SELECT * FROM row
         InputError: The file is no JSON, or a value does not fit its type.
     """
     layout = "newline_delimited" if lines else "unstructured"
+    types = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
+    source = f"read_json($path, format='{layout}', columns={{{types}}}, maximum_object_size={LARGEST})"
     try:
-        rows = duckdb.connect().read_json(
-            str(path), format=layout, columns=dict(columns), maximum_object_size=None if lines else LARGEST
+        # A path may have characters of a glob pattern, such as brackets.
+        return (
+            duckdb.connect()
+            .sql(f"WITH rows AS (FROM {source}) {query}", params={"path": escape(str(path))})
+            .to_arrow_table()
         )
-        return rows.query("rows", query).to_arrow_table()
     except duckdb.Error as error:
         reason = malformed(path, lines) or describe_error(error, path)
         raise InputError(f"{path.name}: {reason}.", "Use the file as it was published.") from None

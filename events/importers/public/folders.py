@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from events.importers.registry import DataSet
+from events.importers.registry import DATA_SETS, DataSet
 from segue.errors import InputError
 
 SHOWN = 8  # number of a folder's files that an error names
@@ -62,8 +62,16 @@ def not_found(folder: Path, data_set: DataSet, missing: list[str]) -> InputError
     return InputError(
         f"{folder} holds no {data_set.title} data set: looked for {', '.join(data_set.files)}; "
         f"missing: {', '.join(missing)}. It has: {contents(folder)}.",
-        f"Unpack {data_set.title}, keep the names of its files, and give the path of its folder.",
+        hint(folder) or f"Unpack {data_set.title}, keep the names of its files, and give the path of its folder.",
     )
+
+
+def hint(folder: Path) -> str:
+    """Return which other data set the folder holds, or an empty text."""
+    for name, other in DATA_SETS.items():
+        if all(matches(folder, pattern) for pattern in other.files):
+            return f"The folder holds {other.title}: `segue data import {name} {folder}`."
+    return ""
 
 
 def contents(folder: Path) -> str:

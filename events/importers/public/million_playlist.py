@@ -24,13 +24,11 @@ TRACK = {
 TRACKS = "STRUCT({})[]".format(", ".join(f"{name} {kind}" for name, kind in TRACK.items()))
 COLUMNS = {"playlists": f"STRUCT(pid VARCHAR, modified_at BIGINT, tracks {TRACKS})[]"}
 ENTRIES = """
-    WITH playlists AS (SELECT unnest(playlists, recursive := false) AS playlist FROM rows),
-    entries AS (
+    SELECT user_id, modified_at, tracks, track.* FROM (
         SELECT playlist.pid AS user_id, playlist.modified_at AS modified_at, len(playlist.tracks) AS tracks,
             unnest(playlist.tracks) AS track
-        FROM playlists
+        FROM (SELECT unnest(playlists) AS playlist FROM rows)
     )
-    SELECT user_id, modified_at, tracks, track.* FROM entries
 """
 INCOMPLETE = "a track has no pos, or its playlist no modified_at"
 MAPPING = (

@@ -1,5 +1,7 @@
 """Import Retailrocket: what visitors of a shop viewed, put into the cart and bought."""
 
+import re
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -19,9 +21,11 @@ COLUMNS = {
 ACTIONS = {"view": schema.PLAY, "addtocart": schema.LIKE, "transaction": schema.ADD}
 UNKNOWN_EVENT = f"event is not one of {', '.join(ACTIONS)}"
 PROPERTIES = "item_properties*.csv"
-FIRST_CATEGORIES = """
-    SELECT itemid AS item_id, arg_min(value, timestamp::BIGINT) AS category
-    FROM properties WHERE property = 'categoryid' GROUP BY itemid ORDER BY itemid
+CATEGORIES = """
+    SELECT item_id, category, time FROM read_csv(
+        $path, header = true, auto_detect = false,
+        columns = {time: 'BIGINT', item_id: 'VARCHAR', property: 'VARCHAR', category: 'VARCHAR'}
+    ) WHERE property = 'categoryid'
 """
 MAPPING = (
     "view -> play (label_like 0, label_add 0)",
@@ -83,13 +87,24 @@ def with_categories(items: pa.Table, paths: list[Path]) -> pa.Table:
     """
     if not paths:
         return items
-    try:
-        properties = duckdb.connect().read_csv([str(path) for path in paths], header=True, all_varchar=True)
-        categories = properties.query("properties", FIRST_CATEGORIES).to_arrow_table()
-    except duckdb.Error as error:
-        names = ", ".join(path.name for path in paths)
-        raise InputError(f"{names}: {str(error).splitlines()[0]}", "Use the files as published.") from None
+    categories, _ = logs.first_rows(pa.concat_tables(map(read_categories, paths)).sort_by("time"), "item_id")
     position = pc.index_in(items["item_id"], categories["item_id"].combine_chunks())
     category = categories["category"].combine_chunks().take(position.combine_chunks())
     genres = [[name] if name else [] for name in category.to_pylist()]
     return items.append_column("genres", pa.array(genres, pa.list_(pa.string())))
+
+
+def read_categories(path: Path) -> pa.Table:
+    """Read the categories of a file of properties: `item_id, category, time`.
+
+    Most of the 20 million rows are other properties, so DuckDB reads and filters them in one pass.
+    """
+    try:
+        # A path may have characters of a glob pattern, such as brackets.
+        return duckdb.connect().sql(CATEGORIES, params={"path": escape(str(path))}).to_arrow_table()
+    except duckdb.Error as error:
+        line = re.search(r"Line: (\d+)", str(error))
+        row = f", row {line[1]}" if line else ""
+        raise InputError(
+            f"{path.name}{row}: it is not `timestamp,itemid,property,value`", "Use the file as it was published."
+        ) from None

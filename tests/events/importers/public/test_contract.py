@@ -12,6 +12,7 @@ from events.importers.registry import DATA_SETS
 from segue.errors import InputError
 from tests.support.public_data_sets import SAMPLES
 
+ORIGINAL = "the [original] data *?#é's"  # any path works
 LATEST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +32,7 @@ def data_set(sample):
 
 @pytest.fixture
 def folder(sample, tmp_path):
-    return sample.write(tmp_path / "original")
+    return sample.write(tmp_path / ORIGINAL)
 
 
 class TestEveryImporter:
@@ -83,7 +84,7 @@ class TestEveryImporter:
 
     def test_a_malformed_row_is_named_with_its_file(self, sample, data_set, folder, tmp_path):
         name, addition, message = sample.broken
-        path = tmp_path / "original" / name
+        path = tmp_path / ORIGINAL / name
         path.write_bytes(path.read_bytes() + addition.encode())
         with pytest.raises(InputError, match=re.escape(message)) as error:
             check(data_set.read(folder), LATEST)
@@ -91,6 +92,6 @@ class TestEveryImporter:
 
     def test_an_empty_file_is_refused_by_name(self, sample, data_set, folder, tmp_path):
         name = sample.broken[0]
-        (tmp_path / "original" / name).write_text("")
+        (tmp_path / ORIGINAL / name).write_text("")
         with pytest.raises(InputError, match=name.rpartition("/")[2]):
             check(data_set.read(folder), LATEST)

@@ -187,3 +187,17 @@ def test_a_file_that_is_there_twice_is_refused(read, tmp_path):
     (tmp_path / "original" / "copy").mkdir(parents=True)
     with pytest.raises(InputError, match=r"Retailrocket has one events.csv. Found 2"):
         read("retailrocket", {"copy/events.csv": SAMPLES["retailrocket"].files["events.csv"]})
+
+
+@pytest.mark.parametrize(("sample", "asked"), [("lastfm-1k", "lastfm"), ("mind", "kuairec"), ("yoochoose", "mind")])
+def test_a_folder_of_another_data_set_is_recognised(tmp_path, sample, asked):
+    folder = SAMPLES[sample].write(tmp_path / "original")
+    with pytest.raises(InputError) as error:
+        DATA_SETS[asked].read(folder)
+    assert f"`segue data import {sample} {folder}`" in error.value.fix
+
+
+@pytest.mark.parametrize("row", ["1433041200000,1,categoryid,5,6,7", "soon,1,categoryid,5"])
+def test_retailrocket_properties_that_are_malformed_are_refused_by_file(read, row):
+    with pytest.raises(InputError, match=r"item_properties_part2.csv, row 2: it is not `timestamp,itemid"):
+        read("retailrocket", {"item_properties_part2.csv": f"timestamp,itemid,property,value\n{row}\n"})
