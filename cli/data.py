@@ -23,7 +23,52 @@ def data() -> None:
     """Import an event log and describe what was imported."""
 
 
-@data.group(name="import")
+class Imports(click.Group):
+    """The commands of `segue data import`, with one for each public data set of `events.importers.registry`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        from events.importers.registry import DATA_SETS
+
+        return sorted([*super().list_commands(ctx), *DATA_SETS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a name, or None."""
+        return super().get_command(ctx, cmd_name) or public_command(cmd_name)
+
+
+def public_command(name: str) -> click.Command | None:
+    """Return the command that imports a public data set from a folder, or None if there is none of this name."""
+    from events.importers.registry import DATA_SETS
+
+    data_set = DATA_SETS.get(name)
+    if data_set is None:
+        return None
+
+    @click.command(name, help=f"Import {data_set.title} from its FOLDER: {data_set.holds}.")
+    @click.argument("folder", type=click.Path(path_type=Path))
+    @json_option
+    def command(folder: Path, as_json: bool) -> None:
+        store_and_show(data_set.read(folder), utc_now() + AHEAD, as_json)
+
+    return command
+
+
+def list_data_sets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the public data sets and end the command."""
+    from events.importers.registry import DATA_SETS
+
+    if not wanted:
+        return
+    for name, data_set in DATA_SETS.items():
+        click.echo(f"{name} FOLDER\n  {data_set.title}: {data_set.holds}")
+        click.echo(f"  files:   {'; '.join(data_set.files)}\n  licence: {data_set.licence}")
+    ctx.exit()
+
+
+@data.group(name="import", cls=Imports)
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=list_data_sets,
+              help="List the public data sets, their files and their licences.")  # fmt: skip
 def import_() -> None:
     """Import a data set, which replaces the imported one."""
 
@@ -45,26 +90,6 @@ def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, as
     from events.importers.synthetic import generate, sized
 
     store_and_show(generate(sized(size, drift, drift_day), seed), None, as_json)
-
-
-@import_.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@json_option
-def movielens(folder: Path, as_json: bool) -> None:
-    """Import MovieLens 100K, 1M or latest from its FOLDER."""
-    from events.importers.movielens import read
-
-    store_and_show(read(folder), utc_now() + AHEAD, as_json)
-
-
-@import_.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@json_option
-def lastfm(folder: Path, as_json: bool) -> None:
-    """Import Last.fm 2K (HetRec 2011) from its FOLDER."""
-    from events.importers.lastfm import read
-
-    store_and_show(read(folder), utc_now() + AHEAD, as_json)
 
 
 @import_.command()
@@ -150,6 +175,8 @@ def show(manifest: dict[str, Any]) -> None:
     rows += [(f"  {action}", f"{count:,}") for action, count in manifest["actions"].items()]
     print_table(f"Imported: {manifest['dataset']}", ("what", "count"), rows)
     click.echo(f"Span: {span['first']} .. {span['last']}")
+    if manifest.get("licence"):
+        click.echo(f"Licence: {manifest['licence']}")
     for line in manifest["mapping"]:
         click.echo(f"Mapped: {line}")
     for reason, count in manifest["quarantine_reasons"].items():

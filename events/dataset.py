@@ -68,7 +68,7 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
         latest: The latest allowed time (UTC, inclusive). None allows any later time.
 
     Returns:
-        The manifest: `dataset`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
+        The manifest: `dataset`, `licence`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
 
     Raises:
         InputError: The data set breaks a rule of `events.checks` that stops an import.
@@ -143,6 +143,7 @@ def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
     first, last = events["ts"][0].as_py(), events["ts"][-1].as_py()
     return {
         "dataset": checked.dataset,
+        "licence": checked.licence,
         "mapping": list(checked.mapping),
         "counts": {
             "items": checked.items.num_rows,

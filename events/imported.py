@@ -18,6 +18,7 @@ class Imported:
         items, users, events: Tables with the columns of `events.schema`. Other columns are kept.
         quarantine: Rows that the importer itself set aside (`quarantine.SCHEMA`).
         mapping: How the importer translated the files into the tables, one line for each rule.
+        licence: The terms of the data set's publisher, for a public data set.
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
 
@@ -27,6 +28,7 @@ class Imported:
     events: pa.Table
     quarantine: pa.Table = field(default_factory=quarantine.empty)
     mapping: tuple[str, ...] = ()
+    licence: str | None = None
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 
     def origins_of(self, table: str) -> RowOrigins:

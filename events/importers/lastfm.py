@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 from events import canonical, quarantine, schema
 from events.imported import Imported
 from events.importers import text_files
+from events.importers.public import folders
+from events.importers.registry import DATA_SETS
 from events.importers.sessions import sessions
 from events.origins import RowOrigins
-from segue.errors import InputError
 
-ARTISTS, PLAYS = "artists.dat", "user_artists.dat"
-ASSIGNMENTS = "user_taggedartists-timestamps.dat"
 FIRST, END = datetime(2005, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)  # the allowed times; END is excluded
 OUT_OF_RANGE = "time outside 2005-01-01 .. 2011-12-31"
 NO_NAME = "artist id without a name"
@@ -35,19 +34,13 @@ def read(folder: Path) -> Imported:
     Raises:
         InputError: A file is absent or breaks its format.
     """
-    needed = (ARTISTS, PLAYS, ASSIGNMENTS)
-    absent = [name for name in needed if not (folder / name).is_file()]
-    if absent:
-        raise InputError(
-            f"{folder} holds no Last.fm 2K data set: looked for {', '.join(needed)}; missing: {', '.join(absent)}.",
-            "Unpack hetrec2011-lastfm-2k and give the path of its folder.",
-        )
-    artists, artist_origins = read_table(folder / ARTISTS, ("id", "name"))
-    plays, play_origins = read_table(folder / PLAYS, ("userID", "artistID", "weight"))
+    artists_path, plays_path, assignments_path = folders.find(folder, DATA_SETS["lastfm"])
+    artists, artist_origins = read_table(artists_path, ("id", "name"))
+    plays, play_origins = read_table(plays_path, ("userID", "artistID", "weight"))
     play_count = canonical.cast_required(plays["weight"], PLAY_COUNT, play_origins)
     plays = pa.table({"user_id": plays["userID"], "item_id": plays["artistID"], "play_count": play_count})
 
-    assignments, origins = read_table(folder / ASSIGNMENTS, ("userID", "artistID", "timestamp"))
+    assignments, origins = read_table(assignments_path, ("userID", "artistID", "timestamp"))
     ts = canonical.cast_required(assignments["timestamp"], schema.EVENTS.field("ts"), origins)
     assignments = pa.table({"user_id": assignments["userID"], "item_id": assignments["artistID"], "ts": ts})
     quarantined, kept = quarantine_assignments(assignments, origins, artists["id"])

@@ -1,4 +1,4 @@
-"""Import MovieLens 100K, 1M or latest, recognised by the files in the folder. Each rating becomes one event."""
+"""Import any edition of MovieLens, recognised by the files in the folder. Each rating becomes one event."""
 
 import re
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ import pyarrow.compute as pc
 
 from events import canonical, schema
 from events.imported import Imported
+from events.importers import ratings as stars
 from events.importers import text_files
+from events.importers.public import folders
 from events.importers.sessions import sessions
 from events.origins import RowOrigins
 from segue.errors import InputError
 
-LIKED, DISLIKED = 4.0, 2.0  # a rating of at least LIKED is a like, of at most DISLIKED a skip
+RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
+MOVIE_COLUMNS = ("item_id", "title", "genres")
 NO_GENRE = ("unknown", "(no genres listed)")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama",
     "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
 )  # fmt: skip
-RATING = pa.field("rating", pa.float64())
 AGES_1M = {
     "1": "0-17", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+",
 }  # fmt: skip
@@ -31,11 +33,11 @@ AGE_ENDS = (18, 25, 35, 45, 50, 56)  # first year of each band but the youngest;
 AGE_BANDS = tuple(AGES_1M.values())
 
 MAPPING = (
-    "rating >= 4 -> like (label_like 1, label_skip 0)",
-    "rating <= 2 -> skip (label_like 0, label_skip 1)",
-    "any other rating -> play (label_like 0, label_skip 0)",
+    *stars.MAPPING,
     "label_play, label_complete and label_listen are unknown: a rating does not say how long the film was watched",
     "label_add is unknown",
+    "a film that a listener rates again at another time -> a further event",
+    "tags, links and genome scores are not read",
     "30 minutes without a rating -> a new session",
 )
 
@@ -56,17 +58,18 @@ def read(folder: Path) -> Imported:
     Raises:
         InputError: The folder holds none of the editions, or a file breaks its format.
     """
-    for (needed, *others), reader in EDITIONS.items():
-        if (folder / needed).is_file():
-            absent = [name for name in others if not (folder / name).is_file()]
-            if absent:
-                raise InputError(
-                    f"{folder} has {needed}, but not {absent[0]}.", "Unpack the whole data set into the folder."
-                )
-            return to_imported(reader(folder))
+    folders.require_folder(folder)
+    absent = {names: [name for name in names if not (folder / name).is_file()] for names in EDITIONS}
+    for names, missing in absent.items():
+        if not missing:
+            return to_imported(EDITIONS[names](folder))
+    begun = next((names[0] for names, missing in absent.items() if names[0] not in missing), None)
+    if begun:
+        wanted = " or ".join(" and ".join(missing) for names, missing in absent.items() if names[0] == begun)
+        raise InputError(f"{folder} has {begun}, but not {wanted}.", "Unpack the whole data set into the folder.")
     looked = "; or ".join(" and ".join(names) for names in EDITIONS)
     raise InputError(
-        f"{folder} holds no MovieLens data set: looked for {looked}.",
+        f"{folder} holds no MovieLens data set: looked for {looked}. It has: {folders.contents(folder)}.",
         "Unpack a MovieLens data set and give the path of its folder.",
     )
 
@@ -91,36 +94,39 @@ def rating_events(ratings: pa.Table, origins: RowOrigins) -> tuple[pa.Table, Row
         origins: Origins of these rows.
     """
     ts = canonical.cast_required(ratings["timestamp"], schema.EVENTS.field("ts"), origins)
-    rating = canonical.cast_required(ratings["rating"], RATING, origins)
+    rating = canonical.cast_required(ratings["rating"], stars.RATING, origins)
     order = np.argsort(ts.cast(pa.int64()).to_numpy(), kind="stable")
     ratings, origins = ratings.take(order), origins.take(order)
     ts, rating = ts.take(pa.array(order)), rating.take(pa.array(order))
     user_codes = ratings["user_id"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
     session_number = pa.array(sessions(user_codes, ts.cast(pa.int64()).to_numpy())).cast(pa.string())
-    like, skip = pc.greater_equal(rating, LIKED), pc.less_equal(rating, DISLIKED)
-    action = pc.if_else(like, schema.LIKE, pc.if_else(skip, schema.SKIP, schema.PLAY))
-    unknown = pa.nulls(len(rating), pa.float32())
     table = pa.table({
-        "event_id": pc.binary_join_element_wise("ml", ratings["user_id"], ratings["item_id"], "-"),
+        "event_id": event_ids(ratings),
         "user_id": ratings["user_id"],
         "item_id": ratings["item_id"],
         "ts": ts,
         "session_id": pc.binary_join_element_wise(ratings["user_id"], session_number, "-s"),
-        "action": action,
-        "rating": rating,
-        "label_play": unknown,
-        "label_complete": unknown,
-        "label_skip": skip.cast(pa.float32()),
-        "label_like": like.cast(pa.float32()),
-        "label_add": unknown,
-        "label_listen": unknown,
+        **stars.actions_and_labels(rating),
     })  # fmt: skip
     return table, origins
 
 
+def event_ids(ratings: pa.Table) -> pa.ChunkedArray:
+    """Return `ml-user-item`, and `ml-user-item-time` if the listener has rated the film before.
+
+    A row that repeats an earlier one, time included, keeps that row's id, so the import refuses it.
+    """
+    ids = pc.binary_join_element_wise("ml", ratings["user_id"], ratings["item_id"], "-")
+    codes = ids.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    first_time = ratings["timestamp"].take(pa.array(first[codes]))
+    timed = pc.binary_join_element_wise(ids, ratings["timestamp"], "-")
+    return pc.if_else(pc.equal(ratings["timestamp"], first_time), ids, timed)
+
+
 def read_100k(folder: Path) -> Files:
     """Read MovieLens 100K: `u.data`, `u.item` and `u.user`."""
-    ratings = text_files.read(folder / "u.data", ("user_id", "item_id", "rating", "timestamp"), "\t", quoted=False)
+    ratings = text_files.read(folder / "u.data", RATING_COLUMNS, "\t", quoted=False)
     item_columns = ("item_id", "title", "release", "video_release", "url", *GENRES_100K)
     movies, movie_origins = text_files.read(folder / "u.item", item_columns, "|", "latin-1", quoted=False)
     users, user_origins = text_files.read(
@@ -139,21 +145,29 @@ def read_100k(folder: Path) -> Files:
 
 
 def read_1m(folder: Path) -> Files:
-    """Read MovieLens 1M: `ratings.dat`, `movies.dat` and `users.dat`."""
-
-    def read_dat(name: str, column_names: tuple[str, ...]) -> tuple[pa.Table, RowOrigins]:
-        return text_files.read(folder / name, column_names, "::", "latin-1", quoted=False)
-
-    ratings = read_dat("ratings.dat", ("user_id", "item_id", "rating", "timestamp"))
-    movies, movie_origins = read_dat("movies.dat", ("item_id", "title", "genres"))
-    users, user_origins = read_dat("users.dat", ("user_id", "gender", "age", "occupation", "zip"))
+    """Read MovieLens 1M: `ratings.dat`, `movies.dat` and `users.dat`, in Latin-1."""
+    ratings = read_dat(folder / "ratings.dat", RATING_COLUMNS, "latin-1")
+    movies, movie_origins = read_dat(folder / "movies.dat", MOVIE_COLUMNS, "latin-1")
+    users, user_origins = read_dat(folder / "users.dat", ("user_id", "gender", "age", "occupation", "zip"), "latin-1")
     bands = [AGES_1M.get(age) for age in users["age"].to_pylist()]
     listeners = pa.table({"user_id": users["user_id"], "age_band": pa.array(bands, pa.string())})
     return Files("movielens-1m", ratings, (items_of(movies), movie_origins), (listeners, user_origins))
 
 
-def read_latest(folder: Path) -> Files:
-    """Read MovieLens latest: `ratings.csv` and `movies.csv`."""
+def read_10m(folder: Path) -> Files:
+    """Read MovieLens 10M: `ratings.dat` and `movies.dat`, in UTF-8. There are half stars and no users."""
+    ratings = read_dat(folder / "ratings.dat", RATING_COLUMNS, "utf-8")
+    movies, movie_origins = read_dat(folder / "movies.dat", MOVIE_COLUMNS, "utf-8")
+    return Files("movielens-10m", ratings, (items_of(movies), movie_origins), None)
+
+
+def read_dat(path: Path, columns: tuple[str, ...], encoding: str) -> tuple[pa.Table, RowOrigins]:
+    """Read a file whose columns are separated by `::`."""
+    return text_files.read(path, columns, "::", encoding, quoted=False)
+
+
+def read_csv_edition(folder: Path) -> Files:
+    """Read MovieLens 20M, 25M, 32M or latest: `ratings.csv` and `movies.csv`. Only the folder's name tells which."""
     ratings, rating_origins = text_files.read(
         folder / "ratings.csv", needed=("userId", "movieId", "rating", "timestamp")
     )
@@ -161,13 +175,16 @@ def read_latest(folder: Path) -> Files:
     names = {"userId": "user_id", "movieId": "item_id"}
     ratings = ratings.rename_columns([names.get(name, name) for name in ratings.column_names])
     movies = movies.rename_columns([names.get(name, name) for name in movies.column_names])
-    return Files("movielens-latest", (ratings, rating_origins), (items_of(movies), movie_origins), None)
+    edition = re.fullmatch(r"ml-(\d+m)", folder.resolve().name)
+    name = f"movielens-{edition[1] if edition else 'latest'}"
+    return Files(name, (ratings, rating_origins), (items_of(movies), movie_origins), None)
 
 
 EDITIONS = {
     ("u.data", "u.item", "u.user"): read_100k,
     ("ratings.dat", "movies.dat", "users.dat"): read_1m,
-    ("ratings.csv", "movies.csv"): read_latest,
+    ("ratings.dat", "movies.dat", "tags.dat"): read_10m,
+    ("ratings.csv", "movies.csv"): read_csv_edition,
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import cli
 from segue.files import tree_sha256
+from tests.support.public_data_sets import SAMPLES
 
 ROWS = [
     {"event_id": "a", "user_id": "u0", "item_id": "i0", "ts": "2026-01-05T12:00:00", "action": "play"},
@@ -155,3 +156,28 @@ def test_help_answers_at_once():
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < 0.5
+
+
+def test_the_list_of_public_data_sets_has_each_with_its_files_and_licence(segue):
+    from events.importers.registry import DATA_SETS
+
+    code, out, _ = segue("data", "import", "--list")
+    assert code == 0
+    for name, data_set in DATA_SETS.items():
+        assert f"{name} FOLDER\n" in out
+        for text in (data_set.title, data_set.licence, *data_set.files):
+            assert text in out
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_each_public_data_set_is_imported_by_its_name(segue, tmp_path, name):
+    sample = SAMPLES[name]
+    code, out, err = segue("data", "import", sample.name, sample.write(tmp_path / "original"))
+    assert (code, err) == (0, "")
+    assert "Licence: " in out
+
+
+def test_an_unknown_data_set_is_a_wrong_call(segue):
+    code, _, err = segue("data", "import", "netflix", ".")
+    assert code == 2
+    assert "netflix" in err

@@ -1,4 +1,4 @@
-"""The importer of MovieLens, on hand-made files of its three editions and on the real 100K."""
+"""The importer of MovieLens, on hand-made files of its editions and on the real 100K."""
 
 from datetime import UTC, date, datetime
 
@@ -68,7 +68,7 @@ def test_the_stored_data_set_keeps_ratings_and_labels(folder_100k, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("7\t1\t5\t874724400\n7\t1\t3\t874724401\n8\t1\t3\t874724401\n", "u.data, row 2: event_id 'ml-7-1' is a dup"),
+        ("7\t1\t5\t874724400\n7\t1\t3\t874724400\n8\t1\t3\t874724401\n", "u.data, row 2: event_id 'ml-7-1' is a dup"),
         ("7\t1\t5\t874724400\n8\t1\tfive\t874724400\n", "u.data, row 2: rating is 'five'"),
         ("7\t1\t5\t874724400\n8\t1\t3\tnoon\n", "u.data, row 2: ts is 'noon'"),
         ("7\t1\t5\t874724400\n8\t1\t3\n", "u.data: row 2: expected 4 columns, got 3"),
@@ -101,6 +101,53 @@ def test_the_1m_edition(tmp_path):
         }
     ]
     assert imported.users["age_band"].to_pylist() == ["0-17", "56+"]
+
+
+@pytest.fixture
+def folder_10m(tmp_path):
+    (tmp_path / "ratings.dat").write_text(f"1::10::4.5::{T}\n2::10::0.5::{T}\n")
+    (tmp_path / "movies.dat").write_text("10::Amélie (2001)::Comedy|Romance\n", encoding="utf-8")
+    (tmp_path / "tags.dat").write_text(f"1::10::boxing::{T}\n")
+    return tmp_path
+
+
+def test_the_10m_edition_has_utf_8_titles_half_stars_and_no_users(folder_10m):
+    imported = movielens.read(folder_10m)
+    assert imported.dataset == "movielens-10m"
+    assert imported.items["title"].to_pylist() == ["Amélie (2001)"]
+    assert imported.events["rating"].to_pylist() == [4.5, 0.5]
+    assert imported.users["user_id"].to_pylist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("times", "ids"),
+    [
+        ((T, T + 1), ["ml-1-10", f"ml-1-10-{T + 1}"]),
+        ((T + 1, T), ["ml-1-10", f"ml-1-10-{T + 1}"]),
+        ((T, T + 1, T + 9), ["ml-1-10", f"ml-1-10-{T + 1}", f"ml-1-10-{T + 9}"]),
+    ],
+)
+def test_a_film_rated_again_later_is_a_further_event(folder_10m, tmp_path, times, ids):
+    (folder_10m / "ratings.dat").write_text("".join(f"1::10::3::{t}\n" for t in times) + f"2::10::3::{T + 99}\n")
+    dataset.write(tmp_path / "data", movielens.read(folder_10m))
+    assert dataset.load(tmp_path / "data").events()["event_id"].to_pylist() == [*ids, "ml-2-10"]
+
+
+def test_ratings_dat_with_neither_users_nor_tags_says_what_each_edition_needs(folder_10m):
+    (folder_10m / "tags.dat").unlink()
+    with pytest.raises(InputError, match=r"has ratings.dat, but not users.dat or tags.dat"):
+        movielens.read(folder_10m)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("ml-20m", "movielens-20m"), ("ml-32m", "movielens-32m"), ("ml-latest-small", "movielens-latest")],
+)
+def test_the_name_of_the_folder_tells_the_edition_of_csv_files(tmp_path, folder, name):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,10,4.5,{T}\n2,10,2.5,{T}\n")
+    (tmp_path / folder / "movies.csv").write_text("movieId,title,genres\n10,A (1999),Drama\n")
+    assert movielens.read(tmp_path / folder).dataset == name
 
 
 def test_the_latest_edition(tmp_path):
