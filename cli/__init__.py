@@ -1,10 +1,14 @@
 """The `segue` command. Each command imports the packages that it needs when it runs, so that `--help` is fast."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from segue.entry import enter
+from segue.errors import InputError
+from segue.terminal import visible
 
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
@@ -21,8 +25,32 @@ COMMANDS = {
 }
 
 
+@contextmanager
+def visible_errors() -> Iterator[None]:
+    """Make the control characters in click's errors visible, which quote arguments as they came."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message)
+        raise
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is called."""
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        for argument in args:
+            if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
+                raise InputError(
+                    f"Arguments and file names are UTF-8. Received {argument!r}.",
+                    "Rename the file, or write the argument in UTF-8.",
+                )
+        with visible_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context):
+        with visible_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

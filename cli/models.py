@@ -10,6 +10,7 @@ import click
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
 from segue.settings import Home
+from segue.terminal import say
 
 server_option = click.option(
     "--server",
@@ -122,8 +123,8 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
         print_json(result)
         return
     added, replaced = len(result["added"]), len(result["updated"])
-    click.echo(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
-    click.echo(f"There is room for {result['free']} more until the next training.")
+    say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
+    say(f"There is room for {result['free']} more until the next training.")
 
 
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:
@@ -142,4 +143,4 @@ def report(label: str, moved: Mapping[str, int | None], as_json: bool) -> None:
         return
     for version in dict.fromkeys(moved.values()):
         names = ", ".join(name for name, at in moved.items() if at == version)
-        click.echo(f"{label} of {names} is dropped" if version is None else f"{label} is version {version} of {names}")
+        say(f"{label} of {names} is dropped" if version is None else f"{label} is version {version} of {names}")

@@ -13,6 +13,7 @@ from cli.quiet import quiet_libraries
 from segue.errors import InputError
 from segue.files import write_text
 from segue.settings import Home
+from segue.terminal import say
 
 if TYPE_CHECKING:
     from surfaces.assembly import Answer
@@ -84,7 +85,7 @@ def recommend(
     listeners = {user: features.read(user) for user in users}
     moment = instant(at) if at else features.newest(listeners.values())
     if new and not picks:
-        click.echo("A new user without --pick has no features but surface and time.", err=True)
+        say("A new user without --pick has no features but surface and time.", err=True)
     requests = [
         Request(
             user_id=user,
@@ -111,7 +112,7 @@ def recommend(
     for listener_page, answer in zip(pages, answers, strict=True):
         show(listener_page, answer, f"For {listener_page.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
     if page:
-        click.echo(f"page     {page.resolve()}")
+        say(f"page     {page.resolve()}")
 
 
 def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
