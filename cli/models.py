@@ -9,12 +9,14 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
+from cli.server_address import checked_address
 from segue.settings import Home
 from segue.terminal import say
 
 server_option = click.option(
     "--server",
     envvar="SEGUE_MODEL_SERVER",
+    callback=checked_address,
     metavar="HOST:PORT",
     help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
     "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
