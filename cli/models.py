@@ -1,4 +1,4 @@
-"""`segue models`: list the versions in the model store, move their labels, and add items."""
+"""`segue models`: list the versions in the model store, move their labels, add items, and show example requests."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,7 +25,7 @@ server_option = click.option(
 
 @click.group()
 def models() -> None:
-    """List, promote and roll back model versions, and add items to them.
+    """List, promote and roll back model versions, add items to them, and ask them.
 
     Callers ask for the label `stable`; `canary` is a candidate beside it. A request without a label gets the newest
     loaded version, as in TensorFlow Serving.
@@ -99,6 +99,43 @@ def rollback(server: str | None, as_json: bool) -> None:
     from serving.store import model_store
 
     report(*model_store.rollback(Home.from_env().models, label_mover(server)), as_json)
+
+
+@models.command()
+@click.argument("label")
+@server_option
+@json_option
+def drop(label: str, server: str | None, as_json: bool) -> None:
+    """Remove LABEL from all models. The versions stay; `stable` can only move."""
+    from serving.store import model_store
+
+    report(label, model_store.drop(Home.from_env().models, label, label_mover(server)), as_json)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--label", default="stable", show_default=True, help="The label of the version to ask.")
+@click.option("--signature", default="serving_default", show_default=True, help="The signature to run.")
+@json_option
+def example(name: str, label: str, signature: str, as_json: bool) -> None:
+    """Print a ready request to the model NAME for curl and for grpcurl, with values from the model's card.
+
+    The commands ask a server on this machine: `segue serve --rest_api_port=8501`.
+    """
+    from segue.near_names import check_known
+    from serving.client.example_request import example_commands
+    from serving.store import model_store
+
+    root = Home.from_env().models
+    labels = model_store.labels(root)
+    check_known("model", name, labels)
+    check_known(f"label of {name}", label, labels[name])
+    commands = example_commands(root / name / str(labels[name][label]), name, label, signature)
+    if as_json:
+        print_json(commands)
+        return
+    for command in commands.values():
+        say(command)
 
 
 @models.command("add-items")

@@ -276,3 +276,17 @@ def test_the_form_of_a_servers_address_is_checked_at_once(home, monkeypatch, com
 def test_a_time_that_is_none_is_refused(text):
     with pytest.raises(InputError, match="ISO 8601"):
         instant(text)
+
+
+def test_neither_a_history_nor_a_list(run, monkeypatch):
+    unknown_then = SimpleNamespace(newest=datetime(1970, 1, 1, tzinfo=UTC), features_at=lambda at: {})
+    monkeypatch.setattr("feature_repo.online.listener", lambda store, user: unknown_then)
+    none = {"item_ids": np.full((1, 1), b"", object), "scores": np.full((1, 1), -3.4e38)}
+    monkeypatch.setattr(
+        FakeClient,
+        "predict",
+        lambda client, model, inputs, label: {k: v.repeat(len(inputs["request_ts"]), 0) for k, v in none.items()},
+    )
+    done = run("--at", "2000-01-01")
+    assert done.exit_code == 0
+    assert "released by 2000-01-01 00:00 UTC" in done.stderr
