@@ -19,7 +19,7 @@ COMMANDS = {
     "recommend": ("cli.recommend:recommend", "Recommend items to a user, on the terminal."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
-    "models": ("cli.models:models", "List, promote and roll back model versions; add items."),
+    "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),
     "status": ("cli.status:status", "Show the data, the last run and what is served."),
     "bench": ("cli.bench:bench", "Measure quality, speed and memory beside a named peer."),
 }
