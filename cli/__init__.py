@@ -26,30 +26,39 @@ COMMANDS = {
 
 
 @contextmanager
-def visible_errors() -> Iterator[None]:
-    """Make the control characters in click's errors visible, which quote arguments as they came."""
+def errors_about_text() -> Iterator[None]:
+    """Make the control characters in click's errors visible, and refuse names that are not UTF-8.
+
+    Python reads the bytes of such a name as surrogates, which no library can write.
+
+    Raises:
+        InputError: an argument, or the name of a file or folder, is not UTF-8.
+    """
     try:
         yield
     except click.ClickException as error:
         error.message = visible(error.message)
         raise
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        raise InputError(
+            f"Arguments and the names of files are UTF-8. Received {error.object!r}.",
+            "Rename the file, or write the argument in UTF-8.",
+        ) from error
 
 
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is called."""
 
     def make_context(self, info_name, args, parent=None, **extra):
-        for argument in args:
-            if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
-                raise InputError(
-                    f"Arguments and file names are UTF-8. Received {argument!r}.",
-                    "Rename the file, or write the argument in UTF-8.",
-                )
-        with visible_errors():
+        with errors_about_text():
+            for argument in args:
+                argument.encode()
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context):
-        with visible_errors():
+        with errors_about_text():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

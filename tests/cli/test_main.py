@@ -136,7 +136,7 @@ def test_every_terminal_gets_the_characters_that_it_has(hostile_home, env):
     ],
 )
 def test_an_argument_that_is_no_text_is_refused(arguments):
-    with pytest.raises(InputError, match="Arguments and file names are UTF-8"):
+    with pytest.raises(InputError, match="Arguments and the names of files are UTF-8"):
         cli.main(list(arguments), standalone_mode=False)
 
 
@@ -148,6 +148,23 @@ def test_errors_quote_arguments_without_their_control_characters(arguments):
     assert done.exit_code == 2
     assert not any(character in done.output for character in "\x1b\r\u202e")
     assert any(escape in done.output for escape in (r"\x1b", r"\r", r"\u202e"))
+
+
+@pytest.mark.parametrize("place", ["folder", "home", "configuration"])
+def test_a_file_name_that_is_no_text_is_refused(tmp_path, monkeypatch, place):
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("SEGUE_HOME", str(folder if place == "home" else tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["data", "describe"]
+    if place == "folder":
+        arguments = ["data", "import", "parquet", "--events", "."]
+    if place == "configuration":
+        arguments = ["run", "training", "--config", str(folder)]
+    (tmp_path / "b\udcff.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError):
+        cli.main(arguments, standalone_mode=False)
 
 
 def test_python_m_segue_is_the_command():
