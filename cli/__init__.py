@@ -1,10 +1,14 @@
 """The `segue` command. Each command imports the packages that it needs when it runs, so that `--help` is fast."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from segue.entry import enter
+from segue.errors import InputError
+from segue.terminal import visible
 
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
@@ -15,14 +19,47 @@ COMMANDS = {
     "recommend": ("cli.recommend:recommend", "Recommend items to a user, on the terminal."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
-    "models": ("cli.models:models", "List, promote and roll back model versions; add items."),
+    "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),
     "status": ("cli.status:status", "Show the data, the last run and what is served."),
     "bench": ("cli.bench:bench", "Measure quality, speed and memory beside a named peer."),
 }
 
 
+@contextmanager
+def errors_about_text() -> Iterator[None]:
+    """Make the control characters in click's errors visible, and refuse names that are not UTF-8.
+
+    Python reads the bytes of such a name as surrogates, which no library can write.
+
+    Raises:
+        InputError: an argument, or the name of a file or folder, is not UTF-8.
+    """
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message)
+        raise
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        raise InputError(
+            f"Arguments and the names of files are UTF-8. Received {error.object!r}.",
+            "Rename the file, or write the argument in UTF-8.",
+        ) from error
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is called."""
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        with errors_about_text():
+            for argument in args:
+                argument.encode()
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context):
+        with errors_about_text():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

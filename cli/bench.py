@@ -6,6 +6,7 @@ import click
 
 from cli.bench_output import print_retrieval, print_targets, with_interval
 from cli.output import json_option, print_json, print_table
+from segue.terminal import say
 
 size_option: Callable = click.option(
     "--size",
@@ -49,7 +50,7 @@ def features(size: str, as_json: bool) -> None:
         [[name, *(f"{result[name][column]:,.1f}" for column in columns)] for name in CONTESTANTS],
     )
     if not result["equal_values"]:
-        click.echo("columns with different values: " + ", ".join(result["different_columns"]))
+        say("columns with different values: " + ", ".join(result["different_columns"]))
     print_targets(result["targets"])
 
 
@@ -71,7 +72,7 @@ def serving(seconds: float, as_json: bool) -> None:
     """
     from benchmarks.serving.benchmark import FIGURES, IN_FLIGHT, MODELS, run
 
-    result = run(seconds, say)
+    result = run(seconds, say_progress)
     if as_json:
         print_json(result)
         return
@@ -88,7 +89,7 @@ def serving(seconds: float, as_json: bool) -> None:
         [[name, *(f"{measured[figure]:,.2f}" for figure in figures)] for name, measured in result["sequence"].items()],
     )
     print_targets(result["targets"])
-    click.echo("batching: " + ", ".join(f"{name} {value}" for name, value in result["batching"].items()))
+    say("batching: " + ", ".join(f"{name} {value}" for name, value in result["batching"].items()))
 
 
 @bench.command("serving-soak")
@@ -108,20 +109,20 @@ def serving_soak(minutes: float, as_json: bool) -> None:
     """
     from benchmarks.serving.soak import run
 
-    result = run(minutes, say)
+    result = run(minutes, say_progress)
     if as_json:
         print_json(result)
         return
-    click.echo(
+    say(
         f"{result['requests']:,} requests at {result['rate_rps']:,.0f} per second, {result['reloads']} reloads, "
         f"{result['failures']} failures; memory {result['rss_first_mb']:,.0f} MiB after the first reload, "
         f"{result['rss_last_mb']:,.0f} after the last, {result['rss_max_mb']:,.0f} at most"
     )
     for when in ("during_reloads", "between"):
         p50, p99 = result["p50_ms"][when], result["p99_ms"][when]
-        click.echo(f"{when.replace('_', ' ')}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+        say(f"{when.replace('_', ' ')}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     for text, times in result["failure_texts"].items():
-        click.echo(f"{times} times: {text}")
+        say(f"{times} times: {text}")
     print_targets(result["targets"])
 
 
@@ -138,17 +139,17 @@ def serving_kill(rounds: int, seed: int, as_json: bool) -> None:
     """
     from benchmarks.serving.kill import run
 
-    result = run(rounds, seed, say)
+    result = run(rounds, seed, say_progress)
     if as_json:
         print_json(result)
         return
-    click.echo(
+    say(
         f"{result['rounds']} rounds, {result['pushes']} pushes; the pusher was killed {result['pusher_kills']} times "
         f"({result['kills_within_a_push']} within a push), the server {result['server_kills']} times; "
         f"the slowest restart took {result['slowest_restart_seconds']:.1f} s until the first answers"
     )
     for text in result["failures"]:
-        click.echo(text)
+        say(text)
     print_targets(result["targets"])
 
 
@@ -181,7 +182,7 @@ def retrieval(data: str, models: str, splits: str, seed: int, as_json: bool) -> 
     from cli.quiet import stdout_to_stderr
 
     with stdout_to_stderr():
-        result = run(data, say, names(models) or MODELS, names(splits) or SPLITS, seed)
+        result = run(data, say_progress, names(models) or MODELS, names(splits) or SPLITS, seed)
     if as_json:
         print_json(result)
         return
@@ -232,7 +233,7 @@ def sequence(
 
     settings = {name: value for name, value in (("attention", attention), ("loss", loss)) if value}
     with stdout_to_stderr():
-        result = run(data, say, names(models) or MODELS, minutes, settings, seed)
+        result = run(data, say_progress, names(models) or MODELS, minutes, settings, seed)
     if as_json:
         print_json(result)
         return
@@ -251,7 +252,7 @@ def sequence(
         ],
     )
     for name, reason in result["left_out"].items():
-        click.echo(f"{name} is left out: {reason}")
+        say(f"{name} is left out: {reason}")
     print_targets(result["targets"], digits=4)
 
 
@@ -306,9 +307,7 @@ def training_memory(size: str, seed: int, as_json: bool) -> None:
         [column.replace("_", " ") for column in columns],
         [[f"{figures[column]:,.0f}" for column in columns] for figures in result["runs"]],
     )
-    click.echo(
-        f"{result['examples_growth']:.1f} times the examples take {result['memory_growth']:.2f} times the memory"
-    )
+    say(f"{result['examples_growth']:.1f} times the examples take {result['memory_growth']:.2f} times the memory")
     print_targets(result["targets"])
 
 
@@ -317,6 +316,6 @@ def names(option: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in option.split(",") if part.strip())
 
 
-def say(line: str) -> None:
+def say_progress(line: str) -> None:
     """Print a line of progress to stderr, so that it does not mix with the result on stdout."""
-    click.echo(line, err=True)
+    say(line, err=True)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import click
-
 from cli.output import print_table
+from segue.terminal import say
 
 
 def print_retrieval(title: str, measured: dict[str, Any]) -> None:
@@ -25,9 +24,9 @@ def print_retrieval(title: str, measured: dict[str, Any]) -> None:
             recalls = {model: figures["recall@100"] for model, figures in part.items() if isinstance(figures, dict)}
             random = {"random": part["random_recall@100"]} if "random_recall@100" in part else {}
             each = ", ".join(f"{model} {recall:.4f}" for model, recall in {**recalls, **random}.items())
-            click.echo(f"{name.replace('_', ' ')}: recall@100 of {part['examples']:,} requests: {each}")
+            say(f"{name.replace('_', ' ')}: recall@100 of {part['examples']:,} requests: {each}")
     for name, reason in measured["left_out"].items():
-        click.echo(f"{name} is left out: {reason}")
+        say(f"{name} is left out: {reason}")
 
 
 def with_interval(figure: dict[str, float]) -> str:

@@ -10,6 +10,7 @@ import click
 from cli.output import json_option, print_json, print_table
 from segue.clock import utc_now
 from segue.settings import Home
+from segue.terminal import say
 
 if TYPE_CHECKING:
     from events.imported import Imported
@@ -131,7 +132,7 @@ def describe(user: str | None, as_json: bool) -> None:
     print_table("Surfaces", ("surface", "events"), result["surfaces"].items())
     print_table("Content", ("type", "items"), result["content_types"].items())
     active = result["active"]
-    click.echo(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
+    say(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
 
 
 def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) -> None:
@@ -174,10 +175,10 @@ def show(manifest: dict[str, Any]) -> None:
     rows = [(name, f"{count:,}") for name, count in counts.items()]
     rows += [(f"  {action}", f"{count:,}") for action, count in manifest["actions"].items()]
     print_table(f"Imported: {manifest['dataset']}", ("what", "count"), rows)
-    click.echo(f"Span: {span['first']} .. {span['last']}")
+    say(f"Span: {span['first']} .. {span['last']}")
     if manifest.get("licence"):
-        click.echo(f"Licence: {manifest['licence']}")
+        say(f"Licence: {manifest['licence']}")
     for line in manifest["mapping"]:
-        click.echo(f"Mapped: {line}")
+        say(f"Mapped: {line}")
     for reason, count in manifest["quarantine_reasons"].items():
-        click.echo(f"Quarantined: {count:,} x {reason}")
+        say(f"Quarantined: {count:,} x {reason}")

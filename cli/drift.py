@@ -8,6 +8,7 @@ from cli.output import json_option, print_json, print_table
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
+from segue.terminal import say
 from segue.verdict import Verdict
 
 WINDOW = click.Path(path_type=Path)
@@ -43,9 +44,9 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
         ],
     )
     for name, reason in verdict.figures["skipped"].items():
-        click.echo(f"not compared: {name}, {reason}")
-    click.echo(verdict.reason)
-    click.echo(f"report: {home.drift_page}")
+        say(f"not compared: {name}, {reason}")
+    say(verdict.reason)
+    say(f"report: {home.drift_page}")
 
 
 @click.command()
@@ -72,7 +73,7 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
             )
         decision = decide(Verdict.from_dict(read_json(verdict)))
     if not as_json:
-        click.echo(decision["reason"])
+        say(decision["reason"])
     if decision["retrain"]:
         execute("training", "local", None, config, None, as_json)
     elif as_json:

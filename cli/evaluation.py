@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
-
 from cli.output import cell_text, print_table
 from segue.files import read_json
 from segue.settings import Home, RunFolder
+from segue.terminal import say
 
 if TYPE_CHECKING:
     from surfaces.page import Figures
@@ -38,11 +37,11 @@ def show_evaluation(run: RunFolder) -> None:
     for table in figures(run):
         print_table(table.title, table.columns, table.rows)
         for sentence in table.sentences:
-            click.echo(sentence)
+            say(sentence)
 
 
 def show_places(home: Home, run: RunFolder) -> None:
     """Print the places of the run, the reports, MLflow and the pushed models."""
     places = {"run": run.path, "reports": home.reports, "MLflow": home.tracking_uri, "models": home.models}
     for name, place in places.items():
-        click.echo(f"{name:<8} {place}")
+        say(f"{name:<8} {place}")

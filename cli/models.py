@@ -1,4 +1,4 @@
-"""`segue models`: list the versions in the model store, move their labels, and add items."""
+"""`segue models`: list the versions in the model store, move their labels, add items, and show example requests."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,11 +9,14 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
+from cli.server_address import checked_address
 from segue.settings import Home
+from segue.terminal import say
 
 server_option = click.option(
     "--server",
     envvar="SEGUE_MODEL_SERVER",
+    callback=checked_address,
     metavar="HOST:PORT",
     help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
     "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
@@ -22,7 +25,7 @@ server_option = click.option(
 
 @click.group()
 def models() -> None:
-    """List, promote and roll back model versions, and add items to them.
+    """List, promote and roll back model versions, add items to them, and ask them.
 
     Callers ask for the label `stable`; `canary` is a candidate beside it. A request without a label gets the newest
     loaded version, as in TensorFlow Serving.
@@ -98,6 +101,43 @@ def rollback(server: str | None, as_json: bool) -> None:
     report(*model_store.rollback(Home.from_env().models, label_mover(server)), as_json)
 
 
+@models.command()
+@click.argument("label")
+@server_option
+@json_option
+def drop(label: str, server: str | None, as_json: bool) -> None:
+    """Remove LABEL from all models. The versions stay; `stable` can only move."""
+    from serving.store import model_store
+
+    report(label, model_store.drop(Home.from_env().models, label, label_mover(server)), as_json)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--label", default="stable", show_default=True, help="The label of the version to ask.")
+@click.option("--signature", default="serving_default", show_default=True, help="The signature to run.")
+@json_option
+def example(name: str, label: str, signature: str, as_json: bool) -> None:
+    """Print a ready request to the model NAME for curl and for grpcurl, with values from the model's card.
+
+    The commands ask a server on this machine: `segue serve --rest_api_port=8501`.
+    """
+    from segue.near_names import check_known
+    from serving.client.example_request import example_commands
+    from serving.store import model_store
+
+    root = Home.from_env().models
+    labels = model_store.labels(root)
+    check_known("model", name, labels)
+    check_known(f"label of {name}", label, labels[name])
+    commands = example_commands(root / name / str(labels[name][label]), name, label, signature)
+    if as_json:
+        print_json(commands)
+        return
+    for command in commands.values():
+        say(command)
+
+
 @models.command("add-items")
 @click.option(
     "--items", "file", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
@@ -122,8 +162,8 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
         print_json(result)
         return
     added, replaced = len(result["added"]), len(result["updated"])
-    click.echo(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
-    click.echo(f"There is room for {result['free']} more until the next training.")
+    say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
+    say(f"There is room for {result['free']} more until the next training.")
 
 
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:
@@ -142,4 +182,4 @@ def report(label: str, moved: Mapping[str, int | None], as_json: bool) -> None:
         return
     for version in dict.fromkeys(moved.values()):
         names = ", ".join(name for name, at in moved.items() if at == version)
-        click.echo(f"{label} of {names} is dropped" if version is None else f"{label} is version {version} of {names}")
+        say(f"{label} of {names} is dropped" if version is None else f"{label} is version {version} of {names}")

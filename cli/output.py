@@ -7,6 +7,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from segue.terminal import visible
 
 json_option: Callable = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -17,12 +20,15 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print rows as a table under a title; floats have four decimals."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    """Print rows as a table under a title; floats have four decimals.
+
+    All texts are data: brackets and emoji codes are printed as they are, and control characters are made visible.
+    """
+    table = Table(title=Text(visible(title), "bold"), title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(Text(visible(column)))
     for row in rows:
-        table.add_row(*map(cell_text, row))
+        table.add_row(*(Text(visible(cell_text(cell))) for cell in row))
     Console().print(table)
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-import click
+from segue.terminal import say, visible
 
 
 class Steps:
@@ -20,7 +20,12 @@ class Steps:
 
         self.bar = None
         if sys.stderr.isatty():
-            columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (
+                TextColumn("{task.description:<16}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task("starting", total=len(names))
         self.quiet = quiet
@@ -38,9 +43,9 @@ class Steps:
     def say(self, text: str) -> None:
         """Show a line of progress of the running step."""
         if self.bar:
-            self.bar.update(self.task, description=f"{self.step}: {text}")
+            self.bar.update(self.task, description=visible(f"{self.step}: {text}"))
         else:
-            click.echo(f"{self.step:<16} {text}", err=self.quiet)
+            say(f"{self.step:<16} {text}", err=self.quiet)
 
     def update(self, record: dict) -> None:
         """Show a step's record: `step`, `status` (`running`, `done`, `failed`), `seconds` once it ended."""
@@ -54,6 +59,6 @@ class Steps:
         line = f"{step:<16} {status} in {record['seconds']:.1f} s"
         if self.bar:
             self.bar.advance(self.task)
-            self.bar.console.print(line)
+            self.bar.console.print(visible(line), markup=False, emoji=False, highlight=False)
         else:
-            click.echo(line, err=self.quiet)
+            say(line, err=self.quiet)

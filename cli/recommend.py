@@ -10,9 +10,11 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
+from cli.server_address import checked_address
 from segue.errors import InputError
 from segue.files import write_text
 from segue.settings import Home
+from segue.terminal import say
 
 if TYPE_CHECKING:
     from surfaces.assembly import Answer
@@ -44,7 +46,7 @@ SHOWN = 5  # number of history entries that are printed
     "--explore", type=float, default=0.0, show_default=True, metavar="BUDGET",
     help="The share of places, from 0 to 0.5, that may go to promising items with few plays.",
 )  # fmt: skip
-@click.option("--server", help="HOST:PORT of a model server.  [default: one in this process]")
+@click.option("--server", callback=checked_address, help="HOST:PORT of a model server.  [default: one in this process]")
 @click.option(
     "--page", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the lists to this file as HTML, too."
 )
@@ -67,11 +69,15 @@ def recommend(
     """Recommend items to listeners: read their features, find candidates, and order them by the ranking model."""
     import warnings
 
+    from surfaces.known_values import check_values, why_empty
     from surfaces.titles import check_picks, read_titles
 
     home = Home.from_env()
     titles = read_titles(home)
-    check_picks(picks, titles)  # before anything slow is imported
+    # Before anything slow is imported.
+    check_picks(picks, titles)
+    check_values(home, surface, content_types, market)
+    moment = instant(at) if at else None
 
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
@@ -82,9 +88,9 @@ def recommend(
         exploration = Exploration(budget=explore)
         features = OnlineFeatures(home)
     listeners = {user: features.read(user) for user in users}
-    moment = instant(at) if at else features.newest(listeners.values())
+    moment = moment or features.newest(listeners.values())
     if new and not picks:
-        click.echo("A new user without --pick has no features but surface and time.", err=True)
+        say("A new user without --pick has no features but surface and time.", err=True)
     requests = [
         Request(
             user_id=user,
@@ -104,6 +110,9 @@ def recommend(
     pages = listener_pages(home, titles, answers)
     if page:
         write_page(home, page, surface, moment, pages)
+    for answer in answers:
+        if not answer.items:
+            say(why_empty(answer.request), err=True)
     if as_json:
         lists = {answer.request.user_id: [item.to_dict() for item in answer.items] for answer in answers}
         print_json({"at": moment.isoformat(), "recommendations": lists})
@@ -111,7 +120,7 @@ def recommend(
     for listener_page, answer in zip(pages, answers, strict=True):
         show(listener_page, answer, f"For {listener_page.listener} on {surface}, {moment:%Y-%m-%d %H:%M} UTC")
     if page:
-        click.echo(f"page     {page.resolve()}")
+        say(f"page     {page.resolve()}")
 
 
 def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
@@ -148,7 +157,8 @@ def show(page: "ListenerPage", answer: "Answer", title: str) -> None:
         (n, entry.item.title, ", ".join(entry.item.genres), item.scores["reward"], *entry.heads.values(), origin(item))
         for n, (entry, item) in enumerate(zip(page.suggestions, answer.items, strict=True), 1)
     ]
-    print_table(title, ("", "title", "genres", "reward", *heads, "source"), recommended)
+    if recommended:
+        print_table(title, ("", "title", "genres", "reward", *heads, "source"), recommended)
 
 
 def origin(item: "Recommendation") -> str:
@@ -164,6 +174,6 @@ def instant(text: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # a time of the year 1 or 9999 may have no UTC
         raise InputError(f"--at takes a time in ISO 8601. Received {text!r}.", "Write 2026-03-01T20:00.") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

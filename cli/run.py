@@ -8,6 +8,7 @@ from cli.output import json_option, print_json
 from segue.clock import utc_now
 from segue.files import read_json
 from segue.settings import Home, RunFolder
+from segue.terminal import say
 
 ON = click.Choice(["local", "kfp"])
 
@@ -84,9 +85,10 @@ def execute(
         from pipelines.cluster import submit
 
         submitted = submit(name, settings, utc_now(), host)
-        click.echo(submitted if not as_json else "", nl=not as_json)
         if as_json:
             print_json({"run": submitted})
+        else:
+            say(submitted)
         return {"run": submitted}
     from events.dataset import require
     from pipelines import steps
@@ -110,7 +112,7 @@ def show(home: Home, result: dict) -> None:
     from cli.search import show_search
 
     colour = "yellow" if result["status"] == "stopped" else "green"
-    click.secho(f"{result['run']}: {result['status']}. {result['reason']}", fg=colour)
+    say(f"{result['run']}: {result['status']}. {result['reason']}", fg=colour)
     run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
     if "search" in result:
@@ -130,4 +132,4 @@ def compile_(out: Path, as_json: bool) -> None:
         print_json({"pipelines": [str(path) for path in paths]})
     else:
         for path in paths:
-            click.echo(path)
+            say(str(path))

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import click
-
 from cli.output import print_table
+from segue.terminal import say
 
 
 def trial_steps(settings: dict[str, Any]) -> list[str]:
@@ -38,4 +37,4 @@ def show_search(result: dict[str, Any], folder: str) -> None:
         rows.append([trial["trial"], *values, trial["objective"], "best" if trial == result["best"] else ""])
     title = f"Search for {result['model']}, judged on the validation span"
     print_table(title, ["trial", *names, result["metric"], ""], rows)
-    click.echo(f"train with it: segue run training --config {folder}/best.yaml")
+    say(f"train with it: segue run training --config {folder}/best.yaml")

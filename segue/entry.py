@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import click
-
 from segue.errors import SegueError
+from segue.terminal import say
 
 
 def buffered(stream: TextIO) -> TextIO:
@@ -30,6 +29,8 @@ def enter(command: Callable[[], Any]) -> None:
     A `SegueError` is printed as two lines on stderr, the headline and the fix, and ends the process with its exit code.
     """
     sys.stdout = buffered(sys.stdout)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
     # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -40,7 +41,7 @@ def enter(command: Callable[[], Any]) -> None:
     try:
         command()
     except SegueError as error:
-        click.secho(f"error: {error.headline}", fg="red", err=True)
+        say(f"error: {error.headline}", fg="red", err=True)
         if error.fix:
-            click.echo(f"  fix: {error.fix}", err=True)
+            say(f"  fix: {error.fix}", err=True)
         sys.exit(error.exit_code)

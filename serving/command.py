@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segue.settings import Home
+from segue.terminal import say, visible
 from serving.flags import ServeCommand, unused
 
 if TYPE_CHECKING:
     from serving.server_config import ServerConfig
+
+
+class VisibleFormatter(logging.Formatter):
+    """Formats a message of the log as one line, because it may quote a request."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return visible(super().formatMessage(record))
 
 
 @click.command(cls=ServeCommand)
@@ -22,12 +30,14 @@ def serve(context: click.Context, **_: Any) -> None:
     --flag or --flag=false. Without --model_config_file and --model_base_path it serves the project's own model
     store and follows its changes.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
     # TensorFlow warns at every load that the TF1 loader is deprecated; `serving.server.loader` uses it on purpose.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     settings, warnings = configuration(context, Home.from_env())
     for warning in warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        say(f"warning: {warning}", fg="yellow", err=True)
 
     from serving.run_server import ModelServer
 
@@ -35,7 +45,7 @@ def serve(context: click.Context, **_: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.request_stop())
     with server:
-        click.echo(f"serving at {server.address}")
+        say(f"serving at {server.address}")
         server.wait()
 
 

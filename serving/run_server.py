@@ -188,7 +188,7 @@ class ModelServer:
                     else self._grpc.add_insecure_port(address)
                 )
             except RuntimeError as error:
-                raise _taken(address) from error
+                raise _refused(address, settings.host, settings.port) from error
             self.address = address if address.startswith("unix:") else f"{host}:{port}"
         if settings.rest_port is None:
             return []
@@ -200,7 +200,7 @@ class ModelServer:
             listening.bind((settings.host, settings.rest_port))
         except OSError as error:
             listening.close()
-            raise _taken(f"{host}:{settings.rest_port}") from error
+            raise _refused(f"{host}:{settings.rest_port}", settings.host, settings.rest_port) from error
         self.rest_address = f"{host}:{listening.getsockname()[1]}"
         return [listening]
 
@@ -279,8 +279,19 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def _taken(address: str) -> InputError:
+def _refused(address: str, host: str, port: int | None) -> InputError:
+    """The error for an address that cannot be bound. It tries again itself, because gRPC does not tell the reason."""
+    reason = "gRPC cannot bind it"
+    try:
+        if port is not None and not address.startswith("unix:"):
+            family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as trial:
+                trial.bind(target)
+    except socket.gaierror as error:
+        reason = f"the host does not resolve ({error.strerror})"
+    except OSError as error:
+        reason = str(error.strerror)
     return InputError(
-        f"The server cannot listen on {address}: the port is taken, or this machine does not have the address.",
+        f"The server cannot listen on {address}: {reason}.",
         "Stop the other server, or give another --port, --rest_api_port or --host.",
     )

@@ -1,6 +1,7 @@
 """Recommendations as a page for people: what a listener played, and what should play next.
 
-The page is one file: no script, nothing from another host. Catalogue text is escaped by the template engine.
+The page is one file: no script, nothing from another host. Catalogue text is escaped by the template engine, and its
+control characters are made visible.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from segue.terminal import visible
 
 REASONS = {
     "retrieval": "fits the taste of the last plays",
@@ -115,6 +118,7 @@ def render(
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

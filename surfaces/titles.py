@@ -29,6 +29,7 @@ def read_titles(home: Home) -> dict[str, str]:
 
 def read_cards(home: Home, titles: Mapping[str, str], item_ids: Iterable[str]) -> dict[str, ItemCard]:
     """What a person recognises some items by, from the imported catalogue; an item that is not in it has its title."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -37,7 +38,9 @@ def read_cards(home: Home, titles: Mapping[str, str], item_ids: Iterable[str]) -
     catalogue = home.data / "items.parquet"
     if catalogue.is_file():
         columns = ["item_id", "title", "creator", "content_type", "genres"]
-        table = pq.read_table(catalogue, columns=columns, filters=pc.field("item_id").isin(wanted))
+        table = pq.read_table(
+            catalogue, columns=columns, filters=pc.field("item_id").isin(pa.array(wanted, pa.string()))
+        )
         for row in table.to_pylist():
             cards[row["item_id"]] = ItemCard(
                 row["item_id"],

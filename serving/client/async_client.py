@@ -9,7 +9,7 @@ import numpy as np
 
 from segue.errors import InputError
 from serving.client import calls
-from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
+from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts, check_address
 
 
 class AsyncClient:
@@ -24,6 +24,7 @@ class AsyncClient:
     """
 
     def __init__(self, address: str, tls: TLS | None = None) -> None:
+        check_address(address)
         self.address = address
         if tls is None:
             self._channel = grpc.aio.insecure_channel(address, OPTIONS)

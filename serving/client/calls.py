@@ -94,6 +94,12 @@ def predict(
     return _call("PredictionService/Predict", request, _PredictResponse, _arrays)
 
 
+def readable_predict(model: str, inputs: Mapping[str, Any], signature: str, label: str) -> Any:
+    """The `PredictRequest` message that runs a signature on arrays, with numbers that people can read."""
+    encoded = {name: tensors.encode(array) for name, array in inputs.items()}
+    return _PredictRequest(model_spec=_spec(model, None, label, signature), inputs=encoded)
+
+
 def classify(
     model: str,
     examples: Sequence[Example],
@@ -255,13 +261,13 @@ def _signatures(answer: Any) -> dict[str, Any]:
     return {
         "version": answer.model_spec.version.value,
         "signatures": {
-            name: {"inputs": _infos(signature.inputs), "outputs": _infos(signature.outputs)}
+            name: {"inputs": tensor_specs(signature.inputs), "outputs": tensor_specs(signature.outputs)}
             for name, signature in signatures.signature_def.items()
         },
     }
 
 
-def _infos(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def tensor_specs(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The dtype and shape of each tensor of a signature."""
     return {
         name: {

@@ -1,6 +1,7 @@
 """The connection of a client to a model server: its options, TLS, repeated calls, and statuses as errors."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import grpc
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.protocol.tensors import MAX_MESSAGE_BYTES
 
+# A host is a name, an IPv4 address, or an IPv6 address in brackets.
+ADDRESS = re.compile(r"unix:[^\0]+|(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 2.0
 POLL_SECONDS = 0.1
 
@@ -133,6 +136,20 @@ class Attempts:
                 "See the server's log.",
             )
         return POLL_SECONDS
+
+
+def check_address(address: str) -> None:
+    """Check the form of a model server's address, so that a wrong one is not called until the timeout.
+
+    Raises:
+        InputError: the address is neither `host:port` nor `unix:path`.
+    """
+    match = ADDRESS.fullmatch(address)
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
+        raise InputError(
+            f"The address of a model server is HOST:PORT or unix:PATH. Received {address!r}.",
+            "Write the gRPC address without a scheme and a path, for example 127.0.0.1:8500.",
+        )
 
 
 def as_error(address: str, timeout: float, code: grpc.StatusCode, text: str) -> SegueError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from segue.errors import InputError
 from serving.client import calls
-from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts
+from serving.client.connection import OPTIONS, POLL_SECONDS, TLS, Attempts, check_address
 
 
 class Client:
@@ -30,6 +30,7 @@ class Client:
     """
 
     def __init__(self, address: str, tls: TLS | None = None) -> None:
+        check_address(address)
         self.address = address
         if tls is None:
             self._channel = grpc.insecure_channel(address, OPTIONS)

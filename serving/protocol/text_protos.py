@@ -51,9 +51,11 @@ def parse(text: str, message: Any, source: str, fix: str) -> Any:
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
-        reason = str(error).rstrip(".")
+        reason = str(error).rstrip(".").replace(" : ", ": ", 1)
+        # TF Serving's own words: its client suite waits for them.
         raise InputError(
-            f"Invalid protobuf file: '{source}' must be a text proto of {message.DESCRIPTOR.name}: {reason}.", fix
+            f"Invalid protobuf file: '{source}': Error parsing text-format {message.DESCRIPTOR.full_name}: {reason}.",
+            fix,
         ) from error
 
 

@@ -21,6 +21,7 @@ from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from segue import files
 from segue.errors import InputError
+from segue.near_names import check_known
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig
 from serving.store import staging
@@ -195,6 +196,27 @@ def rollback(root: Path, announce: Announce | None = None) -> tuple[str, Mapping
             moved[name][STABLE] = version
         _write_labels(root, moved, announce)
     return STABLE, back
+
+
+def drop(root: Path, label: str, announce: Announce | None = None) -> dict[str, None]:
+    """Remove a label from every model that has it, and return model -> None for these. The versions stay in the store.
+
+    Raises:
+        InputError: no model has the label, or it is `stable`.
+        SegueError: the error that `announce` raised.
+    """
+    if label == STABLE:
+        raise InputError(
+            f"Callers ask for the label {STABLE}, so it can move but not be dropped.",
+            "Move it: `segue models promote VERSION` or `segue models rollback`.",
+        )
+    root = Path(root)
+    with _locked(root):
+        moved = labels(root)
+        check_known("label", label, {name for model_labels in moved.values() for name in model_labels})
+        without = [name for name, model_labels in moved.items() if model_labels.pop(label, None) is not None]
+        _write_labels(root, moved, announce)
+    return dict.fromkeys(without)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,16 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
-from cli import COMMANDS
+from cli import COMMANDS, cli
 from segue.entry import buffered
+from segue.errors import InputError
 
 LIMIT = 0.5  # seconds
 
@@ -63,6 +68,109 @@ def test_a_command_out_of_order_says_what_to_do(tmp_path, arguments, message):
     assert message in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def hostile_home(home, tmp_path):
+    """A home whose catalogue tries what a terminal or a table would obey."""
+    titles = ["[live] 日本語", "Track 1 [/remix]", "Sun :sun: Moon", "\x1b[31mred"]
+    pq.write_table(
+        pa.table({"item_id": list("abcd"), "title": titles, "content_type": ["[/album]"] * 4}), tmp_path / "i.parquet"
+    )
+    when = [datetime(2026, 1, 1, 12, n, tzinfo=UTC) for n in range(4)]
+    events = {
+        "event_id": list("1234"),
+        "user_id": ["ü", "ü", "v", "v"],
+        "item_id": list("abcd"),
+        "ts": when,
+        "action": ["play"] * 4,
+    }
+    pq.write_table(pa.table(events), tmp_path / "e.parquet")
+    done = segue(
+        *("data", "import", "parquet", "--events", f"{tmp_path}/e.parquet", "--items", f"{tmp_path}/i.parquet"),
+        SEGUE_HOME=str(home.root),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return str(home.root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "C.UTF-8"},
+    ],
+    ids=str,
+)
+def test_every_terminal_gets_the_characters_that_it_has(hostile_home, env):
+    for arguments in (("data", "describe"), ("data", "describe", "--user", "ü")):
+        if arguments[-1] == "ü" and "PYTHONUTF8" in env:
+            continue  # the argument itself is refused there
+        command = [sys.executable, "-m", "segue", *arguments]
+        done = subprocess.run(command, capture_output=True, env={**os.environ, "SEGUE_HOME": hostile_home, **env})
+        assert done.returncode == 0, done.stderr
+        encoding = env.get("PYTHONIOENCODING", "utf-8" if "PYTHONUTF8" not in env else "ascii").partition(":")[0]
+        text = done.stdout.decode(encoding)  # nothing but characters of that encoding
+        assert "\x1b" not in text
+        assert "[/album]" in text or "Track 1 [/remix]" in text
+    missing = subprocess.run(
+        [sys.executable, "-m", "segue", "data", "describe", "--user", "日本"],
+        capture_output=True, env={**os.environ, "SEGUE_HOME": hostile_home, **env},
+    )  # fmt: skip
+    assert missing.returncode == 2
+    assert b"Traceback" not in missing.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("recommend", "--user", "u\udcff"),
+        ("data", "import", "parquet", "--events", "caf\udce9.csv"),
+        ("serve", "--model_config_file=\udc80"),
+        ("models", "promote", "--label", "\udcff"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused(arguments):
+    with pytest.raises(InputError, match="Arguments and the names of files are UTF-8"):
+        cli.main(list(arguments), standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--x\x1b[31m",), ("data", "describe", "a\x1bb"), ("data", "describe", "--u\rser"), ("\u202edata",)]
+)
+def test_errors_quote_arguments_without_their_control_characters(arguments):
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2
+    assert not any(character in done.output for character in "\x1b\r\u202e")
+    assert any(escape in done.output for escape in (r"\x1b", r"\r", r"\u202e"))
+
+
+@pytest.mark.parametrize("place", ["folder", "home", "configuration"])
+def test_a_file_name_that_is_no_text_is_refused(tmp_path, monkeypatch, place):
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("SEGUE_HOME", str(folder if place == "home" else tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["data", "describe"]
+    if place == "folder":
+        arguments = ["data", "import", "parquet", "--events", "."]
+    if place == "configuration":
+        arguments = ["run", "training", "--config", str(folder)]
+    (tmp_path / "b\udcff.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError):
+        cli.main(arguments, standalone_mode=False)
+
+
+def test_python_m_segue_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "segue", "tarin"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no command is named 'tarin'" in done.stderr
 
 
 def test_status_of_an_empty_home(tmp_path):

@@ -1,14 +1,19 @@
 """`segue models`: commands list versions, and move labels in the file and in a running server."""
 
 import json
+import re
+import shlex
+import shutil
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
-from segue.errors import SegueError
+from segue.errors import InputError, SegueError
+from serving.client import example_request
 from serving.store import model_store, relabel
-from serving.store.versions import CHECKSUMS
+from serving.store.versions import CHECKSUMS, versions
 
 
 @pytest.fixture
@@ -84,3 +89,77 @@ def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
         run("models", "rollback", "--server", "127.0.0.1:9")
 
     assert model_store.labels(root)["a"] == {"stable": 2, "canary": 3}
+
+
+def test_drop_removes_a_label_and_no_version(run, root):
+    run("models", "promote", "1", "--label", "best")
+    assert run("models", "drop", "best").output == "best of a, b is dropped\n"
+    assert run("models", "drop", "canary", "--json").output.count("null") == 2
+    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
+    assert versions(root, "a") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("stable", "it can move but not be dropped"),
+        ("canry", "Did you mean canary?"),
+        ("best", "Known are: canary, stable."),
+        ("", "There is no label ''"),
+    ],
+)
+def test_a_label_that_cannot_be_dropped_stays(run, root, label, message):
+    before = (root / model_store.CONFIG).read_text()
+    with pytest.raises(InputError, match=re.escape(message)):
+        run("models", "drop", label)
+    assert (root / model_store.CONFIG).read_text() == before
+
+
+def test_drop_moves_a_running_server_first(run, root, monkeypatch):
+    calls = []
+    monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments))
+    before = (root / model_store.CONFIG).read_text()
+    run("models", "drop", "canary", "--server", "127.0.0.1:9")
+    assert calls == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("c",), "There is no model 'c'."),
+        (("a", "--label", "stabel"), "There is no label of a 'stabel'. Did you mean stable?"),
+        (("a",), "cannot be read"),  # the store of this test has no real SavedModel
+    ],
+)
+def test_an_example_of_what_is_not_there_is_refused(run, root, arguments, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        run("models", "example", *arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is absent")
+def test_an_example_runs_as_it_is_printed(run, home, saved_models):
+    """Copied into a shell: curl's line as it is but for the port; grpcurl's is sent as grpcurl would send it."""
+    import grpc
+    from google.protobuf import json_format
+    from tensorflow_serving.apis import predict_pb2
+
+    from serving.run_server import ModelServer
+    from serving.server_config import ServerConfig
+
+    model_store.push(home.models, {"scale": saved_models["one"], "half": saved_models["tf1"]})
+    model_store.promote(home.models, 1, "it's best")
+    config = ServerConfig(home.models / model_store.CONFIG, rest_port=0)
+    with ModelServer(config) as server, grpc.insecure_channel(server.address) as channel:
+        for model, *options in [
+            ("scale",), ("half",), ("scale", "--signature", "repeat"), ("scale", "--label", "it's best"),
+            *(("scale", "--signature", f"identity_{dtype}") for dtype in ("int64", "string", "bool", "float64")),
+        ]:  # fmt: skip
+            curl, grpcurl = run("models", "example", model, *options).output.splitlines()
+            line = f"{curl.replace(example_request.REST, server.rest_address)} --silent --noproxy '*'"
+            answer = subprocess.run(line, shell=True, capture_output=True, text=True, check=True).stdout
+            assert "outputs" in json.loads(answer), answer
+            words = shlex.split(grpcurl)
+            request = json_format.Parse(words[words.index("-d") + 1], predict_pb2.PredictRequest())
+            method = channel.unary_unary(f"/{words[-1]}", predict_pb2.PredictRequest.SerializeToString)
+            assert method(request)

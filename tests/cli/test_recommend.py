@@ -1,6 +1,7 @@
 """`segue recommend`: its options reach the models, and lists are printed as JSON or as a table."""
 
 import json
+import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import ClassVar
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from cli.recommend import instant
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
@@ -198,3 +200,93 @@ def test_titles_include_those_of_added_items(home):
 def test_titles_without_a_model_card_are_those_of_the_catalogue(home):
     (home.models / "retrieval" / "1" / "assets.extra" / "segue.json").unlink()
     assert read_titles(home) == {"a": "Air", "b": "Bee"}
+
+
+@pytest.fixture
+def card(home):
+    """The card of the served retrieval model, with the values that requests may name."""
+    card = {"content_types": ["music", "podcast"], "markets": ["NO"], "axes": {"tokens": {"country": ["SE"]}}}
+    write_json(home.models / "retrieval" / "1" / "assets.extra" / "segue.json", card)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--surface", "hmoe", "no surface 'hmoe'. Did you mean home?"),
+        ("--surface", "now-playing", "no surface 'now-playing'. Did you mean now_playing?"),
+        ("--surface", "", "no surface ''. Known are: home"),
+        ("--content-type", "podcst", "no content type 'podcst'. Did you mean podcast?"),
+        ("--content-type", "Music", "no content type 'Music'. Did you mean music?"),
+        ("--market", "Sweden", "no market 'Sweden'. Known are: NO, SE."),
+        ("--market", "se", "no market 'se'. Did you mean SE?"),
+        ("--market", "", "no market ''. Known are: NO, SE."),
+    ],
+)
+def test_a_value_that_is_not_known_is_refused(run, card, option, value, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        run(option, value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--surface", "search"), ("--content-type", "podcast"), ("--market", "NO"), ("--market", "SE")]
+)
+def test_known_values_are_answered(run, card, arguments):
+    assert run(*arguments).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--at", "2000-01-01"), "no item of the served models is released by 2000-01-01 00:00 UTC."),
+        (("--content-type", "music"), "is of the type music, and released by 2026-03-01 12:00 UTC."),
+        (
+            ("--market", "NO", "--content-type", "music", "--content-type", "podcast"),
+            "is of the type music or podcast, and available in NO, and released by 2026-03-01 12:00 UTC.",
+        ),
+    ],
+)
+def test_an_empty_list_says_why_it_is_empty(run, card, monkeypatch, arguments, reason):
+    def nothing(client, model, inputs, label):
+        rows = len(inputs["request_ts"])
+        return {"item_ids": np.full((rows, 1), b"", object), "scores": np.full((rows, 1), -3.4e38)}
+
+    monkeypatch.setattr(FakeClient, "predict", nothing)
+
+    done = run(*arguments)
+    assert done.exit_code == 0
+    assert done.stderr == f"The list for u1 is empty: {done.stderr.partition(': ')[2]}"
+    assert done.stderr.endswith(f"{reason}\n")
+    assert "For u1 on" not in done.stdout
+    assert json.loads(run(*arguments, "--json").stdout)["recommendations"] == {"u1": []}
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8500", "localhost", "127.0.0.1:", ":8500", "a:b", "a:70000", "a b:1"]
+)
+@pytest.mark.parametrize("command", [("recommend", "--user", "u1"), ("models", "promote"), ("models", "rollback")])
+def test_the_form_of_a_servers_address_is_checked_at_once(home, monkeypatch, command, address):
+    from cli import cli
+
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    with pytest.raises(InputError, match=rf"HOST:PORT or unix:PATH. Received {re.escape(repr(address))}"):
+        CliRunner().invoke(cli, (*command, "--server", address), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "0001-01-01T00:00+14:00", "9999-12-31T23:00-10:00", ""])
+def test_a_time_that_is_none_is_refused(text):
+    with pytest.raises(InputError, match="ISO 8601"):
+        instant(text)
+
+
+def test_neither_a_history_nor_a_list(run, monkeypatch):
+    unknown_then = SimpleNamespace(newest=datetime(1970, 1, 1, tzinfo=UTC), features_at=lambda at: {})
+    monkeypatch.setattr("feature_repo.online.listener", lambda store, user: unknown_then)
+    none = {"item_ids": np.full((1, 1), b"", object), "scores": np.full((1, 1), -3.4e38)}
+    monkeypatch.setattr(
+        FakeClient,
+        "predict",
+        lambda client, model, inputs, label: {k: v.repeat(len(inputs["request_ts"]), 0) for k, v in none.items()},
+    )
+    done = run("--at", "2000-01-01")
+    assert done.exit_code == 0
+    assert "released by 2000-01-01 00:00 UTC" in done.stderr

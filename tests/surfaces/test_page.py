@@ -41,6 +41,14 @@ def test_catalogue_text_is_escaped():
     assert "<b>bold</b>" not in text
 
 
+@pytest.mark.parametrize("text", ["\x1b[31m", "\u202egnp", "a\rb", "\udcff"])
+def test_control_characters_are_visible(text):
+    item = ItemCard("i", f"Song {text}", text, text, [text, "rock"])
+    written = page([Played(item, "play", AT)], [Suggested(item, {}, [text], False)])
+    assert text not in written
+    assert written.count(text.encode("unicode_escape", "surrogatepass").decode()) >= 9
+
+
 def test_the_page_needs_no_other_file_and_no_host():
     text = page([Played(SONG, "play", AT)])
     assert not re.search(r"\b(src|href)=|@import|url\(", text)

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.async_client import AsyncClient
-from serving.client.connection import LONGEST_WAIT_SECONDS, OPTIONS, TLS, Attempts, as_error
+from serving.client.connection import LONGEST_WAIT_SECONDS, OPTIONS, TLS, Attempts, as_error, check_address
 from serving.client.sync_client import Client
 
 
@@ -208,3 +208,34 @@ class TestTLS:
         assert predict(address, TLS(pems / "ca.crt", pems / "client.key", pems / "client.crt"), 10) == {}
         with pytest.raises(UnavailableError):
             predict(address, TLS(pems / "ca.crt"), 0.3)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:8500", "localhost:1", "[::1]:65535", "model-server.prod_1.svc:8500", "unix:/tmp/a b", "unix:x"],
+)
+def test_addresses(address):
+    check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "http://h:1",
+        "grpc://h:1",
+        "h",
+        "h:",
+        "h:0",
+        "h:65536",
+        "h:1/",
+        "::1:8500",
+        "[::1]",
+        "unix:",
+        "h:1\n",
+        "h :1",
+    ],
+)
+def test_an_address_of_another_form_is_refused(address):
+    with pytest.raises(InputError, match="HOST:PORT or unix:PATH"):
+        Client(address)

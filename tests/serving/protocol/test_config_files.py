@@ -100,7 +100,10 @@ def test_custom_configs_are_refused():
 
 
 def test_an_error_names_the_file():
-    with pytest.raises(InputError, match=r"Invalid protobuf file: '/etc/m' .*ModelServerConfig: 1:1"):
+    with pytest.raises(
+        InputError,
+        match=r"Invalid protobuf file: '/etc/m': Error parsing text-format tensorflow.serving.ModelServerConfig: 1:1: ",
+    ):
         config_files.parse_config("models {}", "/etc/m")
     with pytest.raises(InputError, match=r"^/etc/m: Expected model a to have an absolute path"):
         config_files.parse_config('model_config_list { config { name: "a" } }', "/etc/m")
@@ -129,7 +132,10 @@ def test_batching_parameters_left_out_have_defaults():
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("max_batch_size: 128", "Invalid protobuf file: 'b.txt' must be a text proto of BatchingParameters"),
+        (
+            "max_batch_size: 128",
+            "Invalid protobuf file: 'b.txt': Error parsing text-format tensorflow.serving.BatchingParameters: ",
+        ),
         ("batch_size { value: 1 }", 'has no field named "batch_size"'),
         ("max_batch_size { value: 0 }", "max_batch_size must be positive; was 0"),
         ("max_batch_size {}", "max_batch_size must be positive; was 0"),
@@ -178,7 +184,7 @@ def test_ssl_config():
             "server_cert of an SSLConfig must be a PEM text, not a path",
         ),
         (f"server_key: {KEY} server_cert: {CERT} client_verify: true", "custom_ca of an SSLConfig"),
-        ("key: 1", "text proto of SSLConfig"),
+        ("key: 1", "text-format tensorflow.serving.SSLConfig"),
     ],
 )
 def test_bad_ssl_configs(text, rule):

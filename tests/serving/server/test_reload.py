@@ -153,10 +153,25 @@ def test_a_server_does_not_start_on_a_taken_port(root, shared_server):
     port = int(shared_server.address.rsplit(":", 1)[1])
 
     with (
-        pytest.raises(InputError, match="cannot listen"),
+        pytest.raises(InputError, match=r"cannot listen on .*: Address already in use"),
         ModelServer(ServerConfig(root / model_store.CONFIG, port=port)),
     ):
         pass
+
+
+@pytest.mark.parametrize("rest_port", [None, 0])
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("nosuch.invalid", "the host does not resolve"),
+        ("http://127.0.0.1", "the host does not resolve"),
+        ("192.0.2.1", "Cannot assign requested address"),
+    ],
+)
+def test_a_server_says_why_it_cannot_listen(root, host, reason, rest_port):
+    port = None if rest_port == 0 else 0
+    with pytest.raises(InputError, match=rf"cannot listen on .*{host}.*: {reason}"):
+        ModelServer(ServerConfig(root / model_store.CONFIG, host=host, port=port, rest_port=rest_port)).start()
 
 
 def test_parallel_requests_get_their_own_answers(client):

@@ -269,5 +269,5 @@ def test_monitoring_config():
 
     assert parsed == {"enable": True, "path": "/m"}
     assert config_files.parse_monitoring_config("", "f")["path"] == "/monitoring/prometheus/metrics"
-    with pytest.raises(InputError, match="text proto of MonitoringConfig"):
+    with pytest.raises(InputError, match=r"text-format tensorflow.serving.MonitoringConfig"):
         config_files.parse_monitoring_config("prometheus { on: 1 }", "f")
