@@ -46,11 +46,16 @@ def count(events: pa.Table) -> Unjoined:
 
 
 def sentence(unjoined: Unjoined) -> str:
-    """Say what cannot be joined and what follows from it; nothing if every impression has its request."""
-    if not unjoined.without_request:
-        return ""
-    return (
-        f"{unjoined.without_request:,} of {unjoined.impressions:,} impressions have no request_id and cannot be joined "
-        f"to what followed; {unjoined.unused:,} of {unjoined.interactions:,} interactions belong to no impression and "
-        "are not used as labels"
-    )
+    """Say what cannot be joined and what follows from it; nothing if everything can be joined."""
+    parts = []
+    if unjoined.without_request:
+        parts.append(
+            f"{unjoined.without_request:,} of {unjoined.impressions:,} impressions have no request_id and cannot be "
+            "joined to what followed"
+        )
+    if unjoined.unused:
+        parts.append(
+            f"{unjoined.unused:,} of {unjoined.interactions:,} interactions belong to no impression and are not used "
+            "as labels"
+        )
+    return "; ".join(parts)
