@@ -79,6 +79,8 @@ def read(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> tuple
         InputError: A value does not fit the type. The error names the file, the row and the rule.
     """
     plain = decoded(column, field)
+    if plain.null_count == len(plain):  # of any type: pandas writes an empty column as decimals
+        return pa.chunked_array([pa.nulls(len(plain), field.type)]), ""
     reading = reading_of(plain, field)
     try:
         values = reading.convert(plain)
@@ -111,6 +113,8 @@ def decoded(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
+    if column.type == pa.float16():  # Arrow has few functions for it
+        column = column.cast(pa.float32())
     if pa.types.is_floating(column.type) and not pa.types.is_floating(field.type):
         return numbers.without_nan(column)
     if pa.types.is_string(column.type) and not pa.types.is_string(field.type):

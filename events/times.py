@@ -23,8 +23,15 @@ ZONE = r"[ T].*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 def read(column: pa.ChunkedArray) -> Reading:
     """Return how a column of times is read: as `parse` does, with the order of day and month from the whole column."""
-    day_first = written_times.day_first(column) if pa.types.is_string(column.type) else None
-    return Reading(partial(parse, day_first=day_first), partial(explain, day_first=day_first))
+    day_first = order_of_day(column)
+    return Reading(partial(parse, day_first=day_first), partial(explain, day_first=day_first), order_note(day_first))
+
+
+def order_of_day(column: pa.ChunkedArray) -> bool | None:
+    """Return whether dates such as 05/01/2026 begin with the day; None if the column does not decide it."""
+    if not pa.types.is_string(column.type) or plain_iso(column) is not None:
+        return None
+    return written_times.day_first(column)
 
 
 def parse(column: pa.ChunkedArray, day_first: bool | None = None) -> pa.ChunkedArray:
@@ -77,8 +84,32 @@ def spreadsheet_days(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.and_(pc.greater_equal(column, first), pc.less(column, last))
 
 
+def order_note(day_first: bool | None) -> str:
+    """Return what the column decided about the order of day and month."""
+    if day_first is None:
+        return ""
+    return f"dates begin with the {'day' if day_first else 'month'}: a number above 12 shows it"
+
+
+def plain_iso(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Convert text to `schema.TIMESTAMP` if all of it is ISO 8601 in one form, else return None.
+
+    This is the form of most logs, and many times faster than to tell the forms apart.
+    """
+    try:
+        return pc.assume_timezone(column.cast(pa.timestamp("us")), "UTC")
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return column.cast(schema.TIMESTAMP)
+    except pa.ArrowInvalid:
+        return None
+
+
 def from_text(column: pa.ChunkedArray, day_first: bool | None) -> pa.ChunkedArray:
     """Convert text to `schema.TIMESTAMP`: ISO 8601, unix times as digits, or the forms of `written_times`."""
+    if (moments := plain_iso(column)) is not None:
+        return moments
     text = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"(\.\d{6})\d+", r"\1")
     digits = pc.match_substring_regex(text, DIGITS)
     iso = pc.match_substring_regex(text, ISO)

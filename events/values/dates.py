@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import times
-from events.values import written_times
 from events.values.reading import Reading
 
 FIRST_YEAR, LAST_YEAR = 1000, 2999
@@ -17,8 +16,9 @@ KIND = "a date (YYYY-MM-DD, YYYYMMDD, YYYY-MM or a year, or a unix time)"
 
 def read(column: pa.ChunkedArray) -> Reading:
     """Return how a column of dates is read; the order of day and month comes from the whole column."""
-    day_first = written_times.day_first(column) if pa.types.is_string(column.type) else None
-    return Reading(partial(parse, day_first=day_first), partial(times.explain, day_first=day_first, kind=KIND))
+    day_first = times.order_of_day(column)
+    explain = partial(times.explain, day_first=day_first, kind=KIND)
+    return Reading(partial(parse, day_first=day_first), explain, times.order_note(day_first))
 
 
 def parse(column: pa.ChunkedArray, day_first: bool | None = None) -> pa.ChunkedArray:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from events.values.reading import Reading, Refusal, without_blanks
 
 # The bits of a whole number that a decimal of each type holds exactly; beyond them neighbours become equal.
-EXACT_BITS = {pa.float16(): 11, pa.float32(): 24, pa.float64(): 53}
+EXACT_BITS = {pa.float32(): 24, pa.float64(): 53}
 WRITTEN_DECIMAL = r"^-?\d+\.0+$|^-?\d(\.\d+)?[eE]\+?\d+$"  # 7.0 and 9.1e+18, as pandas writes a column of decimals
 
 
@@ -26,7 +26,7 @@ def read(column: pa.ChunkedArray) -> Reading:
         return Reading(lambda c: c.cast(pa.decimal128(38, 0)).cast(pa.string()), explain)
     if pa.types.is_string(column.type) and all_written_decimals(column):
         decimals = from_decimals(pa.float64())
-        return Reading(lambda c: decimals.convert(without_blanks(c).cast(pa.float64())), explain_text)
+        return Reading(lambda c: decimals.convert(c.cast(pa.float64())), explain_text)
     return Reading(lambda c: without_blanks(c.cast(pa.string())), explain, spaces_note(column))
 
 
@@ -54,11 +54,10 @@ def spaces_note(column: pa.ChunkedArray) -> str:
     """Return how many ids have spaces around them, or nothing."""
     if not pa.types.is_string(column.type):
         return ""
-    padded = pc.and_(
-        pc.less(pc.binary_length(pc.ascii_trim_whitespace(column)), pc.binary_length(column)),
-        pc.invert(pc.utf8_is_space(column)),
-    )
-    count = pc.sum(padded).as_py() or 0
+    shorter = pc.less(pc.binary_length(pc.ascii_trim_whitespace(column)), pc.binary_length(column))
+    if not pc.any(shorter).as_py():
+        return ""
+    count = pc.sum(pc.and_not(shorter, pc.utf8_is_space(column))).as_py()
     return f"spaces around {count:,} ids were cut off" if count else ""
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events.values.numbers import without_nan
-from events.values.reading import Reading, Refusal, without_blanks
+from events.values.reading import Reading, Refusal
 
 TRUE, FALSE = ("true", "yes", "t", "y"), ("false", "no", "f", "n")  # in any case
 
@@ -30,9 +30,9 @@ def read_listen(column: pa.ChunkedArray) -> Reading:
 
 
 def to_float(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert flags, numbers, and either of them as text to float32; NaN and blank text are null."""
+    """Convert flags, numbers, and either of them as text to float32; NaN is null."""
     if pa.types.is_string(column.type):
-        words = pc.utf8_lower(without_blanks(column))
+        words = pc.utf8_lower(column)
         words = pc.if_else(pc.is_in(words, pa.array(TRUE)), "1", words)
         column = pc.if_else(pc.is_in(words, pa.array(FALSE)), "0", words)
     return without_nan(column.cast(pa.float64())).cast(pa.float32())

@@ -3,15 +3,22 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.values.reading import Reading, Refusal, without_blanks
+from events.values.reading import Reading, Refusal
 
 
 def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
-    """Return how whole numbers are read: 3, 3.0, or either as text; NaN is null, and a fraction is refused."""
+    """Return how whole numbers are read: 3, 3.0, or either as text; a fraction, a date or a time of day is refused.
+
+    A duration becomes its milliseconds, the unit of the contract.
+    """
 
     def convert(values: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_string(values.type):
-            values = without_nan(without_blanks(values).cast(pa.float64()))
+            values = without_nan(values.cast(pa.float64()))
+        if pa.types.is_duration(values.type):
+            values = values.cast(pa.duration("ms"), safe=False).cast(pa.int64())
+        if pa.types.is_temporal(values.type):
+            raise pa.ArrowInvalid("a date or a time is not a number")
         return values.cast(data_type)
 
     return Reading(convert, lambda value: Refusal(", which is not a whole number"))

@@ -48,5 +48,5 @@ def as_type(data_type: pa.DataType, description: str) -> Reading:
 def without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a text column without the spaces around its values; a blank value becomes null."""
     trimmed = pc.ascii_trim_whitespace(column)
-    blank = pc.or_(pc.equal(trimmed, ""), pc.utf8_is_space(trimmed))
+    blank = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.utf8_is_space(trimmed))
     return pc.if_else(blank, pa.scalar(None, trimmed.type), trimmed) if pc.any(blank).as_py() else trimmed

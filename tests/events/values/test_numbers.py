@@ -1,5 +1,7 @@
 """Whole numbers, and durations that are not known."""
 
+from datetime import date, datetime, time, timedelta
+
 import pyarrow as pa
 import pytest
 
@@ -30,6 +32,23 @@ def test_whole_numbers_are_read_and_nan_is_null(values):
 def test_fractions_infinities_and_words_are_refused(value):
     with pytest.raises(InputError, match=r"log.csv, row 3: ms_played is .*, which is not a whole number"):
         read(type(value)(1), value) if not isinstance(value, str) else read("1", value)
+
+
+def test_a_duration_becomes_milliseconds():
+    assert read(timedelta(seconds=1), timedelta(milliseconds=1.5), None) == [1000, 1, None]
+
+
+@pytest.mark.parametrize("value", [time(0, 3), date(2026, 1, 5), datetime(2026, 1, 5)], ids=str)
+def test_a_date_or_a_time_of_day_is_no_number(value):
+    with pytest.raises(InputError, match=r"log.csv, row 2: ms_played is .*, which is not a whole number"):
+        read(value)
+
+
+@pytest.mark.parametrize("name", ["genres", "duration_ms", "release_date", "creator_id"])
+@pytest.mark.parametrize("empty", [[NAN, NAN], [None, None], ["", " "]], ids=str)
+def test_an_empty_column_of_any_type_is_null(name, empty):
+    table = pa.table({"item_id": ["i0", "i1"], "title": ["A", "B"], name: pa.array(empty)})
+    assert canonical.conform(table, schema.ITEMS, RowOrigins.of("items", 2))[name].to_pylist() == [None, None]
 
 
 @pytest.mark.parametrize("durations", [[0, 200_000, -1], [0.0, 200_000.0, -1.0], ["0", "200000", "-1"]], ids=str)

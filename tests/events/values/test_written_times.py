@@ -61,6 +61,13 @@ def test_a_day_above_12_decides_the_order_for_the_whole_column(separator):
     assert read(*european) == read(*american) == [T, T.replace(day=13)]
 
 
+def test_the_import_says_which_order_was_taken():
+    field, origins = schema.ITEMS.field("release_date"), RowOrigins.of("items.csv", 1)
+    for value, first in (("13/01/2026", "day"), ("01/13/2026", "month")):
+        note = canonical.read(pa.chunked_array([[value]]), field, origins)[1]
+        assert note == f"dates begin with the {first}: a number above 12 shows it"
+
+
 @pytest.mark.parametrize(
     "values",
     [["05/01/2026"], ["05.01.2026 10:00", "06.01.2026 10:00"], ["13/01/2026", "01/13/2026"], ["1-5-2026"]],

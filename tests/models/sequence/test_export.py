@@ -216,7 +216,7 @@ def test_an_unknown_item_of_the_history_changes_no_answer(saved):
 def test_histories_of_unequal_length_are_refused(saved, name):
     asked = history(["i1", "i2", "i3"])
     with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same number of entries"):
-        saved[1].signatures["embedding"](**asked | {name: asked[name][:, :2]})
+        saved[1].signatures["embed"](**asked | {name: asked[name][:, :2]})
 
 
 def test_a_playlist_at_temperature_0_takes_the_likeliest_item_each_time(saved):
