@@ -1,6 +1,5 @@
 """Output of commands: tables for people, JSON for programs."""
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,12 +10,14 @@ from rich.text import Text
 
 from segue.terminal import visible
 
+from segue.files import json_text
+
 json_option: Callable = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, sort_keys=True, default=str))
+    click.echo(json_text(value))
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

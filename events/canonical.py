@@ -1,43 +1,66 @@
 """Conform a table to its schema: canonical columns come first, cast to their types; other columns follow."""
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events import times
+from events import schema, times
 from events.origins import RowOrigins
+from events.values import dates, ids, label_values, lists, numbers
+from events.values.reading import Convert, Reading, as_type, without_blanks
 from segue.errors import InputError
 
-LIST_SEPARATOR = "|"  # separates the values of a list in a text file, such as `rock|indie`
+LIST_SEPARATOR = lists.SEPARATOR
+NOTE = b"note"  # the metadata of a column's field that holds what its reading decided
+DURATION, LISTEN = "duration_ms", f"label_{schema.LISTEN}"
 
-Convert = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
-
-def conform(table: pa.Table, schema: pa.Schema, origins: RowOrigins) -> pa.Table:
+def conform(table: pa.Table, table_schema: pa.Schema, origins: RowOrigins) -> pa.Table:
     """Return the table with the schema's columns, cast and in the schema's order; other columns follow.
 
     An optional column that is absent becomes null. A null in a required column is allowed here:
-    `events.checks` refuses it later and names its row.
+    `events.checks` refuses it later and names its row. The labels of a log are cast too. What the reading of a whole
+    column decided, such as a separator, is in the metadata of its field; see `notes`.
 
     Raises:
         InputError: A required column is missing, or a value does not fit its column's type.
     """
-    missing = [f.name for f in schema if not f.nullable and f.name not in table.column_names]
+    missing = [f.name for f in table_schema if not f.nullable and f.name not in table.column_names]
     if missing:
         raise InputError(
             f"{origins.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
             f"Add the column, or name the column that holds it with `--map {missing[0]}=NAME`.",
         )
-    columns = {
-        field.name: cast(table[field.name], field, origins)
-        if field.name in table.column_names
-        else pa.chunked_array([pa.nulls(table.num_rows, field.type)])
-        for field in schema
-    }
-    extra = {name: table[name] for name in table.column_names if name not in columns}
-    fields = [*schema, *(pa.field(name, column.type) for name, column in extra.items())]
-    return pa.table([*columns.values(), *extra.values()], schema=pa.schema(fields))
+    columns, fields = [], []
+    for field in (*table_schema, *brought_labels(table, table_schema)):
+        if field.name in table.column_names:
+            column, note = read(table[field.name], field, origins)
+            earlier = table.schema.field(field.name).metadata or {}
+            metadata = {NOTE: note} if note else {NOTE: earlier[NOTE]} if NOTE in earlier else None
+            field = field.with_metadata(metadata)
+        else:
+            column = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
+        columns.append(column)
+        fields.append(field)
+    names = {field.name for field in fields}
+    extra = {name: table[name] for name in table.column_names if name not in names}
+    fields += [pa.field(name, column.type) for name, column in extra.items()]
+    return pa.table([*columns, *extra.values()], schema=pa.schema(fields))
+
+
+def brought_labels(table: pa.Table, table_schema: pa.Schema) -> list[pa.Field]:
+    """Return the fields of the labels that a log brings; items and users have none."""
+    names = schema.LABEL_COLUMNS if table_schema is schema.EVENTS else ()
+    return [pa.field(name, pa.float32()) for name in names if name in table.column_names]
+
+
+def notes(table: pa.Table) -> list[str]:
+    """Return what `conform` decided about the columns of a table, one line for each: `genres: lists are …`."""
+    return [f"{f.name}: {f.metadata[NOTE].decode()}" for f in table.schema if f.metadata and NOTE in f.metadata]
+
+
+def without_notes(table: pa.Table) -> pa.Table:
+    """Return the table without the notes, as it is stored."""
+    return pa.table(table.columns, schema=pa.schema([field.remove_metadata() for field in table.schema]))
 
 
 def cast(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.ChunkedArray:
@@ -46,21 +69,30 @@ def cast(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.Ch
     Raises:
         InputError: A value does not fit the type. The error names the file, the row and the rule.
     """
-    if column.type == field.type:
-        return column
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    convert = converter(column.type, field.type)
+    return read(column, field, origins)[0]
+
+
+def read(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> tuple[pa.ChunkedArray, str]:
+    """Return the column cast to the type of the field, and what its reading decided.
+
+    Raises:
+        InputError: A value does not fit the type. The error names the file, the row and the rule.
+    """
+    plain = decoded(column, field)
+    if plain.null_count == len(plain):  # of any type: pandas writes an empty column as decimals
+        return pa.chunked_array([pa.nulls(len(plain), field.type)]), ""
+    reading = reading_of(plain, field)
     try:
-        return convert(column)
+        values = reading.convert(plain)
     except pa.ArrowException:
-        position = first_failure(column, convert)
+        position = first_failure(plain, reading.convert)
         file, row = origins.at(position)
-        raise InputError(
-            f"{file}, row {row}: {field.name} is {column[position].as_py()!r}, "
-            f"which is not {describe_type(field.type)}.",
-            "Correct the value, or check that the right column was mapped.",
-        ) from None
+        value = column[position].as_py()
+        refusal = reading.explain(value)
+        raise InputError(f"{file}, row {row}: {field.name} is {value!r}{refusal.rule}.", refusal.fix) from None
+    if field.name == DURATION:
+        return known_durations(values)
+    return values, reading.note
 
 
 def cast_required(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> pa.ChunkedArray:
@@ -75,18 +107,51 @@ def cast_required(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins)
     return cast(column, field, origins)
 
 
-def converter(source_type: pa.DataType, target_type: pa.DataType) -> Convert:
-    """Return a function that converts a column from one type to another and raises if a value does not fit."""
+def decoded(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Return the column without the encodings of its writer, and null for NaN and for blank text where text is read."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    if column.type == pa.float16():  # Arrow has few functions for it
+        column = column.cast(pa.float32())
+    if pa.types.is_floating(column.type) and not pa.types.is_floating(field.type):
+        return numbers.without_nan(column)
+    if pa.types.is_string(column.type) and not pa.types.is_string(field.type):
+        return without_blanks(column)
+    return column
+
+
+def reading_of(column: pa.ChunkedArray, field: pa.Field) -> Reading:
+    """Return how a column is read into a field, decided by the whole column."""
+    source_type, target_type, name = column.type, field.type, field.name
+    if name in schema.LABEL_COLUMNS:
+        return label_values.read_listen(column) if name == LISTEN else label_values.read_yes_or_no(column)
+    if pa.types.is_string(target_type) and name.endswith("_id"):
+        return ids.read(column)
+    if source_type == target_type:
+        return as_type(target_type, "")
     if pa.types.is_timestamp(target_type):
-        return times.parse
+        return times.read(column)
+    if pa.types.is_date(target_type):
+        return dates.read(column)
+    if pa.types.is_list(target_type) and pa.types.is_string(source_type):
+        return lists.read(column)
+    if pa.types.is_integer(target_type):
+        return numbers.read_whole(column, target_type)
     if pa.types.is_string(target_type) and pa.types.is_floating(source_type):
-        # pandas turns a column of whole numbers into floats if one is null. The id 7 must not become "7.0".
-        return lambda column: column.cast(pa.int64()).cast(target_type)
-    if pa.types.is_list(target_type) and (pa.types.is_string(source_type) or pa.types.is_large_string(source_type)):
-        return lambda column: pc.split_pattern(column, LIST_SEPARATOR).cast(target_type)
-    if pa.types.is_date(target_type) and pa.types.is_timestamp(source_type):
-        return lambda column: column.cast(target_type, safe=False)
-    return lambda column: column.cast(target_type)
+        return ids.from_decimals(source_type)
+    return as_type(target_type, describe_type(target_type))
+
+
+def known_durations(durations: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
+    """Return durations with null for those of 0 or less, which mean unknown in many catalogues, and their number."""
+    unknown = pc.less_equal(durations, 0)
+    count = pc.sum(unknown).as_py() or 0
+    if not count:
+        return durations, ""
+    note = f"{count:,} of {len(durations):,} values are 0 or negative and count as unknown"
+    return pc.if_else(unknown, pa.scalar(None, durations.type), durations), note
 
 
 def first_failure(column: pa.ChunkedArray, convert: Convert) -> int:
@@ -106,15 +171,9 @@ def first_failure(column: pa.ChunkedArray, convert: Convert) -> int:
 
 
 def describe_type(data_type: pa.DataType) -> str:
-    """Return a type in plain words, with an article: `a whole number`."""
-    if pa.types.is_timestamp(data_type):
-        return "a time (ISO 8601, or unix seconds or milliseconds)"
-    if pa.types.is_integer(data_type):
-        return "a whole number"
+    """Return a type in plain words, with an article: `a number`."""
     if pa.types.is_floating(data_type):
         return "a number"
-    if pa.types.is_date(data_type):
-        return "a date (YYYY-MM-DD)"
     if pa.types.is_string(data_type):
         return "text or a whole number"
     return f"of type {data_type}"

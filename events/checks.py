@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events import canonical, quarantine, schema
+from events import canonical, quarantine, request_joins, schema
 from events.imported import Imported
 from events.origins import RowOrigins
 from segue.errors import InputError
@@ -41,7 +41,8 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
             later time, for instance for a synthetic log, whose days may lie in the future.
 
     Returns:
-        The data set with the rows that break a rule moved to its quarantine.
+        The data set with the rows that break a rule moved to its quarantine. Its `mapping` also says what the values
+        of whole columns decided, and which interactions belong to no impression.
 
     Raises:
         InputError: A column is missing, an id is null or a duplicate, a time is outside the range, there are
@@ -64,7 +65,13 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         if len(positions):
             tables[name], origins[name] = tables[name].filter(pa.array(kept)), origins[name].take(kept)
     stop_on_too_few(tables["events"], origins["events"])
-    return replace(imported, **tables, quarantine=pa.concat_tables(quarantined), origins=origins)
+    mapping = [*imported.mapping, *(note for table in tables.values() for note in canonical.notes(table))]
+    if unjoined := request_joins.sentence(request_joins.count(tables["events"])):
+        mapping.append(unjoined)
+    tables = {name: canonical.without_notes(table) for name, table in tables.items()}
+    return replace(
+        imported, **tables, mapping=tuple(mapping), quarantine=pa.concat_tables(quarantined), origins=origins
+    )
 
 
 def stop_on_broken_table(name: str, table: pa.Table, origins: RowOrigins, latest: datetime | None) -> None:
@@ -83,7 +90,7 @@ def stop_on_broken_table(name: str, table: pa.Table, origins: RowOrigins, latest
         )
     for key in ID_COLUMNS[name]:
         if table[key].null_count:
-            stop(origins, first_true(pc.is_null(table[key])), f"{key} is null", "Give every row its ids.")
+            stop(origins, first_true(pc.is_null(table[key])), f"{key} is null or blank", "Give every row its ids.")
     key = ID_COLUMNS[name][-1]
     repeated = first_repeated(table[key])
     if repeated is not None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -45,7 +46,21 @@ def write_text(target: Path, text: str) -> None:
 
 def write_json(target: Path, value: Any) -> None:
     """Write `value` to `target` as indented JSON, atomically."""
-    write_text(target, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+    write_text(target, json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON. NaN and infinity, for which JSON has no number, become null."""
+    return json.dumps(finite(value), indent=2, sort_keys=True, default=str, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with None for each number in it that is not finite."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:

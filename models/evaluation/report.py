@@ -1,5 +1,6 @@
 """An evaluation as tables and a Markdown page, and as flat metrics for MLflow."""
 
+import math
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ from models.evaluation.slices import OVERALL
 
 
 def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
-    """The main figures of an evaluation by flat name, such as `ranking.candidate.play.auc`; nan is left out."""
+    """The main figures of an evaluation by flat name, such as `ranking.candidate.play.auc`, without nan and null."""
     flat = {
         f"retrieval.{model}.{name}": value
         for model, metrics in evaluation["retrieval"]["models"].items()
@@ -33,7 +34,12 @@ def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
         for head, parts in evaluation["calibration"].items()
         for part, m in parts.items()
     }
-    return {name: float(value) for name, value in flat.items() if value == value}
+    return {name: float(value) for name, value in flat.items() if value is not None and value == value}
+
+
+def number(figure: float | None) -> float:
+    """A figure of an evaluation that may have been read from JSON, where null stands for nan."""
+    return math.nan if figure is None else figure
 
 
 def mlflow_name(name: str) -> str:
@@ -45,16 +51,18 @@ def retrieval_rows(evaluation: dict[str, Any]) -> list[list]:
     """Rows of the retrieval table, by `RETRIEVAL_COLUMNS`."""
     names = ("recall_at_10", "recall_at_100", "ndcg_at_10")
     models = evaluation["retrieval"]["models"]
-    return [[model, *(models[model][name] for name in names)] for model in models]
+    return [[model, *(number(models[model][name]) for name in names)] for model in models]
 
 
 def ranking_rows(evaluation: dict[str, Any]) -> list[list]:
     """Rows of the ranking table, by `RANKING_COLUMNS`."""
-    return [
-        [model, head, m["auc"], f"{m['auc_low']:.3f}–{m['auc_high']:.3f}", m["log_loss"], m["ece"], m["label_mean"]]
-        for model, heads in evaluation["ranking"].items()
-        for head, m in heads.items()
-    ]
+    rows = []
+    for model, heads in evaluation["ranking"].items():
+        for head, figures in heads.items():
+            m = {name: number(value) for name, value in figures.items()}
+            interval = f"{m['auc_low']:.3f}–{m['auc_high']:.3f}"
+            rows.append([model, head, m["auc"], interval, m["log_loss"], m["ece"], m["label_mean"]])
+    return rows
 
 
 def slice_rows(evaluation: dict[str, Any]) -> list[list]:
@@ -95,8 +103,9 @@ def gains(evaluation: dict[str, Any]) -> list[str]:
     for name, gain in retrieval.get("sequence_as_a_source", {}).items():
         by_title[f"sequence model, {titles[name]}"] = gain
     return [
-        f"{title}: {gain['mean']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+        f"{title}: {mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
         for title, gain in by_title.items()
+        for mean, low, high in [[number(gain[name]) for name in ("mean", "low", "high")]]
     ]
 
 

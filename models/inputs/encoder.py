@@ -68,7 +68,11 @@ class Encoder(tf.Module):
 
         Returns:
             The encoded query that the class describes.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the histories differ in length.
         """
+        demand_one_length(raw)
         padding = [[0, 0], [0, HISTORY]]
         items = tf.pad(raw["history_items"], padding, constant_values="")[:, :HISTORY]  # [b, 50]
         actions = tf.pad(raw["history_actions"], padding, constant_values="")[:, :HISTORY]
@@ -154,6 +158,18 @@ class Encoder(tf.Module):
             "item": self.catalogue.encode(table["item_id"]),
             "item_stats": self.encode_stats(item_stats(table)).numpy(),
         }
+
+
+def demand_one_length(raw: dict[str, tf.Tensor]) -> None:
+    """Refuse histories of unequal length, whose entries would be taken for those of other items.
+
+    Raises:
+        tf.errors.InvalidArgumentError: `history_actions` or `history_times` is not as wide as `history_items`.
+    """
+    width = tf.shape(raw["history_items"])[1]
+    for name in ("history_actions", "history_times"):
+        rule = f"history_items and {name} must have the same number of entries: pad the shorter rows with '' and 0"
+        tf.debugging.assert_equal(tf.shape(raw[name])[1], width, rule)
 
 
 def clock(ts: tf.Tensor) -> tf.Tensor:

@@ -74,7 +74,8 @@ class ServedRanking(tf.Module):
         Args:
             candidate_ids: string `[b, n]`; '' fills a row that has fewer candidates.
             retrieval_scores: the retrieval model's scores `[b, n]`. A candidate that retrieval did not return has the
-                lowest score that it returned; all scores are 0 if retrieval was not called.
+                lowest score that it returned; all scores are 0 if retrieval was not called. A score that is not a
+                finite number counts as the lowest of the row.
             sequence_scores: the sequence model's scores `[b, n]`, filled in the same way.
             raw: the query; see `query_specs`.
 
@@ -82,8 +83,10 @@ class ServedRanking(tf.Module):
             The outputs of `answer`, and `uncertainty`, 1 / sqrt(1 + plays of 28 days), in (0, 1]. `choice` is the
             logarithm of how many times likelier a candidate is to play next than the request's average candidate.
         """
-        logits, features = self.describe(candidate_ids, retrieval_scores, sequence_scores, **raw)
-        choice = lift(self.model.choice(features), tf.not_equal(candidate_ids, ""))
+        present = tf.not_equal(candidate_ids, "")
+        scores = [least_for_gaps(values, present) for values in (retrieval_scores, sequence_scores)]
+        logits, features = self.describe(candidate_ids, *scores, **raw)
+        choice = lift(self.model.choice(features), present)
         plays = tf.gather(self.plays, self.catalogue.rows(candidate_ids))
         return {**self.answer(logits, choice), "uncertainty": tf.math.rsqrt(1.0 + plays)}
 
@@ -92,6 +95,20 @@ class ServedRanking(tf.Module):
         inputs = {**self.model.encoder.encode_query(raw), **self.model.encoder.encode_item(raw)}
         inputs["request"] = request_dense(genre_affinity, raw[AGE])
         return self.answer(self.model(inputs), tf.zeros_like(genre_affinity))
+
+
+def least_for_gaps(scores: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Replace scores that are not finite by the least finite score of the row's candidates, 0 if it has none.
+
+    Otherwise one NaN would make the choice, and so the reward, of all candidates of the row NaN.
+
+    Args:
+        scores: `[b, n]`.
+        present: marks the places that hold a candidate, bool `[b, n]`.
+    """
+    finite = tf.math.is_finite(scores)
+    least = tf.reduce_min(tf.where(finite & present, scores, np.inf), axis=1, keepdims=True)
+    return tf.where(finite, scores, tf.where(tf.math.is_finite(least), least, 0.0))
 
 
 def lift(logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from models.inputs.arrow_columns import recent_first, seconds
-from models.inputs.encoder import Encoder
+from models.inputs.encoder import Encoder, demand_one_length
 from models.inputs.shards import Arrays
 from models.inputs.signature_specs import Specs, specs
 from models.inputs.vocabulary import Lookup
@@ -51,6 +51,9 @@ def served_requests(
     Returns:
         The inputs that `histories.requests` describes, `[b, length]` each.
     """
+    demand_one_length({
+        "history_items": history_items, "history_actions": history_actions, "history_times": history_times,
+    })  # fmt: skip
     padding = [[0, 0], [0, length]]
 
     def oldest_first(values: tf.Tensor, empty) -> tf.Tensor:

@@ -1,8 +1,12 @@
 """Atomic writes, JSON files and the checksum of a folder."""
 
+import json
+import math
+
+import numpy as np
 import pytest
 
-from segue.files import atomic_path, read_json, tree_sha256, write_json
+from segue.files import atomic_path, json_text, read_json, tree_sha256, write_json
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
@@ -34,6 +38,15 @@ def test_json_round_trips(tmp_path):
     value = {"b": [1, 2.5, None], "a": "é"}
     write_json(tmp_path / "v.json", value)
     assert read_json(tmp_path / "v.json") == value
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, np.float64("nan")], ids=str)
+def test_a_number_that_json_lacks_becomes_null(tmp_path, number):
+    value = {"auc": number, "heads": [{"play": (0.5, number)}], "name": "NaN"}
+    expected = {"auc": None, "heads": [{"play": [0.5, None]}], "name": "NaN"}
+    assert json.loads(json_text(value), parse_constant=pytest.fail) == expected
+    write_json(tmp_path / "v.json", value)
+    assert read_json(tmp_path / "v.json") == expected
 
 
 def test_the_checksum_of_a_folder_covers_names_and_contents(tmp_path):

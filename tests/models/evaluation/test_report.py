@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from models.evaluation.report import flat_metrics, markdown, table
+from models.evaluation.report import flat_metrics, gains, markdown, ranking_rows, retrieval_rows, table
+from segue.files import read_json, write_json
 
 CALIBRATION = {"examples": 100, "prediction_mean": 0.3, "label_mean": 0.31, "ece": 0.02}
 EVALUATION = {
@@ -54,6 +55,17 @@ def test_flat_metrics_leave_out_nan():
     flat = flat_metrics(broken)
     assert "ranking.candidate.like.auc" not in flat
     assert flat["ranking.candidate.like.label_mean"] == 0.0
+
+
+def test_an_evaluation_read_back_from_json_has_nan_where_the_file_has_null(tmp_path):
+    nothing = dict.fromkeys(("auc", "auc_low", "auc_high", "log_loss", "ece"), math.nan) | {"label_mean": 0.0}
+    write_json(tmp_path / "evaluation.json", EVALUATION | {"ranking": {"candidate": {"like": nothing}}})
+    saved = read_json(tmp_path / "evaluation.json")
+    ((_, head, auc, interval, *_),) = ranking_rows(saved)
+    assert (head, math.isnan(auc), interval) == ("like", True, "nan–nan")
+    assert "ranking.candidate.like.auc" not in flat_metrics(saved)
+    assert retrieval_rows(saved) == retrieval_rows(EVALUATION)
+    assert gains(saved) == gains(EVALUATION)
 
 
 @pytest.mark.parametrize(("passed", "title"), [(True, "# Blessed"), (False, "# Not blessed")])

@@ -95,6 +95,33 @@ def test_places_without_a_candidate_take_no_part_in_the_choice(ranking_signature
     assert padded[CHOICE][:, 4:] == pytest.approx(np.log(LIFT_FLOOR))
 
 
+@pytest.mark.parametrize("name", ["retrieval_scores", "sequence_scores"])
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf], ids=str)
+def test_a_score_that_is_no_number_counts_as_the_least_of_its_row(module, raw, name, broken):
+    query = {key: tf.constant(value) for key, value in raw.items()}
+    scores = {key: np.array([SCORES] * 6, np.float32) for key in ("retrieval_scores", "sequence_scores")}
+    answers = []
+    for value in (broken, -1.0):  # -1 is the least of SCORES
+        scores[name][:, 0] = value
+        answers.append(module.rank(tf.constant([CANDIDATES] * 6), **scores, **query))
+    for output, values in answers[0].items():
+        assert np.isfinite(values).all(), output
+        np.testing.assert_array_equal(values, answers[1][output], err_msg=output)
+
+
+def test_a_row_without_any_number_is_answered(module, raw):
+    query = {key: tf.constant(value) for key, value in raw.items()}
+    nothing = tf.fill([6, 4], np.float32(np.nan))
+    for name, values in module.rank(tf.constant([CANDIDATES] * 6), nothing, nothing, **query).items():
+        assert np.isfinite(values).all(), name
+
+
+@pytest.mark.parametrize("name", ["history_items", "history_actions", "history_times"])
+def test_histories_of_unequal_length_are_refused(ranking_signatures, raw, name):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same number of entries"):
+        rank(ranking_signatures, raw | {name: raw[name][:, :-1]}, *CANDIDATES)
+
+
 def test_a_request_without_candidates_is_answered(ranking_signatures, raw):
     for name, values in rank(ranking_signatures, raw, "", "", scores=[-np.inf] * 2).items():
         assert np.isfinite(values).all(), name

@@ -212,6 +212,13 @@ def test_an_unknown_item_of_the_history_changes_no_answer(saved):
         np.testing.assert_allclose(answer["scores"], scores, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["history_items", "history_actions", "history_times"])
+def test_histories_of_unequal_length_are_refused(saved, name):
+    asked = history(["i1", "i2", "i3"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same number of entries"):
+        saved[1].signatures["embed"](**asked | {name: asked[name][:, :2]})
+
+
 def test_a_playlist_at_temperature_0_takes_the_likeliest_item_each_time(saved):
     _, loaded, *_ = saved
     (playlist,) = playlists(loaded, [["i3", "i4"]], length=4, temperature=0.0, heard=tf.constant(["exclude"]))

@@ -1,0 +1,61 @@
+"""Count the interactions of a log that cannot be joined to an impression, and so give no labels."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from events import schema
+
+UNUSED = """
+    select count(*) from interactions anti join impressions using (user_id, item_id, request_id)
+"""
+
+
+@dataclass(frozen=True)
+class Unjoined:
+    """How much of a log cannot be joined.
+
+    Args:
+        impressions: Impressions of the log.
+        without_request: Those of them without `request_id`.
+        interactions: Interactions of the log.
+        unused: Those of them that belong to no impression.
+    """
+
+    impressions: int
+    without_request: int
+    interactions: int
+    unused: int
+
+
+def count(events: pa.Table) -> Unjoined:
+    """Count what cannot be joined: an interaction and its impression share `user_id`, `item_id` and `request_id`."""
+    import duckdb
+
+    keys = events.select(["user_id", "item_id", "request_id"])
+    impressions = keys.filter(pc.equal(events["action"], schema.IMPRESSION))
+    interactions = keys.filter(pc.is_in(events["action"], pa.array(schema.INTERACTIONS)))
+    unused = 0
+    if impressions.num_rows:
+        with duckdb.connect() as connection:
+            connection.register("impressions", impressions)
+            connection.register("interactions", interactions)
+            ((unused,),) = connection.execute(UNUSED).fetchall()
+    return Unjoined(impressions.num_rows, impressions["request_id"].null_count, interactions.num_rows, unused)
+
+
+def sentence(unjoined: Unjoined) -> str:
+    """Say what cannot be joined and what follows from it; nothing if everything can be joined."""
+    parts = []
+    if unjoined.without_request:
+        parts.append(
+            f"{unjoined.without_request:,} of {unjoined.impressions:,} impressions have no request_id and cannot be "
+            "joined to what followed"
+        )
+    if unjoined.unused:
+        parts.append(
+            f"{unjoined.unused:,} of {unjoined.interactions:,} interactions belong to no impression and are not used "
+            "as labels"
+        )
+    return "; ".join(parts)

@@ -1,0 +1,66 @@
+"""Lists that are written as text; the whole column decides how they are read."""
+
+import pyarrow as pa
+import pytest
+
+from events import canonical, schema
+from events.origins import RowOrigins
+from segue.errors import InputError
+
+BOTH = [["rock", "jazz"], ["folk"], None]
+
+
+def read(values: list) -> tuple[list, str]:
+    """Return the lists read from a column of these values, and the note."""
+    column = pa.chunked_array([pa.array(values, pa.string())])
+    lists, note = canonical.read(column, schema.ITEMS.field("genres"), RowOrigins.of("items.csv", len(values), 2))
+    return lists.to_pylist(), note
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["rock|jazz", "folk", None],
+        ["rock | jazz|", "folk", ""],
+        ["rock;jazz", "folk", None],
+        ["rock, jazz", "folk", None],
+        ["['rock', 'jazz']", "['folk']", None],
+        ['["rock","jazz"]', '["folk", null]', None],
+        ["{rock,jazz}", "{folk}", None],
+        ['{"rock",jazz}', "{folk}", ""],
+        ["{'rock', 'jazz'}", "{'folk'}", None],
+        ["[rock, jazz]", "[folk]", None],
+        ["['rock', 'jazz']", "folk", None],
+    ],
+    ids=str,
+)
+def test_lists_are_read_however_they_are_written(values):
+    assert read(values)[0] == BOTH
+
+
+def test_the_import_says_how_lists_were_read():
+    assert read(["rock|jazz", "folk"])[1] == ""
+    assert read(["rock;jazz", "folk"])[1] == "lists are separated by `;`: 1 of 2 values have one, none has a `|`"
+    assert read(["['rock']"])[1] == "lists written as text, such as ['rock'], are read as lists"
+    assert "1 of 3 values have a `,` or `;` and stay whole" in read(["rock", "jazz", "Folk, World"])[1]
+
+
+def test_a_single_genre_with_a_comma_is_not_broken():
+    values = ["rock", "jazz", "Folk, World", "soul", "rock"]
+    assert read(values)[0] == [["rock"], ["jazz"], ["Folk, World"], ["soul"], ["rock"]]
+    assert read(["rock|Folk, World", "jazz, fusion"])[0] == [["rock", "Folk, World"], ["jazz, fusion"]]
+
+
+def test_few_lists_are_split_if_their_parts_stand_alone_too():
+    assert read(["rock", "jazz", "rock, jazz", "soul", "rock"])[0][2] == ["rock", "jazz"]
+
+
+def test_elements_in_brackets_may_hold_separators_and_spaces():
+    assert read(["['R&B, Soul', 'hip hop']"])[0] == [["R&B, Soul", "hip hop"]]
+    assert read(['{"R&B, Soul",rock}', "{}"])[0] == [["R&B, Soul", "rock"], []]
+
+
+@pytest.mark.parametrize("value", ["[{'id': 16, 'name': 'Animation'}]", "[['rock']]"])
+def test_a_list_of_something_else_is_refused(value):
+    with pytest.raises(InputError, match=r"items.csv, row 3: genres is .*, which is not a list of texts"):
+        read(["['rock']", value])
