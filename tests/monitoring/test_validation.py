@@ -30,7 +30,7 @@ def verdict(current: pd.DataFrame, reference: pd.DataFrame, folder, **how) -> Ve
 
 def test_the_same_span_passes_and_the_page_is_written(frame, tmp_path):
     judged = verdict(frame, frame, tmp_path)
-    assert judged.passed, found.reason
+    assert judged.passed, judged.reason
     assert judged.figures["distances"]["surface"] == 0
     assert "facets" in (tmp_path / "page.html").read_text()
 
