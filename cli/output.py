@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from segue.terminal import visible
-
 from segue.files import json_text
+from segue.terminal import visible
 
 json_option: Callable = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
