@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from events import canonical, quarantine, schema
 from events.imported import Imported
 from events.importers import text_files
-from events.importers.public import folders
+from events.importers.public import folders, logs
 from events.importers.registry import DATA_SETS
 from events.importers.sessions import sessions
 from events.origins import RowOrigins
@@ -97,14 +97,9 @@ def quarantine_assignments(
 def first_of_day(assignments: pa.Table) -> np.ndarray:
     """Return the positions of the first assignment of each listener, artist and UTC day, by time and then by row."""
     ts = assignments["ts"].cast(pa.int64()).to_numpy()
-    keys = [codes(assignments["user_id"]), codes(assignments["item_id"]), ts // DAY_US]
+    keys = [logs.codes(assignments["user_id"]), logs.codes(assignments["item_id"]), ts // DAY_US]
     _, first = np.unique(np.stack(keys), axis=1, return_index=True)
     return first[np.lexsort((first, ts[first]))]
-
-
-def codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return an integer code for each value; null is -1."""
-    return column.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
 
 
 def add_events(assignments: pa.Table, plays: pa.Table) -> pa.Table:
@@ -115,7 +110,7 @@ def add_events(assignments: pa.Table, plays: pa.Table) -> pa.Table:
         plays: `user_id, item_id, play_count`.
     """
     ts = assignments["ts"].cast(pa.int64()).to_numpy()
-    number = sessions(codes(assignments["user_id"]), ts // DAY_US, pause=1)
+    number = sessions(logs.codes(assignments["user_id"]), ts // DAY_US, pause=1)
     day = pc.strftime(assignments["ts"], "%Y%m%d")
     play_count, like = play_counts_and_likes(assignments, plays)
     unknown = pa.nulls(assignments.num_rows, pa.float32())

@@ -13,8 +13,7 @@ from events import canonical, schema
 from events.imported import Imported
 from events.importers import ratings as stars
 from events.importers import text_files
-from events.importers.public import folders
-from events.importers.sessions import sessions
+from events.importers.public import folders, logs
 from events.origins import RowOrigins
 from segue.errors import InputError
 
@@ -38,7 +37,7 @@ MAPPING = (
     "label_add is unknown",
     "a film that a listener rates again at another time -> a further event",
     "tags, links and genome scores are not read",
-    "30 minutes without a rating -> a new session",
+    logs.SESSION_RULE,
 )
 
 
@@ -98,14 +97,12 @@ def rating_events(ratings: pa.Table, origins: RowOrigins) -> tuple[pa.Table, Row
     order = np.argsort(ts.cast(pa.int64()).to_numpy(), kind="stable")
     ratings, origins = ratings.take(order), origins.take(order)
     ts, rating = ts.take(pa.array(order)), rating.take(pa.array(order))
-    user_codes = ratings["user_id"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
-    session_number = pa.array(sessions(user_codes, ts.cast(pa.int64()).to_numpy())).cast(pa.string())
     table = pa.table({
         "event_id": event_ids(ratings),
         "user_id": ratings["user_id"],
         "item_id": ratings["item_id"],
         "ts": ts,
-        "session_id": pc.binary_join_element_wise(ratings["user_id"], session_number, "-s"),
+        "session_id": logs.session_ids(ratings["user_id"], ts),
         **stars.actions_and_labels(rating),
     })  # fmt: skip
     return table, origins
@@ -117,7 +114,7 @@ def event_ids(ratings: pa.Table) -> pa.ChunkedArray:
     A row that repeats an earlier one, time included, keeps that row's id, so the import refuses it.
     """
     ids = pc.binary_join_element_wise("ml", ratings["user_id"], ratings["item_id"], "-")
-    codes = ids.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    codes = logs.codes(ids)
     _, first = np.unique(codes, return_index=True)
     first_time = ratings["timestamp"].take(pa.array(first[codes]))
     timed = pc.binary_join_element_wise(ids, ratings["timestamp"], "-")

@@ -150,6 +150,7 @@ def test_kuairec_views_have_their_share_and_seconds(read):
     events = read("kuairec").events.to_pylist()
     assert [e["label_complete"] for e in events] == [1.0, 0.0, 0.0]
     assert [e["label_skip"] for e in events] == [0.0, 1.0, 0.0]
+    assert [e["label_like"] for e in events] == [0.0, 0.0, 0.0]
     assert [e["ms_played"] for e in events] == [13838, 851, 5000]
     assert events[1]["label_listen"] == pytest.approx(0.6157, abs=1e-4)  # log1p(0.851)
 
@@ -157,6 +158,23 @@ def test_kuairec_views_have_their_share_and_seconds(read):
 def test_kuairec_views_without_a_time_are_quarantined(read, tmp_path):
     manifest = dataset.write(tmp_path / "data", read("kuairec"))
     assert manifest["quarantine_reasons"] == {"timestamp is missing": 1}
+
+
+def test_kuairec_a_video_watched_more_than_twice_is_liked(read):
+    header = "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio\n"
+    rows = "".join(f"{n},7,1,1,,,1593878903.5,{ratio}\n" for n, ratio in enumerate((0.09, 0.1, 2.0, 2.01)))
+    events = read("kuairec", {"data/big_matrix.csv": header + rows}).events
+    assert events["action"].to_pylist() == ["skip", "play", "play", "like"]
+    assert events["label_like"].to_pylist() == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_kuairec_without_captions_has_the_numbers_of_the_tags_as_genres(tmp_path):
+    folder = SAMPLES["kuairec"].write(tmp_path)
+    (folder / "data" / "kuairec_caption_category.csv").unlink()
+    (folder / "data" / "item_categories.csv").write_text('video_id,feat\n3649,"[27, 9]"\n5262,[8]\n')
+    items = by_id(DATA_SETS["kuairec"].read(folder).items)
+    assert (items["3649"]["title"], items["3649"]["genres"]) == ("3649", ["27", "9"])
+    assert items["5262"]["genres"] == ["8"]
 
 
 def test_kuairec_titles_come_from_the_captions(read):
