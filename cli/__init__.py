@@ -36,9 +36,12 @@ def errors_about_text() -> Iterator[None]:
     """
     try:
         yield
-    except click.ClickException as error:
-        error.message = visible(error.message)
-        raise
+    except click.UsageError as error:
+        message = error.format_message()
+        shown = "\n".join(map(visible, message.split("\n")))  # the help of a group is an error of many lines, too
+        if shown == message:
+            raise
+        raise click.UsageError(shown, error.ctx) from error
     except UnicodeEncodeError as error:
         if error.reason != "surrogates not allowed":
             raise

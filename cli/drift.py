@@ -73,7 +73,7 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
             )
         decision = decide(Verdict.from_dict(read_json(verdict)))
     if not as_json:
-        say(decision["reason"])
+        say(str(decision["reason"]))
     if decision["retrain"]:
         execute("training", "local", None, config, None, as_json)
     elif as_json:

@@ -30,7 +30,8 @@ def enter(command: Callable[[], Any]) -> None:
     """
     sys.stdout = buffered(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
     # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

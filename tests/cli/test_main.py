@@ -167,6 +167,14 @@ def test_a_file_name_that_is_no_text_is_refused(tmp_path, monkeypatch, place):
         cli.main(arguments, standalone_mode=False)
 
 
+@pytest.mark.parametrize("group", ["data", "models", "run", "bench"])
+def test_a_group_without_a_command_prints_its_help(group):
+    done = CliRunner().invoke(cli, [group])
+    assert f"Usage: cli {group} " in done.output
+    assert done.output.count("\n") > 5
+    assert "Error" not in done.output
+
+
 def test_python_m_segue_is_the_command():
     done = subprocess.run([sys.executable, "-m", "segue", "tarin"], capture_output=True, text=True)
     assert done.returncode == 2

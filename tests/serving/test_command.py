@@ -1,5 +1,6 @@
 """The flags of `segue serve` become a configuration, a warning or an error; and the command starts a server."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from segue.errors import InputError
-from serving.command import configuration, serve
+from serving.command import VisibleFormatter, configuration, serve
 from serving.flags import GROUPS, OPTIONS, UNUSED
 
 BASE = "--model_base_path=/models/a"
@@ -205,6 +206,13 @@ def test_a_file_that_does_not_parse_is_refused(configured, tmp_path, flag):
 
     with pytest.raises(InputError, match=f"Invalid protobuf file: '{path}'"):
         configured(BASE, "--enable_batching", f"--{flag}={path}")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nINFO forged", "\u202egnp"])
+def test_the_log_quotes_a_request_in_one_visible_line(name):
+    record = logging.LogRecord("segue", logging.INFO, "f", 1, "no model %s", (name,), None)
+    shown = VisibleFormatter("%(levelname)s %(message)s").format(record)
+    assert shown == f"INFO no model {name.encode('unicode_escape').decode()}"
 
 
 @pytest.mark.slow
