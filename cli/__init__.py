@@ -4,6 +4,7 @@ import importlib
 
 import click
 
+from cli.single_options import refuse_repeats
 from segue.entry import enter
 
 # name: (where the command lives, the line that `segue --help` shows without importing it)
@@ -31,7 +32,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name][0].split(":")
-        return getattr(importlib.import_module(module), attribute)
+        return refuse_repeats(getattr(importlib.import_module(module), attribute))
 
     def resolve_command(self, ctx, args):
         if args and args[0] not in COMMANDS:
