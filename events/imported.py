@@ -18,6 +18,7 @@ class Imported:
         items, users, events: Tables with the columns of `events.schema`. Other columns are kept.
         quarantine: Rows that the importer itself set aside (`quarantine.SCHEMA`).
         mapping: How the importer translated the files into the tables, one line for each rule.
+        rows_by_file: Numbers of rows read from each file, by table, if the user named the files.
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
 
@@ -27,6 +28,7 @@ class Imported:
     events: pa.Table
     quarantine: pa.Table = field(default_factory=quarantine.empty)
     mapping: tuple[str, ...] = ()
+    rows_by_file: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 
     def origins_of(self, table: str) -> RowOrigins:

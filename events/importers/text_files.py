@@ -41,11 +41,34 @@ def read(
         InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
             columns.
     """
-    content = decoded(path, encoding)
+    table = parse(decoded(path, encoding), path.name, (*names, *needed, *text), separator, quoted, names)
+    missing = [name for name in needed if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
+            "Use the file as it was published.",
+        )
+    return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
+
+
+def parse(
+    content: str, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
+) -> pa.Table:
+    """Parse the content of a delimited text file.
+
+    Args:
+        content: The text, without blank lines at its end.
+        name: Name of the file, for errors.
+        text: Columns to read as text.
+        separator, quoted, names: As in `read`.
+
+    Raises:
+        InputError: A row has too few or too many columns.
+    """
     if len(separator) > 1:
         content, separator = content.replace(separator, UNIT), UNIT
     try:
-        table = pacsv.read_csv(
+        return pacsv.read_csv(
             io.BytesIO(content.encode()),
             # With several threads an error does not name the row.
             read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
@@ -56,20 +79,13 @@ def read(
                 ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in (*names, *needed, *text)},
+                column_types={column: pa.string() for column in text},
                 null_values=[""],
                 strings_can_be_null=True,
             ),
         )
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path.name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
-    missing = [name for name in needed if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path.name}: the column {missing[0]!r} is missing. It has: {', '.join(table.column_names)}.",
-            "Use the file as it was published.",
-        )
-    return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
+        raise InputError(f"{name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
 
 
 def decoded(path: Path, encoding: str) -> str:
