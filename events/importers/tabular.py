@@ -132,12 +132,12 @@ def conform(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
         table = table.append_column(EVENT_ID, pa.nulls(table.num_rows, pa.string()))
     missing = [f.name for f in SCHEMAS[name] if not f.nullable and f.name not in table.column_names]
     if missing:
-        options = "" if part.form == "Parquet" else " If the columns are not divided rightly, add `--separator`."
+        options = " The first line of a text file names its columns; `--separator` says what divides them."
         raise InputError(
             f"{part.origins.name}: the column {missing[0]!r} is missing. "
             f"It has: {', '.join(part.table.column_names)}; read as {part.form}.",
             f"Add the column, or name the one that holds it with `--map {name}.{missing[0]}=NAME`; "
-            f"`segue data check` proposes one.{options}",
+            f"`segue data check` proposes one.{'' if part.form.startswith('Parquet') else options}",
         )
     return canonical.conform(table, SCHEMAS[name], part.origins)
 

@@ -111,7 +111,7 @@ def separator_of(text: str) -> str:
     def columns_and_agreement(separator: str) -> tuple[int, float]:
         rows = list(csv.reader(io.StringIO(lines, newline=""), delimiter=separator))
         columns = len(rows[0])
-        return columns, sum(len(row) == columns for row in rows) / len(rows)
+        return columns, columns > 1 and sum(len(row) == columns for row in rows) / len(rows)
 
     return max(SEPARATORS, key=columns_and_agreement)
 
@@ -133,6 +133,8 @@ def with_decimal_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
     A column whose commas may separate thousands (only `1,234`), or that has points too, stays as it is.
     """
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    if not pc.any(pc.match_substring(column, ",")).as_py():  # the usual case, and much faster than a pattern
         return column
     if not pc.any(pc.match_substring_regex(column, SURELY_DECIMAL)).as_py():
         return column

@@ -26,8 +26,10 @@ def content(path: Path) -> tuple[bytes, str | None]:
     Raises:
         InputError: The file is absent, empty, damaged, or begins as a format that Segue does not read.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"There is no file {path}.", "Check the path.")
+    if not path.is_file():
+        raise InputError(f"Logs are read from files; {path} is a pipe or a device.", "Write its content to a file.")
     data, compression = path.read_bytes(), None
     for magic, name in COMPRESSIONS.items():
         if data.startswith(magic):

@@ -48,8 +48,13 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
     Raises:
         InputError: A file cannot be read, or no file has a row.
     """
-    files, left_out = folders.files_of(tuple(paths))
-    parts = [read_file(file, text, dialect) for file in files]
+    try:
+        files, left_out = folders.files_of(tuple(paths))
+        parts = [read_file(file, text, dialect) for file in files]
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be read: {error.strerror}.", "Check the path and its rights."
+        ) from None
     if not any(part.table.num_rows for part in parts):
         names = ", ".join(file.name for file in files)
         raise InputError(f"{names} has no rows.", "Import a file with rows.")

@@ -1,9 +1,9 @@
 """Make the event ids of a log that has none, from the content of its rows."""
 
-import hashlib
 import json
-from collections import Counter
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,13 +22,27 @@ def row_ids(table: pa.Table) -> tuple[pa.Array, int]:
         for name in sorted(table.column_names)
     ]
     rows = pc.binary_join_element_wise(*named, "\x1f", null_handling="skip")
-    seen: Counter[str] = Counter()
-    ids = []
-    for row in rows.to_pylist():
-        digest = hashlib.sha256(row.encode()).hexdigest()[:DIGITS]
-        seen[digest] += 1
-        ids.append(digest if seen[digest] == 1 else f"{digest}-{seen[digest]}")
-    return pa.array(ids, pa.string()), table.num_rows - len(seen)
+    with duckdb.connect() as connection:
+        connection.register("content", pa.table({"row": rows}))
+        digests = connection.sql(f"select left(sha256(row), {DIGITS}) from content").to_arrow_table().column(0)
+    encoded = digests.combine_chunks().dictionary_encode()
+    repeated = len(encoded) - len(encoded.dictionary)
+    if not repeated:
+        return digests.combine_chunks(), 0
+    ordinal = ordinals(encoded.indices.to_numpy())
+    suffix = pc.if_else(
+        pa.array(ordinal == 1), "", pc.binary_join_element_wise("", pa.array(ordinal).cast("string"), "-")
+    )
+    return pc.binary_join_element_wise(digests.combine_chunks(), suffix, ""), repeated
+
+
+def ordinals(codes: np.ndarray) -> np.ndarray:
+    """Return for each code how often it has occurred so far, from 1: `[7, 5, 7]` gives `[1, 1, 2]`."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    ordinal = np.empty(len(codes), np.int64)
+    ordinal[order] = np.arange(len(codes)) - np.searchsorted(ordered, ordered) + 1
+    return ordinal
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

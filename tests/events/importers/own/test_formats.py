@@ -1,6 +1,7 @@
 """The format of a file is told from its content, whatever its name is."""
 
 import gzip
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,3 +67,15 @@ def test_what_cannot_be_read_is_named(tmp_path, data, message):
     (tmp_path / "log.csv").write_bytes(data)
     with pytest.raises(InputError, match=message):
         tabular.read(tmp_path / "log.csv")
+
+
+def test_a_pipe_and_a_path_that_cannot_be_read_are_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe.csv is a pipe or a device"):
+        tabular.read(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        tabular.read(tmp_path / ("x" * 300))
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "a.csv").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"There is no file .*a.csv"):
+        tabular.read(tmp_path / "log")
