@@ -1,5 +1,6 @@
 """`segue data`: import an event log, and describe what was imported."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -210,15 +211,16 @@ def show_preview(report: dict[str, Any]) -> None:
     """Print what an import would do."""
     rows = [(file["file"], file["table"], file["form"], f"{file['rows']:,}") for file in report["files"]]
     print_table("Files", ("file", "table", "read as", "rows"), rows)
-    for ours, theirs in report["mapping"].items():
-        click.echo(f"Mapped: {theirs} -> {ours}")
+    for line in report["notes"]:
+        click.echo(f"Mapped: {line}")
     for table, columns in report["unmatched"].items():
         if columns:
             click.echo(f"Kept as they are: {table}: {', '.join(columns)}")
-    for reason, count in report.get("quarantine_reasons", {}).items():
+    for reason, count in report["quarantine_reasons"].items():
         click.echo(f"Quarantined: {count:,} x {reason}")
         for row in report["samples"][reason]:
-            click.echo(f"  {row['file']}, row {row['row']}: {row['record']}")
+            values = {name: value for name, value in json.loads(row["record"]).items() if value is not None}
+            click.echo(f"  {row['file']}, row {row['row']}: {json.dumps(values, ensure_ascii=False)}")
     if not report["stops"]:
         counts = report["counts"]
         click.echo(f"Would import: {counts['events']:,} events, {counts['items']:,} items, {counts['users']:,} users.")

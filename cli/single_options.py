@@ -28,10 +28,10 @@ def refuse_repeats(command: click.Command) -> click.Command:
             check(order)
             return values, rest, order
 
-        parser.parse_args = parse_args
+        parser.parse_args = parse_args  # type: ignore[method-assign]
         return parser
 
-    command.make_parser = make_checking_parser  # type: ignore[method-assign]
+    command.make_parser = make_checking_parser  # type: ignore[method-assign, assignment]
     return command
 
 

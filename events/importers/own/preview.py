@@ -28,8 +28,8 @@ def preview(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect,
 
     Returns:
         `files` (table, form and rows of each), `mapping` `{ours: theirs}`, `unmatched` `{table: [column]}`, `counts`,
-        `quarantine_reasons`, `samples` (quarantined rows), `notes`, `stops` (the error of an import, or None) and
-        `command`.
+        `quarantine_reasons`, `samples` (quarantined rows), `notes` (the rules of the import), `stops` (its error, or
+        None) and `command`. With an error there are no counts, samples and notes.
 
     Raises:
         InputError: A file cannot be read, or looks like none of the tables.
@@ -58,6 +58,9 @@ def preview(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect,
         "mapping": guesses,
         "unmatched": left,
         "command": command(paths, guesses, dialect),
+        "notes": [],
+        "quarantine_reasons": {},
+        "samples": {},
         "stops": None,
     }
     try:
