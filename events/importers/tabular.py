@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from events import canonical, schema
 from events.imported import Imported
-from events.importers.own import columns, dialects, parts
+from events.importers.own import columns, dialects, guess, parts
 from events.importers.own.columns import SCHEMAS, TableMap
 from events.importers.own.dialects import Dialect
 from events.importers.own.parts import Part
@@ -61,6 +61,10 @@ def read(
     before = {}
     for name, table_parts in raw.items():
         renamed = [canonical_names(part, maps[name], name) for part in table_parts]
+        notes += [
+            f"{name}: {theirs} is kept as it is; `--map {name}.{ours}={theirs}` reads it as {ours}"
+            for ours, theirs in guess.guess_columns(renamed[0], name, {}).items()
+        ]
         before[name], _ = parts.concat([table.select(sorted({*maps[name].values})) for table in renamed])
         if name == "events" and any(parts.STORED_BY in part.partition for part in table_parts):
             notes.append("events: the folders' column day is not kept: events are stored by the day of their ts")
@@ -132,12 +136,13 @@ def conform(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
         table = table.append_column(EVENT_ID, pa.nulls(table.num_rows, pa.string()))
     missing = [f.name for f in SCHEMAS[name] if not f.nullable and f.name not in table.column_names]
     if missing:
-        options = " The first line of a text file names its columns; `--separator` says what divides them."
+        likely = guess.guess_columns(table, name, {}).get(missing[0], "NAME")
+        dialect = " The first line of a text file names its columns; `--separator` says what divides them."
         raise InputError(
             f"{part.origins.name}: the column {missing[0]!r} is missing. "
             f"It has: {', '.join(part.table.column_names)}; read as {part.form}.",
-            f"Add the column, or name the one that holds it with `--map {name}.{missing[0]}=NAME`; "
-            f"`segue data check` proposes one.{'' if part.form.startswith('Parquet') else options}",
+            f"Add the column, or name the one that holds it with `--map {name}.{missing[0]}={likely}`; "
+            f"`segue data check` proposes all.{'' if part.form.startswith('Parquet') else dialect}",
         )
     return canonical.conform(table, SCHEMAS[name], part.origins)
 

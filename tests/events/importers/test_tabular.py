@@ -118,3 +118,24 @@ def test_errors_name_a_file_that_cannot_be_read(tmp_path, log):
 def test_the_error_about_a_mapped_column_that_is_missing_lists_the_columns(log):
     with pytest.raises(InputError, match=r"no file has a column 'time'. There are: action, event_id"):
         tabular.read(log, mapping={"ts": "time"})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("ts", "played_at"), ("user_id", "listener"), ("item_id", "Track ID"), ("action", "eventType")]
+)
+def test_the_error_about_a_missing_column_names_the_likely_one(log, ours, theirs):
+    log.write_text(CSV.replace(ours, theirs, 1))
+    with pytest.raises(InputError, match=rf"the column '{ours}' is missing.*`--map events.{ours}={theirs}`"):
+        tabular.read(log)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("position", "Rank"), ("event_id", "Event-ID"), ("session_id", "sessionId"), ("query", "search_term")],
+)
+def test_a_column_that_is_likely_ours_and_not_mapped_is_named(log, ours, theirs):
+    log.write_text(CSV.replace(ours if ours in CSV else "mood", theirs, 1))
+    imported = tabular.read(log)
+    note = f"events: {theirs} is kept as it is; `--map events.{ours}={theirs}` reads it as {ours}"
+    assert note in imported.mapping
+    assert note not in tabular.read(log, mapping={ours: theirs}).mapping
