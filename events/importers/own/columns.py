@@ -7,6 +7,7 @@ A mapping is `{OURS: THEIRS}`. `ts: played_at` reads our column from theirs in e
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from segue.errors import InputError
 SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
 CONTRACT = {name: table.names for name, table in SCHEMAS.items()}
 CONTRACT["events"] = [*schema.EVENTS.names, *schema.LABEL_COLUMNS]
+NEAR = 0.85  # similarity from which a name is taken for a slip
 VOCABULARIES = {"action": schema.ACTIONS, "surface": schema.SURFACES}  # whose letters' case says nothing
 
 
@@ -71,7 +73,9 @@ def resolve(mapping: Mapping[str, str], columns: Mapping[str, Sequence[str]]) ->
     for ours, (table, column, value) in sorted(parts.items(), key=lambda part: part[1][0] is None):
         theirs = mapping[ours]
         owners = [table] if table else [name for name in columns if column in CONTRACT[name]] or list(columns)
-        if value is not None:
+        if value is None:
+            check_name(ours, column, theirs)
+        else:
             check_value(ours, column, theirs)
             for name in owners:
                 maps[name].values.setdefault(column, {})[value] = theirs
@@ -90,6 +94,19 @@ def resolve(mapping: Mapping[str, str], columns: Mapping[str, Sequence[str]]) ->
     for name, table_map in maps.items():
         refuse_two_names(name, table_map.renames)
     return maps
+
+
+def check_name(ours: str, column: str, theirs: str) -> None:
+    """Raise InputError if a name that the contract does not have looks like a slip: it is near one, or has a point."""
+    names = sorted({name for table in CONTRACT.values() for name in table})
+    near = get_close_matches(column.lower(), names, n=1, cutoff=NEAR)
+    if column not in names and (near or "." in column):
+        meant = (
+            f"Use `--map {near[0]}={theirs}`."
+            if near
+            else f"Before the point stands {', '.join(CONTRACT)} or a column."
+        )
+        raise InputError(f"`--map {ours}={theirs}`: the contract has no {column!r}.", meant)
 
 
 def check_value(ours: str, column: str, target: str) -> None:

@@ -68,6 +68,10 @@ def test_a_mapping_without_a_table_is_for_the_tables_that_lack_the_column(mappin
         ({"title": "ts"}, "no file of items has a column 'ts'. There are: id, name"),
         ({"events.ts": "name"}, "no file of events has a column 'name'. There are: id, ts, user_id"),
         ({"action.click": "plya"}, "action is one of impression, play, skip, like, add. Received 'plya'"),
+        ({"tittle": "name"}, "the contract has no 'tittle'. Use `--map title=name`"),
+        ({"Genre": "name"}, "the contract has no 'Genre'. Use `--map genres=name`"),
+        ({"event.mood": "id"}, "the contract has no 'event.mood'. Before the point stands events, items, users or a"),
+        ({"actions.click": "id"}, "the contract has no 'actions.click'"),
         ({"surface.start": "house"}, "surface is one of home, now_playing"),
     ],
 )
