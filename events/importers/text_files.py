@@ -1,6 +1,5 @@
 """Read delimited text files of any encoding and separator. Errors name the row."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def read(
         InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
             columns.
     """
-    table = parse(decoded(path, encoding), path.name, (*names, *needed, *text), separator, quoted, names)
+    table = parse(decoded(path, encoding).encode(), path.name, (*names, *needed, *text), separator, quoted, names)
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(
@@ -52,12 +51,12 @@ def read(
 
 
 def parse(
-    content: str, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
+    content: bytes, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
 ) -> pa.Table:
     """Parse the content of a delimited text file.
 
     Args:
-        content: The text, without blank lines at its end.
+        content: The text in UTF-8. Blank lines at its end are left out.
         name: Name of the file, for errors.
         text: Columns to read as text.
         separator, quoted, names: As in `read`.
@@ -66,10 +65,16 @@ def parse(
         InputError: A row has too few or too many columns.
     """
     if len(separator) > 1:
-        content, separator = content.replace(separator, UNIT), UNIT
+        content, separator = content.replace(separator.encode(), UNIT.encode()), UNIT
+    if not content.endswith((b"\n", b"\r")):
+        content += b"\n"  # without it, Arrow takes a lone header line for nothing
+    end = len(content)
+    while end and content[end - 1] in b"\r\n":
+        end -= 1
+    end += 2 if content[end : end + 2] == b"\r\n" else 1  # keep one line end
     try:
         return pacsv.read_csv(
-            io.BytesIO(content.encode()),
+            pa.BufferReader(pa.py_buffer(content).slice(0, end)),
             # With several threads an error does not name the row.
             read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
             parse_options=pacsv.ParseOptions(
@@ -89,7 +94,7 @@ def parse(
 
 
 def decoded(path: Path, encoding: str) -> str:
-    """Return the text of a file, without blank lines at its end.
+    """Return the text of a file.
 
     Raises:
         InputError: The file is absent or empty, or a byte does not fit the encoding.
@@ -98,7 +103,7 @@ def decoded(path: Path, encoding: str) -> str:
         raise InputError(f"There is no file {path}.", "Check the path.")
     content = path.read_bytes()
     try:
-        text = content.decode(encoding).rstrip("\r\n")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise InputError(
@@ -107,7 +112,7 @@ def decoded(path: Path, encoding: str) -> str:
         ) from None
     if not text.strip():
         raise InputError(f"{path.name} is empty.", "Import a file with rows.")
-    return text + "\n"
+    return text
 
 
 def describe_error(error: pa.ArrowInvalid) -> str:

@@ -13,7 +13,7 @@ from events.importers.own.formats import FIX
 from segue.errors import InputError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
-SAMPLE = 65_536  # characters that the separator is told from
+SAMPLE = 65_536  # bytes that the separator is told from
 SHOWN = 60  # characters of a line that an error shows
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -22,7 +22,7 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n')  # spreadsheets write it before the header line
+SEPARATOR_LINE = re.compile(rb'"?sep=(.)"?\r?\n')  # spreadsheets write it before the header line
 
 DECIMAL_COMMA = r"^\s*-?\d+,\d+\s*$"
 # Three digits after the comma may be thousands: 1,234. One of these forms in a column makes all its commas decimal.
@@ -42,8 +42,8 @@ class Dialect:
     encoding: str | None = None
 
 
-def decode(data: bytes, name: str, fallback: str | None = None) -> tuple[str, str]:
-    """Return the text of a file, and its encoding.
+def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes, str]:
+    """Return the content of a text file in UTF-8, and the encoding that it had.
 
     A byte order mark or the zero bytes of UTF-16 say the encoding; all other files are UTF-8 if they can be.
 
@@ -61,10 +61,11 @@ def decode(data: bytes, name: str, fallback: str | None = None) -> tuple[str, st
     if encoding == "utf-8" and 0 in data[:SAMPLE]:
         raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
     try:
-        return data.decode(encoding), encoding
+        text = data.decode(encoding)
+        return (data if encoding == "utf-8" else text.encode()), encoding
     except UnicodeDecodeError as error:
         if encoding == "utf-8" and fallback:
-            return decode_as(data, name, fallback), fallback
+            return decode_as(data, name, fallback).encode(), fallback
         begin = data.rfind(b"\n", 0, error.start) + 1
         row = data.count(b"\n", 0, begin) + 1
         line = data[begin : begin + 10_000].split(b"\n")[0].strip()
@@ -103,10 +104,10 @@ def utf_16_by_zeros(sample: bytes) -> str | None:
     return "utf-16-be" if first > second else "utf-16-le" if second else None
 
 
-def separator_of(text: str) -> str:
+def separator_of(content: bytes) -> str:
     """Return the separator that divides the header line into most columns; rows of the same length decide a tie."""
-    sample = text[:SAMPLE]
-    lines = sample if len(text) <= SAMPLE else sample[: sample.rfind("\n") + 1] or sample
+    sample = content[:SAMPLE].decode(errors="ignore")
+    lines = sample if len(content) <= SAMPLE else sample[: sample.rfind("\n") + 1] or sample
 
     def columns_and_agreement(separator: str) -> tuple[int, float]:
         rows = list(csv.reader(io.StringIO(lines, newline=""), delimiter=separator))
@@ -116,10 +117,10 @@ def separator_of(text: str) -> str:
     return max(SEPARATORS, key=columns_and_agreement)
 
 
-def split_separator_line(text: str) -> tuple[str | None, str]:
-    """Return the separator that a first line `sep=;` declares, or None, and the text without this line."""
-    declared = SEPARATOR_LINE.match(text)
-    return (declared[1], text[declared.end() :]) if declared else (None, text)
+def split_separator_line(content: bytes) -> tuple[str | None, bytes]:
+    """Return the separator that a first line `sep=;` declares, or None, and the content without this line."""
+    declared = SEPARATOR_LINE.match(content)
+    return (declared[1].decode(), content[declared.end() :]) if declared else (None, content)
 
 
 def describe(encoding: str, separator: str) -> str:

@@ -77,13 +77,12 @@ def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part
 
 def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> tuple[pa.Table, int, str]:
     """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
-    content, encoding = dialects.decode(data, name, dialect.encoding)
+    content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
     declared, content = dialects.split_separator_line(content)
-    content = content.rstrip("\r\n")
     if not content.strip():
         raise InputError(f"{name} is empty.", "Import a file with rows.")
     separator = dialect.separator or declared or dialects.separator_of(content)
-    table = text_files.parse(content + "\n", name, text, separator)
+    table = text_files.parse(content, name, text, separator)
     # pandas writes its index under an empty name.
     columns = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
     return table.rename_columns(columns), 3 if declared else 2, dialects.describe(encoding, separator)

@@ -41,7 +41,7 @@ def test_separators_are_told_from_the_header(tmp_path, separator, end):
     ],
 )
 def test_values_with_other_separators_do_not_mislead(text, separator):
-    assert dialects.separator_of(text) == separator
+    assert dialects.separator_of(text.encode()) == separator
 
 
 def test_a_line_that_declares_the_separator_is_read_and_counted(tmp_path):
