@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import click
 
+from cli.single_options import refuse_repeats
 from segue.entry import enter
 from segue.errors import InputError
 from segue.terminal import visible
@@ -71,7 +72,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name][0].split(":")
-        return getattr(importlib.import_module(module), attribute)
+        return refuse_repeats(getattr(importlib.import_module(module), attribute))
 
     def resolve_command(self, ctx, args):
         if args and args[0] not in COMMANDS:

@@ -1,6 +1,8 @@
 """`segue data`: import an event log, and describe what was imported."""
 
+import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from segue.clock import utc_now
+from segue.errors import InputError
 from segue.settings import Home
 from segue.terminal import say
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from events.imported import Imported
 
 RECENT = 8  # number of a listener's interactions that are shown
+FILES = 12  # number of files of a table that are listed with their rows
 AHEAD = timedelta(days=1)  # an event may lie this far in the future, because clocks differ
 
 
@@ -93,25 +97,85 @@ def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, as
     store_and_show(generate(sized(size, drift, drift_day), seed), None, as_json)
 
 
+def file_options(command: Callable) -> Callable:
+    """Add the options that say how to read files."""
+    options = (
+        click.option(
+            "--map",
+            "pairs",
+            multiple=True,
+            metavar="OURS=THEIRS",
+            help="Read our column OURS from the column THEIRS: ts=time, in one table events.event_id=id; "
+            "or read a value: action.click=play. Repeatable.",
+        ),
+        click.option("--separator", metavar="TEXT", help="Separator of text files.  [default: told from each file]"),
+        click.option("--encoding", metavar="NAME", help="Encoding of text files that are neither UTF-8 nor UTF-16."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @import_.command()
 @click.option(
-    "--events", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
+    "--events",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Parquet, CSV or TSV, also as .gz or .zst, or a folder of these. Repeatable.",
 )
 @click.option(
-    "--items", type=click.Path(path_type=Path), help="A table of items.  [default: the item ids of the events]"
+    "--items",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A table of items; repeatable.  [default: the item ids of the events]",
 )
 @click.option(
-    "--users", type=click.Path(path_type=Path), help="A table of users.  [default: the user ids of the events]"
+    "--users",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A table of users; repeatable.  [default: the user ids of the events]",
 )
-@click.option(
-    "--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="Read our column OURS from the column THEIRS."
-)
+@file_options
 @json_option
-def parquet(events: Path, items: Path | None, users: Path | None, pairs: tuple[str, ...], as_json: bool) -> None:
+def parquet(
+    events: tuple[Path, ...],
+    items: tuple[Path, ...],
+    users: tuple[Path, ...],
+    pairs: tuple[str, ...],
+    separator: str | None,
+    encoding: str | None,
+    as_json: bool,
+) -> None:
     """Import a log of your own from Parquet or CSV."""
+    from events.importers.own.dialects import Dialect
     from events.importers.tabular import read
 
-    store_and_show(read(events, items, users, mapping_of(pairs)), utc_now() + AHEAD, as_json)
+    imported = read(events, items, users, mapping_of(pairs), Dialect(separator, encoding))
+    store_and_show(imported, utc_now() + AHEAD, as_json)
+
+
+@data.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@file_options
+@json_option
+def check(
+    files: tuple[Path, ...], pairs: tuple[str, ...], separator: str | None, encoding: str | None, as_json: bool
+) -> None:
+    """Show what an import of FILES would do, and the command line for it; nothing is stored.
+
+    FILES are the events, and the items and users if there are such tables, in any order.
+    """
+    from events.importers.own.dialects import Dialect
+    from events.importers.own.preview import preview
+
+    report = preview(files, mapping_of(pairs), Dialect(separator, encoding), utc_now() + AHEAD)
+    if as_json:
+        print_json(report)
+    else:
+        show_preview(report)
+    if report["stops"]:
+        raise InputError(f"An import would stop: {report['stops']['headline']}", report["stops"]["fix"])
 
 
 @data.command()
@@ -169,6 +233,26 @@ def store_and_show(imported: "Imported", latest: datetime | None, as_json: bool)
         show(manifest)
 
 
+def show_preview(report: dict[str, Any]) -> None:
+    """Print what an import would do."""
+    rows = [(file["file"], file["table"], file["form"], f"{file['rows']:,}") for file in report["files"]]
+    print_table("Files", ("file", "table", "read as", "rows"), rows)
+    for line in report["notes"]:
+        say(f"Mapped: {line}")
+    for table, columns in report["unmatched"].items():
+        if columns:
+            say(f"Kept as they are: {table}: {', '.join(columns)}")
+    for reason, count in report["quarantine_reasons"].items():
+        say(f"Quarantined: {count:,} x {reason}")
+        for row in report["samples"][reason]:
+            values = {name: value for name, value in json.loads(row["record"]).items() if value is not None}
+            say(f"  {row['file']}, row {row['row']}: {json.dumps(values, ensure_ascii=False)}")
+    if not report["stops"]:
+        counts = report["counts"]
+        say(f"Would import: {counts['events']:,} events, {counts['items']:,} items, {counts['users']:,} users.")
+    say(f"To import: {report['command']}")
+
+
 def show(manifest: dict[str, Any]) -> None:
     """Print a manifest as tables."""
     counts, span = manifest["counts"], manifest["span"]
@@ -178,6 +262,12 @@ def show(manifest: dict[str, Any]) -> None:
     say(f"Span: {span['first']} .. {span['last']}")
     if manifest.get("licence"):
         say(f"Licence: {manifest['licence']}")
+    for table, files in manifest["files"].items():
+        for file, count in list(files.items())[:FILES]:
+            say(f"Read: {table}: {count:,} rows of {file}")
+        if len(files) > FILES:
+            rest = sum(list(files.values())[FILES:])
+            say(f"Read: {table}: {rest:,} rows of {len(files) - FILES:,} further files")
     for line in manifest["mapping"]:
         say(f"Mapped: {line}")
     for reason, count in manifest["quarantine_reasons"].items():

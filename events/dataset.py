@@ -68,7 +68,8 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
         latest: The latest allowed time (UTC, inclusive). None allows any later time.
 
     Returns:
-        The manifest: `dataset`, `licence`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
+        The manifest: `dataset`, `licence`, `mapping`, `files` (rows read from each), `counts`, `actions`, `span`,
+        `quarantine_reasons` and `sha256`.
 
     Raises:
         InputError: The data set breaks a rule of `events.checks` that stops an import.
@@ -145,6 +146,7 @@ def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
         "dataset": checked.dataset,
         "licence": checked.licence,
         "mapping": list(checked.mapping),
+        "files": checked.rows_by_file,
         "counts": {
             "items": checked.items.num_rows,
             "users": checked.users.num_rows,

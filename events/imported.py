@@ -19,6 +19,7 @@ class Imported:
         quarantine: Rows that the importer itself set aside (`quarantine.SCHEMA`).
         mapping: How the importer translated the files into the tables, one line for each rule.
         licence: The terms of the data set's publisher, for a public data set.
+        rows_by_file: Numbers of rows read from each file, by table, if the user named the files.
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
 
@@ -29,6 +30,7 @@ class Imported:
     quarantine: pa.Table = field(default_factory=quarantine.empty)
     mapping: tuple[str, ...] = ()
     licence: str | None = None
+    rows_by_file: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 
     def origins_of(self, table: str) -> RowOrigins:

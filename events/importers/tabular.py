@@ -1,143 +1,158 @@
 """Import your own log from Parquet or CSV files, with columns mapped to the data contract."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from events import canonical, schema
 from events.imported import Imported
-from events.importers import text_files
+from events.importers.own import columns, dialects, guess, parts
+from events.importers.own.columns import SCHEMAS, TableMap
+from events.importers.own.dialects import Dialect
+from events.importers.own.parts import Part
+from events.importers.own.row_ids import row_ids
 from events.origins import RowOrigins
 from segue.errors import InputError
 
-CANONICAL = sorted({f.name for table in (schema.EVENTS, schema.ITEMS, schema.USERS) for f in table})
+CANONICAL = sorted({name for names in columns.CONTRACT.values() for name in names})
 TIME_RULE = "ts: unix times below 1e11 are seconds, larger ones milliseconds; a time without a zone is UTC"
+EVENT_ID = "event_id"
+
+Paths = Path | Sequence[Path]
 
 
 def read(
-    events: Path,
-    items: Path | None = None,
-    users: Path | None = None,
+    events: Paths,
+    items: Paths | None = None,
+    users: Paths | None = None,
     mapping: Mapping[str, str] | None = None,
+    dialect: Dialect | None = None,
 ) -> Imported:
     """Read a log and, if given, its items and users.
 
     Args:
-        events: A `.parquet` or `.csv` file, or a folder of Parquet files. In CSV, the values of a list are separated
-            by `|`.
-        items, users: Files or folders of the same formats. None derives the table from the ids in the log.
-        mapping: Canonical column name to the name in the files. It applies to each file that has the column.
+        events: Files and folders of Parquet or delimited text, which may be compressed and of mixed formats. In text,
+            the values of a list are separated by `|`.
+        items, users: The same. None or no path derives the table from the ids in the log.
+        mapping: Our columns and values to those of the files (`events.importers.own.columns`).
+        dialect: What the caller knows about the text files; the rest is told from their content.
 
     Returns:
         The data set `parquet-<name of events>`. Ids are text, absent optional columns are null, and other columns are
-        kept.
+        kept. Events without a column of ids get ids from their content.
 
     Raises:
         InputError: A file is absent, empty or of another format, lacks a required or mapped column, or holds a value
             of the wrong type.
     """
-    renames = dict(mapping or {})
-    paths = {"events": events, "items": items, "users": users}
-    text_columns = (*CANONICAL, *renames.values())
-    raw = {name: read_file(path, text_columns) for name, path in paths.items() if path is not None}
-    check_mapping(renames, {name: table for name, (table, _) in raw.items()})
-    tables, origins = {}, {}
-    for name, table_schema in (("events", schema.EVENTS), ("items", schema.ITEMS), ("users", schema.USERS)):
-        if name in raw:
-            table, origins[name] = raw[name]
-            tables[name] = canonical.conform(rename(table, renames), table_schema, origins[name])
-    notes = [f"{theirs} -> {ours}" for ours, theirs in renames.items()]
-    if items is None:
+    mapping, dialect = mapping or {}, dialect or Dialect()
+    paths = {name: as_paths(given) for name, given in (("events", events), ("items", items), ("users", users)) if given}
+    text = (*CANONICAL, *columns.sources(mapping))
+    raw, notes = {}, []
+    for name, given in paths.items():
+        raw[name], left_out = parts.read(given, text, dialect)
+        notes += [f"{name}: {file} is not read: its name is not that of a table" for file in left_out]
+    names = {name: list(dict.fromkeys(c for p in raw[name] for c in p.table.column_names)) for name in raw}
+    maps = columns.resolve(mapping, names)
+    notes += columns.notes(maps, names)
+    tables, met = {}, set[tuple[str, str]]()
+    before = {}
+    for name, table_parts in raw.items():
+        renamed = [canonical_names(part, maps[name], name) for part in table_parts]
+        notes += [
+            f"{name}: {theirs} is kept as it is; `--map {name}.{ours}={theirs}` reads it as {ours}"
+            for ours, theirs in guess.guess_columns(renamed[0], name, {}).items()
+        ]
+        before[name], _ = parts.concat([table.select(sorted({*maps[name].values})) for table in renamed])
+        if name == "events" and any(parts.STORED_BY in part.partition for part in table_parts):
+            notes.append("events: the folders' column day is not kept: events are stored by the day of their ts")
+        make_ids = name == "events" and not any(EVENT_ID in table.column_names for table in renamed)
+        conformed = [
+            conform(columns.translate(table, maps[name].values, met), part, name, make_ids)
+            for table, part in zip(renamed, table_parts, strict=True)
+        ]
+        tables[name], mixed = parts.concat(conformed)
+        notes += [f"{name}: {column} has several types and is kept as text" for column in mixed]
+        if make_ids:
+            tables[name], note = with_ids(tables[name])
+            notes.append(note)
+    columns.refuse_unmet(maps, met, before)
+    if "items" not in raw:
         tables["items"] = from_ids(tables["events"]["item_id"], "item_id", schema.ITEMS)
         notes.append("items are the item ids of the events; the title is the id")
-    if users is None:
+    if "users" not in raw:
         tables["users"] = from_ids(tables["events"]["user_id"], "user_id", schema.USERS)
         notes.append("users are the user ids of the events")
-    return Imported(dataset=f"parquet-{events.stem}", mapping=(*notes, TIME_RULE), origins=origins, **tables)
+    return Imported(
+        dataset=f"parquet-{data_set_name(paths['events'])}",
+        mapping=(*notes, TIME_RULE),
+        origins={name: RowOrigins.concat([part.origins for part in raw[name]]) for name in raw},
+        rows_by_file={n: {part.origins.name: part.table.num_rows for part in raw[n]} for n in raw},
+        **tables,
+    )
 
 
 def read_file(path: Path, text: Sequence[str]) -> tuple[pa.Table, RowOrigins]:
-    """Read a `.parquet` or `.csv` file or a folder of Parquet files.
+    """Read a file or a folder into one table, and return the origins of its rows."""
+    table_parts, _ = parts.read([path], text, Dialect())
+    table, _ = parts.concat([part.table for part in table_parts])
+    return table, RowOrigins.concat([part.origins for part in table_parts])
 
-    Args:
-        path: The file or folder.
-        text: Columns of a CSV file to read as text even if they look like numbers, so that the id `007` keeps its
-            zeros.
 
-    Returns:
-        The table and the origins of its rows.
+def as_paths(paths: Paths) -> tuple[Path, ...]:
+    """Return one path or several as a tuple."""
+    return (paths,) if isinstance(paths, Path) else tuple(paths)
+
+
+def data_set_name(paths: Sequence[Path]) -> str:
+    """Return the name of the first file without its endings, and the number of further files."""
+    name = paths[0].stem
+    while Path(name).suffix.lower() in (".csv", ".tsv", ".parquet"):  # of `log.csv.gz`
+        name = Path(name).stem
+    return name if len(paths) == 1 else f"{name}-and-{len(paths) - 1}-more"
+
+
+def canonical_names(part: Part, table_map: TableMap, name: str) -> pa.Table:
+    """Return the rows of a file under the names of the contract, with decimal commas read in its numbers."""
+    table = columns.rename(part.table, table_map.renames)
+    numbers = [f.name for f in SCHEMAS[name] if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
+    for column in {*numbers, *schema.LABEL_COLUMNS} & set(table.column_names):
+        place = table.column_names.index(column)
+        table = table.set_column(place, column, dialects.with_decimal_points(table[column]))
+    if name == "events" and parts.STORED_BY in table.column_names and parts.STORED_BY in part.partition:
+        return table.drop_columns(parts.STORED_BY)
+    return table
+
+
+def conform(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
+    """Return the rows of a file in the types of the contract; event ids to be made are null.
 
     Raises:
-        InputError: The file is absent, empty or of another format, or two of its columns have the same name.
+        InputError: A column is missing. The error says in which form the file was read.
     """
-    if path.is_dir():
-        table, origins = read_folder(path)
-    elif not path.is_file():
-        raise InputError(f"There is no file {path}.", "Check the path.")
-    elif path.suffix == ".parquet":
-        table = read_parquet(path)
-        origins = RowOrigins.of(path.name, table.num_rows)
-    elif path.suffix == ".csv":
-        table, origins = text_files.read(path, text=text)
-    else:
-        raise InputError(f"{path.name} is neither .parquet nor .csv.", "Convert it to one of these formats.")
-    if table.num_rows == 0:
-        raise InputError(f"{path.name} has no rows.", "Import a file with rows.")
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if repeated:
-        raise InputError(f"{path.name} has two columns {repeated[0]!r}.", "Rename or remove one of them.")
-    return table, origins
-
-
-def read_folder(path: Path) -> tuple[pa.Table, RowOrigins]:
-    """Read all Parquet files in a folder and its subfolders, in order of their paths, into one table."""
-    parts = sorted(path.rglob("*.parquet"))
-    if not parts:
-        raise InputError(f"The folder {path} holds no .parquet file.", "Give the path of a folder with Parquet files.")
-    tables = [read_parquet(part) for part in parts]
-    names = [part.relative_to(path).as_posix() for part in parts]
-    try:
-        table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
+    if make_ids:
+        table = table.append_column(EVENT_ID, pa.nulls(table.num_rows, pa.string()))
+    missing = [f.name for f in SCHEMAS[name] if not f.nullable and f.name not in table.column_names]
+    if missing:
+        likely = guess.guess_columns(table, name, {}).get(missing[0], "NAME")
+        dialect = " The first line of a text file names its columns; `--separator` says what divides them."
         raise InputError(
-            f"The files in {path} differ in their columns: {error}.",
-            "Give all files the same columns with the same types.",
-        ) from None
-    return table, RowOrigins.concat([RowOrigins.of(n, t.num_rows) for n, t in zip(names, tables, strict=True)])
+            f"{part.origins.name}: the column {missing[0]!r} is missing. "
+            f"It has: {', '.join(part.table.column_names)}; read as {part.form}.",
+            f"Add the column, or name the one that holds it with `--map {name}.{missing[0]}={likely}`; "
+            f"`segue data check` proposes all.{'' if part.form.startswith('Parquet') else dialect}",
+        )
+    return canonical.conform(table, SCHEMAS[name], part.origins)
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Read one Parquet file. A folder name such as `day=2026-01-05` in its path does not become a column."""
-    try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path.name} is not a Parquet file: {error}", "Write the file again as Parquet.") from None
-
-
-def check_mapping(renames: Mapping[str, str], tables: Mapping[str, pa.Table]) -> None:
-    """Raise InputError if a column of the mapping is in no file."""
-    available = sorted({column for table in tables.values() for column in table.column_names})
-    for ours, theirs in renames.items():
-        if theirs not in available:
-            raise InputError(
-                f"`--map {ours}={theirs}`: no file has a column {theirs!r}. There are: {', '.join(available)}.",
-                "Give the canonical name first and the name in your file second.",
-            )
-
-
-def rename(table: pa.Table, renames: Mapping[str, str]) -> pa.Table:
-    """Return the table under canonical names.
-
-    A column that already has a canonical name is dropped if another column is mapped to that name.
-    """
-    mapped = {ours: table[theirs] for ours, theirs in renames.items() if theirs in table.column_names}
-    renamed = set(renames.values())
-    others = {name: table[name] for name in table.column_names if name not in renamed and name not in mapped}
-    return pa.table({**mapped, **others})
+def with_ids(events: pa.Table) -> tuple[pa.Table, str]:
+    """Return the events with ids made from their content, and the rule in words."""
+    ids, repeated = row_ids(events.drop_columns(EVENT_ID))
+    place = events.column_names.index(EVENT_ID)
+    note = f"events: event_id is made from the content of the row (SHA-256); {repeated} rows repeat another"
+    return events.set_column(place, events.schema.field(place), ids), note
 
 
 def from_ids(ids: pa.ChunkedArray, key: str, table_schema: pa.Schema) -> pa.Table:
@@ -150,5 +165,5 @@ def from_ids(ids: pa.ChunkedArray, key: str, table_schema: pa.Schema) -> pa.Tabl
     """
     distinct = pc.unique(ids.drop_null())
     filled = {key: distinct, "title": distinct}
-    columns = [filled.get(f.name, pa.nulls(len(distinct), f.type)) for f in table_schema]
-    return pa.table(columns, schema=table_schema)
+    values = [filled.get(f.name, pa.nulls(len(distinct), f.type)) for f in table_schema]
+    return pa.table(values, schema=table_schema)

@@ -1,6 +1,5 @@
 """Read delimited text files of any encoding and separator. Errors name the row."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,28 +40,7 @@ def read(
         InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
             columns.
     """
-    content = decoded(path, encoding)
-    if len(separator) > 1:
-        content, separator = content.replace(separator, UNIT), UNIT
-    try:
-        table = pacsv.read_csv(
-            io.BytesIO(content.encode()),
-            # With several threads an error does not name the row.
-            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
-            parse_options=pacsv.ParseOptions(
-                delimiter=separator,
-                quote_char='"' if quoted else False,
-                newlines_in_values=quoted,
-                ignore_empty_lines=False,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in (*names, *needed, *text)},
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path.name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
+    table = parse(decoded(path, encoding).encode(), path.name, (*names, *needed, *text), separator, quoted, names)
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(
@@ -72,8 +50,51 @@ def read(
     return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
 
 
+def parse(
+    content: bytes, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
+) -> pa.Table:
+    """Parse the content of a delimited text file.
+
+    Args:
+        content: The text in UTF-8. Blank lines at its end are left out.
+        name: Name of the file, for errors.
+        text: Columns to read as text.
+        separator, quoted, names: As in `read`.
+
+    Raises:
+        InputError: A row has too few or too many columns.
+    """
+    if len(separator) > 1:
+        content, separator = content.replace(separator.encode(), UNIT.encode()), UNIT
+    if not content.endswith((b"\n", b"\r")):
+        content += b"\n"  # without it, Arrow takes a lone header line for nothing
+    end = len(content)
+    while end and content[end - 1] in b"\r\n":
+        end -= 1
+    end += 2 if content[end : end + 2] == b"\r\n" else 1  # keep one line end
+    try:
+        return pacsv.read_csv(
+            pa.BufferReader(pa.py_buffer(content).slice(0, end)),
+            # With several threads an error does not name the row.
+            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
+            parse_options=pacsv.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                ignore_empty_lines=False,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={column: pa.string() for column in text},
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
+
+
 def decoded(path: Path, encoding: str) -> str:
-    """Return the text of a file, without blank lines at its end.
+    """Return the text of a file.
 
     Raises:
         InputError: The file is absent or empty, or a byte does not fit the encoding.
@@ -82,7 +103,7 @@ def decoded(path: Path, encoding: str) -> str:
         raise InputError(f"There is no file {path}.", "Check the path.")
     content = path.read_bytes()
     try:
-        text = content.decode(encoding).rstrip("\r\n")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise InputError(
@@ -91,7 +112,7 @@ def decoded(path: Path, encoding: str) -> str:
         ) from None
     if not text.strip():
         raise InputError(f"{path.name} is empty.", "Import a file with rows.")
-    return text + "\n"
+    return text
 
 
 def describe_error(error: pa.ArrowInvalid) -> str:

@@ -1,6 +1,7 @@
 """`segue data` from the command line: exit codes, texts, and data that an error leaves unchanged."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -75,7 +76,7 @@ def test_columns_are_mapped(segue, log):
     rows = [{("time" if k == "ts" else k): v for k, v in row.items()} for row in ROWS]
     code, out, _ = segue("data", "import", "parquet", "--events", log(rows), "--map", "ts=time", "--json")
     assert code == 0
-    assert "time -> ts" in json.loads(out)["mapping"]
+    assert "events: time -> ts" in json.loads(out)["mapping"]
 
 
 @pytest.mark.parametrize("pairs", [["ts"], ["=a"], ["ts="], ["ts=a", "ts=b"]], ids=str)
@@ -93,7 +94,7 @@ def test_a_malformed_mapping_is_refused(segue, log, pairs):
         pytest.param([{**r, "ts": "1066-10-14"} for r in ROWS], "outside the declared range 1990-01-01", id="old"),
         pytest.param([{**r, "ts": "2999-01-01"} for r in ROWS], "outside the declared range 1990-01-01", id="far"),
         pytest.param([*ROWS, ROWS[0]], "log.parquet, row 4: event_id 'a' is a duplicate", id="duplicate"),
-        pytest.param([{"user_id": "u0"}], "the column 'event_id' is missing", id="column"),
+        pytest.param([{"user_id": "u0"}], "the column 'item_id' is missing", id="column"),
         pytest.param([{**ROWS[0], "item_id": None}, ROWS[1]], "log.parquet, row 1: item_id is null", id="null"),
         pytest.param(ROWS[:1], "needs at least two users with events; got 1", id="one user"),
         pytest.param([], "log.parquet has no rows", id="empty"),
@@ -181,3 +182,84 @@ def test_an_unknown_data_set_is_a_wrong_call(segue):
     code, _, err = segue("data", "import", "netflix", ".")
     assert code == 2
     assert "netflix" in err
+
+
+MESSY = "userId;Track_ID;timestamp;Action;Session_ID;mood\n"
+MESSY += (
+    "u0;i0;2026-01-05 10:00:00;PLAY;s1;calm\nu1;i0;2026-01-05 11:00:00;Skip;s2;\nu1;i1;2026-01-05 12:00:00;hum;s2;\n"
+)
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A log under other names, separated by semicolons."""
+    path = tmp_path / "my log.csv"
+    path.write_text(MESSY)
+    return path
+
+
+def test_a_check_shows_what_an_import_would_do_and_stores_nothing(segue, messy, tmp_path):
+    code, out, err = segue("data", "check", messy, "--json")
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    form = "CSV in utf-8, separated by semicolons"
+    assert report["files"] == [{"file": "my log.csv", "table": "events", "form": form, "rows": 3}]
+    ours = {
+        "user_id": "userId",
+        "item_id": "Track_ID",
+        "ts": "timestamp",
+        "action": "Action",
+        "session_id": "Session_ID",
+    }
+    assert report["mapping"] == {f"events.{name}": theirs for name, theirs in ours.items()}
+    assert report["unmatched"] == {"events": ["mood"]}
+    assert list(report["quarantine_reasons"].values()) == [1]
+    (samples,) = report["samples"].values()
+    assert (samples[0]["file"], samples[0]["row"]) == ("my log.csv", 4)
+    assert not (tmp_path / "home" / "data").exists()
+
+
+def test_the_command_line_of_a_check_imports_what_the_check_announced(segue, messy):
+    code, out, _ = segue("data", "check", messy)
+    assert code == 0
+    announced = next(line for line in out.splitlines() if line.startswith("Would import"))
+    command = next(line for line in out.splitlines() if line.startswith("To import: ")).removeprefix(
+        "To import: segue "
+    )
+    code, out, _ = segue(*shlex.split(command), "--json")
+    assert code == 0
+    counts = json.loads(out)["counts"]
+    assert announced == f"Would import: {counts['events']} events, {counts['items']} items, {counts['users']} users."
+    assert counts["quarantined"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("12:00:00", "noon", "my log.csv, row 4: ts is"),
+        ("2026-01-05", "some day", "An import would stop: my log.csv: the column 'ts' is missing"),
+        ("u1", "u0", "needs at least two users"),
+        ("userId;Track_ID", "a;b", "my log.csv looks like none of events"),
+    ],
+)
+def test_a_check_of_a_log_that_cannot_be_imported_ends_as_the_import_would(segue, messy, old, new, message):
+    messy.write_text(MESSY.replace(old, new))
+    code, _, err = segue("data", "check", messy)
+    assert code == 2
+    assert message in err
+    assert "fix: " in err
+
+
+def test_files_of_a_table_may_be_repeated_and_are_counted(segue, log):
+    files = [log(ROWS[:1], "jan.parquet"), log(ROWS[1:], "feb.parquet")]
+    code, out, _ = segue("data", "import", "parquet", "--events", files[0], "--events", files[1], "--json")
+    assert code == 0
+    assert json.loads(out)["files"] == {"events": {"jan.parquet": 1, "feb.parquet": 2}}
+
+
+def test_a_long_list_of_files_is_cut(segue, tmp_path, log):
+    for number in range(20):
+        log([{**ROWS[0], "event_id": f"e{number}", "user_id": f"u{number}"}], f"part-{number:02}.parquet")
+    code, out, _ = segue("data", "import", "parquet", "--events", tmp_path)
+    assert code == 0
+    assert "Read: events: 1 rows of part-11.parquet\nRead: events: 8 rows of 8 further files\n" in out

@@ -50,14 +50,13 @@ def test_a_mapping_applies_to_every_file(tmp_path):
     pq.write_table(pa.table(log), tmp_path / "log.parquet")
     movies = {"movie": [5], "title": ["Amber River"], "genres": ["folk|jazz"], "release_date": ["2020-02-03"]}
     pq.write_table(pa.table(movies), tmp_path / "movies.parquet")
-    mapping = {"event_id": "id", "request_id": "id", "user_id": "user", "item_id": "movie", "ts": "at"}
+    mapping = {"event_id": "id", "user_id": "user", "item_id": "movie", "ts": "at"}
     imported = tabular.read(tmp_path / "log.parquet", items=tmp_path / "movies.parquet", mapping=mapping)
     assert imported.events["item_id"].to_pylist() == ["5", "5"]
-    assert imported.events["request_id"].to_pylist() == ["1", "2"]
     assert imported.events["ts"][0].as_py() == when[0].replace(tzinfo=UTC)
     assert imported.items["genres"].to_pylist() == [["folk", "jazz"]]
     assert imported.items["release_date"].to_pylist() == [date(2020, 2, 3)]
-    assert "movie -> item_id" in imported.mapping
+    assert {"events: movie -> item_id", "items: movie -> item_id"} <= set(imported.mapping)
     assert dataset.write(tmp_path / "data", imported)["counts"]["events"] == 2
 
 
@@ -108,17 +107,35 @@ def test_errors_in_a_csv_name_the_row(log, text, message):
 def test_errors_name_a_file_that_cannot_be_read(tmp_path, log):
     with pytest.raises(InputError, match="There is no file"):
         tabular.read(tmp_path / "none.parquet")
-    (tmp_path / "log.txt").write_text(CSV)
-    with pytest.raises(InputError, match=r"log.txt is neither .parquet nor .csv"):
-        tabular.read(tmp_path / "log.txt")
-    (tmp_path / "bad.parquet").write_text("no parquet")
-    with pytest.raises(InputError, match=r"bad.parquet is not a Parquet file"):
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"bad.parquet is a damaged Parquet file"):
         tabular.read(tmp_path / "bad.parquet")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no .parquet file"):
+    with pytest.raises(InputError, match=r"holds no .parquet or .csv file"):
         tabular.read(tmp_path / "empty")
 
 
 def test_the_error_about_a_mapped_column_that_is_missing_lists_the_columns(log):
     with pytest.raises(InputError, match=r"no file has a column 'time'. There are: action, event_id"):
         tabular.read(log, mapping={"ts": "time"})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("ts", "played_at"), ("user_id", "listener"), ("item_id", "Track ID"), ("action", "eventType")]
+)
+def test_the_error_about_a_missing_column_names_the_likely_one(log, ours, theirs):
+    log.write_text(CSV.replace(ours, theirs, 1))
+    with pytest.raises(InputError, match=rf"the column '{ours}' is missing.*`--map events.{ours}={theirs}`"):
+        tabular.read(log)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("position", "Rank"), ("event_id", "Event-ID"), ("session_id", "sessionId"), ("query", "search_term")],
+)
+def test_a_column_that_is_likely_ours_and_not_mapped_is_named(log, ours, theirs):
+    log.write_text(CSV.replace(ours if ours in CSV else "mood", theirs, 1))
+    imported = tabular.read(log)
+    note = f"events: {theirs} is kept as it is; `--map events.{ours}={theirs}` reads it as {ours}"
+    assert note in imported.mapping
+    assert note not in tabular.read(log, mapping={ours: theirs}).mapping

@@ -1,0 +1,45 @@
+"""Refuse an option that is given twice: click would take its last value and say nothing."""
+
+from collections import Counter
+
+import click
+
+from segue.errors import InputError
+
+
+def refuse_repeats(command: click.Command) -> click.Command:
+    """Make a command and its subcommands refuse an option that takes one value and is given several times.
+
+    Only the parser of click knows how often an option came; what it returns has the last value alone.
+    """
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            refuse_repeats(subcommand)
+    if "make_parser" in vars(command):  # the command was prepared before
+        return command
+    make_parser = command.make_parser
+
+    def make_checking_parser(context: click.Context):
+        parser = make_parser(context)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]):
+            values, rest, order = parse(args)
+            check(order)
+            return values, rest, order
+
+        parser.parse_args = parse_args  # type: ignore[method-assign]
+        return parser
+
+    command.make_parser = make_checking_parser  # type: ignore[method-assign, assignment]
+    return command
+
+
+def check(order: list[click.Parameter]) -> None:
+    """Raise InputError if an option of one value occurs twice among the parameters in the order of their values."""
+    for parameter, times in Counter(order).items():
+        single = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.count)
+        if single and not parameter.is_eager and times > 1:
+            raise InputError(
+                f"`{parameter.opts[0]}` takes one value; it is given {times} times.", "Keep the one that is meant."
+            )
