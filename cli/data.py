@@ -66,8 +66,10 @@ def list_data_sets(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     if not wanted:
         return
     for name, data_set in DATA_SETS.items():
-        say(f"{name} FOLDER\n  {data_set.title}: {data_set.holds}")
-        say(f"  files:   {'; '.join(data_set.files)}\n  licence: {data_set.licence}")
+        say(f"{name} FOLDER")
+        say(f"  {data_set.title}: {data_set.holds}")
+        say(f"  files:   {'; '.join(data_set.files)}")
+        say(f"  licence: {data_set.licence}")
     ctx.exit()
 
 
