@@ -50,9 +50,11 @@ def read(
     mapping, dialect = mapping or {}, dialect or Dialect()
     paths = {name: as_paths(given) for name, given in (("events", events), ("items", items), ("users", users)) if given}
     text = (*CANONICAL, *columns.sources(mapping))
-    raw, notes = {}, []
+    raw, counts, notes = {}, {}, []
     for name, given in paths.items():
-        raw[name], left_out = parts.read(given, text, dialect)
+        read_parts, left_out = parts.read(given, text, dialect)
+        counts[name] = {part.origins.name: part.table.num_rows for part in read_parts}
+        raw[name] = [part for part in read_parts if part.table.num_rows]  # files without rows may lack columns
         notes += [f"{name}: {file} is not read: its name is not that of a table" for file in left_out]
     names = {name: list(dict.fromkeys(c for p in raw[name] for c in p.table.column_names)) for name in raw}
     maps = columns.resolve(mapping, names)
@@ -89,7 +91,7 @@ def read(
         dataset=f"parquet-{data_set_name(paths['events'])}",
         mapping=(*notes, TIME_RULE),
         origins={name: RowOrigins.concat([part.origins for part in raw[name]]) for name in raw},
-        rows_by_file={n: {part.origins.name: part.table.num_rows for part in raw[n]} for n in raw},
+        rows_by_file=counts,
         **tables,
     )
 

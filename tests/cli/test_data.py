@@ -263,3 +263,14 @@ def test_a_long_list_of_files_is_cut(segue, tmp_path, log):
     code, out, _ = segue("data", "import", "parquet", "--events", tmp_path)
     assert code == 0
     assert "Read: events: 1 rows of part-11.parquet\nRead: events: 8 rows of 8 further files\n" in out
+
+
+def test_a_check_of_a_folder_by_day_says_that_the_day_is_not_kept(segue, tmp_path):
+    for number, row in enumerate(ROWS):
+        (tmp_path / "log" / f"day=2026-01-0{number + 1}").mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / "log" / f"day=2026-01-0{number + 1}" / "a.parquet")
+    code, out, _ = segue("data", "check", tmp_path / "log", "--json")
+    assert code == 0
+    report = json.loads(out)
+    assert report["unmatched"] == {"events": []}
+    assert any("column day is not kept" in note for note in report["notes"])

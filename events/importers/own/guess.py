@@ -105,12 +105,14 @@ def fits(column: pa.ChunkedArray, ours: str, name: str) -> bool:
 
 def readable(values: pa.ChunkedArray, field: pa.Field) -> bool:
     """Return whether values can be read as the type of a column, and times as times after `schema.EARLIEST`."""
+    if len(values) == 0:
+        return False
     try:
         cast = canonical.cast(values, field, RowOrigins.of(field.name, len(values)))
     except InputError:
         return False
     if pa.types.is_timestamp(field.type):
-        return len(cast) > 0 and pc.all(pc.greater_equal(cast, pa.scalar(schema.EARLIEST, field.type))).as_py()
+        return pc.all(pc.greater_equal(cast, pa.scalar(schema.EARLIEST, field.type))).as_py()
     return True
 
 

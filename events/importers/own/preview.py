@@ -68,6 +68,7 @@ def preview(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect,
         checked = checks.check(imported, latest)
     except InputError as error:
         return {**report, "stops": {"headline": error.headline, "fix": error.fix}}
+    kept = {name: guess.unmatched(getattr(checked, name).column_names, name, {}) for name in left}
     reasons = dataset.counts(checked.quarantine["reason"])
     samples = {
         reason: checked.quarantine.filter(pc.field("reason") == reason).slice(0, SAMPLES).to_pylist()
@@ -75,8 +76,13 @@ def preview(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect,
     }
     counts = {name: getattr(checked, name).num_rows for name in (*columns.CONTRACT, "quarantine")}
     return {
-        **report, "counts": counts, "notes": list(checked.mapping), "quarantine_reasons": reasons, "samples": samples
-    }  # fmt: skip
+        **report,
+        "unmatched": kept,
+        "counts": counts,
+        "notes": list(checked.mapping),
+        "quarantine_reasons": reasons,
+        "samples": samples,
+    }
 
 
 def mapped_in(mapping: Mapping[str, str], table: str) -> dict[str, str]:

@@ -129,3 +129,12 @@ def test_a_partition_by_day_is_left_to_the_storage_unless_it_is_mapped(tmp_path)
     assert any("column day is not kept" in line for line in imported.mapping)
     mapped = tabular.read(tmp_path / "log", mapping={"ts": "day"}).events
     assert str(mapped["ts"][0].as_py().date()) == "2026-01-05"
+
+
+def test_a_file_without_rows_is_counted_and_its_columns_do_not_matter(tmp_path):
+    write(tmp_path / "log" / "a.parquet", row(1), row(2))
+    pq.write_table(pa.table({"user_id": pa.array([], pa.list_(pa.string()))}), tmp_path / "log" / "b.parquet")
+    (tmp_path / "log" / "c.csv").write_text("x,y\n")
+    imported = tabular.read(tmp_path / "log")
+    assert ids(imported) == ["e1", "e2"]
+    assert imported.rows_by_file == {"events": {"a.parquet": 2, "b.parquet": 0, "c.csv": 0}}

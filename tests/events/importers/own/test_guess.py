@@ -32,6 +32,12 @@ def test_columns_of_events(columns, expected):
     assert guess.guess_columns(pa.table(columns), "events", {}) == expected
 
 
+@pytest.mark.parametrize("kind", [pa.null(), pa.string(), pa.list_(pa.string()), pa.timestamp("us"), pa.struct([])])
+@pytest.mark.parametrize("name", ["Rank", "timestamp", "markets", "other"])
+def test_a_column_without_values_or_of_any_type_is_no_guess(name, kind):
+    assert guess.guess_columns(pa.table({name: pa.nulls(3, kind)}), "events", {}) == {}
+
+
 def test_what_the_user_mapped_is_left_alone():
     guessed = guess.guess_columns(pa.table(LOG), "events", {"item_id": "userId"})
     assert guessed == {"ts": "timestamp", "action": "Action"}
