@@ -78,7 +78,7 @@ def execute(
         settings["seed"] = seed
     if trials is not None:
         settings["search"]["trials"] = trials
-    trial_names = trial_steps(settings) if name == "search" else []
+    trial_names = trial_steps(settings)  # refuses what the search would refuse, before any pipeline runs
     home = Home.from_env()
     if on == "kfp":
         from pipelines.cluster import submit
@@ -93,7 +93,8 @@ def execute(
     from pipelines.runner import run_locally
 
     require(home.data)
-    with Steps([*steps(name), *trial_names], quiet=as_json) as progress:
+    names = [*steps(name), *(trial_names if name == "search" else [])]
+    with Steps(names, quiet=as_json) as progress:
         result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
     if name == "search":
         result["search"] = read_json(RunFolder(Path(result["folder"])).search)

@@ -57,8 +57,7 @@ def space(config: TrainingConfig) -> dict[str, list]:
     own = getattr(config, model)
     settings = [f.name for f in fields(own)]
     searched: dict[str, list] = {}
-    given = {name: values for name, values in config.search.space.items() if values} or SPACE
-    for name, values in given.items():
+    for name, values in (config.search.space or SPACE).items():
         path = f"search.space.{name}"
         if name not in settings:
             raise InputError(
