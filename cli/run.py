@@ -109,9 +109,10 @@ def show(home: Home, result: dict) -> None:
     """Print the outcome of a local run: the reason, the evaluation, and the places of its results."""
     from cli.evaluation import show_evaluation, show_places
     from cli.search import show_search
+    from pipelines.run_state import words
 
     colour = "yellow" if result["status"] == "stopped" else "green"
-    click.secho(f"{result['run']}: {result['status']}. {result['reason']}", fg=colour)
+    click.secho(f"{result['run']}: {words(result)}", fg=colour)
     run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
     if "search" in result:

@@ -30,6 +30,16 @@ class RunFolder:
         return self.path / "run.log"
 
     @property
+    def lock(self) -> Path:
+        """The lock that the process of a local run holds, with its pid and host."""
+        return self.path / "lock"
+
+    @property
+    def unsent(self) -> Path:
+        """What MLflow has not received of the run, and why; absent once all is there."""
+        return self.path / "unsent.json"
+
+    @property
     def steps(self) -> Path:
         """A JSON record of each step."""
         return self.path / "steps"

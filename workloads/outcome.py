@@ -40,4 +40,6 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         best = search["best"]
         reason = f"trial {best['trial']} of {len(search['trials'])} is best: {search['metric']} {best['objective']:.4f}"
         return {**common, "status": "searched", "reason": reason}
-    return {**common, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}
+    done = [name for name, record in steps.items() if record["status"] == "done"]
+    cut = "".join(f", during {name}" for name, record in steps.items() if record["status"] == "running")
+    return {**common, "status": "incomplete", "reason": f"ended after {done[-1] if done else 'no step'}{cut}"}
