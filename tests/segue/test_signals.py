@@ -12,8 +12,8 @@ WAIT = """
 import time
 from segue.entry import enter
 def wait():
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         time.sleep({seconds})
     finally:
         print("cleaned up", flush=True)
