@@ -91,8 +91,10 @@ def execute(
     from events.dataset import require
     from pipelines import steps
     from pipelines.runner import run_locally
+    from tracking.client import require_answer
 
     require(home.data)
+    require_answer(home.tracking_uri)  # while nothing is lost yet
     names = [*steps(name), *(trial_names if name == "search" else [])]
     with Steps(names, quiet=as_json) as progress:
         result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
@@ -113,6 +115,8 @@ def show(home: Home, result: dict) -> None:
 
     colour = "yellow" if result["status"] == "stopped" else "green"
     click.secho(f"{result['run']}: {words(result)}", fg=colour)
+    if result["not_tracked"]:
+        click.secho(f"not tracked: {result['not_tracked']} The next run sends the record.", fg="yellow")
     run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
     if "search" in result:

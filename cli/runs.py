@@ -1,7 +1,6 @@
 """`segue runs`: the runs of pipelines on this machine, their logs, and a way to stop them."""
 
 import time
-from pathlib import Path
 
 import click
 
@@ -25,7 +24,7 @@ def list_(as_json: bool) -> None:
     """List all runs, oldest first: what each is doing, or how it ended."""
     from pipelines.run_state import state, words
 
-    states = [state(run) for run in run_folders(Home.from_env())]
+    states = [state(run) for run in Home.from_env().run_folders()]
     if as_json:
         print_json({"runs": [{name: each[name] for name in ("run", "status", "reason")} for each in states]})
     elif states:
@@ -70,18 +69,6 @@ def stop(run: str | None, as_json: bool) -> None:
         click.echo(f"{ended['run']}: {run_state.words(ended)}")
 
 
-def run_folders(home: Home) -> list[RunFolder]:
-    """Return the folders of all runs, oldest first; a run's name is its pipeline and the time of its start."""
-    folders = [folder for folder in home.runs.glob("[!.]*") if folder.is_dir()]
-    return [RunFolder(folder) for folder in sorted(folders, key=started)]
-
-
-def started(folder: Path) -> tuple[str, int]:
-    """Return the time in a run's name, and its number among the runs of that second."""
-    time_of_start, _, number = folder.name.partition("-")[2].partition("-")
-    return time_of_start, int(number) if number.isdigit() else 1
-
-
 def chosen(name: str | None) -> RunFolder:
     """Return the folder of the named run, or of the newest run.
 
@@ -90,7 +77,7 @@ def chosen(name: str | None) -> RunFolder:
     """
     import difflib
 
-    folders = {run.path.name: run for run in run_folders(Home.from_env())}
+    folders = {run.path.name: run for run in Home.from_env().run_folders()}
     if not folders:
         raise InputError("There is no run in this home yet.", "Start one: `segue run training`.")
     if name is None:

@@ -4,7 +4,6 @@ import click
 
 from cli.evaluation import show_evaluation, show_places
 from cli.output import json_option, print_json, print_table
-from cli.runs import run_folders
 from segue.files import read_json
 from segue.settings import Home, RunFolder
 
@@ -32,7 +31,7 @@ def collect(home: Home) -> dict:
 
     manifest = home.data / "manifest.json"
     drift = home.drift_verdict
-    folders = run_folders(home)
+    folders = home.run_folders()
     last = state(folders[-1]) if folders else None
     return {
         "home": str(home.root),
@@ -45,7 +44,7 @@ def collect(home: Home) -> dict:
 
 def last_evaluated(home: Home) -> RunFolder | None:
     """Return the newest run that evaluated its models, or None."""
-    return next((run for run in reversed(run_folders(home)) if run.evaluation.is_file()), None)
+    return next((run for run in reversed(home.run_folders()) if run.evaluation.is_file()), None)
 
 
 def text(value) -> str:

@@ -181,6 +181,15 @@ class Home:
         """The folder of a pipeline run."""
         return RunFolder(self.runs / run_id)
 
+    def run_folders(self) -> list[RunFolder]:
+        """The folders of all runs, oldest first; a run's name is its pipeline and the time of its start."""
+
+        def started(run: RunFolder) -> tuple[str, int]:
+            start, _, number = run.path.name.partition("-")[2].partition("-")
+            return start, int(number) if number.isdigit() else 1
+
+        return sorted((self.run(folder.name) for folder in self.runs.glob("[!.]*") if folder.is_dir()), key=started)
+
     def baseline(self, dataset: str) -> Path:
         """The reference for data validation of a data set: schema and statistics from its last push."""
         return self.features / "baselines" / dataset

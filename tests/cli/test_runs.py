@@ -7,7 +7,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from cli.runs import run_folders, runs
+from cli.runs import runs
 from pipelines.run_state import hold
 from segue.settings import Home
 from workloads.run import Run
@@ -38,7 +38,7 @@ def call(*arguments: str):
 
 
 def test_the_list_is_in_the_order_of_starts(home):
-    assert [run.path.name for run in run_folders(home)] == NAMES
+    assert [run.path.name for run in home.run_folders()] == NAMES
 
 
 def test_the_list_says_which_run_is_running(home):
