@@ -94,11 +94,18 @@ def run_locally(
             shutil.rmtree(run.temporary, ignore_errors=True)
     result = outcome(run) | places(run)
     if child.returncode != 0 and result["status"] != "failed":
-        result |= {"status": "failed", "reason": last_line(run.log)}
+        result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
     write_json(run.report, result)
     if result["status"] == "failed":
         raise failure(name, result)
     return result
+
+
+def killed_step(steps: dict[str, Any]) -> dict[str, Any]:
+    """Return the failed step and the reason, if a step's process was killed before it could record its failure."""
+    killed = [name for name, record in steps.items() if record["status"] == "running"]
+    reason = "Its process was killed; the machine may be short of memory."
+    return {"failed_step": killed[0], "reason": reason} if killed else {}
 
 
 def places(run: RunFolder) -> dict[str, str]:

@@ -43,7 +43,7 @@ def search_record(run: Run, steps: dict[str, Any]) -> dict[str, Any]:
         for name, step in steps.items()
         if name.startswith("trial-") and step["status"] == "done"
     ]
-    record = {"experiment": SEARCHES, "trials": trials}
+    record: dict[str, Any] = {"experiment": SEARCHES, "trials": trials}
     search = steps.get("choose-trial", {}).get("result", {})
     if "best" in search:
         best = search["best"]
