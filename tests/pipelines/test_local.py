@@ -5,42 +5,80 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from kfp.local import status
-from kfp.local.orchestrator import enhanced_dag_orchestrator, task_executor
+from kfp import dsl, local
+from kfp.local import subprocess_task_handler
+from kfp.local.orchestrator import task_executor
 
 from pipelines.local import end_at_first_failure
 
 ROOT = Path(__file__).resolve().parents[2]
-SUCCESS, FAILURE = status.Status.SUCCESS, status.Status.FAILURE
+
+
+@dsl.component
+def first():
+    """A trainer."""
+
+
+@dsl.component
+def second():
+    """A trainer that needs nothing of the first."""
+
+
+@dsl.component
+def trial(number: int):
+    """A trial of a search."""
+
+
+@dsl.component
+def report():
+    """The report, which runs after a failure too."""
+
+
+@dsl.pipeline
+def trainers():
+    """Two trainers and a report."""
+    with dsl.ExitHandler(report()):
+        first()
+        second()
+
+
+@dsl.pipeline
+def search():
+    """Three trials and a report."""
+    with dsl.ExitHandler(report()), dsl.ParallelFor([0, 1, 2], parallelism=1) as number:
+        trial(number=number)
 
 
 @pytest.mark.parametrize(
-    ("failing", "executed"),
+    ("pipeline", "failing", "count"),
     [
-        (set(), ["ingest", "train-retrieval", "train-sequence", "report"]),
-        ({"train-retrieval"}, ["ingest", "train-retrieval", "report"]),
-        ({"ingest"}, ["ingest", "report"]),
-        ({"train-sequence"}, ["ingest", "train-retrieval", "train-sequence", "report"]),
-        ({"report"}, ["ingest", "train-retrieval", "train-sequence", "report"]),
+        (trainers, [], 3),
+        (trainers, ["first", "second"], 2),  # whichever is first, and the report
+        (trainers, ["report"], 3),
+        (search, [], 4),
+        (search, ["trial"], 2),
     ],
 )
-def test_after_a_failed_step_only_the_report_runs(monkeypatch, failing, executed):
-    names = []
+def test_after_a_failed_step_only_the_report_runs(monkeypatch, tmp_path, pipeline, failing, count):
+    executed = []
 
-    def execute(task_name, **_):
-        names.append(task_name)
-        return {}, FAILURE if task_name in failing else SUCCESS
+    def run(full_command, **_):
+        (name,) = (name for name in ("first", "second", "trial", "report") if f"def {name}(" in str(full_command))
+        executed.append(name)
+        return int(name in failing)
 
-    monkeypatch.setattr(task_executor, "execute_single_task", execute)
+    monkeypatch.setattr(subprocess_task_handler, "run_local_subprocess", run)
+    monkeypatch.setattr(task_executor, "execute_single_task", task_executor.execute_single_task)  # put back afterwards
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path))
     end_at_first_failure()
-    # KFP's orchestrator looks the function up in this module.
-    steps = ["ingest", "train-retrieval", "train-sequence", "report"]
-    ended = [enhanced_dag_orchestrator.task_executor.execute_single_task(task_name=name)[1] for name in steps]
-    assert names == executed
-    assert FAILURE not in ended or failing
+    with pytest.raises(RuntimeError, match="FAILURE") if failing else nullcontext():
+        pipeline()
+    assert len(executed) == count
+    assert executed[-1] == "report"
 
 
 RUN = """
