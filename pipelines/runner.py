@@ -80,8 +80,8 @@ def run_locally(
             cwd=run.path,
             start_new_session=True,  # so that `stop` reaches its own child processes too
         )
-        on_progress(f"run {run.path.name}: follow it with `segue runs log`, end it with `segue runs stop`")
         try:
+            on_progress(f"run {run.path.name}: follow it with `segue runs log`, end it with `segue runs stop`")
             follow(run, child, on_step, on_progress)
         except BaseException:
             stop(child)

@@ -26,7 +26,7 @@ def whole(value: Any) -> Any:
 Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
 AtLeast0 = Annotated[Whole, Field(ge=0)]
 AtLeast1 = Annotated[Whole, Field(ge=1)]
-# Models compute in float32: a larger number would become infinite there, and a smaller one 0.
+# Far within float32, in which models compute: a number beyond its 3e38 would become infinite there.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]

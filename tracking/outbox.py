@@ -1,5 +1,6 @@
 """Sends the records of runs to MLflow, and keeps those that MLflow does not take for a later run."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ def keep(run: RunFolder, error: Exception) -> None:
 
 def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
     """Send a run's unsent record to MLflow, and remove it from the run's folder."""
+    from mlflow.exceptions import MlflowException
+
     record = read_json(run.unsent)
     if "mlflow_run" in record:
-        client.delete_run(record["mlflow_run"])  # half sent
+        with suppress(MlflowException):  # another server does not have it
+            client.delete_run(record["mlflow_run"])  # half sent
 
     def on_start(mlflow_run: str) -> None:
         write_json(run.unsent, record | {"mlflow_run": mlflow_run})

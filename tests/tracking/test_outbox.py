@@ -103,7 +103,8 @@ def test_what_a_dead_server_did_not_take_is_sent_by_the_next_run_and_the_newest_
 
 
 @pytest.mark.slow
-def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch):
+@pytest.mark.parametrize("gone", [False, True], ids=["still there", "deleted meanwhile"])
+def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch, gone):
     def fail(*_):
         raise ConnectionError("reset by peer")
 
@@ -111,6 +112,8 @@ def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch):
         broken.setattr(outbox, "register", fail)
         assert track(home, home.run(OLD), record(version=1)) == {"not_tracked": "reset by peer"}
     assert len(tracked(client, OLD)) == 1
+    if gone:
+        client.delete_run(tracked(client, OLD)[0].info.run_id)
     track(home, home.run(NEW), record())
     (run,) = tracked(client, OLD)
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["ranking"]
