@@ -15,6 +15,7 @@ from segue.terminal import visible
 COMMANDS = {
     "data": ("cli.data:data", "Import an event log and describe what was imported."),
     "run": ("cli.run:run", "Run a pipeline: training, monitoring or search."),
+    "runs": ("cli.runs:runs", "List runs, follow a run's log, stop a run."),
     "compile": ("cli.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
     "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
     "recommend": ("cli.recommend:recommend", "Recommend items to a user, on the terminal."),

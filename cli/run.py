@@ -79,7 +79,7 @@ def execute(
         settings["seed"] = seed
     if trials is not None:
         settings["search"]["trials"] = trials
-    trial_names = trial_steps(settings) if name == "search" else []
+    trial_names = trial_steps(settings)  # refuses what the search would refuse, before any pipeline runs
     home = Home.from_env()
     if on == "kfp":
         from pipelines.cluster import submit
@@ -93,9 +93,12 @@ def execute(
     from events.dataset import require
     from pipelines import steps
     from pipelines.runner import run_locally
+    from tracking.client import require_answer
 
     require(home.data)
-    with Steps([*steps(name), *trial_names], quiet=as_json) as progress:
+    require_answer(home.tracking_uri)  # while nothing is lost yet
+    names = [*steps(name), *(trial_names if name == "search" else [])]
+    with Steps(names, quiet=as_json) as progress:
         result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
     if name == "search":
         result["search"] = read_json(RunFolder(Path(result["folder"])).search)
@@ -110,9 +113,12 @@ def show(home: Home, result: dict) -> None:
     """Print the outcome of a local run: the reason, the evaluation, and the places of its results."""
     from cli.evaluation import show_evaluation, show_places
     from cli.search import show_search
+    from pipelines.run_state import words
 
     colour = "yellow" if result["status"] == "stopped" else "green"
-    say(f"{result['run']}: {result['status']}. {result['reason']}", fg=colour)
+    say(f"{result['run']}: {words(result)}", fg=colour)
+    if result["not_tracked"]:
+        say(f"not tracked: {result['not_tracked']} The next run sends the record.", fg="yellow")
     run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
     if "search" in result:

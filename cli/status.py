@@ -26,13 +26,13 @@ def status(as_json: bool) -> None:
 
 def collect(home: Home) -> dict:
     """Collect the state of a home. Parts that do not exist yet are None."""
+    from pipelines.run_state import state
     from serving.store.model_store import labels
-    from workloads.outcome import outcome
 
     manifest = home.data / "manifest.json"
     drift = home.drift_verdict
-    folders = runs(home)
-    last = outcome(folders[-1]) if folders else None
+    folders = home.run_folders()
+    last = state(folders[-1]) if folders else None
     return {
         "home": str(home.root),
         "data": read_json(manifest) if manifest.is_file() else None,
@@ -42,26 +42,22 @@ def collect(home: Home) -> dict:
     }
 
 
-def runs(home: Home) -> list[RunFolder]:
-    """Return the folders of all runs, oldest first."""
-    folders = sorted(home.runs.glob("*"), key=lambda run: run.stat().st_mtime)
-    return [RunFolder(folder) for folder in folders]
-
-
 def last_evaluated(home: Home) -> RunFolder | None:
     """Return the newest run that evaluated its models, or None."""
-    return next((run for run in reversed(runs(home)) if run.evaluation.is_file()), None)
+    return next((run for run in reversed(home.run_folders()) if run.evaluation.is_file()), None)
 
 
 def text(value) -> str:
     """Format a part of the state as a cell of the table."""
+    from pipelines.run_state import words
+
     match value:
         case None:
             return "nothing yet"
         case {"dataset": name, "counts": counts, "span": span}:
             return f"{name}: {counts['events']:,} events, {span['first'][:10]} to {span['last'][:10]}"
-        case {"run": name, "status": status, "reason": reason}:
-            return f"{name}: {status}. {reason}"
+        case {"run": name, "status": _, "reason": _}:
+            return f"{name}: {words(value)}"
         case dict():
             return ", ".join(f"{model} {labels}" for model, labels in value.items())
         case _:

@@ -14,7 +14,6 @@ def push(
     ranking: Input[Model],
     sequence: Input[Model],
     requests: Input[Dataset],
-    versions: dict,
     reference: Input[Dataset],
     window: Input[Dataset],
 ) -> int:
@@ -26,4 +25,4 @@ def push(
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
     files = (Path(artifact.path) for artifact in (reference, window))
-    return push.step(Run.of(home, run_id, config), models, Path(requests.path), versions, *files)
+    return push.step(Run.of(home, run_id, config), models, Path(requests.path), *files)

@@ -17,6 +17,7 @@ from segue.yaml_settings import (
     Number,
     Positive,
     Share,
+    Whole,
     build,
     read_settings,
     require_known,
@@ -34,6 +35,15 @@ POSITIVE_NAMES = ("positive", *HEADS)
 REWARD_NAMES = tuple(REWARD)
 
 
+# The largest values are far beyond what one machine trains; a slip of a digit is refused before it fills the memory.
+Width = Annotated[Whole, Field(ge=1, le=4096)]
+Rows = Annotated[Whole, Field(ge=1, le=2**20)]
+Negatives = Annotated[Whole, Field(ge=0, le=2**20)]
+Epochs = Annotated[Whole, Field(ge=1, le=10_000)]
+LearningRate = Annotated[Positive, Field(le=10)]
+Minutes = Annotated[NotNegative, Field(le=60 * 24 * 365)]
+
+
 def weights_over(defaults: dict[str, float], names: tuple[str, ...]) -> tuple[BeforeValidator, AfterValidator]:
     """Validators of weights by name: a name that is left out keeps its default, an unknown name is refused."""
 
@@ -42,6 +52,8 @@ def weights_over(defaults: dict[str, float], names: tuple[str, ...]) -> tuple[Be
 
     def check(weights: dict[str, float]) -> dict[str, float]:
         require_known(weights, names)
+        if not any(weights.values()):
+            raise PydanticCustomError("weights", "Input should have a weight other than 0")
         return weights
 
     return BeforeValidator(merge), AfterValidator(check)
@@ -74,8 +86,7 @@ class RetrievalConfig:
         dim: width of the towers' output.
         batch_size: examples in a batch.
         learning_rate: learning rate of the optimizer.
-        epochs: the largest number; training stops early when the held-out NDCG has not risen twice. 0 keeps the
-            initial weights.
+        epochs: the largest number; training stops early when the held-out NDCG has not risen twice.
         minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
             two cores without AVX-512, so that only a slower machine stops early.
         uniform_negatives: items drawn uniformly for each batch, in addition to the batch's own items.
@@ -84,14 +95,14 @@ class RetrievalConfig:
             weighs the sum over all kinds that apply to it.
     """
 
-    dim: AtLeast1 = 64
-    batch_size: AtLeast1 = 1024
-    learning_rate: Positive = 2e-3
-    epochs: AtLeast0 = 12
-    minutes: NotNegative = 0.0
-    uniform_negatives: AtLeast0 = 512
-    hard_negatives: AtLeast0 = 0
-    positives: Annotated[dict[str, Number], *weights_over(POSITIVES, POSITIVE_NAMES)] = field(
+    dim: Width = 64
+    batch_size: Rows = 1024
+    learning_rate: LearningRate = 2e-3
+    epochs: Epochs = 12
+    minutes: Minutes = 0.0
+    uniform_negatives: Negatives = 512
+    hard_negatives: Negatives = 0
+    positives: Annotated[dict[str, NotNegative], *weights_over(POSITIVES, POSITIVE_NAMES)] = field(
         default_factory=POSITIVES.copy
     )
 
@@ -104,8 +115,7 @@ class RankingConfig:
         dim: width of the item embeddings.
         batch_size: examples in a batch.
         learning_rate: learning rate of the optimizer.
-        epochs: the largest number; training stops early when the validation loss has not fallen twice. 0 keeps the
-            initial weights.
+        epochs: the largest number; training stops early when the validation loss has not fallen twice.
         minutes: the most that training may take; 0 allows what the epochs need on a machine of a third of the speed of
             two cores without AVX-512, so that only a slower machine stops early.
         position_weighting: how training corrects for listeners looking less at low positions: with a `tower`, with
@@ -113,11 +123,11 @@ class RankingConfig:
         reward: weight of each head's prediction in the reward that orders candidates.
     """
 
-    dim: AtLeast1 = 32
-    batch_size: AtLeast1 = 1024
-    learning_rate: Positive = 1e-3
-    epochs: AtLeast0 = 8
-    minutes: NotNegative = 0.0
+    dim: Width = 32
+    batch_size: Rows = 1024
+    learning_rate: LearningRate = 1e-3
+    epochs: Epochs = 8
+    minutes: Minutes = 0.0
     position_weighting: PositionWeighting = "tower"
     reward: Annotated[dict[str, Number], *weights_over(REWARD, REWARD_NAMES)] = field(default_factory=REWARD.copy)
 
@@ -143,18 +153,18 @@ class SequenceConfig:
             0 leaves the action head out.
     """
 
-    dim: AtLeast1 = 64
-    blocks: AtLeast1 = 2
+    dim: Width = 64
+    blocks: Annotated[Whole, Field(ge=1, le=64)] = 2
     heads: AtLeast1 = Field(default=2, validate_default=True)
-    length: AtLeast1 = 50
-    batch_size: AtLeast1 = 128
-    learning_rate: Positive = 1e-3
-    epochs: AtLeast0 = 0
-    minutes: Positive = 60.0
+    length: Annotated[Whole, Field(ge=1, le=1024)] = 50
+    batch_size: Rows = 128
+    learning_rate: LearningRate = 1e-3
+    epochs: Annotated[Whole, Field(ge=0, le=10_000)] = 0
+    minutes: Annotated[Minutes, Field(gt=0)] = 60.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.2
     attention: Attention = "softmax"
     loss: Loss = "softmax"
-    negatives: AtLeast1 = 1024
+    negatives: Annotated[Negatives, Field(ge=1)] = 1024
     action_weight: NotNegative = 0.0
 
     @field_validator("heads")
@@ -183,7 +193,7 @@ class Limits:
 
     auc: Share = 0.55
     slice_auc: Share = 0.5
-    slice_examples: AtLeast1 = 500
+    slice_examples: Annotated[Whole, Field(ge=1, le=10**9)] = 500
     recall_gain: Change = 0.0
     auc_drop: Change = 0.01
     recall_drop: Change = 0.05
@@ -209,9 +219,11 @@ class SearchConfig:
             any other list holds choices. If empty, `models.fitting.search.SPACE` is searched.
     """
 
-    trials: AtLeast1 = 8
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 8
     model: SearchedModel = "retrieval"
-    space: Annotated[dict[str, list[Any]], AfterValidator(searchable)] = field(default_factory=dict)
+    space: Annotated[
+        dict[str, Annotated[list[Any], Field(min_length=1, max_length=1000)]], AfterValidator(searchable)
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=FORBID)

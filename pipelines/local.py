@@ -1,6 +1,9 @@
 """Run a pipeline with `kfp.local` in a child process, whose output is the run's log."""
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from segue.files import read_json
@@ -16,8 +19,46 @@ def main(run: RunFolder) -> None:
     request = read_json(run.request)
     pipeline = load(PIPELINES[request["pipeline"]])
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.artifacts))
+    end_at_first_failure()
     pipeline(home=str(Home.at(request["home"]).root), run_id=run.path.name, config=request["config"])
 
 
+def end_at_first_failure() -> None:
+    """Let no step but the report run after a step has failed.
+
+    `kfp.local` would still run each step that needs no output of the failed one: another trainer for its hour, or the
+    trials that are left of a search.
+    """
+    from kfp.local.orchestrator import task_executor
+    from kfp.local.status import Status
+
+    execute = task_executor.execute_single_task
+    failed: list[str] = []
+
+    def execute_unless_failed(task_name: str, **task):
+        if failed and task_name != "report":
+            return {}, Status.FAILURE
+        outputs, status = execute(task_name=task_name, **task)
+        if status == Status.FAILURE:
+            failed.append(task_name)
+        return outputs, status
+
+    task_executor.execute_single_task = execute_unless_failed
+
+
+def end_with_the_other_end(pipe: int) -> None:
+    """Kill this process and its steps when the other end of a pipe closes.
+
+    The process that started the run holds it, so no step trains on or pushes after that process was killed.
+    """
+
+    def wait() -> None:
+        os.read(pipe, 1)  # returns at the end of the pipe; nobody writes to it
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_the_other_end(sys.stdin.fileno())
     main(RunFolder(Path(sys.argv[1])))

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from pipelines.run_state import hold, words
 from segue.errors import EXIT_FAILED, SegueError
 from segue.files import read_json, write_json
 from segue.progress import MARK
@@ -68,30 +70,47 @@ def run_locally(
     run = new_run(home, name, started)
     write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
     run.temporary.mkdir()
-    with run.log.open("wb") as log:
+    with hold(run), run.log.open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local", str(run.path)],
             stdout=log,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
             env=child_environment(run),
             cwd=run.path,
             start_new_session=True,  # so that `stop` reaches its own child processes too
         )
         try:
+            on_progress(f"run {run.path.name}: follow it with `segue runs log`, end it with `segue runs stop`")
             follow(run, child, on_step, on_progress)
         except BaseException:
             stop(child)
+            ended = outcome(run)
+            write_json(run.report, ended | places(run))
+            with suppress(OSError):  # the terminal is gone after a SIGHUP
+                on_progress(f"run {run.path.name}: {words(ended)}")
             raise
         finally:
             shutil.rmtree(run.temporary, ignore_errors=True)
-    result = outcome(run) | {"folder": str(run.path), "log": str(run.log)}
+    result = outcome(run) | places(run)
     if child.returncode != 0 and result["status"] != "failed":
-        result |= {"status": "failed", "reason": last_line(run.log)}
+        result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
     write_json(run.report, result)
     if result["status"] == "failed":
         raise failure(name, result)
     return result
+
+
+def killed_step(steps: dict[str, Any]) -> dict[str, Any]:
+    """Return the failed step and the reason, if a step's process was killed before it could record its failure."""
+    killed = [name for name, record in steps.items() if record["status"] == "running"]
+    reason = "Its process was killed; the machine may be short of memory."
+    return {"failed_step": killed[0], "reason": reason} if killed else {}
+
+
+def places(run: RunFolder) -> dict[str, str]:
+    """Return the paths of a run's folder and log, for its report."""
+    return {"folder": str(run.path), "log": str(run.log)}
 
 
 def failure(name: str, result: dict[str, Any]) -> PipelineFailed:

@@ -29,7 +29,7 @@ def search(home: str, run_id: str, config: dict):
         log = mount_home(ingest(**run, config=config)).set_caching_options(False).outputs["ingested"]
         tables = mount_home(build_features(**run, ingested=log)).outputs["features"]
         examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
-        # Each search starts its own run in MLflow. A cached plan would name a run that has ended.
+        # A cached plan would leave no record in the run, by which the report knows a search.
         plan = mount_home(plan_trials(**run, config=config, ingested=log, features=tables)).set_caching_options(False)
         # The number of trials is known only when the pipeline runs, because the plan is a step's output.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials", parallelism=PARALLELISM) as planned:

@@ -48,10 +48,11 @@ def training(home: str, run_id: str, config: dict):
             with dsl.If(evaluation.outputs["Output"] == True, name="blessed"):  # noqa: E712
                 infra_validation = mount_home(infra_validate(**run, **inputs, **models))
                 with dsl.If(infra_validation.outputs["Output"] == True, name="servable"):  # noqa: E712
-                    registration = mount_home(register(**run, config=config, **models))
                     artifacts = {
                         "requests": infra_validation.outputs["requests"],
                         "reference": validation.outputs["reference"],
                         "window": evaluation.outputs["window"],
                     }
-                    mount_home(push(**run, config=config, **models, **artifacts, versions=registration.output))
+                    pushed = mount_home(push(**run, config=config, **models, **artifacts))
+                    # After the push, which must not depend on MLflow.
+                    mount_home(register(**run, config=config, version=pushed.output)).set_caching_options(False)

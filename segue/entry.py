@@ -37,8 +37,10 @@ def enter(command: Callable[[], Any]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # With bytecode TensorFlow imports in 7 s instead of 26 s; child processes inherit this.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # SIGTERM raises SystemExit, so `finally` blocks stop the child processes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # SIGTERM, and SIGHUP of a closed terminal, raise SystemExit, so `finally` blocks stop the child processes.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         command()
     except SegueError as error:

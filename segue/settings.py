@@ -30,6 +30,16 @@ class RunFolder:
         return self.path / "run.log"
 
     @property
+    def lock(self) -> Path:
+        """The lock that the process of a local run holds, with its pid and host."""
+        return self.path / "lock"
+
+    @property
+    def unsent(self) -> Path:
+        """What MLflow has not received of the run, and why; absent once all is there."""
+        return self.path / "unsent.json"
+
+    @property
     def steps(self) -> Path:
         """A JSON record of each step."""
         return self.path / "steps"
@@ -170,6 +180,15 @@ class Home:
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""
         return RunFolder(self.runs / run_id)
+
+    def run_folders(self) -> list[RunFolder]:
+        """The folders of all runs, oldest first; a run's name is its pipeline and the time of its start."""
+
+        def started(run: RunFolder) -> tuple[str, int]:
+            start, _, number = run.path.name.partition("-")[2].partition("-")
+            return start, int(number) if number.isdigit() else 1
+
+        return sorted((self.run(folder.name) for folder in self.runs.glob("[!.]*") if folder.is_dir()), key=started)
 
     def baseline(self, dataset: str) -> Path:
         """The reference for data validation of a data set: schema and statistics from its last push."""

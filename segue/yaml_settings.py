@@ -26,7 +26,8 @@ def whole(value: Any) -> Any:
 Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
 AtLeast0 = Annotated[Whole, Field(ge=0)]
 AtLeast1 = Annotated[Whole, Field(ge=1)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+# Far within float32, in which models compute: a number beyond its 3e38 would become infinite there.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -80,11 +81,11 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
             f"{subject} must be a mapping of settings. Received {received}.",
             f"Write {path or 'the settings'} as `name: value` lines.",
         )
-    rule = error["msg"].removeprefix("Input should be ")
+    rule = re.sub(r"^\w+ should ", "", error["msg"])
     fix = f"Correct {path} in the configuration."
-    if isinstance(error["input"], str) and re.fullmatch(r"[-+.\d]+([eE][-+]?\d+)?", error["input"]):
+    if isinstance(error["input"], str) and re.fullmatch(r"[-+]?(?!0\d)[.\d]+([eE][-+]?\d+)?", error["input"]):
         fix = f"Write {path} without quotes."
-    return InputError(f"{path} must be {rule}. Received {received}.", fix)
+    return InputError(f"{path} must {rule}. Received {received}.", fix)
 
 
 def unknown_setting(name: Any, allowed: tuple[str, ...], section: str) -> InputError:
@@ -112,12 +113,32 @@ def yaml_path(loc: tuple[int | str, ...], where: str) -> str:
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """PyYAML with the numbers of YAML 1.2: under 1.1, which it follows, `1e-3` is text."""
+    """PyYAML with the numbers of YAML 1.2, and without repeated names, of which PyYAML keeps the last.
+
+    Under YAML 1.1, which PyYAML follows, `1e-3` is text, `0100` is 64 and `1:30` is 90.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Refuse a mapping that has a name twice."""
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(problem=f"{name!r} is set twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
-SettingsLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+NUMBERS = {  # the core schema of YAML 1.2, chapter 10.3.2, with decimal integers only
+    "int": r"[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+SettingsLoader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in resolvers if resolver[0].rpartition(":")[2] not in NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for tag, pattern in NUMBERS.items():
+    SettingsLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), list("-+.0123456789")
+    )
 
 
 def read_settings(path: Path) -> Any:
@@ -128,7 +149,8 @@ def read_settings(path: Path) -> Any:
     """
     try:
         values = yaml.load(Path(path).read_text(encoding="utf-8"), SettingsLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or an impossible date
+    # ValueError: not UTF-8, or an impossible date; RecursionError: brackets within brackets without an end
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())  # PyYAML's errors have several lines
         raise InputError(f"The configuration {path} cannot be read: {reason}.", "Give a YAML file.") from None
     if values is None:

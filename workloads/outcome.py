@@ -17,12 +17,19 @@ def outcome(run: RunFolder) -> dict[str, Any]:
     Returns:
         `run`, the run's name; `status`: `pushed`, `compared` (monitoring), `searched` (search), `stopped` (by a gate),
         `failed` or `incomplete`; `reason`, one sentence; `version`, the pushed version or None; `failed_step`, its name
-        or None; `steps`, the record of each step by name.
+        or None; `steps`, the record of each step by name; `not_tracked`, why MLflow does not have the run yet, or None.
     """
     paths = sorted(run.steps.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     records = [read_json(path) for path in paths]
     steps = {record["step"]: record for record in records if record["step"] != "report"}
-    common: dict[str, Any] = {"run": run.path.name, "steps": steps, "version": None, "failed_step": None}
+    not_tracked = read_json(run.unsent)["not_tracked"] if run.unsent.is_file() else None
+    common: dict[str, Any] = {
+        "run": run.path.name,
+        "steps": steps,
+        "version": None,
+        "failed_step": None,
+        "not_tracked": not_tracked,
+    }
     for name, record in steps.items():
         if record["status"] == "failed":
             return {**common, "status": "failed", "failed_step": name, "reason": f"{name}: {record['cause']}"}
@@ -40,4 +47,6 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         best = search["best"]
         reason = f"trial {best['trial']} of {len(search['trials'])} is best: {search['metric']} {best['objective']:.4f}"
         return {**common, "status": "searched", "reason": reason}
-    return {**common, "status": "incomplete", "reason": f"ended after {list(steps)[-1] if steps else 'no step'}"}
+    done = [name for name, record in steps.items() if record["status"] == "done"]
+    cut = "".join(f", during {name}" for name, record in steps.items() if record["status"] == "running")
+    return {**common, "status": "incomplete", "reason": f"ended after {done[-1] if done else 'no step'}{cut}"}

@@ -7,20 +7,16 @@ from models.saved.card import read_card
 from segue.files import atomic_path
 from serving.protocol import prediction_log
 from serving.store.model_store import push
-from tracking.registry import make_champions
 from workloads.run import Run
 
 
-def step(
-    run: Run, models: dict[str, Path], requests: Path, versions: dict[str, str], reference: Path, window: Path
-) -> int:
+def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, window: Path) -> int:
     """Push one new version of all models, and keep the references that later runs are compared with.
 
     Args:
         run: the pipeline run.
         models: the run's SavedModels by name.
         requests: the requests of infra validation. The server replays them before the version is available.
-        versions: the models' versions in MLflow.
         reference: the newest span's schema and statistics, for data validation.
         window: the newest span's features and predictions, for drift.
 
@@ -31,7 +27,6 @@ def step(
         home = run.home
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
         result["version"] = push(home.models, models, warmup=warmup)
-        make_champions(home.tracking_uri, versions, result["version"])
         with atomic_path(home.baseline(read_card(models["ranking"])["dataset"])) as temporary:
             shutil.copytree(reference, temporary)
         with atomic_path(home.reference_window) as temporary:

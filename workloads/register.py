@@ -1,34 +1,33 @@
-"""Register: record the run, its lineage and its models in MLflow; the models become challengers."""
+"""Register: record the run, its lineage and its pushed models in MLflow; the models become champions."""
 
-from pathlib import Path
-
+from models.evaluation.report import flat_metrics
+from models.saved.card import read_card
 from segue.files import read_json
+from tracking.outbox import track
+from tracking.runs import EXPERIMENT, text_tags
 from workloads.run import Run
 
 
-def step(run: Run, models: dict[str, Path]) -> dict[str, str]:
+def step(run: Run, version: int) -> None:
     """Keep the run's models as new versions of the registered models.
 
-    Returns:
-        The new version of each model in MLflow.
-    """
-    from models.evaluation.report import flat_metrics
-    from models.saved.card import read_card
-    from tracking.registry import register
-    from tracking.runs import log_run, text_tags
+    The models are served already, so a fault of MLflow does not fail the step: the next run sends the record.
 
+    Args:
+        run: the pipeline run.
+        version: the version of the run's models in the model store.
+    """
     with run.step(__name__) as result:
         folder = run.folder
-        card = read_card(models["ranking"])
-        tags = text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")})
-        mlflow_run = log_run(
-            run.home.tracking_uri,
-            run.home.tracking_artifacts,
-            run.id,
-            run.parameters,
-            flat_metrics(read_json(folder.evaluation)),
-            tags,
-            [folder.evaluation, folder.evaluation_page, folder.validation],
-        )
-        result.update(mlflow_run=mlflow_run, versions=register(run.home.tracking_uri, mlflow_run, models, tags))
-        return result["versions"]
+        card = read_card(run.home.models / "ranking" / str(version))
+        record = {
+            "experiment": EXPERIMENT,
+            "params": run.parameters,
+            "metrics": flat_metrics(read_json(folder.evaluation)),
+            "tags": text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")}),
+            "files": [folder.evaluation, folder.evaluation_page, folder.validation],
+            "failed": False,
+            "trials": [],
+            "version": version,
+        }
+        result.update(track(run.home, folder, record))

@@ -14,7 +14,7 @@ def plan_trials(
     features: Input[Dataset],
     catalogue: Output[Dataset],
 ) -> list[dict]:
-    """Draw the trials, and begin the search's run in MLflow."""
+    """Draw the trials, and write the catalogue that judges them."""
     from pathlib import Path
 
     from workloads.run import Run

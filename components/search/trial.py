@@ -9,7 +9,7 @@ from components.base import component
 def trial(
     home: str, run_id: str, config: dict, training_set: Input[Dataset], catalogue: Input[Dataset], planned: dict
 ) -> dict:
-    """Train, judge and record a trial. Its model is not kept."""
+    """Train and judge a trial. Its model is not kept."""
     from pathlib import Path
 
     from workloads.run import Run

@@ -57,8 +57,7 @@ def space(config: TrainingConfig) -> dict[str, list]:
     own = getattr(config, model)
     settings = [f.name for f in fields(own)]
     searched: dict[str, list] = {}
-    given = {name: values for name, values in config.search.space.items() if values} or SPACE
-    for name, values in given.items():
+    for name, values in (config.search.space or SPACE).items():
         path = f"search.space.{name}"
         if name not in settings:
             raise InputError(
@@ -125,7 +124,7 @@ def summary(config: TrainingConfig, results: list[dict[str, Any]]) -> dict[str, 
 
     Args:
         config: the search's configuration.
-        results: `trial`, `values`, `metric`, `objective` and `mlflow_run` of each trial.
+        results: `trial`, `values`, `metric` and `objective` of each trial.
 
     Returns:
         `model`, `metric`, `seed`, the `trials` in order, and the `best` of them.
@@ -135,7 +134,6 @@ def summary(config: TrainingConfig, results: list[dict[str, Any]]) -> dict[str, 
             "trial": int(result["trial"]),
             "values": typed(config, result["values"]),
             "objective": float(result["objective"]),
-            "mlflow_run": result["mlflow_run"],
         }
         for result in results
     ]

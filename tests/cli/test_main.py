@@ -59,6 +59,9 @@ def test_the_error_for_an_unknown_command_lists_all_commands():
         (("run", "training"), "No data set has been imported."),
         (("data", "describe"), "No data set has been imported."),
         (("models", "rollback"), "fix:"),
+        (("run", "training", "--seed", "-1"), "seed must be greater than or equal to 0. Received -1."),
+        (("run", "monitoring", "--seed", "4294967296"), "seed must be less than 4294967296."),
+        (("run", "search", "--trials", "0"), "search.trials must be greater than or equal to 1. Received 0."),
         (("run", "training", "--config", "absent.yaml"), "The configuration absent.yaml cannot be read"),
     ],
 )

@@ -100,7 +100,7 @@ def test_an_unknown_name_lists_the_known_names_and_the_closest(tmp_path, text, h
         ("ranking: {epochs: 2.5}", "ranking.epochs", "a valid integer", "2.5"),
         ("ranking: {epochs: '64'}", "ranking.epochs", "a valid integer", "'64'"),
         ("ranking: {epochs: true}", "ranking.epochs", "a valid integer", "True"),
-        ("ranking: {epochs: -1}", "ranking.epochs", "greater than or equal to 0", "-1"),
+        ("ranking: {epochs: -1}", "ranking.epochs", "greater than or equal to 1", "-1"),
         ("ranking: {epochs: .inf}", "ranking.epochs", "a valid integer", "inf"),
         ("ranking: {dim: }", "ranking.dim", "a valid integer", "None"),
         ("ranking: {learning_rate: '0.1'}", "ranking.learning_rate", "a valid number", "'0.1'"),
@@ -116,6 +116,27 @@ def test_an_unknown_name_lists_the_known_names_and_the_closest(tmp_path, text, h
         ("sequence: {minutes: .nan}", "sequence.minutes", "a finite number", "nan"),
         ("sequence: {minutes: .inf}", "sequence.minutes", "a finite number", "inf"),
         ("sequence: {learning_rate: -1.0}", "sequence.learning_rate", "greater than 0", "-1.0"),
+        ("retrieval: {learning_rate: .nan}", "retrieval.learning_rate", "a finite number", "nan"),
+        ("ranking: {learning_rate: 100}", "ranking.learning_rate", "less than or equal to 10", "100"),
+        ("retrieval: {epochs: 0}", "retrieval.epochs", "greater than or equal to 1", "0"),
+        ("ranking: {epochs: 0}", "ranking.epochs", "greater than or equal to 1", "0"),
+        ("sequence: {epochs: 1000000}", "sequence.epochs", "less than or equal to 10000", "1000000"),
+        ("retrieval: {batch_size: 0}", "retrieval.batch_size", "greater than or equal to 1", "0"),
+        ("ranking: {batch_size: 1000000000}", "ranking.batch_size", "less than or equal to 1048576", "1000000000"),
+        ("retrieval: {dim: -4}", "retrieval.dim", "greater than or equal to 1", "-4"),
+        ("sequence: {dim: 100000}", "sequence.dim", "less than or equal to 4096", "100000"),
+        ("sequence: {length: 1000000}", "sequence.length", "less than or equal to 1024", "1000000"),
+        ("sequence: {blocks: 500}", "sequence.blocks", "less than or equal to 64", "500"),
+        ("sequence: {negatives: 0}", "sequence.negatives", "greater than or equal to 1", "0"),
+        ("retrieval: {uniform_negatives: 1e9}", "retrieval.uniform_negatives", "less than or equal to 1048576",
+         "1000000000.0"),
+        ("ranking: {minutes: 1e300}", "ranking.minutes", "less than or equal to 525600", "1e+300"),
+        ("retrieval: {positives: {positive: -1}}", "retrieval.positives.positive", "greater than or equal to 0", "-1"),
+        ("ranking: {reward: {like: -1e300}}", "ranking.reward.like", "greater than or equal to -1000000000", "-1e+300"),
+        ("limits: {auc: .nan}", "limits.auc", "a finite number", "nan"),
+        ("limits: {recall_gain: true}", "limits.recall_gain", "a valid number", "True"),
+        ("limits: {slice_examples: 0.5}", "limits.slice_examples", "a valid integer", "0.5"),
+        ("seed: true", "seed", "a valid integer", "True"),
         ("sequence: {dropout: 1.0}", "sequence.dropout", "less than 1", "1.0"),
         ("sequence: {action_weight: -0.1}", "sequence.action_weight", "greater than or equal to 0", "-0.1"),
         ("sequence: {loss: hinge}", "sequence.loss", "'softmax', 'sampled_softmax' or 'gbce'", "'hinge'"),
@@ -137,6 +158,20 @@ def test_an_unknown_name_lists_the_known_names_and_the_closest(tmp_path, text, h
 )  # fmt: skip
 def test_a_wrong_value_names_its_path_the_rule_and_the_value(tmp_path, text, path, rule, received):
     assert refused(tmp_path, text).headline == f"{path} must be {rule}. Received {received}."
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [
+        ("retrieval: {positives: {positive: 0}}", "retrieval.positives must have a weight other than 0."),
+        ("ranking: {reward: {play: 0, complete: 0, skip: 0, like: 0, add: 0, choice: 0}}",
+         "ranking.reward must have a weight other than 0."),
+        ("search: {space: {dim: []}}", "search.space.dim must have at least 1 item after validation, not 0."),
+        ("search: {trials: 100000}", "search.trials must be less than or equal to 1000."),
+    ],
+)  # fmt: skip
+def test_settings_under_which_nothing_could_be_learned_are_refused(tmp_path, text, headline):
+    assert refused(tmp_path, text).headline.startswith(headline)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import steps
-from pipelines.runner import failure, last_line, new_run, whole_lines
+from pipelines.runner import failure, killed_step, last_line, new_run, whole_lines
 from segue.errors import EXIT_FAILED, EXIT_USAGE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +31,15 @@ def test_a_failure_outside_any_step_names_the_pipeline():
     error = failure("training", {"steps": {}, "failed_step": None, "reason": "killed", "log": "run.log"})
     assert error.headline == "The training pipeline failed. killed"
     assert error.exit_code == EXIT_FAILED
+
+
+def test_a_step_whose_process_was_killed_is_named():
+    steps = {"ingest": {"status": "done"}, "train-ranking": {"status": "running"}}
+    result = {"steps": steps, "log": "run.log"} | killed_step(steps)
+    assert failure("training", result).headline == (
+        "The step train-ranking failed. Its process was killed; the machine may be short of memory."
+    )
+    assert killed_step({"ingest": {"status": "done"}}) == {}
 
 
 def test_last_line_skips_blank_ones(tmp_path):

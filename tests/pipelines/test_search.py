@@ -52,11 +52,11 @@ def test_a_search_ends_with_a_configuration_to_train_with(segue, one_process, tm
     client = mlflow.MlflowClient(f"sqlite:///{segue.home.mlflow / 'mlflow.db'}")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     (parent,) = (r for r in runs if MLFLOW_PARENT_RUN_ID not in r.data.tags)
-    children = {r.info.run_id: r for r in runs if r is not parent}
+    children = {r.info.run_name: r for r in runs if r is not parent}
     assert {r.data.tags[MLFLOW_PARENT_RUN_ID] for r in children.values()} == {parent.info.run_id}
-    assert set(children) == {trial["mlflow_run"] for trial in search["trials"]}
+    assert set(children) == {f"{result['run']}-trial-{trial['trial']}" for trial in search["trials"]}
     for trial in search["trials"]:
-        child = children[trial["mlflow_run"]]
+        child = children[f"{result['run']}-trial-{trial['trial']}"]
         assert child.data.metrics["recall_at_100"] == trial["objective"]
         assert len(client.get_metric_history(child.info.run_id, "val_loss")) == 1
     assert parent.data.metrics["recall_at_100"] == search["best"]["objective"]

@@ -61,3 +61,47 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         read_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0100", "0100"),  # YAML 1.1 reads the octal 64
+        ("1:30", "1:30"),  # YAML 1.1 reads 90
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        ("1e-3", 0.001),
+        ("-2.5E2", -250.0),
+        (".5", 0.5),
+        ("-12", -12),
+        ("+3", 3),
+        ("0", 0),
+        ("true", True),
+        ("2026-01-02x", "2026-01-02x"),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"value: {text}\nnot a number: .nan\nlarge: -.inf")
+    read = read_settings(path)
+    assert read["value"] == value
+    assert type(read["value"]) is type(value)
+    assert read["not a number"] != read["not a number"]
+    assert read["large"] == float("-inf")
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "b: {a: 1, c: 2, a: 1}", "- {a: 1, 'a': 2}", "a: 1\nb: 2\na: {}"])
+def test_a_name_that_is_set_twice_is_refused(tmp_path, text):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="'a' is set twice"):
+        read_settings(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "? [1]\n: 2", "a: *b", "a: !!python/name:os.system ''"])
+def test_text_that_is_no_settings_file_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="cannot be read") as error:
+        read_settings(path)
+    assert "\n" not in error.value.headline

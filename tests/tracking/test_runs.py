@@ -3,24 +3,24 @@
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from tracking.runs import EXPERIMENT, SEARCHES, end_search, log_best, log_run, log_trial, start_search, text_tags
+from tracking.runs import EXPERIMENT, SEARCHES, log_run, text_tags
 
 
 @pytest.fixture(scope="module")
-def run(tracking_uri, artifacts, client, report):
+def run(client, artifacts, report):
     """A recorded training run."""
-    run_id = log_run(tracking_uri, artifacts, "training-1", {"epochs": 3}, {"auc": 0.75}, {"status": "ok"}, [report])
+    tags = {"status": "ok"}
+    run_id = log_run(client, EXPERIMENT, artifacts, "training-1", {"epochs": 3}, {"auc": 0.75}, tags, [report])
     return client.get_run(run_id)
 
 
 @pytest.fixture(scope="module")
-def search(tracking_uri, artifacts, report) -> str:
+def search(client, artifacts, report) -> str:
     """A search with one trial, which ended well."""
-    search = start_search(tracking_uri, artifacts, "search-1", {"trials": 1})
-    log_trial(tracking_uri, search, "trial-0", {"dim": 32}, {"loss": [3.0, 2.0]}, {"recall": 0.5})
-    log_best(tracking_uri, search, {"dim": 32}, {"recall": 0.5}, [report])
-    end_search(tracking_uri, search, {"reason": "done"}, failed=False)
-    return search
+    trial = {"name": "trial-0", "params": {"dim": 32}, "history": {"loss": [3.0, 2.0]}, "metrics": {"recall": 0.5}}
+    settings = {"trials": 1, "best.dim": 32}
+    tags = {"reason": "done"}
+    return log_run(client, SEARCHES, artifacts, "search-1", settings, {"recall": 0.5}, tags, [report], trials=[trial])
 
 
 def test_tags_are_texts_of_bounded_length():
@@ -35,8 +35,8 @@ def test_a_run_shows_its_settings_figures_tags_and_reports(run, client):
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["evaluation.json"]
 
 
-def test_a_second_run_joins_the_experiment_of_the_first(run, tracking_uri, artifacts, client):
-    second = client.get_run(log_run(tracking_uri, artifacts, "training-2", {}, {}, {}, []))
+def test_a_second_run_joins_the_experiment_of_the_first(run, artifacts, client):
+    second = client.get_run(log_run(client, EXPERIMENT, artifacts, "training-2", {}, {}, {}, []))
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert run.info.experiment_id == second.info.experiment_id == experiment.experiment_id
     assert experiment.artifact_location == artifacts.resolve().as_uri()
@@ -60,7 +60,6 @@ def test_a_search_shows_its_settings_and_its_best_trial(search, client):
     assert [file.path for file in client.list_artifacts(search)] == ["evaluation.json"]
 
 
-def test_a_failed_search_is_shown_as_failed(tracking_uri, artifacts, client):
-    search = start_search(tracking_uri, artifacts, "search-2", {})
-    end_search(tracking_uri, search, {}, failed=True)
-    assert client.get_run(search).info.status == "FAILED"
+def test_a_failed_run_is_shown_as_failed(client, artifacts):
+    failed = log_run(client, SEARCHES, artifacts, "search-2", {}, {}, {}, [], failed=True)
+    assert client.get_run(failed).info.status == "FAILED"

@@ -20,16 +20,8 @@ def run(home) -> Run:
 
 
 @pytest.fixture
-def champions(monkeypatch) -> list[tuple]:
-    """The calls of `make_champions`, which do not reach MLflow."""
-    calls: list[tuple] = []
-    monkeypatch.setattr("workloads.push.make_champions", lambda *arguments: calls.append(arguments))
-    return calls
-
-
-@pytest.fixture
-def inputs(champions, tmp_path) -> dict:
-    """The artifacts of a run's earlier steps: models, requests, registered versions, a reference and a window."""
+def inputs(tmp_path) -> dict:
+    """The artifacts of a run's earlier steps: models, requests, a reference and a window."""
     models = {model: tmp_path / model for model in MODELS}
     for model, path in models.items():
         write_json(path / CARD, {"dataset": "tiny"})
@@ -42,7 +34,6 @@ def inputs(champions, tmp_path) -> dict:
     return {
         "models": models,
         "requests": tmp_path / "requests",
-        "versions": dict.fromkeys(MODELS, "7"),
         "reference": tmp_path / "reference",
         "window": tmp_path / "window.parquet",
     }
@@ -74,12 +65,7 @@ def test_the_reference_and_the_window_are_copied_whole(run, inputs):
     assert run.home.reference_window.read_bytes() == inputs["window"].read_bytes()
 
 
-def test_the_registered_versions_become_champions(run, inputs, champions):
-    version = step(run, **inputs)
-    assert champions == [(run.home.tracking_uri, inputs["versions"], version)]
-
-
-def test_a_model_without_requests_pushes_nothing(run, inputs, champions):
+def test_a_model_without_requests_pushes_nothing(run, inputs):
     (inputs["requests"] / "sequence").unlink()
 
     with pytest.raises(InputError, match="sequence cannot be read"):
@@ -88,4 +74,3 @@ def test_a_model_without_requests_pushes_nothing(run, inputs, champions):
     assert labels(run.home.models) == {}
     assert not run.home.baseline("tiny").exists()
     assert not run.home.reference_window.exists()
-    assert champions == []

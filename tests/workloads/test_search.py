@@ -13,46 +13,39 @@ from models.training_config import TrainingConfig, load
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from tracking.runs import SEARCHES, log_trial, start_search
+from tracking.runs import SEARCHES
 from workloads.run import Run
 
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [32, 64]}}}).to_dict()
 TRIALS = {0: (64, 0.25), 1: (32, 0.5)}  # dim and objective of each trial
 
 
-def begin(home: Home, run_id: str) -> str:
-    """Record the step plan-trials, and return MLflow's id of the search."""
-    with Run(home, run_id, {}).step("plan_trials") as result:
-        result["search"] = start_search(home.tracking_uri, home.tracking_artifacts, run_id, CONFIG)
-    return result["search"]
-
-
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> tuple[Home, str]:
+def searched(tmp_path_factory) -> Home:
     """A home with one search that ended well (`good`) and one with a failed trial (`bad`)."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    search, trials = begin(home, "good"), []
+    home, trials = Home(tmp_path_factory.mktemp("home")), []
+    for run_id in ("good", "bad"):
+        with Run(home, run_id, {}).step("plan_trials"):
+            pass
     for number, (dim, figure) in TRIALS.items():
-        history = {"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]}
-        figures = {"recall_at_100": figure}
-        mlflow_run = log_trial(home.tracking_uri, search, f"good-trial-{number}", {"dim": dim}, history, figures)
-        judgement = {"metric": "recall_at_100", "objective": figure, "mlflow_run": mlflow_run}
+        judgement = {"metric": "recall_at_100", "objective": figure}
+        with Run(home, "good", {}).step("trial", number) as result:
+            result.update(judgement, values={"dim": dim}, history={"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]})
         # Numbers in a pipeline's parameters arrive as floats.
-        trials.append({"trial": float(number), "values": {"dim": float(dim)}, "search": search, **judgement})
+        trials.append({"trial": float(number), "values": {"dim": float(dim)}, **judgement})
     choose_trial.python_func(str(home.root), "good", CONFIG, trials)
     report.python_func(str(home.root), "good", CONFIG)
 
-    begin(home, "bad")
     with pytest.raises(InputError), Run(home, "bad", {}).step("trial", 0):
         raise InputError("Too wide.", "Narrow it.")
     report.python_func(str(home.root), "bad", CONFIG)
-    return home, search
+    return home
 
 
 @pytest.fixture(scope="module")
 def client(searched) -> mlflow.MlflowClient:
     """A client of the home's tracking database."""
-    return mlflow.MlflowClient(searched[0].tracking_uri)
+    return mlflow.MlflowClient(searched.tracking_uri)
 
 
 def runs(client: mlflow.MlflowClient, parent: str | None) -> dict[str, mlflow.entities.Run]:
@@ -64,7 +57,7 @@ def runs(client: mlflow.MlflowClient, parent: str | None) -> dict[str, mlflow.en
 
 
 def test_the_run_says_what_was_tried_and_what_is_best(searched):
-    search = read_json(searched[0].run("good").search)
+    search = read_json(searched.run("good").search)
     assert [(trial["trial"], trial["values"], trial["objective"]) for trial in search["trials"]] == [
         (0, {"dim": 64}, 0.25),
         (1, {"dim": 32}, 0.5),
@@ -73,18 +66,19 @@ def test_the_run_says_what_was_tried_and_what_is_best(searched):
 
 
 def test_the_best_trials_configuration_can_be_trained_with(searched):
-    path: Path = searched[0].run("good").best_configuration
+    path: Path = searched.run("good").best_configuration
     assert load(path).retrieval.dim == 32
     assert yaml.safe_load(path.read_text())["retrieval"]["dim"] == 32
 
 
 def test_trials_are_nested_in_their_search(searched, client):
     assert set(runs(client, None)) == {"good", "bad"}
-    assert set(runs(client, searched[1])) == {"good-trial-0", "good-trial-1"}
+    search = runs(client, None)["good"].info.run_id
+    assert set(runs(client, search)) == {"good-trial-0", "good-trial-1"}
 
 
 def test_a_trial_shows_its_settings_its_objective_and_its_epochs(searched, client):
-    trial = runs(client, searched[1])["good-trial-1"]
+    trial = runs(client, runs(client, None)["good"].info.run_id)["good-trial-1"]
     assert trial.data.params == {"dim": "32"}
     assert trial.data.metrics["recall_at_100"] == 0.5
     points = client.get_metric_history(trial.info.run_id, "val_loss")
@@ -93,11 +87,11 @@ def test_a_trial_shows_its_settings_its_objective_and_its_epochs(searched, clien
 
 
 def test_a_search_shows_its_best_trial(searched, client):
-    search = client.get_run(searched[1])
+    search = runs(client, None)["good"]
     assert search.data.params["best.dim"] == "32"
     assert search.data.metrics == {"recall_at_100": 0.5}
     assert search.info.status == "FINISHED"
-    assert {file.path for file in client.list_artifacts(searched[1])} == {"search.json", "best.yaml"}
+    assert {file.path for file in client.list_artifacts(search.info.run_id)} == {"search.json", "best.yaml"}
 
 
 def test_a_search_with_a_failed_trial_has_failed(client):

@@ -15,16 +15,11 @@ def step(run: Run, trials: list[dict[str, Any]]) -> dict[str, Any]:
     Returns:
         The best trial.
     """
-    from tracking.runs import log_best
-
     with run.step(__name__) as result:
         search = summary(run.config, trials)
         best = search["best"]
         write_json(run.folder.search, search)
         best_yaml = yaml.safe_dump(best_configuration(run.config, best["values"]), sort_keys=False)
         write_text(run.folder.best_configuration, best_yaml)
-        figures = {search["metric"]: best["objective"]}
-        reports = [run.folder.search, run.folder.best_configuration]
-        log_best(run.home.tracking_uri, trials[0]["search"], best["values"], figures, reports)
         result.update(search)
         return best

@@ -8,17 +8,16 @@ from workloads.run import Run
 
 
 def step(run: Run, ingested: Path, features: Path, catalogue: Path) -> list[dict[str, Any]]:
-    """Draw the trials, and begin the search's run in MLflow.
+    """Draw the trials.
 
     Returns:
-        A mapping for each trial: `trial` (its number), `values` (its settings), `search` (MLflow's id of the search).
+        A mapping for each trial: `trial` (its number), `values` (its settings).
     """
     import pyarrow.parquet as pq
 
     from events.ingest import read_split
     from feature_repo.items_as_of import items_as_of
     from models.fitting.search import plan
-    from tracking.runs import start_search
 
     with run.step(__name__) as result:
         planned = plan(run.config, run.config.seed)
@@ -26,6 +25,5 @@ def step(run: Run, ingested: Path, features: Path, catalogue: Path) -> list[dict
         items = items_as_of(features, read_split(ingested).train_end)
         with atomic_path(catalogue) as temporary:
             pq.write_table(items, temporary)
-        search = start_search(run.home.tracking_uri, run.home.tracking_artifacts, run.id, run.parameters)
-        result.update(trials=len(planned), search=search)
-        return [{"trial": number, "values": values, "search": search} for number, values in enumerate(planned)]
+        result.update(trials=len(planned))
+        return [{"trial": number, "values": values} for number, values in enumerate(planned)]

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from models.fitting.search import Values, configured, typed
 from models.training_config import TrainingConfig
-from tracking.runs import log_trial
 from workloads.run import Run
 from workloads.search.objective import objective
 from workloads.training.train_ranking import train_ranking
@@ -18,10 +17,10 @@ from workloads.training_set import read_part
 
 
 def step(run: Run, training_set: Path, catalogue: Path, planned: dict[str, Any]) -> dict[str, Any]:
-    """Train, judge and record a trial. Its model is not kept.
+    """Train and judge a trial. Its model is not kept.
 
     Returns:
-        The plan of the trial, with `metric`, `objective` and `mlflow_run`.
+        The plan of the trial, with `metric` and `objective`.
     """
     number = int(planned["trial"])
     with run.step(__name__, number) as result:
@@ -31,10 +30,7 @@ def step(run: Run, training_set: Path, catalogue: Path, planned: dict[str, Any])
         with TemporaryDirectory() as folder:
             outcome = run_trial(training_set, items, run.id, run.config, values, Path(folder) / "model")
         result.update(outcome)
-        figures = {outcome["metric"]: outcome["objective"]}
-        name = f"{run.id}-trial-{number}"
-        mlflow_run = log_trial(run.home.tracking_uri, planned["search"], name, values, outcome["history"], figures)
-        return {**planned, "metric": outcome["metric"], "objective": outcome["objective"], "mlflow_run": mlflow_run}
+        return {**planned, "metric": outcome["metric"], "objective": outcome["objective"]}
 
 
 def run_trial(

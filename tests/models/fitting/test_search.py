@@ -121,13 +121,13 @@ def test_the_best_trial_is_the_earliest_of_the_highest(objectives, best, order):
 
 def test_a_summary_has_the_trials_in_order_and_the_settings_in_their_types():
     results = [
-        {"trial": 1.0, "values": {"dim": 32.0}, "metric": "recall_at_100", "objective": 0.5, "mlflow_run": "b"},
-        {"trial": 0.0, "values": {"dim": 64.0}, "metric": "recall_at_100", "objective": 0.25, "mlflow_run": "a"},
+        {"trial": 1.0, "values": {"dim": 32.0}, "metric": "recall_at_100", "objective": 0.5},
+        {"trial": 0.0, "values": {"dim": 64.0}, "metric": "recall_at_100", "objective": 0.25},
     ]
     report = summary(searching({"dim": [32, 64]}), results)
     assert report["trials"] == [
-        {"trial": 0, "values": {"dim": 64}, "objective": 0.25, "mlflow_run": "a"},
-        {"trial": 1, "values": {"dim": 32}, "objective": 0.5, "mlflow_run": "b"},
+        {"trial": 0, "values": {"dim": 64}, "objective": 0.25},
+        {"trial": 1, "values": {"dim": 32}, "objective": 0.5},
     ]
     assert report["best"] == report["trials"][1]
     assert (report["model"], report["metric"], report["seed"]) == ("retrieval", "recall_at_100", 0)

@@ -196,7 +196,7 @@ def test_a_warm_start_resets_the_choice_head(trained_ranking):
         for layer in (model.choice.out, model.choice.direct):
             layer.set_weights([np.ones_like(weights) for weights in layer.get_weights()])
 
-    model, _ = trained_ranking.refit(0, epochs=0, prepare=prepare)
+    model, _ = trained_ranking.refit(0, epochs=1, prepare=prepare)
     features = np.random.default_rng(0).normal(size=(1, 5, CHOICE_FEATURES)).astype(np.float32)
     np.testing.assert_array_equal(model.choice(features), features[..., 0])
 

@@ -1,0 +1,118 @@
+"""An MLflow that does not answer is named, with its address, within seconds."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from segue.errors import EXIT_RETRY, UnavailableError
+from tracking import client
+from tracking.client import connect, require_answer
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """The port of an address where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
+        yield taken.getsockname()[1]
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers every call with `status` and a JSON body that lists no experiment."""
+
+    status = 200
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_POST
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    """The port of a server that answers every call with a status."""
+    server = HTTPServer(("127.0.0.1", 0), type("Answers", (Answer,), {"status": status}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def short_limits(monkeypatch):
+    """The limits of `tracking.client`, shortened to a second."""
+    monkeypatch.setitem(client.LIMITS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    for name in client.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, client.LIMITS[name])
+
+
+@pytest.mark.parametrize(
+    ("server", "uri"),
+    [
+        pytest.param(refusing(), "http://127.0.0.1:{}", id="nobody listens"),
+        pytest.param(refusing(), "https://127.0.0.1:{}/mlflow", id="nobody listens under a path"),
+        pytest.param(refusing(), "postgresql://segue@127.0.0.1:{}/mlflow", id="no database"),
+        pytest.param(refusing(), "mysql+pymysql://127.0.0.1:{}/mlflow", id="no database with a driver"),
+        pytest.param(silent(), "http://127.0.0.1:{}", id="no answer", marks=pytest.mark.slow),
+        pytest.param(answering(404), "http://127.0.0.1:{}", id="another server"),
+        pytest.param(answering(401), "http://127.0.0.1:{}", id="no credentials"),
+        pytest.param(answering(503), "http://127.0.0.1:{}", id="starting"),
+    ],
+)
+def test_an_address_without_mlflow_is_named_at_once(server, uri):
+    with server as port:
+        address = uri.format(port)
+        started = time.monotonic()
+        with pytest.raises(UnavailableError) as error:
+            require_answer(address)
+    assert time.monotonic() - started < 15
+    assert error.value.headline.startswith(f"MLflow at {address} does not answer: ")
+    assert "MLFLOW_TRACKING_URI" in error.value.fix
+    assert error.value.exit_code == EXIT_RETRY
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://:5000", "http://127.0.0.1:99999", "http://no-such-host.invalid"])
+def test_an_address_that_cannot_be_one_is_named_too(uri):
+    with pytest.raises(UnavailableError, match="MLflow at http://"):
+        require_answer(uri)
+
+
+def test_a_password_is_not_shown():
+    with refusing() as port, pytest.raises(UnavailableError) as error:
+        require_answer(f"postgresql://segue:secret@127.0.0.1:{port}/mlflow")
+    assert "segue:***@" in error.value.headline
+    assert "secret" not in str(error.value)
+
+
+def test_an_mlflow_that_answers_is_used():
+    with answering(200) as port:
+        assert list(connect(f"http://127.0.0.1:{port}").search_experiments()) == []
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////absent/mlflow.db", "/absent/folder", "file:///absent", "databricks"])
+def test_an_address_without_a_host_is_not_tried(uri):
+    require_answer(uri)

@@ -1,0 +1,62 @@
+"""A client of MLflow that is quick to give up: a run's verdict does not wait for its record."""
+
+import os
+import socket
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from segue.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CONNECT_SECONDS = 5.0
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+# MLflow's own limits keep a call to a dead server for minutes. What is not sent now is sent later: `tracking.outbox`.
+LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def require_answer(tracking_uri: str) -> None:
+    """Try the address of MLflow once, if it is on another host or in another process.
+
+    A database in a file needs no answer, and MLflow is not imported for it.
+
+    Raises:
+        UnavailableError: MLflow does not answer there.
+    """
+    try:
+        address = urlsplit(tracking_uri)
+        if not address.hostname and address.scheme not in ("http", "https"):
+            return
+        port = address.port or PORTS.get(address.scheme.partition("+")[0], 443)
+        # MLflow repeats a failed connection to a database for 100 s; this fails at once.
+        socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
+        unchecked_client(tracking_uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow raises whatever its transport raises
+        shown = tracking_uri.replace(f":{address.password}@", ":***@") if address.password else tracking_uri
+        cause: BaseException = error
+        while cause.__context__:  # MLflow wraps the one plain sentence, such as "Connection refused", in three others
+            cause = cause.__context__
+        raise UnavailableError(
+            f"MLflow at {shown} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
+            "Start it, correct MLFLOW_TRACKING_URI, or unset it to keep the record in the home.",
+        ) from error
+
+
+def connect(tracking_uri: str) -> "MlflowClient":
+    """Return a client of the MLflow at an address.
+
+    Raises:
+        UnavailableError: MLflow does not answer there.
+    """
+    require_answer(tracking_uri)
+    return unchecked_client(tracking_uri)
+
+
+def unchecked_client(tracking_uri: str) -> "MlflowClient":
+    """Return a client with short limits, unless the environment has others."""
+    for name, limit in LIMITS.items():
+        os.environ.setdefault(name, limit)
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri)

@@ -1,0 +1,82 @@
+"""Sends the records of runs to MLflow, and keeps those that MLflow does not take for a later run."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from segue.files import read_json, write_json
+from segue.settings import Home, RunFolder
+from tracking.client import connect
+from tracking.registry import register
+from tracking.runs import log_run
+
+
+def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
+    """Send a run's record to MLflow, after the records of earlier runs that are still unsent.
+
+    The order matters: the newest run's models are the champions. A fault of MLflow is no fault of the run: the record
+    stays in the run's folder, with the reason.
+
+    Args:
+        home: the home of the run.
+        run: the run's folder.
+        record: the arguments of `tracking.runs.log_run` past the run's name, files as text. `version` is the version
+            of the run's models in the model store, if they were pushed.
+
+    Returns:
+        MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
+    """
+    write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
+    sent: dict[str, Any] = {}
+    try:
+        for unsent in [each for each in home.run_folders() if each.unsent.is_file()]:
+            client = connect(home.tracking_uri)  # each time, because a dead server must not be waited for twice
+            try:
+                sent[unsent.path.name] = send(client, home, unsent)
+            except Exception as error:  # MLflow raises whatever its transport raises
+                keep(unsent, error)
+    except Exception as error:
+        keep(run, error)
+    if run.path.name in sent:
+        return sent[run.path.name]
+    reason = read_json(run.unsent)["not_tracked"]
+    print(f"not tracked: {reason}", flush=True)
+    return {"not_tracked": reason}
+
+
+def keep(run: RunFolder, error: Exception) -> None:
+    """Keep a run's record for a later run, with the reason."""
+    write_json(run.unsent, read_json(run.unsent) | {"not_tracked": " ".join(str(error).split())[:500]})
+
+
+def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
+    """Send a run's unsent record to MLflow, and remove it from the run's folder."""
+    from mlflow.exceptions import MlflowException
+
+    record = read_json(run.unsent)
+    if "mlflow_run" in record:
+        with suppress(MlflowException):  # another server does not have it
+            client.delete_run(record["mlflow_run"])  # half sent
+
+    def on_start(mlflow_run: str) -> None:
+        write_json(run.unsent, record | {"mlflow_run": mlflow_run})
+
+    mlflow_run = log_run(
+        client,
+        record["experiment"],
+        home.tracking_artifacts,
+        run.path.name,
+        record["params"],
+        record["metrics"],
+        record["tags"],
+        [Path(file) for file in record["files"] if Path(file).is_file()],
+        record["failed"],
+        record["trials"],
+        on_start,
+    )
+    result: dict[str, Any] = {"mlflow_run": mlflow_run, "versions": {}}
+    if version := record["version"]:
+        models = {path.parent.name: path for path in sorted(home.models.glob(f"*/{version}"))}  # old ones are removed
+        result["versions"] = register(client, mlflow_run, models, record["tags"], version)
+    run.unsent.unlink()
+    return result
