@@ -30,6 +30,8 @@ __all__ = ["Tables", "load", "require", "write"]
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
 TABLES = ("items", "users", "quarantine")
+FIELDS = {"dataset", "counts", "span", "sha256"}  # of every manifest
+FILES = (MANIFEST, "items.parquet", "users.parquet", "quarantine.parquet", "events/day=*/*.parquet")
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,20 @@ class Tables:
     Args:
         folder: The folder of the data set.
         items, users: Tables with the columns of `events.schema`.
-        events_glob: Pattern of the events' files for DuckDB or Ibis (hive partitions by `day`).
+        events_files: The events' files, in the order of the days. They are a list, because DuckDB would take a folder
+            named `[v2]` for a pattern.
         manifest: The manifest that `write` returned.
     """
 
     folder: Path
     items: pa.Table
     users: pa.Table
-    events_glob: str
+    events_files: list[str]
     manifest: dict[str, Any]
 
     def events(self) -> pa.Table:
         """Read all events, sorted by `(ts, event_id)`."""
-        paths = sorted(self.folder.glob("events/day=*/*.parquet"))  # the order of the names is the order of the days
-        return pds.dataset([str(path) for path in paths], format="parquet").to_table()
+        return pds.dataset(self.events_files, format="parquet").to_table()
 
     def quarantine(self) -> pa.Table:
         """Read the quarantined rows (`events.quarantine.SCHEMA`)."""
@@ -71,8 +73,10 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
         The manifest: `dataset`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
 
     Raises:
-        InputError: The data set breaks a rule of `events.checks` that stops an import.
+        InputError: The data set breaks a rule of `events.checks` that stops an import, or the folder `data` holds
+            files that no import wrote.
     """
+    files.require_own(data, MANIFEST, FIELDS, FILES)
     checked = check(imported, latest)
     events = in_order(checked.events)
     with files.atomic_path(data) as temporary:
@@ -109,7 +113,7 @@ def load(data: Path) -> Tables:
         folder=data,
         items=pq.read_table(data / "items.parquet"),
         users=pq.read_table(data / "users.parquet"),
-        events_glob=str(data / "events" / "*" / "*.parquet"),
+        events_files=sorted(str(path) for path in data.glob("events/day=*/*.parquet")),
         manifest=files.read_json(data / MANIFEST),
     )
 

@@ -9,7 +9,8 @@ from typing import Any, TextIO
 
 import click
 
-from segue.errors import SegueError
+from segue.errors import InputError, SegueError
+from segue.os_errors import explained
 
 
 def buffered(stream: TextIO) -> TextIO:
@@ -24,12 +25,40 @@ def buffered(stream: TextIO) -> TextIO:
     return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=True)
 
 
+def open_streams() -> None:
+    """Check that stdout is open, and open stdin and stderr on the null device if they are closed.
+
+    Otherwise the next file that is opened takes the number of the closed stream, and its output goes into that file.
+
+    Raises:
+        InputError: stdout is closed.
+    """
+    closed = [number for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)) if stream is None]
+    for number in closed:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, number)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for the life of the process
+    if 1 in closed:
+        raise InputError("A command prints to stdout. It is closed.", "Add `> /dev/null` to print nothing.")
+
+
+def drop_unwritten_output() -> None:
+    """Discard what stdout could not write, so that Python does not fail again on it when the process ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def enter(command: Callable[[], Any]) -> None:
     """Run a command as the entry point of a process.
 
     A `SegueError` is printed as two lines on stderr, the headline and the fix, and ends the process with its exit code.
+    So is an error of the operating system.
     """
-    sys.stdout = buffered(sys.stdout)
     # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -38,8 +67,12 @@ def enter(command: Callable[[], Any]) -> None:
     # SIGTERM raises SystemExit, so `finally` blocks stop the child processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        open_streams()
+        sys.stdout = buffered(sys.stdout)
         command()
-    except SegueError as error:
+    except (SegueError, OSError) as caught:
+        error = explained(caught) if isinstance(caught, OSError) else caught
+        drop_unwritten_output()
         click.secho(f"error: {error.headline}", fg="red", err=True)
         if error.fix:
             click.echo(f"  fix: {error.fix}", err=True)
