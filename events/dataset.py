@@ -25,7 +25,7 @@ from events.imported import Imported
 from segue import files
 from segue.errors import InputError
 
-__all__ = ["Tables", "load", "require", "write"]
+__all__ = ["Tables", "identity", "load", "require", "write"]
 
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
@@ -70,7 +70,8 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
         latest: The latest allowed time (UTC, inclusive). None allows any later time.
 
     Returns:
-        The manifest: `dataset`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons` and `sha256`.
+        The manifest: `dataset`, `mapping`, `counts`, `actions`, `span`, `quarantine_reasons`, `sha256` and `log` (see
+        `identity`).
 
     Raises:
         InputError: The data set breaks a rule of `events.checks` that stops an import, or the folder `data` holds
@@ -85,8 +86,37 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
         write_days(events, temporary / "events")
         summary = {**manifest(checked, events), "sha256": files.tree_sha256(temporary)}
+        summary["log"] = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else summary["sha256"]
         files.write_json(temporary / MANIFEST, summary)
     return summary
+
+
+def identity(manifest: dict[str, Any]) -> str | None:
+    """Return the identity of the log that a data set, or a model made from it, comes from; None if it names none.
+
+    It is the checksum of the log's first import. Later imports that continue the log keep it, so that models and
+    statistics of one log compare; its name says nothing, because another log's file may have the same name.
+    """
+    return manifest.get("log") or manifest.get("sha256")
+
+
+def continues(new: Path, earlier: Path) -> bool:
+    """Whether a data set continues an earlier one: on the first or the last day that both have, half the events agree.
+
+    Two days are compared, because a window that slides cuts the first, and a correction may change the last.
+    """
+    folders = [{path.name: path for path in (data / "events").glob("day=*")} for data in (new, earlier)]
+    common = sorted(folders[0].keys() & folders[1].keys())
+    return any(agree(folders[0][day], folders[1][day]) for day in {*common[:1], *common[-1:]})
+
+
+def agree(new: Path, earlier: Path) -> bool:
+    """Whether two folders of one day share at least half of the events of the smaller."""
+    keys = [
+        set(map(tuple, pds.dataset(folder, format="parquet").to_table(["user_id", "item_id", "ts"]).to_pandas().values))
+        for folder in (new, earlier)
+    ]
+    return 2 * len(keys[0] & keys[1]) >= min(map(len, keys))
 
 
 def require(data: Path) -> None:

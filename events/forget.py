@@ -29,5 +29,7 @@ def forget(data: Path, user_id: str) -> dict[str, int]:
     deleted = {name: before[name].num_rows - after[name].num_rows for name in before}
     if any(deleted.values()):
         rest = Imported(tables.manifest["dataset"], tables.items, mapping=tuple(tables.manifest["mapping"]), **after)
-        files.write_json(data / MANIFEST, {**tables.manifest, **write(data, rest)})
+        manifest = write(data, rest)
+        # A log of its own, so that no training starts from weights that saw the listener.
+        files.write_json(data / MANIFEST, {**tables.manifest, **manifest, "log": manifest["sha256"]})
     return deleted

@@ -181,6 +181,6 @@ class Home:
         """The folder of a pipeline run."""
         return RunFolder(self.runs / run_id)
 
-    def baseline(self, dataset: str) -> Path:
-        """The reference for data validation of a data set: schema and statistics from its last push."""
-        return self.features / "baselines" / dataset
+    def baseline(self, log: str) -> Path:
+        """The reference for data validation of a log (`events.dataset.identity`): statistics from its last push."""
+        return self.features / "baselines" / log

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from events.dataset import identity
 from models.saved.card import read_card
 from segue.files import atomic_path
 from serving.protocol import prediction_log
@@ -32,7 +33,7 @@ def step(
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
         result["version"] = push(home.models, models, warmup=warmup)
         make_champions(home.tracking_uri, versions, result["version"])
-        with atomic_path(home.baseline(read_card(models["ranking"])["dataset"])) as temporary:
+        with atomic_path(home.baseline(identity(read_card(models["ranking"])) or "unknown")) as temporary:
             shutil.copytree(reference, temporary)
         with atomic_path(home.reference_window) as temporary:
             shutil.copyfile(window, temporary)

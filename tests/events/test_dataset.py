@@ -109,6 +109,16 @@ def test_the_same_tables_give_the_same_bytes_and_other_tables_another_checksum(e
     assert changed["sha256"] != first["sha256"] == reordered["sha256"]
 
 
+def test_a_log_is_told_by_its_events_not_by_its_name(event, imported, tmp_path):
+    log = [event(n) for n in range(8)]
+    first = dataset.write(tmp_path / "data", imported(log))
+    longer = dataset.write(tmp_path / "data", imported([*log, event(9, ts=MIDNIGHT)]))
+    without = dataset.write(tmp_path / "data", imported(log[1:]))
+    assert first["sha256"] == dataset.identity(longer) == dataset.identity(without)
+    for other in ([event(n + 100) for n in range(8)], [event(n, ts=MIDNIGHT) for n in range(4)]):
+        assert dataset.identity(dataset.write(tmp_path / "data", imported(other))) != first["sha256"]
+
+
 def test_a_refused_import_leaves_the_earlier_data_set(event, imported, tmp_path, events):
     dataset.write(tmp_path / "data", imported(events))
     before = tree_sha256(tmp_path)
