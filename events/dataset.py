@@ -24,6 +24,7 @@ from events.checks import check
 from events.imported import Imported
 from segue import files
 from segue.errors import InputError
+from segue.lock import latched
 
 __all__ = ["Tables", "identity", "load", "require", "write"]
 
@@ -80,7 +81,7 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
     files.require_own(data, MANIFEST, FIELDS, FILES)
     checked = check(imported, latest)
     events = in_order(checked.events)
-    with files.atomic_path(data) as temporary:
+    with latched(data), files.atomic_path(data) as temporary:
         temporary.mkdir()
         for name in TABLES:
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")

@@ -6,20 +6,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import ibis
 import yaml
 from feast import FeatureStore
 from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
+from ibis.expr.types import Table
 
 from feature_repo.definitions import define
 from feature_repo.engine import literal
 from segue.files import atomic_path, require_own
 from segue.settings import Home
 
-# Feast gives DuckDB the path of a source as a pattern, so that `[v2]` in a path would read the files of another folder.
-offline_store._read_data_source = lambda source, repo_path: ibis.read_parquet(literal(source.path))
+
+def read_source(data_source: Any, repo_path: str) -> Table:
+    """Read a source in place of Feast, which gives DuckDB its path as a pattern: `[v2]` would name another folder."""
+    return ibis.read_parquet(literal(data_source.path))
+
+
+offline_store._read_data_source = read_source
 
 
 def open_store(home: Home) -> FeatureStore:

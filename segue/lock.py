@@ -52,6 +52,15 @@ def locked(path: Path, purpose: str, since: datetime, wait_seconds: float = WAIT
         yield file
 
 
+@contextlib.contextmanager
+def latched(target: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder while it is read or replaced as a whole; others wait for their turn."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def holder(file: IO[str]) -> str:
     """Say who holds a lock, from the file's text."""
     file.seek(0)

@@ -88,7 +88,7 @@ def test_a_symbolic_link_stays_and_its_target_is_replaced(imported, tmp_path, ev
         dataset.write(tmp_path / "data", imported(events))
     assert (tmp_path / "data").is_symlink()
     assert (tmp_path / "disk" / "manifest.json").is_file()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "disk"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.lock", "data", "disk"]
 
 
 def test_the_manifest_describes_the_data_set(imported, tmp_path, events):

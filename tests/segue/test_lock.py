@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 
 from segue.errors import UnavailableError
-from segue.lock import locked
+from segue.lock import latched, locked
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOLD = """
@@ -44,6 +45,19 @@ def test_the_lock_ends_with_its_holder(tmp_path, other, number):
     os.kill(other.pid, number)
     with locked(tmp_path / "lock", "forget", NOON):
         assert str(os.getpid()) in (tmp_path / "lock").read_text()
+
+
+def test_a_latch_lets_one_in_at_a_time(tmp_path):
+    inside: list[int] = []
+
+    def enter() -> None:
+        with latched(tmp_path / "data"):
+            inside.append(1)
+            assert len(inside) == 1
+            inside.pop()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: enter(), range(50)))
 
 
 def test_the_lock_is_free_after_an_error(tmp_path):
