@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from segue.errors import EXIT_FAILED, SegueError
+from segue.errors import EXIT_FAILED, InputError, SegueError
 from segue.files import read_json, write_json
 from segue.lock import locked
 from segue.progress import MARK
@@ -65,8 +65,15 @@ def run_locally(
 
     Raises:
         PipelineFailed: a step failed. A gate that stops the run is a result, not a failure.
+        InputError: TensorFlow cannot load a model from the home.
         UnavailableError: another run of the home is at work.
     """
+    patterns = set("[*?\\") & set(str(home.root))
+    if patterns:
+        raise InputError(
+            f"TensorFlow takes [, *, ? and \\ in the path of a model for patterns. SEGUE_HOME is {home.root}.",
+            "Move the home to a path without these characters; nothing else has to change.",
+        )
     with locked(home.lock, f"segue run {name}", started) as lock:
         return run_alone(home, name, config, started, on_step, on_progress, lock.fileno())
 
