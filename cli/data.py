@@ -201,6 +201,23 @@ def describe(user: str | None, as_json: bool) -> None:
     say(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
 
 
+@data.command()
+@click.argument("user")
+@json_option
+def forget(user: str, as_json: bool) -> None:
+    """Delete the listener USER from the log, the feature tables and the online store, and say what remains."""
+    from feature_repo.forget import forget
+
+    result = forget(Home.from_env(), user, utc_now())
+    if as_json:
+        print_json(result)
+        return
+    rows = ", ".join(f"{count:,} of {table}" for table, count in result["deleted"].items())
+    click.echo(f"Deleted {user}: {rows}; online: {'yes' if result['online'] else 'was not there'}.")
+    for line in result["remains"]:
+        click.echo(f"Remains: {line}")
+
+
 def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) -> None:
     """Print a listener's newest interactions."""
     if as_json:

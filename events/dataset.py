@@ -24,12 +24,15 @@ from events.checks import check
 from events.imported import Imported
 from segue import files
 from segue.errors import InputError
+from segue.lock import latched
 
-__all__ = ["Tables", "load", "require", "write"]
+__all__ = ["Tables", "identity", "load", "require", "write"]
 
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
 TABLES = ("items", "users", "quarantine")
+FIELDS = {"dataset", "counts", "span", "sha256"}  # of every manifest
+FILES = (MANIFEST, "items.parquet", "users.parquet", "quarantine.parquet", "events/day=*/*.parquet")
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,20 @@ class Tables:
     Args:
         folder: The folder of the data set.
         items, users: Tables with the columns of `events.schema`.
-        events_glob: Pattern of the events' files for DuckDB or Ibis (hive partitions by `day`).
+        events_files: The events' files, in the order of the days. They are a list, because DuckDB would take a folder
+            named `[v2]` for a pattern.
         manifest: The manifest that `write` returned.
     """
 
     folder: Path
     items: pa.Table
     users: pa.Table
-    events_glob: str
+    events_files: list[str]
     manifest: dict[str, Any]
 
     def events(self) -> pa.Table:
         """Read all events, sorted by `(ts, event_id)`."""
-        paths = sorted(self.folder.glob("events/day=*/*.parquet"))  # the order of the names is the order of the days
-        return pds.dataset([str(path) for path in paths], format="parquet").to_table()
+        return pds.dataset(self.events_files, format="parquet").to_table()
 
     def quarantine(self) -> pa.Table:
         """Read the quarantined rows (`events.quarantine.SCHEMA`)."""
@@ -69,21 +72,52 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
 
     Returns:
         The manifest: `dataset`, `licence`, `mapping`, `files` (rows read from each), `counts`, `actions`, `span`,
-        `quarantine_reasons` and `sha256`.
+        `quarantine_reasons`, `sha256` and `log` (see `identity`).
 
     Raises:
-        InputError: The data set breaks a rule of `events.checks` that stops an import.
+        InputError: The data set breaks a rule of `events.checks` that stops an import, or the folder `data` holds
+            files that no import wrote.
     """
+    files.require_own(data, MANIFEST, FIELDS, FILES)
     checked = check(imported, latest)
     events = in_order(checked.events)
-    with files.atomic_path(data) as temporary:
+    with latched(data), files.atomic_path(data) as temporary:
         temporary.mkdir()
         for name in TABLES:
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
         write_days(events, temporary / "events")
         summary = {**manifest(checked, events), "sha256": files.tree_sha256(temporary)}
+        summary["log"] = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else summary["sha256"]
         files.write_json(temporary / MANIFEST, summary)
     return summary
+
+
+def identity(manifest: dict[str, Any]) -> str | None:
+    """Return the identity of the log that a data set, or a model made from it, comes from; None if it names none.
+
+    It is the checksum of the log's first import. Later imports that continue the log keep it, so that models and
+    statistics of one log compare; its name says nothing, because another log's file may have the same name.
+    """
+    return manifest.get("log") or manifest.get("sha256")
+
+
+def continues(new: Path, earlier: Path) -> bool:
+    """Whether a data set continues an earlier one: on the first or the last day that both have, half the events agree.
+
+    Two days are compared, because a window that slides cuts the first, and a correction may change the last.
+    """
+    folders = [{path.name: path for path in (data / "events").glob("day=*")} for data in (new, earlier)]
+    common = sorted(folders[0].keys() & folders[1].keys())
+    return any(agree(folders[0][day], folders[1][day]) for day in {*common[:1], *common[-1:]})
+
+
+def agree(new: Path, earlier: Path) -> bool:
+    """Whether two folders of one day share at least half of the events of the smaller."""
+    keys = [
+        set(map(tuple, pds.dataset(folder, format="parquet").to_table(["user_id", "item_id", "ts"]).to_pandas().values))
+        for folder in (new, earlier)
+    ]
+    return 2 * len(keys[0] & keys[1]) >= min(map(len, keys))
 
 
 def require(data: Path) -> None:
@@ -110,7 +144,7 @@ def load(data: Path) -> Tables:
         folder=data,
         items=pq.read_table(data / "items.parquet"),
         users=pq.read_table(data / "users.parquet"),
-        events_glob=str(data / "events" / "*" / "*.parquet"),
+        events_files=sorted(str(path) for path in data.glob("events/day=*/*.parquet")),
         manifest=files.read_json(data / MANIFEST),
     )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.dataset as pds
 
 from events import schema
 from events.dataset import load
@@ -34,7 +35,7 @@ def recent_interactions(data: Path, user_id: str, count: int) -> list[dict[str, 
     """
     tables = load(data)
     with duckdb.connect() as connection:
-        connection.read_parquet(tables.events_glob, hive_partitioning=False).create_view("events")
+        connection.register("events", pds.dataset(tables.events_files, format="parquet"))
         connection.register("items", tables.items)
         rows = connection.execute(LISTENER_EVENTS, [user_id, list(schema.INTERACTIONS), count]).fetchall()
     if not rows:
@@ -58,7 +59,7 @@ def describe(data: Path) -> dict[str, Any]:
     """
     tables = load(data)
     with duckdb.connect() as connection:
-        connection.read_parquet(tables.events_glob, hive_partitioning=False).create_view("events")
+        connection.register("events", pds.dataset(tables.events_files, format="parquet"))
         surfaces = connection.execute(EVENTS_BY_SURFACE).fetchall()
         users, items, pairs = connection.execute(INTERACTION_COUNTS, [list(schema.INTERACTIONS)]).fetchall()[0]
     content_types = tables.items["content_type"].value_counts().to_pylist()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from events.dataset import load
+from events.dataset import load, require
 from events.splits import Split, cut
 from segue.files import read_json, write_json
+from segue.lock import latched
 
 SPLIT, MANIFEST = "split.json", "manifest.json"
 
@@ -29,8 +30,10 @@ def ingest(data: Path, out: Path, fractions: tuple[float, float, float]) -> dict
     Raises:
         InputError: No data set has been imported, or a span would have no events.
     """
-    tables = load(data)
-    events = tables.events()
+    require(data)
+    with latched(data):  # an import that ends now waits, so that the tables belong together
+        tables = load(data)
+        events = tables.events()
     split = cut(events["ts"], fractions)
     out.mkdir(parents=True)
     for name, table in (("events", events), ("items", tables.items), ("users", tables.users)):

@@ -13,7 +13,7 @@ from ibis.expr.types import Table
 
 from events.schema import EARLIEST
 from feature_repo import transformations
-from feature_repo.engine import duckdb_engine, write
+from feature_repo.engine import duckdb_engine, read_parquet, write
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json
 
@@ -81,7 +81,7 @@ def build(ingested: Path, tables: Path) -> dict:
     with duckdb_engine() as engine, atomic_path(tables) as folder:
         folder.mkdir()
         events, items, users = (
-            engine.read_parquet(ingested / f"{name}.parquet") for name in ("events", "items", "users")
+            read_parquet(engine, ingested / f"{name}.parquet") for name in ("events", "items", "users")
         )
         last = engine.to_pyarrow(events.aggregate(last=_.ts.max()))["last"][0].as_py()
         if last is None:

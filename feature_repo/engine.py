@@ -20,6 +20,16 @@ def duckdb_engine() -> Iterator[ibis.BaseBackend]:
             connection.disconnect()
 
 
+def literal(path: str | Path) -> str:
+    """Return a path as DuckDB's pattern that matches this path alone: a home may be called `[v2]` or `new*`."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+
+
+def read_parquet(engine: ibis.BaseBackend, path: Path) -> Table:
+    """Return the table of one Parquet file; its path may have any characters."""
+    return engine.read_parquet(literal(path))
+
+
 def write(table: Table, path: Path) -> None:
     """Evaluate `table` into one Parquet file without holding the result in memory."""
     table.to_parquet(path, compression="zstd")

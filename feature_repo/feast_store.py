@@ -6,22 +6,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import ibis
 import yaml
 from feast import FeatureStore
+from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
+from ibis.expr.types import Table
 
 from feature_repo.definitions import define
-from segue.files import atomic_path
+from feature_repo.engine import literal
+from segue.files import atomic_path, require_own
 from segue.settings import Home
+
+
+def read_source(data_source: Any, repo_path: str) -> Table:
+    """Read a source in place of Feast, which gives DuckDB its path as a pattern: `[v2]` would name another folder."""
+    return ibis.read_parquet(literal(data_source.path))
+
+
+offline_store._read_data_source = read_source
 
 
 def open_store(home: Home) -> FeatureStore:
     """Open the feature store of `home`. Its registry is empty until `apply` has filled it."""
     path = Path(__file__).with_name("feature_store.yaml")
-    text = Template(path.read_text(encoding="utf-8")).substitute(SEGUE_HOME=str(home.root.resolve()))
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    root = str(home.root.resolve())  # set after parsing, because YAML gives a meaning to characters such as `#`
+    settings["registry"] = Template(settings["registry"]).substitute(SEGUE_HOME=root)
+    settings["online_store"]["path"] = Template(settings["online_store"]["path"]).substitute(SEGUE_HOME=root)
     home.features.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(config=RepoConfig(**yaml.safe_load(text), repo_path=path.parent))
+    return FeatureStore(config=RepoConfig(**settings, repo_path=path.parent))
 
 
 def apply(home: Home, feature_tables: Path) -> FeatureStore:
@@ -39,7 +55,12 @@ def store_over(feature_tables: Path) -> Iterator[FeatureStore]:
 
 
 def publish(home: Home, built: Path) -> FeatureStore:
-    """Copy built feature tables to the folder that the definitions read, and register the definitions."""
+    """Copy built feature tables to the folder that the definitions read, and register the definitions.
+
+    Raises:
+        InputError: the folder holds files that no run wrote.
+    """
+    require_own(published_tables(home), "manifest.json", {"last_day", "rows"}, ("manifest.json", "*.parquet"))
     with atomic_path(published_tables(home)) as temporary:
         shutil.copytree(built, temporary)
     return apply(home, published_tables(home))

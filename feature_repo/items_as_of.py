@@ -8,7 +8,7 @@ import pyarrow as pa
 from ibis import _
 
 from feature_repo import transformations
-from feature_repo.engine import duckdb_engine
+from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.item_age import age_in_days
 
 
@@ -19,9 +19,9 @@ def items_as_of(tables: Path, instant: datetime) -> pa.Table:
     activity in the 28 days before. `age_at_request_days` is the item's age at `instant` (see `age_in_days`).
     """
     with duckdb_engine() as engine:
-        profile = engine.read_parquet(tables / "item_profile.parquet").drop("event_timestamp")
-        content = engine.read_parquet(tables / "item_content.parquet")
-        daily = engine.read_parquet(tables / "item_daily.parquet")
+        profile = read_parquet(engine, tables / "item_profile.parquet").drop("event_timestamp")
+        content = read_parquet(engine, tables / "item_content.parquet")
+        daily = read_parquet(engine, tables / "item_daily.parquet")
         oldest = instant - transformations.DAILY
         statistics = daily.filter(
             (_.event_timestamp <= ibis.literal(instant, type=transformations.TIMESTAMP))

@@ -15,7 +15,7 @@ from ibis import _
 
 from feature_repo import transformations
 from feature_repo.build import Vocabularies, feature_tables, last_complete_day, load_manifest
-from feature_repo.engine import duckdb_engine
+from feature_repo.engine import duckdb_engine, read_parquet
 
 REPLAYED = {"user_daily": "user_id", "user_history": "user_id", "item_daily": "item_id"}  # table -> key
 
@@ -38,7 +38,7 @@ def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
     findings = []
     with duckdb_engine() as engine:
         events, items, users = (
-            engine.read_parquet(ingested / f"{name}.parquet") for name in ("events", "items", "users")
+            read_parquet(engine, ingested / f"{name}.parquet") for name in ("events", "items", "users")
         )
         past = events.filter(_.ts < newest)
         rebuilt = feature_tables(past, items, users, axes, last_complete_day(instant))
@@ -46,7 +46,7 @@ def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
             window = (_.event_timestamp <= newest) & (_.event_timestamp > oldest)
             stored_rows, rebuilt_rows = (
                 engine.to_pyarrow(table.filter(window).order_by(key, "event_timestamp"))
-                for table in (engine.read_parquet(tables / f"{name}.parquet"), rebuilt[name])
+                for table in (read_parquet(engine, tables / f"{name}.parquet"), rebuilt[name])
             )
             findings += [
                 f"{name}.{column} as of {instant:%Y-%m-%d %H:%M} changes when the log ends there"

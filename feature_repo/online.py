@@ -1,6 +1,8 @@
 """The online store: refreshed from the daily snapshots, extended by pushes, read at a request."""
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +19,8 @@ from events.ingest import read_manifest
 from events.schema import EARLIEST
 from feature_repo import transformations
 from feature_repo.build import load_manifest
-from feature_repo.engine import duckdb_engine
-from feature_repo.feast_store import apply, open_store, published_tables
+from feature_repo.engine import duckdb_engine, read_parquet
+from feature_repo.feast_store import open_store, store_over
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
@@ -31,9 +33,9 @@ SESSION_COLUMNS = ("session_plays", "session_skips")
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push the interactions that came after the last snapshot.
 
-    A refresh replaces each history with the log's. An interaction that was pushed online but is missing from the
-    log is lost, so pushed interactions must reach the log before the next refresh. If the online store holds another
-    data set, it is emptied first, because the same ids belong to other people there.
+    A refresh replaces everything online with the log's: a listener, session or item that the log does not have is gone
+    afterwards, and so is an interaction that was pushed online but is missing from the log. The new content is built
+    beside the store and takes its place in one transaction, so a reader sees the old content or the new.
 
     Args:
         home: the home whose feature tables are `tables`.
@@ -41,20 +43,33 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         tables: the folder that `build` wrote.
 
     Returns:
-        `dataset` and `last_event`, which are also kept beside the store (see `state`).
+        `dataset`, `sha256` and `last_event`, which are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
-    now_online = {"dataset": manifest["dataset"], "last_event": manifest["span"]["last"]}
-    store = open_store(home)
-    if home.online_state.is_file() and state(home)["dataset"] != manifest["dataset"]:
-        store.teardown()
-        store = apply(home, published_tables(home))
+    now_online = {
+        "dataset": manifest["dataset"],
+        "sha256": manifest["sha256"],
+        "last_event": manifest["span"]["last"],
+    }
+    with store_over(tables) as store:
+        fill(store, ingested, tables)
+        with (
+            closing(sqlite3.connect(store.config.online_store.path)) as built,
+            closing(sqlite3.connect(open_store(home).config.online_store.path)) as live,
+        ):
+            built.backup(live)
+    write_json(home.online_state, now_online)
+    return now_online
+
+
+def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
+    """Write the newest snapshots and the interactions after them to an empty online store."""
     last_day = load_manifest(tables)["last_day"]
     until = datetime.fromtimestamp((last_day + 1) * transformations.DAY_SECONDS, UTC)
     views = [view.name for view in store.list_batch_feature_views()]
     store.materialize(EARLIEST - timedelta(days=1), until + timedelta(days=1), views, disable_event_timestamp=False)
     with duckdb_engine() as engine:
-        events = engine.read_parquet(ingested / "events.parquet")
+        events = read_parquet(engine, ingested / "events.parquet")
         interactions = transformations.interactions(events)
         late = interactions.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
         counts = interactions.group_by("user_id").agg(n_before=_.count().cast("int32"))
@@ -63,8 +78,6 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         histories = engine.to_pyarrow(transformations.histories(today, sequences).drop("n_before"))
     if histories.num_rows:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
-    write_json(home.online_state, now_online)
-    return now_online
 
 
 def state(home: Home) -> dict:

@@ -23,7 +23,7 @@ from events.splits import SPANS, Split
 from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import ONLINE_ONLY
-from feature_repo.engine import duckdb_engine, write
+from feature_repo.engine import duckdb_engine, read_parquet, write
 from feature_repo.items_as_of import items_as_of
 from feature_repo.on_demand import request_features
 from segue.errors import InputError
@@ -136,8 +136,8 @@ def chunks(ingested: Path, store: FeatureStore) -> Iterator[pa.Table]:
     """Yield the training set of an ingested log in order of time, in tables of at most `CHUNK` rows."""
     with duckdb_engine() as engine, TemporaryDirectory(prefix="segue-training-") as folder:
         spill = Path(folder) / "examples.parquet"
-        events = engine.read_parquet(ingested / "events.parquet")
-        write(example_rows(events, engine.read_parquet(ingested / "items.parquet")), spill)
+        events = read_parquet(engine, ingested / "events.parquet")
+        write(example_rows(events, read_parquet(engine, ingested / "items.parquet")), spill)
         listeners = engine.to_pyarrow(transformations.sequences(events))
         for block in ahead(blocks(spill, store)):
             for first in range(0, block.num_rows, CHUNK):
@@ -201,7 +201,7 @@ def write_training_set(ingested: Path, store: FeatureStore, split: Split, out: P
 def write_sequences(ingested: Path, split: Split, path: Path) -> None:
     """Write the listeners' sequences in the train span (`transformations.requested_sequences`), sorted by listener."""
     with duckdb_engine() as engine:
-        events = engine.read_parquet(ingested / "events.parquet")
+        events = read_parquet(engine, ingested / "events.parquet")
         past = events.filter(_.ts < ibis.literal(split.train_end, type=transformations.TIMESTAMP))
         write(transformations.requested_sequences(past).order_by("user_id"), path)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipelines.run_state import hold, words
-from segue.errors import EXIT_FAILED, SegueError
+from segue.errors import EXIT_FAILED, InputError, SegueError
 from segue.files import read_json, write_json
+from segue.lock import locked
 from segue.progress import MARK
 from segue.settings import Home, RunFolder
 from workloads.outcome import outcome
@@ -66,6 +67,31 @@ def run_locally(
 
     Raises:
         PipelineFailed: a step failed. A gate that stops the run is a result, not a failure.
+        InputError: TensorFlow cannot load a model from the home.
+        UnavailableError: another run of the home is at work.
+    """
+    patterns = set("[*?\\") & set(str(home.root))
+    if patterns:
+        raise InputError(
+            f"TensorFlow takes [, *, ? and \\ in the path of a model for patterns. SEGUE_HOME is {home.root}.",
+            "Move the home to a path without these characters; nothing else has to change.",
+        )
+    with locked(home.lock, f"segue run {name}", started) as lock:
+        return run_alone(home, name, config, started, on_step, on_progress, lock.fileno())
+
+
+def run_alone(
+    home: Home,
+    name: str,
+    config: dict[str, Any],
+    started: datetime,
+    on_step: Callable[[dict], None],
+    on_progress: Callable[[str], None],
+    lock: int,
+) -> dict[str, Any]:
+    """Run a pipeline as `run_locally` does, while this process holds the home's lock.
+
+    The child process inherits the lock's file `lock`. If this process is killed, no other run starts beside the child.
     """
     run = new_run(home, name, started)
     write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
@@ -78,6 +104,7 @@ def run_locally(
             stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
             env=child_environment(run),
             cwd=run.path,
+            pass_fds=[lock],
             start_new_session=True,  # so that `stop` reaches its own child processes too
         )
         try:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from segue.errors import SegueError
+from segue.errors import InputError, SegueError
+from segue.os_errors import explained
 from segue.terminal import say
 
 
@@ -23,15 +24,40 @@ def buffered(stream: TextIO) -> TextIO:
     return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=True)
 
 
+def open_streams() -> None:
+    """Check that stdout is open, and open stdin and stderr on the null device if they are closed.
+
+    Otherwise the next file that is opened takes the number of the closed stream, and its output goes into that file.
+
+    Raises:
+        InputError: stdout is closed.
+    """
+    closed = [number for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)) if stream is None]
+    for number in closed:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, number)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for the life of the process
+    if 1 in closed:
+        raise InputError("A command prints to stdout. It is closed.", "Add `> /dev/null` to print nothing.")
+
+
+def drop_unwritten_output() -> None:
+    """Discard what stdout could not write, so that Python does not fail again on it when the process ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def enter(command: Callable[[], Any]) -> None:
     """Run a command as the entry point of a process.
 
     A `SegueError` is printed as two lines on stderr, the headline and the fix, and ends the process with its exit code.
+    So is an error of the operating system.
     """
-    sys.stdout = buffered(sys.stdout)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
     # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -42,8 +68,15 @@ def enter(command: Callable[[], Any]) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
             signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
+        open_streams()
+        sys.stdout = buffered(sys.stdout)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
         command()
-    except SegueError as error:
+    except (SegueError, OSError) as caught:
+        error = explained(caught) if isinstance(caught, OSError) else caught
+        drop_unwritten_output()
         say(f"error: {error.headline}", fg="red", err=True)
         if error.fix:
             say(f"  fix: {error.fix}", err=True)

@@ -103,8 +103,12 @@ class Home:
 
     @classmethod
     def from_env(cls) -> "Home":
-        """The home that `SEGUE_HOME` names, as an absolute path, because components run in other directories."""
-        return cls(Path(os.environ.get("SEGUE_HOME", ".segue")).resolve())
+        """The home that `SEGUE_HOME` names, as an absolute path, because components run in other directories.
+
+        An empty `SEGUE_HOME` counts as unset, so that a failed substitution in a script does not name the working
+        directory.
+        """
+        return cls(Path(os.environ.get("SEGUE_HOME") or ".segue").resolve())
 
     @classmethod
     def at(cls, folder: str | Path) -> "Home":
@@ -172,10 +176,16 @@ class Home:
         return self.features / "online.json"
 
     @property
+    def lock(self) -> Path:
+        """The file that a run locks, because runs share the online store, the registry, the models and MLflow."""
+        return self.root / ".lock"
+
+    @property
     def tracking_uri(self) -> str:
         """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or a database in this home."""
         self.mlflow.mkdir(parents=True, exist_ok=True)
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        database = str(self.mlflow / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # as SQLAlchemy reads URLs
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{database}"
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""
@@ -190,6 +200,6 @@ class Home:
 
         return sorted((self.run(folder.name) for folder in self.runs.glob("[!.]*") if folder.is_dir()), key=started)
 
-    def baseline(self, dataset: str) -> Path:
-        """The reference for data validation of a data set: schema and statistics from its last push."""
-        return self.features / "baselines" / dataset
+    def baseline(self, log: str) -> Path:
+        """The reference for data validation of a log (`events.dataset.identity`): statistics from its last push."""
+        return self.features / "baselines" / log

@@ -11,6 +11,7 @@ from serving.server.batching_parameters import BatchingParameters
 from serving.server.label_rules import LABELS_FOLLOW
 from serving.server.loader import Parallelism
 from serving.server.manager import Retries
+from serving.store.own_paths import read_config
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,4 @@ class ServerConfig:
         if self.model_config_file is None:
             return list(self.models)
         path = self.model_config_file
-        return config_files.parse_config(config_files.read_text(path, "model config file"), str(path))
+        return config_files.parse_config(read_config(path, "model config file"), str(path))

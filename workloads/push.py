@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from events.dataset import identity
 from models.saved.card import read_card
 from segue.files import atomic_path
 from serving.protocol import prediction_log
@@ -27,7 +28,7 @@ def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, win
         home = run.home
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
         result["version"] = push(home.models, models, warmup=warmup)
-        with atomic_path(home.baseline(read_card(models["ranking"])["dataset"])) as temporary:
+        with atomic_path(home.baseline(identity(read_card(models["ranking"])) or "unknown")) as temporary:
             shutil.copytree(reference, temporary)
         with atomic_path(home.reference_window) as temporary:
             shutil.copyfile(window, temporary)

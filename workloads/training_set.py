@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from events.dataset import identity
 from models.inputs.axes import AXES_COLUMNS, Axes, fit_axes
 from models.inputs.shards import Arrays, Shards, read_parquet, write
 from models.training_config import TrainingConfig
@@ -50,10 +51,10 @@ def repeat_share(table: pa.Table) -> float:
 
 
 def lineage(training_set: Path, run_id: str, config: TrainingConfig) -> dict:
-    """Return a model's origin: `dataset`, `sha256`, `split`, `genres`, `content_types`, `run_id` and `config`."""
+    """Return a model's origin: `dataset`, `sha256`, `log`, `split`, `genres`, `content_types`, `run_id`, `config`."""
     manifest = read_json(training_set / "manifest.json")
     origin = {name: manifest[name] for name in ("dataset", "sha256", "split", "genres", "content_types")}
-    return {**origin, "run_id": run_id, "config": config.to_dict()}
+    return {**origin, "log": identity(manifest), "run_id": run_id, "config": config.to_dict()}
 
 
 def write_vocabularies(training_set: Path) -> None:

@@ -19,6 +19,7 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
         reference: the folder to write the newest span's schema and statistics to. If this run is pushed, later runs
             are compared with them.
     """
+    from events.dataset import identity
     from events.ingest import read_manifest, read_split
     from feature_repo.leaks import check
     from models.evaluation.frames import scalar_frame
@@ -29,7 +30,7 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
         parts = {name: read_part(training_set, name) for name in ("train", "validation", "test")}
         split = read_split(ingested)
         leaks = check(ingested, features, [split.train_end, split.validation_end], list(parts.values()))
-        folder = run.home.baseline(read_manifest(ingested)["dataset"])
+        folder = run.home.baseline(identity(read_manifest(ingested)) or "unknown")
         baseline = load_reference(folder)
         newest = scalar_frame(parts["test"])
         save_reference(make_reference(newest), reference)

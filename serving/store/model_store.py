@@ -25,6 +25,7 @@ from segue.near_names import check_known
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig
 from serving.store import staging
+from serving.store.own_paths import read_config
 from serving.store.rollback_targets import last_pushed, rollback_targets
 from serving.store.versions import CANARY, STABLE, faults, listed, models, versions
 
@@ -232,7 +233,7 @@ def _locked(root: Path) -> Iterator[None]:
 def _text(root: Path) -> str:
     """The text of `models.config`; empty if the file does not exist."""
     path = root / CONFIG
-    return config_files.read_text(path, "model config") if path.is_file() else ""
+    return read_config(path, "model config") if path.is_file() else ""
 
 
 def _entries(root: Path) -> dict[str, ModelConfig]:

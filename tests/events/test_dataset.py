@@ -6,14 +6,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-import duckdb
-import ibis
 import pyarrow.parquet as pq
 import pytest
 
 from events import dataset
+from events.describe import describe, recent_interactions
 from segue.errors import InputError
-from segue.files import tree_sha256
+from segue.files import tree_sha256, write_text
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 1, 6, tzinfo=UTC)
@@ -55,12 +54,41 @@ def test_load_returns_the_tables_that_were_written(imported, tmp_path, events):
     assert tables.quarantine()["row"].to_pylist() == [4]
 
 
-def test_duckdb_and_ibis_can_read_the_glob_of_events(imported, tmp_path, events):
+@pytest.mark.parametrize("name", ["seg [v2]", "star*", "q?", "p%20 #1: é", 'it\'s "so"'])
+def test_a_data_set_can_be_read_from_any_folder(imported, tmp_path, events, name):
+    for sibling in ("seg v", "starred", "qq"):  # a name taken for a pattern would match these
+        (tmp_path / sibling).mkdir()
+    dataset.write(tmp_path / name / "data", imported(events))
+    assert dataset.load(tmp_path / name / "data").events().num_rows == 3
+    assert describe(tmp_path / name / "data")["surfaces"] == {"unknown": 3}
+    assert len(recent_interactions(tmp_path / name / "data", "u1", 5)) == 2
+
+
+@pytest.mark.parametrize("names", [["notes.txt"], ["plays.csv", "events/raw.csv"], ["manifest.json"], [".hidden/a"]])
+def test_a_folder_that_no_import_wrote_is_not_replaced(imported, tmp_path, events, names):
+    for name in names:
+        write_text(tmp_path / "data" / name, "{}")
+    before = tree_sha256(tmp_path)
+    with pytest.raises(InputError, match="only folders that it wrote"):
+        dataset.write(tmp_path / "data", imported(events))
+    assert tree_sha256(tmp_path) == before
+
+
+def test_a_file_beside_an_imported_data_set_is_not_deleted(imported, tmp_path, events):
     dataset.write(tmp_path / "data", imported(events))
-    glob = dataset.load(tmp_path / "data").events_glob
-    days = duckdb.execute(f"select day::varchar, count(*) from '{glob}' group by 1 order by 1").fetchall()
-    assert days == [("2026-01-05", 2), ("2026-01-06", 1)]
-    assert ibis.duckdb.connect().read_parquet(glob).count().execute() == 3
+    (tmp_path / "data" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        dataset.write(tmp_path / "data", imported(events))
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced(imported, tmp_path, events):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk", target_is_directory=True)
+    for _ in range(2):
+        dataset.write(tmp_path / "data", imported(events))
+    assert (tmp_path / "data").is_symlink()
+    assert (tmp_path / "disk" / "manifest.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.lock", "data", "disk"]
 
 
 def test_the_manifest_describes_the_data_set(imported, tmp_path, events):
@@ -79,6 +107,16 @@ def test_the_same_tables_give_the_same_bytes_and_other_tables_another_checksum(e
     assert tree_sha256(tmp_path / "first") == tree_sha256(tmp_path / "reordered")
     changed = dataset.write(tmp_path / "changed", imported([*events[:3], event(4, ts=MIDNIGHT)]))
     assert changed["sha256"] != first["sha256"] == reordered["sha256"]
+
+
+def test_a_log_is_told_by_its_events_not_by_its_name(event, imported, tmp_path):
+    log = [event(n) for n in range(8)]
+    first = dataset.write(tmp_path / "data", imported(log))
+    longer = dataset.write(tmp_path / "data", imported([*log, event(9, ts=MIDNIGHT)]))
+    without = dataset.write(tmp_path / "data", imported(log[1:]))
+    assert first["sha256"] == dataset.identity(longer) == dataset.identity(without)
+    for other in ([event(n + 100) for n in range(8)], [event(n, ts=MIDNIGHT) for n in range(4)]):
+        assert dataset.identity(dataset.write(tmp_path / "data", imported(other))) != first["sha256"]
 
 
 def test_a_refused_import_leaves_the_earlier_data_set(event, imported, tmp_path, events):

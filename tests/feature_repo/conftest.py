@@ -101,7 +101,7 @@ def ingest(root: Path, events: pa.Table, items: pa.Table, users: pa.Table, datas
     for name, table in (("events", events), ("items", items), ("users", users)):
         pq.write_table(table, log.folder / f"{name}.parquet")
     span = {"first": events["ts"][0].as_py().isoformat(), "last": events["ts"][-1].as_py().isoformat()}
-    write_json(log.folder / "manifest.json", {"dataset": dataset, "span": span})
+    write_json(log.folder / "manifest.json", {"dataset": dataset, "sha256": dataset, "span": span})
     build(log.folder, log.tables)
     return log
 

@@ -1,6 +1,7 @@
 """Feast's store of a home."""
 
 from feature_repo.feast_store import open_store, publish, published_tables
+from segue.files import write_json
 from segue.settings import Home
 
 
@@ -30,6 +31,7 @@ def test_publishing_replaces_the_tables_and_registers(ingest_log, tmp_path, home
     stray = published_tables(home) / "stray.parquet"
     stray.parent.mkdir(parents=True)
     stray.touch()
+    write_json(stray.with_name("manifest.json"), {"last_day": 0, "rows": {}})  # as an earlier publication
     store = publish(home, log.tables)
     assert not stray.exists()
     assert {path.name for path in published_tables(home).iterdir()} == {path.name for path in log.tables.iterdir()}

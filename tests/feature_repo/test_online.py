@@ -8,7 +8,14 @@ import pytest
 from events import schema
 from feature_repo import transformations
 from feature_repo.feast_store import open_store, publish
-from feature_repo.online import HISTORY_COLUMNS, listener, push_interaction, refresh, session_state, state
+from feature_repo.online import (
+    HISTORY_COLUMNS,
+    listener,
+    push_interaction,
+    refresh,
+    session_state,
+    state,
+)
 from segue.errors import InputError
 
 ITEMS = "a music rock 2026-01-03\nb podcast pop -"
@@ -184,7 +191,7 @@ def test_an_online_history_keeps_the_last_interactions(refreshed, at, monkeypatc
 
 
 def test_a_refresh_records_what_is_online(log, refreshed, at):
-    assert state(log.home) == {"dataset": "small", "last_event": at(4, "10:00").isoformat()}
+    assert state(log.home) == {"dataset": "small", "sha256": "small", "last_event": at(4, "10:00").isoformat()}
 
 
 def test_before_the_first_refresh_there_is_no_state(home):
@@ -218,6 +225,33 @@ def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
     assert session_state(store, "s4") == {"session_plays": 0, "session_skips": 0}
     with pytest.raises(InputError):
         listener(store, "u").features_at(at(4))
+
+
+@pytest.mark.parametrize("gone", ["u", "v", "w"])
+def test_a_refresh_removes_what_the_log_does_not_have(ingest_log, tmp_path, at, gone):
+    first = ingest_log(tmp_path / "first", LOG, ITEMS)
+    first.refresh()
+    rest = "\n".join(line for line in LOG.splitlines() if not line.strip().startswith(gone))
+    second = ingest_log(tmp_path / "second", rest, ITEMS)  # a data set of the same name
+    reader = open_store(first.home)
+    assert listener(reader, gone).newest > at(0)
+    publish(first.home, second.tables)
+    refresh(first.home, second.folder, second.tables)
+    for store in (reader, open_store(first.home)):  # also a store that was opened before
+        with pytest.raises(InputError):
+            listener(store, gone).features_at(at(4, "12:00"))
+        assert all(listener(store, user).newest > at(0) for user in {"u", "v", "w"} - {gone})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["seg [v2]", "star*", "q?x", "p%20 #1", "a: b", "it's", 'dq"x é', "$HOME {x}"])
+def test_a_home_may_have_any_name(ingest_log, tmp_path, at, name):
+    for sibling in ("seg v", "starred", "qqx"):  # a name taken for a pattern would match these
+        ingest_log(tmp_path / sibling, "n a 0 12:00 play s9", ITEMS)
+    log = ingest_log(tmp_path / name, LOG, ITEMS)
+    store = log.refresh()
+    assert listener(store, "u").newest == at(4, "09:05")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "seg v", "starred", "qqx"])
 
 
 def test_request_features_online_equal_the_point_in_time_join(refreshed, point_in_time, at):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import steps
-from pipelines.runner import failure, killed_step, last_line, new_run, whole_lines
-from segue.errors import EXIT_FAILED, EXIT_USAGE
+from pipelines.runner import failure, killed_step, last_line, new_run, run_locally, whole_lines
+from segue.errors import EXIT_FAILED, EXIT_USAGE, InputError
+from segue.settings import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -16,6 +17,13 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 def test_runs_of_one_second_do_not_share_a_folder(home):
     names = [new_run(home, "training", NOON).path.name for _ in range(3)]
     assert names == ["training-20260301T120000", "training-20260301T120000-2", "training-20260301T120000-3"]
+
+
+@pytest.mark.parametrize("name", ["seg [v2]", "star*", "q?x", "back\\slash"])
+def test_a_home_that_tensorflow_cannot_load_from_is_refused_at_once(tmp_path, name):
+    with pytest.raises(InputError, match="TensorFlow takes"):
+        run_locally(Home(tmp_path / name), "training", {}, NOON, print, print)
+    assert not (tmp_path / name).exists()
 
 
 def test_a_failure_names_step_cause_fix_and_log():

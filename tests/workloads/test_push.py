@@ -24,7 +24,7 @@ def inputs(tmp_path) -> dict:
     """The artifacts of a run's earlier steps: models, requests, a reference and a window."""
     models = {model: tmp_path / model for model in MODELS}
     for model, path in models.items():
-        write_json(path / CARD, {"dataset": "tiny"})
+        write_json(path / CARD, {"dataset": "plays", "log": "tiny"})
         (path / "saved_model.pb").write_bytes(model.encode())
         prediction_log.write(tmp_path / "requests" / model, [prediction_log.predict_log(model, {"user": ["u1"]})])
     (tmp_path / "reference").mkdir()

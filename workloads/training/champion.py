@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from events.dataset import identity
 from models.fitting.loop import Model
 from models.fitting.warm_start import warm_start
 from models.saved.card import FORMAT, read_card
@@ -27,7 +28,7 @@ def warm_champion(served: dict[str, Path], name: str, training_set: Path) -> Pat
     if name not in served:
         return None
     card = read_card(served[name])
-    same = card.get("format") == FORMAT and card["dataset"] == read_json(training_set / "manifest.json")["dataset"]
+    same = card.get("format") == FORMAT and identity(card) == identity(read_json(training_set / "manifest.json"))
     return served[name] if same else None
 
 
@@ -43,7 +44,8 @@ def served_champion(served: dict[str, Path], candidate: Path) -> dict[str, Path]
     cards = [read_card(path) for path in champion.values()]
     comparable = all(
         card.get("format") == FORMAT
-        and all(card.get(name) == ours.get(name) for name in ("dataset", "genres", "content_types"))
+        and identity(card) == identity(ours)
+        and all(card.get(name) == ours.get(name) for name in ("genres", "content_types"))
         for card in cards
     )
     return champion if comparable else None

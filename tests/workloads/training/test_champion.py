@@ -10,7 +10,7 @@ from workloads.training_set import MODELS
 
 def model_with_card(folder, name: str, dataset: str, form: int = FORMAT, **more):
     """Make a model's folder that holds only its card."""
-    write_json(folder / name / CARD, {"dataset": dataset, "format": form, **more})
+    write_json(folder / name / CARD, {"dataset": "plays", "log": dataset, "format": form, **more})
     return folder / name
 
 
@@ -56,7 +56,7 @@ def test_a_model_of_an_older_format_does_not_compare(tmp_path):
     ],
 )
 def test_only_a_model_of_the_same_data_set_is_started_from(tmp_path, dataset, form, starts):
-    write_json(tmp_path / "manifest.json", {"dataset": "ours"})
+    write_json(tmp_path / "manifest.json", {"dataset": "plays", "log": "ours"})
     path = model_with_card(tmp_path / "served", "retrieval", dataset, form)
     assert warm_champion({"retrieval": path}, "retrieval", tmp_path) == (path if starts else None)
     assert warm_champion({}, "retrieval", tmp_path) is None

@@ -1,0 +1,48 @@
+"""A forgotten listener is in no table of the data set."""
+
+import pyarrow as pa
+import pytest
+
+from events import dataset
+from events.forget import forget
+from segue.errors import InputError
+from segue.files import tree_sha256
+
+
+@pytest.fixture
+def data(event, imported, tmp_path):
+    """A data set of three listeners, with one quarantined row of two of them."""
+    events = [event(0), event(1), event(2), event(3, user_id="u2"), event(4, action="hum"), event(5, action="hum")]
+    users = pa.table({"user_id": ["u0", "u1", "u2"]})
+    dataset.write(tmp_path / "data", imported(events, users=users))
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize(("user", "count"), [("u0", 2), ("u1", 1)])
+def test_a_forgotten_listener_is_in_no_table(data, user, count):
+    assert forget(data, user) == {"users": 1, "events": count, "quarantine": 1}
+    tables = dataset.load(data)
+    for table in (tables.users, tables.events()):
+        assert table.num_rows
+        assert user not in table["user_id"].to_pylist()
+    assert [user in record for record in tables.quarantine()["record"].to_pylist()] == [False]
+    assert tables.manifest["counts"]["events"] == 4 - count
+
+
+def test_the_other_listeners_keep_their_rows(data):
+    forget(data, "u0")
+    assert dataset.load(data).events()["event_id"].to_pylist() == ["e1", "e3"]
+
+
+def test_an_unknown_listener_changes_nothing(data):
+    before = tree_sha256(data)
+    assert not any(forget(data, "nobody").values())
+    assert tree_sha256(data) == before
+
+
+def test_two_listeners_remain(data):
+    forget(data, "u0")
+    before = tree_sha256(data)
+    with pytest.raises(InputError, match="two users"):
+        forget(data, "u1")
+    assert tree_sha256(data) == before

@@ -1,0 +1,75 @@
+"""Errors of the operating system are two lines, with an exit code that says whether a rerun may help."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segue.os_errors import explained
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [
+        (errno.ENOSPC, 75), (errno.EDQUOT, 75), (errno.EAGAIN, 75), (errno.EMFILE, 75), (errno.EROFS, 2),
+        (errno.EACCES, 2), (errno.ENOENT, 2), (errno.ENAMETOOLONG, 2), (errno.EISDIR, 2),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_file_and_a_fix(number, exit_code):
+    error = explained(OSError(number, os.strerror(number), "/disk/a.parquet"))
+    assert (error.exit_code, "/disk/a.parquet" in error.headline, bool(error.fix)) == (exit_code, True, True)
+
+
+def test_an_error_without_a_file_has_its_reason():
+    assert explained(OSError(errno.ENOSPC, "No space left on device")).headline == "No space left on device."
+    assert explained(OSError("odd")).headline == "odd."
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as caught:  # noqa: PT011  # the number differs between systems
+        (tmp_path / "file" / "a" / "b").mkdir(parents=True)
+    assert str(tmp_path / "file") + " is." in explained(caught.value).headline
+
+
+def segue(command: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a shell command in which `segue` is the command line."""
+    script = f'segue() {{ {sys.executable} -c "from cli import main; main()" "$@"; }}; {command}'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEGUE_HOME": str(folder / "home")}
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, cwd=folder, env=environment, check=False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        pytest.param("segue models list >&-", 2, id="closed stdout"),
+        pytest.param("mkdir d; cd d; rmdir ../d; SEGUE_HOME= segue models list", 2, id="deleted directory"),
+        pytest.param("segue models list > /dev/full", 75, id="full disk"),
+        pytest.param("touch f; SEGUE_HOME=f/x segue data import synthetic", 2, id="home below a file"),
+        pytest.param("touch home; segue data import synthetic", 2, id="home is a file"),
+        pytest.param("touch f; segue compile --out f", 2, id="a file where a folder should be"),
+    ],
+)
+def test_a_command_ends_with_two_lines(tmp_path, command, exit_code):
+    done = segue(command, tmp_path)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (exit_code, 2), done.stderr
+    assert (lines[0][:7], lines[1][:7]) == ("error: ", "  fix: ")
+
+
+@pytest.mark.slow
+def test_an_empty_home_is_the_default(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "keep.txt").touch()
+    done = segue("SEGUE_HOME= segue data import synthetic; segue models list 2>&- <&-", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "keep.txt").is_file()
+    assert (tmp_path / ".segue" / "data" / "manifest.json").is_file()
