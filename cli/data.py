@@ -213,9 +213,9 @@ def forget(user: str, as_json: bool) -> None:
         print_json(result)
         return
     rows = ", ".join(f"{count:,} of {table}" for table, count in result["deleted"].items())
-    click.echo(f"Deleted {user}: {rows}; online: {'yes' if result['online'] else 'was not there'}.")
+    say(f"Deleted {user}: {rows}; online: {'yes' if result['online'] else 'was not there'}.")
     for line in result["remains"]:
-        click.echo(f"Remains: {line}")
+        say(f"Remains: {line}")
 
 
 def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) -> None:
