@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from cli.single_options import refuse_repeats
+from cli.options import refuse_repeats
 from segue.entry import enter
 from segue.errors import InputError
 from segue.terminal import visible

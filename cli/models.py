@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from cli.options import checked_address
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
-from cli.server_address import checked_address
 from segue.settings import Home
 from segue.terminal import say
 

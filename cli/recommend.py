@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import checked_address
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
-from cli.server_address import checked_address
 from segue.errors import InputError
 from segue.files import write_text
 from segue.settings import Home

@@ -1,6 +1,7 @@
 """Shared fixtures. Nothing here imports TensorFlow: a test that needs it says so itself."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,19 @@ def home(tmp_path: Path):
     from segue.settings import Home
 
     return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def default_signals():
+    """SIGHUP and SIGINT end a process, even if the tests run in the background, where a shell makes both ignored.
+
+    Child processes inherit what is ignored, so the fixture comes before the fixture that starts the process.
+    """
+    handlers = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from kfp.local.orchestrator import task_executor
 
 from pipelines.local import end_at_first_failure
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

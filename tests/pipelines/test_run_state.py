@@ -15,6 +15,8 @@ from segue.files import write_json
 from segue.settings import RunFolder
 from workloads.run import Run
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 HOLD = """

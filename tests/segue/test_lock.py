@@ -12,6 +12,8 @@ import pytest
 from segue.errors import UnavailableError
 from segue.lock import latched, locked
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOLD = """
 import pathlib, sys, time

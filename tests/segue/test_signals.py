@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = """
 import time

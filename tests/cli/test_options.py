@@ -4,7 +4,7 @@ import click
 import pytest
 
 from cli import COMMANDS, cli
-from cli.single_options import refuse_repeats
+from cli.options import refuse_repeats
 from segue.errors import InputError
 
 

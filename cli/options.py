@@ -1,4 +1,4 @@
-"""Refuse an option that is given twice: click would take its last value and say nothing."""
+"""Rules for the options of all commands: one value once, and an address of the right form."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from segue.errors import InputError
 def refuse_repeats(command: click.Command) -> click.Command:
     """Make a command and its subcommands refuse an option that takes one value and is given several times.
 
-    Only the parser of click knows how often an option came; what it returns has the last value alone.
+    click would take its last value and say nothing. Only the parser of click knows how often an option came; what it returns has the last value alone.
     """
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
@@ -43,3 +43,16 @@ def check(order: list[click.Parameter]) -> None:
             raise InputError(
                 f"`{parameter.opts[0]}` takes one value; it is given {times} times.", "Keep the one that is meant."
             )
+
+
+def checked_address(context: click.Context, parameter: click.Parameter, address: str | None) -> str | None:
+    """Return the address of a model server as it came; a callback, which runs before the command does anything.
+
+    Raises:
+        InputError: it is not of the form HOST:PORT or unix:PATH.
+    """
+    if address is not None:
+        from serving.client.connection import check_address
+
+        check_address(address)
+    return address
