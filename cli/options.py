@@ -10,7 +10,7 @@ from segue.errors import InputError
 def refuse_repeats(command: click.Command) -> click.Command:
     """Make a command and its subcommands refuse an option that takes one value and is given several times.
 
-    click would take its last value and say nothing. Only the parser of click knows how often an option came; what it returns has the last value alone.
+    click takes the last value and says nothing. Only its parser knows how often an option came.
     """
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
