@@ -60,8 +60,9 @@ def parse(text: pa.ChunkedArray, day_comes_first: bool | None) -> pa.ChunkedArra
     for pattern, replacement in TIDY:
         local = pc.replace_substring_regex(local, pattern, replacement)
     local = pc.if_else(pc.match_substring_regex(local, YEAR), local, pa.scalar(None, pa.string()))
-    moments = strptime(pc.utf8_trim_whitespace(local), day_comes_first)
-    if moments.null_count > text.null_count:
+    if local.null_count == text.null_count:
+        moments = strptime(pc.utf8_trim_whitespace(local), day_comes_first)
+    if local.null_count > text.null_count or moments.null_count > text.null_count:
         raise pa.ArrowInvalid("not a time in a known form")
     result = pa.chunked_array([pa.nulls(len(text), schema.TIMESTAMP)])
     for name in pc.unique(zone).to_pylist():
@@ -106,5 +107,5 @@ def strptime(text: pa.ChunkedArray, day_comes_first: bool | None) -> pa.ChunkedA
     formats = [date + clock for date, clock in product((*DATES, *ordered), CLOCKS)] + [C_TIME]
     with duckdb.connect() as connection:
         connection.register("texts", pa.table({"text": text}))
-        found = connection.sql("select try_strptime(text, $formats) as moment from texts", params={"formats": formats})
-        return found.to_arrow_table()["moment"]
+        query = "select try_strptime(text, $formats) as moment from texts"
+        return connection.sql(query, params={"formats": formats}).to_arrow_table()["moment"]

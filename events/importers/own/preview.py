@@ -44,10 +44,10 @@ def preview(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect,
         own = {
             column: theirs for column, theirs in mapped_in(guesses, name).items() if theirs in rows[file].column_names
         }
-        found = guess.guess_columns(rows[file], name, own)
-        guesses |= {f"{name}.{ours}": theirs for ours, theirs in found.items()}
+        guessed = guess.guess_columns(rows[file], name, own)
+        guesses |= {f"{name}.{ours}": theirs for ours, theirs in guessed.items()}
         left.setdefault(name, [])
-        left[name] += [c for c in guess.unmatched(rows[file].column_names, name, own | found) if c not in left[name]]
+        left[name] += [c for c in guess.unmatched(rows[file].column_names, name, own | guessed) if c not in left[name]]
     paths = {name: [Path(file) for file in tables if tables[file] == name] for name in columns.CONTRACT}
     report: dict[str, Any] = {
         "files": [
