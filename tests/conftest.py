@@ -68,6 +68,11 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test of bytes by the argument: compressed bytes hold the time, and all workers must agree on names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests with slow fixtures as slow, and run the slowest files first; the order of all other files stays."""
     for item in items:
