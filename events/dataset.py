@@ -31,7 +31,7 @@ __all__ = ["Tables", "identity", "load", "require", "write"]
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
 TABLES = ("items", "users", "quarantine")
-FIELDS = {"dataset", "counts", "span", "sha256"}  # of every manifest
+FIELDS = {"dataset", "counts", "span", "sha256"}  # every manifest has these fields
 FILES = (MANIFEST, "items.parquet", "users.parquet", "quarantine.parquet", "events/day=*/*.parquet")
 
 

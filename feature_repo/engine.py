@@ -21,7 +21,7 @@ def duckdb_engine() -> Iterator[ibis.BaseBackend]:
 
 
 def literal(path: str | Path) -> str:
-    """Return a path as DuckDB's pattern that matches this path alone: a home may be called `[v2]` or `new*`."""
+    """Escape a path, so that DuckDB's pattern matches this path alone: a home may be called `[v2]` or `new*`."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
 
 

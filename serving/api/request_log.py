@@ -182,7 +182,7 @@ class _Files:
                 _complete(self._path, file, self._bytes)
 
     def recover(self) -> None:
-        """Complete the files of this prefix whose writers were killed."""
+        """Complete the log files of this prefix that a killed writer left unfinished."""
         pattern = f"{files.TEMPORARY}{glob.escape(self._prefix.name)}-*.tfrecord"
         for path in self._prefix.parent.glob(pattern):
             # A file that is locked, or that has just gone, belongs to a running writer.

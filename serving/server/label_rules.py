@@ -44,7 +44,7 @@ def check(rule: str, configs: Sequence[ModelConfig], labels: Labels, loaded: Map
 def next_labels(
     rule: str, configs: Sequence[ModelConfig], labels: Labels, loaded: Container[tuple[str, int]]
 ) -> tuple[Labels, list[str]]:
-    """The labels that take effect with an update, and a warning for each label whose version is not loaded.
+    """Return the labels that take effect with an update, and a warning for each label whose version is not loaded.
 
     Args:
         rule: a `LABELS_` constant; with LABELS_FOLLOW the labels in use stay until all configured versions are loaded.

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-DIGITS = 32  # of the SHA-256 in hexadecimal; 128 bits do not collide
+DIGITS = 32  # an id is the first 32 hexadecimal digits of a SHA-256; ids of 128 bits do not collide
 
 
 def row_ids(table: pa.Table) -> tuple[pa.Array, int]:
