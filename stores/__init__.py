@@ -1,0 +1,1 @@
+"""Where state lies: the settings of every store, and the object store that a cluster's steps share."""

@@ -1,0 +1,225 @@
+"""Settings of the stores: `segue.yaml`, and `SEGUE_…` variables over it.
+
+One file moves every store from the parts that are embedded in the home to servers; no code changes.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from segue.errors import InputError
+from segue.near_names import check_known
+from segue.yaml_settings import read_settings
+
+FILE = "segue.yaml"  # in the working directory, unless SEGUE_SETTINGS names another file
+PREFIX = "SEGUE_"
+CLUSTER = "cluster"
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # Amazon S3 user guide, "Bucket naming rules"
+MLFLOW = "MLFLOW_TRACKING_URI"  # MLflow's own name for `tracking`
+NEEDED = ("online_store", "registry", "tracking", "objects")  # by the profile `cluster`
+
+
+def address(example: str, *schemes: str) -> Callable[[str], str]:
+    """Return a check that a text is a URL with a host and one of the schemes."""
+
+    def check(value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in schemes or not url.hostname:
+            raise ValueError(f"be an address such as {example}")
+        if url.port == 0:  # asking for the port raises ValueError above 65535
+            raise ValueError("have a port from 1 to 65535")
+        return value
+
+    return check
+
+
+def place(value: str) -> str:
+    """Return `s3://BUCKET[/PREFIX]` without a slash at its end."""
+    url = urlsplit(value)
+    if url.scheme != "s3" or not BUCKET.fullmatch(url.netloc) or url.query or url.fragment:
+        raise ValueError("be a bucket such as s3://segue or s3://company/segue")
+    return value.rstrip("/")
+
+
+Redis = Annotated[str, AfterValidator(address("redis://redis:6379/0", "redis", "rediss"))]
+PostgreSQL = Annotated[str, AfterValidator(address("postgresql://segue@postgres:5432/feast", "postgresql"))]
+Http = Annotated[str, AfterValidator(address("http://objects:8333", "http", "https"))]
+Place = Annotated[str, AfterValidator(place)]
+
+
+class Settings(BaseSettings):
+    """The settings of the stores.
+
+    Args:
+        profile: `embedded` keeps all state in the home; `cluster` keeps it in servers.
+        online_store: Redis or Valkey, for the features that serving reads.
+        registry: PostgreSQL, for Feast's registry.
+        tracking: MLflow; a database in the home, if it is unset.
+        objects: the bucket of the data, the runs' records, the reports and the models.
+        objects_endpoint: the address of the S3 server; Amazon's, if it is unset.
+        objects_region: the region of the S3 server.
+        models: the place of the model store; `<objects>/models`, if it is unset.
+        online_store_password, registry_password: secrets. Those of S3 and MLflow are read by boto3 and MLflow, from
+            their own variables and files (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, …).
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    profile: Literal["embedded", "cluster"] = "embedded"
+    online_store: Redis | None = None
+    registry: PostgreSQL | None = None
+    tracking: str | None = None
+    objects: Place | None = None
+    objects_endpoint: Http | None = None
+    objects_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    models: Place | None = None
+    online_store_password: SecretStr | None = None
+    registry_password: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, **others):  # type: ignore[override]
+        """Take the values that `read` has merged, because it also keeps the origin of each."""
+        return (init_settings,)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether state lies in servers."""
+        return self.profile == CLUSTER
+
+
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation))
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Settings, and where each came from: a variable, a file, or `default`."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def shown(value: Any) -> str:
+    """Return a setting as text for people, with every password masked."""
+    if isinstance(value, SecretStr):
+        return "***"
+    password = urlsplit(str(value)).password if "://" in str(value) else None
+    return str(value).replace(f":{password}@", ":***@") if password else str(value)
+
+
+def settings() -> Settings:
+    """Return the settings in force (see `read`)."""
+    return read(os.environ).settings
+
+
+def read(environ: Mapping[str, str]) -> InForce:
+    """Read the settings: a variable goes before a secret's file, and this before `segue.yaml`.
+
+    Args:
+        environ: the variables. `EnvSettingsSource` reads those of this process, so it is `os.environ` or a part of it.
+
+    Raises:
+        InputError: a file cannot be read, a name is unknown, a value breaks its rule, a secret stands in `segue.yaml`,
+            or the profile lacks a store or does not take one.
+    """
+    file = settings_file(environ)
+    layers = [values_of_file(file) if file else {}, secrets_of_files(environ), variables(environ)]
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for layer in layers:
+        for name, (value, origin) in layer.items():
+            values[name], origins[name] = value, origin
+    try:
+        made = Settings(**values)
+    except ValidationError as refused:
+        raise explained(refused.errors()[0], origins) from None
+    check_profile(made, origins)
+    if made.objects and not made.models:
+        made = made.model_copy(update={"models": f"{made.objects}/models"})
+        origins["models"] = "objects"
+    return InForce(made, origins)
+
+
+def settings_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the settings file: the one that SEGUE_SETTINGS names, or `segue.yaml` if it exists, or None."""
+    named = environ.get("SEGUE_SETTINGS")
+    if named:
+        return Path(named).resolve()
+    return Path(FILE).resolve() if Path(FILE).is_file() else None
+
+
+def values_of_file(file: Path) -> dict[str, tuple[Any, str]]:
+    """Read the values of a settings file, without secrets."""
+    values = read_settings(file)
+    if not isinstance(values, dict):
+        raise InputError(f"{file} must be a mapping of settings.", "Write `name: value` lines.")
+    for name, value in values.items():
+        check_known("setting", str(name), Settings.model_fields)
+        if name in SECRETS or (isinstance(value, str) and "://" in value and urlsplit(value).password):
+            secret = name if name in SECRETS else f"{name}_password"
+            raise InputError(
+                f"A secret does not stand in a settings file. {file} has one under {name}.",
+                f"Set {PREFIX}{secret.upper()}, or name a file that holds it by {PREFIX}{secret.upper()}_FILE.",
+            )
+    return {name: (value, str(file)) for name, value in values.items() if value is not None}
+
+
+def secrets_of_files(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Read the secrets whose files are named by variables such as SEGUE_REGISTRY_PASSWORD_FILE."""
+    found = {}
+    for name in SECRETS:
+        file = environ.get(f"{PREFIX}{name}_FILE".upper())
+        if file:
+            try:
+                found[name] = (Path(file).read_text(encoding="utf-8").rstrip("\r\n"), file)
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(
+                    f"The file of the secret {name} cannot be read: {error}.",
+                    f"Correct {PREFIX}{name.upper()}_FILE, or the rights of the file.",
+                ) from None
+    return found
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Read the variables of settings."""
+    found = {name: (value, f"{PREFIX}{name}".upper()) for name, value in EnvSettingsSource(Settings)().items()}
+    if "tracking" not in found and environ.get(MLFLOW):
+        found["tracking"] = (environ[MLFLOW], MLFLOW)
+    return found
+
+
+def explained(error: ErrorDetails, origins: Mapping[str, str]) -> InputError:
+    """Return one of pydantic's errors with the setting, its origin, the rule and the fix. Secrets are not shown."""
+    name = str(error["loc"][0])
+    rule = re.sub(r"^(Value error, |\w+ should )", "", error["msg"])
+    received = "a secret" if name in SECRETS else repr(shown(error["input"]))
+    return InputError(f"{name} must {rule}. Received {received}.", f"Correct it in {origins[name]}.")
+
+
+def check_profile(made: Settings, origins: Mapping[str, str]) -> None:
+    """Check that the profile `cluster` has all its stores, and that `embedded` has none of them.
+
+    Raises:
+        InputError: a store is missing, or none belongs there.
+    """
+    if made.clustered:
+        missing = [name for name in NEEDED if not getattr(made, name)]
+        if missing:
+            raise InputError(
+                f"The profile cluster needs {', '.join(NEEDED)}. Missing: {', '.join(missing)}.",
+                f"Add them to {FILE}, or set {', '.join(f'{PREFIX}{name}'.upper() for name in missing)}.",
+            )
+        return
+    for name in ("online_store", "registry", "objects", "models"):
+        if getattr(made, name):
+            raise InputError(
+                f"The profile embedded keeps its stores in the home. {name} is set by {origins[name]}.",
+                "Write `profile: cluster`, or remove it.",
+            )

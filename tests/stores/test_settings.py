@@ -1,0 +1,118 @@
+"""segue.yaml and the variables over it: what is in force, where it comes from, and what is refused."""
+
+import pytest
+
+from segue.errors import InputError
+from stores.settings import SECRETS, read, shown
+
+CLUSTER = """\
+profile: cluster
+online_store: redis://redis:6379/0
+registry: postgresql://segue@postgres:5432/feast
+tracking: http://mlflow:5000
+objects: s3://segue
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch, tmp_path):
+    """No settings but those of the test."""
+    for name in ("SEGUE_PROFILE", "SEGUE_SETTINGS", "SEGUE_TRACKING", "MLFLOW_TRACKING_URI", "SEGUE_OBJECTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def in_force(monkeypatch, **variables):
+    """Read the settings with variables set."""
+    import os
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return read(os.environ)
+
+
+def test_without_a_file_all_state_is_in_the_home(monkeypatch):
+    """If this fails, a laptop needs a settings file."""
+    found = in_force(monkeypatch)
+    assert (found.settings.profile, found.settings.clustered) == ("embedded", False)
+    assert set(found.origins.values()) == {"default"}
+
+
+def test_a_file_names_the_stores_and_a_variable_goes_over_it(monkeypatch, tmp_path):
+    """If this fails, a setting has no effect, or its origin is told wrongly."""
+    (tmp_path / "segue.yaml").write_text(CLUSTER + "objects_endpoint: http://objects:8333\n")
+    found = in_force(monkeypatch, SEGUE_ONLINE_STORE="rediss://cache:6380/1", SEGUE_REGISTRY="")
+    assert found.settings.online_store == "rediss://cache:6380/1"
+    assert found.settings.registry == "postgresql://segue@postgres:5432/feast"  # an empty variable is unset
+    assert found.settings.models == "s3://segue/models"
+    file = str(tmp_path / "segue.yaml")
+    assert [found.origins[name] for name in ("online_store", "registry", "models", "objects_region")] == [
+        "SEGUE_ONLINE_STORE",
+        file,
+        "objects",
+        "default",
+    ]
+
+
+def test_segue_settings_names_another_file(monkeypatch, tmp_path):
+    """If this fails, a pod cannot mount its settings elsewhere."""
+    (tmp_path / "other.yaml").write_text(CLUSTER)
+    assert in_force(monkeypatch, SEGUE_SETTINGS=str(tmp_path / "other.yaml")).settings.clustered
+    with pytest.raises(InputError, match="cannot be read"):
+        in_force(monkeypatch, SEGUE_SETTINGS=str(tmp_path / "missing.yaml"))
+
+
+def test_mlflows_own_variable_is_an_alias(monkeypatch):
+    """If this fails, an address in MLFLOW_TRACKING_URI is ignored, or goes over Segue's own."""
+    found = in_force(monkeypatch, MLFLOW_TRACKING_URI="http://mlflow:5000")
+    assert (found.settings.tracking, found.origins["tracking"]) == ("http://mlflow:5000", "MLFLOW_TRACKING_URI")
+    assert in_force(monkeypatch, SEGUE_TRACKING="http://own:5000").settings.tracking == "http://own:5000"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_secrets_come_from_a_variable_or_a_file_and_are_never_shown(monkeypatch, tmp_path, secret):
+    """If this fails, a secret is lost or printed."""
+    variable = f"SEGUE_{secret.upper()}"
+    (tmp_path / "secret").write_text("hunter2\n")
+    from_file = in_force(monkeypatch, **{f"{variable}_FILE": str(tmp_path / "secret")})
+    assert getattr(from_file.settings, secret).get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(from_file)
+    from_variable = in_force(monkeypatch, **{variable: "hunter3"})
+    assert getattr(from_variable.settings, secret).get_secret_value() == "hunter3"
+    assert from_variable.origins[secret] == variable
+    assert shown(getattr(from_variable.settings, secret)) == "***"
+
+
+def test_passwords_in_addresses_are_masked():
+    """If this fails, `segue settings` prints a password."""
+    assert shown("postgresql://u:p%40ss@host/db") == "postgresql://u:***@host/db"
+    assert shown("s3://segue") == "s3://segue"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("objets: s3://segue\n", "no setting 'objets'"),
+        ("profile: clustr\n", "profile must"),
+        ("- profile\n", "must be a mapping"),
+        (CLUSTER.replace("objects: s3://segue\n", ""), "Missing: objects"),
+        (CLUSTER.replace("redis://", "http://"), "online_store must be an address such as redis://"),
+        (CLUSTER.replace("postgresql://segue@", "postgresql://segue:pw@"), "A secret does not stand in"),
+        (CLUSTER + "registry_password: pw\n", "A secret does not stand in"),
+        (CLUSTER.replace("6379", "99999"), "online_store must"),
+        (CLUSTER.replace("6379", "0"), "have a port from 1"),
+        (CLUSTER.replace("redis://redis:6379/0", "redis://"), "online_store must"),
+        (CLUSTER.replace("s3://segue", "s3://Se_gue"), "objects must be a bucket"),
+        (CLUSTER.replace("s3://segue", "/mnt/segue"), "objects must be a bucket"),
+        (CLUSTER + "objects_endpoint: objects:8333\n", "objects_endpoint must be an address"),
+        (CLUSTER.replace("cluster", "embedded"), "keeps its stores in the home"),
+        (CLUSTER.replace("http://mlflow:5000", "[1]"), "tracking must"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_fix(monkeypatch, tmp_path, text, words):
+    """If this fails, a mistake in the settings is taken, or told without the rule."""
+    (tmp_path / "segue.yaml").write_text(text)
+    with pytest.raises(InputError, match=words) as refused:
+        in_force(monkeypatch)
+    assert refused.value.fix
+    assert "pw" not in str(refused.value)
