@@ -6,11 +6,11 @@ from components.base import component
 
 
 @component
-def build_features(home: str, run_id: str, ingested: Input[Dataset], features: Output[Dataset]):
+def build_features(ingested: Input[Dataset], features: Output[Dataset]):
     """Compute the feature tables of the run's log."""
     from pathlib import Path
 
     from workloads import build_features
     from workloads.run import Run
 
-    build_features.step(Run.of(home, run_id), Path(ingested.path), Path(features.path))
+    build_features.step(Run.now(), Path(ingested.path), Path(features.path))

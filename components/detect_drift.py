@@ -6,11 +6,11 @@ from components.base import component
 
 
 @component
-def detect_drift(home: str, run_id: str, config: dict, training_set: Input[Dataset], page: Output[HTML]) -> bool:
+def detect_drift(config: dict, training_set: Input[Dataset], page: Output[HTML]) -> bool:
     """Return whether the newest span has drifted from the span that the served model was pushed on."""
     from pathlib import Path
 
     from workloads import detect_drift
     from workloads.run import Run
 
-    return detect_drift.step(Run.of(home, run_id, config), Path(training_set.path), Path(page.path))
+    return detect_drift.step(Run.now(config), Path(training_set.path), Path(page.path))

@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def evaluate(
-    home: str,
-    run_id: str,
     config: dict,
     training_set: Input[Dataset],
     retrieval: Input[Model],
@@ -25,7 +23,7 @@ def evaluate(
     from workloads.run import Run, paths
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
-    run = Run.of(home, run_id, config)
+    run = Run.now(config)
     blessed, figures = evaluate.step(run, Path(training_set.path), models, Path(report.path), Path(window.path))
     for name, figure in figures.items():
         metrics.log_metric(name, figure)

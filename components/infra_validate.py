@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def infra_validate(
-    home: str,
-    run_id: str,
     config: dict,
     training_set: Input[Dataset],
     retrieval: Input[Model],
@@ -23,5 +21,5 @@ def infra_validate(
     from workloads.run import Run, paths
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
-    run = Run.of(home, run_id, config)
+    run = Run.now(config)
     return infra_validate.step(run, Path(training_set.path), models, Path(requests.path))

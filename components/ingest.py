@@ -6,11 +6,11 @@ from components.base import component
 
 
 @component
-def ingest(home: str, run_id: str, config: dict, ingested: Output[Dataset]):
+def ingest(config: dict, ingested: Output[Dataset]):
     """Copy the imported data set into the run and split it."""
     from pathlib import Path
 
     from workloads import ingest
     from workloads.run import Run
 
-    ingested.metadata.update(ingest.step(Run.of(home, run_id, config), Path(ingested.path)))
+    ingested.metadata.update(ingest.step(Run.now(config), Path(ingested.path)))

@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def make_training_set(
-    home: str,
-    run_id: str,
     ingested: Input[Dataset],
     features: Input[Dataset],
     training_set: Output[Dataset],
@@ -20,4 +18,4 @@ def make_training_set(
     from workloads.run import Run
 
     folders = (Path(artifact.path) for artifact in (ingested, features, training_set))
-    make_training_set.step(Run.of(home, run_id), *folders)
+    make_training_set.step(Run.now(), *folders)

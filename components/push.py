@@ -7,9 +7,6 @@ from components.base import component
 
 @component
 def push(
-    home: str,
-    run_id: str,
-    config: dict,
     retrieval: Input[Model],
     ranking: Input[Model],
     sequence: Input[Model],
@@ -25,4 +22,4 @@ def push(
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
     files = (Path(artifact.path) for artifact in (reference, window))
-    return push.step(Run.of(home, run_id, config), models, Path(requests.path), *files)
+    return push.step(Run.now(), models, Path(requests.path), *files)

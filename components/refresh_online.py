@@ -6,11 +6,11 @@ from components.base import component
 
 
 @component
-def refresh_online(home: str, run_id: str, ingested: Input[Dataset], features: Input[Dataset]):
+def refresh_online(ingested: Input[Dataset], features: Input[Dataset]):
     """Publish the feature tables, and write the features that serving reads online."""
     from pathlib import Path
 
     from workloads import refresh_online
     from workloads.run import Run
 
-    refresh_online.step(Run.of(home, run_id), Path(ingested.path), Path(features.path))
+    refresh_online.step(Run.now(), Path(ingested.path), Path(features.path))

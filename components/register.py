@@ -4,9 +4,9 @@ from components.base import component
 
 
 @component
-def register(home: str, run_id: str, config: dict, version: int):
+def register(config: dict, version: int):
     """Keep the run's models as new versions of the registered models."""
     from workloads import register
     from workloads.run import Run
 
-    register.step(Run.of(home, run_id, config), version)
+    register.step(Run.now(config), version)

@@ -4,9 +4,9 @@ from components.base import component
 
 
 @component
-def report(home: str, run_id: str, config: dict):
+def report(config: dict):
     """Write the run's outcome to its folder and to MLflow."""
     from workloads import report
     from workloads.run import Run
 
-    report.step(Run.of(home, run_id, config))
+    report.step(Run.now(config))

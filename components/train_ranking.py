@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def train_ranking(
-    home: str,
-    run_id: str,
     config: dict,
     training_set: Input[Dataset],
     retrieval: Input[Model],
@@ -22,4 +20,4 @@ def train_ranking(
     from workloads.training import train_ranking
 
     paths = (Path(artifact.path) for artifact in (training_set, retrieval, sequence, model))
-    train_ranking.step(Run.of(home, run_id, config), *paths)
+    train_ranking.step(Run.now(config), *paths)

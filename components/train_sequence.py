@@ -6,11 +6,11 @@ from components.base import component
 
 
 @component
-def train_sequence(home: str, run_id: str, config: dict, training_set: Input[Dataset], model: Output[Model]):
+def train_sequence(config: dict, training_set: Input[Dataset], model: Output[Model]):
     """Fit the sequence model on the train span, starting from the champion's weights, and write its SavedModel."""
     from pathlib import Path
 
     from workloads.run import Run
     from workloads.training import train_sequence
 
-    train_sequence.step(Run.of(home, run_id, config), Path(training_set.path), Path(model.path))
+    train_sequence.step(Run.now(config), Path(training_set.path), Path(model.path))

@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def validate_data(
-    home: str,
-    run_id: str,
     ingested: Input[Dataset],
     features: Input[Dataset],
     training_set: Input[Dataset],
@@ -22,4 +20,4 @@ def validate_data(
     from workloads.run import Run
 
     folders = (Path(artifact.path) for artifact in (ingested, features, training_set, page, reference))
-    return validate_data.step(Run.of(home, run_id), *folders)
+    return validate_data.step(Run.now(), *folders)

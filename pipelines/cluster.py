@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import PIPELINES, load
-from pipelines.placement import MOUNT
 from segue.errors import InputError, UnavailableError
 from segue.files import atomic_path
 
@@ -16,7 +15,7 @@ def compile_all(out: Path) -> list[Path]:
 
 
 def compile_one(name: str, out: Path) -> Path:
-    """Compile one pipeline; every step mounts the home."""
+    """Compile one pipeline; it is the one that runs on this machine."""
     from kfp import compiler
 
     target = out / f"{name}.yaml"
@@ -54,7 +53,8 @@ def submit(name: str, config: dict[str, Any], started: datetime, host: str | Non
         try:
             run = kfp.Client(host=host).create_run_from_pipeline_package(
                 str(package),
-                arguments={"home": MOUNT, "run_id": f"{name}-{started:%Y%m%dT%H%M%S}", "config": config},
+                run_name=f"{name}-{started:%Y%m%dT%H%M%S}",
+                arguments={"config": config},
                 enable_caching=False,
             )
         except Exception as error:  # the client raises whatever its transport raises

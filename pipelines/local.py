@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from segue.files import read_json
-from segue.settings import Home, RunFolder
+from segue.settings import RunFolder
 
 
 def main(run: RunFolder) -> None:
@@ -20,7 +20,7 @@ def main(run: RunFolder) -> None:
     pipeline = load(PIPELINES[request["pipeline"]])
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.artifacts))
     end_at_first_failure()
-    pipeline(home=str(Home.at(request["home"]).root), run_id=run.path.name, config=request["config"])
+    pipeline(config=request["config"])
 
 
 def end_at_first_failure() -> None:

@@ -102,7 +102,7 @@ def run_alone(
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
-            env=child_environment(run),
+            env=child_environment(home, run),
             cwd=run.path,
             pass_fds=[lock],
             start_new_session=True,  # so that `stop` reaches its own child processes too
@@ -151,9 +151,14 @@ def failure(name: str, result: dict[str, Any]) -> PipelineFailed:
     )
 
 
-def child_environment(run: RunFolder) -> dict[str, str]:
-    """Return the environment of a run: libraries are quiet and send no usage data, and Python writes bytecode."""
-    quiet = {
+def child_environment(home: Home, run: RunFolder) -> dict[str, str]:
+    """Return the environment of a run's steps.
+
+    It names the home and the run. Libraries are quiet and send no usage data, and Python writes bytecode.
+    """
+    changed = {
+        "SEGUE_HOME": str(home.root),
+        "SEGUE_RUN_ID": run.path.name,
         "PYTHONWARNINGS": "ignore",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_USE_LEGACY_KERAS": "1",
@@ -162,7 +167,7 @@ def child_environment(run: RunFolder) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(run.temporary),  # KFP leaves one folder for each task
     }
-    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | changed
 
 
 def follow(

@@ -9,31 +9,28 @@ from components.report import report
 from components.search.choose_trial import choose_trial
 from components.search.plan_trials import plan_trials
 from components.search.trial import trial
-from pipelines.placement import mount_home
+from pipelines.placement import place_steps
 
 PARALLELISM = 1  # the training of one trial uses all cores of a small machine
 
 
 @dsl.pipeline(name="search", description="Random search over a model's settings; nothing is pushed.")
-def search(home: str, run_id: str, config: dict):
+def search(config: dict):
     """Try settings of one model and write the best settings to a configuration for a training run.
 
     Args:
-        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
-        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`; its `search` names the settings to try.
     """
-    run = {"home": home, "run_id": run_id}
-    report_task = mount_home(report(**run, config=config)).set_caching_options(False)
+    report_task = report(config=config)
     with dsl.ExitHandler(report_task):
-        log = mount_home(ingest(**run, config=config)).set_caching_options(False).outputs["ingested"]
-        tables = mount_home(build_features(**run, ingested=log)).outputs["features"]
-        examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
-        # A cached plan would leave no record in the run, by which the report knows a search.
-        plan = mount_home(plan_trials(**run, config=config, ingested=log, features=tables)).set_caching_options(False)
+        log = ingest(config=config).outputs["ingested"]
+        tables = build_features(ingested=log).outputs["features"]
+        examples = make_training_set(ingested=log, features=tables).outputs["training_set"]
+        plan = plan_trials(config=config, ingested=log, features=tables)
         # The number of trials is known only when the pipeline runs, because the plan is a step's output.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials", parallelism=PARALLELISM) as planned:
             inputs = {"training_set": examples, "catalogue": plan.outputs["catalogue"]}
-            trial_task = mount_home(trial(**run, config=config, **inputs, planned=planned)).set_caching_options(False)
+            trial_task = trial(config=config, **inputs, planned=planned)
         trials = dsl.Collected(trial_task.output)
-        mount_home(choose_trial(**run, config=config, trials=trials)).set_caching_options(False)
+        choose_trial(config=config, trials=trials)
+    place_steps()

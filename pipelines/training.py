@@ -15,44 +15,42 @@ from components.train_ranking import train_ranking
 from components.train_retrieval import train_retrieval
 from components.train_sequence import train_sequence
 from components.validate_data import validate_data
-from pipelines.placement import mount_home
+from pipelines.placement import place_steps
 
 
 @dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of all models.")
-def training(home: str, run_id: str, config: dict):
+def training(config: dict):
     """Train all models and push them if they pass every gate.
 
     Args:
-        home: the folder of all state, the same for every step. On a cluster it is a mounted volume.
-        run_id: the name of the run's folder under `runs/`.
         config: `TrainingConfig.to_dict()`.
     """
-    run = {"home": home, "run_id": run_id}
-    report_task = mount_home(report(**run, config=config)).set_caching_options(False)
+    report_task = report(config=config)
     with dsl.ExitHandler(report_task):
-        log = mount_home(ingest(**run, config=config)).set_caching_options(False).outputs["ingested"]
-        tables = mount_home(build_features(**run, ingested=log)).outputs["features"]
-        examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
-        validation = mount_home(validate_data(**run, ingested=log, features=tables, training_set=examples))
+        log = ingest(config=config).outputs["ingested"]
+        tables = build_features(ingested=log).outputs["features"]
+        examples = make_training_set(ingested=log, features=tables).outputs["training_set"]
+        validation = validate_data(ingested=log, features=tables, training_set=examples)
         with dsl.If(validation.outputs["Output"] == True, name="data-valid"):  # noqa: E712
-            mount_home(refresh_online(**run, ingested=log, features=tables))
+            refresh_online(ingested=log, features=tables)
 
             inputs = {"config": config, "training_set": examples}
             sources = {
-                "retrieval": mount_home(train_retrieval(**run, **inputs)).outputs["model"],
-                "sequence": mount_home(train_sequence(**run, **inputs)).outputs["model"],
+                "retrieval": train_retrieval(**inputs).outputs["model"],
+                "sequence": train_sequence(**inputs).outputs["model"],
             }
-            ranking = mount_home(train_ranking(**run, **inputs, **sources)).outputs["model"]
+            ranking = train_ranking(**inputs, **sources).outputs["model"]
             models = {**sources, "ranking": ranking}
-            evaluation = mount_home(evaluate(**run, **inputs, **models))
+            evaluation = evaluate(**inputs, **models)
             with dsl.If(evaluation.outputs["Output"] == True, name="blessed"):  # noqa: E712
-                infra_validation = mount_home(infra_validate(**run, **inputs, **models))
+                infra_validation = infra_validate(**inputs, **models)
                 with dsl.If(infra_validation.outputs["Output"] == True, name="servable"):  # noqa: E712
                     artifacts = {
                         "requests": infra_validation.outputs["requests"],
                         "reference": validation.outputs["reference"],
                         "window": evaluation.outputs["window"],
                     }
-                    pushed = mount_home(push(**run, config=config, **models, **artifacts))
+                    pushed = push(**models, **artifacts)
                     # After the push, which must not depend on MLflow.
-                    mount_home(register(**run, config=config, version=pushed.output)).set_caching_options(False)
+                    register(config=config, version=pushed.output)
+    place_steps()

@@ -1,5 +1,6 @@
 """A pipeline run as its steps see it: its folder, its configuration, and the record of each step."""
 
+import os
 import sys
 import time
 import traceback
@@ -38,9 +39,13 @@ class Run:
     parameters: dict[str, Any]
 
     @classmethod
-    def of(cls, home: str, run_id: str, config: dict[str, Any] | None = None) -> "Run":
-        """Return the run that a component's parameters name."""
-        return cls(Home.at(home), run_id, config or {})
+    def now(cls, config: dict[str, Any] | None = None) -> "Run":
+        """Return the run that a step's process belongs to: SEGUE_HOME and SEGUE_RUN_ID name it.
+
+        They are no parameters of the steps, so that a recurring run on a cluster gets its own id, and a step with the
+        same inputs is not repeated.
+        """
+        return cls(Home.from_env(), os.environ["SEGUE_RUN_ID"], config or {})
 
     @property
     def folder(self) -> RunFolder:

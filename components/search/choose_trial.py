@@ -4,9 +4,9 @@ from components.base import component
 
 
 @component
-def choose_trial(home: str, run_id: str, config: dict, trials: list) -> dict:
+def choose_trial(config: dict, trials: list) -> dict:
     """Compare the trials and write `search.json` and `best.yaml` into the run's folder."""
     from workloads.run import Run
     from workloads.search import choose_trial
 
-    return choose_trial.step(Run.of(home, run_id, config), trials)
+    return choose_trial.step(Run.now(config), trials)

@@ -7,8 +7,6 @@ from components.base import component
 
 @component
 def plan_trials(
-    home: str,
-    run_id: str,
     config: dict,
     ingested: Input[Dataset],
     features: Input[Dataset],
@@ -21,4 +19,4 @@ def plan_trials(
     from workloads.search import plan_trials
 
     folders = (Path(artifact.path) for artifact in (ingested, features, catalogue))
-    return plan_trials.step(Run.of(home, run_id, config), *folders)
+    return plan_trials.step(Run.now(config), *folders)

@@ -6,13 +6,11 @@ from components.base import component
 
 
 @component
-def trial(
-    home: str, run_id: str, config: dict, training_set: Input[Dataset], catalogue: Input[Dataset], planned: dict
-) -> dict:
+def trial(config: dict, training_set: Input[Dataset], catalogue: Input[Dataset], planned: dict) -> dict:
     """Train and judge a trial. Its model is not kept."""
     from pathlib import Path
 
     from workloads.run import Run
     from workloads.search import trial
 
-    return trial.step(Run.of(home, run_id, config), Path(training_set.path), Path(catalogue.path), planned)
+    return trial.step(Run.now(config), Path(training_set.path), Path(catalogue.path), planned)

@@ -84,14 +84,14 @@ from components.base import component
 
 
 @component
-def ingest(home: str, run_id: str, ingested: Output[Dataset]) -> int:
+def ingest(config: dict, ingested: Output[Dataset]) -> int:
     """Copy the log."""
     from pathlib import Path
 
     from workloads import ingest
     from workloads.run import Run
 
-    return ingest.step(Run.of(home, run_id), Path(ingested.path))
+    return ingest.step(Run.now(config), Path(ingested.path))
 '''
 
 
@@ -102,8 +102,8 @@ def test_a_thin_source_has_no_faults():
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [
-        pytest.param("run_id: str", "run_id", "each argument needs a type", id="an argument without a type"),
-        pytest.param("run_id: str", "*run_ids: str", "* and ** are not allowed", id="any number of arguments"),
+        pytest.param("config: dict", "config", "each argument needs a type", id="an argument without a type"),
+        pytest.param("config: dict", "*configs: dict", "* and ** are not allowed", id="any number of arguments"),
         pytest.param(" -> int", "", "needs the type of its result", id="a result without a type"),
         pytest.param("from components.base", "import pandas\nfrom components.base", "kfp.dsl", id="a library outside"),
         pytest.param("    return", "    import pandas\n\n    return", "only pathlib and", id="a library inside"),
@@ -111,7 +111,7 @@ def test_a_thin_source_has_no_faults():
         pytest.param("import ingest\n", "import ingest, push\n", "one workload", id="two workloads"),
         pytest.param("return ingest.step(", "ingest.step(1)\n    return ingest.step(", "once", id="two calls"),
         pytest.param("ingest.step(", "ingest.copy(", "`step` once", id="another function"),
-        pytest.param("    return", "    if run_id:\n        return 0\n    return", "decides nothing", id="a condition"),
+        pytest.param("    return", "    if config:\n        return 0\n    return", "decides nothing", id="a condition"),
         pytest.param("@component\n", "", "decorated with @component", id="no component"),
         pytest.param("@component\n", "RATE = 0.1\n\n\n@component\n", "only a docstring", id="a constant outside"),
     ],

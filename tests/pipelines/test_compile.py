@@ -7,7 +7,7 @@ import yaml
 
 from pipelines import PIPELINES, load, steps
 from pipelines.cluster import compile_all
-from pipelines.placement import CLAIM, MOUNT
+from pipelines.placement import PURE, SCRATCH, SECRET_VARIABLES, SETTING_VARIABLES
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +23,34 @@ def test_the_backend_accepts_the_schema(compiled, name):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_every_step_runs_in_the_projects_image_and_mounts_the_home(compiled, name):
+def test_every_step_runs_in_the_projects_image_with_its_environment_and_a_scratch_folder(compiled, name):
     spec, platform = compiled[name]
     executors = spec["deploymentSpec"]["executors"]
     images = {executor["container"]["image"] for executor in executors.values()}
     assert images == {"segue:0.1.0"}
-    mounted = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert set(mounted) == set(executors)
-    for placement in mounted.values():
-        assert placement["pvcMount"][0]["mountPath"] == MOUNT
-        assert CLAIM in str(placement["pvcMount"][0])
+    placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(placed) == set(executors)
+    for placement in placed.values():
+        assert [mount["mountPath"] for mount in placement["emptyDirMounts"]] == [SCRATCH]
+        assert variables(placement["configMapAsEnv"]) == set(SETTING_VARIABLES)
+        assert variables(placement["secretAsEnv"]) == set(SECRET_VARIABLES)
+        assert [entry["name"] for entry in placement["fieldPathAsEnv"]] == ["SEGUE_RUN_ID"]
+
+
+def variables(sources: list[dict]) -> set[str]:
+    """The environment variables that ConfigMaps or Secrets set in a step."""
+    return {entry["envVar"] for source in sources for entry in source["keyToEnv"]}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_only_steps_that_follow_from_their_inputs_are_reused(compiled, name):
+    def tasks(dag):
+        for key, task in dag["tasks"].items():
+            inner = compiled[name][0]["components"][task["componentRef"]["name"]]
+            yield from tasks(inner["dag"]) if "dag" in inner else [(key, task["cachingOptions"])]
+
+    cached = {key for key, options in tasks(compiled[name][0]["root"]["dag"]) if options.get("enableCache")}
+    assert cached == PURE
 
 
 @pytest.mark.parametrize("name", PIPELINES)
