@@ -200,6 +200,11 @@ class Home:
 
         return sorted((self.run(folder.name) for folder in self.runs.glob("[!.]*") if folder.is_dir()), key=started)
 
+    @property
+    def baselines(self) -> Path:
+        """The references for data validation, by log."""
+        return self.features / "baselines"
+
     def baseline(self, log: str) -> Path:
         """The reference for data validation of a log (`events.dataset.identity`): statistics from its last push."""
-        return self.features / "baselines" / log
+        return self.baselines / log

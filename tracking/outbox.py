@@ -1,7 +1,6 @@
 """Sends the records of runs to MLflow, and keeps those that MLflow does not take for a later run."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from segue.files import read_json, write_json
@@ -20,8 +19,8 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
     Args:
         home: the home of the run.
         run: the run's folder.
-        record: the arguments of `tracking.runs.log_run` past the run's name, files as text. `version` is the version
-            of the run's models in the model store, if they were pushed.
+        record: the arguments of `tracking.runs.log_run` past the run's name; files are names in the run's folder.
+            `version` is the version of the run's models in the model store, if they were pushed.
 
     Returns:
         MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
@@ -29,7 +28,8 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
     write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
     sent: dict[str, Any] = {}
     try:
-        for unsent in [each for each in home.run_folders() if each.unsent.is_file()]:
+        waiting = [each for each in home.run_folders() if each.unsent.is_file()]
+        for unsent in sorted(waiting, key=lambda each: read_json(each.unsent)["version"] or 0):
             client = connect(home.tracking_uri)  # each time, because a dead server must not be waited for twice
             try:
                 sent[unsent.path.name] = send(client, home, unsent)
@@ -69,7 +69,7 @@ def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
         record["params"],
         record["metrics"],
         record["tags"],
-        [Path(file) for file in record["files"] if Path(file).is_file()],
+        [run.path / name for name in record["files"] if (run.path / name).is_file()],
         record["failed"],
         record["trials"],
         on_start,

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 from segue.files import atomic_path
+from segue.verdict import Verdict
+from stores import parts
 from workloads.run import Run
 
 
@@ -22,13 +24,18 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
     from serving.store.model_store import served
     from workloads.training_set import read_part
 
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         home = run.home
         rows = sample(read_part(training_set, "test"), MAX_ROWS, run.config.seed)
         predictions = predict_ranking(served(home.models, "ranking"), rows)
-        with atomic_path(home.current_window) as temporary:
-            prediction_frame(rows, predictions, run.config.seed).to_parquet(temporary)
-        verdict = compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page)
+        frame = prediction_frame(rows, predictions, run.config.seed)
+
+        def compare() -> Verdict:
+            with atomic_path(home.current_window) as temporary:
+                frame.to_parquet(temporary)
+            return compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page)
+
+        verdict = parts.change(home, parts.REPORTS, compare)
         result.update(verdict.to_dict())
         shutil.copyfile(home.drift_page, page)
         return not verdict.passed

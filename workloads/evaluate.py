@@ -17,6 +17,7 @@ from models.saved.card import read_card
 from models.training_config import TrainingConfig
 from segue.files import atomic_path, write_json, write_text
 from serving.store.model_store import stable
+from stores import parts
 from workloads.run import Run
 from workloads.training.champion import served_champion
 from workloads.training_set import read_part
@@ -36,7 +37,7 @@ def step(
         report: the file to write the evaluation to, as Markdown.
         window: the Parquet file to write the test span's features and predictions to, for drift.
     """
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         champion = served_champion(stable(run.home.models), models["ranking"])
         evaluation = evaluate(training_set, models, champion, run.config, run.folder.model_analysis, window)
         write_json(run.folder.evaluation, evaluation)

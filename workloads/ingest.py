@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from events.ingest import ingest
+from stores import parts
 from workloads.run import Run
 
 
@@ -12,6 +13,6 @@ def step(run: Run, ingested: Path) -> dict:
     Returns:
         `dataset` and `sha256` of the imported data set.
     """
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.DATA,)) as result:
         result.update(ingest(run.home.data, ingested, run.config.split))
         return {name: result[name] for name in ("dataset", "sha256")}

@@ -19,8 +19,7 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         `failed` or `incomplete`; `reason`, one sentence; `version`, the pushed version or None; `failed_step`, its name
         or None; `steps`, the record of each step by name; `not_tracked`, why MLflow does not have the run yet, or None.
     """
-    paths = sorted(run.steps.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-    records = [read_json(path) for path in paths]
+    records = sorted((read_json(path) for path in run.steps.glob("*.json")), key=lambda record: record["started"])
     steps = {record["step"]: record for record in records if record["step"] != "report"}
     not_tracked = read_json(run.unsent)["not_tracked"] if run.unsent.is_file() else None
     common: dict[str, Any] = {

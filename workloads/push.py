@@ -8,6 +8,7 @@ from models.saved.card import read_card
 from segue.files import atomic_path
 from serving.protocol import prediction_log
 from serving.store.model_store import push
+from stores import parts
 from workloads.run import Run
 
 
@@ -27,9 +28,14 @@ def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, win
     with run.step(__name__) as result:
         home = run.home
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
-        result["version"] = push(home.models, models, warmup=warmup)
-        with atomic_path(home.baseline(identity(read_card(models["ranking"])) or "unknown")) as temporary:
-            shutil.copytree(reference, temporary)
-        with atomic_path(home.reference_window) as temporary:
-            shutil.copyfile(window, temporary)
+        baseline = home.baseline(identity(read_card(models["ranking"])) or "unknown")
+        result["version"] = parts.change(home, parts.MODELS, lambda: push(home.models, models, warmup=warmup))
+        parts.change(home, parts.BASELINES, lambda: replace(baseline, reference))
+        parts.change(home, parts.REPORTS, lambda: replace(home.reference_window, window))
         return result["version"]
+
+
+def replace(target: Path, source: Path) -> None:
+    """Copy a file or a folder to the place of an earlier one, as a whole."""
+    with atomic_path(target) as temporary:
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, temporary)

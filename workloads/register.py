@@ -3,6 +3,7 @@
 from models.evaluation.report import flat_metrics
 from models.saved.card import read_card
 from segue.files import read_json
+from stores import parts, records
 from tracking.outbox import track
 from tracking.runs import EXPERIMENT, text_tags
 from workloads.run import Run
@@ -17,7 +18,7 @@ def step(run: Run, version: int) -> None:
         run: the pipeline run.
         version: the version of the run's models in the model store.
     """
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         folder = run.folder
         card = read_card(run.home.models / "ranking" / str(version))
         record = {
@@ -25,9 +26,11 @@ def step(run: Run, version: int) -> None:
             "params": run.parameters,
             "metrics": flat_metrics(read_json(folder.evaluation)),
             "tags": text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")}),
-            "files": [folder.evaluation, folder.evaluation_page, folder.validation],
+            "files": [path.name for path in (folder.evaluation, folder.evaluation_page, folder.validation)],
             "failed": False,
             "trials": [],
             "version": version,
         }
+        records.bring_unsent(run.home)
         result.update(track(run.home, folder, record))
+        records.drop_sent(run.home)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from segue.files import write_json
+from stores import records
 from tracking.outbox import track
 from tracking.runs import EXPERIMENT, SEARCHES, text_tags
 from workloads.outcome import outcome
@@ -28,7 +29,9 @@ def step(run: Run) -> None:
         }
         if "plan-trials" in result["steps"]:
             record |= search_record(run, result["steps"])
+        records.bring_unsent(run.home)
         track(run.home, run.folder, record)
+        records.drop_sent(run.home)
 
 
 def search_record(run: Run, steps: dict[str, Any]) -> dict[str, Any]:
@@ -49,5 +52,5 @@ def search_record(run: Run, steps: dict[str, Any]) -> dict[str, Any]:
         best = search["best"]
         settings = {f"best.{name}": value for name, value in best["values"].items()}
         record |= {"params": run.parameters | settings, "metrics": {search["metric"]: best["objective"]}}
-        record["files"] = [run.folder.search, run.folder.best_configuration]
+        record["files"] = [run.folder.search.name, run.folder.best_configuration.name]
     return record

@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from segue.errors import EXIT_FAILED, SegueError
 from segue.files import write_json
 from segue.settings import Home, RunFolder
+from stores import parts, records
 
 if TYPE_CHECKING:
     from models.training_config import TrainingConfig
@@ -60,12 +61,15 @@ class Run:
         return TrainingConfig.from_dict(self.parameters)
 
     @contextmanager
-    def step(self, module: str, number: int | None = None) -> Iterator[dict[str, Any]]:
+    def step(self, module: str, number: int | None = None, reads: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """Record a step in `steps/<name>.json`: its status, its result, and the cause if it fails.
+
+        On a cluster, where the home is empty, the step finds what it reads of it, and its records are kept.
 
         Args:
             module: the workload's `__name__`; `workloads.build_features` is the step `build-features`.
             number: the number of a step that a pipeline runs several times: number 3 of `trial` is `trial-3`.
+            reads: the parts of the home that the step reads (`stores.parts`).
 
         Yields:
             A dict that the workload fills with the step's result.
@@ -74,11 +78,16 @@ class Run:
         path = self.folder.steps / f"{name}.json"
         started = time.monotonic()
         result: dict[str, Any] = {}
-        record: dict[str, Any] = {"step": name, "status": "running", "result": result}
-        write_json(path, record)
+        record: dict[str, Any] = {"step": name, "status": "running", "started": time.time(), "result": result}
         print(f"=== step {name} ===", flush=True)
+        brought: dict[str, str] = {}
         try:
+            brought = records.bring(self.folder)
+            write_json(path, record)
+            parts.bring(self.home, *reads)
             yield result
+            write_json(path, {**record, "status": "done", "seconds": time.monotonic() - started})
+            records.keep(self.folder, brought)
         except BaseException as error:
             traceback.print_exc(file=sys.stdout)
             failed = {**record, "status": "failed", "seconds": time.monotonic() - started}
@@ -87,5 +96,6 @@ class Run:
             else:
                 cause = {"cause": f"{type(error).__name__}: {error}", "fix": "", "exit_code": EXIT_FAILED}
             write_json(path, failed | cause)
+            with suppress(SegueError):  # the error that came first is the one to tell
+                records.keep(self.folder, brought)
             raise
-        write_json(path, {**record, "status": "done", "seconds": time.monotonic() - started})

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segue.files import write_json
+from stores.parts import BASELINES
 from workloads.run import Run
 
 
@@ -26,7 +27,7 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
     from monitoring.validation import load_reference, make_reference, save_reference, validate
     from workloads.training_set import read_part
 
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(BASELINES,)) as result:
         parts = {name: read_part(training_set, name) for name in ("train", "validation", "test")}
         split = read_split(ingested)
         leaks = check(ingested, features, [split.train_end, split.validation_end], list(parts.values()))

@@ -59,7 +59,10 @@ def running_step(run: Run, log: str = "") -> str:
     """Leave the record of a step that runs, and return the words for the run while it is held."""
     with run.step("workloads.ingest"):
         pass
-    write_json(run.folder.steps / "train-ranking.json", {"step": "train-ranking", "status": "running", "result": {}})
+    write_json(
+        run.folder.steps / "train-ranking.json",
+        {"step": "train-ranking", "status": "running", "started": time.time(), "result": {}},
+    )
     run.folder.log.write_text(log)
     with hold(run.folder):
         return words(state(run.folder))

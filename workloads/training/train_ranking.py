@@ -16,6 +16,7 @@ from models.ranking.two_stage import candidate_lists, choices, fit_order
 from models.saved.card import read_card
 from models.saved.ranking_export import CHOICE, ServedRanking, export_ranking
 from models.training_config import TrainingConfig
+from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import encoder_of, lineage, read_part, shards_of
@@ -25,7 +26,7 @@ CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 
 def step(run: Run, training_set: Path, retrieval: Path, sequence: Path, out: Path) -> None:
     """Train the run's ranking model on the candidates of its other models, and write its SavedModel to `out`."""
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         champion = warm_start_of(run, "ranking", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "ranking"

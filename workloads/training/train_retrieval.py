@@ -12,6 +12,7 @@ from models.retrieval import model as retrieval
 from models.saved.retrieval_export import export_retrieval
 from models.training_config import TrainingConfig
 from segue.errors import InputError
+from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share, shards_of
@@ -19,7 +20,7 @@ from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, re
 
 def step(run: Run, training_set: Path, out: Path) -> None:
     """Train the run's retrieval model, from the served model's weights on, and write its SavedModel to `out`."""
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         champion = warm_start_of(run, "retrieval", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "retrieval"

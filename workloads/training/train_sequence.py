@@ -14,6 +14,7 @@ from models.sequence.validation import action_auc, held_out
 from models.training_config import TrainingConfig
 from segue.errors import InputError
 from segue.files import read_json
+from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
 from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share
@@ -24,7 +25,7 @@ LABELLED = 20_000  # rows of the validation span that the action head's AUC is c
 
 def step(run: Run, training_set: Path, out: Path) -> None:
     """Train the run's sequence model, from the served model's weights on, and write its SavedModel to `out`."""
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         champion = warm_start_of(run, "sequence", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "sequence"

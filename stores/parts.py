@@ -1,0 +1,89 @@
+"""The parts of a home that processes on a cluster share through the object store.
+
+In the profile `embedded` the home itself is shared, and nothing here moves a file.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from segue.errors import UnavailableError
+from segue.settings import Home
+from stores.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from stores.s3 import Bucket
+
+DATA, MODELS, BASELINES, REPORTS = "data", "models", "baselines", "reports"
+ATTEMPTS = 10  # of a change while others change the same part
+
+Result = TypeVar("Result")
+
+
+def folder(home: Home, part: str) -> Path:
+    """Return the folder of a part in a home."""
+    return {DATA: home.data, MODELS: home.models, BASELINES: home.baselines, REPORTS: home.reports}[part]
+
+
+def bring(home: Home, *parts: str) -> None:
+    """Make the folders of parts equal to what was published last. What was never published stays as it is.
+
+    Raises:
+        InputError: the object store refuses.
+        UnavailableError: the object store does not answer.
+    """
+    now = settings()
+    if now.clustered:
+        for part in parts:
+            pull(now, part, folder(home, part))
+
+
+def change(home: Home, part: str, edit: Callable[[], Result]) -> Result:
+    """Change the folder of a part and publish it, as a whole: others see the part before the change or after it.
+
+    Args:
+        home: the home.
+        part: the part.
+        edit: changes the folder. It is called again on the newest state if another process published meanwhile.
+
+    Returns:
+        The result of `edit`.
+
+    Raises:
+        InputError: the object store refuses.
+        UnavailableError: the object store does not answer, or others change the part again and again.
+    """
+    now = settings()
+    if not now.clustered:
+        return edit()
+    from stores.trees import Conflict, publish
+
+    for _ in range(ATTEMPTS):
+        base = pull(now, part, folder(home, part))
+        result = edit()
+        try:
+            bucket, name = place(now, part)
+            publish(bucket, name, folder(home, part), base)
+        except Conflict:
+            continue
+        return result
+    raise UnavailableError(
+        f"The part {part} of the object store was changed by others {ATTEMPTS} times meanwhile.", "Run again later."
+    )
+
+
+def pull(now: Settings, part: str, target: Path) -> int:
+    """Make a folder equal to the newest revision of a part, and return the revision's number."""
+    from stores import trees
+
+    bucket, name = place(now, part)
+    return trees.pull(bucket, name, target)
+
+
+def place(now: Settings, part: str) -> "tuple[Bucket, str]":
+    """Return the bucket of a part and the part's name in it."""
+    from stores.s3 import Bucket
+
+    if part == MODELS:
+        return Bucket.at(str(now.models), now), ""
+    return Bucket.at(str(now.objects), now), part
