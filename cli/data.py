@@ -186,11 +186,13 @@ def check(
 def describe(user: str | None, as_json: bool) -> None:
     """Show figures of the imported data set, or the last interactions of one listener."""
     from events import describe
+    from stores.parts import DATA, home_with
 
+    home = home_with(DATA)
     if user:
-        show_listener(user, describe.recent_interactions(Home.from_env().data, user, RECENT), as_json)
+        show_listener(user, describe.recent_interactions(home.data, user, RECENT), as_json)
         return
-    result = describe.describe(Home.from_env().data)
+    result = describe.describe(home.data)
     if as_json:
         print_json(result)
         return
@@ -244,8 +246,10 @@ def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
 def store_and_show(imported: "Imported", latest: datetime | None, as_json: bool) -> None:
     """Write an imported data set into the home and print its manifest."""
     from events.dataset import write
+    from stores import parts
 
-    manifest = write(Home.from_env().data, imported, latest)
+    home = Home.from_env()
+    manifest = parts.change(home, parts.DATA, lambda: write(home.data, imported, latest))
     if as_json:
         print_json(manifest)
     else:

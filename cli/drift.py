@@ -26,11 +26,15 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
     either way, and `segue retrain --if-needed` acts on the verdict.
     """
     from monitoring.drift import compare_files
+    from stores import parts
 
     home = Home.from_env()
-    verdict = compare_files(
-        reference or home.reference_window, current or home.current_window, home.drift_verdict, home.drift_page
-    )
+
+    def compare() -> Verdict:
+        windows = reference or home.reference_window, current or home.current_window
+        return compare_files(*windows, home.drift_verdict, home.drift_page)
+
+    verdict = parts.change(home, parts.REPORTS, compare)
     if as_json:
         print_json(verdict.to_dict())
         return
@@ -64,8 +68,9 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
     decision = {"retrain": True, "reason": "Retrain, as asked."}
     if if_needed:
         from monitoring.decision import decide
+        from stores.parts import REPORTS, home_with
 
-        verdict = Home.from_env().drift_verdict
+        verdict = home_with(REPORTS).drift_verdict
         if not verdict.is_file():
             raise InputError(
                 "--if-needed acts on a drift verdict; there is none yet.",

@@ -38,8 +38,9 @@ def list_(as_json: bool) -> None:
     """List the versions of each model: labels, time of the push, and whether the files are as they were pushed."""
     from serving.store import model_store
     from serving.store.versions import pushed_at
+    from stores.parts import MODELS, home_with
 
-    root = Home.from_env().models
+    root = home_with(MODELS).models
     labels = model_store.labels(root)
     listing: dict[str, list[dict[str, Any]]] = {
         model: [
@@ -83,8 +84,7 @@ def promote(version: int | None, label: str, server: str | None, as_json: bool) 
     """
     from serving.store import model_store
 
-    moved = model_store.promote(Home.from_env().models, version, label, label_mover(server))
-    report(label, moved, as_json)
+    report(label, changed(lambda root: model_store.promote(root, version, label, label_mover(server))), as_json)
 
 
 @models.command()
@@ -98,7 +98,7 @@ def rollback(server: str | None, as_json: bool) -> None:
     """
     from serving.store import model_store
 
-    report(*model_store.rollback(Home.from_env().models, label_mover(server)), as_json)
+    report(*changed(lambda root: model_store.rollback(root, label_mover(server))), as_json)
 
 
 @models.command()
@@ -109,7 +109,7 @@ def drop(label: str, server: str | None, as_json: bool) -> None:
     """Remove LABEL from all models. The versions stay; `stable` can only move."""
     from serving.store import model_store
 
-    report(label, model_store.drop(Home.from_env().models, label, label_mover(server)), as_json)
+    report(label, changed(lambda root: model_store.drop(root, label, label_mover(server))), as_json)
 
 
 @models.command()
@@ -125,8 +125,9 @@ def example(name: str, label: str, signature: str, as_json: bool) -> None:
     from segue.near_names import check_known
     from serving.client.example_request import example_commands
     from serving.store import model_store
+    from stores.parts import MODELS, home_with
 
-    root = Home.from_env().models
+    root = home_with(MODELS).models
     labels = model_store.labels(root)
     check_known("model", name, labels)
     check_known(f"label of {name}", label, labels[name])
@@ -157,13 +158,21 @@ def add_items(file: Path, at: str | None, as_json: bool) -> None:
     with quiet_libraries():
         from workloads import add_items
 
-        result = add_items.add_items(Home.from_env(), file, instant(at) if at else None)
+        result = changed(lambda _: add_items.add_items(Home.from_env(), file, instant(at) if at else None))
     if as_json:
         print_json(result)
         return
     added, replaced = len(result["added"]), len(result["updated"])
     say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
     say(f"There is room for {result['free']} more until the next training.")
+
+
+def changed(edit: Callable[[Path], Any]) -> Any:
+    """Change the model store of the home, or the one that a cluster shares, and return the result of `edit`."""
+    from stores import parts
+
+    home = Home.from_env()
+    return parts.change(home, parts.MODELS, lambda: edit(home.models))
 
 
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:

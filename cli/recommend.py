@@ -69,10 +69,11 @@ def recommend(
     """Recommend items to listeners: read their features, find candidates, and order them by the ranking model."""
     import warnings
 
+    from stores.parts import DATA, MODELS, REPORTS, home_with
     from surfaces.known_values import check_values, why_empty
     from surfaces.titles import check_picks, read_titles
 
-    home = Home.from_env()
+    home = home_with(DATA, MODELS, REPORTS)
     titles = read_titles(home)
     # Before anything slow is imported.
     check_picks(picks, titles)

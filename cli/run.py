@@ -93,8 +93,10 @@ def execute(
     from events.dataset import require
     from pipelines import steps
     from pipelines.runner import run_locally
+    from stores.parts import DATA, bring
     from tracking.client import require_answer
 
+    bring(home, DATA)
     require(home.data)
     require_answer(home.tracking_uri)  # while nothing is lost yet
     names = [*steps(name), *(trial_names if name == "search" else [])]

@@ -12,7 +12,9 @@ from segue.settings import Home, RunFolder
 @json_option
 def status(as_json: bool) -> None:
     """Show the data, the last run, the served versions, the last evaluation and the last drift verdict."""
-    home = Home.from_env()
+    from stores.parts import DATA, MODELS, REPORTS, home_with
+
+    home = home_with(DATA, MODELS, REPORTS)
     state = collect(home)
     if as_json:
         print_json(state)

@@ -25,6 +25,16 @@ def folder(home: Home, part: str) -> Path:
     return {DATA: home.data, MODELS: home.models, BASELINES: home.baselines, REPORTS: home.reports}[part]
 
 
+def home_with(*parts: str) -> Home:
+    """Return the home of this process, with the newest state of some parts.
+
+    Raises: as `bring`.
+    """
+    home = Home.from_env()
+    bring(home, *parts)
+    return home
+
+
 def bring(home: Home, *parts: str) -> None:
     """Make the folders of parts equal to what was published last. What was never published stays as it is.
 
