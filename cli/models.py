@@ -98,7 +98,8 @@ def rollback(server: str | None, as_json: bool) -> None:
     """
     from serving.store import model_store
 
-    report(*changed(lambda root: model_store.rollback(root, label_mover(server))), as_json)
+    label, moved = changed(lambda root: model_store.rollback(root, label_mover(server)))
+    report(label, moved, as_json)
 
 
 @models.command()
