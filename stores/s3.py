@@ -1,8 +1,8 @@
 """A bucket of an S3 server: put, get, list and delete objects, with time-outs and errors that name the server.
 
-A call ends within 15 seconds without an answer: each of two attempts waits 3 seconds for the connection and 6 seconds for
-the next byte. boto3 is imported at the first call, and reads the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-a file that AWS_SHARED_CREDENTIALS_FILE names, or the role of a pod).
+A call ends within 15 seconds without an answer: each of two attempts waits 3 seconds for the connection and 5 seconds
+for the next byte. boto3 is imported at the first call. It reads the credentials: AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, the file that AWS_SHARED_CREDENTIALS_FILE names, or the role of a pod.
 """
 
 import base64
@@ -23,7 +23,7 @@ from stores.parallel import THREADS, in_parallel
 from stores.settings import Settings
 
 CONNECT_SECONDS = 3
-READ_SECONDS = 6
+READ_SECONDS = 5
 ATTEMPTS = 2
 MAX_OBJECT_BYTES = 5 * 2**30  # of one put request in S3
 MAX_KEY_BYTES = 1024
@@ -103,7 +103,7 @@ class Bucket:
             sha256: the SHA-256 of its bytes, in hexadecimal digits.
 
         Raises:
-            InputError: as `put`, or the file is larger than 5 GiB, or its bytes have changed since the digest was taken.
+            InputError: as `put`; the file is larger than 5 GiB, or its bytes have not the digest any more.
             UnavailableError: the server does not answer.
         """
         size = path.stat().st_size
@@ -151,6 +151,8 @@ class Bucket:
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.name, Prefix=self._full(prefix)):
+                if "Name" not in page:  # boto3 reads any other XML, such as a web page, as an empty listing
+                    raise s3_errors.not_s3("a web page", self.endpoint)
                 for entry in page.get("Contents", ()):
                     yield Stored(entry["Key"][start:], entry["Size"], entry["LastModified"])
 

@@ -13,13 +13,10 @@ BAD_CREDENTIALS = {
     *("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed"),
     *("InvalidClientTokenId", "UnrecognizedClientException", "TokenRefreshRequired"),
 }
-NO_RIGHTS = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
-NO_BUCKET = {"NoSuchBucket", "404"}
-OTHER_REGION = {"PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException", "301", "307"}
+NO_RIGHTS = {"AccessDenied", "AllAccessDisabled", "AccountProblem"}
+OTHER_REGION = {"PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"}
 CHANGED = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
-# What servers answer to plain HTTP where they speak TLS: "Client sent an HTTP request to an HTTPS server.", "The plain
-# HTTP request was sent to HTTPS port".
-TLS_ONLY = "HTTPS"
+BUSY = {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "429"}
 
 
 def check_name(endpoint: str) -> None:
@@ -70,7 +67,7 @@ def refusal(code: str, message: str, url: str, endpoint: str | None) -> SegueErr
             f"{server} gives no right to do this in {url}: {code}.",
             "Give the key the rights to list, read, write and delete objects there, or use another key.",
         )
-    if code in NO_BUCKET:
+    if code == "NoSuchBucket":
         return InputError(f"{server} has no bucket of {url}.", "Create the bucket, or correct `objects` or `models`.")
     if code in OTHER_REGION:
         return InputError(f"{server} keeps {url} in another region: {code}.", "Correct `objects_region`.")
@@ -79,11 +76,11 @@ def refusal(code: str, message: str, url: str, endpoint: str | None) -> SegueErr
             f"{server} received other bytes for {url} than those that were counted: {code}.",
             "Run the command again when nothing else writes the files.",
         )
-    if TLS_ONLY in message:
-        return UnavailableError(f"{server} speaks TLS only: {message}", "Write https:// in objects_endpoint.")
     said = f"{code} {message}".strip()
-    if code.startswith("5") or code in {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "429"}:
+    if code.startswith("5") or code in BUSY:
         return UnavailableError(f"{server} failed at {url}: {said}", "Run the command again later.")
+    if code.isdecimal():  # boto3's code for an answer without a code of S3 is the HTTP status
+        return not_s3(said, endpoint)
     return InputError(f"{server} refuses the request for {url}: {said}", "Check `objects` and `objects_endpoint`.")
 
 
@@ -109,10 +106,20 @@ def fault(error: Exception, url: str, endpoint: str | None) -> SegueError:
             "Write http:// in objects_endpoint if it is a plain HTTP port.",
         )
     if isinstance(error, ResponseParserError):
-        return UnavailableError(f"{server} does not answer as S3 does.", "Correct the port in objects_endpoint.")
+        return not_s3(type(error).__name__, endpoint)
     reason = getattr(cause, "strerror", None) or type(cause).__name__
     return UnavailableError(
-        f"{server} does not answer for {url}: {reason}.", "Check objects_endpoint, and run the command again later."
+        f"{server} does not answer for {url}: {reason}.",
+        "Check the scheme, host and port in objects_endpoint, and run the command again later.",
+    )
+
+
+def not_s3(answer: str, endpoint: str | None) -> UnavailableError:
+    """Return the error for a server of another kind, and for a TLS port that is asked in plain HTTP."""
+    scheme = "http" if str(endpoint).startswith("https") else "https"
+    return UnavailableError(
+        f"The server {endpoint} does not answer as S3 does: {answer}.",
+        f"Correct the port in objects_endpoint, or write {scheme}:// there.",
     )
 
 

@@ -26,7 +26,7 @@ from stores import folders
 from stores.parallel import in_parallel
 from stores.s3 import Bucket, Missing, Stored, Taken
 
-REVISION = re.compile(r"/([0-9]{12})\.json$")
+REVISION = re.compile(r"(?:.*/)?revisions/([0-9]{12})\.json")
 READS = 3  # of the current revision, because a collector may remove what an older revision names
 
 
@@ -232,7 +232,7 @@ def _blob(part: str, sha256: str) -> str:
 def _revisions(bucket: Bucket, part: str) -> dict[int, Stored]:
     """The revisions of a part by number; objects of other names are passed over."""
     stored = bucket.list(_join(part, "revisions/"))
-    return {int(match[1]): entry for entry in stored if (match := REVISION.search(entry.key))}
+    return {int(match[1]): entry for entry in stored if (match := REVISION.fullmatch(entry.key))}
 
 
 def _read(bucket: Bucket, part: str, number: int) -> Revision:

@@ -10,7 +10,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before anything imports TensorFlow
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.support.build_once", "tests.support.model_servers", "tests.support.nano_loop"]
+pytest_plugins = [f"tests.support.{name}" for name in ("build_once", "model_servers", "nano_loop", "services")]
 
 # The files that take longest, in the order in which they start (`make test` passes --no-loadscope-reorder): a long file
 # that starts last leaves the other worker idle. The first two files do not wait for the same trained home.

@@ -1,0 +1,56 @@
+"""Fixtures: real PostgreSQL, Valkey and S3 servers on loopback, one of each for a test session."""
+
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stores import servers
+from stores.s3 import Bucket
+
+
+@pytest.fixture(scope="session")
+def service_password() -> str:
+    """The password of all services."""
+    return secrets.token_hex(16)
+
+
+def _running(make: Callable[[Path, int, str], servers.Server], folder: Path, password: str) -> Iterator[servers.Server]:
+    """A server that runs until its fixture ends."""
+    server = make(folder, servers.free_ports(1)[0], password)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory, service_password) -> Iterator[servers.Server]:
+    """PostgreSQL with the user `segue`, and the databases `feast` and `mlflow`. Who kills it starts it again."""
+    yield from _running(servers.postgres, tmp_path_factory.mktemp("postgres"), service_password)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory, service_password) -> Iterator[servers.Server]:
+    """Valkey. Who kills it starts it again."""
+    yield from _running(servers.valkey, tmp_path_factory.mktemp("valkey"), service_password)
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory, service_password) -> Iterator[servers.Server]:
+    """An S3 server with the bucket `segue`. Who kills it starts it again."""
+    yield from _running(servers.objects, tmp_path_factory.mktemp("objects"), service_password)
+
+
+@pytest.fixture
+def s3_credentials(monkeypatch, service_password) -> None:
+    """The variables of an access key with all rights."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", servers.USER)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", service_password)
+
+
+@pytest.fixture
+def bucket(objects, s3_credentials) -> Bucket:
+    """An empty place in the bucket of the S3 server, for one test."""
+    return Bucket(servers.BUCKET, uuid.uuid4().hex, f"http://{servers.HOST}:{objects.port}")
