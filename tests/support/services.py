@@ -54,3 +54,21 @@ def s3_credentials(monkeypatch, service_password) -> None:
 def bucket(objects, s3_credentials) -> Bucket:
     """An empty place in the bucket of the S3 server, for one test."""
     return Bucket(servers.BUCKET, uuid.uuid4().hex, f"http://{servers.HOST}:{objects.port}")
+
+
+@pytest.fixture
+def cluster(bucket, postgres, valkey, service_password, monkeypatch) -> dict[str, str]:
+    """The variables of the profile `cluster` over the three servers, set in this process too. The bucket is empty."""
+    variables = {
+        "SEGUE_PROFILE": "cluster",
+        "SEGUE_ONLINE_STORE": f"redis://{servers.HOST}:{valkey.port}/0",
+        "SEGUE_ONLINE_STORE_PASSWORD": service_password,
+        "SEGUE_REGISTRY": f"postgresql://{servers.USER}@{servers.HOST}:{postgres.port}/feast",
+        "SEGUE_REGISTRY_PASSWORD": service_password,
+        "SEGUE_TRACKING": f"postgresql://{servers.USER}:{service_password}@{servers.HOST}:{postgres.port}/mlflow",
+        "SEGUE_OBJECTS": bucket.url,
+        "SEGUE_OBJECTS_ENDPOINT": str(bucket.endpoint),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables

@@ -1,0 +1,87 @@
+"""The doctor names the part that fails, with its fix and an exit code, within 15 seconds."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from segue.errors import EXIT_RETRY, EXIT_USAGE
+from stores.doctor import examine
+from stores.settings import settings
+
+pytestmark = pytest.mark.slow
+NOWHERE = "127.0.0.1:9"  # the discard port, where nothing listens
+
+
+def findings(home) -> dict:
+    """What the doctor says by part."""
+    return {finding.part: finding for finding in examine(settings(), home)}
+
+
+def test_all_parts_of_a_cluster_are_well(cluster, tmp_path):
+    """If this fails, the doctor finds fault with servers that work."""
+    found = findings(tmp_path / "home")
+    assert list(found) == ["home", "online_store", "registry", "objects", "tracking"]
+    assert {part: finding.detail for part, finding in found.items() if finding.fix} == {}
+    assert found["online_store"].detail.startswith("Valkey ")
+    assert found["registry"].detail.startswith("PostgreSQL ")
+    assert "conditional write" in found["objects"].detail
+
+
+def test_no_secret_is_shown(cluster, tmp_path, service_password):
+    """If this fails, a password is in the doctor's words."""
+    assert service_password not in str(findings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "part", "exit_code", "words"),
+    [
+        ("SEGUE_ONLINE_STORE", f"redis://{NOWHERE}/0", "online_store", EXIT_RETRY, "does not answer"),
+        ("SEGUE_ONLINE_STORE", "redis://no-such-host.invalid:6379/0", "online_store", EXIT_RETRY, "does not answer"),
+        ("SEGUE_ONLINE_STORE_PASSWORD", "wrong", "online_store", EXIT_USAGE, "password"),
+        ("SEGUE_ONLINE_STORE_PASSWORD", "", "online_store", EXIT_USAGE, "password"),
+        ("SEGUE_REGISTRY", f"postgresql://segue@{NOWHERE}/feast", "registry", EXIT_RETRY, "does not answer"),
+        ("SEGUE_REGISTRY_PASSWORD", "wrong", "registry", EXIT_USAGE, "authentication failed"),
+        ("SEGUE_OBJECTS_ENDPOINT", f"http://{NOWHERE}", "objects", EXIT_RETRY, "does not answer"),
+        ("SEGUE_OBJECTS", "s3://no-such-bucket", "objects", EXIT_USAGE, "no bucket"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "objects", EXIT_USAGE, "credentials"),
+        ("SEGUE_TRACKING", f"http://{NOWHERE}", "tracking", EXIT_RETRY, "does not answer"),
+    ],
+)
+def test_a_part_that_fails_is_named_with_its_fix(
+    cluster, tmp_path, monkeypatch, variable, value, part, exit_code, words
+):
+    """If this fails, a wrong setting is not found, or the others are not checked any more."""
+    monkeypatch.setenv(variable, value)
+    started = time.monotonic()
+    found = findings(tmp_path / "home")
+    assert time.monotonic() - started < 15
+    assert {name for name, finding in found.items() if finding.fix} == {part}
+    assert (found[part].exit_code, words in found[part].detail) == (exit_code, True), found[part]
+
+
+def test_a_database_that_does_not_exist_is_an_error_of_the_input(cluster, tmp_path, monkeypatch):
+    """If this fails, a wrong name is retried for ever."""
+    monkeypatch.setenv("SEGUE_REGISTRY", cluster["SEGUE_REGISTRY"].replace("/feast", "/nowhere"))
+    assert findings(tmp_path)["registry"].exit_code == EXIT_USAGE
+
+
+def test_a_server_that_hangs_is_given_up(cluster, tmp_path, valkey):
+    """If this fails, a stopped server holds the doctor."""
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        found = findings(tmp_path)
+        assert time.monotonic() - started < 15
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+    assert found["online_store"].exit_code == EXIT_RETRY
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    """If this fails, a run finds out in its first step."""
+    monkeypatch.delenv("SEGUE_PROFILE", raising=False)
+    (tmp_path / "file").write_text("")
+    found = findings(tmp_path / "file")
+    assert found["home"].exit_code == EXIT_USAGE

@@ -1,0 +1,103 @@
+"""Parts of a home and the records of runs: what one process publishes, another finds in an empty home of its own."""
+
+import pytest
+
+from segue.files import read_json, write_json
+from segue.settings import Home
+from stores import parts, records
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def homes(tmp_path, cluster) -> list[Home]:
+    """Two empty homes over one object store."""
+    return [Home(tmp_path / name) for name in ("one", "two")]
+
+
+@pytest.mark.parametrize("part", [parts.DATA, parts.MODELS, parts.BASELINES, parts.REPORTS])
+def test_what_one_home_changes_another_finds(homes, part):
+    """If this fails, a step on another node does not see the data, or the models, of the step before."""
+    one, two = homes
+    folder = parts.folder(one, part)
+    written = parts.change(one, part, lambda: write_json(folder / "deep" / "a.json", {"n": 1}) or "written")
+    assert written == "written"
+    parts.bring(two, part)
+    assert read_json(parts.folder(two, part) / "deep" / "a.json") == {"n": 1}
+
+
+def test_two_changes_at_once_are_both_kept(homes):
+    """If this fails, one push takes back another."""
+    one, two = homes
+    interrupted = []
+
+    def edit() -> None:
+        write_json(one.models / "one.json", {})
+        if not interrupted:  # another home publishes between this home's read and its write
+            interrupted.append(True)
+            parts.change(two, parts.MODELS, lambda: write_json(two.models / "two.json", {}))
+
+    parts.change(one, parts.MODELS, edit)
+    parts.bring(two, parts.MODELS)
+    assert sorted(path.name for path in two.models.iterdir()) == ["one.json", "two.json"]
+
+
+def test_a_change_that_fails_publishes_nothing(homes):
+    """If this fails, half a push is seen by others."""
+    one, two = homes
+
+    def edit() -> None:
+        write_json(one.models / "half.json", {})
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        parts.change(one, parts.MODELS, edit)
+    parts.bring(two, parts.MODELS)
+    assert not two.models.exists()
+
+
+def test_the_embedded_profile_moves_nothing(tmp_path, monkeypatch):
+    """If this fails, a laptop asks for a server."""
+    monkeypatch.delenv("SEGUE_PROFILE", raising=False)
+    home = Home(tmp_path / "home")
+    parts.bring(home, parts.DATA, parts.MODELS)
+    assert parts.change(home, parts.MODELS, lambda: 3) == 3
+    assert not home.root.exists()
+
+
+def test_a_step_keeps_only_the_records_that_it_wrote(homes):
+    """If this fails, a step overwrites the newer record of a step that runs beside it."""
+    one, two = (home.run("r1") for home in homes)
+    write_json(one.steps / "retrieval.json", {"status": "failed"})
+    records.keep(one, {})
+    before = records.bring(two)
+    assert set(before) == {"steps/retrieval.json"}
+    write_json(one.steps / "retrieval.json", {"status": "done"})  # its retry ends while the other step runs
+    records.keep(one, before)
+    write_json(two.steps / "sequence.json", {"status": "done"})
+    (two.checkpoints / "retrieval").mkdir(parents=True)
+    (two.checkpoints / "retrieval" / "weights").write_text("large")
+    records.keep(two, before)
+    third = Home(homes[0].root.with_name("three")).run("r1")
+    records.bring(third)
+    assert {path.name: read_json(path)["status"] for path in third.steps.iterdir()} == {
+        "retrieval.json": "done",
+        "sequence.json": "done",
+    }
+    assert not third.checkpoints.exists()
+
+
+def test_unsent_records_travel_until_they_are_sent(homes):
+    """If this fails, a run that MLflow did not take is never sent, or is sent twice."""
+    one, two = homes
+    write_json(one.run("r1").unsent, {"version": None})
+    write_json(one.run("r1").evaluation, {})
+    records.keep(one.run("r1"), {})
+    records.bring_unsent(two)
+    assert two.run("r1").unsent.is_file()
+    assert two.run("r1").evaluation.is_file()
+    two.run("r1").unsent.unlink()
+    records.drop_sent(two)
+    third = Home(one.root.with_name("three"))
+    records.bring_unsent(third)
+    assert not third.runs.exists()
