@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, RequestSource
 from feast.data_format import ParquetFormat
@@ -33,11 +32,12 @@ class Definitions:
         return [*self.entities, *self.views, self.on_demand, *self.services]
 
 
-def source(tables: Path, name: str) -> FileSource:
+def source(tables: str, name: str, endpoint: str | None) -> FileSource:
     """Return the source of a feature table. `tables` is absolute: readers resolve relative paths differently."""
     return FileSource(
         name=name,
-        path=str(tables / f"{name}.parquet"),
+        path=f"{tables}/{name}.parquet",
+        s3_endpoint_override=endpoint,
         file_format=ParquetFormat(),
         timestamp_field="event_timestamp",
     )
@@ -48,8 +48,13 @@ def fields(*names: str, dtype=Float32) -> list[Field]:
     return [Field(name=name, dtype=dtype) for name in names]
 
 
-def define(tables: Path) -> Definitions:
-    """Define all of Feast's objects over the feature tables in `tables` (an absolute path)."""
+def define(tables: str, endpoint: str | None = None) -> Definitions:
+    """Define all of Feast's objects over feature tables.
+
+    Args:
+        tables: an absolute path, or a place `s3://BUCKET/PREFIX`.
+        endpoint: the address of the S3 server; None for Amazon's.
+    """
     user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
     item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
     session = Entity(name="session", join_keys=["session_id"], value_type=ValueType.STRING)
@@ -59,7 +64,7 @@ def define(tables: Path) -> Definitions:
         entities=[user],
         ttl=timedelta(0),
         schema=fields("country", "age_band", "plan", dtype=String),
-        source=source(tables, "user_profile"),
+        source=source(tables, "user_profile", endpoint),
     )
     user_daily = FeatureView(
         name="user_daily",
@@ -70,7 +75,7 @@ def define(tables: Path) -> Definitions:
             *fields("hours_since_last_play"),
             *fields("genre_shares", "content_type_shares", dtype=Array(Float32)),
         ],
-        source=source(tables, "user_daily"),
+        source=source(tables, "user_daily", endpoint),
     )
     user_history = FeatureView(
         name="user_history",
@@ -80,14 +85,14 @@ def define(tables: Path) -> Definitions:
             *fields("history_items", "history_actions", dtype=Array(String)),
             *fields("history_times", dtype=Array(Int64)),
         ],
-        source=PushSource(name="user_history_push", batch_source=source(tables, "user_history")),
+        source=PushSource(name="user_history_push", batch_source=source(tables, "user_history", endpoint)),
     )
     session_context = FeatureView(
         name="session_context",
         entities=[session],
         ttl=timedelta(0),
         schema=fields("session_plays", "session_skips"),
-        source=PushSource(name="session_context_push", batch_source=source(tables, "session_context")),
+        source=PushSource(name="session_context_push", batch_source=source(tables, "session_context", endpoint)),
     )
     item_profile = FeatureView(
         name="item_profile",
@@ -99,7 +104,7 @@ def define(tables: Path) -> Definitions:
             *fields("release_ts", dtype=Int64),
             *fields("genre_weights", dtype=Array(Float32)),
         ],
-        source=source(tables, "item_profile"),
+        source=source(tables, "item_profile", endpoint),
     )
     item_daily = FeatureView(
         name="item_daily",
@@ -109,7 +114,7 @@ def define(tables: Path) -> Definitions:
             "item_plays_7d", "item_plays_28d", "item_skip_rate_28d", "item_like_rate_28d", "item_trend",
             "item_age_days",
         ),
-        source=source(tables, "item_daily"),
+        source=source(tables, "item_daily", endpoint),
     )  # fmt: skip
     on_demand = OnDemandFeatureView(
         name="request_features",

@@ -7,44 +7,85 @@ from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import ibis
+import pyarrow.parquet as pq
 import yaml
 from feast import FeatureStore
 from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table
 
+from feature_repo import cluster_store
 from feature_repo.definitions import define
 from feature_repo.engine import literal
 from segue.files import atomic_path, require_own
 from segue.settings import Home
+from stores.s3 import Bucket
+from stores.settings import settings
+
+CONFIGURATION = Path(__file__).with_name("feature_store.yaml")
+TABLES = "features/tables"  # the feature tables in the object store of a cluster
 
 
 def read_source(data_source: Any, repo_path: str) -> Table:
-    """Read a source in place of Feast, which gives DuckDB its path as a pattern: `[v2]` would name another folder."""
-    return ibis.read_parquet(literal(data_source.path))
+    """Read a source in place of Feast, which gives DuckDB its path as a pattern: `[v2]` would name another folder.
+
+    A source on S3 is read by Arrow into memory, because DuckDB's own reader is an extension that it downloads.
+    """
+    if not data_source.path.startswith("s3://"):
+        return ibis.read_parquet(literal(data_source.path))
+    from pyarrow.fs import S3FileSystem
+
+    endpoint = urlsplit(data_source.file_options.s3_endpoint_override or "")
+    server = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme} if endpoint.netloc else {}
+    s3 = S3FileSystem(**server, region=settings().objects_region)
+    return ibis.memtable(pq.read_table(data_source.path.removeprefix("s3://"), filesystem=s3))
 
 
 offline_store._read_data_source = read_source
 
 
 def open_store(home: Home) -> FeatureStore:
-    """Open the feature store of `home`. Its registry is empty until `apply` has filled it."""
-    path = Path(__file__).with_name("feature_store.yaml")
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Open the feature store of `home`, or of the cluster. Its registry is empty until `publish` has filled it.
+
+    Raises:
+        InputError: a server of the cluster refuses.
+        UnavailableError: a server of the cluster does not answer.
+    """
+    now = settings()
+    if not now.clustered:
+        return embedded_store(home)
+    with cluster_store.faults(now):
+        return cluster_store.open_live(now, shared())
+
+
+def embedded_store(home: Home) -> FeatureStore:
+    """Open the feature store that lies in a home."""
+    configured = configuration()
     root = str(home.root.resolve())  # set after parsing, because YAML gives a meaning to characters such as `#`
-    settings["registry"] = Template(settings["registry"]).substitute(SEGUE_HOME=root)
-    settings["online_store"]["path"] = Template(settings["online_store"]["path"]).substitute(SEGUE_HOME=root)
+    configured["registry"] = Template(configured["registry"]).substitute(SEGUE_HOME=root)
+    configured["online_store"]["path"] = Template(configured["online_store"]["path"]).substitute(SEGUE_HOME=root)
     home.features.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(config=RepoConfig(**settings, repo_path=path.parent))
+    return FeatureStore(config=RepoConfig(**configured, repo_path=CONFIGURATION.parent))
 
 
 def apply(home: Home, feature_tables: Path) -> FeatureStore:
-    """Register all definitions over a folder of feature tables, as `feast apply` does, and return the store."""
-    store = open_store(home)
-    store.apply(define(feature_tables.resolve()).all)
+    """Register all definitions over a folder of feature tables in a home, as `feast apply` does; return the store."""
+    store = embedded_store(home)
+    store.apply(define(str(feature_tables.resolve())).all)
     return store
+
+
+def configuration() -> dict[str, Any]:
+    """Return Feast's configuration of the embedded store, in which SEGUE_HOME stands for the home."""
+    return yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+
+
+def shared() -> dict[str, Any]:
+    """Return what every store of Segue's has in its configuration, wherever it lies."""
+    return {name: value for name, value in configuration().items() if name not in ("registry", "online_store")}
 
 
 @contextmanager
@@ -55,11 +96,20 @@ def store_over(feature_tables: Path) -> Iterator[FeatureStore]:
 
 
 def publish(home: Home, built: Path) -> FeatureStore:
-    """Copy built feature tables to the folder that the definitions read, and register the definitions.
+    """Copy built feature tables to the place that the definitions read, and register the definitions.
 
     Raises:
-        InputError: the folder holds files that no run wrote.
+        InputError: the folder holds files that no run wrote, or a server of the cluster refuses.
+        UnavailableError: a server of the cluster does not answer.
     """
+    now = settings()
+    if now.clustered:
+        bucket = Bucket.at(str(now.objects), now)
+        bucket.upload_tree(built, TABLES)
+        with cluster_store.faults(now):
+            store = cluster_store.open_live(now, shared())
+            store.apply(define(f"{bucket.url}/{TABLES}", now.objects_endpoint).all)
+        return store
     require_own(published_tables(home), "manifest.json", {"last_day", "rows"}, ("manifest.json", "*.parquet"))
     with atomic_path(published_tables(home)) as temporary:
         shutil.copytree(built, temporary)

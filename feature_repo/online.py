@@ -17,13 +17,15 @@ from ibis import _
 from events import schema
 from events.ingest import read_manifest
 from events.schema import EARLIEST
-from feature_repo import transformations
+from feature_repo import cluster_store, transformations
 from feature_repo.build import load_manifest
+from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
-from feature_repo.feast_store import open_store, store_over
+from feature_repo.feast_store import embedded_store, shared, store_over
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
+from stores.settings import settings
 
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
@@ -51,11 +53,16 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         "sha256": manifest["sha256"],
         "last_event": manifest["span"]["last"],
     }
+    now = settings()
+    if now.clustered:
+        definitions = define(str(tables.resolve())).all
+        cluster_store.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
+        return now_online
     with store_over(tables) as store:
         fill(store, ingested, tables)
         with (
             closing(sqlite3.connect(store.config.online_store.path)) as built,
-            closing(sqlite3.connect(open_store(home).config.online_store.path)) as live,
+            closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
         ):
             built.backup(live)
     write_json(home.online_state, now_online)
@@ -84,8 +91,12 @@ def state(home: Home) -> dict:
     """Return the online store's `dataset` and the time of its `last_event` (ISO 8601, UTC).
 
     Raises:
-        InputError: the online store has not been filled yet.
+        InputError: the online store has not been filled yet, or refuses.
+        UnavailableError: the online store does not answer.
     """
+    now = settings()
+    if now.clustered:
+        return cluster_store.read_state(now)
     if not home.online_state.is_file():
         raise InputError("No features are online yet.", "Run `segue run training` first.")
     return read_json(home.online_state)

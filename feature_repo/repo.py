@@ -3,7 +3,7 @@
 from feature_repo.definitions import define
 from segue.settings import Home
 
-_definitions = define(Home.from_env().features / "tables")
+_definitions = define(str(Home.from_env().features / "tables"))
 
 user, item, session = _definitions.entities
 user_profile, user_daily, user_history, session_context, item_profile, item_daily = _definitions.views

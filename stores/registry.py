@@ -46,14 +46,19 @@ def faults(settings: Settings) -> Iterator[None]:
         UnavailableError: the server does not answer.
     """
     import psycopg
+    from sqlalchemy.exc import DBAPIError, TimeoutError
 
     try:
         yield
     except psycopg.Error as error:
         raise explained(settings, error) from error
+    except DBAPIError as error:  # how SQLAlchemy, on which Feast's registry stands, wraps the errors of psycopg
+        raise explained(settings, error.orig or error) from error
+    except TimeoutError as error:  # of its pool of connections
+        raise explained(settings, error) from error
 
 
-def explained(settings: Settings, error: Exception) -> InputError | UnavailableError:
+def explained(settings: Settings, error: BaseException) -> InputError | UnavailableError:
     """Return an error of psycopg as an error for people."""
     server = f"The registry {shown(settings.registry)}"
     state, said = getattr(error, "sqlstate", None) or "", first_line(error)

@@ -20,13 +20,13 @@ VIEWS = {
 
 
 def test_every_table_but_item_content_has_a_view(nano):
-    assert [view.name for view in define(nano.tables).views] == list(VIEWS)
+    assert [view.name for view in define(str(nano.tables)).views] == list(VIEWS)
     assert {path.stem for path in nano.tables.glob("*.parquet")} == {*VIEWS, "item_content"}
 
 
 @pytest.mark.parametrize(("name", "key"), VIEWS.items())
 def test_a_views_fields_are_its_tables_columns(nano, name, key):
-    (view,) = (view for view in define(nano.tables).views if view.name == name)
+    (view,) = (view for view in define(str(nano.tables)).views if view.name == name)
     table = pq.read_schema(nano.tables / f"{name}.parquet")
     stated = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.schema}
     assert [f"{entity}_id" for entity in view.entities] == [key]

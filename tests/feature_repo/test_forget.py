@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.forget import forget, forget_features
+from feature_repo.forget import forget, forget_online, forget_tables
 from feature_repo.online import USER_VIEWS, listener
 from segue.errors import InputError, UnavailableError
 from segue.lock import locked
@@ -26,13 +26,14 @@ LOG = """
 def test_a_forgotten_listener_is_neither_online_nor_in_the_published_tables(ingest_log, tmp_path, at, user):
     log = ingest_log(tmp_path, LOG, ITEMS)
     store = log.refresh()
-    assert forget_features(log.home, user)
+    assert forget_online(log.home, user)
+    forget_tables(log.home, user)
     with pytest.raises(InputError):
         listener(store, user).features_at(at(4, "12:00"))
     for view in USER_VIEWS:
         assert user not in pq.read_table(log.tables / f"{view}.parquet")["user_id"].to_pylist()
     assert all(listener(store, other).newest > at(0) for other in {"u", "v", "w"} - {user})
-    assert not forget_features(log.home, user)
+    assert not forget_online(log.home, user)
 
 
 def test_nothing_is_forgotten_while_a_run_is_at_work(home):

@@ -1,0 +1,122 @@
+"""The cluster's stores answer as the embedded ones do: on Redis, PostgreSQL and S3, which run on loopback."""
+
+import os
+import signal
+import time
+from datetime import datetime
+
+import pytest
+
+from feature_repo.cluster_store import entity_keys
+from feature_repo.feast_store import open_store, publish
+from feature_repo.forget import forget_online, forget_tables
+from feature_repo.online import listener, push_interaction, refresh, state
+from segue.errors import InputError, UnavailableError
+from stores import online_store
+from stores.settings import settings
+
+pytestmark = pytest.mark.slow
+
+ITEMS = "a music rock 2026-01-03\nb podcast pop -"
+# Snapshots end with day 3. On day 4, which is still running, u goes on and w appears.
+LOG = """
+    u a 0 12:00 play s1
+    u b 3 12:00 skip s2
+    v a 2 12:00 play s3
+    u a 4 09:00 like s4
+    u b 4 09:05 skip s4
+    w b 4 10:00 play s5
+"""
+WITHOUT_U = "\n".join(line for line in LOG.splitlines() if " u " not in line)
+
+
+@pytest.fixture
+def clean(cluster):
+    """An empty online store."""
+    client = online_store.connect(settings())
+    client.flushdb()
+    return client
+
+
+@pytest.fixture
+def log(ingest_log, tmp_path):
+    """`LOG` on disk."""
+    return ingest_log(tmp_path / "log", LOG, ITEMS)
+
+
+def columns(store, at: datetime) -> dict[str, list]:
+    """All features of the ranking service, for every pair of a listener and an item."""
+    pairs = [{"user_id": user, "item_id": item} for user in ("u", "v", "w", "nobody") for item in ("a", "b", "none")]
+    rows = [{**pair, "session_id": "s4", "request_ts": int(at.timestamp())} for pair in pairs]
+    return store.get_online_features(features=store.get_feature_service("ranking"), entity_rows=rows).to_dict()
+
+
+def test_every_feature_is_the_same_as_in_the_embedded_stores(log, clean, monkeypatch, at):
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
+    on_cluster, was_online = columns(open_store(log.home), at(5, "12:00")), state(log.home)
+    monkeypatch.setenv("SEGUE_PROFILE", "embedded")
+    for name in ("SEGUE_ONLINE_STORE", "SEGUE_REGISTRY", "SEGUE_OBJECTS"):
+        monkeypatch.delenv(name)
+    embedded = columns(log.refresh(), at(5, "12:00"))
+    assert len(embedded) > 25
+    assert on_cluster == embedded
+    assert was_online == state(log.home)
+
+
+def test_a_refresh_removes_what_the_log_does_not_have_and_nothing_of_others(log, clean, ingest_log, tmp_path, at):
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
+    (of_u,) = (key for key in entity_keys(clean, "segue") if b"user_id" in key and key.endswith(b"\0usegue"))
+    others = {of_u.removesuffix(b"segue") + b"mysegue": b"another project", b"segue": b"another application"}
+    for key, value in others.items():
+        clean.set(key, value)
+    store = open_store(log.home)
+    assert listener(store, "u").newest == at(4, "09:05")
+    smaller = ingest_log(tmp_path / "smaller", WITHOUT_U, ITEMS)
+    refresh(smaller.home, smaller.folder, smaller.tables)
+    with pytest.raises(InputError, match="known to the online store"):
+        listener(store, "u").features_at(at(5, "12:00"))
+    assert listener(store, "v").newest == at(2, "12:00")
+    assert {key: clean.get(key) for key in others} == others
+    assert not [key for key in clean.scan_iter() if b"build_" in key]
+
+
+def test_interactions_are_pushed_online(log, clean, at):
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
+    push_interaction(open_store(log.home), "u", "a", "play", at(4, "10:00"), "s4")
+    assert listener(open_store(log.home), "u").newest == at(4, "10:00")
+
+
+def test_a_forgotten_listener_is_gone_from_redis_and_from_the_tables(log, clean):
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
+    assert forget_online(log.home, "u")
+    assert not forget_online(log.home, "u")
+    forget_tables(log.home, "u")
+    history = open_store(log.home).get_feature_view("user_history").batch_source
+    from feature_repo.feast_store import read_source
+
+    assert set(read_source(history, "").to_pyarrow()["user_id"].to_pylist()) == {"v"}
+
+
+def test_nothing_online_is_said(log, clean):
+    with pytest.raises(InputError, match="No features are online"):
+        state(log.home)
+
+
+@pytest.mark.parametrize("server", ["valkey", "postgres"])
+def test_a_dead_server_is_named_within_15_seconds(log, clean, request, server):
+    refresh(log.home, log.folder, log.tables)
+    killed = request.getfixturevalue(server)
+    os.kill(killed.pid, signal.SIGKILL)
+    try:
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match={"valkey": "online store", "postgres": "registry"}[server]):
+            publish(log.home, log.tables) if server == "postgres" else refresh(log.home, log.folder, log.tables)
+        assert time.monotonic() - started < 15
+    finally:
+        killed.start()
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
