@@ -10,11 +10,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help env demo test unit lint bench clean lock
+.PHONY: help env demo services services-down test unit lint bench clean lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 env: $(VENV)/.ready ## install the locked environment into .venv
 
@@ -33,6 +33,12 @@ demo: env ## from a synthetic log to recommendations on a page: import, train, m
 	$(BIN)/segue retrain --if-needed
 	$(BIN)/segue recommend -k 8 --user u00002 --user u00003 --user u00004 --page $(PAGE)
 	$(BIN)/segue status
+
+services: env ## start PostgreSQL, Valkey and an S3 server on this machine, and print the settings that use them
+	$(BIN)/python -m stores.services up
+
+services-down: env ## stop these servers; their data stays
+	$(BIN)/python -m stores.services down
 
 test: env ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -141,6 +141,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def services(self) -> Path:
+        """Data, passwords and process ids of the local servers that `make services` starts."""
+        return self.root / "services"
+
+    @property
     def reports(self) -> Path:
         """Reports for people: validation, evaluation, drift."""
         return self.root / "reports"

@@ -4,6 +4,7 @@ They come as wheels, which are development dependencies. `make services` starts 
 for themselves.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Server:
     port: int
     command: list[str]
     ready: Callable[[], None]
-    text: str = ""
+    text: str = field(default="", repr=False)
     ends: signal.Signals = signal.SIGTERM
     pid: int = 0
 
@@ -238,13 +239,16 @@ def program(distribution: str, path: str) -> str:
         InputError: the wheel is not installed.
     """
     try:
-        found = next(file for file in metadata.files(distribution) or () if file.as_posix().endswith(f"/{path}"))
+        wheel = metadata.distribution(distribution)
+        # `wheel.files` takes a second for PostgreSQL's 2,000 files.
+        record = (wheel.read_text("RECORD") or "").splitlines()
+        found = next(name for name, *_ in csv.reader(record) if name.endswith(f"/{path}"))
     except (metadata.PackageNotFoundError, StopIteration):
         raise InputError(
             f"Local services need the development dependencies. {distribution} has no {path}.",
             "Install them: `make env`.",
         ) from None
-    return os.path.normpath(found.locate())
+    return os.path.normpath(wheel.locate_file(found))
 
 
 def free_ports(count: int) -> list[int]:

@@ -15,9 +15,6 @@ from serving.store.versions import CHECKSUMS
 def read_config(path: Path, purpose: str) -> str:
     """Return the text of a model config file; a store's own file has the base paths of where the store is now.
 
-    A base path belongs to the store if it ends in the model's name, and the folder of that name beside the file has a
-    version that a push wrote. All others stay as they are, and so does a text that does not parse.
-
     Args:
         path: the file.
         purpose: the file's purpose, for errors.
@@ -25,7 +22,15 @@ def read_config(path: Path, purpose: str) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    text = config_files.read_text(path, purpose)
+    return relocated(config_files.read_text(path, purpose), Path(path).resolve().parent)
+
+
+def relocated(text: str, store: Path) -> str:
+    """Return the text of a model config file with the base paths of a store that is in the folder `store`.
+
+    A base path belongs to the store if it ends in the model's name, and the folder of that name in the store has a
+    version that a push wrote. All others stay as they are, and so does a text that does not parse.
+    """
     message = config_pb2.ModelServerConfig()
     try:
         text_format.Parse(text, message)
@@ -33,7 +38,7 @@ def read_config(path: Path, purpose: str) -> str:
         return text
     moved = False
     for entry in message.model_config_list.config:
-        here = Path(path).resolve().parent / entry.name
+        here = store / entry.name
         written = Path(entry.base_path)
         if entry.name and written.name == entry.name and written != here and any(here.glob(f"*/{CHECKSUMS}")):
             entry.base_path, moved = str(here), True

@@ -1,0 +1,167 @@
+"""Keep a local folder equal to the model store in the object store: the sidecar and the init container of a server.
+
+    python -m serving.store.sync --folder DIR [--once]
+
+The server reads the folder while it changes. So new versions come first, each by one rename; then `models.config`, with
+the base paths of this folder; and versions that the store no longer has go last, after a grace period in which the
+server stops reading them. `DIR/.synced` has the revision and the time of the last comparison with the object store.
+
+This module does not import TensorFlow.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from segue import files
+from segue.clock import utc_now
+from segue.entry import enter
+from segue.errors import InputError, SegueError
+from segue.os_errors import explained
+from segue.terminal import say
+from serving.protocol.config_files import MODEL_NAME, VERSION
+from serving.store import staging, versions
+from serving.store.own_paths import relocated
+from stores import folders, trees
+from stores.s3 import Bucket
+from stores.settings import settings
+
+CONFIG = "models.config"
+SYNCED = ".synced"
+POLL_SECONDS = 5
+GRACE = timedelta(minutes=2)  # a server polls models.config every few seconds, and then unloads
+
+
+class Mirror:
+    """A folder that follows the revisions of a model store.
+
+    Args:
+        bucket: the place of the model store.
+        folder: the folder; it is made if it does not exist.
+    """
+
+    def __init__(self, bucket: Bucket, folder: Path) -> None:
+        self.bucket = bucket
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        staging.remove_leftovers(self.folder)
+        self._number = 0  # of the revision that the folder equals
+        self._unnamed_since: dict[str, datetime] = {}  # `<model>/<version>` -> when it was first not in the store
+
+    def sync(self, now: datetime) -> int:
+        """Make the folder equal to the newest revision.
+
+        Args:
+            now: the time now, UTC.
+
+        Returns:
+            The number of the revision; 0 if no model has been pushed yet, and the folder stays as it is.
+
+        Raises:
+            InputError: the bucket is missing or refuses.
+            UnavailableError: the object store does not answer, or gives other bytes than were pushed.
+        """
+        revision = trees.current(self.bucket, "")
+        if CONFIG not in revision.files:
+            return 0
+        pushed = _by_version(revision.files)
+        if revision.number != self._number:
+            for version, entries in pushed.items():
+                self._fetch(version, entries)
+            self._write_config(revision.files[CONFIG])
+            self._number = revision.number
+        self._remove_old(pushed, now)
+        files.write_json(self.folder / SYNCED, {"revision": revision.number, "time": now.isoformat()})
+        return revision.number
+
+    def _fetch(self, version: str, entries: Mapping[str, trees.Entry]) -> None:
+        """Bring the folder of a version, unless it is there with the same names, sizes and times."""
+        target = self.folder / version
+        present = {name: (target / name).stat() for name in folders.names(target)}
+        if {name: (status.st_size, status.st_mtime_ns) for name, status in present.items()} == {
+            name: (entry.size, entry.modified) for name, entry in entries.items()
+        }:
+            return
+        with files.atomic_path(target) as temporary:
+            trees.download(self.bucket, "", entries, temporary)
+
+    def _write_config(self, entry: trees.Entry) -> None:
+        """Bring `models.config`, and write it with the base paths of this folder."""
+        temporary = self.folder / f"{files.TEMPORARY}{CONFIG}"
+        trees.download(self.bucket, "", {CONFIG: entry}, temporary)
+        text = (temporary / CONFIG).read_text(encoding="utf-8")
+        files.write_text(self.folder / CONFIG, relocated(text, self.folder))
+        shutil.rmtree(temporary)
+
+    def _remove_old(self, pushed: Mapping[str, object], now: datetime) -> None:
+        """Remove the versions that the store has not had for the grace period."""
+        local = {
+            f"{model}/{v}" for model in versions.models(self.folder) for v in versions.versions(self.folder, model)
+        }
+        unnamed = local - pushed.keys()
+        self._unnamed_since = {version: self._unnamed_since.get(version, now) for version in unnamed}
+        for version, since in self._unnamed_since.items():
+            if now - since >= GRACE:
+                staging.remove(self.folder / version)
+
+
+def _by_version(entries: Mapping[str, trees.Entry]) -> dict[str, dict[str, trees.Entry]]:
+    """`<model>/<version>` -> the files in this folder by name. A server reads no other files of a store."""
+    pushed: dict[str, dict[str, trees.Entry]] = {}
+    for name, entry in entries.items():
+        model, _, rest = name.partition("/")
+        version, _, inner = rest.partition("/")
+        if inner and MODEL_NAME.fullmatch(model) and VERSION.fullmatch(version):
+            pushed.setdefault(f"{model}/{version}", {})[inner] = entry
+    return pushed
+
+
+def follow(mirror: Mirror, once: bool) -> None:
+    """Sync every 5 seconds for ever, or until the first success. An error is said once, and tried again.
+
+    Args:
+        mirror: the folder.
+        once: end as soon as the folder equals a revision.
+    """
+    said = ""
+    while True:
+        number = 0
+        try:
+            number = mirror.sync(utc_now())
+            line = f"{mirror.folder} has revision {number}" if number else f"waiting for a push to {mirror.bucket.url}"
+        except (SegueError, OSError) as caught:
+            error = explained(caught) if isinstance(caught, OSError) else caught
+            line = f"error: {error} Trying again every {POLL_SECONDS} s."
+        if line != said:
+            say(line)
+            said = line
+        if number and once:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+@click.command()
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder.")
+@click.option("--once", is_flag=True, help="Wait until a model has been pushed, sync once, and end.")
+def sync(folder: Path, once: bool) -> None:
+    """Keep a folder equal to the model store in the object store, until SIGTERM or SIGINT."""
+    # At once, also while files are on their way: what is half-written is removed at the next start.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+    chosen = settings()
+    if chosen.models is None:
+        raise InputError(
+            "Only a model store in the object store can be followed. The profile is embedded.",
+            "Set SEGUE_PROFILE=cluster and the stores: `segue settings`.",
+        )
+    follow(Mirror(Bucket.at(chosen.models, chosen), folder), once)
+
+
+if __name__ == "__main__":
+    enter(sync)
