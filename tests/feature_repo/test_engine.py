@@ -5,7 +5,9 @@ import pytest
 from feature_repo.engine import duckdb_engine, read_parquet, write
 
 
-@pytest.mark.parametrize("name", ["it's", "it's \"so\"", "back\\slash", "two\nlines", "seg [v2]*?", "#1: é 日本 $HOME {x}"])
+@pytest.mark.parametrize(
+    "name", ["it's", 'it\'s "so"', "back\\slash", "two\nlines", "seg [v2]*?", "#1: é 日本 $HOME {x}"]
+)
 def test_a_table_is_written_and_read_under_any_path(tmp_path, name):
     path = tmp_path / name / "table.parquet"
     path.parent.mkdir()
