@@ -102,7 +102,7 @@ def run_alone(
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
-            env=child_environment(run),
+            env=child_environment(home, run),
             cwd=run.path,
             pass_fds=[lock],
             start_new_session=True,  # so that `stop` reaches its own child processes too
@@ -151,7 +151,7 @@ def failure(name: str, result: dict[str, Any]) -> PipelineFailed:
     )
 
 
-def child_environment(run: RunFolder) -> dict[str, str]:
+def child_environment(home: Home, run: RunFolder) -> dict[str, str]:
     """Return the environment of a run: libraries are quiet and send no usage data, and Python writes bytecode."""
     quiet = {
         "PYTHONWARNINGS": "ignore",
@@ -160,6 +160,8 @@ def child_environment(run: RunFolder) -> dict[str, str]:
         "FEAST_USAGE": "False",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # For MLflow's own experiment `Default`: MLflow writes the working directory into SQL as Python's repr.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.tracking_artifacts.as_uri(),
         "TMPDIR": str(run.temporary),  # KFP leaves one folder for each task
     }
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | quiet

@@ -1,12 +1,12 @@
 """Sends the records of runs to MLflow, and keeps those that MLflow does not take for a later run."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from segue.files import read_json, write_json
 from segue.settings import Home, RunFolder
 from tracking.client import connect
+from tracking.moved_home import relocate
 from tracking.registry import register
 from tracking.runs import log_run
 
@@ -20,15 +20,17 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
     Args:
         home: the home of the run.
         run: the run's folder.
-        record: the arguments of `tracking.runs.log_run` past the run's name, files as text. `version` is the version
-            of the run's models in the model store, if they were pushed.
+        record: the arguments of `tracking.runs.log_run` past the run's name; the files by their names in the run's
+            folder. `version` is the version of the run's models in the model store, if they were pushed.
 
     Returns:
         MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
     """
+    home.mlflow.mkdir(parents=True, exist_ok=True)
     write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
     sent: dict[str, Any] = {}
     try:
+        relocate(home.tracking_database, home.tracking_artifacts)
         for unsent in [each for each in home.run_folders() if each.unsent.is_file()]:
             client = connect(home.tracking_uri)  # each time, because a dead server must not be waited for twice
             try:
@@ -64,12 +66,12 @@ def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
     mlflow_run = log_run(
         client,
         record["experiment"],
-        home.tracking_artifacts,
+        None if home.tracking_uri.startswith(("http:", "https:")) else home.tracking_artifacts,
         run.path.name,
         record["params"],
         record["metrics"],
         record["tags"],
-        [Path(file) for file in record["files"] if Path(file).is_file()],
+        [file for file in (run.path / name for name in record["files"]) if file.is_file()],
         record["failed"],
         record["trials"],
         on_start,

@@ -25,7 +25,7 @@ def step(run: Run, version: int) -> None:
             "params": run.parameters,
             "metrics": flat_metrics(read_json(folder.evaluation)),
             "tags": text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")}),
-            "files": [folder.evaluation, folder.evaluation_page, folder.validation],
+            "files": [file.name for file in (folder.evaluation, folder.evaluation_page, folder.validation)],
             "failed": False,
             "trials": [],
             "version": version,

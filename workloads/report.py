@@ -49,5 +49,5 @@ def search_record(run: Run, steps: dict[str, Any]) -> dict[str, Any]:
         best = search["best"]
         settings = {f"best.{name}": value for name, value in best["values"].items()}
         record |= {"params": run.parameters | settings, "metrics": {search["metric"]: best["objective"]}}
-        record["files"] = [run.folder.search, run.folder.best_configuration]
+        record["files"] = [run.folder.search.name, run.folder.best_configuration.name]
     return record
