@@ -187,7 +187,7 @@ def describe(user: str | None, as_json: bool) -> None:
     """Show figures of the imported data set, or the last interactions of one listener."""
     from events import describe
 
-    if user:
+    if user is not None:
         show_listener(user, describe.recent_interactions(Home.from_env().data, user, RECENT), as_json)
         return
     result = describe.describe(Home.from_env().data)
