@@ -189,7 +189,7 @@ def describe(user: str | None, as_json: bool) -> None:
     from stores.parts import DATA, home_with
 
     home = home_with(DATA)
-    if user:
+    if user is not None:
         show_listener(user, describe.recent_interactions(home.data, user, RECENT), as_json)
         return
     result = describe.describe(home.data)

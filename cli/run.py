@@ -6,6 +6,7 @@ import click
 
 from cli.output import json_option, print_json
 from segue.clock import utc_now
+from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home, RunFolder
 from segue.terminal import say
@@ -74,6 +75,11 @@ def execute(
     from cli.search import trial_steps
     from models.training_config import load
 
+    if host is not None and on != "kfp":
+        raise InputError(
+            f"--host names Kubeflow Pipelines, and this run is on this machine. Received --host {host}.",
+            "Add --on kfp, or leave --host out.",
+        )
     settings = load(config).to_dict()
     if seed is not None:
         settings["seed"] = seed

@@ -31,5 +31,10 @@ def read_parquet(engine: ibis.BaseBackend, path: Path) -> Table:
 
 
 def write(table: Table, path: Path) -> None:
-    """Evaluate `table` into one Parquet file without holding the result in memory."""
-    table.to_parquet(path, compression="zstd")
+    """Evaluate `table` into one Parquet file without holding the result in memory.
+
+    Ibis's own `to_parquet` writes the path into SQL as Python's `repr`, which DuckDB cannot read if the path has both
+    kinds of quotes or a backslash.
+    """
+    engine = table.get_backend()
+    engine.con.sql(engine.compile(table)).write_parquet(str(path), compression="zstd")

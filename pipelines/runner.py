@@ -165,6 +165,8 @@ def child_environment(home: Home, run: RunFolder) -> dict[str, str]:
         "FEAST_USAGE": "False",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # For MLflow's own experiment `Default`: MLflow writes the working directory into SQL as Python's repr.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.tracking_artifacts.as_uri(),
         "TMPDIR": str(run.temporary),  # KFP leaves one folder for each task
     }
     return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | changed

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 MODEL_CARD = "assets.extra/segue.json"  # in a SavedModel's folder; TF Serving ignores `assets.extra`
 
@@ -186,11 +187,24 @@ class Home:
         return self.root / ".lock"
 
     @property
+    def tracking_database(self) -> Path:
+        """MLflow's database in this home."""
+        return self.mlflow / "mlflow.db"
+
+    @property
+    def own_tracking_uri(self) -> str:
+        """The address of MLflow's database in this home."""
+        database = str(self.tracking_database)
+        if "%" in database or "?" in database:
+            # SQLAlchemy decodes the path. MLflow first makes the parent folder of the undecoded path, which would lie
+            # beside the home; a path without `/` has no such folder.
+            database = quote(database, safe="")
+        return f"sqlite:///{database}"
+
+    @property
     def tracking_uri(self) -> str:
-        """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or a database in this home."""
-        self.mlflow.mkdir(parents=True, exist_ok=True)
-        database = str(self.mlflow / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # as SQLAlchemy reads URLs
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{database}"
+        """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or the database in this home."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or self.own_tracking_uri
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""

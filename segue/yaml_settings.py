@@ -81,6 +81,8 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
             f"{subject} must be a mapping of settings. Received {received}.",
             f"Write {path or 'the settings'} as `name: value` lines.",
         )
+    if loc[-1] == "[key]":
+        return InputError(f"The names in {yaml_path(loc[:-2], where)} are text. Received {received}.", "Correct it.")
     rule = re.sub(r"^\w+ should ", "", error["msg"])
     fix = f"Correct {path} in the configuration."
     if isinstance(error["input"], str) and re.fullmatch(r"[-+]?(?!0\d)[.\d]+([eE][-+]?\d+)?", error["input"]):
@@ -125,6 +127,10 @@ class SettingsLoader(yaml.SafeLoader):
             if names.count(name) > 1:
                 raise yaml.constructor.ConstructorError(problem=f"{name!r} is set twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build whole values only, so that PyYAML refuses an alias that stands within its own anchor."""
+        return super().construct_object(node, deep=True)
 
 
 NUMBERS = {  # the core schema of YAML 1.2, chapter 10.3.2, with decimal integers only

@@ -6,6 +6,7 @@ from typing import Any
 from segue.files import read_json, write_json
 from segue.settings import Home, RunFolder
 from tracking.client import connect
+from tracking.moved_home import relocate
 from tracking.registry import register
 from tracking.runs import log_run
 
@@ -25,9 +26,11 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
     Returns:
         MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
     """
+    home.mlflow.mkdir(parents=True, exist_ok=True)
     write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
     sent: dict[str, Any] = {}
     try:
+        relocate(home.tracking_database, home.tracking_artifacts)
         waiting = [each for each in home.run_folders() if each.unsent.is_file()]
         for unsent in sorted(waiting, key=lambda each: read_json(each.unsent)["version"] or 0):
             client = connect(home.tracking_uri)  # each time, because a dead server must not be waited for twice
@@ -64,7 +67,7 @@ def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
     mlflow_run = log_run(
         client,
         record["experiment"],
-        home.tracking_artifacts,
+        None if home.tracking_uri.startswith(("http:", "https:")) else home.tracking_artifacts,
         run.path.name,
         record["params"],
         record["metrics"],

@@ -17,6 +17,8 @@ from segue.yaml_settings import build
 # The default search space, used if the configuration names no setting.
 SPACE: dict[str, list] = {"learning_rate": [3e-4, 1e-2], "dim": [32, 64, 128]}
 
+LOWEST = 1e-9  # of a range
+
 Values = dict[str, Any]
 
 
@@ -65,9 +67,10 @@ def space(config: TrainingConfig) -> dict[str, list]:
                 f"The settings are: {', '.join(settings)}.",
             )
         choices = [getattr(build(type(own), {name: value}, "search.space"), name) for value in values]
-        if is_range(getattr(own, name), choices) and not choices[0] < choices[1]:
+        # Between closer ends there may be fewer numbers than trials.
+        if is_range(getattr(own, name), choices) and not LOWEST <= choices[0] < choices[1] / (1 + LOWEST):
             raise InputError(
-                f"{path} is a log-uniform range and needs 0 < low < high. Received {values}.",
+                f"{path} is a log-uniform range and needs {LOWEST} <= low < high. Received {values}.",
                 "Write the lower end first.",
             )
         searched[name] = [value for n, value in enumerate(choices) if value not in choices[:n]]

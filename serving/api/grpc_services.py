@@ -27,6 +27,10 @@ OPTIONS: dict[str, str | int] = {
     # With 1, a second server on the same port would silently take a share of the connections.
     "grpc.so_reuseport": 0,
     "grpc.max_concurrent_streams": 200,  # for each connection
+    # Of the calls that the event loop has not taken yet, gRPC cancels some above the first limit (by default 1,000) and
+    # all above the second (3,000), good ones like those that never end. `MAX_CALLS` limits calls, and says so.
+    "grpc.server.max_pending_requests": 2**31 - 1,
+    "grpc.server.max_pending_requests_hard_limit": 2**31 - 1,
 }
 # The most messages being answered at once, each of up to the largest size; further ones get RESOURCE_EXHAUSTED. A call
 # counts once its message has arrived, so that a client that opens calls and sends nothing cannot lock out others.

@@ -32,6 +32,15 @@ def test_a_table_sends_no_control_character(capsys, text, place):
     assert text not in out
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "20", "40", "80", "-3", "many"])
+def test_a_narrow_terminal_cuts_no_cell(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    print_table("title", ["first", "second", "third", "fourth"], [["q" * 90, "日本語" * 9, 7, "x" * 30]])
+    out = capsys.readouterr().out
+    assert (out.count("q"), out.count("語"), out.count("x")) == (90, 9, 30)
+    assert "…" not in out
+
+
 def test_numbers_and_missing_values_are_cells(capsys):
     print_table("t", ["a", "b", "c"], [[0.12346, None, 7]])
     out = capsys.readouterr().out

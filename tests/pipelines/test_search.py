@@ -49,7 +49,7 @@ def test_a_search_ends_with_a_configuration_to_train_with(segue, one_process, tm
     import mlflow
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-    client = mlflow.MlflowClient(f"sqlite:///{segue.home.mlflow / 'mlflow.db'}")
+    client = mlflow.MlflowClient(segue.home.own_tracking_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     (parent,) = (r for r in runs if MLFLOW_PARENT_RUN_ID not in r.data.tags)
     children = {r.info.run_name: r for r in runs if r is not parent}

@@ -20,7 +20,7 @@ def test_a_run_pushes_all_models_under_one_version(trained):
 def test_a_run_registers_champions_with_their_lineage(trained):
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{trained.home.mlflow / 'mlflow.db'}")
+    client = mlflow.MlflowClient(trained.home.own_tracking_uri)
     manifest = read_json(trained.home.data / "manifest.json")
     for model in MODELS:
         version = client.get_model_version_by_alias(f"segue-{model}", "champion")

@@ -24,6 +24,7 @@ class Outer:
     size: AtLeast1 = 8
     sizes: list[AtLeast1] = field(default_factory=list)
     inner: Inner = field(default_factory=Inner)
+    rates: dict[str, Positive] = field(default_factory=dict)
 
 
 def test_integers_that_came_as_floats_are_integers():
@@ -40,6 +41,9 @@ def test_integers_that_came_as_floats_are_integers():
         ({"inner": {"rate": 0}}, "model", "model.inner.rate must be greater than 0. Received 0."),
         ({"sizes": [1, 0]}, "model", "model.sizes[1] must be greater than or equal to 1. Received 0."),
         ({"inner": {"speed": 1}}, "model", "There is no setting 'model.inner.speed'."),
+        ({"rates": {1: 2.0}}, "", "The names in rates are text. Received 1."),
+        ({"rates": {None: 2.0}}, "model", "The names in model.rates are text. Received None."),
+        ({"rates": {float("nan"): 2.0}}, "", "The names in rates are text. Received nan."),
         (None, "", "The configuration must be a mapping of settings. Received None."),
         ([], "model", "model must be a mapping of settings. Received []."),
     ],
@@ -96,6 +100,20 @@ def test_a_name_that_is_set_twice_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="'a' is set twice"):
         read_settings(path)
+
+
+@pytest.mark.parametrize("text", ["&x {a: *x}", "a: &x [1, *x]", "a: &x {b: [{c: *x}]}", "- &x {? *x : 1}"])
+def test_an_alias_within_its_own_anchor_is_refused(tmp_path, text):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"cannot be read: .*recursive"):
+        read_settings(path)
+
+
+def test_other_aliases_are_read(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("a: &x {b: [1]}\nc: *x\nd:\n  <<: *x\n  e: 2")
+    assert read_settings(path) == {"a": {"b": [1]}, "c": {"b": [1]}, "d": {"b": [1], "e": 2}}
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "? [1]\n: 2", "a: *b", "a: !!python/name:os.system ''"])

@@ -42,10 +42,13 @@ class Segue:
 
 @pytest.fixture(scope="session")
 def trained(build_once) -> Segue:
-    """A trained home with a pushed first version, made once for all workers. Tests change copies only (`branch`)."""
+    """A trained home with a pushed first version, made once for all workers. Tests change copies only (`branch`).
+
+    Its path has every kind of character that a library once took for something else.
+    """
 
     def build(folder: Path) -> None:
-        segue = Segue(folder)
+        segue = Segue(folder / NASTY)
         imported = segue("data", "import", "synthetic", "--size", "nano", "--seed", "0")
         assert imported.returncode == 0, imported.stderr
         run = segue("run", "training", "--config", str(NANO_CONFIG), "--json")
@@ -53,7 +56,7 @@ def trained(build_once) -> Segue:
         ended = json.loads(run.stdout)
         assert ended["status"] == "pushed", ended["reason"]
 
-    return Segue(build_once("trained", build))
+    return Segue(build_once("trained", build) / NASTY)
 
 
 @pytest.fixture
@@ -114,4 +117,5 @@ def branch(trained: Segue, tmp_path: Path) -> Callable[[], Segue]:
 
 
 ROOT = Path(__file__).resolve().parents[2]
+NASTY = "né #1: 'a' \"b\" 日本 $HOME&{y};%20"
 NANO_CONFIG = Path(__file__).with_name("nano.yaml")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import mlflow.tracking.request_header.registry  # noqa: F401  # else the first request imports Feast, for seconds
 import pytest
 
 from segue.errors import EXIT_RETRY, UnavailableError

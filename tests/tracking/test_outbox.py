@@ -127,8 +127,8 @@ def test_a_record_that_can_never_be_sent_does_not_hold_up_others(home, client):
 
 
 @pytest.mark.slow
-def test_files_that_are_gone_are_left_out(home, client, tmp_path):
-    (tmp_path / "evaluation.json").write_text("{}")
-    result = track(home, home.run(OLD), record(files=[tmp_path / "evaluation.json", tmp_path / "gone.md"], version=9))
+def test_files_that_are_gone_are_left_out(home, client):
+    home.run(OLD).evaluation.write_text("{}")
+    result = track(home, home.run(OLD), record(files=["evaluation.json", "gone.md"], version=9))
     assert [file.path for file in client.list_artifacts(result["mlflow_run"])] == ["evaluation.json"]
     assert result["versions"] == {}

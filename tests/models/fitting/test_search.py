@@ -80,7 +80,11 @@ def test_without_a_space_the_learning_rate_and_the_width_are_searched(model):
         ({"space": {"reward": [{"play": 1}]}}, "no setting 'reward' of retrieval"),
         ({"space": {"dim": 3}}, "search.space.dim must be a valid list. Received 3"),
         ({"space": {"dim": ["wide"]}}, "search.space.dim must be a valid integer. Received 'wide'"),
-        ({"space": {"learning_rate": [0.1, 0.01]}}, "needs 0 < low < high"),
+        ({"space": {"learning_rate": [0.1, 0.01]}}, "needs 1e-09 <= low < high"),
+        ({"space": {"learning_rate": [1e-12, 0.01]}}, "needs 1e-09 <= low < high"),
+        ({"space": {"minutes": [0, 5]}}, "needs 1e-09 <= low < high"),
+        ({"space": {"minutes": [1.0, 1.0]}, "model": "ranking"}, "needs 1e-09 <= low < high"),
+        ({"space": {"learning_rate": [0.001, 0.0010000000000000002]}}, "needs 1e-09 <= low < high"),  # two numbers
         ({"space": {"learning_rate": [0, 0.01]}}, "search.space.learning_rate must be greater than 0. Received 0"),
         ({"model": "sequence"}, "search.model must be 'retrieval' or 'ranking'. Received 'sequence'"),
         ({"trials": 0}, "search.trials must be greater than or equal to 1. Received 0"),

@@ -3,17 +3,24 @@
 The server is a process of its own, so that its memory and open files can be measured apart from the tests'.
 """
 
+import asyncio
 import contextlib
 import http.client
 import os
 import socket
 import struct
+import threading
 import time
+from collections import Counter
+from types import SimpleNamespace
 
+import grpc
 import numpy as np
 import pytest
+from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.serving.process import ending, free_port, rss_mb, start_server, wait_ready
+from serving.api import grpc_services
 from serving.client.sync_client import Client
 
 pytestmark = pytest.mark.slow  # the server starts in 5 s
@@ -151,13 +158,13 @@ def test_calls_that_never_end(server, unfinished):
         assert np.percentile(server.seconds(), 99) < 1.0
 
 
-@pytest.mark.parametrize("connections", [1, 12])
-def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
-    """About 100 kB are enough to open so many calls, so they must not lock out other clients."""
-    with opened(*[server.grpc] * connections) as opened_ones:
+@contextlib.contextmanager
+def calls_that_never_end(address, connections, calls):
+    """Open `calls` calls on each of so many connections; each has reached the server, or was refused."""
+    with opened(*[address] * connections) as opened_ones:
         for connection in opened_ones:
-            calls = (frame(HEADERS, END_HEADERS, 2 * n + 1, headers()) for n in range(1_200 // connections))
-            connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + b"".join(calls) + frame(PING, 0, 0, b"finished"))
+            started = (frame(HEADERS, END_HEADERS, 2 * n + 1, headers()) for n in range(calls))
+            connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + b"".join(started) + frame(PING, 0, 0, b"finished"))
         for connection in opened_ones:
             read = b""
             while b"finished" not in read:  # the answer to the last frame; or the server refuses the connection
@@ -165,8 +172,50 @@ def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
                 if not part:
                     break
                 read += part
+        yield
 
+
+@pytest.mark.parametrize("connections", [1, 12])
+def test_more_calls_that_never_end_than_may_run_at_once(server, connections):
+    """About 100 kB are enough to open so many calls, so they must not lock out other clients."""
+    with calls_that_never_end(server.grpc, connections, 1_200 // connections):
         server.seconds(3)
+
+
+@pytest.mark.parametrize("connections", [6, 10, 20])
+def test_calls_wait_for_a_busy_event_loop_and_are_not_cancelled(connections):
+    """150 calls on each connection never end; the 40 good calls behind them wait too, and are answered."""
+
+    async def infer(kind, request):
+        return predict_pb2.PredictResponse()
+
+    def good_calls(port):
+        call = "/tensorflow.serving.PredictionService/Predict"
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(calls_that_never_end(("127.0.0.1", port), connections, 150))
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            channels = [stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}", own)) for _ in range(40)]
+            for channel in channels:
+                grpc.channel_ready_future(channel).result(SECONDS)
+            answers = [channel.unary_unary(call).future(b"", timeout=SECONDS) for channel in channels]
+            time.sleep(0.2)  # all are with the server, whose event loop is still busy
+            busy.set()
+            return Counter(str(answer.code()) for answer in answers)
+
+    async def run():
+        service = SimpleNamespace(infer=infer, metadata=None, status=None)
+        server = grpc_services.server(service, None, (), wait=lambda seconds: True)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        codes = asyncio.get_running_loop().run_in_executor(None, good_calls, port)
+        busy.wait(SECONDS)  # nothing runs on the event loop meanwhile
+        try:
+            return await codes
+        finally:
+            await server.stop(0)
+
+    busy = threading.Event()
+    assert asyncio.run(run()) == {"StatusCode.OK": 40}
 
 
 @pytest.mark.parametrize(
