@@ -34,8 +34,8 @@ def open_store(home: Home) -> FeatureStore:
     path = Path(__file__).with_name("feature_store.yaml")
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     root = str(home.root.resolve())  # set after parsing, because YAML gives a meaning to characters such as `#`
-    settings["registry"] = Template(settings["registry"]).substitute(SEGUE_HOME=root)
-    settings["online_store"]["path"] = Template(settings["online_store"]["path"]).substitute(SEGUE_HOME=root)
+    for part in ("registry", "online_store"):
+        settings[part]["path"] = Template(settings[part]["path"]).substitute(SEGUE_HOME=root)
     home.features.mkdir(parents=True, exist_ok=True)
     return FeatureStore(config=RepoConfig(**settings, repo_path=path.parent))
 
