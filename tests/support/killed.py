@@ -1,18 +1,20 @@
-"""Kills a function at each of its steps, to see what it leaves."""
+"""Ends a process at a step of its work: it opens, makes, renames or removes a file."""
 
+import atexit
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-FILE_EVENTS = ("open", "os.", "shutil.", "fcntl.", "ctypes.dlsym")
+FILE_EVENTS = ("open", "os.", "shutil.", "fcntl.")
+EXCHANGE = ("renameat2", "renamex_np")
 
 
 def killed_at_each_step(function: Callable[[], object], every: int = 1) -> Iterator[int]:
     """Run a function in forked processes, and yield after each: the n-th ends by SIGKILL before the n-th step.
 
-    A step is opening, making, renaming or removing a file or a folder, as Python audits it. The last process ends by
-    itself.
+    The last process ends by itself.
 
     Args:
         function: the function.
@@ -25,7 +27,7 @@ def killed_at_each_step(function: Callable[[], object], every: int = 1) -> Itera
         if process == 0:
             status = 1
             try:
-                die_before(step)
+                at_step(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
                 function()
                 status = 0
             finally:
@@ -36,14 +38,34 @@ def killed_at_each_step(function: Callable[[], object], every: int = 1) -> Itera
         yield step
 
 
-def die_before(step: int) -> None:
-    """Let this process be killed before its n-th audited event."""
+def at_step(step: int, action: Callable[[], None], folder: str = "") -> None:
+    """Call `action` before this process's n-th step on files under a folder; Python audits them."""
     left = step
 
-    def count(event: str, _) -> None:
+    def count(event: str, arguments: tuple) -> None:
         nonlocal left
-        left -= event.startswith(FILE_EVENTS)
+        left -= is_step(event, arguments, folder)
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            left = -1
+            action()
 
     sys.addaudithook(count)
+
+
+def count_steps(folder: str, file: str) -> None:
+    """Write to a file, when this process ends, how many steps on files under a folder it has made."""
+    steps = 0
+
+    def count(event: str, arguments: tuple) -> None:
+        nonlocal steps
+        steps += is_step(event, arguments, folder)
+
+    sys.addaudithook(count)
+    atexit.register(lambda: Path(file).write_text(str(steps)))
+
+
+def is_step(event: str, arguments: tuple, folder: str) -> bool:
+    """Whether an audited event is a step on a file under a folder."""
+    if event == "ctypes.dlsym":
+        return arguments[1] in EXCHANGE
+    return event.startswith(FILE_EVENTS) and any(folder in str(argument) for argument in arguments[:2])
