@@ -127,6 +127,8 @@ def require(data: Path) -> None:
         InputError: The folder holds no data set.
     """
     if not (data / MANIFEST).is_file():
+        files.remove_unfinished(data.resolve().parent, data.resolve().name)  # an import may have been killed
+    if not (data / MANIFEST).is_file():
         raise InputError(
             "No data set has been imported.",
             "Run `segue data import …` first, for instance `segue data import synthetic --size nano`.",

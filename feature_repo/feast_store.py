@@ -65,8 +65,8 @@ def embedded_store(home: Home) -> FeatureStore:
     """Open the feature store that lies in a home."""
     configured = configuration()
     root = str(home.root.resolve())  # set after parsing, because YAML gives a meaning to characters such as `#`
-    configured["registry"] = Template(configured["registry"]).substitute(SEGUE_HOME=root)
-    configured["online_store"]["path"] = Template(configured["online_store"]["path"]).substitute(SEGUE_HOME=root)
+    for part in ("registry", "online_store"):
+        configured[part]["path"] = Template(configured[part]["path"]).substitute(SEGUE_HOME=root)
     home.features.mkdir(parents=True, exist_ok=True)
     return FeatureStore(config=RepoConfig(**configured, repo_path=CONFIGURATION.parent))
 

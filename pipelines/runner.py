@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from pipelines.run_state import hold, words
 from segue.errors import EXIT_FAILED, InputError, SegueError
-from segue.files import read_json, write_json
+from segue.files import TEMPORARY, read_json, remove_unfinished, write_json
 from segue.lock import locked
 from segue.progress import MARK
 from segue.settings import Home, RunFolder
@@ -93,6 +93,7 @@ def run_alone(
 
     The child process inherits the lock's file `lock`. If this process is killed, no other run starts beside the child.
     """
+    remove_leftovers(home)
     run = new_run(home, name, started)
     write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
     run.temporary.mkdir()
@@ -118,6 +119,7 @@ def run_alone(
                 on_progress(f"run {run.path.name}: {words(ended)}")
             raise
         finally:
+            kill_rest(child)
             shutil.rmtree(run.temporary, ignore_errors=True)
     result = outcome(run) | places(run)
     if child.returncode != 0 and result["status"] != "failed":
@@ -126,6 +128,16 @@ def run_alone(
     if result["status"] == "failed":
         raise failure(name, result)
     return result
+
+
+def remove_leftovers(home: Home) -> None:
+    """Remove what killed commands and runs have left half-written in a home. No run is at work meanwhile."""
+    remove_unfinished(home.root, home.data.name)
+    parts = (home.features, home.runs, home.reports)
+    for folder in {path.parent for part in parts for path in part.rglob(f"{TEMPORARY}*")}:
+        remove_unfinished(folder)
+    for run in home.run_folders():
+        shutil.rmtree(run.temporary, ignore_errors=True)
 
 
 def killed_step(steps: dict[str, Any]) -> dict[str, Any]:
@@ -222,6 +234,12 @@ def stop(child: subprocess.Popen) -> None:
         child.wait()
     except ProcessLookupError:
         child.wait()
+
+
+def kill_rest(child: subprocess.Popen) -> None:
+    """Kill the steps of a run whose own process has been killed; they would train on, and push."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS: the group has only zombies
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def last_line(path: Path) -> str:

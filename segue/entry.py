@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from segue.errors import InputError, SegueError
+from segue.errors import InputError
 from segue.os_errors import explained
 from segue.terminal import say
 
@@ -56,7 +56,7 @@ def enter(command: Callable[[], Any]) -> None:
     """Run a command as the entry point of a process.
 
     A `SegueError` is printed as two lines on stderr, the headline and the fix, and ends the process with its exit code.
-    So is an error of the operating system.
+    So is an error of the operating system, also if a library wraps it.
     """
     # TensorFlow Recommenders needs Keras 2. TensorFlow reads this when it is imported, here and in child processes.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -74,8 +74,10 @@ def enter(command: Callable[[], Any]) -> None:
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # characters that the terminal lacks become ?
         command()
-    except (SegueError, OSError) as caught:
-        error = explained(caught) if isinstance(caught, OSError) else caught
+    except Exception as caught:
+        error = explained(caught)
+        if error is None:
+            raise
         drop_unwritten_output()
         say(f"error: {error.headline}", fg="red", err=True)
         if error.fix:

@@ -1,11 +1,16 @@
 """Atomic writes: files are written under a temporary name and then renamed, so a target is whole or absent."""
 
 import contextlib
+import ctypes
+import errno
+import fcntl
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,35 +19,108 @@ from typing import Any
 from segue.errors import InputError
 
 TEMPORARY = ".tmp-"  # prefix of the name of every unfinished file or folder
+# What `atomic_path` writes for the target `name`, and what libraries put beside it, such as SQLite's journal.
+UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?P<name>.+)-[0-9a-f]{8}(?P<old>-old)?(-[a-z]+)?")
 
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; rename it to `target` if the body succeeds.
 
-    The body may create a file or a folder there. If `target` is a folder, it is moved aside first, because a POSIX
-    rename replaces a file but not a folder that has files. A symbolic link stays, and the file or folder that it names
-    is replaced.
+    The body may create a file or a folder there. A symbolic link stays, and the file or folder that it names is
+    replaced. What a killed writer of the same target has left is removed first.
     """
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(target.parent, target.name)
     temporary = target.parent / f"{TEMPORARY}{target.name}-{uuid.uuid4().hex[:8]}"
-    aside = temporary.with_name(temporary.name + "-old")
-    try:
-        yield temporary
-        if temporary.is_dir() and target.is_dir():
-            target.rename(aside)
-        temporary.rename(target)
-    except BaseException:
-        if aside.exists() and not target.exists():
-            aside.rename(target)
-        raise
-    finally:
-        for path in (temporary, aside):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+    with flocked(target.parent, fcntl.LOCK_SH):
+        try:
+            yield temporary
+            if temporary.is_dir() and target.is_dir():  # a POSIX rename replaces no folder that has files
+                exchange(temporary, target)
             else:
-                path.unlink(missing_ok=True)
+                temporary.rename(target)
+        finally:
+            remove(temporary)
+
+
+@contextlib.contextmanager
+def flocked(folder: Path, how: int) -> Iterator[bool]:
+    """Hold a lock on a folder, and yield whether it could be had. The kernel ends it with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+        had = True
+    except OSError:  # held by others, or a file system without locks
+        had = False
+    try:
+        yield had
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(folder: Path, name: str | None = None) -> None:
+    """Remove from a folder what killed writers of the target `name`, or of any target, have left.
+
+    A writer holds a shared lock on the folder, so nothing is removed while one is at work. An old folder that was moved
+    aside for a new one returns if the new one has not taken its place.
+    """
+    found = {path: match for path in folder.glob(f"{TEMPORARY}*") if (match := UNFINISHED.fullmatch(path.name))}
+    left = [path for path, match in found.items() if name in (None, match["name"])]
+    if not left:
+        return
+    with flocked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
+        for path in left if alone else ():
+            target = folder / found[path]["name"]
+            if found[path]["old"] and not target.exists():
+                path.rename(target)
+            else:
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def exchange(new: Path, target: Path) -> None:
+    """Give two folders each other's name, in one step, so that there is no moment without the target.
+
+    A file system that cannot do so renames the old folder first; if that is the last thing the process does,
+    `remove_unfinished` takes it back.
+    """
+    if exchanged(new, target):
+        return
+    aside = new.with_name(f"{new.name}-old")
+    target.rename(aside)
+    try:
+        new.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    aside.rename(new)
+
+
+def exchanged(first: Path, second: Path) -> bool:
+    """Exchange two paths by one call of the system; return False if the system or the file system has none."""
+    system = ctypes.CDLL(None, use_errno=True)
+    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
+    paths = os.fsencode(first), os.fsencode(second)
+    try:
+        if sys.platform == "darwin":
+            failed = system.renamex_np(*paths, swap)
+        else:
+            failed = system.renameat2(here, paths[0], here, paths[1], swap)
+    except AttributeError:
+        return False
+    number = ctypes.get_errno()
+    if failed and number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        raise OSError(number, os.strerror(number), str(first), None, str(second))
+    return not failed
 
 
 def require_own(folder: Path, manifest: str, fields: set[str], patterns: tuple[str, ...]) -> None:

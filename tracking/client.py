@@ -2,10 +2,12 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from segue.errors import UnavailableError
+from segue.files import atomic_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +52,24 @@ def connect(tracking_uri: str) -> "MlflowClient":
         UnavailableError: MLflow does not answer there.
     """
     require_answer(tracking_uri)
+    make_database(tracking_uri)
     return unchecked_client(tracking_uri)
+
+
+def make_database(tracking_uri: str) -> None:
+    """Make the database if it is an absent SQLite file: beside its place, which it takes once it is whole.
+
+    MLflow takes seconds to make its tables, and fails for good on a file that has only some of them.
+    """
+    from sqlalchemy.engine import make_url
+
+    if not tracking_uri.startswith("sqlite:///"):
+        return
+    file = make_url(tracking_uri).database
+    if not file or file == ":memory:" or Path(file).exists():
+        return
+    with atomic_path(Path(file)) as temporary:
+        unchecked_client(f"{tracking_uri.rpartition('/')[0]}/{temporary.name}").search_experiments(max_results=1)
 
 
 def unchecked_client(tracking_uri: str) -> "MlflowClient":

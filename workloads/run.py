@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import EXIT_FAILED, SegueError
+from segue.errors import EXIT_FAILED
 from segue.files import write_json
+from segue.os_errors import explained
 from segue.settings import Home, RunFolder
 from stores import parts, records
 
@@ -89,10 +90,11 @@ class Run:
             write_json(path, {**record, "status": "done", "seconds": time.monotonic() - started})
             records.keep(self.folder, brought)
         except BaseException as error:
-            traceback.print_exc(file=sys.stdout)
+            with suppress(OSError):  # a full disk has no room for the log
+                traceback.print_exc(file=sys.stdout)
             failed = {**record, "status": "failed", "seconds": time.monotonic() - started}
-            if isinstance(error, SegueError):
-                cause = {"cause": error.headline, "fix": error.fix, "exit_code": error.exit_code}
+            if reason := explained(error):
+                cause = {"cause": reason.headline, "fix": reason.fix, "exit_code": reason.exit_code}
             else:
                 cause = {"cause": f"{type(error).__name__}: {error}", "fix": "", "exit_code": EXIT_FAILED}
             write_json(path, failed | cause)

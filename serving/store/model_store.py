@@ -71,7 +71,6 @@ def push(
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
-        staging.remove_leftovers(root)
         # Versions without a label count too: a push that was killed may have left the next number of some models taken.
         version = 1 + max((v for name in models(root) for v in versions(root, name)), default=0)
         staged = {
@@ -222,11 +221,15 @@ def drop(root: Path, label: str, announce: Announce | None = None) -> dict[str, 
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Let one writer at a time change the store. The kernel holds the lock, so it ends with a killed writer."""
+    """Let one writer at a time change the store, after removing what a killed one left.
+
+    The kernel holds the lock, so it ends with a killed writer.
+    """
     if not root.is_dir():
         raise InputError(f"The model store {root} does not exist.", "Push a model first: `segue run training`.")
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        staging.remove_leftovers(root)
         yield
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from events import dataset
 from events.describe import describe, recent_interactions
+from segue import files
 from segue.errors import InputError
 from segue.files import tree_sha256, write_text
+from tests.support.killed import killed_at_each_step
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 1, 6, tzinfo=UTC)
@@ -156,6 +158,24 @@ def test_a_killed_import_leaves_the_earlier_data_set(imported, tmp_path, events)
     tables = dataset.load(tmp_path / "data")
     assert tables.manifest == manifest
     assert tables.events()["event_id"].to_pylist() == ["e1", "e2", "e3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchange", "two renames"])
+def test_an_import_killed_at_any_step_leaves_the_old_data_set_or_the_new_one(
+    event, imported, tmp_path, events, monkeypatch, exchanges
+):
+    if not exchanges:
+        monkeypatch.setattr(files, "exchanged", lambda *_: False)
+    first = dataset.write(tmp_path / "data", imported(events))
+    new = imported([*events, event(5, ts=NOON)])
+    for _ in killed_at_each_step(lambda: dataset.write(tmp_path / "data", new), every=4):
+        stored = dataset.load(tmp_path / "data")
+        whole = {path.name: path for path in (tmp_path / "data").iterdir() if path.name != "manifest.json"}
+        assert sorted(whole) == ["events", "items.parquet", "quarantine.parquet", "users.parquet"]
+        assert stored.events().num_rows == stored.manifest["counts"]["events"]
+    assert stored.manifest["counts"]["events"] == first["counts"]["events"] + 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.lock", "data"]
 
 
 def test_an_import_replaces_the_earlier_data_set(event, imported, tmp_path, events):

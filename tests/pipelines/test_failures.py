@@ -24,16 +24,16 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
         "if 'build_features' in sys.orig_argv:\n"
         "    from feature_repo import build\n"
         "    def fail(*_):\n"
-        "        raise OSError('the disk is full')\n"
+        "        raise OSError(28, 'No space left on device')\n"
         "    build.write = fail\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = segue("run", "training", env={"PYTHONPATH": path})
-    assert done.returncode == 1
-    assert "The step build-features failed. OSError: the disk is full" in done.stderr
+    assert done.returncode == 75
+    assert "The step build-features failed. No space left on device" in done.stderr
     log = next(segue.home.runs.glob("training-*")) / "run.log"
     assert str(log) in done.stderr
-    assert "the disk is full" in log.read_text()
+    assert "No space left on device" in log.read_text()
     assert "Traceback" not in done.stderr
 
 

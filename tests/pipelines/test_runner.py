@@ -1,12 +1,22 @@
 """The parts of the local runner: run folders, errors, the log's lines, and the order of steps."""
 
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipelines import steps
-from pipelines.runner import failure, killed_step, last_line, new_run, run_locally, whole_lines
+from pipelines.runner import (
+    failure,
+    kill_rest,
+    killed_step,
+    last_line,
+    new_run,
+    remove_leftovers,
+    run_locally,
+    whole_lines,
+)
 from segue.errors import EXIT_FAILED, EXIT_USAGE, InputError
 from segue.settings import Home
 
@@ -24,6 +34,47 @@ def test_a_home_that_tensorflow_cannot_load_from_is_refused_at_once(tmp_path, na
     with pytest.raises(InputError, match="TensorFlow takes"):
         run_locally(Home(tmp_path / name), "training", {}, NOON, print, print)
     assert not (tmp_path / name).exists()
+
+
+def test_a_run_removes_what_killed_commands_left_in_the_home(home):
+    left = [
+        home.root / ".tmp-data-0123abcd" / "items.parquet",
+        home.features / ".tmp-tables-0123abcd-old" / "item_daily.parquet",
+        home.features / "baselines" / ".tmp-log-0123abcd" / "schema.pbtxt",
+        home.run("training-1").steps / ".tmp-ingest.json-0123abcd",
+        home.run("training-1").temporary / "segue-shards-x" / "part",
+        home.reports / ".tmp-reference.parquet-0123abcd",
+    ]
+    kept = [
+        home.root / ".tmp-mine-0123abcd" / "file",
+        home.data / "manifest.json",
+        home.features / "tables" / "item_daily.parquet",
+        home.run("training-1").log,
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    remove_leftovers(home)
+    assert {path for path in (*left, *kept) if path.exists()} == set(kept)
+
+
+def test_published_tables_that_were_moved_aside_return(home):
+    aside = home.features / ".tmp-tables-0123abcd-old"
+    aside.mkdir(parents=True)
+    remove_leftovers(home)
+    assert [path.name for path in home.features.iterdir()] == ["tables"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_the_steps_of_a_run_whose_own_process_was_killed_are_killed(steps):
+    script = f"for i in $(seq {steps}); do sleep 60 & done; echo ready; sleep 60"
+    with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as child:
+        assert child.stdout.readline() == b"ready\n"
+        child.kill()
+        child.wait()
+        kill_rest(child)
+        child.stdout.read()  # ends when no process of the group is left
+    kill_rest(child)
 
 
 def test_a_failure_names_step_cause_fix_and_log():

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from segue.errors import UnavailableError
 from segue.os_errors import explained
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +26,47 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_an_error_names_the_file_and_a_fix(number, exit_code):
     error = explained(OSError(number, os.strerror(number), "/disk/a.parquet"))
     assert (error.exit_code, "/disk/a.parquet" in error.headline, bool(error.fix)) == (exit_code, True, True)
+
+
+class IOException(Exception):
+    """An error of a library that wraps the system's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        pytest.param(IOException('IO Error: Could not write file "x": No space left on device'), 75, id="DuckDB"),
+        pytest.param(
+            IOException("failed to offload data block of size 256.0 KiB (0 bytes/1 GiB used)."), 75, id="spill"
+        ),
+        pytest.param(IOException("{{node}} /m/variables; No space left on device [Op:SaveV2]"), 75, id="TensorFlow"),
+        pytest.param(IOException("/m/variables; Disk quota exceeded [Op:SaveV2]"), 75, id="quota"),
+        pytest.param(IOException("/m/variables; File too large [Op:SaveV2]"), 75, id="limit"),
+        pytest.param(OSError("Error writing bytes. Detail: No space left on device"), 75, id="Arrow"),
+        pytest.param(sqlite3.OperationalError("database or disk is full"), 75, id="SQLite, full"),
+        pytest.param(sqlite3.OperationalError("disk I/O error"), 75, id="SQLite, broken"),
+        pytest.param(sqlite3.OperationalError("attempt to write a readonly database"), 2, id="SQLite, read-only"),
+        pytest.param(MemoryError(), 75, id="memory"),
+        pytest.param(UnavailableError("Taken."), 75, id="ours"),
+    ],
+)
+def test_the_words_of_libraries_are_known(error, exit_code):
+    known = explained(error)
+    assert known.exit_code == exit_code
+    assert str(error) in known.headline
+
+
+def test_a_full_database_is_known(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        database.execute("pragma max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            database.execute("create table a as select randomblob(100000)")
+    assert explained(caught.value).headline == ("No space left on device. OperationalError: database or disk is full.")
+
+
+@pytest.mark.parametrize("error", [ValueError("no space left"), KeyError("disk"), KeyboardInterrupt()], ids=repr)
+def test_other_errors_are_not_the_systems(error):
+    assert explained(error) is None
 
 
 def test_an_error_without_a_file_has_its_reason():

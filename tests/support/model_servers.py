@@ -13,7 +13,7 @@ IDENTITY_DTYPES = (
 )
 
 
-def _save_tf2(path: Path, scale: float) -> None:
+def save_tf2(path: Path, scale: float) -> None:
     """Write a TF2 model with y = scale * x, a signature `repeat` on text, and an identity signature for each dtype."""
     import tensorflow as tf
 
@@ -74,8 +74,8 @@ def saved_models(build_once) -> dict[str, Path]:
     """SavedModels: `one` (y = x), `two` (y = 2x), `tf1` (y = 0.5x + 3), and `corrupt`, which does not load."""
 
     def build(root: Path) -> None:
-        _save_tf2(root / "one", 1.0)
-        _save_tf2(root / "two", 2.0)
+        save_tf2(root / "one", 1.0)
+        save_tf2(root / "two", 2.0)
         _save_tf1(root / "tf1")
         (root / "corrupt").mkdir()
         (root / "corrupt" / "saved_model.pb").write_bytes(b"\x0a\xff not a SavedModel")

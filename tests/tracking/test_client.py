@@ -1,11 +1,15 @@
 """An MLflow that does not answer is named, with its address, within seconds."""
 
+import errno
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import mlflow.tracking.request_header.registry  # noqa: F401  # else the first request imports Feast, for seconds
 import pytest
@@ -13,6 +17,8 @@ import pytest
 from segue.errors import EXIT_RETRY, UnavailableError
 from tracking import client
 from tracking.client import connect, require_answer
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -117,3 +123,39 @@ def test_an_mlflow_that_answers_is_used():
 @pytest.mark.parametrize("uri", ["sqlite:////absent/mlflow.db", "/absent/folder", "file:///absent", "databricks"])
 def test_an_address_without_a_host_is_not_tried(uri):
     require_answer(uri)
+
+
+def test_a_database_that_could_not_be_made_whole_is_not_there(tmp_path, monkeypatch):
+    def half(uri: str):
+        Path(uri.removeprefix("sqlite:///")).write_text("half a database")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(client, "unchecked_client", half)
+    with pytest.raises(OSError, match="No space"):
+        connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["home", "a b", "p%25 #1 é"])
+def test_a_database_is_made_once_and_keeps_what_is_written_meanwhile(tmp_path, name):
+    (tmp_path / name.replace("%25", "%")).mkdir()
+    uri = f"sqlite:///{tmp_path / name / 'mlflow.db'}"
+    connect(uri).create_experiment("a")
+    assert {each.name for each in connect(uri).search_experiments()} >= {"a"}
+    assert [path.name for path in tmp_path.glob("*/*")] == ["mlflow.db"]
+
+
+@pytest.mark.slow
+def test_the_making_of_a_database_that_is_killed_starts_over(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    make = [sys.executable, "-c", f"from tracking.client import connect; connect({uri!r})"]
+    with subprocess.Popen(make, cwd=ROOT) as process:
+        while not any(path.stat().st_size for path in tmp_path.glob(".tmp-mlflow.db-????????")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.2)  # in the midst of the tables
+        process.kill()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert connect(uri).search_experiments()
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]

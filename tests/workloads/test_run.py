@@ -1,8 +1,11 @@
 """The names of steps, and the record that each step leaves."""
 
+import errno
+import sqlite3
+
 import pytest
 
-from segue.errors import EXIT_FAILED, InputError
+from segue.errors import EXIT_FAILED, EXIT_RETRY, EXIT_USAGE, InputError
 from segue.files import read_json
 from workloads.run import Run
 
@@ -43,10 +46,38 @@ def test_a_step_is_on_record_while_it_runs(run):
 
 
 @pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        pytest.param(OSError(errno.ENOSPC, "No space left on device"), EXIT_RETRY, id="full disk"),
+        pytest.param(OSError(errno.EACCES, "Permission denied", "/a"), EXIT_USAGE, id="no right"),
+        pytest.param(RuntimeError("IO Error: Could not write: No space left on device"), EXIT_RETRY, id="DuckDB"),
+        pytest.param(sqlite3.OperationalError("database or disk is full"), EXIT_RETRY, id="SQLite"),
+    ],
+)
+def test_a_step_that_the_system_fails_has_the_exit_code_of_a_command(run, error, exit_code):
+    with pytest.raises(type(error)), run.step("workloads.ingest"):
+        raise error
+    record = read_json(run.folder.steps / "ingest.json")
+    assert (record["exit_code"], bool(record["fix"])) == (exit_code, True)
+
+
+def test_a_failed_step_is_recorded_though_its_log_is_full(run, monkeypatch):
+    monkeypatch.setattr("traceback.print_exc", fails_as_full)
+    with pytest.raises(OSError, match="No space"), run.step("workloads.ingest"):
+        fails_as_full()
+    assert read_json(run.folder.steps / "ingest.json")["exit_code"] == EXIT_RETRY
+
+
+def fails_as_full(*_, **__):
+    """Fail as on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
     ("error", "cause", "fix", "exit_code"),
     [
         pytest.param(InputError("A rule.", "Do this."), "A rule.", "Do this.", InputError.exit_code, id="ours"),
-        pytest.param(OSError("the disk is full"), "OSError: the disk is full", "", EXIT_FAILED, id="any other"),
+        pytest.param(ValueError("odd"), "ValueError: odd", "", EXIT_FAILED, id="any other"),
         pytest.param(KeyboardInterrupt(), "KeyboardInterrupt: ", "", EXIT_FAILED, id="interrupted"),
     ],
 )

@@ -130,6 +130,22 @@ def test_a_change_killed_at_any_moment_moves_all_labels_or_none(root, source, ch
     assert all(verify(root, name, v) for name, labels in after.items() for v in labels.values())
 
 
+@pytest.mark.parametrize("change", ["push", "promote", "rollback", "drop"])
+def test_every_change_removes_what_a_killed_one_left(root, source, change):
+    model_store.push(root, {"a": source})
+    model_store.push(root, {"a": source})
+    model_store.promote(root, 1, "before")
+    (root / "a" / f"{TEMPORARY}3").mkdir()
+    (root / f"{TEMPORARY}{model_store.CONFIG}-0123abcd").touch()
+    {
+        "push": lambda: model_store.push(root, {"a": source}),
+        "promote": lambda: model_store.promote(root, 1),
+        "rollback": lambda: model_store.rollback(root),
+        "drop": lambda: model_store.drop(root, "before"),
+    }[change]()
+    assert not list(root.rglob(f"{TEMPORARY}*"))
+
+
 def test_a_rename_that_fails_keeps_the_labels(root, source, monkeypatch):
     model_store.push(root, {"a": source, "b": source})
     rename = Path.rename
