@@ -81,7 +81,8 @@ def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> 
     declared, content = dialects.split_separator_line(content)
     if not content.strip():  # Spark writes such files for partitions without rows
         return pa.table({}), 2, "an empty file"
-    separator = dialect.separator or declared or dialects.separator_of(content)
+    given = "\t" if dialect.separator == r"\t" else dialect.separator
+    separator = given or declared or dialects.separator_of(content)
     table = text_files.parse(content, name, text, separator)
     # pandas writes its index under an empty name.
     columns = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
