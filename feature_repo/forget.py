@@ -1,16 +1,19 @@
 """Delete a listener from the log, the feature tables and the online store, and say what remains."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from events.dataset import load
 from events.forget import forget as forget_events
 from feature_repo.feast_store import open_store, published_tables
 from feature_repo.online import USER_VIEWS
@@ -19,6 +22,7 @@ from segue.files import atomic_path
 from segue.lock import locked
 from segue.settings import Home
 
+SESSIONS = "session_context"
 ENTITY_KEY_VERSION = 3  # as in feature_store.yaml
 
 
@@ -41,8 +45,13 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
         UnavailableError: a run is at work.
     """
     with locked(home.lock, "segue data forget", now):
+        log = load(home.data).events()
+        theirs = pc.equal(log["user_id"], user_id)
+        sessions, others = (set(log["session_id"].filter(rows).to_pylist()) for rows in (theirs, pc.invert(theirs)))
         deleted = forget_events(home.data, user_id)
         online = forget_features(home, user_id)
+        if any(deleted.values()) or online:
+            forget_sessions(home, others - sessions)
     if not any(deleted.values()) and not online:
         raise InputError(
             f"Only a listener of the imported log or the online store can be forgotten. {user_id!r} is in neither.",
@@ -63,20 +72,49 @@ def forget_features(home: Home, user_id: str) -> bool:
     Returns:
         Whether the online store knew the listener.
     """
-    path = Path(open_store(home).config.online_store.path)
-    known = False
-    if path.is_file():
-        key = serialize_entity_key(
-            EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)]), ENTITY_KEY_VERSION
-        )
-        with closing(sqlite3.connect(path)) as live, live:
-            for view in USER_VIEWS:
-                if live.execute("select 1 from sqlite_master where name = ?", [f"segue_{view}"]).fetchone():
-                    known |= live.execute(f'delete from "segue_{view}" where entity_key = ?', [key]).rowcount > 0
+    key = serialize_entity_key(
+        EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)]), ENTITY_KEY_VERSION
+    )
+    known = sum([delete_online(home, view, lambda stored: stored == key) for view in USER_VIEWS]) > 0
     for view in USER_VIEWS:
-        file = published_tables(home) / f"{view}.parquet"
-        if file.is_file():
-            table = pq.read_table(file)
-            with atomic_path(file) as temporary:
-                pq.write_table(table.filter(pc.not_equal(table["user_id"], user_id)), temporary, compression="zstd")
+        filter_published(home, view, lambda table: pc.not_equal(table["user_id"], user_id))
     return known
+
+
+def forget_sessions(home: Home, kept: set[str]) -> None:
+    """Delete all sessions but those of other listeners from the online store and the published feature tables.
+
+    A session does not say whose it is. One that was pushed after the log ended may be the forgotten listener's, so it
+    is deleted too, and its counts begin again.
+
+    Args:
+        home: the home.
+        kept: sessions that the log has of other listeners alone.
+    """
+
+    def is_kept(key: bytes) -> bool:
+        return deserialize_entity_key(key, ENTITY_KEY_VERSION).entity_values[0].string_val in kept
+
+    delete_online(home, SESSIONS, lambda key: not is_kept(key))
+    filter_published(home, SESSIONS, lambda table: pc.is_in(table["session_id"], pa.array(list(kept), pa.string())))
+
+
+def delete_online(home: Home, view: str, gone: Callable[[bytes], bool]) -> int:
+    """Delete the rows of a view whose key is gone from the online store; return their number."""
+    path, table = Path(open_store(home).config.online_store.path), f"segue_{view}"
+    if not path.is_file():
+        return 0
+    with closing(sqlite3.connect(path)) as live, live:
+        if not live.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
+            return 0
+        keys = [key for key in live.execute(f'select distinct entity_key from "{table}"') if gone(key[0])]
+        return live.executemany(f'delete from "{table}" where entity_key = ?', keys).rowcount if keys else 0
+
+
+def filter_published(home: Home, view: str, kept: Callable[[pa.Table], pa.ChunkedArray]) -> None:
+    """Write a published feature table again with the rows that are kept."""
+    file = published_tables(home) / f"{view}.parquet"
+    if file.is_file():
+        table = pq.read_table(file)
+        with atomic_path(file) as temporary:
+            pq.write_table(table.filter(kept(table)), temporary, compression="zstd")
