@@ -97,6 +97,7 @@ def execute(
             say(submitted)
         return {"run": submitted}
     from events.dataset import require
+    from feature_repo.preflight import require_labels
     from pipelines import steps
     from pipelines.runner import run_locally
     from stores.parts import DATA, bring
@@ -105,6 +106,8 @@ def execute(
     bring(home, DATA)
     require(home.data)
     require_answer(home.tracking_uri)  # while nothing is lost yet
+    if name == "training" or (name == "search" and settings["search"]["model"] == "ranking"):
+        require_labels(home.data, settings["split"], "test" if name == "training" else "validation")
     names = [*steps(name), *(trial_names if name == "search" else [])]
     with Steps(names, quiet=as_json) as progress:
         result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)

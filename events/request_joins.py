@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from segue.errors import InputError
 
 UNUSED = """
     select count(*) from interactions anti join impressions using (user_id, item_id, request_id)
@@ -59,3 +60,15 @@ def sentence(unjoined: Unjoined) -> str:
             "as labels"
         )
     return "; ".join(parts)
+
+
+def with_cause(headline: str, fix: str, events: pa.Table) -> InputError:
+    """Return an error about missing labels; if a log's impressions cannot be joined, it says so and how to mend it."""
+    unjoined = sentence(count(events))
+    if not unjoined:
+        return InputError(headline, fix)
+    return InputError(
+        f"{headline} {unjoined[0].upper()}{unjoined[1:]}.",
+        "Give each impression, and each interaction that followed it, the same `request_id`, or import the "
+        "interactions alone.",
+    )

@@ -116,13 +116,26 @@ def replace(
             move.execute()
 
 
-def forget(settings: Settings, project: str, key: bytes) -> bool:
-    """Delete an entity's rows of all views, and return whether there were any.
+def delete(settings: Settings, project: str, join_key: str, gone: Callable[[bytes], bool]) -> int:
+    """Delete the entities of a kind whose serialised key is gone, and return their number.
+
+    Args:
+        settings: the settings in force.
+        project: Feast's project.
+        join_key: the kind: `user_id`, `item_id` or `session_id`.
+        gone: whether an entity is gone, by its key as Feast serialises it.
 
     Raises: as `read_state`.
     """
     with online_store.faults(settings):
-        return bool(online_store.connect(settings).delete(key + project.encode()))
+        client = online_store.connect(settings)
+        entities = [key for key in entity_keys(client, project) if kind(key, project) == join_key]
+        return sum(int(client.delete(key)) for key in entities if gone(key.removesuffix(project.encode())))
+
+
+def kind(key: bytes, project: str) -> str:
+    """Return the join key of an entity's key."""
+    return deserialize_entity_key(key.removesuffix(project.encode()), 3).join_keys[0]
 
 
 def entity_keys(client: "redis.Redis", project: str) -> list[bytes]:

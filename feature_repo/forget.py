@@ -1,16 +1,19 @@
 """Delete a listener from the log, the feature tables and the online store, and say what remains."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from events.dataset import load
 from events.forget import forget as forget_events
 from feature_repo import cluster_store
 from feature_repo.feast_store import TABLES, embedded_store, published_tables, shared
@@ -23,6 +26,7 @@ from stores import folders, parts
 from stores.s3 import Bucket
 from stores.settings import settings
 
+SESSIONS = "session_context"
 ENTITY_KEY_VERSION = 3  # as in feature_store.yaml
 
 
@@ -45,9 +49,14 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
         UnavailableError: a run is at work.
     """
     with locked(home.lock, "segue data forget", now):
+        parts.bring(home, parts.DATA, parts.MODELS)
+        log = load(home.data).events()
+        theirs = pc.equal(log["user_id"], user_id)
+        sessions, others = (set(log["session_id"].filter(rows).to_pylist()) for rows in (theirs, pc.invert(theirs)))
         deleted = parts.change(home, parts.DATA, lambda: forget_events(home.data, user_id))
-        online = forget_online(home, user_id)
-        forget_tables(home, user_id)
+        online = forget_features(home, user_id)
+        if any(deleted.values()) or online:
+            forget_sessions(home, others - sessions)
     if not any(deleted.values()) and not online:
         raise InputError(
             f"Only a listener of the imported log or the online store can be forgotten. {user_id!r} is in neither.",
@@ -62,35 +71,64 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
     return {"user": user_id, "deleted": deleted, "online": online, "remains": remains}
 
 
-def forget_online(home: Home, user_id: str) -> bool:
-    """Delete a listener's rows from the online store, and return whether it knew the listener."""
+def forget_features(home: Home, user_id: str) -> bool:
+    """Delete a listener's rows from the online store and from the published feature tables.
+
+    Returns:
+        Whether the online store knew the listener.
+    """
     key = serialize_entity_key(
         EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)]), ENTITY_KEY_VERSION
     )
-    if (now := settings()).clustered:
-        return cluster_store.forget(now, shared()["project"], key)
-    path = Path(embedded_store(home).config.online_store.path)
-    known = False
-    if path.is_file():
-        with closing(sqlite3.connect(path)) as live, live:
-            for view in USER_VIEWS:
-                if live.execute("select 1 from sqlite_master where name = ?", [f"segue_{view}"]).fetchone():
-                    known |= live.execute(f'delete from "segue_{view}" where entity_key = ?', [key]).rowcount > 0
+    known = sum([delete_online(home, view, lambda stored: stored == key) for view in USER_VIEWS]) > 0
+    for view in USER_VIEWS:
+        filter_published(home, view, lambda table: pc.not_equal(table["user_id"], user_id))
     return known
 
 
-def forget_tables(home: Home, user_id: str) -> None:
-    """Delete a listener's rows from the published feature tables."""
-    now = settings()
-    bucket = Bucket.at(str(now.objects), now) if now.clustered else None
-    for view in USER_VIEWS:
-        file = published_tables(home) / f"{view}.parquet"
-        if bucket and any(bucket.list(f"{TABLES}/{file.name}")):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            bucket.get_file(f"{TABLES}/{file.name}", file)
-        if file.is_file():
-            table = pq.read_table(file)
-            with atomic_path(file) as temporary:
-                pq.write_table(table.filter(pc.not_equal(table["user_id"], user_id)), temporary, compression="zstd")
-            if bucket:
-                bucket.put_file(f"{TABLES}/{file.name}", file, folders.sha256(file))
+def forget_sessions(home: Home, kept: set[str]) -> None:
+    """Delete all sessions but those of other listeners from the online store and the published feature tables.
+
+    A session does not say whose it is. One that was pushed after the log ended may be the forgotten listener's, so it
+    is deleted too, and its counts begin again.
+
+    Args:
+        home: the home.
+        kept: sessions that the log has of other listeners alone.
+    """
+
+    def is_kept(key: bytes) -> bool:
+        return deserialize_entity_key(key, ENTITY_KEY_VERSION).entity_values[0].string_val in kept
+
+    delete_online(home, SESSIONS, lambda key: not is_kept(key))
+    filter_published(home, SESSIONS, lambda table: pc.is_in(table["session_id"], pa.array(list(kept), pa.string())))
+
+
+def delete_online(home: Home, view: str, gone: Callable[[bytes], bool]) -> int:
+    """Delete the rows of a view whose key is gone from the online store; return their number."""
+    if (now := settings()).clustered:  # where an entity has one key for all its views
+        join_key = "session_id" if view == SESSIONS else "user_id"
+        return cluster_store.delete(now, shared()["project"], join_key, gone)
+    path, table = Path(embedded_store(home).config.online_store.path), f"segue_{view}"
+    if not path.is_file():
+        return 0
+    with closing(sqlite3.connect(path)) as live, live:
+        if not live.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
+            return 0
+        keys = [key for key in live.execute(f'select distinct entity_key from "{table}"') if gone(key[0])]
+        return live.executemany(f'delete from "{table}" where entity_key = ?', keys).rowcount if keys else 0
+
+
+def filter_published(home: Home, view: str, kept: Callable[[pa.Table], pa.ChunkedArray]) -> None:
+    """Write a published feature table again with the rows that are kept."""
+    file, now = published_tables(home) / f"{view}.parquet", settings()
+    bucket, key = Bucket.at(str(now.objects), now) if now.clustered else None, f"{TABLES}/{view}.parquet"
+    if bucket and any(bucket.list(key)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        bucket.get_file(key, file)
+    if file.is_file():
+        table = pq.read_table(file)
+        with atomic_path(file) as temporary:
+            pq.write_table(table.filter(kept(table)), temporary, compression="zstd")
+        if bucket:
+            bucket.put_file(key, file, folders.sha256(file))

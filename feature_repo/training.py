@@ -26,7 +26,6 @@ from feature_repo.definitions import ONLINE_ONLY
 from feature_repo.engine import duckdb_engine, read_parquet, write
 from feature_repo.items_as_of import items_as_of
 from feature_repo.on_demand import request_features
-from segue.errors import InputError
 from segue.files import write_json
 
 BLOCK = 500_000  # examples per join: each join costs Feast half a second before it begins
@@ -226,18 +225,6 @@ def negatives(tables: Path, split: Split) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def no_positive(part: str, rows: int, events: pa.Table) -> InputError:
-    """Return the error about a part without a positive example, with the cause that the whole log shows."""
-    headline = f"Each part needs a positive example; the {part} part has none in {rows} rows."
-    if unjoined := request_joins.sentence(request_joins.count(events)):
-        return InputError(
-            f"{headline} {unjoined[0].upper()}{unjoined[1:]}.",
-            "Give each impression, and each interaction that followed it, the same `request_id`, or import the "
-            "interactions alone.",
-        )
-    return InputError(headline, "Check how actions were mapped (`segue data describe`), or import a longer log.")
-
-
 def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Path) -> dict:
     """Write a run's training set in a new folder.
 
@@ -262,7 +249,11 @@ def make_training_set(store: FeatureStore, ingested: Path, tables: Path, out: Pa
     rows = write_training_set(ingested, store, split, out)
     for name in rows:
         if not pc.any(pq.read_table(out / f"{name}.parquet", columns=["positive"])["positive"]).as_py():
-            raise no_positive(name, rows[name], pq.read_table(ingested / "events.parquet"))
+            raise request_joins.with_cause(
+                f"Each part needs a positive example; the {name} part has none in {rows[name]} rows.",
+                "Check how actions were mapped (`segue data describe`), or import a longer log.",
+                pq.read_table(ingested / "events.parquet"),
+            )
     built = load_manifest(tables)
     newest = datetime.fromtimestamp((built["last_day"] + 1) * transformations.DAY_SECONDS, UTC)
     catalogues = {"items_at_validation": split.train_end, "items_at_test": split.validation_end, "items_now": newest}

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import EXIT_FAILED
+from segue.errors import EXIT_FAILED, SegueError
 from segue.files import write_json
 from segue.os_errors import explained
 from segue.settings import Home, RunFolder

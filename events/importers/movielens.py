@@ -58,6 +58,14 @@ def read(folder: Path) -> Imported:
         InputError: The folder holds none of the editions, or a file breaks its format.
     """
     folders.require_folder(folder)
+    inside = {path.parent for names in EDITIONS for path in folders.matches(folder, names[0])}
+    if len(inside) > 1 and folder not in inside:
+        raise InputError(
+            f"{folder} holds several MovieLens data sets: {', '.join(sorted(map(str, inside)))}.",
+            "Give the path of one of them.",
+        )
+    if len(inside) == 1:
+        (folder,) = inside
     absent = {names: [name for name in names if not (folder / name).is_file()] for names in EDITIONS}
     for names, missing in absent.items():
         if not missing:

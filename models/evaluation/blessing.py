@@ -9,19 +9,21 @@ from segue.verdict import Verdict
 
 
 def primary_head(ranking: dict[str, dict]) -> str:
-    """The head whose AUC the gate checks: `play` if it has labels, else `like`, else the first head with labels.
+    """The head whose AUC the gate checks: `play`, else `like`, else the first; only heads with both labels count.
 
     Args:
         ranking: a model's metrics by head, as `ranking_metrics` returns them.
 
     Raises:
-        InputError: no head has a label in the test span.
+        InputError: no head has both labels in the span.
     """
-    if not ranking:
+    heads = [head for head, metrics in ranking.items() if 0 < metrics["label_mean"] < 1]
+    if not heads:
         raise InputError(
-            "Ranking is judged by a label; the test span has none.", "Check how actions were mapped to labels."
+            "Ranking is judged by a label that is 1 for some events and 0 for others; the span has none.",
+            "Check how actions were mapped to labels.",
         )
-    return "play" if "play" in ranking else "like" if "like" in ranking else next(iter(ranking))
+    return next((head for head in ("play", "like") if head in heads), heads[0])
 
 
 def bless(retrieval: dict, ranking: dict[str, dict[str, dict]], limits: Limits, failed_slices: list[str]) -> Verdict:

@@ -18,6 +18,7 @@ from models.inputs.feature_names import (
     ITEM_COUNTS,
     ITEM_RATES,
     ITEM_STATS,
+    QUERY_NUMBERS,
     SESSION_COUNTS,
     USER_COUNTS,
     USER_RATES,
@@ -66,6 +67,8 @@ class Encoder(tf.Module):
         Args:
             raw: the inputs that `raw_query.query_specs` describes.
 
+        A number that cannot be a listener's counts as unknown; see `known_numbers`.
+
         Returns:
             The encoded query that the class describes.
 
@@ -73,6 +76,7 @@ class Encoder(tf.Module):
             tf.errors.InvalidArgumentError: the histories differ in length.
         """
         demand_one_length(raw)
+        raw = known_numbers(raw)
         padding = [[0, 0], [0, HISTORY]]
         items = tf.pad(raw["history_items"], padding, constant_values="")[:, :HISTORY]  # [b, 50]
         actions = tf.pad(raw["history_actions"], padding, constant_values="")[:, :HISTORY]
@@ -158,6 +162,15 @@ class Encoder(tf.Module):
             "item": self.catalogue.encode(table["item_id"]),
             "item_stats": self.encode_stats(item_stats(table)).numpy(),
         }
+
+
+def known_numbers(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Replace a listener's numbers that are NaN, infinite or negative by 0, which stands for unknown.
+
+    Otherwise one NaN of the feature store would make all scores of the request NaN.
+    """
+    numbers = {name: raw[name] for name in (*QUERY_NUMBERS, *USER_VECTORS)}
+    return {**raw, **{n: tf.where(tf.math.is_finite(v) & (v >= 0), v, 0.0) for n, v in numbers.items()}}
 
 
 def demand_one_length(raw: dict[str, tf.Tensor]) -> None:

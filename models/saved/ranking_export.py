@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from events.schema import TASKS
 from models.graph_function import graph_function
-from models.inputs.encoder import request_dense
+from models.inputs.encoder import known_numbers, request_dense
 from models.inputs.feature_names import AGE, AGE_COLUMNS
 from models.inputs.item_age import age_at_request
 from models.inputs.raw_query import item_stats
@@ -51,6 +51,7 @@ class ServedRanking(tf.Module):
         self, candidate_ids, retrieval_scores, sequence_scores, **raw
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Compute the logits `[b, n]` of each task and the inputs of the choice head `[b, n, f]`; see `rank`."""
+        raw = known_numbers(raw)
         inputs = self.model.encoder.encode_query(raw)
         rows = self.catalogue.rows(candidate_ids)  # [b, n]
         age = age_at_request(tf.gather(self.catalogue.release_ts, rows), raw["request_ts"][:, None])

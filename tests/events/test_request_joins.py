@@ -1,9 +1,10 @@
 """Interactions that belong to no impression."""
 
+import pyarrow as pa
 import pytest
 
 from events.checks import check
-from events.request_joins import Unjoined, count, sentence
+from events.request_joins import Unjoined, count, sentence, with_cause
 
 
 def shown(event, number: int, request: str | None, **values):
@@ -46,3 +47,13 @@ def test_the_import_says_what_cannot_be_joined(event, imported):
 def test_a_log_without_impressions_has_nothing_to_join(event, imported):
     assert check(imported([event(0), event(1)])).mapping == ()
     assert sentence(Unjoined(0, 0, 5, 0)) == ""
+
+
+def test_an_error_about_labels_names_impressions_that_cannot_be_joined():
+    rows = {"user_id": ["u"] * 3, "item_id": ["a"] * 3, "action": ["impression", "play", "like"]}
+    lacking = with_cause("None.", "Check.", pa.table({**rows, "request_id": pa.nulls(3, pa.string())}))
+    assert lacking.headline.startswith("None. 1 of 1 impressions have no request_id")
+    assert "2 of 2 interactions belong to no impression" in lacking.headline
+    assert "request_id" in lacking.fix
+    joined = with_cause("None.", "Check.", pa.table({**rows, "request_id": ["r"] * 3}))
+    assert (joined.headline, joined.fix) == ("None.", "Check.")

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from feature_repo.cluster_store import entity_keys
+from feature_repo.cluster_store import entity_keys, kind
 from feature_repo.feast_store import open_store, publish
-from feature_repo.forget import forget_online, forget_tables
+from feature_repo.forget import forget_features, forget_sessions
 from feature_repo.online import listener, push_interaction, refresh, state
 from segue.errors import InputError, UnavailableError
 from stores import online_store
@@ -92,9 +92,10 @@ def test_interactions_are_pushed_online(log, clean, at):
 def test_a_forgotten_listener_is_gone_from_redis_and_from_the_tables(log, clean):
     refresh(log.home, log.folder, log.tables)
     publish(log.home, log.tables)
-    assert forget_online(log.home, "u")
-    assert not forget_online(log.home, "u")
-    forget_tables(log.home, "u")
+    assert forget_features(log.home, "u")
+    assert not forget_features(log.home, "u")
+    forget_sessions(log.home, {"s5"})
+    assert [kind(key, "segue") for key in entity_keys(clean, "segue")].count("session_id") <= 1
     history = open_store(log.home).get_feature_view("user_history").batch_source
     from feature_repo.feast_store import read_source
 

@@ -241,6 +241,8 @@ def test_a_refresh_removes_what_the_log_does_not_have(ingest_log, tmp_path, at, 
         with pytest.raises(InputError):
             listener(store, gone).features_at(at(4, "12:00"))
         assert all(listener(store, user).newest > at(0) for user in {"u", "v", "w"} - {gone})
+        session = {"u": "s4", "w": "s5"}.get(gone)  # the sessions of the running day
+        assert session_state(store, session) == {"session_plays": 0, "session_skips": 0}
 
 
 @pytest.mark.slow

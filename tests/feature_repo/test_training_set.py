@@ -250,17 +250,6 @@ def test_a_part_without_a_positive_example_is_named_in_the_error(ingest_log, tmp
         training.make_training_set(log.store(), log.folder, log.tables, tmp_path / "out")
 
 
-def test_the_error_names_impressions_that_cannot_be_joined():
-    rows = {"user_id": ["u"] * 3, "item_id": ["a"] * 3, "action": ["impression", "play", "like"]}
-    lacking = pa.table({**rows, "request_id": pa.nulls(3, pa.string())})
-    error = training.no_positive("train", 3, lacking)
-    assert "1 of 1 impressions have no request_id" in error.headline
-    assert "2 of 2 interactions belong to no impression" in error.headline
-    assert "request_id" in error.fix
-    joined = training.no_positive("test", 3, pa.table({**rows, "request_id": ["r"] * 3}))
-    assert "segue data describe" in joined.fix
-
-
 def same(actual, expected) -> bool:
     """Compare two values: floats to four digits, lists entry by entry."""
     if actual is None or expected is None or isinstance(expected, str):

@@ -28,7 +28,7 @@ def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Tab
         The metric's name, `recall_at_100` or `auc_<primary head>`, and its value.
 
     Raises:
-        InputError: all labels of the primary head are equal.
+        InputError: no head has both labels, or a score is not finite.
     """
     if model == "retrieval":
         positives = sample(validation.filter(validation["positive"]), MAX_ROWS, seed)
@@ -39,7 +39,7 @@ def objective(model: str, saved_model: Path, validation: pa.Table, items: pa.Tab
     head = primary_head(heads)
     if math.isnan(heads[head]["auc"]):
         raise InputError(
-            f"Trials are judged by the AUC of {head}, which needs both labels in the validation span. It has only one.",
-            "Import a longer log.",
+            f"Trials are judged by the AUC of {head}; some of the trial's scores are not finite.",
+            "Leave out the trial's settings, such as a high learning rate.",
         )
     return f"auc_{head}", heads[head]["auc"]

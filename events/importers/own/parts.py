@@ -79,9 +79,10 @@ def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> 
     """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
     content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
     declared, content = dialects.split_separator_line(content)
-    if not content.strip():
-        raise InputError(f"{name} is empty.", "Import a file with rows.")
-    separator = dialect.separator or declared or dialects.separator_of(content)
+    if not content.strip():  # Spark writes such files for partitions without rows
+        return pa.table({}), 2, "an empty file"
+    given = "\t" if dialect.separator == r"\t" else dialect.separator
+    separator = given or declared or dialects.separator_of(content)
     table = text_files.parse(content, name, text, separator)
     # pandas writes its index under an empty name.
     columns = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]

@@ -5,11 +5,12 @@ from pathlib import Path
 from events.importers.registry import DATA_SETS, DataSet
 from segue.errors import InputError
 
+DEEPEST = 3  # levels of folders within the given one: archives hold a folder and may be unpacked into another
 SHOWN = 8  # number of a folder's files that an error names
 
 
 def find(folder: Path, data_set: DataSet) -> list[Path]:
-    """Return the files of a data set, each in the folder or in a folder within it, in the order of `data_set.files`.
+    """Return the files of a data set, each in the folder or in folders within it, in the order of `data_set.files`.
 
     Raises:
         InputError: The folder or one of its files is absent, or there are several of one name.
@@ -39,8 +40,13 @@ def require_folder(folder: Path) -> None:
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
-    """Return the files that match a pattern, in the folder or in folders directly within it, sorted."""
-    return sorted(path for depth in (pattern, f"*/{pattern}") for path in folder.glob(depth) if path.is_file())
+    """Return the files that match a pattern, in the folder or in folders within it, sorted.
+
+    Names that begin with a point are skipped, as a Mac's archives hold `._ratings.csv`.
+    """
+    patterns = ["/".join(["*"] * depth + [pattern]) for depth in range(DEEPEST + 1)]
+    paths = (path for deep in patterns for path in folder.glob(deep) if path.is_file())
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def only(paths: list[Path], data_set: DataSet) -> Path:

@@ -7,6 +7,7 @@ import pytest
 from events import dataset
 from events.importers import movielens
 from segue.errors import InputError
+from tests.support.public_data_sets import SAMPLES
 
 T = 874_724_400  # 1997-09-20 03:00:00 UTC, in the range of MovieLens 100K
 FLAGS = {"Comedy": 5, "Drama": 8}
@@ -185,3 +186,15 @@ def test_the_real_100k(shared_data, tmp_path):
     # u.data holds 21,201 fives, 34,174 fours, 27,145 threes, 11,370 twos, 6,110 ones.
     assert manifest["actions"] == {"like": 55_375, "play": 27_145, "skip": 17_480}
     assert manifest["span"]["first"].startswith("1997-09-20")
+
+
+@pytest.mark.parametrize("second", ["ml-25m", "ml-1m", "ml-100k"])
+def test_a_folder_of_several_data_sets_is_refused_and_one_that_is_itself_a_data_set_is_read(tmp_path, second):
+    names = {"ml-25m": "ratings.csv", "ml-1m": "ratings.dat", "ml-100k": "u.data"}
+    SAMPLES["movielens-latest"].write(tmp_path / "first")
+    (tmp_path / second).mkdir()
+    (tmp_path / second / names[second]).write_text("")
+    with pytest.raises(InputError, match=rf"holds several MovieLens data sets: .*first, .*{second}"):
+        movielens.read(tmp_path)
+    (tmp_path / second).rename(tmp_path / "first" / second)
+    assert movielens.read(tmp_path / "first").events.num_rows == 2

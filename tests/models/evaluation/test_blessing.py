@@ -8,6 +8,7 @@ import pytest
 
 from models.evaluation.blessing import bless, check, primary_head
 from models.training_config import Limits
+from segue.errors import InputError
 from segue.verdict import Verdict
 
 LIMITS = Limits(auc=0.6, recall_gain=0.01, auc_drop=0.02, recall_drop=0.1)
@@ -16,7 +17,10 @@ RETRIEVAL: dict = {
     "recall_at_100_over_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
 }
 RANKING: dict = {
-    "candidate": {"play": {"auc": 0.70, "auc_low": 0.65}, "like": {"auc": 0.5, "auc_low": 0.4}},
+    "candidate": {
+        "play": {"auc": 0.70, "auc_low": 0.65, "label_mean": 0.5},
+        "like": {"auc": 0.5, "auc_low": 0.4, "label_mean": 0.1},
+    },
     "champion": {"play": {"auc": 0.70, "auc_low": 0.65}},
 }
 
@@ -95,7 +99,17 @@ def test_a_candidate_that_beats_the_champion_passes():
     ("heads", "head"), [(["skip", "like", "play"], "play"), (["skip", "like"], "like"), (["skip"], "skip")]
 )
 def test_the_primary_head_is_play_then_like_then_the_first(heads, head):
-    assert primary_head({name: {} for name in heads}) == head
+    assert primary_head({name: {"label_mean": 0.5} for name in heads}) == head
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0])
+def test_a_head_with_one_kind_of_label_judges_nothing(constant):
+    means = {"play": constant, "skip": 0.5, "like": constant}
+    assert primary_head({name: {"label_mean": mean} for name, mean in means.items()}) == "skip"
+    with pytest.raises(InputError, match="1 for some events and 0 for others; the span has none"):
+        primary_head({"play": {"label_mean": constant}})
+    with pytest.raises(InputError):
+        primary_head({})
 
 
 def test_a_check_names_figure_and_limit():

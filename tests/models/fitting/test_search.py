@@ -174,5 +174,5 @@ def test_ranking_is_judged_by_the_auc_of_play(saved_ranking, world):
 
 def test_labels_of_one_kind_cannot_judge_ranking(saved_ranking, world):
     played = world.validation.filter(np.array(world.validation["label_play"].to_pylist()) == 1)
-    with pytest.raises(InputError, match="needs both labels"):
+    with pytest.raises(InputError, match="1 for some events and 0 for others"):
         objective("ranking", saved_ranking, played, world.items, 0)

@@ -8,7 +8,15 @@ import tensorflow as tf
 
 from models.inputs.axes import AXES_COLUMNS, Axes, fit_axes
 from models.inputs.encoder import Encoder, request_dense
-from models.inputs.feature_names import AGE_COLUMNS, ITEM_STATS, USER_COUNTS, USER_RATES, USER_STRINGS, USER_VECTORS
+from models.inputs.feature_names import (
+    AGE_COLUMNS,
+    ITEM_STATS,
+    QUERY_NUMBERS,
+    USER_COUNTS,
+    USER_RATES,
+    USER_STRINGS,
+    USER_VECTORS,
+)
 from models.inputs.raw_query import raw_item, raw_query
 
 HOUR = 3600
@@ -98,6 +106,18 @@ def test_tables_and_raw_inputs_are_encoded_alike(encoder, awkward):
     for name, value in by_table.items():
         assert value.dtype == in_graph[name].numpy().dtype, name
         np.testing.assert_allclose(value, in_graph[name].numpy(), rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, -3.0], ids=str)
+@pytest.mark.parametrize("name", [*QUERY_NUMBERS, *USER_VECTORS])
+def test_a_listeners_number_that_cannot_be_counts_as_unknown(encoder, awkward, name, broken):
+    encoded = []
+    for value in (broken, 0.0):
+        raw = {n: np.copy(v) for n, v in raw_query(awkward, encoder.axes).items()}
+        raw[name][..., 0] = value
+        encoded.append(encoder.encode_query({n: tf.constant(v) for n, v in raw.items()}))
+    for key, values in encoded[0].items():
+        np.testing.assert_array_equal(values, encoded[1][key], err_msg=key)
 
 
 def test_a_history_is_encoded_most_recent_first_and_padded(encoder, awkward):

@@ -109,6 +109,19 @@ def test_a_score_that_is_no_number_counts_as_the_least_of_its_row(module, raw, n
         np.testing.assert_array_equal(values, answers[1][output], err_msg=output)
 
 
+@pytest.mark.parametrize("name", ["genre_shares", "content_type_shares", "user_plays_7d", "session_skips"])
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -1e30], ids=str)
+def test_a_listeners_number_that_cannot_be_counts_as_unknown(module, raw, name, broken):
+    scores = tf.constant([SCORES] * 6, tf.float32)
+    answers = []
+    for value in (broken, 0.0):
+        query = {key: tf.constant(np.full_like(v, value) if key == name else v) for key, v in raw.items()}
+        answers.append(module.rank(tf.constant([CANDIDATES] * 6), scores, scores, **query))
+    for output, values in answers[0].items():
+        assert np.isfinite(values).all(), output
+        np.testing.assert_array_equal(values, answers[1][output], err_msg=output)
+
+
 def test_a_row_without_any_number_is_answered(module, raw):
     query = {key: tf.constant(value) for key, value in raw.items()}
     nothing = tf.fill([6, 4], np.float32(np.nan))

@@ -59,8 +59,8 @@ def test_the_content_says_the_format(tmp_path, name, data):
         (gzip.compress(CSV)[:-6], "log.csv is a damaged gzip file"),
         (zstd(CSV)[:-6], "log.csv is a damaged zstd file"),
         (parquet()[:-9], "log.csv is a damaged Parquet file"),
-        (b"", "log.csv is empty"),
-        (gzip.compress(b"\n"), "log.csv is empty"),
+        (b"", "log.csv has no rows"),
+        (gzip.compress(b"\n"), "log.csv has no rows"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, data, message):

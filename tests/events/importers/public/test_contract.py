@@ -76,6 +76,18 @@ class TestEveryImporter:
         assert "\n" not in error.value.headline
         assert error.value.fix
 
+    @pytest.mark.parametrize("inner", ["a", "a/b"])
+    def test_an_archive_may_be_unpacked_into_folders_of_its_own(self, sample, data_set, tmp_path, inner):
+        """As Windows does; a Mac leaves a folder of its own beside them."""
+        expected = dataset.write(tmp_path / "data", data_set.read(sample.write(tmp_path / "flat")), LATEST)
+        sample.write(tmp_path / "nested" / inner)
+        for name in sample.files:
+            leftover = tmp_path / "nested" / "__MACOSX" / f"._{name.rpartition('/')[2]}"
+            leftover.parent.mkdir(exist_ok=True)
+            leftover.write_bytes(b"\0\5\x16\7")
+        nested = dataset.write(tmp_path / "data", data_set.read(tmp_path / "nested"), LATEST)
+        assert (nested["counts"], nested["span"]) == (expected["counts"], expected["span"])
+
     @pytest.mark.parametrize("name", ["nowhere", "archive.zip"])
     def test_a_folder_that_is_none_is_refused(self, data_set, tmp_path, name):
         (tmp_path / "archive.zip").write_bytes(b"PK")
