@@ -35,12 +35,13 @@ def training(home: str, run_id: str, config: dict):
         examples = mount_home(make_training_set(**run, ingested=log, features=tables)).outputs["training_set"]
         validation = mount_home(validate_data(**run, ingested=log, features=tables, training_set=examples))
         with dsl.If(validation.outputs["Output"] == True, name="data-valid"):  # noqa: E712
-            mount_home(refresh_online(**run, ingested=log, features=tables))
+            refreshed = mount_home(refresh_online(**run, ingested=log, features=tables))
 
             inputs = {"config": config, "training_set": examples}
+            # A refresh takes seconds; if it fails, nothing trains, and no model is pushed beside old features.
             sources = {
-                "retrieval": mount_home(train_retrieval(**run, **inputs)).outputs["model"],
-                "sequence": mount_home(train_sequence(**run, **inputs)).outputs["model"],
+                "retrieval": mount_home(train_retrieval(**run, **inputs)).after(refreshed).outputs["model"],
+                "sequence": mount_home(train_sequence(**run, **inputs)).after(refreshed).outputs["model"],
             }
             ranking = mount_home(train_ranking(**run, **inputs, **sources)).outputs["model"]
             models = {**sources, "ranking": ranking}

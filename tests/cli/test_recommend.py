@@ -278,6 +278,15 @@ def test_a_time_that_is_none_is_refused(text):
         instant(text)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--new",), ("--pick", "a"), ("--at", "2026-03-01"), ("--user", "u2")])
+def test_an_online_store_that_no_run_has_filled_is_named(home, monkeypatch, arguments):
+    from cli import cli
+
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    with pytest.raises(InputError, match="No features are online yet"):
+        CliRunner().invoke(cli, ("recommend", "--user", "u1", *arguments), catch_exceptions=False)
+
+
 def test_neither_a_history_nor_a_list(run, monkeypatch):
     unknown_then = SimpleNamespace(newest=datetime(1970, 1, 1, tzinfo=UTC), features_at=lambda at: {})
     monkeypatch.setattr("feature_repo.online.listener", lambda store, user: unknown_then)
