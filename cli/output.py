@@ -24,12 +24,14 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
     All texts are data: brackets and emoji codes are printed as they are, and control characters are made visible.
     """
-    table = Table(title=Text(visible(title), "bold"), title_justify="left")
+    table = Table()
     for column in columns:
         table.add_column(Text(visible(column)))
     for row in rows:
         table.add_row(*(Text(visible(cell_text(cell))) for cell in row))
-    Console().print(table)
+    console = Console()
+    console.print(Text(visible(title), "bold"))  # a title of the table itself would be broken at the table's width
+    console.print(table)
 
 
 def cell_text(cell: Any) -> str:
