@@ -140,7 +140,11 @@ def example(name: str, label: str, signature: str, as_json: bool) -> None:
 
 @models.command("add-items")
 @click.option(
-    "--items", "file", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
+    "--items",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Parquet, CSV or TSV, also as .gz or .zst, or a folder of these.",
 )
 @click.option(
     "--at", help="The time at which the items' age is taken, ISO 8601.  [default: the end of the imported log]"

@@ -23,7 +23,7 @@ def add_items(home: Home, file: Path, at: datetime | None) -> dict:
 
     Args:
         home: the home that holds the models.
-        file: `.parquet`, `.csv` or a folder of Parquet, with the columns of the imported items.
+        file: a file or folder that an import would read, with the columns of the imported items.
         at: the time at which the items' age is taken, UTC; None for the end of the imported log.
 
     Returns:
