@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.recommend import instant
+from cli.recommend import instant, recommend
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
@@ -280,11 +280,9 @@ def test_a_time_that_is_none_is_refused(text):
 
 @pytest.mark.parametrize("arguments", [(), ("--new",), ("--pick", "a"), ("--at", "2026-03-01"), ("--user", "u2")])
 def test_an_online_store_that_no_run_has_filled_is_named(home, monkeypatch, arguments):
-    from cli import cli
-
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
     with pytest.raises(InputError, match="No features are online yet"):
-        CliRunner().invoke(cli, ("recommend", "--user", "u1", *arguments), catch_exceptions=False)
+        CliRunner().invoke(recommend, ("--user", "u1", *arguments), catch_exceptions=False)
 
 
 def test_neither_a_history_nor_a_list(run, monkeypatch):
