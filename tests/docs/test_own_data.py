@@ -58,13 +58,14 @@ def folder():
 
 
 @pytest.mark.slow
-def test_the_whole_walk(folder, monkeypatch):
+def test_the_whole_walk(folder, monkeypatch, one_process):
     monkeypatch.chdir(folder)
     Path("docs").symlink_to(ROOT / "docs")
     segue = Segue(Path(re.search(r"export SEGUE_HOME=(\S+)", PAGE.read_text(encoding="utf-8"))[1]))
     assert [arguments[0] for arguments, _ in WALK] == ["data"] * 4 + ["run", "recommend", "status"]
+    environment = one_process() | {"COLUMNS": "80"}
     for arguments, printed in WALK:
-        done = segue(*arguments, env={"COLUMNS": "80", "PYTHONPATH": str(ROOT)})
+        done = segue(*arguments, env=environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert masked(without_padding(done.stdout)) == masked(printed)
 
