@@ -1,4 +1,4 @@
-"""`segue data`: import an event log, and describe what was imported."""
+"""`segue data`: check and import an event log, describe what was imported, and forget a listener."""
 
 import json
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ AHEAD = timedelta(days=1)  # an event may lie this far in the future, because cl
 
 @click.group()
 def data() -> None:
-    """Import an event log and describe what was imported."""
+    """Check, import and describe an event log; forget a listener."""
 
 
 class Imports(click.Group):
@@ -177,10 +177,11 @@ def describe(user: str | None, as_json: bool) -> None:
         print_json(result)
         return
     show(result)
-    print_table("Surfaces", ("surface", "events"), result["surfaces"].items())
-    print_table("Content", ("type", "items"), result["content_types"].items())
+    print_table("Surfaces", ("surface", "events"), counted(result["surfaces"]))
+    print_table("Content", ("type", "items"), counted(result["content_types"]))
     active = result["active"]
-    say(f"Active: {active['users']:,} users and {active['items']:,} items; density {result['density']:.5f}.")
+    share = f"in {result['density']:.2%} of all pairs"
+    say(f"Active: {active['users']:,} users and {active['items']:,} items have interactions, {share}.")
 
 
 @data.command()
@@ -248,8 +249,8 @@ def show_preview(report: dict[str, Any]) -> None:
 def show(manifest: dict[str, Any]) -> None:
     """Print a manifest as tables."""
     counts, span = manifest["counts"], manifest["span"]
-    rows = [(name, f"{count:,}") for name, count in counts.items()]
-    rows += [(f"  {action}", f"{count:,}") for action, count in manifest["actions"].items()]
+    rows = [(name, f"{counts[name]:,}") for name in ("events", "items", "users", "quarantined")]
+    rows += [(f"  {action}", count) for action, count in counted(manifest["actions"])]
     print_table(f"Imported: {manifest['dataset']}", ("what", "count"), rows)
     say(f"Span: {span['first']} .. {span['last']}")
     if manifest.get("licence"):
@@ -262,5 +263,10 @@ def show(manifest: dict[str, Any]) -> None:
             say(f"Read: {table}: {rest:,} rows of {len(files) - FILES:,} further files")
     for line in manifest["mapping"]:
         say(f"Mapped: {line}")
-    for reason, count in manifest["quarantine_reasons"].items():
-        say(f"Quarantined: {count:,} x {reason}")
+    for reason, count in counted(manifest["quarantine_reasons"]):
+        say(f"Quarantined: {count} x {reason}")
+
+
+def counted(counts: dict[str, int]) -> list[tuple[str, str]]:
+    """Return names with their counts as text, the most frequent first."""
+    return [(name, f"{count:,}") for name, count in Counter(counts).most_common()]

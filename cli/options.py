@@ -71,7 +71,7 @@ def file_options(command: Callable) -> Callable:
             "or read a value: action.click=play. Repeatable.",
         ),
         click.option("--separator", metavar="TEXT", help="Separator of text files.  [default: told from each file]"),
-        click.option("--encoding", metavar="NAME", help="Encoding of text files that are neither UTF-8 nor UTF-16."),
+        click.option("--encoding", metavar="NAME", help="Encoding of text files that are not Unicode, such as cp1252."),
     )
     for option in reversed(options):
         command = option(command)

@@ -27,13 +27,14 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
     All texts are data: brackets and emoji codes are printed as they are, and control characters are made visible. On a
     narrow terminal long words are folded, and the table is wider than a terminal of a few columns: no cell is cut.
     """
-    table = Table(title=Text(visible(title), "bold"), title_justify="left")
+    table = Table()
     for column in columns:
         table.add_column(Text(visible(column)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(cell_text(cell))) for cell in row))
     console = Console()
     console.width = max(console.width, NARROWEST * len(table.columns) + 1)
+    console.print(Text(visible(title), "bold"))  # a title of the table itself would be broken at the table's width
     console.print(table)
 
 

@@ -19,7 +19,7 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(state)
         return
-    print_table("Segue", ("what", "state"), [(name, text(value)) for name, value in state.items()])
+    print_table("Segue", ("what", "state"), [(name.replace("_", " "), text(value)) for name, value in state.items()])
     run = last_evaluated(home)
     if run:
         show_evaluation(run)
@@ -61,6 +61,9 @@ def text(value) -> str:
         case {"run": name, "status": _, "reason": _}:
             return f"{name}: {words(value)}"
         case dict():
-            return ", ".join(f"{model} {labels}" for model, labels in value.items())
+            served = {
+                model: ", ".join(f"{label} {n}" for label, n in labels.items()) for model, labels in value.items()
+            }
+            return "; ".join(f"{model} {versions}" for model, versions in served.items())
         case _:
             return str(value)

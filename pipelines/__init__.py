@@ -28,7 +28,7 @@ def steps(name: str) -> list[str]:
 
 def _tasks(spec: Any, dag: Any) -> Iterator[str]:
     """Yield the executable tasks of a DAG, each after the tasks that it depends on; loops are left out."""
-    pending = dict(dag.tasks)
+    pending = dict(sorted(dag.tasks.items()))  # the order of `pipelines.local.keep_one_order`
     while pending:
         ready = next(key for key, task in pending.items() if not set(task.dependent_tasks) & set(pending))
         task = pending.pop(ready)

@@ -19,8 +19,20 @@ def main(run: RunFolder) -> None:
     request = read_json(run.request)
     pipeline = load(PIPELINES[request["pipeline"]])
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.artifacts))
+    keep_one_order()
     end_at_first_failure()
     pipeline(config=request["config"])
+
+
+def keep_one_order() -> None:
+    """Let steps that do not need each other run in the order of their names.
+
+    `kfp.local` takes the tasks of a pipeline as its protobuf map has them, in an order that differs between processes.
+    """
+    from kfp.local import graph_utils
+
+    build = graph_utils.build_dependency_map
+    graph_utils.build_dependency_map = lambda tasks: dict(sorted(build(tasks).items()))
 
 
 def end_at_first_failure() -> None:

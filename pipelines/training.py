@@ -32,12 +32,13 @@ def training(config: dict):
         examples = make_training_set(ingested=log, features=tables).outputs["training_set"]
         validation = validate_data(ingested=log, features=tables, training_set=examples)
         with dsl.If(validation.outputs["Output"] == True, name="data-valid"):  # noqa: E712
-            refresh_online(ingested=log, features=tables)
+            refreshed = refresh_online(ingested=log, features=tables)
 
             inputs = {"config": config, "training_set": examples}
+            # A refresh takes seconds; if it fails, nothing trains, and no model is pushed beside old features.
             sources = {
-                "retrieval": train_retrieval(**inputs).outputs["model"],
-                "sequence": train_sequence(**inputs).outputs["model"],
+                "retrieval": train_retrieval(**inputs).after(refreshed).outputs["model"],
+                "sequence": train_sequence(**inputs).after(refreshed).outputs["model"],
             }
             ranking = train_ranking(**inputs, **sources).outputs["model"]
             models = {**sources, "ranking": ranking}

@@ -24,8 +24,15 @@ class OnlineFeatures:
     """
 
     def __init__(self, home: Home) -> None:
-        from feature_repo.feast_store import open_store
+        """Open the online store of `home`.
 
+        Raises:
+            InputError: No run has filled it.
+        """
+        from feature_repo.feast_store import open_store
+        from feature_repo.online import state
+
+        state(home)
         self._home = home
         self._store = open_store(home)
 
@@ -36,11 +43,7 @@ class OnlineFeatures:
         return listener(self._store, user_id)
 
     def newest(self, listeners: "Iterable[Listener]") -> datetime:
-        """The instant of the newest event: the end of the log, or a later push of one of these listeners.
-
-        Raises:
-            InputError: the online store is empty.
-        """
+        """The instant of the newest event: the end of the log, or a later push of one of these listeners."""
         from feature_repo import online
 
         log_end = datetime.fromisoformat(online.state(self._home)["last_event"]).astimezone(UTC)

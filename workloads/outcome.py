@@ -38,7 +38,8 @@ def outcome(run: RunFolder) -> dict[str, Any]:
             return {**common, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
     if "version" in steps.get("push", {}).get("result", {}):
         version = steps["push"]["result"]["version"]
-        return {**common, "status": "pushed", "version": version, "reason": f"pushed as version {version}"}
+        reason = f"every gate passed; this is version {version}"
+        return {**common, "status": "pushed", "version": version, "reason": reason}
     if "reason" in steps.get("detect-drift", {}).get("result", {}):
         return {**common, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
     search = steps.get("choose-trial", {}).get("result", {})

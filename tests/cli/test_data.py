@@ -1,6 +1,7 @@
 """`segue data` from the command line: exit codes, texts, and data that an error leaves unchanged."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -137,6 +138,25 @@ def test_describe_without_data_says_what_to_run(segue):
     code, _, err = segue("data", "describe")
     assert code == 2
     assert "fix: Run `segue data import" in err
+
+
+def test_describe_lists_the_counts_as_the_import_did_with_the_most_frequent_first(segue, log):
+    actions = ["skip", "add", "skip", "play", "skip", "add", "heart", "no", "no"]
+    rows = [{**ROWS[n % 2], "event_id": str(n), "action": action} for n, action in enumerate(actions)]
+    code, imported, err = segue("data", "import", "parquet", "--events", log(rows))
+    assert (code, err) == (0, "")
+    _, described, _ = segue("data", "describe")
+    assert described.startswith(imported.partition("Quarantined")[0])
+    counts = " ".join(re.findall(r"│ +(\w+ +│ \d+)", imported))
+    assert re.sub(r"[ │]+", " ", counts) == "events 6 items 1 users 2 quarantined 3 skip 3 add 2 play 1"
+
+
+def test_figures_of_thousands_have_a_separator(segue, log):
+    rows = [{**ROWS[0], "event_id": str(n), "user_id": str(n)} for n in range(1234)]
+    segue("data", "import", "parquet", "--events", log(rows))
+    _, out, _ = segue("data", "describe")
+    assert "│ unknown │ 1,234  │" in out
+    assert "Active: 1,234 users and 1 items have interactions, in 100.00% of all pairs." in out
 
 
 def test_help_loads_nothing_heavy():

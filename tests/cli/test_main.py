@@ -38,10 +38,12 @@ def test_help_lists_every_command_and_answers_at_once():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_line_in_help_is_the_commands_own_subject(command):
+def test_the_line_in_help_begins_as_the_commands_own_help_does(command):
     done = segue(command, "--help")
     assert done.returncode == 0, done.stderr
-    assert "Usage:" in done.stdout
+    usage, text = done.stdout.split("\n\n")[:2]
+    assert usage.startswith("Usage: ")
+    assert text.split()[0] == COMMANDS[command][1].split()[0]
 
 
 def test_the_error_for_an_unknown_command_lists_all_commands():
@@ -182,6 +184,21 @@ def test_python_m_segue_is_the_command():
     done = subprocess.run([sys.executable, "-m", "segue", "tarin"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "no command is named 'tarin'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        ({"ranking": {"stable": 1}}, "ranking stable 1"),
+        ({"ranking": {"canary": 3, "stable": 2}}, "ranking canary 3, stable 2"),
+        ({"ranking": {"stable": 1}, "retrieval": {"stable": 1}}, "ranking stable 1; retrieval stable 1"),
+        ({"ranking": {"it's best": 1}}, "ranking it's best 1"),
+    ],
+)
+def test_status_says_what_is_served_in_words(served, expected):
+    from cli.status import text
+
+    assert text(served) == expected
 
 
 def test_status_of_an_empty_home(tmp_path):

@@ -48,6 +48,14 @@ def test_numbers_and_missing_values_are_cells(capsys):
     assert "None" in out
 
 
+@pytest.mark.parametrize(
+    "title", ["Imported: parquet-export", "What u00002 did last", "a b c d e f g h", "长 标题 长 标题"]
+)
+def test_a_title_that_is_longer_than_its_table_stays_on_one_line(capsys, title):
+    print_table(title, ["h"], [["c"]])
+    assert capsys.readouterr().out.splitlines()[0] == title
+
+
 @pytest.mark.parametrize("text", ["[/x] 1 of 2", ":sun: [live]", "\x1b[2Jgone"])
 def test_the_bar_shows_progress_as_data(monkeypatch, text):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.recommend import instant
+from cli.recommend import instant, recommend
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
@@ -276,6 +276,13 @@ def test_the_form_of_a_servers_address_is_checked_at_once(home, monkeypatch, com
 def test_a_time_that_is_none_is_refused(text):
     with pytest.raises(InputError, match="ISO 8601"):
         instant(text)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--new",), ("--pick", "a"), ("--at", "2026-03-01"), ("--user", "u2")])
+def test_an_online_store_that_no_run_has_filled_is_named(home, monkeypatch, arguments):
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    with pytest.raises(InputError, match="No features are online yet"):
+        CliRunner().invoke(recommend, ("--user", "u1", *arguments), catch_exceptions=False)
 
 
 def test_neither_a_history_nor_a_list(run, monkeypatch):

@@ -72,6 +72,15 @@ def test_nothing_of_this_machine_is_in_the_package(compiled, name):
     assert not re.search(r"/(home|root|tmp)/", str(compiled[name]))
 
 
+@pytest.mark.parametrize("trainer", ["train-retrieval", "train-sequence", "train-ranking"])
+def test_the_online_store_is_refreshed_before_a_model_trains(compiled, trainer):
+    needed, components = {trainer}, compiled["training"][0]["components"].values()
+    tasks = next(c["dag"]["tasks"] for c in components if trainer in c.get("dag", {}).get("tasks", {}))
+    while needed != (more := needed.union(*(tasks[name].get("dependentTasks", []) for name in needed))):
+        needed = more
+    assert "refresh-online" in needed
+
+
 def test_push_runs_only_if_every_gate_passes(compiled):
     spec = compiled["training"][0]
     gates, dag = [], spec["root"]["dag"]

@@ -1,6 +1,7 @@
 """The process of a local run: it ends at the first failure, and with the process that started it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from kfp import dsl, local
-from kfp.local import subprocess_task_handler
+from kfp.local import graph_utils, subprocess_task_handler
 from kfp.local.orchestrator import task_executor
 
-from pipelines.local import end_at_first_failure
+from pipelines.local import end_at_first_failure, keep_one_order
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -81,6 +82,28 @@ def test_after_a_failed_step_only_the_report_runs(monkeypatch, tmp_path, pipelin
         pipeline()
     assert len(executed) == count
     assert executed[-1] == "report"
+
+
+@dsl.pipeline
+def trials():
+    """Six trials, none of which needs another."""
+    for number in range(6):
+        trial(number=number)
+
+
+def test_steps_that_do_not_need_each_other_run_in_the_same_order_each_time(monkeypatch, tmp_path):
+    executed = []
+
+    def run(full_command, **_):
+        executed.append(int(re.search(r'"number": (\d)', str(full_command))[1]))
+        return 0
+
+    monkeypatch.setattr(subprocess_task_handler, "run_local_subprocess", run)
+    monkeypatch.setattr(graph_utils, "build_dependency_map", graph_utils.build_dependency_map)  # put back afterwards
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path))
+    keep_one_order()
+    trials()
+    assert executed == [0, 1, 2, 3, 4, 5]
 
 
 RUN = """

@@ -128,18 +128,23 @@ def test_the_steps_are_those_of_the_compiled_pipeline(pipeline, first, last):
     names = steps(pipeline)
     assert (names[0], names[-1]) == (first, last)
     assert len(names) == len(set(names))
-    assert all((ROOT / "workloads").rglob(f"{name.replace('-', '_')}.py") for name in names)
+    workloads = {path.stem.replace("_", "-") for path in (ROOT / "workloads").rglob("*.py")}
+    assert set(names) <= workloads
 
 
-def test_training_steps_come_in_the_order_of_their_inputs():
-    names = steps("training")
-    chain = [
+def test_the_steps_of_training_come_in_the_order_of_their_inputs():
+    assert steps("training") == [
+        "ingest",
+        "build-features",
         "make-training-set",
         "validate-data",
+        "refresh-online",
         "train-retrieval",
+        "train-sequence",
         "train-ranking",
         "evaluate",
         "infra-validate",
         "push",
+        "register",
+        "report",
     ]
-    assert [name for name in names if name in chain] == chain

@@ -28,7 +28,7 @@ class Segue:
     def __call__(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         command = [sys.executable, "-c", "from cli import main; main()", *arguments]
         environment = {**os.environ, "SEGUE_HOME": str(self.home.root), **(env or {})}
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
 
     def json(self, *arguments: str, env: dict[str, str] | None = None) -> dict:
         """The JSON that a command prints; a command that fails raises its error."""

@@ -18,7 +18,7 @@ def run_steps(home: Home, results: dict[str, dict]) -> dict:
 @pytest.mark.parametrize(
     ("results", "status", "reason"),
     [
-        ({"ingest": {}, "push": {"version": 3}}, "pushed", "pushed as version 3"),
+        ({"ingest": {}, "push": {"version": 3}}, "pushed", "every gate passed; this is version 3"),
         ({"validate-data": {"passed": False, "reason": "x is new"}}, "stopped", "data validation said no: x is new"),
         ({"evaluate": {"passed": False, "reason": "AUC is low"}}, "stopped", "the blessing said no: AUC is low"),
         ({"infra-validate": {"passed": False, "reason": "no"}}, "stopped", "infra validation said no: no"),
