@@ -1,14 +1,13 @@
 """`segue data`: import an event log, and describe what was imported."""
 
 import json
-from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.options import file_options, mapping_of
 from cli.output import json_option, print_json, print_table
 from segue.clock import utc_now
 from segue.errors import InputError
@@ -97,25 +96,6 @@ def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, as
     from events.importers.synthetic import generate, sized
 
     store_and_show(generate(sized(size, drift, drift_day), seed), None, as_json)
-
-
-def file_options(command: Callable) -> Callable:
-    """Add the options that say how to read files."""
-    options = (
-        click.option(
-            "--map",
-            "pairs",
-            multiple=True,
-            metavar="OURS=THEIRS",
-            help="Read our column OURS from the column THEIRS: ts=time, in one table events.event_id=id; "
-            "or read a value: action.click=play. Repeatable.",
-        ),
-        click.option("--separator", metavar="TEXT", help="Separator of text files.  [default: told from each file]"),
-        click.option("--encoding", metavar="NAME", help="Encoding of text files that are neither UTF-8 nor UTF-16."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @import_.command()
@@ -228,17 +208,6 @@ def show_listener(user: str, interactions: list[dict[str, Any]], as_json: bool) 
         for row in interactions
     ]
     print_table(f"What {user} did last", ("when (UTC)", "action", "title", "creator", "genres"), rows)
-
-
-def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Parse the values of --map: `("ts=time",)` becomes `{"ts": "time"}`."""
-    for pair in pairs:
-        if not all(pair.partition("=")):
-            raise click.BadParameter(f"{pair!r} is not OURS=THEIRS, such as ts=time.", param_hint="--map")
-    repeated = [ours for ours, count in Counter(pair.partition("=")[0] for pair in pairs).items() if count > 1]
-    if repeated:
-        raise click.BadParameter(f"{repeated[0]!r} is mapped twice.", param_hint="--map")
-    return {ours: theirs for ours, _, theirs in (pair.partition("=") for pair in pairs)}
 
 
 def store_and_show(imported: "Imported", latest: datetime | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.options import checked_address
+from cli.options import checked_address, file_options, mapping_of
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
 from segue.settings import Home
@@ -140,27 +140,44 @@ def example(name: str, label: str, signature: str, as_json: bool) -> None:
 
 @models.command("add-items")
 @click.option(
-    "--items", "file", required=True, type=click.Path(path_type=Path), help=".parquet, .csv, or a folder of Parquet."
+    "--items",
+    "files",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A table of items, as `segue data import parquet` takes it. Repeatable.",
 )
+@file_options
 @click.option(
     "--at", help="The time at which the items' age is taken, ISO 8601.  [default: the end of the imported log]"
 )
 @json_option
-def add_items(file: Path, at: str | None, as_json: bool) -> None:
+def add_items(
+    files: tuple[Path, ...],
+    pairs: tuple[str, ...],
+    separator: str | None,
+    encoding: str | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
     """Make items that were released since the last training recommendable, without training.
 
-    The file has the columns of the imported items. An item that the models know already is replaced. The stable models
+    The files are read as an import reads its items. An item that the models know already is replaced. The stable models
     are pushed with the items as a new stable version; `segue models rollback` takes it back.
     """
     from cli.recommend import instant
+    from events.importers.own.dialects import Dialect
 
     with quiet_libraries():
         from workloads import add_items
 
-        result = add_items.add_items(Home.from_env(), file, instant(at) if at else None)
+        moment, dialect = instant(at) if at else None, Dialect(separator, encoding)
+        result = add_items.add_items(Home.from_env(), files, moment, mapping_of(pairs), dialect)
     if as_json:
         print_json(result)
         return
+    for note in result["notes"]:
+        say(f"Mapped: {note}")
     added, replaced = len(result["added"]), len(result["updated"])
     say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
     say(f"There is room for {result['free']} more until the next training.")

@@ -1,6 +1,7 @@
-"""Rules for the options of all commands: one value once, and an address of the right form."""
+"""Options that several commands share, and their rules: one value once, and an address of the right form."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import click
 
@@ -56,3 +57,33 @@ def checked_address(context: click.Context, parameter: click.Parameter, address:
 
         check_address(address)
     return address
+
+
+def file_options(command: Callable) -> Callable:
+    """Add the options that say how to read files."""
+    options = (
+        click.option(
+            "--map",
+            "pairs",
+            multiple=True,
+            metavar="OURS=THEIRS",
+            help="Read our column OURS from the column THEIRS: ts=time, in one table events.event_id=id; "
+            "or read a value: action.click=play. Repeatable.",
+        ),
+        click.option("--separator", metavar="TEXT", help="Separator of text files.  [default: told from each file]"),
+        click.option("--encoding", metavar="NAME", help="Encoding of text files that are neither UTF-8 nor UTF-16."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Parse the values of --map: `("ts=time",)` becomes `{"ts": "time"}`."""
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise click.BadParameter(f"{pair!r} is not OURS=THEIRS, such as ts=time.", param_hint="--map")
+    repeated = [ours for ours, count in Counter(pair.partition("=")[0] for pair in pairs).items() if count > 1]
+    if repeated:
+        raise click.BadParameter(f"{repeated[0]!r} is mapped twice.", param_hint="--map")
+    return {ours: theirs for ours, _, theirs in (pair.partition("=") for pair in pairs)}

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from events import schema, times
 from events.origins import RowOrigins
 from events.values import dates, ids, label_values, lists, numbers
-from events.values.reading import Convert, Reading, as_type, python_value, without_blanks
+from events.values.reading import Convert, Reading, as_type, python_value, without_blanks, without_words, words_note
 from segue.errors import InputError
 
 LIST_SEPARATOR = lists.SEPARATOR
@@ -88,6 +88,10 @@ def read(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> tuple
     try:
         values = reading.convert(plain)
     except pa.ArrowException:
+        known = without_words(plain)
+        if known.null_count > plain.null_count:
+            values, note = read(known, field, origins)
+            return values, "; ".join(filter(None, [words_note(plain, known), note]))
         position = first_failure(plain, reading.convert)
         file, row = origins.at(position)
         value = python_value(plain[position])
@@ -147,15 +151,17 @@ def reading_of(column: pa.ChunkedArray, field: pa.Field) -> Reading:
     if name in schema.LABEL_COLUMNS:
         return label_values.read_listen(column) if name == LISTEN else label_values.read_yes_or_no(column)
     if pa.types.is_string(target_type) and name.endswith("_id"):
-        return ids.read(column)
+        return ids.read(column, required=not field.nullable)
+    if pa.types.is_list(target_type) and not pa.types.is_string(source_type):
+        return lists.read_lists(column)
     if source_type == target_type:
         return as_type(target_type, "")
     if pa.types.is_timestamp(target_type):
         return times.read(column)
     if pa.types.is_date(target_type):
         return dates.read(column)
-    if pa.types.is_list(target_type) and pa.types.is_string(source_type):
-        return lists.read(column)
+    if pa.types.is_list(target_type):
+        return lists.read_text(column)
     if pa.types.is_integer(target_type):
         return numbers.read_whole(column, target_type)
     if pa.types.is_string(target_type) and pa.types.is_floating(source_type):

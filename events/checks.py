@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from events import canonical, quarantine, request_joins, schema
 from events.imported import Imported
 from events.origins import RowOrigins
+from events.values.reading import MISSING
 from segue.errors import InputError
 
 SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
@@ -92,6 +93,12 @@ def stop_on_broken_table(name: str, table: pa.Table, origins: RowOrigins, latest
         if table[key].null_count:
             stop(origins, first_true(pc.is_null(table[key])), f"{key} is null or blank", "Give every row its ids.")
     key = ID_COLUMNS[name][-1]
+    if name != "events":  # whose listeners and items are in these tables, else they are quarantined
+        missing = pc.is_in(table[key], pa.array(MISSING))
+        if pc.any(missing).as_py():
+            position = first_true(missing)
+            rule = f"{key} is {table[key][position].as_py()!r}, which is how a missing value is written"
+            stop(origins, position, rule, "Give every row its ids, or leave out the rows that have none.")
     repeated = first_repeated(table[key])
     if repeated is not None:
         rule = f"{key} {table[key][repeated].as_py()!r} is a duplicate: ids are unique"

@@ -1,6 +1,5 @@
 """Settings from a YAML file: number types that pydantic checks strictly, and errors that name the path in the file."""
 
-import difflib
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from segue.errors import InputError
+from segue.near_names import unknown_name
 
 Settings = TypeVar("Settings")
 
@@ -71,10 +71,11 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
     loc, context = error["loc"], error.get("ctx", {})
     path, received = yaml_path(loc, where), reprlib.repr(error["input"])
     if error["type"] == "unknown_name":
-        return unknown_setting(context["name"], context["allowed"], path)
+        return unknown_name("setting", str(context["name"]), context["allowed"], f"{path}.")
     if error["type"] in ("unexpected_keyword_argument", "invalid_key"):
-        names = tuple(f.name for f in fields(class_at(kind, loc[:-1])))
-        return unknown_setting(loc[-1], names, yaml_path(loc[:-1], where))
+        section = yaml_path(loc[:-1], where)
+        names = [f.name for f in fields(class_at(kind, loc[:-1]))]
+        return unknown_name("setting", str(loc[-1]), names, section and f"{section}.")
     if error["type"] == "dataclass_type":
         subject = path or "The configuration"
         return InputError(
@@ -86,15 +87,6 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
     if isinstance(error["input"], str) and re.fullmatch(r"[-+]?(?!0\d)[.\d]+([eE][-+]?\d+)?", error["input"]):
         fix = f"Write {path} without quotes."
     return InputError(f"{path} must {rule}. Received {received}.", fix)
-
-
-def unknown_setting(name: Any, allowed: tuple[str, ...], section: str) -> InputError:
-    """The error for a name that is not a setting, with the closest allowed name."""
-    path = f"{section}.{name}" if section else str(name)
-    prefix = f"{section}." if section else ""
-    close = difflib.get_close_matches(str(name), allowed, 1)
-    suggestion = f"Did you mean {prefix}{close[0]}? " if close else ""
-    return InputError(f"There is no setting {path!r}.", f"{suggestion}The settings here are: {', '.join(allowed)}.")
 
 
 def class_at(kind: Any, loc: tuple[int | str, ...]) -> Any:

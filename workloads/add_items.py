@@ -1,5 +1,6 @@
 """Add items: make items released since the last training recommendable, without training."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,8 +8,9 @@ from tempfile import TemporaryDirectory
 import ibis
 import pyarrow as pa
 
-from events import canonical, checks, schema
+from events import canonical, checks
 from events.importers import tabular
+from events.importers.own.dialects import Dialect
 from events.schema import EARLIEST
 from feature_repo.engine import duckdb_engine
 from feature_repo.transformations import item_content, item_profile
@@ -18,17 +20,21 @@ from segue.settings import Home
 from serving.store import model_store
 
 
-def add_items(home: Home, file: Path, at: datetime | None) -> dict:
-    """Push the stable models with the items of a file as a new stable version.
+def add_items(
+    home: Home, files: Sequence[Path], at: datetime | None, mapping: Mapping[str, str], dialect: Dialect
+) -> dict:
+    """Push the stable models with the items of files as a new stable version.
 
     Args:
         home: the home that holds the models.
-        file: `.parquet`, `.csv` or a folder of Parquet, with the columns of the imported items.
+        files: files and folders with a table of items, as an import takes them.
         at: the time at which the items' age is taken, UTC; None for the end of the imported log.
+        mapping: our columns to those of the files.
+        dialect: what the caller knows about text files.
 
     Returns:
-        `version` in the model store, the ids that were `added` and `updated`, and the number of items that still fit
-        (`free`).
+        `version` in the model store, the ids that were `added` and `updated`, the number of items that still fit
+        (`free`), and what the files' columns decided (`notes`).
 
     Raises:
         InputError: nothing is served yet, or the file breaks a rule.
@@ -36,7 +42,9 @@ def add_items(home: Home, file: Path, at: datetime | None) -> dict:
     """
     saved = {model: model_store.served(home.models, model) for model in ("retrieval", "ranking", "sequence")}
     card = read_card(saved["retrieval"])
-    items = read_items(file)  # before TensorFlow is imported, so that an error in the file is reported at once
+    items, notes = read_items(
+        files, mapping, dialect
+    )  # before TensorFlow is imported, so that an error in the file is reported at once
     from feature_repo.online import state
     from models.saved import added_items
 
@@ -49,24 +57,27 @@ def add_items(home: Home, file: Path, at: datetime | None) -> dict:
                 "Items are added to the version that is stable. Another version became stable in the meantime.",
                 "Run the command again.",
             )
-        return {"version": model_store.push(home.models, copies), **result}
+        return {"version": model_store.push(home.models, copies), **result, "notes": notes}
 
 
-def read_items(file: Path) -> pa.Table:
-    """Read the items of a file and check them by the rules of an import. A row that breaks a rule refuses the file.
+def read_items(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect) -> tuple[pa.Table, list[str]]:
+    """Read items as an import does and check them by its rules. A row that breaks a rule refuses the files.
+
+    Returns:
+        The items, and what the reading decided, in words.
 
     Raises:
         InputError: a row breaks a rule; the error names file, row and rule.
     """
-    table, source = tabular.read_file(file, tabular.CANONICAL)
-    table = canonical.conform(table, schema.ITEMS, source)
+    tables, origins, _, notes = tabular.read_tables({"items": files}, mapping, dialect)
+    table, source = tables["items"], origins["items"]
     checks.stop_on_broken_table("items", table, source, latest=None)
     positions, reasons = checks.broken(checks.item_rules({"items": table}))
     if len(positions):
         checks.stop(
             source, positions[0], reasons[0], "Correct the row or leave it out: either all items are added, or none."
         )
-    return table
+    return canonical.without_notes(table), [*notes, *canonical.notes(table)]
 
 
 def profiles(items: pa.Table, card: dict) -> pa.Table:

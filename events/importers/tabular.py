@@ -47,8 +47,39 @@ def read(
         InputError: A file is absent, empty or of another format, lacks a required or mapped column, or holds a value
             of the wrong type.
     """
-    mapping, dialect = mapping or {}, dialect or Dialect()
-    paths = {name: as_paths(given) for name, given in (("events", events), ("items", items), ("users", users)) if given}
+    given = {name: as_paths(paths) for name, paths in (("events", events), ("items", items), ("users", users)) if paths}
+    tables, origins, counts, notes = read_tables(given, mapping or {}, dialect or Dialect())
+    if "items" not in tables:
+        tables["items"] = from_ids(tables["events"]["item_id"], "item_id", schema.ITEMS)
+        notes.append("items are the item ids of the events; the title is the id")
+    if "users" not in tables:
+        tables["users"] = from_ids(tables["events"]["user_id"], "user_id", schema.USERS)
+        notes.append("users are the user ids of the events")
+    return Imported(
+        dataset=f"parquet-{data_set_name(given['events'])}",
+        mapping=(*notes, TIME_RULE),
+        origins=origins,
+        rows_by_file=counts,
+        **tables,
+    )
+
+
+def read_tables(
+    paths: Mapping[str, Sequence[Path]], mapping: Mapping[str, str], dialect: Dialect
+) -> tuple[dict[str, pa.Table], dict[str, RowOrigins], dict[str, dict[str, int]], list[str]]:
+    """Read some of the tables `events`, `items` and `users`.
+
+    Args:
+        paths: The files and folders of each.
+        mapping, dialect: As in `read`.
+
+    Returns:
+        The tables in the types of the contract, the origins of their rows, the rows of each file, and what the import
+        says about the reading.
+
+    Raises:
+        InputError: As in `read`.
+    """
     text = (*CANONICAL, *columns.sources(mapping))
     raw, counts, notes = {}, {}, []
     for name, given in paths.items():
@@ -83,26 +114,8 @@ def read(
             tables[name], note = with_ids(tables[name])
             notes.append(note)
     columns.refuse_unmet(maps, met, before)
-    if "items" not in raw:
-        tables["items"] = from_ids(tables["events"]["item_id"], "item_id", schema.ITEMS)
-        notes.append("items are the item ids of the events; the title is the id")
-    if "users" not in raw:
-        tables["users"] = from_ids(tables["events"]["user_id"], "user_id", schema.USERS)
-        notes.append("users are the user ids of the events")
-    return Imported(
-        dataset=f"parquet-{data_set_name(paths['events'])}",
-        mapping=(*notes, TIME_RULE),
-        origins={name: RowOrigins.concat([part.origins for part in raw[name]]) for name in raw},
-        rows_by_file=counts,
-        **tables,
-    )
-
-
-def read_file(path: Path, text: Sequence[str]) -> tuple[pa.Table, RowOrigins]:
-    """Read a file or a folder into one table, and return the origins of its rows."""
-    table_parts, _ = parts.read([path], text, Dialect())
-    table, _ = parts.concat([part.table for part in table_parts])
-    return table, RowOrigins.concat([part.origins for part in table_parts])
+    origins = {name: RowOrigins.concat([part.origins for part in raw[name]]) for name in raw}
+    return tables, origins, counts, notes
 
 
 def as_paths(paths: Paths) -> tuple[Path, ...]:

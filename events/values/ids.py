@@ -5,20 +5,21 @@ import math
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.values.reading import Reading, Refusal, without_blanks
+from events.values.reading import Reading, Refusal, without_blanks, without_words, words_note
 
 # The bits of a whole number that a decimal of each type holds exactly; beyond them neighbours become equal.
 EXACT_BITS = {pa.float32(): 24, pa.float64(): 53}
 WRITTEN_DECIMAL = r"^-?\d+\.0+$|^-?\d(\.\d+)?[eE]\+?\d+$"  # 7.0 and 9.1e+18, as pandas writes a column of decimals
 
 
-def read(column: pa.ChunkedArray) -> Reading:
+def read(column: pa.ChunkedArray, required: bool) -> Reading:
     """Return how a column of ids is read.
 
     - Decimals, which pandas makes of whole numbers beside a null, become whole numbers again: 7.0 is `7`. Also if they
       are written as text in the whole column.
     - Spaces around an id are cut off: an id from a column of fixed width would match no id of another table.
-    - A blank id is null.
+    - A blank id is null, and so is a word such as `nan` where an id is not required: it would tie all requests without
+      an id together. `events.checks` refuses such words as listeners and items.
     """
     if pa.types.is_floating(column.type):
         return from_decimals(column.type)
@@ -27,7 +28,10 @@ def read(column: pa.ChunkedArray) -> Reading:
     if pa.types.is_string(column.type) and all_written_decimals(column):
         decimals = from_decimals(pa.float64())
         return Reading(lambda c: decimals.convert(c.cast(pa.float64())), explain_text)
-    return Reading(lambda c: without_blanks(c.cast(pa.string())), explain, spaces_note(column))
+    known = column if required else without_words(column)
+    notes = filter(None, [spaces_note(column), words_note(column, known)])
+    clean = without_blanks if required else lambda c: without_words(without_blanks(c))
+    return Reading(lambda c: clean(c.cast(pa.string())), explain, "; ".join(notes))
 
 
 def from_decimals(data_type: pa.DataType) -> Reading:

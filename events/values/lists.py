@@ -1,4 +1,4 @@
-"""Read lists that are written as text, such as `rock|indie` or `['rock', 'indie']`."""
+"""Read lists, also those that are written as text, such as `rock|indie` or `['rock', 'indie']`."""
 
 import ast
 import csv
@@ -6,36 +6,60 @@ import json
 import re
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from events.values.reading import Reading, Refusal
+from events.values.reading import MISSING, Reading, Refusal
+
+NO_LIST = Refusal(", which is not a list of texts")
 
 SEPARATOR = "|"  # the contract's
 OTHER_SEPARATORS = (";", ",")
-BRACKETS = {"[": "]", "{": "}"}
-QUOTED = re.compile(r"""[\[{]\s*['"]""")  # the beginning of a list that no plain value has
+BRACKETS = {"[": "]", "{": "}", "(": ")"}
+# What no plain value is: brackets around a quote or around nothing. Only these make a list of (round) brackets.
+SURELY_LIST = re.compile(r"""[\[{(]\s*(['"]|[\]})]$)""")
+BETWEEN_QUOTED = re.compile(r"""(?<=[^\s,]['"])\s+(?=['"])""")  # NumPy writes `['rock' 'indie']`
 
 
-def read(column: pa.ChunkedArray) -> Reading:
+def read_lists(column: pa.ChunkedArray) -> Reading:
+    """Return how a column of lists is read: as lists of texts, without null and blank parts."""
+
+    def convert(values: pa.ChunkedArray) -> pa.ChunkedArray:
+        lists = values.cast(pa.list_(pa.string()))
+        parts = pc.list_flatten(lists)
+        tidy = pc.and_(pc.not_equal(parts, ""), pc.equal(parts, pc.utf8_trim_whitespace(parts)))
+        if not parts.null_count and pc.all(tidy, min_count=0).as_py():
+            return lists
+        texts = [value and [part for text in value if (part := (text or "").strip())] for value in lists.to_pylist()]
+        return pa.chunked_array([pa.array(texts, lists.type)])
+
+    return Reading(convert, lambda value: NO_LIST)
+
+
+def read_text(column: pa.ChunkedArray) -> Reading:
     """Return how a column of lists in text is read; the whole column decides.
 
-    - All values in `[]` or `{}`: a list as JSON, Python or PostgreSQL writes it.
+    - All values in brackets: a list as JSON, Python, NumPy or PostgreSQL writes it. A word that stands for a missing
+      value, such as `nan`, is null beside them.
     - Otherwise the separator is `|` if any value has one. If none has, it is `;` or else `,`, where at least half of
       the values have one, or where at least half of the parts also stand alone as values (`rock`, `jazz`, and
       `rock, jazz`). So a single genre with a comma in its name stays whole.
     """
     values = [text for value in column.drop_null().to_pylist() if (text := value.strip())]
-    bracketed = bool(values) and all(in_brackets(text) for text in values)
+    lists = [text for text in values if text not in MISSING]
+    bracketed = bool(lists) and all(in_brackets(text) for text in lists)
     separator = SEPARATOR if bracketed else separator_of(values)
+
+    def parse(text: str) -> list[str] | None:
+        if bracketed and text in MISSING:
+            return None
+        return parse_brackets(text) if bracketed or in_brackets(text, surely=True) else split(text, separator)
 
     def convert(texts: pa.ChunkedArray) -> pa.ChunkedArray:
         encoded = texts.combine_chunks().dictionary_encode()
-        lists = [
-            parse_brackets(text) if bracketed or (QUOTED.match(text) and in_brackets(text)) else split(text, separator)
-            for text in map(str.strip, encoded.dictionary.to_pylist())
-        ]
-        return pa.chunked_array([pa.array(lists, pa.list_(pa.string())).take(encoded.indices)])
+        parsed = [parse(text.strip()) for text in encoded.dictionary.to_pylist()]
+        return pa.chunked_array([pa.array(parsed, pa.list_(pa.string())).take(encoded.indices)])
 
-    return Reading(convert, lambda value: Refusal(", which is not a list of texts"), note(values, separator, bracketed))
+    return Reading(convert, lambda value: NO_LIST, note(lists if bracketed else values, separator, bracketed))
 
 
 def separator_of(values: list[str]) -> str:
@@ -69,9 +93,15 @@ def split(text: str, separator: str) -> list[str] | None:
     return [part for piece in text.split(separator) if (part := piece.strip())] if text else None
 
 
-def in_brackets(text: str) -> bool:
-    """Return whether a text begins and ends with brackets of one kind."""
-    return len(text) > 1 and BRACKETS.get(text[0]) == text[-1]
+def in_brackets(text: str, surely: bool = False) -> bool:
+    """Return whether a text begins and ends with brackets of one kind.
+
+    Args:
+        text: The text, without spaces around it.
+        surely: Whether to take only brackets that no plain value has.
+    """
+    closed = len(text) > 1 and BRACKETS.get(text[0]) == text[-1]
+    return closed and bool(SURELY_LIST.match(text) or not (surely or text[0] == "("))
 
 
 def parse_brackets(text: str) -> list[str] | None:
@@ -82,8 +112,7 @@ def parse_brackets(text: str) -> list[str] | None:
     """
     if not text:
         return None
-    inner = text[1:-1]
-    elements = inside(inner)
+    elements = inside(BETWEEN_QUOTED.sub(", ", text[1:-1]))
     if any(not isinstance(element, str | int | float | None) for element in elements):
         raise pa.ArrowInvalid("an element is no text")
     return [part for element in elements if element is not None and (part := str(element).strip())]

@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# How writers mark a missing value in text: pandas, NumPy, databases and their exports, JavaScript.
+MISSING = ("nan", "NaN", "None", "<NA>", "NaT", "null", "NULL", "\\N", "undefined")
 CORRECT = "Correct the value, or check that the right column was mapped."
 
 Convert = Callable[[pa.ChunkedArray], pa.ChunkedArray]
@@ -58,3 +60,20 @@ def without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.ascii_trim_whitespace(column)
     blank = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.utf8_is_space(trimmed))
     return pc.if_else(blank, pa.scalar(None, trimmed.type), trimmed) if pc.any(blank).as_py() else trimmed
+
+
+def without_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with null for the words in `MISSING`, if it is text."""
+    if not pa.types.is_string(column.type):
+        return column
+    missing = pc.is_in(column, pa.array(MISSING))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), column) if pc.any(missing).as_py() else column
+
+
+def words_note(column: pa.ChunkedArray, known: pa.ChunkedArray) -> str:
+    """Return how many values of a column `without_words` made null, or nothing."""
+    count = known.null_count - column.null_count
+    if not count:
+        return ""
+    words = column.filter(pc.and_(pc.is_valid(column), pc.is_null(known)))
+    return f"{count:,} values such as {words[0].as_py()!r} are null"

@@ -59,7 +59,7 @@ def run(home, arguments, tmp_path, monkeypatch):
 def test_items_become_a_stable_version(run, home, arguments):
     answer = json.loads(run(ITEMS, "--json").stdout)
 
-    assert answer == {"version": 2, "added": ["007"], "updated": ["08"], "free": 9}
+    assert answer == {"version": 2, "added": ["007"], "updated": ["08"], "free": 9, "notes": []}
     assert model_store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
     assert arguments["saved"] == {model: Path(home.models) / model / "1" for model in MODELS}
     assert arguments["at"].isoformat() == "2026-03-01T12:00:00+00:00"
@@ -75,6 +75,40 @@ def test_the_text_output(run, arguments):
     assert "stable is version 2: 1 items added, 1 replaced" in output
     assert "room for 9 more" in output
     assert arguments["at"].isoformat() == "2026-04-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "notes"),
+    [
+        pytest.param(ITEMS.replace(",", ";"), (), [], id="separator"),
+        pytest.param(ITEMS.replace(",", "^"), ("--separator", "^"), [], id="separator given"),
+        pytest.param(
+            ITEMS.replace("title", "name"), ("--map", "title=name"), ["items: name -> title"], id="another name"
+        ),
+        pytest.param(
+            ITEMS.replace("item_id", "id"), ("--map", "items.item_id=id"), ["items: id -> item_id"], id="of the table"
+        ),
+        pytest.param(
+            ITEMS.replace("pop|rock", "pop;rock"),
+            (),
+            ["genres: lists are separated by `;`: 1 of 2 values have one, none has a `|`"],
+            id="lists",
+        ),
+    ],
+)
+def test_the_file_is_read_as_by_an_import(run, arguments, text, options, notes):
+    output = run(text, *options).output
+    assert [line for line in output.splitlines() if line.startswith("Mapped: ")] == [
+        f"Mapped: {note}" for note in notes
+    ]
+    bond, _ = arguments["items"]
+    assert (bond["item_id"], bond["title"], bond["genre_weights"]) == ("007", "Bond", [0.5, 0.5])
+
+
+def test_a_missing_column_is_named_with_an_option_that_the_command_has(run):
+    with pytest.raises(InputError, match="the column 'title' is missing") as refused:
+        run(ITEMS.replace("title", "name"))
+    assert "--map items.title=name" in refused.value.fix
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_duplicate_and_null_ids_of_items_and_users_stop_the_import(event, import
         check(imported([event(0), event(1)], **{table: pa.table(rows)}))
 
 
+@pytest.mark.parametrize("word", ["nan", "None", "NULL", r"\N", "undefined"])
+@pytest.mark.parametrize("key", ["user_id", "item_id"])
+def test_a_word_for_a_missing_value_is_no_listener_and_no_item(event, imported, key, word):
+    """Otherwise all events without an id would be those of one listener or item."""
+    table = pa.table({key: [f"{key[0]}0", word], "title": ["A", "B"]})
+    name = "users" if key == "user_id" else "items"
+    with pytest.raises(InputError, match=rf"{name}, row 2: {key} is '.*', which is how a missing value is written"):
+        check(imported([event(0), event(1)], **{name: table}))
+
+
 def test_a_time_outside_the_range_stops_the_import(event, imported):
     early = datetime(1989, 12, 31, 23, 59, 59, tzinfo=UTC)
     with pytest.raises(InputError, match=r"row 2: ts 1989-12-31T23:59:59 lies outside .* 1990-01-01"):

@@ -3,7 +3,7 @@
 import pytest
 
 from segue.errors import InputError
-from segue.near_names import check_known
+from segue.near_names import check_known, unknown_name
 
 TYPES = ("podcast", "music", "audiobook")
 
@@ -36,6 +36,13 @@ def test_without_known_names_the_error_says_so():
     with pytest.raises(InputError) as error:
         check_known("market", "SE", [])
     assert error.value.fix == "No market is known."
+
+
+@pytest.mark.parametrize(("name", "suggested"), [("epoch", "ranking.epochs"), ("Seed", "ranking.seed")])
+def test_a_prefix_stands_before_the_names_and_does_not_make_others_near(name, suggested):
+    error = unknown_name("setting", name, ["epochs", "seed", "tower"], "ranking.")
+    assert error.headline == f"There is no setting 'ranking.{name}'."
+    assert error.fix == f"Did you mean {suggested}? Known are: epochs, seed, tower."
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from events.importers.own.dialects import Dialect
 from models.saved.card import CARD
 from segue.errors import InputError
 from segue.files import write_json
@@ -48,27 +49,27 @@ def write_items(tmp_path):
 )
 def test_a_row_that_breaks_a_rule_refuses_the_file(write_items, text, headline, fix):
     with pytest.raises(InputError) as error:
-        read_items(write_items(text))
+        read_items([write_items(text)], {}, Dialect())
     assert headline in error.value.headline
     assert fix in error.value.fix
 
 
 def test_a_file_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(InputError) as error:
-        read_items(tmp_path / "absent.csv")
+        read_items([tmp_path / "absent.csv"], {}, Dialect())
     assert str(tmp_path / "absent.csv") in error.value.headline
     assert error.value.fix
 
 
 def test_items_need_a_served_model(home, write_items):
     with pytest.raises(InputError) as error:
-        add_items(home, write_items(HEADER + "1,One,pop,\n"), None)
+        add_items(home, [write_items(HEADER + "1,One,pop,\n")], None, {}, Dialect())
     assert error.value.headline == "No version of the model 'retrieval' is served yet."
     assert error.value.fix == "Run `segue run training` first."
 
 
 def test_the_models_card_must_name_its_genres(write_items):
-    items = read_items(write_items(HEADER + "1,One,pop,\n"))
+    items, _ = read_items([write_items(HEADER + "1,One,pop,\n")], {}, Dialect())
     with pytest.raises(InputError) as error:
         profiles(items, {"content_types": ["music"]})
     assert "need the genres of the served models" in error.value.headline
@@ -82,13 +83,13 @@ def test_a_file_with_an_error_leaves_the_store_as_it_was(home, tmp_path, write_i
     model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
 
     with pytest.raises(InputError, match="title is null"):
-        add_items(home, write_items(HEADER + "1,One,pop,\n2,,pop,\n"), None)
+        add_items(home, [write_items(HEADER + "1,One,pop,\n2,,pop,\n")], None, {}, Dialect())
 
     assert model_store.labels(home.models) == {model: {"stable": 1} for model in MODELS}
 
 
 def test_profiles_have_shares_of_the_models_genres_and_keep_titles(write_items):
-    items = read_items(write_items(HEADER + "1,One,rock,\n2,Two,jazz,\n"))
+    items, _ = read_items([write_items(HEADER + "1,One,rock,\n2,Two,jazz,\n")], {}, Dialect())
     rows = profiles(items, MODEL_CARD).select(["item_id", "title", "genre_weights"]).to_pylist()
     assert rows == [
         {"item_id": "1", "title": "One", "genre_weights": [0.0, 1.0]},

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 import pyarrow as pa
 
 from events import schema
+from events.values.reading import MISSING
 from segue.errors import InputError
 
 SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
@@ -144,6 +145,8 @@ def rename(table: pa.Table, renames: Mapping[str, str]) -> pa.Table:
 def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set[tuple[str, str]]) -> pa.Table:
     """Return the table with mapped values, and with the actions and surfaces of the contract in lower case.
 
+    A word that stands for a missing value, such as `NULL`, is null.
+
     Args:
         table: A table under canonical names.
         values: `{column: {their value: our value}}`; the case of the letters is ignored.
@@ -162,8 +165,10 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
             if folded in of_case:
                 met.add((column, of_case[folded][0]))
                 targets.append(of_case[folded][1])
+            elif folded in VOCABULARIES.get(column, ()):
+                targets.append(folded)
             else:
-                targets.append(folded if folded in VOCABULARIES.get(column, ()) else text)
+                targets.append(None if text.strip() in MISSING else text)
         replaced = pa.array(targets, pa.string()).take(encoded.indices)
         table = table.set_column(table.column_names.index(column), column, replaced)
     return table

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from events.importers.own.formats import FIX
 from segue.errors import InputError
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", "\x01": "Hive's control-A"}
 SAMPLE = 65_536  # bytes that the separator is told from
 SHOWN = 60  # characters of a line that an error shows
 BYTE_ORDER_MARKS = {
@@ -36,7 +36,7 @@ class Dialect:
     """What the caller knows about text files; None is told from the content.
 
     Args:
-        separator: Separator of the columns.
+        separator: Separator of the columns; a tab also as a backslash and a t, which shells pass on.
         encoding: Encoding of the files that are neither UTF-8 nor UTF-16.
     """
 

@@ -36,7 +36,7 @@ def content(path: Path) -> tuple[bytes, str | None]:
     """Return the bytes of a file, and the compression that was undone: `gzip`, `zstd` or None.
 
     Raises:
-        InputError: The file is absent, empty, damaged, or begins as a format that Segue does not read.
+        InputError: The file is absent, damaged, or begins as a format that Segue does not read.
     """
     if not path.exists():
         raise InputError(f"There is no file {path}.", "Check the path.")
@@ -53,8 +53,6 @@ def content(path: Path) -> tuple[bytes, str | None]:
     for beginning, found in NOT_READ.items():
         if re.match(beginning, data):
             raise InputError(f"Logs are read from Parquet or CSV; {path.name} is {found}.", FIX)
-    if not data.strip():
-        raise InputError(f"{path.name} is empty.", "Import a file with rows.")
     return data, compression
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from events import canonical, schema
 from events.importers.own.columns import CONTRACT, SCHEMAS
 from events.origins import RowOrigins
+from events.values.written_times import DAY_AND_MONTH
 from segue.errors import InputError
 
 SAMPLE, FEW = 1000, 100  # values that a guess looks at; one by one if some are broken
@@ -17,9 +18,11 @@ KEYS = {"events": "event_id", "items": "item_id", "users": "user_id"}
 SYNONYMS = {
     "event_id": ("id", "eventuuid", "uuid", "rowid"),
     "user_id": ("user", "uid", "listenerid", "listener", "accountid", "account", "customerid", "customer", "memberid",
-                "member", "visitorid", "visitor", "profileid", "subscriberid", "reviewerid", "personid"),
+                "member", "visitorid", "visitor", "profileid", "subscriberid", "reviewerid", "personid",
+                "username"),
     "item_id": ("item", "iid", "trackid", "track", "songid", "song", "movieid", "movie", "productid", "product", "asin",
-                "parentasin", "contentid", "content", "artistid", "articleid", "newsid", "videoid", "bookid", "itemno"),
+                "parentasin", "contentid", "content", "artistid", "articleid", "newsid", "videoid", "bookid", "itemno",
+                "trackuri", "spotifytrackuri", "itemuri"),
     "ts": ("timestamp", "time", "datetime", "eventtime", "eventts", "eventtimestamp", "playedat", "createdat",
            "occurredat", "startedat", "unixtime", "timestampms", "date", "when", "at"),
     "session_id": ("session", "sessionno", "visitid", "sid"),
@@ -104,6 +107,9 @@ def fits(column: pa.ChunkedArray, ours: str, name: str) -> bool:
     field = pa.field(ours, pa.float64()) if ours in schema.LABEL_COLUMNS else SCHEMAS[name].field(ours)
     if readable(values, field):
         return True
+    text = pa.types.is_string(values.type)
+    if ours == "ts" and text and pc.all(pc.match_substring_regex(values, DAY_AND_MONTH), min_count=1).as_py():
+        return True  # whether the day or the month is first may be undecided, which the import says
     values = values.slice(0, FEW)  # a few broken values do not make another column of it
     single = [readable(values.slice(position, 1), field) for position in range(len(values))]
     return sum(single) * 2 > len(single)

@@ -66,8 +66,9 @@ def refuse_lone_rows(parts: Sequence[Part]) -> None:
     """Raise InputError if the only line of a text file names no column of the other files: it is a row."""
     known = {name for part in parts if part.table.num_rows for name in part.table.column_names}
     for part in parts:
+        names = set(part.table.column_names) - set(part.partition)
         lone = not part.table.num_rows and not part.form.startswith("Parquet")
-        if lone and known.isdisjoint(set(part.table.column_names) - set(part.partition)):
+        if lone and names and known.isdisjoint(names):
             raise InputError(
                 f"{part.origins.name}: the first line of a text file names its columns; its only line has none of the "
                 f"other files: {', '.join(part.table.column_names)}.",
@@ -96,9 +97,10 @@ def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> 
     """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
     content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
     declared, content, above = dialects.split_header(content)
-    if not content.strip():
-        raise InputError(f"{name} is empty.", "Import a file with rows.")
-    separator = dialect.separator or declared or dialects.separator_of(content)
+    if not content.strip():  # Spark writes such files for partitions without rows
+        return pa.table({}), 2, "an empty file"
+    given = "\t" if dialect.separator == r"\t" else dialect.separator
+    separator = given or declared or dialects.separator_of(content)
     table = text_files.parse(content, name, text, separator)
     if padded := [column for column in table.column_names if column.strip() != column and column.strip() in text]:
         table = text_files.parse(content, name, (*text, *padded), separator)

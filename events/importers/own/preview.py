@@ -13,6 +13,7 @@ from events.importers import tabular
 from events.importers.own import columns, guess, parts
 from events.importers.own.dialects import Dialect
 from segue.errors import InputError
+from segue.terminal import visible
 
 SAMPLES = 3  # quarantined rows that are shown for each reason
 
@@ -105,4 +106,14 @@ def command(paths: Mapping[str, Sequence[Path]], mapping: Mapping[str, str], dia
         words += ["--map", f"{ours}={theirs}"]
     for option, value in (("--separator", dialect.separator), ("--encoding", dialect.encoding)):
         words += [option, value] if value else []
-    return shlex.join(words)
+    return " ".join(quoted(word) for word in words)
+
+
+def quoted(word: str) -> str:
+    """Quote a word for a shell; characters that a terminal would obey are escapes, as bash, zsh and ksh read them."""
+    if visible(word) == word:
+        return shlex.quote(word)
+    escaped = [
+        rf"\u{ord(char):04x}" if visible(char) != char else f"\\{char}" if char in "\\'" else char for char in word
+    ]
+    return f"$'{''.join(escaped)}'"

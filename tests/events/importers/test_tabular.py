@@ -107,7 +107,7 @@ def test_a_folder_of_parquet_files_is_read_as_one_table_and_errors_name_the_file
         (CSV + "3,u1\n", r"log.csv: row 4: expected 8 columns, got 2"),
         (CSV.replace("score", "mood"), r"log.csv has two columns 'mood'"),
         (CSV.split("\n")[0] + "\n", r"log.csv has no rows"),
-        ("", r"log.csv is empty"),
+        ("", r"log.csv has no rows"),
     ],
 )
 def test_errors_in_a_csv_name_the_row(log, text, message):

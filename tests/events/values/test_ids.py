@@ -12,6 +12,9 @@ from segue.errors import InputError
 FIELD = pa.field("user_id", pa.string())
 
 
+OPTIONAL = ("request_id", "session_id", "creator_id")
+
+
 def read(values) -> tuple[list, str]:
     """Return the ids read from a column of these values, and the note."""
     column = pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)])
@@ -63,3 +66,13 @@ def test_decimals_that_merge_neighbouring_ids_are_refused(value):
 def test_fractions_and_infinities_are_no_ids(values):
     with pytest.raises(InputError, match=r"row 2: user_id is .*"):
         read(values)
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("word", ["nan", "None", "NULL", r"\N", "<NA>"])
+def test_a_word_for_a_missing_value_is_no_request_and_no_session(name, word):
+    column = pa.chunked_array([pa.array(["r1", word, None, word.upper() + "1"])])
+    field = pa.field(name, pa.string())
+    ids, note = canonical.read(column, field, RowOrigins.of("log.csv", 4, 2))
+    assert ids.to_pylist() == ["r1", None, None, word.upper() + "1"]
+    assert note == f"1 values such as {word!r} are null"

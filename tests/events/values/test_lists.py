@@ -31,6 +31,12 @@ def read(values: list) -> tuple[list, str]:
         ["{'rock', 'jazz'}", "{'folk'}", None],
         ["[rock, jazz]", "[folk]", None],
         ["['rock', 'jazz']", "folk", None],
+        ["['rock' 'jazz']", "['folk']", None],
+        ["['rock'\n 'jazz']", "['folk']", None],
+        ['("rock", "jazz")', "('folk',)", None],
+        ["['rock', 'jazz']", "['folk']", "nan"],
+        ['["rock", "jazz"]', '["folk"]', "null"],
+        ["{rock,jazz}", "{folk}", "\\N"],
     ],
     ids=str,
 )
@@ -72,6 +78,25 @@ def test_brackets_in_brackets_are_refused_shortly(value):
     with pytest.raises(InputError, match=r"items.csv, row 3: genres is .*, which is not a list of texts") as error:
         read(["[folk]", value])
     assert len(error.value.headline) < 200
+
+
+@pytest.mark.parametrize("empty", ["[]", "{}", "()", "[ ]"])
+def test_empty_brackets_are_no_genre_beside_other_lists(empty):
+    assert read(["['rock', 'jazz']", "['folk']", empty, "soul"])[0][2] == []
+
+
+@pytest.mark.parametrize("value", ["(no genres listed)", "None", "NA"])
+def test_a_word_is_a_value_of_a_list(value):
+    assert read(["rock|jazz", value])[0][1] == [value]
+    assert read([value, value])[0] == [[value]] * 2
+
+
+@pytest.mark.parametrize("item", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_lists_lose_parts_without_text(item):
+    values = [["rock", None, " jazz "], ["", "folk"], None, []]
+    column = pa.chunked_array([pa.array(values[:1], pa.list_(item)), pa.array(values[1:], pa.list_(item))])
+    lists, _ = canonical.read(column, schema.ITEMS.field("genres"), RowOrigins.of("items.parquet", 4))
+    assert lists.to_pylist() == [["rock", "jazz"], ["folk"], None, []]
 
 
 @pytest.mark.parametrize("value", ["[{'id': 16, 'name': 'Animation'}]", "[['rock']]"])

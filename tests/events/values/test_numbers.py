@@ -28,6 +28,25 @@ def test_whole_numbers_are_read_and_nan_is_null(values):
     assert read(*values) == [3, None]
 
 
+@pytest.mark.parametrize("field", ["ms_played", "propensity", "ts", "label_like"])
+@pytest.mark.parametrize("word", ["NULL", "null", r"\N", "None", "<NA>", "NaN", " NULL "])
+def test_words_for_a_missing_value_are_null_and_counted(field, word):
+    known = {"ts": "2026-01-05"}.get(field, "1")
+    column = pa.chunked_array([pa.array([known, word, None])])
+    field = pa.field(field, pa.float32()) if field.startswith("label") else schema.EVENTS.field(field)
+    values, note = canonical.read(column, field, RowOrigins.of("log.csv", 3, 2))
+    if field.name == "propensity" and word == "NaN":  # a number, which the rules of an import refuse
+        return
+    assert values.is_null().to_pylist() == [False, True, True]
+    assert note in ("", f"1 values such as {word.strip()!r} are null")
+    assert note or word == "NaN"
+
+
+@pytest.mark.parametrize("word", ["null", "nan", r"\N"])
+def test_a_column_of_such_words_alone_is_null(word):
+    assert read(word, word) == [None, None]
+
+
 @pytest.mark.parametrize("value", [3.5, float("inf"), "3.5", "inf", "three", 1e300])
 def test_fractions_infinities_and_words_are_refused(value):
     with pytest.raises(InputError, match=r"log.csv, row 3: ms_played is .*, which is not a whole number"):

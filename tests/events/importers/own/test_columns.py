@@ -121,6 +121,12 @@ def test_an_unknown_action_stays_for_the_quarantine(tmp_path):
     assert tabular.read(tmp_path / "log.csv").events["action"].to_pylist() == ["Hum", "skip"]
 
 
+@pytest.mark.parametrize("word", ["NULL", r"\N", "None", "nan"])
+def test_a_surface_may_be_missing_in_words(word):
+    translated = columns.translate(pa.table({"surface": [word, "Home", "NULLS"]}), {}, set())
+    assert translated["surface"].to_pylist() == [None, "home", "NULLS"]
+
+
 def test_a_mapped_value_that_no_row_has_is_refused(log):
     with pytest.raises(InputError, match=r"`--map action.clik=play`: no row .* this action. There are: play, skip"):
         tabular.read(log["events"], mapping={"event_id": "id", "action.clik": "play"})

@@ -21,7 +21,7 @@ def lines(separator: str, rows=ROWS, end: str = "\n") -> str:
     return "".join(separator.join(row) + end for row in rows)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", "\x01"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_separators_are_told_from_the_header(tmp_path, separator, end):
     (tmp_path / "log.csv").write_text(lines(separator, end=end), newline="")
@@ -59,6 +59,12 @@ def test_another_separator_is_named_with_an_option(tmp_path, separator):
         tabular.read(tmp_path / "log.csv")
     events = tabular.read(tmp_path / "log.csv", dialect=Dialect(separator=separator)).events
     assert events["query"].to_pylist() == ["Beyoncé", "Sigur Rós"]
+
+
+@pytest.mark.parametrize("separator", ["\t", "\\t"])
+def test_a_tab_may_be_given_as_shells_leave_it(tmp_path, separator):
+    (tmp_path / "log.csv").write_text(lines("\t"))
+    assert tabular.read(tmp_path / "log.csv", dialect=Dialect(separator=separator)).events.num_rows == 2
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,12 @@ def test_a_file_without_rows_is_counted_and_its_columns_do_not_matter(tmp_path):
     imported = tabular.read(tmp_path / "log")
     assert ids(imported) == ["e1", "e2"]
     assert imported.rows_by_file == {"events": {"a.parquet": 2, "b.parquet": 0, "c.csv": 0}}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", gzip.compress(b""), b"\xef\xbb\xbf", b"sep=;\n"], ids=str)
+def test_an_empty_file_of_a_folder_is_counted(tmp_path, content):
+    write(tmp_path / "log" / "part-00000", row(1), row(2))
+    (tmp_path / "log" / "part-00001").write_bytes(content)
+    imported = tabular.read(tmp_path / "log")
+    assert ids(imported) == ["e1", "e2"]
+    assert imported.rows_by_file == {"events": {"part-00000": 2, "part-00001": 0}}

@@ -86,8 +86,8 @@ def test_uuids_and_times_of_old_writers_are_read_from_parquet(tmp_path):
         (gzip.compress(CSV)[:-6], "log.csv is a damaged gzip file"),
         (zstd(CSV)[:-6], "log.csv is a damaged zstd file"),
         (parquet()[:-9], "log.csv is a damaged Parquet file"),
-        (b"", "log.csv is empty"),
-        (gzip.compress(b"\n"), "log.csv is empty"),
+        (b"", "log.csv has no rows"),
+        (gzip.compress(b"\n"), "log.csv has no rows"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, data, message):

@@ -20,6 +20,8 @@ LOG = {"userId": ["u0", "u1", "u0"], "trackid": ["i0", "i1", "i1"], "timestamp":
         ({"id": [1, 1, 3]}, {}),  # ids repeat
         ({"time": ["noon", "soon", "late"]}, {}),  # a name that fits, values that do not
         ({"timestamp": [1, 2, 3]}, {}),  # 1970
+        ({"when": ["05/03/2026", "06/03/2026 10:00", "7.3.2026"]}, {"ts": "when"}),  # the import says what is undecided
+        ({"Track URI": ["i0"] * 3, "User Name": ["u"] * 3}, {"user_id": "User Name", "item_id": "Track URI"}),
         ({"time": [*DAYS, "noon"]}, {"ts": "time"}),  # one broken value
         ({"lyssnat": DAYS}, {"ts": "lyssnat"}),  # the values alone
         ({"begin": DAYS, "end": DAYS}, {}),  # two columns of times
