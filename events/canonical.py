@@ -1,16 +1,19 @@
 """Conform a table to its schema: canonical columns come first, cast to their types; other columns follow."""
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema, times
 from events.origins import RowOrigins
 from events.values import dates, ids, label_values, lists, numbers
-from events.values.reading import Convert, Reading, as_type, without_blanks, without_words, words_note
+from events.values.reading import Convert, Reading, as_type, python_value, without_blanks, without_words, words_note
 from segue.errors import InputError
 
 LIST_SEPARATOR = lists.SEPARATOR
 NOTE = b"note"  # the metadata of a column's field that holds what its reading decided
+LONGEST = 100  # characters of a value that an error shows
 DURATION, LISTEN = "duration_ms", f"label_{schema.LISTEN}"
 
 
@@ -91,9 +94,9 @@ def read(column: pa.ChunkedArray, field: pa.Field, origins: RowOrigins) -> tuple
             return values, "; ".join(filter(None, [words_note(plain, known), note]))
         position = first_failure(plain, reading.convert)
         file, row = origins.at(position)
-        value = column[position].as_py()
+        value = python_value(plain[position])
         refusal = reading.explain(value)
-        raise InputError(f"{file}, row {row}: {field.name} is {value!r}{refusal.rule}.", refusal.fix) from None
+        raise InputError(f"{file}, row {row}: {field.name} is {shown(value)}{refusal.rule}.", refusal.fix) from None
     if field.name == DURATION:
         return known_durations(values)
     return values, reading.note
@@ -117,6 +120,8 @@ def decoded(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):  # how Impala and old Spark write text
+        column = as_text(column)
     if column.type == pa.float16():  # Arrow has few functions for it
         column = column.cast(pa.float32())
     if pa.types.is_floating(column.type) and not pa.types.is_floating(field.type):
@@ -124,6 +129,20 @@ def decoded(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if pa.types.is_string(column.type) and not pa.types.is_string(field.type):
         return without_blanks(column)
     return column
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: one of more than 100 characters is cut."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return bytes as text, or as they are if they are not UTF-8."""
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def reading_of(column: pa.ChunkedArray, field: pa.Field) -> Reading:

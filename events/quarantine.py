@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from events.origins import RowOrigins
+from events.values.reading import python_value
+from segue.files import finite
 
 SCHEMA = pa.schema([
     pa.field("table", pa.string(), nullable=False),
@@ -38,7 +40,10 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
         `[n]` rows of `SCHEMA`. `record` holds the row as a JSON object.
     """
     places = [origins.at(position) for position in positions]
-    records = rows.take(pa.array(positions, pa.int64())).to_pylist()
+    taken = rows.take(pa.array(positions, pa.int64()))
+    records = [
+        dict(zip(taken.column_names, row, strict=True)) for row in zip(*map(values_of, taken.columns), strict=True)
+    ]
     columns = [
         [table] * len(places),
         [file for file, _ in places],
@@ -49,13 +54,21 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 
 
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values of a column."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):  # times that Python cannot hold
+        return [python_value(scalar) for scalar in column]
+
+
 def as_json(record: dict[str, Any]) -> str:
     """Return a row as a JSON object.
 
-    Times become text. So do NaN and infinity, because JSON has no numbers for them.
+    Times become text. So do NaN and infinity, because JSON has no numbers for them; within a list they become null.
     """
     values = {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else finite(value)
         for name, value in record.items()
     }
     return json.dumps(values, default=str, ensure_ascii=False)

@@ -51,7 +51,7 @@ def parse(column: pa.ChunkedArray, day_first: bool | None = None) -> pa.ChunkedA
     data_type = column.type
     if pa.types.is_timestamp(data_type):
         zoned = column if data_type.tz else pc.assume_timezone(column, "UTC")
-        return zoned.cast(schema.TIMESTAMP, safe=False)
+        return zoned.cast(schema.TIMESTAMP, safe=data_type.unit != "ns")  # seconds must not overflow
     if pa.types.is_decimal(data_type):
         column = column.cast(pa.float64() if data_type.scale else pa.int64())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):

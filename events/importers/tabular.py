@@ -98,7 +98,9 @@ def read_tables(
             f"{name}: {theirs} is kept as it is; `--map {name}.{ours}={theirs}` reads it as {ours}"
             for ours, theirs in guess.guess_columns(renamed[0], name, {}).items()
         ]
-        before[name], _ = parts.concat([table.select(sorted({*maps[name].values})) for table in renamed])
+        before[name], _ = parts.concat(
+            [table.select(sorted({*maps[name].values} & {*table.column_names})) for table in renamed]
+        )
         if name == "events" and any(parts.STORED_BY in part.partition for part in table_parts):
             notes.append("events: the folders' column day is not kept: events are stored by the day of their ts")
         make_ids = name == "events" and not any(EVENT_ID in table.column_names for table in renamed)

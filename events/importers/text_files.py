@@ -9,7 +9,7 @@ import pyarrow.csv as pacsv
 from events.origins import RowOrigins
 from segue.errors import InputError
 
-UNIT = "\x1f"  # replaces a separator of several characters, which the CSV reader does not support
+UNIT = "\x1f"  # replaces a separator of several bytes, which the CSV reader does not support
 
 
 def read(
@@ -64,7 +64,7 @@ def parse(
     Raises:
         InputError: A row has too few or too many columns.
     """
-    if len(separator) > 1:
+    if len(separator.encode()) > 1:
         content, separator = content.replace(separator.encode(), UNIT.encode()), UNIT
     if not content.endswith((b"\n", b"\r")):
         content += b"\n"  # without it, Arrow takes a lone header line for nothing
@@ -85,7 +85,7 @@ def parse(
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types={column: pa.string() for column in text},
-                null_values=[""],
+                null_values=["", r"\N"],  # \N: databases
                 strings_can_be_null=True,
             ),
         )
@@ -121,4 +121,6 @@ def describe_error(error: pa.ArrowInvalid) -> str:
     if message.startswith("Row #"):
         row, _, rest = message.removeprefix("Row #").partition(": ")
         return f"row {row}: {rest[:1].lower()}{rest[1:]}"
+    if message.startswith("straddling object"):
+        return "a row is longer than 1 MB, for instance because a quote is not closed"
     return message

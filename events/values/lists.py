@@ -125,4 +125,10 @@ def inside(inner: str) -> list:
             return list(parse(f"[{inner}]"))
         except (ValueError, SyntaxError):
             continue
-    return next(csv.reader([inner], skipinitialspace=True, escapechar="\\"), [])
+        except (RecursionError, MemoryError):
+            raise pa.ArrowInvalid("lists of lists, too deep to read") from None
+    line = " ".join(inner.splitlines())
+    try:
+        return next(csv.reader([line], skipinitialspace=True, escapechar="\\"), [])
+    except csv.Error as error:
+        raise pa.ArrowInvalid(str(error)) from None

@@ -5,14 +5,24 @@ import pyarrow.compute as pc
 
 from events.values.reading import Reading, Refusal
 
+THOUSANDS = r"^\s*-?[1-9]\d{0,2}\.\d{3}\s*$"
+AMBIGUOUS = Refusal(
+    ", which may be a fraction or have a point that separates thousands; the column does not decide which",
+    "Write whole numbers without a point.",
+)
+
 
 def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
     """Return how whole numbers are read: 3, 3.0, or either as text; a fraction, a date or a time of day is refused.
 
-    A duration becomes its milliseconds, the unit of the contract.
+    A duration becomes its milliseconds, the unit of the contract. A column of text with values such as 121.000, and
+    with none that shows whether the point separates thousands or a fraction, is refused.
     """
+    thousands = pa.types.is_string(column.type) and may_be_thousands(column)
 
     def convert(values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if thousands and pc.any(pc.match_substring_regex(values, THOUSANDS)).as_py():
+            raise pa.ArrowInvalid("a point that may separate thousands")
         if pa.types.is_string(values.type):
             values = without_nan(values.cast(pa.float64()))
         if pa.types.is_duration(values.type):
@@ -21,7 +31,16 @@ def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
             raise pa.ArrowInvalid("a date or a time is not a number")
         return values.cast(data_type)
 
-    return Reading(convert, lambda value: Refusal(", which is not a whole number"))
+    return Reading(
+        convert,
+        lambda value: AMBIGUOUS if thousands and "." in str(value) else Refusal(", which is not a whole number"),
+    )
+
+
+def may_be_thousands(column: pa.ChunkedArray) -> bool:
+    """Return whether the points in a column of text may separate thousands: three digits follow each, as in 121.000."""
+    pointed = column.filter(pc.match_substring(column, "."))
+    return len(pointed) > 0 and pc.all(pc.match_substring_regex(pointed, THOUSANDS)).as_py()
 
 
 def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:

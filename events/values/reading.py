@@ -42,6 +42,14 @@ class Reading:
     note: str = ""
 
 
+def python_value(scalar: pa.Scalar) -> Any:
+    """Return a value as Python's; a time that Python cannot hold, such as the year 10000, is text."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return str(scalar.cast(pa.string())) if pa.types.is_temporal(scalar.type) else f"a {scalar.type} out of range"
+
+
 def as_type(data_type: pa.DataType, description: str) -> Reading:
     """Return the reading that casts a column and refuses what is not, for instance, `a number`."""
     return Reading(lambda column: column.cast(data_type), lambda value: Refusal(f", which is not {description}"))

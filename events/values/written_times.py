@@ -13,8 +13,8 @@ HOURS_EAST = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3,
     "JST": 9, "EST": -5, "EDT": -4, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
 }  # fmt: skip
-ABBREVIATION, OFFSET = r"^[A-Z]{1,5}$", r"^[+-]\d{2}:?\d{2}$"
-ZONE = r"^(?P<local>.*\d.*?)\s*(?P<zone>\b[A-Z]{1,5}|\b[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+|[+-]\d{2}:?\d{2})$"
+EASTMOST = 14  # hours; no zone has a larger offset
+ZONE = r"^(?P<local>.*\d.*?)\s*(?P<zone>Z|\b[A-Z]{1,5}|\b[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+|[+-]\d{2}:?\d{2})$"
 DAY_AND_MONTH = r"^\s*(?P<first>\d{1,2})[/.-](?P<second>\d{1,2})[/.-]\d{4}\b"  # or month and day
 
 JAVA_ZONE = r"\[[A-Za-z0-9_/+-]+\]$"  # stands behind an offset: +01:00[Europe/Stockholm]
@@ -89,7 +89,7 @@ def in_zone(local: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
     """
     if zone is None or zone in HOURS_EAST:
         offset = timedelta(hours=HOURS_EAST[zone or "UTC"])
-    elif zone[0] in "+-":
+    elif zone[0] in "+-" and int(zone[1:3]) <= EASTMOST:
         sign = -1 if zone[0] == "-" else 1
         offset = sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
     elif "/" in zone:

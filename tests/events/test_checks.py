@@ -55,6 +55,24 @@ def test_a_broken_row_is_quarantined_with_file_row_reason_and_record(event, impo
 
 
 @pytest.mark.parametrize(
+    ("column", "shown"),
+    [
+        (pa.array([1, 1, 2**60], pa.timestamp("us")), "<value out of range: 1152921504606846976>"),
+        (pa.array([1, 1, 2**62], pa.duration("s")), str(2**62)),
+        (pa.array([[0.5], [], [float("nan")]]), [None]),
+        (pa.array([0.5, 1.0, float("inf")]), "inf"),
+        (pa.array([[1], [], [2**60]], pa.list_(pa.timestamp("us"))), "a list<item: timestamp[us]> out of range"),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_any_value_of_a_quarantined_row_is_in_its_record(event, imported, column, shown):
+    rows = [event(0), event(1), event(2, action="hum")]
+    events = pa.table({name: [row[name] for row in rows] for name in rows[0]}).append_column("extra", column)
+    (entry,) = check(replace(imported([]), events=events)).quarantine.to_pylist()
+    assert json.loads(entry["record"], parse_constant=pytest.fail)["extra"] == shown
+
+
+@pytest.mark.parametrize(
     "values",
     [{"propensity": 1.0}, {"position": 0}, {"ms_played": 0}, {"surface": None, "propensity": None}],
     ids=str,

@@ -5,8 +5,10 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
-from events import schema
+from events import canonical, schema
+from events.origins import RowOrigins
 from events.times import parse
+from segue.errors import InputError
 
 T = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 SECONDS = 1_767_607_200
@@ -45,6 +47,16 @@ def test_a_time_with_a_zone_is_converted_to_utc():
 def test_a_column_may_mix_formats():
     column = pa.chunked_array([["2026-01-05T10:00:00", str(SECONDS), "2026-01-05T10:00:00+00:00"]])
     assert parse(column).to_pylist() == [T, T, T]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+@pytest.mark.parametrize("value", [2**62, -(2**62), 2**63 - 1])
+def test_a_timestamp_beyond_the_microseconds_of_64_bits_is_refused(unit, value):
+    column = pa.chunked_array([pa.array([value], pa.timestamp(unit))])
+    with pytest.raises(pa.ArrowInvalid):
+        parse(column)
+    with pytest.raises(InputError, match=r"log.parquet, row 1: ts is '<value out of range"):
+        canonical.cast(column, schema.EVENTS.field("ts"), RowOrigins.of("log.parquet", 1))
 
 
 @pytest.mark.parametrize("value", ["yesterday", "05/01/2026", 10**15, "2026-13-01"])

@@ -154,7 +154,11 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
     """
     for column in {*values, *VOCABULARIES} & set(table.column_names):
         of_case = {theirs.casefold(): (theirs, ours) for theirs, ours in values.get(column, {}).items()}
-        encoded = pa.chunked_array(table[column].cast(pa.string())).combine_chunks().dictionary_encode()
+        try:
+            texts = table[column].cast(pa.string())
+        except pa.ArrowException:
+            continue  # lists, for instance; `canonical.conform` refuses them and names the row
+        encoded = pa.chunked_array(texts).combine_chunks().dictionary_encode()
         targets = []
         for text in encoded.dictionary.to_pylist():
             folded = text.strip().casefold()
@@ -175,6 +179,11 @@ def refuse_unmet(maps: Mapping[str, TableMap], met: set[tuple[str, str]], tables
     for name, table_map in maps.items():
         for column, values in table_map.values.items():
             for theirs in values:
+                if column not in tables[name].column_names:
+                    raise InputError(
+                        f"`--map {column}.{theirs}={values[theirs]}`: no file of {name} has a column {column!r}.",
+                        f"Name the column that holds it with `--map {name}.{column}=NAME`.",
+                    )
                 if (column, theirs) not in met:
                     seen = [str(value) for value in tables[name][column].unique().to_pylist()[:10]]
                     raise InputError(

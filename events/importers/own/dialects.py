@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from dataclasses import dataclass
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-SEPARATOR_LINE = re.compile(rb'"?sep=(.)"?\r?\n')  # spreadsheets write it before the header line
+# Above the header line spreadsheets write `sep=;`, and others leave lines blank.
+ABOVE = re.compile(rb'(?i)(?:"?sep=(.)"?(?:\r\n?|\n))?(?:[ ]*(?:\r\n?|\n))*')
 
 DECIMAL_COMMA = r"^\s*-?\d+,\d+\s*$"
 # Three digits after the comma may be thousands: 1,234. One of these forms in a column makes all its commas decimal.
@@ -58,14 +60,20 @@ def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes
     """
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
     encoding = encoding or utf_16_by_zeros(data[:SAMPLE]) or "utf-8"
-    if encoding == "utf-8" and 0 in data[:SAMPLE]:
-        raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
+    if encoding == "utf-8" and 0 in data:
+        row = data.count(b"\n", 0, data.index(0)) + 1
+        if row == 1:
+            raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
+        raise InputError(
+            f"{name}, row {row}: text has no zero bytes; a file that was not closed may have them.",
+            "Remove the byte, or export the file again.",
+        )
     try:
         text = data.decode(encoding)
         return (data if encoding == "utf-8" else text.encode()), encoding
     except UnicodeDecodeError as error:
         if encoding == "utf-8" and fallback:
-            return decode_as(data, name, fallback).encode(), fallback
+            return decode_as(data, name, fallback), fallback
         begin = data.rfind(b"\n", 0, error.start) + 1
         row = data.count(b"\n", 0, begin) + 1
         line = data[begin : begin + 10_000].split(b"\n")[0].strip()
@@ -77,29 +85,30 @@ def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes
         ) from None
 
 
-def decode_as(data: bytes, name: str, encoding: str) -> str:
-    """Decode a file with the encoding that the caller named."""
+def decode_as(data: bytes, name: str, encoding: str) -> bytes:
+    """Return the content of a file in UTF-8, read with the encoding that the caller named."""
     try:
-        return data.decode(encoding)
-    except LookupError:
-        raise InputError(
-            f"There is no encoding {encoding!r}.", "Use a name such as cp1252, latin-1, cp1250 or shift_jis."
-        ) from None
+        return data.decode(encoding).encode()
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"{name}, row {row}: the byte 0x{data[error.start]:02x} is neither UTF-8 nor {encoding}.",
             "Name the right encoding with `--encoding`, or save the file as UTF-8.",
         ) from None
+    except (LookupError, ValueError):  # no encoding, or none of files, such as `idna`
+        raise InputError(
+            f"There is no encoding {encoding!r}.", "Use a name such as cp1252, latin-1, cp1250 or shift_jis."
+        ) from None
 
 
 def utf_16_by_zeros(sample: bytes) -> str | None:
     """Return the UTF-16 encoding of a sample without a byte order mark, or None if it is not UTF-16.
 
-    In UTF-16 one byte of each letter of the Latin alphabet is zero, always the first or always the second.
+    In UTF-16 one byte of each letter of the Latin alphabet is zero, always the first or always the second. Few other
+    letters have a zero in the other place.
     """
     first, second = sample[0::2].count(0), sample[1::2].count(0)
-    if min(first, second) or (first + second) * 4 < len(sample) // 2:
+    if min(first, second) * 4 > max(first, second) or (first + second) * 4 < len(sample) // 2:
         return None
     return "utf-16-be" if first > second else "utf-16-le" if second else None
 
@@ -117,10 +126,14 @@ def separator_of(content: bytes) -> str:
     return max(SEPARATORS, key=columns_and_agreement)
 
 
-def split_separator_line(content: bytes) -> tuple[str | None, bytes]:
-    """Return the separator that a first line `sep=;` declares, or None, and the content without this line."""
-    declared = SEPARATOR_LINE.match(content)
-    return (declared[1].decode(), content[declared.end() :]) if declared else (None, content)
+def split_header(content: bytes) -> tuple[str | None, bytes, int]:
+    """Return what a file has above its header line: the separator of a line `sep=;`, or None, and blank lines.
+
+    Returns:
+        The separator, the content from the header line on, and the number of lines above it.
+    """
+    above = cast("re.Match[bytes]", ABOVE.match(content))  # it matches nothing, too
+    return above[1] and above[1].decode(), content[above.end() :], len(above[0].splitlines())
 
 
 def describe(encoding: str, separator: str) -> str:

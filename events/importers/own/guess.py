@@ -92,9 +92,15 @@ def fits(column: pa.ChunkedArray, ours: str, name: str) -> bool:
     """Return whether most of the first values of a column can be those of a column of the contract."""
     values = column.slice(0, SAMPLE).drop_null()
     if ours == KEYS[name]:
-        return column.null_count == 0 and len(pc.unique(column)) == len(column)
+        try:
+            return column.null_count == 0 and len(pc.unique(column)) == len(column)
+        except pa.ArrowNotImplementedError:  # lists and structures are no ids
+            return False
     if ours == "action":
-        texts = {str(value).strip().casefold() for value in values.to_pylist()}
+        try:
+            texts = {value.strip().casefold() for value in values.cast(pa.string()).to_pylist()}
+        except pa.ArrowException:
+            return False
         return bool(texts & set(schema.ACTIONS)) or (
             bool(texts) and len(texts) <= len(schema.ACTIONS) * 2 < len(values)
         )
@@ -118,7 +124,7 @@ def readable(values: pa.ChunkedArray, field: pa.Field) -> bool:
     except InputError:
         return False
     if pa.types.is_timestamp(field.type):
-        return pc.all(pc.greater_equal(cast, pa.scalar(schema.EARLIEST, field.type))).as_py()
+        return pc.all(pc.greater_equal(cast, pa.scalar(schema.EARLIEST, field.type))).as_py() is True  # not null
     return True
 
 

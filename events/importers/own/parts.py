@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events.importers import text_files
-from events.importers.own import dialects, folders, formats
+from events.importers.own import dialects, folders, formats, quotes
 from events.importers.own.dialects import Dialect
 from events.origins import RowOrigins
 from segue.errors import InputError
@@ -58,7 +58,22 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
     if not any(part.table.num_rows for part in parts):
         names = ", ".join(file.name for file in files)
         raise InputError(f"{names} has no rows.", "Import a file with rows.")
+    refuse_lone_rows(parts)
     return parts, left_out
+
+
+def refuse_lone_rows(parts: Sequence[Part]) -> None:
+    """Raise InputError if the only line of a text file names no column of the other files: it is a row."""
+    known = {name for part in parts if part.table.num_rows for name in part.table.column_names}
+    for part in parts:
+        names = set(part.table.column_names) - set(part.partition)
+        lone = not part.table.num_rows and not part.form.startswith("Parquet")
+        if lone and names and known.isdisjoint(names):
+            raise InputError(
+                f"{part.origins.name}: the first line of a text file names its columns; its only line has none of the "
+                f"other files: {', '.join(part.table.column_names)}.",
+                "Write the names of the columns as the first line of each file.",
+            )
 
 
 def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part:
@@ -68,6 +83,9 @@ def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part
         table, first, form = formats.read_parquet(data, file.name), 1, "Parquet"
     else:
         table, first, form = read_text(data, file.name, text, dialect)
+    # pandas writes its index under an empty name.
+    names = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
+    table = table.rename_columns(names)
     repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
         raise InputError(f"{file.name} has two columns {repeated[0]!r}.", "Rename or remove one of them.")
@@ -78,15 +96,16 @@ def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part
 def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> tuple[pa.Table, int, str]:
     """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
     content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
-    declared, content = dialects.split_separator_line(content)
+    declared, content, above = dialects.split_header(content)
     if not content.strip():  # Spark writes such files for partitions without rows
         return pa.table({}), 2, "an empty file"
     given = "\t" if dialect.separator == r"\t" else dialect.separator
     separator = given or declared or dialects.separator_of(content)
     table = text_files.parse(content, name, text, separator)
-    # pandas writes its index under an empty name.
-    columns = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
-    return table.rename_columns(columns), 3 if declared else 2, dialects.describe(encoding, separator)
+    if padded := [column for column in table.column_names if column.strip() != column and column.strip() in text]:
+        table = text_files.parse(content, name, (*text, *padded), separator)
+    quotes.refuse_broken(content, separator, table.num_rows, name)
+    return table, above + 2, dialects.describe(encoding, separator)
 
 
 def with_partition(part: Part, file: folders.File) -> Part:
@@ -100,13 +119,20 @@ def with_partition(part: Part, file: folders.File) -> Part:
         if name not in table.column_names:
             table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
             continue
-        same = pc.equal(table[name].cast(pa.string()), value)
-        if value is not None and not pc.all(same).as_py():
+        if value is not None and not is_everywhere(table[name], value):
             raise InputError(
                 f"{file.name}: the folder says {name}={value}; the column {name!r} of the file has other values.",
                 "Remove the column, or rename the folder.",
             )
     return replace(part, table=table, partition=tuple(file.partition))
+
+
+def is_everywhere(column: pa.ChunkedArray, text: str) -> bool:
+    """Return whether all values of a column that are not null are written as a text."""
+    try:
+        return pc.all(pc.equal(column.cast(pa.string()), text)).as_py() is not False
+    except pa.ArrowException:  # lists, for instance
+        return False
 
 
 def concat(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:
@@ -132,10 +158,9 @@ def concat(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:
 
 
 def unites(columns: Sequence[pa.ChunkedArray]) -> bool:
-    """Return whether Arrow finds one type for columns of several types."""
+    """Return whether Arrow finds one type for columns of several types, and the type holds their values."""
     try:
-        schemas = [pa.schema([("column", column.type)]) for column in columns]
-        pa.unify_schemas(schemas, promote_options="permissive")
+        pa.concat_tables([pa.table({"column": column}) for column in columns], promote_options="permissive")
     except pa.ArrowException:
         return False
     return True

@@ -67,6 +67,18 @@ def test_a_mapped_column_replaces_a_column_that_has_the_canonical_name(tmp_path)
     assert "real_ts" not in events.column_names
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.large_string()])
+def test_text_that_is_stored_as_bytes_is_text(tmp_path, kind):
+    log = {"event_id": ["1", "2"], "user_id": ["7", "8"], "item_id": ["i0", "i0"], "ts": ["2026-01-05", "1767607200"]}
+    log |= {"action": ["Play", "skip"], "position": ["1", "2.0"], "query": ["Beyoncé", ""], "label_like": ["yes", ""]}
+    pq.write_table(pa.table({name: pa.array(values, kind) for name, values in log.items()}), tmp_path / "log.parquet")
+    events = tabular.read(tmp_path / "log.parquet").events
+    assert events["action"].to_pylist() == ["play", "skip"]
+    assert events["ts"][1].as_py() == datetime(2026, 1, 5, 10, tzinfo=UTC)
+    assert events["position"].to_pylist() == [1, 2]
+    assert events["query"].to_pylist() == ["Beyoncé", ""]
+
+
 def test_ids_read_as_floats_become_whole_numbers(tmp_path):
     log = {"event_id": [1.0, 2.0], "user_id": [1, 2], "item_id": [7.0, 7.0], "ts": [1_767_607_200] * 2}
     pq.write_table(pa.table({**log, "action": ["play", "play"]}), tmp_path / "log.parquet")

@@ -66,6 +66,20 @@ def test_elements_in_brackets_may_hold_separators_and_spaces():
     assert read(['{"R&B, Soul",rock}', "{}"])[0] == [["R&B, Soul", "rock"], []]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028"])
+def test_a_line_break_in_brackets_is_a_space(end):
+    assert read([f"[rock{end}roll, jazz]", f"{{folk{end}}}"])[0] == [["rock roll", "jazz"], ["folk"]]
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000 + "]" * 5000, "[" * 900 + "]" * 900, '[{"a": ' * 3000 + "1" + "}]" * 3000]
+)
+def test_brackets_in_brackets_are_refused_shortly(value):
+    with pytest.raises(InputError, match=r"items.csv, row 3: genres is .*, which is not a list of texts") as error:
+        read(["[folk]", value])
+    assert len(error.value.headline) < 200
+
+
 @pytest.mark.parametrize("empty", ["[]", "{}", "()", "[ ]"])
 def test_empty_brackets_are_no_genre_beside_other_lists(empty):
     assert read(["['rock', 'jazz']", "['folk']", empty, "soul"])[0][2] == []

@@ -53,6 +53,17 @@ def test_fractions_infinities_and_words_are_refused(value):
         read(type(value)(1), value) if not isinstance(value, str) else read("1", value)
 
 
+@pytest.mark.parametrize("values", [["121.000", "98.500"], ["1.234"], ["5", "215.000"], ["-1.000", None]], ids=str)
+def test_a_point_that_may_separate_thousands_is_refused(values):
+    with pytest.raises(InputError, match=r"may be a fraction or have a point that separates thousands"):
+        read(*values)
+
+
+@pytest.mark.parametrize("values", [["121.000", "0.000"], ["121.000", "1234.000"], ["121.000", "7.0"]], ids=str)
+def test_points_that_show_that_they_are_decimal_are_read(values):
+    assert read(*values)[0] == 121
+
+
 def test_a_duration_becomes_milliseconds():
     assert read(timedelta(seconds=1), timedelta(milliseconds=1.5), None) == [1000, 1, None]
 

@@ -25,6 +25,9 @@ def read(*values) -> list:
         "2026-01-05 10:00:00 UTC",
         "2026-01-05 11:00 Europe/Stockholm",
         "2026-01-05T11:00:00+01:00[Europe/Stockholm]",
+        "2026-01-05T10:00:00Z[UTC]",
+        "2026-01-05T10:00Z[Etc/UTC]",
+        "2026/01/05 10:00Z",
         "2026-01-05 11:00:00 CET",
         "2026-01-05 05:00:00.000 America/New_York",
         "2026-01-05 05:00 EST",
@@ -109,6 +112,8 @@ def test_a_spreadsheets_serial_number_is_refused_by_name(value):
         "13/01/26",
         "05-Jan-26",
         "2026-02-30",
+        "2026/01/05 10:00 +99:00",
+        "2026/01/05 10:00 -1500",
     ],
 )
 def test_other_texts_are_no_times(value):

@@ -1,6 +1,7 @@
 """Columns and values mapped to the contract, table by table."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from events.importers import tabular
@@ -99,6 +100,20 @@ def test_coded_actions_of_any_type_are_mapped():
     assert translated["action"].to_pylist() == ["play", "skip", None]
     assert translated["surface"].to_pylist() == ["home", "x", None]
     assert met == {("action", "1"), ("action", "2")}
+
+
+@pytest.mark.parametrize("value", [["play"], {"name": "play"}, b"\xff"])
+def test_an_action_that_is_no_text_is_refused_with_its_row(tmp_path, value):
+    rows = {"user_id": ["u0"], "item_id": ["i0"], "ts": ["2026-01-05"], "action": [value]}
+    pq.write_table(pa.table(rows), tmp_path / "log.parquet")
+    with pytest.raises(InputError, match=r"log.parquet, row 1: action is .*, which is not text"):
+        tabular.read(tmp_path / "log.parquet")
+
+
+@pytest.mark.parametrize("value", ["surface.start", "events.surface.start", "query.x"])
+def test_a_mapped_value_of_an_absent_column_is_refused(log, value):
+    with pytest.raises(InputError, match=r"no file of events has a column '(surface|query)'"):
+        tabular.read(log["events"], mapping={"event_id": "id", value: "home"})
 
 
 def test_an_unknown_action_stays_for_the_quarantine(tmp_path):

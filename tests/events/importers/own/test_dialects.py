@@ -44,13 +44,15 @@ def test_values_with_other_separators_do_not_mislead(text, separator):
     assert dialects.separator_of(text.encode()) == separator
 
 
-def test_a_line_that_declares_the_separator_is_read_and_counted(tmp_path):
-    (tmp_path / "log.csv").write_text("sep=;\n" + lines(";").replace("2026-01-06", "noon"))
-    with pytest.raises(InputError, match=r"log.csv, row 4: ts is 'noon'"):
+@pytest.mark.parametrize("above", ["sep=;\n", '"sep=;"\r\n', "SEP=;\r", "\n", "\n \r\n", "\r\n"])
+def test_lines_above_the_header_are_read_and_counted(tmp_path, above):
+    (tmp_path / "log.csv").write_text(above + lines(";").replace("2026-01-06", "noon"), newline="")
+    row = 3 + len(above.splitlines())
+    with pytest.raises(InputError, match=rf"log.csv, row {row}: ts is 'noon'"):
         tabular.read(tmp_path / "log.csv")
 
 
-@pytest.mark.parametrize("separator", ["^", "::", "~"])
+@pytest.mark.parametrize("separator", ["^", "::", "~", "§"])
 def test_another_separator_is_named_with_an_option(tmp_path, separator):
     (tmp_path / "log.csv").write_text(lines(separator))
     with pytest.raises(InputError, match=r"read as CSV in utf-8, separated by commas.*--separator"):
@@ -74,13 +76,14 @@ def test_a_tab_may_be_given_as_shells_leave_it(tmp_path, separator):
         lines("\t").encode("utf-16-le"),
         lines(",").encode("utf-16-be"),
         lines(",").encode("utf-32"),
+        lines(",", [*ROWS, ("3", "u1", "Ā", "2026-01-06", "skip", "")])[:-1].encode("utf-16-le"),
     ],
 )
 def test_unicode_in_any_form_is_read(tmp_path, data):
     (tmp_path / "log.csv").write_bytes(data)
     events = tabular.read(tmp_path / "log.csv").events
     assert events.column_names[0] == "event_id"
-    assert events["query"].to_pylist() == ["Beyoncé", "Sigur Rós"]
+    assert events["query"].to_pylist()[:2] == ["Beyoncé", "Sigur Rós"]
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp1250"])
@@ -100,12 +103,33 @@ def test_the_option_leaves_files_alone_that_are_unicode(tmp_path):
 
 @pytest.mark.parametrize(
     ("encoding", "message"),
-    [("cp9999", "There is no encoding 'cp9999'"), ("ascii", "row 2: the byte 0xe9 is neither UTF-8 nor ascii")],
+    [
+        ("cp9999", "There is no encoding 'cp9999'"),
+        ("undefined", "There is no encoding"),
+        ("a\0b", "There is no"),
+        ("ascii", "row 2: the byte 0xe9 is neither UTF-8 nor ascii"),
+    ],
 )
 def test_a_wrong_encoding_is_named(tmp_path, encoding, message):
     (tmp_path / "log.csv").write_bytes(lines(",").encode("cp1252"))
     with pytest.raises(InputError, match=message):
         tabular.read(tmp_path / "log.csv", dialect=Dialect(encoding=encoding))
+
+
+@pytest.mark.parametrize("place", ["u1", "2026-01-06", "Sigur"])
+def test_a_zero_byte_in_a_text_is_named_with_its_row(tmp_path, place):
+    (tmp_path / "log.csv").write_text(lines(",").replace(place, place + "\0"))
+    with pytest.raises(InputError, match=r"log.csv, row 3: text has no zero bytes"):
+        tabular.read(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "  "])
+def test_spaces_in_the_header_do_not_make_numbers_of_ids(tmp_path, space):
+    rows = [tuple(space + name for name in ROWS[0]), ("1", "007", "0010", *ROWS[1][3:]), ("2", "7", "10", *ROWS[2][3:])]
+    (tmp_path / "log.csv").write_text(lines(";", rows))
+    events = tabular.read(tmp_path / "log.csv").events
+    assert events["user_id"].to_pylist() == ["007", "7"]
+    assert events["item_id"].to_pylist() == ["0010", "10"]
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,31 @@ def test_a_partition_by_day_is_left_to_the_storage_unless_it_is_mapped(tmp_path)
     assert str(mapped["ts"][0].as_py().date()) == "2026-01-05"
 
 
+@pytest.mark.parametrize("line", ["e3,u1,i0,2026-01-05,play", "x,y", "1767607200"])
+def test_a_lone_line_that_is_no_header_is_not_taken_for_one(tmp_path, line):
+    write(tmp_path / "log" / "a.csv", row(1), row(2))
+    (tmp_path / "log" / "b.csv").write_text(line)
+    with pytest.raises(InputError, match=r"b.csv: the first line of a text file names its columns; its only line has"):
+        tabular.read(tmp_path / "log")
+
+
+@pytest.mark.parametrize(("big", "other"), [(2**53 + 1, 0.5), (-(2**60), 1e300), (2**63 - 1, float("nan"))])
+def test_whole_numbers_that_decimals_cannot_hold_are_kept_as_text(tmp_path, big, other):
+    files = [write(tmp_path / "a.parquet", row(1, x=big)), write(tmp_path / "b.parquet", row(2, x=other))]
+    assert tabular.read(files).events["x"].to_pylist()[0] == str(big)
+
+
+@pytest.mark.parametrize("value", [["SE"], {"code": "SE"}, b"\xff"])
+def test_a_folder_and_a_column_that_is_no_text_contradict_each_other(tmp_path, value):
+    write(tmp_path / "log" / "market=SE" / "a.parquet", row(1, market=value))
+    with pytest.raises(InputError, match=r"the folder says market=SE; the column 'market' of the file has other"):
+        tabular.read(tmp_path / "log")
+
+
 def test_a_file_without_rows_is_counted_and_its_columns_do_not_matter(tmp_path):
     write(tmp_path / "log" / "a.parquet", row(1), row(2))
     pq.write_table(pa.table({"user_id": pa.array([], pa.list_(pa.string()))}), tmp_path / "log" / "b.parquet")
-    (tmp_path / "log" / "c.csv").write_text("x,y\n")
+    (tmp_path / "log" / "c.csv").write_text("user_id,x\n")
     imported = tabular.read(tmp_path / "log")
     assert ids(imported) == ["e1", "e2"]
     assert imported.rows_by_file == {"events": {"a.parquet": 2, "b.parquet": 0, "c.csv": 0}}

@@ -2,7 +2,9 @@
 
 import gzip
 import os
+from datetime import datetime
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -46,6 +48,25 @@ def test_the_content_says_the_format(tmp_path, name, data):
     assert imported.rows_by_file == {"events": {name: 2}}
 
 
+@pytest.mark.parametrize("column", ["[user_id]", "{user_id}", "<user_id>", "ORCID", "PARENT_ID"])
+def test_names_of_columns_in_brackets_are_no_other_format(tmp_path, column):
+    (tmp_path / "log.csv").write_bytes(CSV.replace(b"event_id,user_id", f"{column},event_id".encode()))
+    assert tabular.read(tmp_path / "log.csv", mapping={"user_id": column}).events["user_id"].to_pylist() == ["1", "2"]
+
+
+def test_uuids_and_times_of_old_writers_are_read_from_parquet(tmp_path):
+    uuids = ["00112233-4455-6677-8899-aabbccddeeff", "ffeeddcc-bbaa-9988-7766-554433221100"]
+    query = "select unnest($uuids)::uuid as user_id, 'i0' as item_id, timestamp '2026-01-05' as ts, 'play' as action"
+    with duckdb.connect() as connection:
+        log = tmp_path / "log.parquet"
+        connection.execute(f"copy ({query.replace('$uuids', repr(uuids))}) to '{log}'")
+    assert tabular.read(log).events["user_id"].to_pylist() == uuids
+    far = [datetime(9999, 12, 31), datetime(2026, 1, 5)]  # beyond the nanoseconds of 64 bits
+    columns = {"user_id": ["u0", "u1"], "item_id": ["i0", "i0"], "action": ["play"] * 2, "ts": far, "until": far}
+    pq.write_table(pa.table(columns), log, use_deprecated_int96_timestamps=True)
+    assert tabular.read(log).events["until"].to_pylist() == far
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -55,6 +76,12 @@ def test_the_content_says_the_format(tmp_path, name, data):
         (b"Obj\x01rest", "log.csv is an Avro file"),
         (b"SQLite format 3\0rest", "log.csv is a SQLite database"),
         (b'{"user_id": 1}\n', "log.csv is JSON"),
+        (b'\xef\xbb\xbf\n [ {"user_id": 1}]', "log.csv is JSON"),
+        (b"BZh91AY&SY", "log.csv is compressed with bzip2"),
+        (b"\xfd7zXZ\0rest", "log.csv is compressed with xz"),
+        (b"ORC\x0arest", "log.csv is an ORC file"),
+        (b"log.csv".ljust(257, b"\0") + b"ustar", "log.csv is a tar archive"),
+        (b"\n<!DOCTYPE html>\n<html>", r"log.csv is a page or a document \(HTML or XML\)"),
         (bytes([7, 0, 1]) * 9, "log.csv is a binary file"),
         (gzip.compress(CSV)[:-6], "log.csv is a damaged gzip file"),
         (zstd(CSV)[:-6], "log.csv is a damaged zstd file"),

@@ -40,6 +40,24 @@ def test_a_column_without_values_or_of_any_type_is_no_guess(name, kind):
     assert guess.guess_columns(pa.table({name: pa.nulls(3, kind)}), "events", {}) == {}
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([["a"], ["b"]]),
+        pa.array([{"a": 1}, None]),
+        pa.array([2**60, 1], pa.timestamp("us")),
+        pa.array([2**62, 1], pa.duration("s")),
+        pa.array([b"\xff\0", b""]),
+        pa.array(["", " "]),
+    ],
+    ids=lambda values: str(values.type),
+)
+@pytest.mark.parametrize("name", ["id", "user", "eventType", "seen", "Rank"])
+@pytest.mark.parametrize("table", ["events", "items", "users"])
+def test_a_guess_can_look_at_any_values(values, name, table):
+    assert "action" not in guess.guess_columns(pa.table({name: values}), table, {})
+
+
 def test_what_the_user_mapped_is_left_alone():
     guessed = guess.guess_columns(pa.table(LOG), "events", {"item_id": "userId"})
     assert guessed == {"ts": "timestamp", "action": "Action"}
