@@ -1,6 +1,7 @@
 """`segue data`: check and import an event log, describe what was imported, and forget a listener."""
 
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -17,9 +17,9 @@ from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table
 
-from feature_repo import cluster_store
 from feature_repo.definitions import define
 from feature_repo.engine import literal
+from feature_repo.storage import cluster
 from segue.files import atomic_path, require_own
 from segue.settings import Home
 from stores.s3 import Bucket
@@ -57,8 +57,8 @@ def open_store(home: Home) -> FeatureStore:
     now = settings()
     if not now.clustered:
         return embedded_store(home)
-    with cluster_store.faults(now):
-        return cluster_store.open_live(now, shared())
+    with cluster.faults(now):
+        return cluster.open_live(now, shared())
 
 
 def embedded_store(home: Home) -> FeatureStore:
@@ -106,8 +106,8 @@ def publish(home: Home, built: Path) -> FeatureStore:
     if now.clustered:
         bucket = Bucket.at(str(now.objects), now)
         bucket.upload_tree(built, TABLES)
-        with cluster_store.faults(now):
-            store = cluster_store.open_live(now, shared())
+        with cluster.faults(now):
+            store = cluster.open_live(now, shared())
             store.apply(define(f"{bucket.url}/{TABLES}", now.objects_endpoint).all)
         return store
     require_own(published_tables(home), "manifest.json", {"last_day", "rows"}, ("manifest.json", "*.parquet"))

@@ -15,9 +15,9 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from events.dataset import load
 from events.forget import forget as forget_events
-from feature_repo import cluster_store
 from feature_repo.feast_store import TABLES, embedded_store, published_tables, shared
 from feature_repo.online import USER_VIEWS
+from feature_repo.storage import cluster
 from segue.errors import InputError
 from segue.files import atomic_path
 from segue.lock import locked
@@ -108,7 +108,7 @@ def delete_online(home: Home, view: str, gone: Callable[[bytes], bool]) -> int:
     """Delete the rows of a view whose key is gone from the online store; return their number."""
     if (now := settings()).clustered:  # where an entity has one key for all its views
         join_key = "session_id" if view == SESSIONS else "user_id"
-        return cluster_store.delete(now, shared()["project"], join_key, gone)
+        return cluster.delete(now, shared()["project"], join_key, gone)
     path, table = Path(embedded_store(home).config.online_store.path), f"segue_{view}"
     if not path.is_file():
         return 0

@@ -17,11 +17,12 @@ from ibis import _
 from events import schema
 from events.ingest import read_manifest
 from events.schema import EARLIEST
-from feature_repo import cluster_store, transformations
+from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.feast_store import embedded_store, shared, store_over
+from feature_repo.storage import cluster
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
@@ -56,7 +57,7 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     now = settings()
     if now.clustered:
         definitions = define(str(tables.resolve())).all
-        cluster_store.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
+        cluster.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
         return now_online
     with store_over(tables) as store:
         fill(store, ingested, tables)
@@ -96,7 +97,7 @@ def state(home: Home) -> dict:
     """
     now = settings()
     if now.clustered:
-        return cluster_store.read_state(now)
+        return cluster.read_state(now)
     if not home.online_state.is_file():
         raise InputError("No features are online yet.", "Run `segue run training` first.")
     return read_json(home.online_state)

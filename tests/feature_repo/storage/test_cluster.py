@@ -7,10 +7,10 @@ from datetime import datetime
 
 import pytest
 
-from feature_repo.cluster_store import entity_keys, kind
 from feature_repo.feast_store import open_store, publish
 from feature_repo.forget import forget_features, forget_sessions
 from feature_repo.online import listener, push_interaction, refresh, state
+from feature_repo.storage.cluster import entity_keys, kind
 from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import settings

@@ -63,7 +63,7 @@ def over_redis(settings: Settings, shared: dict[str, Any], registered: Any, **on
         online: further settings of the online store.
     """
     at = {"type": "redis", "connection_string": urlsplit(str(settings.online_store)).netloc, **online}
-    config = RepoConfig(**shared, registry=registered, online_store=at, repo_path=Path(__file__).parent)
+    config = RepoConfig(**shared, registry=registered, online_store=at, repo_path=Path(__file__).parents[1])
     store = FeatureStore(config=config)
     feast_online: Any = store._get_provider().online_store
     feast_online._client = online_store.connect(settings)
@@ -130,7 +130,8 @@ def delete(settings: Settings, project: str, join_key: str, gone: Callable[[byte
     with online_store.faults(settings):
         client = online_store.connect(settings)
         entities = [key for key in entity_keys(client, project) if kind(key, project) == join_key]
-        return sum(int(client.delete(key)) for key in entities if gone(key.removesuffix(project.encode())))
+        doomed = [key for key in entities if gone(key.removesuffix(project.encode()))]
+        return cast(int, client.delete(*doomed)) if doomed else 0
 
 
 def kind(key: bytes, project: str) -> str:
