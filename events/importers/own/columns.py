@@ -155,7 +155,7 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
     for column in {*values, *VOCABULARIES} & set(table.column_names):
         of_case = {theirs.casefold(): (theirs, ours) for theirs, ours in values.get(column, {}).items()}
         encoded = pa.chunked_array(table[column].cast(pa.string())).combine_chunks().dictionary_encode()
-        targets = []
+        targets: list[str | None] = []
         for text in encoded.dictionary.to_pylist():
             folded = text.strip().casefold()
             if folded in of_case:
