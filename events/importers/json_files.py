@@ -9,13 +9,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from events.origins import RowOrigins
 from segue.errors import InputError
 
 LARGEST = 2**30  # bytes of one JSON object; a slice of the Million Playlist Dataset has about 33 MB
 
 
-def read(path: Path, columns: Mapping[str, str], query: str = "SELECT * FROM rows", lines: bool = True) -> pa.Table:
-    """Read one file, plain or compressed (`.gz`).
+def read(
+    path: Path, columns: Mapping[str, str], query: str = "SELECT * FROM rows", lines: bool = True
+) -> tuple[pa.Table, RowOrigins]:
+    """Read one file, plain or compressed (`.gz`), and return its rows with their origins.
 
     Args:
         path: The file.
@@ -31,7 +34,7 @@ def read(path: Path, columns: Mapping[str, str], query: str = "SELECT * FROM row
     source = f"read_json($path, format='{layout}', columns={{{types}}}, maximum_object_size={LARGEST})"
     try:
         # A path may have characters of a glob pattern, such as brackets.
-        return (
+        table = (
             duckdb.connect()
             .sql(f"WITH rows AS (FROM {source}) {query}", params={"path": escape(str(path))})
             .to_arrow_table()
@@ -39,6 +42,7 @@ def read(path: Path, columns: Mapping[str, str], query: str = "SELECT * FROM row
     except duckdb.Error as error:
         reason = malformed(path, lines) or describe_error(error, path)
         raise InputError(f"{path.name}: {reason}.", "Use the file as it was published.") from None
+    return table, RowOrigins.of(path.name, table.num_rows)
 
 
 def malformed(path: Path, lines: bool) -> str | None:

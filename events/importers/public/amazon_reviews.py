@@ -42,8 +42,7 @@ def read(folder: Path) -> Imported:
         InputError: There are no reviews or no catalogue, a category is there twice, or a file breaks its format.
     """
     reviews, catalogue = find(folder, DATA_SETS["amazon-reviews"])
-    parts = [read_reviews(path) for path in reviews]
-    rows, origins = pa.concat_tables([part for part, _ in parts]), RowOrigins.concat([o for _, o in parts])
+    rows, origins = logs.concat([read_reviews(path) for path in reviews])
     rating = canonical.cast_required(rows["rating"], ratings.RATING, origins)
     events = {
         "event_id": logs.event_ids("az", rows["user_id"], rows["item_id"], rows["ts"].cast(pa.int64())),
@@ -53,10 +52,8 @@ def read(folder: Path) -> Imported:
         "session_id": logs.session_ids(rows["user_id"], rows["ts"]),
         **ratings.actions_and_labels(rating),
     }
-    products = [json_files.read(path, PRODUCT) for path in catalogue]
-    names = zip(catalogue, products, strict=True)
-    product_origins = RowOrigins.concat([RowOrigins.of(path.name, table.num_rows) for path, table in names])
-    items, first = logs.first_rows(pa.concat_tables(products), "parent_asin")
+    products, product_origins = logs.concat([json_files.read(path, PRODUCT) for path in catalogue])
+    items, first = logs.first_rows(products, "parent_asin")
     listed = product_table(items)
     absent = pc.invert(pc.is_in(rows["item_id"], listed["item_id"].combine_chunks()))
     unlisted = logs.items_of_ids(rows["item_id"].filter(absent), "product")
@@ -98,8 +95,7 @@ def read_reviews(path: Path) -> tuple[pa.Table, RowOrigins]:
         rows, origins = text_files.read(path, needed=tuple(REVIEW))
         rows = rows.select(list(REVIEW))
     else:
-        rows = json_files.read(path, REVIEW)
-        origins = RowOrigins.of(path.name, rows.num_rows)
+        rows, origins = json_files.read(path, REVIEW)
     rows = rows.rename_columns(["user_id", "item_id", "rating", "ts"])
     rating = canonical.cast_required(rows["rating"], ratings.RATING, origins)
     ts = canonical.cast_required(rows["ts"], schema.EVENTS.field("ts"), origins)

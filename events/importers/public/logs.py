@@ -1,6 +1,6 @@
 """Build the canonical tables of a public log: event ids, sessions, labels, times, and rows that are set aside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,12 @@ from events.importers.sessions import sessions
 from events.origins import RowOrigins
 
 SESSION_RULE = "30 minutes without an event -> a new session"
+
+
+def concat(parts: Sequence[tuple[pa.Table, RowOrigins]]) -> tuple[pa.Table, RowOrigins]:
+    """Return the rows of several files as one table with its origins; columns that a file lacks are null."""
+    tables, origins = zip(*parts, strict=True)
+    return pa.concat_tables(tables, promote_options="default"), RowOrigins.concat(list(origins))
 
 
 def codes(column: pa.ChunkedArray) -> np.ndarray:

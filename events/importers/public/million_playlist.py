@@ -15,7 +15,6 @@ from events.imported import Imported
 from events.importers import json_files
 from events.importers.public import folders, logs
 from events.importers.registry import DATA_SETS
-from events.origins import RowOrigins
 
 TRACK = {
     "pos": "BIGINT", "track_uri": "VARCHAR", "track_name": "VARCHAR", "artist_uri": "VARCHAR",
@@ -48,10 +47,8 @@ def read(folder: Path) -> Imported:
         InputError: There is no slice, or one breaks its format.
     """
     (paths,) = folders.find_all(folder, DATA_SETS["million-playlist"])
-    parts = [json_files.read(path, COLUMNS, ENTRIES, lines=False) for path in paths]
-    rows = pa.concat_tables(parts)
     # A slice has no rows, so the row of a track is its number in the slice.
-    origins = RowOrigins.concat([RowOrigins.of(p.name, t.num_rows) for p, t in zip(paths, parts, strict=True)])
+    rows, origins = logs.concat([json_files.read(path, COLUMNS, ENTRIES, lines=False) for path in paths])
     incomplete = pc.or_(pc.is_null(rows["pos"]), pc.is_null(rows["modified_at"]))
     if pc.any(incomplete).as_py():
         stop(origins, first_true(incomplete), INCOMPLETE, "Use the file as it was published.")

@@ -42,8 +42,7 @@ def read(folder: Path) -> Imported:
         InputError: A file is absent or breaks its format.
     """
     behaviour_paths, news_paths = folders.find_all(folder, DATA_SETS["mind"])
-    parts = [read_behaviours(path) for path in behaviour_paths]
-    requests, origins = pa.concat_tables([part for part, _ in parts]), RowOrigins.concat([o for _, o in parts])
+    requests, origins = logs.concat([read_behaviours(path) for path in behaviour_paths])
     shown, shown_origins = impressions(requests, origins)
     clicked = shown["clicked"].to_numpy()
     rows = pa.concat_tables([shown, shown.filter(pa.array(clicked))])
@@ -102,8 +101,8 @@ def impressions(requests: pa.Table, origins: RowOrigins) -> tuple[pa.Table, RowO
 
 def read_news(paths: list[Path]) -> tuple[pa.Table, RowOrigins]:
     """Read the news of all parts, each once, and their origins."""
-    parts = [text_files.read(path, NEWS_COLUMNS, "\t", quoted=False) for path in paths]
-    news, first = logs.first_rows(pa.concat_tables([table for table, _ in parts]), "item_id")
+    rows, origins = logs.concat([text_files.read(path, NEWS_COLUMNS, "\t", quoted=False) for path in paths])
+    news, first = logs.first_rows(rows, "item_id")
     names = zip(news["category"].to_pylist(), news["subcategory"].to_pylist(), strict=True)
     items = pa.table({
         "item_id": news["item_id"],
@@ -112,4 +111,4 @@ def read_news(paths: list[Path]) -> tuple[pa.Table, RowOrigins]:
         "genres": pa.array([[name for name in pair if name] for pair in names], pa.list_(pa.string())),
         "description": news["description"],
     })  # fmt: skip
-    return items, RowOrigins.concat([origins for _, origins in parts]).take(first)
+    return items, origins.take(first)

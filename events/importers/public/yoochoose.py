@@ -34,12 +34,12 @@ def read(folder: Path) -> Imported:
         InputError: A file is absent or breaks its format.
     """
     clicks_path, buys_path = folders.find(folder, DATA_SETS["yoochoose"])
-    clicks, click_origins = read_events(clicks_path, CLICK_COLUMNS, schema.PLAY)
+    clicks = read_events(clicks_path, CLICK_COLUMNS, schema.PLAY)
     buys, buy_origins = read_events(buys_path, BUY_COLUMNS, schema.ADD)
     for name in ("price", "quantity"):
         number = canonical.cast(buys[name], pa.field(name, pa.float64()), buy_origins)
         buys = buys.set_column(buys.column_names.index(name), name, number)
-    rows = pa.concat_tables([clicks, buys], promote_options="default")
+    rows, origins = logs.concat([clicks, (buys, buy_origins)])
     events = {
         **{name: rows[name] for name in rows.column_names},
         "event_id": logs.event_ids("yc", rows["user_id"], rows["item_id"], rows["action"], rows["ts"].cast(pa.int64())),
@@ -52,7 +52,7 @@ def read(folder: Path) -> Imported:
         users=logs.distinct_users(rows["user_id"]),
         events=pa.table(events),
         mapping=MAPPING,
-        origins={"events": RowOrigins.concat([click_origins, buy_origins])},
+        origins={"events": origins},
     )
 
 

@@ -14,7 +14,7 @@ COLUMNS = {"a": "BIGINT", "b": "VARCHAR[]"}
 def test_lines_are_read_plain_or_compressed_without_other_fields(tmp_path, name):
     content = b'{"a": 1, "c": {"d": 2}}\n{"b": ["x"]}\n'
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    assert json_files.read(tmp_path / name, COLUMNS).to_pylist() == [{"a": 1, "b": None}, {"a": None, "b": ["x"]}]
+    assert json_files.read(tmp_path / name, COLUMNS)[0].to_pylist() == [{"a": 1, "b": None}, {"a": None, "b": ["x"]}]
 
 
 @pytest.mark.parametrize(
