@@ -148,8 +148,9 @@ def postgres(folder: Path, port: int, password: str) -> Server:
             raise UnavailableError(f"initdb failed: {made.stderr.strip()}", f"Check {folder}.")
 
     def ready() -> None:
-        target = {"host": HOST, "port": port, "user": USER, "password": password, "connect_timeout": 3}
-        with psycopg.connect(dbname="postgres", autocommit=True, **target) as connection:
+        with psycopg.connect(
+            host=HOST, port=port, user=USER, password=password, dbname="postgres", connect_timeout=3, autocommit=True
+        ) as connection:
             present = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
             for name in DATABASES:
                 if name not in present:
@@ -248,7 +249,7 @@ def program(distribution: str, path: str) -> str:
             f"Local services need the development dependencies. {distribution} has no {path}.",
             "Install them: `make env`.",
         ) from None
-    return os.path.normpath(wheel.locate_file(found))
+    return os.path.normpath(str(wheel.locate_file(found)))
 
 
 def free_ports(count: int) -> list[int]:

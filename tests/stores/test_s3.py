@@ -183,6 +183,7 @@ def test_a_missing_bucket(bucket, call):
     assert not isinstance(raised.value, Missing)
 
 
+@pytest.mark.slow
 def test_a_refused_connection(s3_credentials):
     port = servers.free_ports(1)[0]
     with within_15_seconds(), pytest.raises(UnavailableError, match=f":{port} does not answer .*Connection refused"):
@@ -324,6 +325,7 @@ def test_a_certificate_that_is_not_valid(s3_credentials, tmp_path, monkeypatch, 
         Bucket("segue", endpoint=f"https://127.0.0.1:{port}").get("a")
 
 
+@pytest.mark.slow
 def test_https_to_a_plain_port(s3_credentials):
     with (
         http_server((200, b"")) as port,
@@ -344,6 +346,7 @@ def test_http_to_a_tls_port(s3_credentials):
         Bucket("segue", endpoint=f"http://127.0.0.1:{port}").get("a")
 
 
+@pytest.mark.slow
 def test_http_to_a_tls_port_that_closes_the_connection(s3_credentials, tmp_path):
     _, context = certificate(tmp_path, (-1, 1))
     with (
@@ -354,6 +357,7 @@ def test_http_to_a_tls_port_that_closes_the_connection(s3_credentials, tmp_path)
         Bucket("segue", endpoint=f"http://127.0.0.1:{port}").get("a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -377,6 +381,7 @@ def test_an_answer_that_breaks_off(s3_credentials, tmp_path, call):
         call(Bucket("segue", endpoint=f"http://127.0.0.1:{port}"), tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_boto3_is_imported_at_the_first_call():
     import subprocess
     import sys

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import time
 from dataclasses import replace
@@ -246,6 +247,20 @@ def test_a_missing_blob_ends_with_an_error(bucket, tmp_path):
         trees.pull(bucket, "data", tmp_path / "b")
 
 
+def test_a_full_disk_is_an_error_and_the_folder_stays(bucket, tmp_path):
+    trees.publish(bucket, "data", write(tmp_path / "a", {"small": b"1", "large": bytes(1_000_000)}), 0)
+    folder = write(tmp_path / "b", {"old": b""})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # a write beyond it fails as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            trees.pull(bucket, "data", folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read(folder) == {"old": b""}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", ".b.lock"}
+
+
 @pytest.mark.parametrize("direction", ["publish", "pull"])
 def test_a_server_that_stops_in_the_middle_is_an_error_within_15_seconds(objects, bucket, tmp_path, direction):
     folder = write(tmp_path / "a", {f"{number:03}": bytes([number]) * 10_000 for number in range(200)})
@@ -306,6 +321,11 @@ def pull_for_ever(bucket: Bucket, folder: Path) -> None:
         trees.pull(bucket, "data", folder)
 
 
+def collect_for_ever(bucket: Bucket, folder: Path) -> None:
+    while True:
+        trees.collect(bucket, "data", datetime.now(UTC), keep=3, grace=timedelta(seconds=15))
+
+
 def whole(files: dict[str, bytes]) -> bool:
     """Whether a tree has all eight files, of one push."""
     pushes = {body.decode().split(" ")[0] for body in files.values()}
@@ -314,25 +334,26 @@ def whole(files: dict[str, bytes]) -> bool:
 
 
 def test_killed_publishers_leave_only_whole_trees(bucket, tmp_path, eventually):
-    """Two publishers and a puller in processes of their own are killed at random; every revision stays whole."""
+    """Two publishers, a puller and a collector are killed at random; every revision that remains is whole."""
     random_source = random.Random(0)
     context = multiprocessing.get_context("spawn")
     plain = Bucket(bucket.name, bucket.prefix, bucket.endpoint)
 
     def start(index: int):
         folder = tmp_path / f"worker{index}"
-        target, args = (pull_for_ever, ()) if index == 2 else (push_for_ever, (f"p{index}-{random_source.random()}",))
+        push = (push_for_ever, f"p{index}-{random_source.random()}")
+        target, *args = [push, push, (pull_for_ever,), (collect_for_ever,)][index]
         process = context.Process(target=target, args=(plain, folder, *args))
         process.start()
         return process
 
-    processes = [start(index) for index in range(3)]
+    processes = [start(index) for index in range(4)]
     try:
         for _ in range(8):
             newest = trees.current(bucket, "data").number
             eventually(lambda newest=newest: trees.current(bucket, "data").number > newest)
             time.sleep(random_source.uniform(0, 0.5))
-            index = random_source.randrange(3)
+            index = random_source.randrange(4)
             os.kill(processes[index].pid, signal.SIGKILL)
             processes[index].join()
             pulled = tmp_path / "worker2"
@@ -343,8 +364,8 @@ def test_killed_publishers_leave_only_whole_trees(bucket, tmp_path, eventually):
             process.kill()
             process.join()
     numbers = sorted(trees._revisions(bucket, "data"))
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) >= 8
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[-1] >= 8
     pushes = set()
     for number in numbers:
         folder = tmp_path / "all" / str(number)

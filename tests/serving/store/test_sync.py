@@ -274,6 +274,14 @@ def test_the_embedded_profile_has_nothing_to_follow(folder, monkeypatch, tmp_pat
     assert not folder.exists()
 
 
+def test_the_image_of_the_sidecar_needs_few_packages():
+    """If this fails, the image that holds boto3 and a few small packages does not start, or has grown."""
+    code = (
+        "import sys, serving.store.sync; print({'tensorflow', 'numpy', 'grpc', 'pandas', 'boto3'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
 def test_a_server_follows_the_store(bucket, saved_models, folder, tmp_path, x, eventually):
     """Push, push, roll back: the server's answers follow, with no call to the server."""
     from serving.client.sync_client import Client
