@@ -239,7 +239,7 @@ def draw_text(draw, log: Log, columns: list[str], rows: list[list[Any]], fault: 
     elif fault == "long row":
         lines[place] += separator + "x"
     elif fault == "open quote":
-        lines[place] = '"' + lines[place].lstrip('"')
+        lines[place] = '"x' + lines[place].replace('"', "")
     elif fault == "zero byte":
         lines[place] += "\0"
     if draw(st.integers(0, 4)) == 4:
