@@ -159,7 +159,7 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
         except pa.ArrowException:
             continue  # lists, for instance; `canonical.conform` refuses them and names the row
         encoded = pa.chunked_array(texts).combine_chunks().dictionary_encode()
-        targets = []
+        targets: list[str | None] = []
         for text in encoded.dictionary.to_pylist():
             folded = text.strip().casefold()
             if folded in of_case:

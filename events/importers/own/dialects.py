@@ -144,7 +144,7 @@ def split_header(content: bytes) -> tuple[str | None, bytes, int]:
         The separator, the content from the header line on, and the number of lines above it.
     """
     above = cast("re.Match[bytes]", ABOVE.match(content))  # it matches nothing, too
-    return above[1] and above[1].decode(), content[above.end() :], len(above[0].splitlines())
+    return above[1].decode() if above[1] else None, content[above.end() :], len(above[0].splitlines())
 
 
 def describe(encoding: str, separator: str) -> str:
