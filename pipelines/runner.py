@@ -18,6 +18,7 @@ from segue.files import TEMPORARY, read_json, remove_unfinished, write_json
 from segue.lock import locked
 from segue.progress import MARK
 from segue.settings import Home, RunFolder
+from stores import records
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
@@ -121,6 +122,7 @@ def run_alone(
         finally:
             kill_rest(child)
             shutil.rmtree(run.temporary, ignore_errors=True)
+    records.bring(run)  # of steps that ran in homes of their own
     result = outcome(run) | places(run)
     if child.returncode != 0 and result["status"] != "failed":
         result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
