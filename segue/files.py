@@ -190,7 +190,7 @@ def read_json(path: Path) -> Any:
         InputError: the file is not JSON, for instance because the machine lost power while it was written.
     """
     try:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} must be JSON. It is damaged: {error}.", "Restore the file from a copy, or move it away."

@@ -201,11 +201,6 @@ class Home:
             database = quote(database, safe="")
         return f"sqlite:///{database}"
 
-    @property
-    def tracking_uri(self) -> str:
-        """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or the database in this home."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or self.own_tracking_uri
-
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""
         return RunFolder(self.runs / run_id)

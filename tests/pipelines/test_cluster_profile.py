@@ -1,4 +1,4 @@
-"""The loop over Redis, PostgreSQL and S3, each step in an empty home: what the embedded stores give, number by number."""
+"""The loop over Redis, PostgreSQL and S3, each step in an empty home, gives what the embedded stores give."""
 
 import json
 import os

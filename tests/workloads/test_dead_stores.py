@@ -1,4 +1,4 @@
-"""A store that is killed while a step uses it: a named error within 15 seconds, exit code 75, nothing half, a clean rerun."""
+"""A store that is killed while a step uses it: a named error within 15 s, exit code 75, nothing half, a clean rerun."""
 
 import os
 import signal
@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from events import dataset
-from events.imported import Imported
+from events.importers.synthetic import generate, sized
+from events.ingest import ingest as copy
+from feature_repo.build import build
 from models.saved.card import CARD
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json
@@ -25,14 +27,17 @@ from workloads.training_set import MODELS
 
 pytestmark = pytest.mark.slow
 
-LOG = """
-    u a 0 12:00 play s1
-    u b 3 12:00 skip s2
-    v a 2 12:00 play s3
-    u a 4 09:00 like s4
-    w b 4 10:00 play s5
-"""
-ITEMS = "a music rock 2026-01-03\nb podcast pop -"
+SPLIT = (0.7, 0.15, 0.15)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory) -> Home:
+    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
+    home = Home(tmp_path_factory.mktemp("log"))
+    dataset.write(home.data, generate(sized("nano", None, None), 0))
+    copy(home.data, home.root / "ingested", SPLIT)
+    build(home.root / "ingested", home.root / "tables")
+    return home
 
 
 @pytest.fixture
@@ -82,28 +87,16 @@ def fails_at_once(step, part: str, run: Run) -> None:
     assert (record["status"], record["exit_code"]) == ("failed", EXIT_RETRY)
 
 
-@pytest.fixture
-def imported(run, ingest_log, tmp_path):
-    """A small log, published as data."""
-    import pyarrow.parquet as pq
-
-    log = ingest_log(tmp_path / "log", LOG, ITEMS)
-    tables = {name: pq.read_table(log.folder / f"{name}.parquet") for name in ("items", "users", "events")}
-    owner = Home(tmp_path / "owner")
-    parts.change(owner, parts.DATA, lambda: dataset.write(owner.data, Imported("small", **tables)))
-    return log
-
-
 @pytest.mark.parametrize(("owner", "name"), [(trees, "current"), (Bucket, "get_file")])
-def test_ingest_without_the_object_store(run, imported, objects, dies, tmp_path, owner, name):
-    run = Run(run.home, run.id, {"split": [0.4, 0.3, 0.3]})
+def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owner, name):
+    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
     out = tmp_path / "ingested"
     revive = dies(objects, owner, name)
     fails_at_once(lambda: ingest.step(run, out), "object store", run)
     assert not out.exists()
     assert not list(run.home.root.rglob("*.parquet"))
     revive()
-    assert ingest.step(Run(Home(tmp_path / "again"), "r1", run.parameters), out)["dataset"] == "small"
+    assert ingest.step(Run(Home(tmp_path / "again"), "r1", {}), out)["dataset"] == "synthetic-nano"
 
 
 @pytest.mark.parametrize(
@@ -114,15 +107,15 @@ def test_ingest_without_the_object_store(run, imported, objects, dies, tmp_path,
         ("postgres", "registry", "apply"),
     ],
 )
-def test_a_refresh_without_a_server(run, imported, dies, request, tmp_path, server, part, name):
+def test_a_refresh_without_a_server(run, log, dies, request, tmp_path, server, part, name):
     from feast import FeatureStore
 
     revive = dies(request.getfixturevalue(server), FeatureStore, name)
-    fails_at_once(lambda: refresh_online.step(run, imported.folder, imported.tables), part, run)
+    fails_at_once(lambda: refresh_online.step(run, log.root / "ingested", log.root / "tables"), part, run)
     revive()
     client = online_store.connect(settings())
     assert client.get("segue:online") is None  # nothing half is online
-    refresh_online.step(Run(Home(tmp_path / "again"), "r1", {}), imported.folder, imported.tables)
+    refresh_online.step(Run(Home(tmp_path / "again"), "r1", {}), log.root / "ingested", log.root / "tables")
     assert client.get("segue:online")
 
 
