@@ -21,6 +21,7 @@ from segue.settings import Home, RunFolder
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
+RESERVE_BYTES = 65_536  # a step's record and the report have a few thousand
 SILENCE_SECONDS = 12.0  # a step that prints nothing for this long gets a line of progress
 
 
@@ -97,6 +98,7 @@ def run_alone(
     run = new_run(home, name, started)
     write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
     run.temporary.mkdir()
+    run.reserve.write_bytes(os.urandom(RESERVE_BYTES))
     with hold(run), run.log.open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local", str(run.path)],

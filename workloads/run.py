@@ -76,6 +76,7 @@ class Run:
         try:
             yield result
         except BaseException as error:
+            self.folder.reserve.unlink(missing_ok=True)
             with suppress(OSError):  # a full disk has no room for the log
                 traceback.print_exc(file=sys.stdout)
             failed = {**record, "status": "failed", "seconds": time.monotonic() - started}

@@ -65,7 +65,7 @@ def run_rounds(names: list[str], seed: int, inputs: Path, folder: Path) -> Itera
     measured = {name: measure(every[name], inputs / "home", folder / "undisturbed" / name) for name in set(names)}
     for number, name in enumerate(names):
         place = folder / f"{number}-{name}"
-        kinds = [*SIGNALS] if name == "serve" else [FULL, *SIGNALS]  # a server writes nothing
+        kinds = [*SIGNALS] if name == "serve" else [*SIGNALS, FULL]  # a server writes nothing
         fault = kinds[names[:number].count(name) % len(kinds)]
         yield run_round(every[name], fault, chance, measured[name], inputs / "home", place)
         shutil.rmtree(place)
