@@ -116,10 +116,16 @@ def run_round(
     hit = process.returncode != 0
     wrong = list(wrong_end(fault, process.returncode, errors)) if hit else []
     wrong += faults(home, whole)
+    wrong += left_behind(root) if fault == FULL else []
     wrong += finish(command, command.start(root, folder / "site"))
     wrong += faults(home, {usual.data})
-    wrong += [f"left: {path.relative_to(root)}" for path in root.rglob(f"{TEMPORARY}*")]
+    wrong += left_behind(root)
     return Round(command.name, fault, moment, hit, wrong)
+
+
+def left_behind(root: Path) -> list[str]:
+    """Return the unfinished files in a home, a sentence each."""
+    return [f"left: {path.relative_to(root)}" for path in root.rglob(f"{TEMPORARY}*")]
 
 
 def in_first_process(site: Path, change: str) -> str:
