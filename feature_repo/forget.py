@@ -63,6 +63,13 @@ def forget_features(home: Home, user_id: str) -> bool:
     Returns:
         Whether the online store knew the listener.
     """
+    for view in USER_VIEWS:
+        file = published_tables(home) / f"{view}.parquet"
+        if file.is_file():
+            table = pq.read_table(file)
+            with atomic_path(file) as temporary:
+                pq.write_table(table.filter(pc.not_equal(table["user_id"], user_id)), temporary, compression="zstd")
+    # The online store comes last: if this process is killed before, the listener is still known and can be forgotten.
     path = Path(open_store(home).config.online_store.path)
     known = False
     if path.is_file():
@@ -73,10 +80,4 @@ def forget_features(home: Home, user_id: str) -> bool:
             for view in USER_VIEWS:
                 if live.execute("select 1 from sqlite_master where name = ?", [f"segue_{view}"]).fetchone():
                     known |= live.execute(f'delete from "segue_{view}" where entity_key = ?', [key]).rowcount > 0
-    for view in USER_VIEWS:
-        file = published_tables(home) / f"{view}.parquet"
-        if file.is_file():
-            table = pq.read_table(file)
-            with atomic_path(file) as temporary:
-                pq.write_table(table.filter(pc.not_equal(table["user_id"], user_id)), temporary, compression="zstd")
     return known
