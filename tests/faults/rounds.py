@@ -19,7 +19,7 @@ from tests.faults.commands import Command, commands
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hup": signal.SIGHUP}
 FULL = "full"
-TIMEOUT = 600.0
+TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def run_round(
             process.wait(seconds)
         if process.poll() is None:
             os.killpg(process.pid, SIGNALS[fault])
-    _, errors = process.communicate(timeout=TIMEOUT)
+    errors = wait(process)
     hit = process.returncode != 0
     wrong = list(wrong_end(fault, process.returncode, errors)) if hit else []
     wrong += faults(home, whole)
@@ -154,5 +154,14 @@ def finish(command: Command, process: subprocess.Popen) -> list[str]:
         for line in process.stdout:
             if line.startswith(command.ready):
                 process.terminate()
-    _, errors = process.communicate(timeout=TIMEOUT)
+    errors = wait(process)
     return [f"undisturbed, it ended with {process.returncode}: {errors[-2000:]}"] if process.returncode else []
+
+
+def wait(process: subprocess.Popen) -> str:
+    """Wait until a process has ended, and return what it printed on stderr; one that does not end is killed."""
+    try:
+        return process.communicate(timeout=TIMEOUT)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return f"{process.communicate()[1]}\nIt did not end within {TIMEOUT:.0f} s."
