@@ -22,6 +22,7 @@ from stores import records
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
+RESERVE_BYTES = 65_536  # a step's record and the report have a few thousand
 SILENCE_SECONDS = 12.0  # a step that prints nothing for this long gets a line of progress
 
 
@@ -83,6 +84,7 @@ def run_locally(
         run = new_run(home, name, started)
         write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
         run.temporary.mkdir()
+        run.reserve.write_bytes(os.urandom(RESERVE_BYTES))
         with hold(run), run.log.open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "pipelines.local", str(run.path)],

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "tmp"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that a failed step frees, so that its failure can be recorded on a full disk."""
+        return self.temporary / "reserve"
+
+    @property
     def checkpoints(self) -> Path:
         """Training state by model; a step that was killed continues from it."""
         return self.path / "checkpoints"

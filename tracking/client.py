@@ -41,7 +41,7 @@ def require_answer(tracking_uri: str) -> None:
             cause = cause.__context__
         raise UnavailableError(
             f"MLflow at {shown(tracking_uri)} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
-            "Start it, correct MLFLOW_TRACKING_URI or the setting tracking, or unset it to keep the record in the home.",
+            "Start it, correct MLFLOW_TRACKING_URI or `tracking`, or unset it to keep the record in the home.",
         ) from error
 
 
