@@ -21,9 +21,9 @@ EACH_STEP_AT_HOME = """
     import os, tempfile
     from kfp.local import subprocess_task_handler
     execute = subprocess_task_handler.run_local_subprocess
-    def in_an_empty_home(command, env_vars=None):
+    def in_an_empty_home(*arguments, **options):
         os.environ["SEGUE_HOME"] = tempfile.mkdtemp(prefix="step-", dir=os.environ["STEP_HOMES"])
-        return execute(command, env_vars)
+        return execute(*arguments, **options)
     subprocess_task_handler.run_local_subprocess = in_an_empty_home
 """
 USERS = ["u00002", "u00003", "u00004"]
