@@ -14,6 +14,16 @@ def image() -> str:
     return os.environ.get("SEGUE_IMAGE") or f"segue:{version('segue')}"
 
 
+def sqlite_uri(database: Path) -> str:
+    """Return the address of a database in a file, as SQLAlchemy and MLflow read it."""
+    path = str(database)
+    if "%" in path or "?" in path:
+        # SQLAlchemy decodes the path. MLflow first makes the parent folder of the undecoded path, which would lie
+        # beside the home; a path without `/` has no such folder.
+        path = quote(path, safe="")
+    return f"sqlite:///{path}"
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a pipeline run, and the names of its files."""
@@ -199,12 +209,7 @@ class Home:
     @property
     def own_tracking_uri(self) -> str:
         """The address of MLflow's database in this home."""
-        database = str(self.tracking_database)
-        if "%" in database or "?" in database:
-            # SQLAlchemy decodes the path. MLflow first makes the parent folder of the undecoded path, which would lie
-            # beside the home; a path without `/` has no such folder.
-            database = quote(database, safe="")
-        return f"sqlite:///{database}"
+        return sqlite_uri(self.tracking_database)
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""

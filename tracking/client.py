@@ -2,18 +2,22 @@
 
 import os
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from segue.errors import UnavailableError
 from segue.files import atomic_path
+from segue.settings import sqlite_uri
 from stores.settings import settings, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CONNECT_SECONDS = 5.0
+MAKING_SECONDS = 5.0  # until the other process has made its tables
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # MLflow's own limits keep a call to a dead server for minutes. What is not sent now is sent later: `tracking.outbox`.
 LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -34,7 +38,7 @@ def require_answer(tracking_uri: str) -> None:
         port = address.port or PORTS.get(address.scheme.partition("+")[0], 443)
         # MLflow repeats a failed connection to a database for 100 s; this fails at once.
         socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
-        unchecked_client(tracking_uri).search_experiments(max_results=1)
+        try_twice(lambda: unchecked_client(tracking_uri).search_experiments(max_results=1))
     except Exception as error:  # MLflow raises whatever its transport raises
         cause: BaseException = error
         while cause.__context__:  # MLflow wraps the one plain sentence, such as "Connection refused", in three others
@@ -43,6 +47,17 @@ def require_answer(tracking_uri: str) -> None:
             f"MLflow at {shown(tracking_uri)} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
             "Start it, correct MLFLOW_TRACKING_URI or `tracking`, or unset it to keep the record in the home.",
         ) from error
+
+
+def try_twice(call: Callable[[], object]) -> None:
+    """Call MLflow, and once more if another process makes its tables at the same time, which MLflow cannot bear."""
+    try:
+        call()
+    except Exception as error:  # MLflow raises whatever its transport raises
+        if "already exists" not in str(error):
+            raise
+        time.sleep(MAKING_SECONDS)
+        call()
 
 
 def connect(tracking_uri: str) -> "MlflowClient":
@@ -69,7 +84,7 @@ def make_database(tracking_uri: str) -> None:
     if not file or file == ":memory:" or Path(file).exists():
         return
     with atomic_path(Path(file)) as temporary:
-        unchecked_client(f"{tracking_uri.rpartition('/')[0]}/{temporary.name}").search_experiments(max_results=1)
+        unchecked_client(sqlite_uri(temporary)).search_experiments(max_results=1)
 
 
 def unchecked_client(tracking_uri: str) -> "MlflowClient":

@@ -15,6 +15,7 @@ import mlflow.tracking.request_header.registry  # noqa: F401  # else the first r
 import pytest
 
 from segue.errors import EXIT_RETRY, UnavailableError
+from segue.settings import sqlite_uri
 from tracking import client
 from tracking.client import connect, require_answer
 
@@ -159,3 +160,28 @@ def test_the_making_of_a_database_that_is_killed_starts_over(tmp_path):
     assert not (tmp_path / "mlflow.db").exists()
     assert connect(uri).search_experiments()
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_a_database_is_made_under_any_path(tmp_path):
+    """If this fails, a home named with % or # has no record of its runs."""
+    folder = tmp_path / "50 %20 #1 ü?"
+    folder.mkdir()
+    connect(sqlite_uri(folder / "mlflow.db")).create_experiment("one")
+    assert [file.name for file in folder.iterdir()] == ["mlflow.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
+
+
+def test_two_processes_may_make_the_tables_at_once(monkeypatch):
+    """If this fails, the second of two first runs on one database ends with an error."""
+    monkeypatch.setattr(client, "MAKING_SECONDS", 0.0)
+    calls = []
+
+    def call() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("Key (typname, typnamespace)=(alembic_version, 2200) already exists.")
+
+    client.try_twice(call)
+    assert len(calls) == 2
+    with pytest.raises(RuntimeError, match="refused"):
+        client.try_twice(lambda: (_ for _ in ()).throw(RuntimeError("refused")))
