@@ -10,11 +10,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help env demo test unit lint bench clean lock
+.PHONY: help env demo test unit lint bench clean lock kind-up kind-load kfp-install kind-demo kind-down
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 env: $(VENV)/.ready ## install the locked environment into .venv
 
@@ -53,6 +53,21 @@ lock: ## resolve anew and write requirements.lock (no addresses in it)
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --quiet --frozen --no-emit-project --all-extras --no-header --no-annotate --format requirements-txt -o requirements.lock
+
+kind-up: ## make a cluster with kind (this and the next four need a container engine and kind)
+	k8s/kind/up
+
+kind-load: ## build the images, load them into the cluster, deploy stores and servers
+	k8s/kind/load
+
+kfp-install: ## install Kubeflow Pipelines in the cluster
+	k8s/kind/kfp-install
+
+kind-demo: env ## train on Kubeflow Pipelines and print recommendations of TF Serving
+	k8s/kind/demo
+
+kind-down: ## delete the cluster
+	k8s/kind/down
 
 clean: ## remove state, caches and the environment
 	rm -rf $(VENV) .segue build *.egg-info .pytest_cache .mypy_cache .ruff_cache
