@@ -21,28 +21,36 @@ ROOTS = {
         *("grpcio-health-checking", "grpcio-reflection", "uvicorn", "httptools", "uvloop", "orjson"),
         *("click", "rich", "pyyaml", "jinja2", "pydantic", "pydantic-settings", "boto3", "typeguard"),
     ],
-    "sync": ["boto3", "pydantic", "pydantic-settings", "pyyaml"],
+    "sync": [
+        *("boto3", "click", "packaging", "protobuf", "pydantic", "pydantic-settings", "pyyaml"),
+        "tensorflow-serving-api",
+    ],
 }
 
-# Packages that a package above requires and that no step, no server and no command imports, by who requires them. What
-# they alone need goes with them. They were found in the modules that each process of a run had imported at its end.
+# Packages that a package above requires and that no process of the image imports, by who requires them. What they alone
+# need goes with them. They were found in the modules that each process of a run had imported at its end.
 UNUSED = {
-    *("libclang", "tensorflow-estimator"),  # TensorFlow, Model Analysis: for builds and for Estimators
-    *("google-cloud-aiplatform", "google-cloud-build"),  # Beam: Google's own services
-    *("google-cloud-bigtable", "google-cloud-datastore", "google-cloud-dlp", "google-cloud-kms"),
-    *("google-cloud-language", "google-cloud-monitoring", "google-cloud-recommendations-ai"),
-    *("google-cloud-secret-manager", "google-cloud-spanner", "google-cloud-videointelligence", "google-cloud-vision"),
-    *("cloud-sql-python-connector", "keyrings-google-artifactregistry-auth"),
-    *("mypy", "types-greenlet"),  # SQLAlchemy and Feast: for type checks
-    *("dask", "uvicorn-worker"),  # Feast: an engine and a server that Segue does not use
-    *("widgetsnbextension", "jupyterlab-widgets"),  # ipywidgets: pages of a notebook
-    *("statsmodels", "faker", "polyfactory"),  # Evidently: other tests of drift, and its own server's examples
-    *("matplotlib", "skops"),  # MLflow: plots of its evaluations, models of scikit-learn
+    "pipeline": {
+        *("libclang", "tensorflow-estimator"),  # TensorFlow, Model Analysis: for builds and for Estimators
+        *("google-cloud-aiplatform", "google-cloud-build"),  # Beam: Google's own services
+        *("google-cloud-bigtable", "google-cloud-datastore", "google-cloud-dlp", "google-cloud-kms"),
+        *("google-cloud-language", "google-cloud-monitoring", "google-cloud-recommendations-ai"),
+        *("google-cloud-secret-manager", "google-cloud-spanner"),
+        *("google-cloud-videointelligence", "google-cloud-vision"),
+        *("cloud-sql-python-connector", "keyrings-google-artifactregistry-auth"),
+        *("mypy", "types-greenlet"),  # SQLAlchemy and Feast: for type checks
+        *("dask", "uvicorn-worker"),  # Feast: an engine and a server that Segue does not use
+        *("widgetsnbextension", "jupyterlab-widgets"),  # ipywidgets: pages of a notebook
+        *("statsmodels", "faker", "polyfactory"),  # Evidently: other tests of drift, and its own server's examples
+        *("matplotlib", "skops"),  # MLflow: plots of its evaluations, models of scikit-learn
+    },
+    # TensorFlow Serving's API: of its messages the configuration alone is read.
+    "sync": {"tensorflow", "grpcio"},
 }
 
 
-def needed(roots: list[str]) -> set[str]:
-    """The names of all packages that `roots` need, themselves included and `UNUSED` left out."""
+def needed(roots: list[str], unused: set[str]) -> set[str]:
+    """The names of all packages that `roots` need, themselves included and `unused` left out."""
     installed = {canonicalize_name(found.metadata["Name"]): found for found in metadata.distributions()}
     names: set[str] = set()
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -50,7 +58,7 @@ def needed(roots: list[str]) -> set[str]:
     while pending:
         requirement = pending.pop()
         name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
-        if name in UNUSED or name not in installed or (name, extras) in seen:
+        if name in unused or name not in installed or (name, extras) in seen:
             continue
         seen.add((name, extras))
         names.add(name)
@@ -63,7 +71,7 @@ def needed(roots: list[str]) -> set[str]:
 
 def text(image: str) -> str:
     """The list of an image's packages, one a line."""
-    return "".join(f"{name}\n" for name in sorted(needed(ROOTS[image])))
+    return "".join(f"{name}\n" for name in sorted(needed(ROOTS[image], UNUSED[image])))
 
 
 if __name__ == "__main__":
