@@ -1,6 +1,7 @@
 """All overlays are valid by the strict schemas of the oldest and the newest Kubernetes that Segue claims."""
 
 import pytest
+import yaml
 
 from tests.k8s.manifests import OVERLAYS, ROOT, name_of
 
@@ -53,3 +54,22 @@ def test_both_namespaces_have_the_same_settings_and_secrets(rendered):
 
 def test_production_has_no_store_in_the_cluster(rendered):
     assert not [name_of(d) for d in rendered["prod"] if d["kind"] in ("StatefulSet", "PersistentVolumeClaim")]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_settings_and_secrets_have_every_key_that_a_compiled_step_takes(rendered, overlay, tmp_path):
+    from pipelines.cluster import compile_all
+
+    keys = {
+        (d["kind"], d["metadata"]["name"]): set(d.get("data", {}))
+        for d in rendered[overlay]
+        if d["metadata"].get("namespace") == "kubeflow"
+    }
+    for file in compile_all(tmp_path):
+        _, platform = yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        for executor in executors.values():
+            for kind, word in (("ConfigMap", "configMap"), ("Secret", "secret")):
+                for source in executor.get(f"{word}AsEnv", []):
+                    asked = {pair[f"{word}Key"] for pair in source["keyToEnv"]}
+                    assert asked <= keys[kind, source[f"{word}Name"]]
