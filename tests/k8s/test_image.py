@@ -44,12 +44,14 @@ def test_the_readme_has_the_sizes_that_were_measured(built):
         assert megabytes(size) == pytest.approx(megabytes(written), rel=0.05)
 
 
-def test_the_nano_world_trains_in_it(built, tmp_path):
+def test_the_nano_world_is_trained_on_and_monitored_in_it(built, tmp_path):
     environment = {**os.environ, "DOCKER_HOST": f"unix://{Path(FOLDER).resolve()}/docker.sock"}
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
-    done = subprocess.run([sys.executable, IMAGE / "train.py", tmp_path / "home"], env=environment)
+    done = subprocess.run([sys.executable, IMAGE / "nano.py", tmp_path / "home"], env=environment)
     assert done.returncode == 0
-    report = json.loads((tmp_path / "home/runs/training-here/report.json").read_text())
-    assert report["status"] == "pushed"
+    runs = tmp_path / "home/runs"
+    status = {path.parent.name: json.loads(path.read_text())["status"] for path in runs.glob("*/report.json")}
+    assert status["training-here"] == "pushed"
+    assert status["monitoring-here"] != "failed"
     assert (tmp_path / "home/models/models.config").stat().st_uid == 10001

@@ -39,7 +39,7 @@ def test_the_commands_of_the_image_are_those_that_its_test_runs():
     (block,) = (block for marker, block in BLOCKS if marker.startswith("# run by tests/k8s/test_image.py"))
     source = (ROOT / "tests/k8s/test_image.py").read_text(encoding="utf-8")
     scripts = re.findall(r"k8s/image/(\S+)", block)
-    assert scripts == ["build-here", "train.py", "engine"]
+    assert scripts == ["build-here", "nano.py", "engine"]
     assert all(f'"{script}"' in source for script in scripts)
 
 
