@@ -48,7 +48,11 @@ def run(name: str, home: Path) -> dict:
     folder = Home.at(home).run(f"{name}-here")
     folder.artifacts.mkdir(parents=True)  # before the engine makes it, as root's
     local.init(local.DockerRunner(**strict(home, folder.path.name)), pipeline_root=str(folder.artifacts))
-    load_pipeline(PIPELINES[name])(config=load(ROOT / "tests/support/nano.yaml").to_dict())
+    pipeline = load_pipeline(PIPELINES[name])
+    executors = pipeline.pipeline_spec.deployment_spec["executors"]
+    for label in executors:
+        executors[label]["container"]["image"] = IMAGE
+    pipeline(config=load(ROOT / "tests/support/nano.yaml").to_dict())
     return json.loads(folder.report.read_text(encoding="utf-8"))
 
 
@@ -57,7 +61,6 @@ def main(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, USER, USER)
     os.umask(0)  # the folders that this process makes are for the containers to write to
-    os.environ["SEGUE_IMAGE"] = IMAGE  # read when the components are made
     sys.path.insert(0, str(ROOT))
     print(import_world(home))
     reports = {name: run(name, home) for name in ("training", "monitoring")}
