@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help env demo test unit lint bench clean lock kind-up kind-load kfp-install kind-demo kind-down
+.PHONY: help env demo test unit lint bench clean lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -54,6 +54,7 @@ lock: ## resolve anew and write requirements.lock (no addresses in it)
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --quiet --frozen --no-emit-project --all-extras --no-header --no-annotate --format requirements-txt -o requirements.lock
 
+.PHONY: kind-up kind-load kfp-install kind-demo kind-down
 kind-up: ## make a cluster with kind (this and the next four need a container engine and kind)
 	k8s/kind/up
 
