@@ -60,5 +60,21 @@ lock: ## resolve anew and write requirements.lock (no addresses in it)
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --quiet --frozen --no-emit-project --all-extras --no-header --no-annotate --format requirements-txt -o requirements.lock
 
+.PHONY: kind-up kind-load kfp-install kind-demo kind-down
+kind-up: ## make a cluster with kind (this and the next four need a container engine and kind)
+	k8s/kind/up
+
+kind-load: ## build the images, load them into the cluster, deploy stores and servers
+	k8s/kind/load
+
+kfp-install: ## install Kubeflow Pipelines in the cluster
+	k8s/kind/kfp-install
+
+kind-demo: env ## train on Kubeflow Pipelines and print recommendations of TF Serving
+	k8s/kind/demo
+
+kind-down: ## delete the cluster
+	k8s/kind/down
+
 clean: ## remove state, caches and the environment
 	rm -rf $(VENV) .segue build *.egg-info .pytest_cache .mypy_cache .ruff_cache
