@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
+from segue.errors import UnavailableError
 from segue.settings import Home
 from serving.store import model_store
 from serving.store.sync import sync
@@ -50,6 +51,15 @@ def wait(condition: Callable[[], bool], doing: str) -> float:
         assert time.monotonic() - start < SECONDS, f"{doing}: not within {SECONDS} s"
         time.sleep(0.05)
     return time.monotonic() - start
+
+
+def answered(change: Callable, function: Callable) -> bool:
+    """Change the store; false if the object store does not answer yet: started again, it needs a moment."""
+    try:
+        change(function)
+    except UnavailableError:
+        return False
+    return True
 
 
 def labels(replica: Replica, *names: str) -> dict[str, int]:
@@ -121,7 +131,7 @@ def test_two_replicas_follow_the_store_under_load(change, replicas, saved_models
             agreed("without the object store", stable=3)
         finally:
             objects.start()
-        change(model_store.rollback)
+        wait(lambda: answered(change, model_store.rollback), "the object store is back")
         change(model_store.promote, 3, "best")
         agreed("rollback", stable=2, best=3)
         change(model_store.drop, "best")
