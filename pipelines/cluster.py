@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines import PIPELINES, load
 from segue.errors import InputError, UnavailableError
-from segue.files import atomic_path
+from segue.files import write_text
 
 
 def compile_all(out: Path) -> list[Path]:
@@ -19,10 +20,10 @@ def compile_one(name: str, out: Path) -> Path:
     from kfp import compiler
 
     target = out / f"{name}.yaml"
-    with atomic_path(target) as temporary:
-        package = temporary.with_name(temporary.name + ".yaml")  # the compiler requires this suffix
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / target.name
         compiler.Compiler().compile(load(PIPELINES[name]), str(package))
-        package.rename(temporary)
+        write_text(target, package.read_text(encoding="utf-8"))
     return target
 
 
@@ -42,8 +43,6 @@ def submit(name: str, config: dict[str, Any], started: datetime, host: str | Non
         InputError: `host` is missing.
         UnavailableError: the API does not answer, or refuses the run.
     """
-    from tempfile import TemporaryDirectory
-
     if not host:
         raise InputError("--on kfp needs the address of Kubeflow Pipelines.", "Add --host http://HOST:PORT.")
     import kfp

@@ -90,6 +90,7 @@ class Run:
             write_json(path, {**record, "status": "done", "seconds": time.monotonic() - started})
             records.keep(self.folder, brought)
         except BaseException as error:
+            self.folder.reserve.unlink(missing_ok=True)
             with suppress(OSError):  # a full disk has no room for the log
                 traceback.print_exc(file=sys.stdout)
             failed = {**record, "status": "failed", "seconds": time.monotonic() - started}
