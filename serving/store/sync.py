@@ -64,7 +64,8 @@ class Mirror:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         staging.remove_leftovers(self.folder)
-        self._number = 0  # of the revision that the folder equals
+        self._number = 0  # of the revision whose versions the folder has
+        self._config = ""  # the text of its `models.config`
         self._unnamed_since: dict[str, datetime] = {}  # `<model>/<version>` -> when it was first not in the store
 
     def sync(self, now: datetime) -> int:
@@ -80,6 +81,8 @@ class Mirror:
             InputError: the bucket is missing or refuses.
             UnavailableError: the object store does not answer, or gives other bytes than were pushed.
         """
+        if self.waiting:  # first, because it needs no object store
+            self._write_config()
         revision = trees.current(self.bucket, "")
         if CONFIG not in revision.files:
             return 0
@@ -87,10 +90,11 @@ class Mirror:
         if revision.number != self._number:
             for version, entries in pushed.items():
                 self._fetch(version, entries)
-            self._write_config(self._config(revision.files[CONFIG]))
+            self._config = self._fetch_config(revision.files[CONFIG])
+            self._write_config()
+            self._number = revision.number
         self._remove_old(pushed, now)
         if not self.waiting:
-            self._number = revision.number
             files.write_json(self.folder / SYNCED, {"revision": revision.number, "time": now.isoformat()})
         return revision.number
 
@@ -105,7 +109,7 @@ class Mirror:
         with files.atomic_path(target) as temporary:
             trees.download(self.bucket, "", entries, temporary)
 
-    def _config(self, entry: trees.Entry) -> str:
+    def _fetch_config(self, entry: trees.Entry) -> str:
         """Bring the text of `models.config`, with the base paths of this folder."""
         temporary = self.folder / f"{files.TEMPORARY}{CONFIG}"
         trees.download(self.bucket, "", {CONFIG: entry}, temporary)
@@ -113,18 +117,18 @@ class Mirror:
         shutil.rmtree(temporary)
         return relocated(text, self.folder)
 
-    def _write_config(self, text: str) -> None:
+    def _write_config(self) -> None:
         """Write `models.config`; the labels stay as they are until the server has loaded what they shall name."""
-        path = self.folder / CONFIG
+        path, text, waiting = self.folder / CONFIG, self._config, ""
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        self.waiting = ""
         if self.server and before and text != before:
             old, new = (text_protos.parse(t, ModelServerConfig(), CONFIG, "Push again.") for t in (before, text))
-            self.waiting = "; ".join(unloaded(self.server, labelled(new)))
-            if self.waiting:
+            waiting = "; ".join(unloaded(self.server, labelled(new)))
+            if waiting:
                 text = text_format.MessageToString(between(old, new))
         if text != before:
             files.write_text(path, text)
+        self.waiting = waiting
 
     def _remove_old(self, pushed: Mapping[str, object], now: datetime) -> None:
         """Remove the versions that neither the store nor `models.config` has had for the grace period."""

@@ -17,6 +17,7 @@ from segue.errors import UnavailableError
 from serving.protocol import config_files
 from serving.store import model_store, versions
 from serving.store.sync import GRACE, Mirror
+from serving.store.unloaded import unloaded
 from stores import servers, trees
 from stores.s3 import Bucket, Missing
 
@@ -352,3 +353,33 @@ def test_the_image_of_the_sidecar_needs_few_packages():
         "import sys, serving.store.sync; print({'tensorflow', 'numpy', 'grpc', 'pandas', 'boto3'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_labels_move_while_the_object_store_is_away(bucket, objects, saved_models, folder, tmp_path, eventually):
+    """If this fails, replicas differ as long as the object store is away. The server obeys TF Serving's own rule."""
+    from serving.run_server import ModelServer
+    from serving.server.label_rules import LABELS_UNUSED
+    from serving.server_config import ServerConfig
+
+    root = tmp_path / "pusher" / "models"
+    for base, scale in enumerate(("one", "two")):
+        model_store.push(root, {"scale": saved_models[scale]})
+        trees.publish(bucket, "", root, base)
+        if not base:
+            Mirror(bucket, folder).sync(NOW)
+    settings = ServerConfig(
+        folder / "models.config", rest_port=0, labels=LABELS_UNUSED, model_config_file_poll_wait_seconds=0.1
+    )
+    with ModelServer(settings) as server:
+        mirror = Mirror(bucket, folder, server.rest_address)
+        assert mirror.sync(NOW) == 2
+        assert mirror.waiting == "Could not find version 2 of model scale"
+        objects.kill()
+        try:
+            eventually(lambda: unloaded(server.rest_address, [("scale", 2)]) == [])
+            assert model_store.labels(folder) == {"scale": {"stable": 1}}
+            with pytest.raises(UnavailableError):
+                mirror.sync(NOW)
+            assert model_store.labels(folder) == {"scale": {"stable": 2}}
+        finally:
+            objects.start()
