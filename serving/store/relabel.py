@@ -15,6 +15,7 @@ from segue.errors import InputError, SegueError
 from serving.client import calls
 from serving.client.connection import Attempts
 from serving.client.sync_client import Client
+from serving.store.label_moves import between, labelled
 
 LOAD_SECONDS = 120.0
 ANSWER_SECONDS = 10.0
@@ -36,14 +37,12 @@ def move_labels(address: str, before: str, after: str, load_seconds: float = LOA
         SegueError: any other failure.
     """
     old, new = (text_format.Parse(text, model_server_config_pb2.ModelServerConfig()) for text in (before, after))
-    labelled = sorted(
-        {(e.name, version) for e in new.model_config_list.config for version in e.version_labels.values()}
-    )
+    versions = labelled(new)
     with Client(address) as client:
-        for model, version in labelled:
+        for model, version in versions:
             _hindrance(client, model, version)  # fails after `ANSWER_SECONDS` if there is no server, not `load_seconds`
         try:
-            _load(client, _both(old, new), labelled, load_seconds)
+            _load(client, between(old, new), versions, load_seconds)
             client.reload_config(new)
         except SegueError:
             with contextlib.suppress(SegueError):  # the first error is raised, whether or not the way back succeeds
@@ -51,30 +50,13 @@ def move_labels(address: str, before: str, after: str, load_seconds: float = LOA
             raise
 
 
-def _both(old: Any, new: Any) -> Any:
-    """A configuration with the versions of both and the labels of `old`."""
-    both = type(new)()
-    both.CopyFrom(new)
-    old_entries = {entry.name: entry for entry in old.model_config_list.config}
-    for entry in both.model_config_list.config:
-        entry.version_labels.clear()
-        if entry.name in old_entries:
-            old_entry = old_entries[entry.name]
-            entry.version_labels.update(old_entry.version_labels)
-            versions = entry.model_version_policy.specific.versions
-            versions[:] = sorted(
-                {*versions, *old_entry.model_version_policy.specific.versions, *old_entry.version_labels.values()}
-            )
-    return both
-
-
-def _load(client: Client, config: Any, labelled: list[tuple[str, int]], seconds: float) -> None:
-    """Give the server a configuration, and return when all `labelled` versions, (model, version), are available."""
+def _load(client: Client, config: Any, versions: list[tuple[str, int]], seconds: float) -> None:
+    """Give the server a configuration, and return when all `versions`, (model, version), are available."""
     attempts = Attempts(client.address, seconds)
     while True:
         # The configuration is sent each time, because a server that polls its file may have read the old one again.
         client.reload_config(config, timeout=attempts.left())
-        waiting = [(model, text) for model, version in labelled if (text := _hindrance(client, model, version))]
+        waiting = [(model, text) for model, version in versions if (text := _hindrance(client, model, version))]
         if not waiting:
             return
         time.sleep(attempts.poll(*waiting[0]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -9,13 +10,15 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
+from segue import files
+from segue.errors import UnavailableError
 from serving.protocol import config_files
 from serving.store import model_store, versions
 from serving.store.sync import GRACE, Mirror
-from stores import trees
+from serving.store.unloaded import unloaded
+from stores import servers, trees
 from stores.s3 import Bucket, Missing
 
 pytestmark = pytest.mark.slow
@@ -156,6 +159,53 @@ def test_the_configuration_waits_for_the_versions(bucket, pushed, folder):
     assert texts(folder)["retrieval/2"] == "two"
 
 
+def test_a_blob_with_other_bytes_is_never_installed(bucket, pushed, folder):
+    mirror = Mirror(bucket, folder)
+    pushed("one")
+    mirror.sync(NOW)
+    before = config(folder)
+    pushed("two")
+    blob = f"blobs/{trees.current(bucket, '').files['ranking/2/saved_model.pb'].sha256}"
+    bucket.put(blob, b"owt")  # of the same size
+    with pytest.raises(UnavailableError, match="other bytes than were published"):
+        mirror.sync(NOW)
+    assert config(folder) == before
+    assert texts(folder).keys() & {"ranking/2"} == set()
+    bucket.put(blob, b"two")
+    assert mirror.sync(NOW) == 2
+    assert versions.faults(folder, "ranking", 2) == []
+
+
+def test_labels_stay_while_no_server_says_that_it_has_loaded_the_versions(bucket, pushed, folder):
+    nobody = f"{servers.HOST}:{servers.free_ports(1)[0]}"
+    pushed("one")
+    assert Mirror(bucket, folder).sync(NOW) == 1
+    mirror = Mirror(bucket, folder, nobody)  # the sidecar after the init container
+    mirror.sync(NOW)
+    assert mirror.waiting == ""
+    pushed("two")
+    mirror.sync(NOW)
+    assert mirror.waiting.startswith(f"{nobody} does not answer for ranking 2: ")
+    entries = config_files.parse_config(config(folder))
+    assert {entry.name: (dict(entry.labels), entry.specific) for entry in entries} == {
+        name: ({"stable": 1}, (1, 2)) for name in ("ranking", "retrieval")
+    }
+    assert json.loads((folder / ".synced").read_text())["revision"] == 1
+
+
+def test_versions_that_still_have_labels_here_stay_when_the_store_has_dropped_them(bucket, pushed, folder):
+    pushed("one")
+    Mirror(bucket, folder).sync(NOW)
+    mirror = Mirror(bucket, folder, f"{servers.HOST}:{servers.free_ports(1)[0]}")
+    for text in ("two", "three"):
+        pushed(text, keep=1)
+    assert "ranking/1/saved_model.pb" not in trees.current(bucket, "").files
+    mirror.sync(NOW)
+    mirror.sync(NOW + 2 * GRACE)
+    assert model_store.labels(folder)["ranking"] == {"stable": 1}
+    assert texts(folder)["ranking/1"] == "one"
+
+
 def test_leftovers_of_a_killed_sidecar_are_removed(bucket, folder):
     (folder / "ranking" / ".tmp-2-0123abcd").mkdir(parents=True)
     (folder / ".tmp-models.config").mkdir()
@@ -218,8 +268,26 @@ def test_a_dead_object_store_is_a_line_of_log(objects, sidecar, pushed, folder, 
     finally:
         objects.start()
     pushed("two")
-    eventually(lambda: "has revision 2" in log())
+    eventually(lambda: "labels move to revision 2 when the server has loaded it" in log())
     assert texts(folder)["ranking/2"] == "two"
+    assert log().count("error:") == 1
+
+
+def test_a_full_disk_leaves_the_versions_that_are_there(sidecar, pushed, folder, log, eventually):
+    """The limit of a file's size stands for the disk: a process of any user meets it alike."""
+    pushed("one")
+    process = sidecar()
+    eventually(lambda: "has revision 1" in log())
+    before = config(folder)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    pushed("two" * 100_000)
+    eventually(lambda: "error: File too large" in log())
+    assert config(folder) == before
+    assert texts(folder) == {"ranking/1": "one", "retrieval/1": "one"}
+    assert not list(folder.rglob(f"{files.TEMPORARY}*"))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    eventually(lambda: (folder / "ranking" / "2" / "saved_model.pb").is_file())
+    assert log().count("error:") == 1
 
 
 def test_wrong_credentials_are_tried_again_as_they_may_be_renewed(sidecar, log, eventually):
@@ -274,6 +342,11 @@ def test_the_embedded_profile_has_nothing_to_follow(folder, monkeypatch, tmp_pat
     assert not folder.exists()
 
 
+def test_a_server_is_host_and_port(sidecar, log):
+    assert sidecar("--server", "127.0.0.1:http").wait(20) == 2
+    assert "A server is HOST:PORT. Received '127.0.0.1:http'." in log()
+
+
 def test_the_image_of_the_sidecar_needs_few_packages():
     """If this fails, the image that holds boto3 and a few small packages does not start, or has grown."""
     code = (
@@ -282,28 +355,31 @@ def test_the_image_of_the_sidecar_needs_few_packages():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-def test_a_server_follows_the_store(bucket, saved_models, folder, tmp_path, x, eventually):
-    """Push, push, roll back: the server's answers follow, with no call to the server."""
-    from serving.client.sync_client import Client
+def test_labels_move_while_the_object_store_is_away(bucket, objects, saved_models, folder, tmp_path, eventually):
+    """If this fails, replicas differ as long as the object store is away. The server obeys TF Serving's own rule."""
     from serving.run_server import ModelServer
+    from serving.server.label_rules import LABELS_UNUSED
     from serving.server_config import ServerConfig
 
-    root, mirror = tmp_path / "pusher" / "models", Mirror(bucket, folder)
-
-    def change(function, *args) -> None:
-        function(root, *args)
-        trees.publish(bucket, "", root, trees.current(bucket, "").number)
-        mirror.sync(NOW)
-
-    change(model_store.push, {"scale": saved_models["one"]})
-    settings = ServerConfig(folder / "models.config", model_config_file_poll_wait_seconds=0.2)
-    with ModelServer(settings) as server, Client(server.address) as client:
-
-        def y() -> list[float]:
-            return np.asarray(client.predict("scale", {"x": x}, label="stable")["y"]).ravel().tolist()
-
-        assert y() == [1.0, 2.0]
-        change(model_store.push, {"scale": saved_models["two"]})
-        eventually(lambda: y() == [2.0, 4.0])
-        change(model_store.rollback)
-        eventually(lambda: y() == [1.0, 2.0])
+    root = tmp_path / "pusher" / "models"
+    for base, scale in enumerate(("one", "two")):
+        model_store.push(root, {"scale": saved_models[scale]})
+        trees.publish(bucket, "", root, base)
+        if not base:
+            Mirror(bucket, folder).sync(NOW)
+    settings = ServerConfig(
+        folder / "models.config", rest_port=0, labels=LABELS_UNUSED, model_config_file_poll_wait_seconds=0.1
+    )
+    with ModelServer(settings) as server:
+        mirror = Mirror(bucket, folder, server.rest_address)
+        assert mirror.sync(NOW) == 2
+        assert mirror.waiting == "Could not find version 2 of model scale"
+        objects.kill()
+        try:
+            eventually(lambda: unloaded(server.rest_address, [("scale", 2)]) == [])
+            assert model_store.labels(folder) == {"scale": {"stable": 1}}
+            with pytest.raises(UnavailableError):
+                mirror.sync(NOW)
+            assert model_store.labels(folder) == {"scale": {"stable": 2}}
+        finally:
+            objects.start()

@@ -1,0 +1,30 @@
+"""The configuration between two others, with which a server loads new versions while its labels stay.
+
+TF Serving refuses a configuration that moves a label to a version that is not loaded, and then loads nothing of it (its
+model_servers/server_core.cc checks the labels first). So a server first gets a configuration with the versions of both
+and the old labels, and the new configuration once the versions that it labels are loaded.
+"""
+
+from typing import Any
+
+
+def labelled(config: Any) -> list[tuple[str, int]]:
+    """The (model, version) pairs that a `ModelServerConfig` labels, sorted."""
+    return sorted({(e.name, version) for e in config.model_config_list.config for version in e.version_labels.values()})
+
+
+def between(old: Any, new: Any) -> Any:
+    """Return a `ModelServerConfig` with the versions of `old` and `new` and the labels of `old`."""
+    both = type(new)()
+    both.CopyFrom(new)
+    old_entries = {entry.name: entry for entry in old.model_config_list.config}
+    for entry in both.model_config_list.config:
+        entry.version_labels.clear()
+        if entry.name in old_entries:
+            old_entry = old_entries[entry.name]
+            entry.version_labels.update(old_entry.version_labels)
+            versions = entry.model_version_policy.specific.versions
+            versions[:] = sorted(
+                {*versions, *old_entry.model_version_policy.specific.versions, *old_entry.version_labels.values()}
+            )
+    return both
