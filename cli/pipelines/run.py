@@ -71,8 +71,8 @@ def execute(
     trials: int | None = None,
 ) -> dict:
     """Run a pipeline and print its outcome."""
-    from cli.progress import Steps
-    from cli.search import trial_steps
+    from cli.pipelines.progress import Steps
+    from cli.pipelines.search import trial_steps
     from models.training_config import load
 
     if host is not None and on != "kfp":
@@ -123,7 +123,7 @@ def execute(
 def show(home: Home, result: dict) -> None:
     """Print the outcome of a local run: the reason, the evaluation, and the places of its results."""
     from cli.evaluation import show_evaluation, show_places
-    from cli.search import show_search
+    from cli.pipelines.search import show_search
     from pipelines.run_state import words
 
     colour = "yellow" if result["status"] == "stopped" else "green"

@@ -7,7 +7,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from cli.runs import runs
+from cli.pipelines.runs import runs
 from pipelines.run_state import hold
 from segue.settings import Home
 from workloads.run import Run
