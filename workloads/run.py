@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import EXIT_FAILED, EXIT_RETRY, SegueError
+from segue.errors import EXIT_RETRY, SegueError
 from segue.files import read_json, write_json
 from segue.os_errors import explained
 from segue.settings import Home, RunFolder
@@ -44,9 +44,9 @@ def refuse_repetition(earlier: dict[str, Any]) -> None:
     Raises:
         FailedBefore: the earlier attempt failed with another code than 75.
     """
-    if earlier.get("status") == "failed" and earlier["exit_code"] != EXIT_RETRY:
-        if earlier["attempt"] % (RETRIES + 1):
-            raise FailedBefore(earlier)
+    lasting = earlier.get("status") == "failed" and earlier["exit_code"] != EXIT_RETRY
+    if lasting and earlier["attempt"] % (RETRIES + 1):
+        raise FailedBefore(earlier)
 
 
 def cpu_seconds() -> float:

@@ -22,13 +22,12 @@ from workloads.run import FailedBefore, Run, refuse_repetition
 )
 def test_kubeflow_repeats_only_what_may_pass(earlier, refused):
     record = {"cause": "A rule.", "fix": "Do this.", **earlier}
-    try:
+    if not refused:
+        return refuse_repetition(record)
+    with pytest.raises(FailedBefore) as caught:
         refuse_repetition(record)
-    except FailedBefore as error:
-        assert refused
-        assert (error.headline, error.fix, error.exit_code) == ("A rule.", "Do this.", earlier["exit_code"])
-    else:
-        assert not refused
+    error = caught.value
+    assert (error.headline, error.fix, error.exit_code) == ("A rule.", "Do this.", earlier["exit_code"])
 
 
 @pytest.fixture
