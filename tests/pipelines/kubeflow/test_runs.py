@@ -130,7 +130,7 @@ def test_a_failed_step_gives_its_exit_code(kubeflow, started, stored, tmp_path, 
 def test_a_repeated_step_says_why(kubeflow, started, stored, tmp_path):
     kubeflow.moves = [
         move("RUNNING", task("ingest", "RUNNING")),
-        move("RUNNING", task("ingest", "RUNNING"), task("other", "RUNNING"), records={"ingest": failed(75)}, into=stored),
+        move("RUNNING", task("ingest", "RUNNING"), records={"ingest": failed(75)}, into=stored),
         move("RUNNING", task("ingest", "RUNNING"), task("push", "RUNNING")),
         move("SUCCEEDED", task("ingest", "SUCCEEDED"), records={"ingest": done()}, into=stored),
     ]  # fmt: skip
