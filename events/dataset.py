@@ -87,7 +87,8 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
         write_days(events, temporary / "events")
         summary = {**manifest(checked, events), "sha256": files.tree_sha256(temporary)}
-        summary["log"] = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else summary["sha256"]
+        earlier = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else None
+        summary["log"] = imported.log or earlier or summary["sha256"]
         files.write_json(temporary / MANIFEST, summary)
     return summary
 

@@ -1,14 +1,14 @@
 """Delete a listener from the imported data set."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.dataset import MANIFEST, load, write
+from events.dataset import identity, load, write
 from events.imported import Imported
-from segue import files
 
 
 def forget(data: Path, user_id: str) -> dict[str, int]:
@@ -28,8 +28,9 @@ def forget(data: Path, user_id: str) -> dict[str, int]:
     after["quarantine"] = quarantine.filter(pa.array(others, pa.bool_()))
     deleted = {name: before[name].num_rows - after[name].num_rows for name in before}
     if any(deleted.values()):
-        rest = Imported(tables.manifest["dataset"], tables.items, mapping=tuple(tables.manifest["mapping"]), **after)
-        manifest = write(data, rest)
         # A log of its own, so that no training starts from weights that saw the listener.
-        files.write_json(data / MANIFEST, {**tables.manifest, **manifest, "log": manifest["sha256"]})
+        log = hashlib.sha256(f"{identity(tables.manifest)} without a listener".encode()).hexdigest()
+        about = {"licence": tables.manifest.get("licence"), "rows_by_file": tables.manifest.get("files", {})}
+        mapping = tuple(tables.manifest["mapping"])
+        write(data, Imported(tables.manifest["dataset"], tables.items, mapping=mapping, log=log, **about, **after))
     return deleted

@@ -20,6 +20,7 @@ class Imported:
         mapping: How the importer translated the files into the tables, one line for each rule.
         licence: The terms of the data set's publisher, for a public data set.
         rows_by_file: Numbers of rows read from each file, by table, if the user named the files.
+        log: The identity of the log (`events.dataset.identity`). None compares the data set with the earlier one.
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
 
@@ -31,6 +32,7 @@ class Imported:
     mapping: tuple[str, ...] = ()
     licence: str | None = None
     rows_by_file: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    log: str | None = None
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 
     def origins_of(self, table: str) -> RowOrigins:

@@ -80,10 +80,10 @@ def forget_features(home: Home, user_id: str) -> bool:
     key = serialize_entity_key(
         EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)]), ENTITY_KEY_VERSION
     )
-    known = sum([delete_online(home, view, lambda stored: stored == key) for view in USER_VIEWS]) > 0
     for view in USER_VIEWS:
         filter_published(home, view, lambda table: pc.not_equal(table["user_id"], user_id))
-    return known
+    # The online store comes last: if this process is killed before, the listener is still known and can be forgotten.
+    return sum([delete_online(home, view, lambda stored: stored == key) for view in USER_VIEWS]) > 0
 
 
 def forget_sessions(home: Home, kept: set[str]) -> None:

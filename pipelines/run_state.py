@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from segue.errors import InputError, UnavailableError
-from segue.files import atomic_path
+from segue.files import atomic_path, read_json
 from segue.progress import MARK
 from segue.settings import RunFolder
 from workloads.outcome import outcome
@@ -40,7 +40,7 @@ def holder(run: RunFolder) -> dict[str, Any] | None:
         with run.lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return json.loads(run.lock.read_text())
+        return read_json(run.lock)
     except FileNotFoundError:
         return None
     return None

@@ -18,9 +18,11 @@ from segue.files import TEMPORARY, read_json, remove_unfinished, write_json
 from segue.lock import locked
 from segue.progress import MARK
 from segue.settings import Home, RunFolder
+from stores import records
 from workloads.outcome import outcome
 
 POLL_SECONDS = 0.2
+RESERVE_BYTES = 65_536  # a step's record and the report have a few thousand
 SILENCE_SECONDS = 12.0  # a step that prints nothing for this long gets a line of progress
 
 
@@ -76,58 +78,45 @@ def run_locally(
             f"TensorFlow takes [, *, ? and \\ in the path of a model for patterns. SEGUE_HOME is {home.root}.",
             "Move the home to a path without these characters; nothing else has to change.",
         )
+    # The child process inherits the lock: if this process is killed, no other run starts beside the child.
     with locked(home.lock, f"segue run {name}", started) as lock:
-        return run_alone(home, name, config, started, on_step, on_progress, lock.fileno())
-
-
-def run_alone(
-    home: Home,
-    name: str,
-    config: dict[str, Any],
-    started: datetime,
-    on_step: Callable[[dict], None],
-    on_progress: Callable[[str], None],
-    lock: int,
-) -> dict[str, Any]:
-    """Run a pipeline as `run_locally` does, while this process holds the home's lock.
-
-    The child process inherits the lock's file `lock`. If this process is killed, no other run starts beside the child.
-    """
-    remove_leftovers(home)
-    run = new_run(home, name, started)
-    write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
-    run.temporary.mkdir()
-    with hold(run), run.log.open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local", str(run.path)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
-            env=child_environment(home, run),
-            cwd=run.path,
-            pass_fds=[lock],
-            start_new_session=True,  # so that `stop` reaches its own child processes too
-        )
-        try:
-            on_progress(f"run {run.path.name}: follow it with `segue runs log`, end it with `segue runs stop`")
-            follow(run, child, on_step, on_progress)
-        except BaseException:
-            stop(child)
-            ended = outcome(run)
-            write_json(run.report, ended | places(run))
-            with suppress(OSError):  # the terminal is gone after a SIGHUP
-                on_progress(f"run {run.path.name}: {words(ended)}")
-            raise
-        finally:
-            kill_rest(child)
-            shutil.rmtree(run.temporary, ignore_errors=True)
-    result = outcome(run) | places(run)
-    if child.returncode != 0 and result["status"] != "failed":
-        result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
-    write_json(run.report, result)
-    if result["status"] == "failed":
-        raise failure(name, result)
-    return result
+        remove_leftovers(home)
+        run = new_run(home, name, started)
+        write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
+        run.temporary.mkdir()
+        run.reserve.write_bytes(os.urandom(RESERVE_BYTES))
+        with hold(run), run.log.open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "pipelines.local", str(run.path)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE,  # closes with this process, which ends the child: `pipelines.local`
+                env=child_environment(home, run),
+                cwd=run.path,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,  # so that `stop` reaches its own child processes too
+            )
+            try:
+                on_progress(f"run {run.path.name}: follow it with `segue runs log`, end it with `segue runs stop`")
+                follow(run, child, on_step, on_progress)
+            except BaseException:
+                stop(child)
+                ended = outcome(run)
+                write_json(run.report, ended | places(run))
+                with suppress(OSError):  # the terminal is gone after a SIGHUP
+                    on_progress(f"run {run.path.name}: {words(ended)}")
+                raise
+            finally:
+                kill_rest(child)
+                shutil.rmtree(run.temporary, ignore_errors=True)
+        records.bring(run)  # of steps that ran in homes of their own
+        result = outcome(run) | places(run)
+        if child.returncode != 0 and result["status"] != "failed":
+            result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
+        write_json(run.report, result)
+        if result["status"] == "failed":
+            raise failure(name, result)
+        return result
 
 
 def remove_leftovers(home: Home) -> None:

@@ -4,7 +4,10 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader
+from types import FrameType
 from typing import Any, TextIO
 
 from segue.errors import InputError
@@ -52,6 +55,15 @@ def drop_unwritten_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def loads_library(frame: FrameType | None) -> bool:
+    """Whether a frame is called, at any depth, by the loading of a library in C++."""
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def enter(command: Callable[[], Any]) -> None:
     """Run a command as the entry point of a process.
 
@@ -64,9 +76,18 @@ def enter(command: Callable[[], Any]) -> None:
     # With bytecode TensorFlow imports in 7 s instead of 26 s; child processes inherit this.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # SIGTERM, and SIGHUP of a closed terminal, raise SystemExit, so `finally` blocks stop the child processes.
+    signals: list[int] = []
+
+    def end(received: int, frame: FrameType | None) -> None:
+        if loads_library(frame):  # an exception there aborts the process
+            threading.Timer(0.05, os.kill, (os.getpid(), received)).start()
+            return
+        signals.append(received)
+        sys.exit(128 + received)
+
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
-            signal.signal(number, lambda received, _: sys.exit(128 + received))
+            signal.signal(number, end)
     try:
         open_streams()
         sys.stdout = buffered(sys.stdout)
@@ -76,6 +97,8 @@ def enter(command: Callable[[], Any]) -> None:
         command()
     except Exception as caught:
         error = explained(caught)
+        if signals:  # a library made another error of SystemExit: DuckDB says "Query interrupted"
+            sys.exit(128 + signals[0])
         if error is None:
             raise
         drop_unwritten_output()

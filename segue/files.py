@@ -153,7 +153,7 @@ def _has_fields(manifest: Path, fields: set[str]) -> bool:
     """Whether a file is a JSON object with these fields."""
     try:
         value = read_json(manifest)
-    except (OSError, ValueError):
+    except (OSError, InputError):
         return False
     return isinstance(value, dict) and fields <= value.keys()
 
@@ -184,8 +184,17 @@ def finite(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in `path`."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The JSON value in `path`.
+
+    Raises:
+        InputError: the file is not JSON, for instance because the machine lost power while it was written.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} must be JSON. It is damaged: {error}.", "Restore the file from a copy, or move it away."
+        ) from error
 
 
 def tree_sha256(root: Path) -> str:

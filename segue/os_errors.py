@@ -44,9 +44,9 @@ def explained(error: BaseException) -> SegueError | None:
         return None
     place = ""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.strerror:
         place = next((str(name) for name in (error.filename2, error.filename) if isinstance(name, str | Path)), "")
-        reason = error.strerror or reason
+        reason = error.strerror
     elif number is not None:
         reason = f"{os.strerror(number)}. {type(error).__name__}: {reason}"
     headline = f"{reason}: {place}" if place else f"{reason.rstrip('.')}."

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "tmp"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that a failed step frees, so that its failure can be recorded on a full disk."""
+        return self.temporary / "reserve"
+
+    @property
     def checkpoints(self) -> Path:
         """Training state by model; a step that was killed continues from it."""
         return self.path / "checkpoints"
@@ -200,11 +205,6 @@ class Home:
             # beside the home; a path without `/` has no such folder.
             database = quote(database, safe="")
         return f"sqlite:///{database}"
-
-    @property
-    def tracking_uri(self) -> str:
-        """The address of MLflow's tracking store: `MLFLOW_TRACKING_URI`, or the database in this home."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or self.own_tracking_uri
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a pipeline run."""

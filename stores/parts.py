@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from segue.clock import utc_now
 from segue.errors import UnavailableError
 from segue.settings import Home
 from stores.settings import Settings, settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DATA, MODELS, BASELINES, REPORTS = "data", "models", "baselines", "reports"
 ATTEMPTS = 10  # of a change while others change the same part
+COLLECTED = 10  # after so many changes, what no recent state names is removed
 
 Result = TypeVar("Result")
 
@@ -66,16 +68,18 @@ def change(home: Home, part: str, edit: Callable[[], Result]) -> Result:
     now = settings()
     if not now.clustered:
         return edit()
-    from stores.trees import Conflict, publish
+    from stores.trees import Conflict, collect, publish
 
     for _ in range(ATTEMPTS):
         base = pull(now, part, folder(home, part))
         result = edit()
         try:
             bucket, name = place(now, part)
-            publish(bucket, name, folder(home, part), base)
+            number = publish(bucket, name, folder(home, part), base)
         except Conflict:
             continue
+        if number % COLLECTED == 0:
+            collect(bucket, name, utc_now())
         return result
     raise UnavailableError(
         f"The part {part} of the object store was changed by others {ATTEMPTS} times meanwhile.", "Run again later."

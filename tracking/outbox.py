@@ -5,6 +5,7 @@ from typing import Any
 
 from segue.files import read_json, write_json
 from segue.settings import Home, RunFolder
+from tracking.address import artifact_location, tracking_uri
 from tracking.client import connect
 from tracking.moved_home import relocate
 from tracking.registry import register
@@ -33,7 +34,7 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
         relocate(home.tracking_database, home.tracking_artifacts)
         waiting = [each for each in home.run_folders() if each.unsent.is_file()]
         for unsent in sorted(waiting, key=lambda each: read_json(each.unsent)["version"] or 0):
-            client = connect(home.tracking_uri)  # each time, because a dead server must not be waited for twice
+            client = connect(tracking_uri(home))  # each time, because a dead server must not be waited for twice
             try:
                 sent[unsent.path.name] = send(client, home, unsent)
             except Exception as error:  # MLflow raises whatever its transport raises
@@ -67,7 +68,7 @@ def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
     mlflow_run = log_run(
         client,
         record["experiment"],
-        None if home.tracking_uri.startswith(("http:", "https:")) else home.tracking_artifacts,
+        artifact_location(home),
         run.path.name,
         record["params"],
         record["metrics"],

@@ -13,12 +13,12 @@ def text_tags(values: dict[str, Any]) -> dict[str, str]:
     return {name: str(value)[:MAX_TAG] for name, value in values.items()}
 
 
-def experiment_id(client: Any, name: str, artifacts: Path | None) -> str:
+def experiment_id(client: Any, name: str, artifacts: str | None) -> str:
     """Return the id of an experiment; its first run creates it, with the folder for its files."""
     existing = client.get_experiment_by_name(name)
     if existing:
         return existing.experiment_id
-    return client.create_experiment(name, artifact_location=artifacts and artifacts.resolve().as_uri())
+    return client.create_experiment(name, artifact_location=artifacts)
 
 
 def log_values(
@@ -36,7 +36,7 @@ def log_values(
 def log_run(
     client: Any,
     experiment: str,
-    artifacts: Path | None,
+    artifacts: str | None,
     name: str,
     params: dict[str, Any],
     metrics: dict[str, float],
@@ -51,7 +51,7 @@ def log_run(
     Args:
         client: the `MlflowClient`.
         experiment: `EXPERIMENT` or `SEARCHES`.
-        artifacts: the folder where a new experiment keeps its files; None leaves the choice to a server.
+        artifacts: the place where a new experiment keeps its files; None leaves the choice to a server.
         name: the run's name.
         params: the run's settings.
         metrics: the run's figures.

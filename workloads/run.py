@@ -142,6 +142,7 @@ class Run:
             end(status="done")
             records.keep(self.folder, brought)
         except BaseException as error:
+            self.folder.reserve.unlink(missing_ok=True)
             with suppress(OSError):  # a full disk has no room for the log
                 traceback.print_exc(file=sys.stdout)
             reason = explained(error) or SegueError(f"{type(error).__name__}: {error}")

@@ -95,12 +95,13 @@ def execute(
     from pipelines import steps
     from pipelines.runner import run_locally
     from stores.parts import DATA, bring
+    from tracking.address import tracking_uri
     from tracking.client import require_answer
 
     home = Home.from_env()
     bring(home, DATA)
     require(home.data)
-    require_answer(home.tracking_uri)  # while nothing is lost yet
+    require_answer(tracking_uri(home))  # while nothing is lost yet
     if name == "training" or (name == "search" and settings["search"]["model"] == "ranking"):
         require_labels(home.data, settings["split"], "test" if name == "training" else "validation")
     names = [*steps(name), *(trial_names if name == "search" else [])]

@@ -117,7 +117,7 @@ def decoded(path: Path, encoding: str) -> str:
 
 def describe_error(error: pa.ArrowInvalid) -> str:
     """Return Arrow's message about a malformed row in our form: `row 4: expected 8 columns, got 2`."""
-    message = str(error).removeprefix("CSV parse error: ").split("\n", 1)[0].rstrip(".")
+    message = str(error).removeprefix("CSV parse error: ").splitlines()[0].rstrip(".")
     if message.startswith("Row #"):
         row, _, rest = message.removeprefix("Row #").partition(": ")
         return f"row {row}: {rest[:1].lower()}{rest[1:]}"

@@ -2,10 +2,11 @@
 
 import copy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipelines import PIPELINES, load
-from segue.files import atomic_path
+from segue.files import write_text
 from stores import folders
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def written(made: "BaseComponent", target: Path, **format_: Any) -> Path:
     """Compile a pipeline to a file, atomically, and return its path."""
     from kfp import compiler
 
-    with atomic_path(target) as temporary:
-        package = temporary.with_name(temporary.name + ".yaml")  # the compiler requires this suffix
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / target.name
         compiler.Compiler().compile(made, str(package), **format_)
-        package.rename(temporary)
+        write_text(target, package.read_text(encoding="utf-8"))
     return target

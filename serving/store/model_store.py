@@ -221,7 +221,7 @@ def drop(root: Path, label: str, announce: Announce | None = None) -> dict[str, 
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Let one writer at a time change the store, after removing what a killed one left.
+    """Let one writer at a time change the store; what it leaves half-written is removed, by the next if it is killed.
 
     The kernel holds the lock, so it ends with a killed writer.
     """
@@ -230,7 +230,10 @@ def _locked(root: Path) -> Iterator[None]:
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         staging.remove_leftovers(root)
-        yield
+        try:
+            yield
+        finally:
+            staging.remove_leftovers(root)
 
 
 def _text(root: Path) -> str:

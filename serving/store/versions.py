@@ -67,7 +67,7 @@ def faults(root: Path, model: str, version: int) -> list[str]:
         expected = files.read_json(folder / CHECKSUMS)
     except FileNotFoundError:
         return [f"{CHECKSUMS} is missing, so it was not pushed by this store"]
-    except ValueError:
+    except InputError:
         expected = None
     if not isinstance(expected, dict):
         return [f"{CHECKSUMS} is not a JSON object"]

@@ -7,6 +7,7 @@ from events import dataset
 from events.forget import forget
 from segue.errors import InputError
 from segue.files import tree_sha256
+from tests.support.killed import killed_at_each_step
 
 
 @pytest.fixture
@@ -46,3 +47,19 @@ def test_two_listeners_remain(data):
     with pytest.raises(InputError, match="two users"):
         forget(data, "u1")
     assert tree_sha256(data) == before
+
+
+@pytest.mark.slow
+def test_a_forgetting_that_is_killed_at_any_step_keeps_the_log_or_begins_another(data):
+    before = dataset.load(data)
+    seen = []
+    for _ in killed_at_each_step(lambda: forget(data, "u0"), every=4):
+        tables = dataset.load(data)
+        known = "u0" in tables.users["user_id"].to_pylist()
+        assert known == (tables.manifest["log"] == before.manifest["log"])
+        seen.append(known)
+        if not known:
+            break
+    assert seen[0]
+    assert not seen[-1]
+    assert tables.manifest["mapping"] == before.manifest["mapping"]

@@ -1,6 +1,7 @@
 """`python -m tests.faults --rounds 100 --seed 1`: rounds of fault injection, and a table of what they found."""
 
 import random
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ WEIGHTS = {"import": 36, "push": 30, "promote": 20, "run": 6, "serve": 8}  # a r
 @click.option("--seed", default=1, show_default=True, help="One seed, the same faults.")
 def main(rounds: int, seed: int) -> None:
     """End import, run, push, promote and serve at random moments, and check what they leave."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` the commands would ignore it
     names = random.Random(seed).choices(list(WEIGHTS), list(WEIGHTS.values()), k=rounds)
     counts: Counter = Counter()
     with TemporaryDirectory(prefix="segue-faults-") as folder:

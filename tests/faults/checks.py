@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import sqlite3
 import subprocess
 import time
@@ -17,7 +16,7 @@ from segue.files import TEMPORARY, tree_sha256
 from segue.settings import Home
 from serving.store import model_store
 
-PATIENCE = 10.0  # seconds until the processes of a killed command are gone
+PATIENCE = 10.0  # seconds until the processes of a killed command and their locks are gone
 
 
 def faults(home: Home, data_sets: set[str]) -> Iterator[str]:
@@ -84,12 +83,13 @@ def still_running(folder: Path) -> list[str]:
 
 
 def is_free(lock: Path) -> bool:
-    """Whether nobody holds a lock."""
-    descriptor = os.open(lock, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    """Whether nobody holds a lock, or not for long: a dying process gives up its files after it has left `ps`."""
+    deadline = time.monotonic() + PATIENCE
+    with lock.open("r+") as file:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(0.1)
+    return False

@@ -19,7 +19,7 @@ from tests.faults.commands import Command, commands
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "hup": signal.SIGHUP}
 FULL = "full"
-TIMEOUT = 600.0
+TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def run_rounds(names: list[str], seed: int, inputs: Path, folder: Path) -> Itera
     measured = {name: measure(every[name], inputs / "home", folder / "undisturbed" / name) for name in set(names)}
     for number, name in enumerate(names):
         place = folder / f"{number}-{name}"
-        kinds = [*SIGNALS] if name == "serve" else [FULL, *SIGNALS]  # a server writes nothing
+        kinds = [*SIGNALS] if name == "serve" else [*SIGNALS, FULL]  # a server writes nothing
         fault = kinds[names[:number].count(name) % len(kinds)]
         yield run_round(every[name], fault, chance, measured[name], inputs / "home", place)
         shutil.rmtree(place)
@@ -112,14 +112,20 @@ def run_round(
             process.wait(seconds)
         if process.poll() is None:
             os.killpg(process.pid, SIGNALS[fault])
-    _, errors = process.communicate(timeout=TIMEOUT)
+    errors = wait(process)
     hit = process.returncode != 0
     wrong = list(wrong_end(fault, process.returncode, errors)) if hit else []
     wrong += faults(home, whole)
+    wrong += left_behind(root) if fault == FULL else []
     wrong += finish(command, command.start(root, folder / "site"))
     wrong += faults(home, {usual.data})
-    wrong += [f"left: {path.relative_to(root)}" for path in root.rglob(f"{TEMPORARY}*")]
+    wrong += left_behind(root)
     return Round(command.name, fault, moment, hit, wrong)
+
+
+def left_behind(root: Path) -> list[str]:
+    """Return the unfinished files in a home, a sentence each."""
+    return [f"left: {path.relative_to(root)}" for path in root.rglob(f"{TEMPORARY}*")]
 
 
 def in_first_process(site: Path, change: str) -> str:
@@ -148,5 +154,14 @@ def finish(command: Command, process: subprocess.Popen) -> list[str]:
         for line in process.stdout:
             if line.startswith(command.ready):
                 process.terminate()
-    _, errors = process.communicate(timeout=TIMEOUT)
+    errors = wait(process)
     return [f"undisturbed, it ended with {process.returncode}: {errors[-2000:]}"] if process.returncode else []
+
+
+def wait(process: subprocess.Popen) -> str:
+    """Wait until a process has ended, and return what it printed on stderr; one that does not end is killed."""
+    try:
+        return process.communicate(timeout=TIMEOUT)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return f"{process.communicate()[1]}\nIt did not end within {TIMEOUT:.0f} s."

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from segue import files
+from segue.errors import InputError
 from segue.files import atomic_path, json_text, read_json, remove_unfinished, tree_sha256, write_json
 from tests.support.killed import killed_at_each_step
 
@@ -134,6 +135,14 @@ def test_a_number_that_json_lacks_becomes_null(tmp_path, number):
     assert json.loads(json_text(value), parse_constant=pytest.fail) == expected
     write_json(tmp_path / "v.json", value)
     assert read_json(tmp_path / "v.json") == expected
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\0\0\0\0", b"\xff{}", b"{} {}", b"[" * 100_000, b"{bad"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "v.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"v\.json must be JSON. It is damaged: .*") as error:
+        read_json(tmp_path / "v.json")
+    assert error.value.fix
 
 
 def test_the_checksum_of_a_folder_covers_names_and_contents(tmp_path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class IOException(Exception):
         pytest.param(IOException("/m/variables; Disk quota exceeded [Op:SaveV2]"), 75, id="quota"),
         pytest.param(IOException("/m/variables; File too large [Op:SaveV2]"), 75, id="limit"),
         pytest.param(OSError("Error writing bytes. Detail: No space left on device"), 75, id="Arrow"),
+        pytest.param(shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), 75, id="copied folder"),
         pytest.param(sqlite3.OperationalError("database or disk is full"), 75, id="SQLite, full"),
         pytest.param(sqlite3.OperationalError("disk I/O error"), 75, id="SQLite, broken"),
         pytest.param(sqlite3.OperationalError("attempt to write a readonly database"), 2, id="SQLite, read-only"),

@@ -11,21 +11,29 @@ pytestmark = pytest.mark.usefixtures("default_signals")
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = """
-import time
+import os, time
 from segue.entry import enter
 def wait():
     try:
         print("waiting", flush=True)
-        time.sleep({seconds})
+        {wait}
     finally:
         print("cleaned up", flush=True)
 enter(wait)
 """
 
 
-def ended(number: int, seconds: float, **options) -> tuple[int, str]:
+WRAPPED = """
+        try:
+            time.sleep(30)
+        except BaseException as error:
+            raise {error} from error
+"""
+
+
+def ended(number: int, wait: str, **options) -> tuple[int, str]:
     """Send a signal to a waiting command; return its exit code and what it printed after that."""
-    command = [sys.executable, "-c", WAIT.format(seconds=seconds)]
+    command = [sys.executable, "-c", WAIT.format(wait=wait)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options) as process:
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(number)
@@ -34,9 +42,39 @@ def ended(number: int, seconds: float, **options) -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_the_command_clean_up(number):
-    assert ended(number, 30) == (128 + number, "cleaned up\n")
+    assert ended(number, "time.sleep(30)") == (128 + number, "cleaned up\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "error", ['RuntimeError("Query interrupted")', 'ImportError("initialization failed")', "OSError(5, 'I/O')"]
+)
+def test_a_signal_that_a_library_makes_another_error_of_ends_the_command_quietly(number, error):
+    assert ended(number, WRAPPED.format(error=error), stderr=subprocess.STDOUT) == (128 + number, "cleaned up\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_waits_until_a_library_is_loaded(number):
+    wait = f"""
+        from importlib.machinery import ExtensionFileLoader
+        class Loader(ExtensionFileLoader):
+            def exec_module(self, module):
+                os.kill(os.getpid(), {number})
+                for _ in range(100):
+                    time.sleep(0.001)  # the signal's handler runs here
+                print("loaded", flush=True)
+        Loader("a", "a.so").exec_module(None)
+        time.sleep(30)"""
+    assert loaded(wait) == (128 + number, "loaded\ncleaned up\n")
+
+
+def loaded(wait: str) -> tuple[int, str]:
+    """Run a command that sends itself a signal; return its exit code and what it printed."""
+    command = [sys.executable, "-c", WAIT.format(wait=wait)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.returncode, done.stdout.removeprefix("waiting\n")
 
 
 def test_nohup_outlives_its_terminal():
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
-    assert ended(signal.SIGHUP, 0.3, **ignore) == (0, "cleaned up\n")
+    assert ended(signal.SIGHUP, "time.sleep(0.3)", **ignore) == (0, "cleaned up\n")

@@ -4,7 +4,7 @@ import pytest
 
 from segue.files import read_json, write_json
 from segue.settings import Home
-from stores import parts, records
+from stores import parts, records, trees
 
 pytestmark = pytest.mark.slow
 
@@ -101,3 +101,14 @@ def test_unsent_records_travel_until_they_are_sent(homes):
     third = Home(one.root.with_name("three"))
     records.bring_unsent(third)
     assert not third.runs.exists()
+
+
+def test_old_states_are_removed_now_and_then(homes, monkeypatch):
+    """If this fails, the object store grows with every push."""
+    one, _ = homes
+    monkeypatch.setattr(parts, "COLLECTED", 4)
+    collected = []
+    monkeypatch.setattr(trees, "collect", lambda bucket, name, now: collected.append((name, now.tzinfo is not None)))
+    for number in range(9):
+        parts.change(one, parts.REPORTS, lambda at=number: write_json(one.reports / "a.json", {"n": at}))
+    assert collected == [(parts.REPORTS, True)] * 2

@@ -6,93 +6,16 @@ What a log should become is known from how it was made, and from nothing in the 
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-ACTIONS = ("impression", "play", "skip", "like", "add")
-BLANK = " \t\n\r\v\f"
-FIRST, LATEST = datetime(1990, 1, 2, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC)
-IMPORT, REFUSE, EITHER = "import", "refuse", "either"
-
-# How an id is written: `{name: (number -> value in the file, number -> id)}`. Text files hold `str(value)`.
-IDS: dict[str, tuple[Callable[[int], Any], Callable[[int], str]]] = {
-    "text": (lambda n: f"u{n}", lambda n: f"u{n}"),
-    "zeros": (lambda n: f"{n:04}", lambda n: f"{n:04}"),
-    "integers": (lambda n: n * 3_000_000_000, lambda n: str(n * 3_000_000_000)),
-    "floats": (float, str),
-    "decimals": (lambda n: Decimal(f"{n}.00"), str),
-    "written floats": (lambda n: f"{n}.0", str),
-    "padded": (lambda n: f" u{n}\t ", lambda n: f"u{n}"),
-    "brackets": (lambda n: f"[/{n}] {{x}}\x1b[31m", lambda n: f"[/{n}] {{x}}\x1b[31m"),
-    "lines": (lambda n: f'a"{n}"\r\nb;,|\tc', lambda n: f'a"{n}"\r\nb;,|\tc'),
-    "accents": (lambda n: f"Bjørn é{n}", lambda n: f"Bjørn é{n}"),
-    "UUIDs": (lambda n: UUID(int=n << 90), lambda n: str(UUID(int=n << 90))),
-}
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6).filter(
-    str.strip
-)
-
-# How a time is written, and the number of microseconds that it is written to.
-SECOND, MINUTE, DAY = 1_000_000, 60_000_000, 86_400_000_000
-TIMES: dict[str, tuple[Callable[[datetime], Any], int]] = {
-    "ISO": (lambda t: t.isoformat(), 1),
-    "no zone": (lambda t: f"{t:%Y-%m-%d %H:%M:%S}", SECOND),
-    "Z": (lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}", SECOND),
-    "offset": (lambda t: f"{t + timedelta(hours=5, minutes=30):%Y-%m-%dT%H:%M:%S.%f}+0530", 1),
-    "date": (lambda t: f"{t:%Y-%m-%d}", DAY),
-    "BigQuery": (lambda t: f"{t:%Y-%m-%d %H:%M:%S.%f} UTC", 1),
-    "Snowflake": (lambda t: f"{t:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " +0000", 1_000),
-    "Java": (lambda t: f"{t:%Y-%m-%dT%H:%M:%S}Z[UTC]", SECOND),
-    "C": (lambda t: f"{t:%a %b %d %H:%M:%S %Y}", SECOND),
-    "mail": (lambda t: f"{t:%a, %d %b %Y %H:%M:%S} GMT", SECOND),
-    "English": (lambda t: f"{t:%b %d, %Y %I:%M %p}", MINUTE),
-    "slashes": (lambda t: f"{t:%Y/%m/%d %H:%M}", MINUTE),
-    "German": (lambda t: f"{t:%d.%m.%Y %H:%M:%S}", SECOND),
-    "American": (lambda t: f"{t:%m/%d/%Y %I:%M:%S %p}", SECOND),
-    "unix": (lambda t: round(t.timestamp()), SECOND),
-    "unix with fractions": (lambda t: round(t.timestamp()) + 0.5, SECOND),
-    "milliseconds": (lambda t: round(t.timestamp()) * 1000 + 7, SECOND),
-    "timestamp": (lambda t: t, 1),
-    "timestamp without zone": (lambda t: t.replace(tzinfo=None), 1),
-}
-UNORDERED = ("German", "American")  # a column whose days are all below 13 does not show the order of day and month
-
-# Further columns: `{name: values}`. They are kept as they are.
-NAN, INFINITY = float("nan"), float("inf")
-EXTRAS: dict[str, tuple[Any, ...]] = {
-    "score": (0.5, NAN, INFINITY, -1e300, None),
-    "count": (1, -(2**63), 2**63 - 1, None),
-    "flag": (True, False, None),
-    "mood": ("calm", "[bold]", "=1+1", "\x1b[0m", 'a "b"', "", None),
-    "tags": (["a", None], [], None),
-    "bag": ("['a', 'b']", "{a", "a|b", None),
-    "detail": ({"a": NAN}, {"a": 1.0}, None),
-    "bytes": (b"\xff\x00", b"", None),
-    "price": (Decimal("1.25"), Decimal("-9.99"), None),
-    "seen": (datetime(1, 1, 1), datetime(9999, 12, 31), None),
-}
-NAMES = ("{}", "User {}", "{}_ID", " {}", "né {}", "{}(1)", "[{}]", "日本{}")
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1")
-SEPARATORS = (",", ";", "\t", "|")
-
-# Faults, each of which ends the import.
-FAULTS = (
-    "no user", "blank item", "blank event", "no time", "not a time", "before 1970", "after 2100", "same event twice",
-    "fraction as id", "list as id", "list as action", "no column", "two columns", "short row", "long row",
-    "open quote", "zero byte", "cut file", "JSON lines", "empty", "header alone", "one listener", "rating as label",
-)  # fmt: skip
-OF_TEXT = ("short row", "long row", "open quote", "zero byte", "two columns")
-OF_PARQUET = ("list as id", "list as action")
+from tests.support import written_values as written
 
 
 @dataclass
@@ -104,7 +27,8 @@ class Log:
         rows: Rows of each file.
         mapping: What `--map` says.
         encoding: What `--encoding` says.
-        kept: The events that an import keeps, `(event_id, user_id, item_id, ts, action)`; no event_id if it is made.
+        kept: The events that an import keeps, `(event_id, user_id, item_id, ts, action, query)`; no event_id if it is
+            made, and `ts` in microseconds.
         quarantined: Number of the rows that break a rule.
         fate: Whether an import reads the log, refuses it, or may do either.
     """
@@ -115,33 +39,33 @@ class Log:
     encoding: str | None = None
     kept: Counter = field(default_factory=Counter)
     quarantined: int = 0
-    fate: str = IMPORT
+    fate: str = written.IMPORT
 
 
 @st.composite
 def logs(draw) -> Log:
     """Draw a log."""
     log = Log()
-    fault = draw(st.sampled_from(FAULTS)) if draw(st.integers(0, 3)) == 3 else None
-    words = draw(st.lists(TEXTS, min_size=7, max_size=7, unique_by=str.strip))
-    any_text = (words.__getitem__, lambda n: words[n].strip(BLANK))
-    kinds = st.one_of(st.just(any_text), st.sampled_from(list(IDS.values())))
+    fault = draw(st.sampled_from(written.FAULTS)) if draw(st.integers(0, 3)) == 3 else None
+    words = draw(st.lists(written.TEXTS, min_size=7, max_size=7, unique_by=str.strip))
+    any_text = (words.__getitem__, lambda n: words[n].strip(written.BLANK))
+    kinds = st.one_of(st.just(any_text), st.sampled_from(list(written.IDS.values())))
     writing = {key: draw(kinds) for key in ("user_id", "item_id")}
-    time_kind = draw(st.sampled_from(sorted(TIMES)))
+    time_kind = draw(st.sampled_from(sorted(written.TIMES)))
     with_ids = fault in ("blank event", "same event twice") or draw(st.booleans())
     rows = draw_rows(draw, log, writing, time_kind, with_ids, words)
-    if time_kind in UNORDERED:
-        log.fate = EITHER
+    if time_kind in written.UNORDERED:
+        log.fate = written.EITHER
     if fault:
-        log.fate = REFUSE
+        log.fate = written.REFUSE
         break_rows(fault, rows)
-    names = draw_names(draw, log, rows) if fault != "no column" else {}
+    names = draw_names(draw, log) if fault != "no column" else {}
     parts = draw_parts(draw, rows, names, fault)
     formats: set[bool] = set()
     for number, (folder, part) in enumerate(parts):
         columns = [names.get(key, key) for key in part[0]]
         cells = [] if fault == "header alone" else [list(row.values()) for row in part]
-        is_text = fault in OF_TEXT or (fault not in OF_PARQUET and draw(st.booleans()))
+        is_text = fault in written.OF_TEXT or (fault not in written.OF_PARQUET and draw(st.booleans()))
         if fault == "JSON lines":
             records = (dict(zip(columns, row, strict=True)) for row in cells)
             content, ending = "\n".join(json.dumps(record, default=str) for record in records).encode(), "jsonl"
@@ -162,30 +86,32 @@ def logs(draw) -> Log:
         log.files[path], log.rows[path] = content, len(cells)
         formats.add(is_text)
     if len(formats) > 1 and {"tags", "detail", "bytes"} & set(rows[0]):
-        log.fate = EITHER if log.fate == IMPORT else log.fate  # a list in one file and text in another
+        log.fate = written.EITHER if log.fate == written.IMPORT else log.fate  # a list in one file and text in another
     return log
 
 
 def draw_rows(draw, log: Log, writing, time_kind: str, with_ids: bool, words: list[str]) -> list[dict[str, Any]]:
     """Draw the rows as the files hold them, and note in the log what they become."""
-    write_time, resolution = TIMES[time_kind]
-    extras = draw(st.lists(st.sampled_from(sorted(EXTRAS)), max_size=3, unique=True))
+    write_time, resolution = written.TIMES[time_kind]
+    extras = draw(st.lists(st.sampled_from(sorted(written.EXTRAS)), max_size=3, unique=True))
     optional = draw(
         st.sets(st.sampled_from(["ms_played", "position", "propensity", "surface", "session_id", "label_like"]))
     )
-    first = FIRST + timedelta(
-        microseconds=draw(st.integers(0, (LATEST - FIRST) // timedelta(microseconds=1) - 20 * DAY))
+    first = written.FIRST + timedelta(
+        microseconds=draw(
+            st.integers(0, (written.LATEST - written.FIRST) // timedelta(microseconds=1) - 20 * written.DAY)
+        )
     )
     rows = []
     for number in range(draw(st.integers(3, 9))):
         user = number if number < 2 else draw(st.integers(0, 4))
         item = draw(st.integers(0, 5))
         moment = first + timedelta(days=draw(st.sampled_from([0, 0, 1, 15])), seconds=draw(st.integers(0, 86_399)))
-        action = "play" if number < 2 else draw(st.sampled_from([*ACTIONS, "PLAY", " Skip ", "heart", None]))
+        action = "play" if number < 2 else draw(st.sampled_from([*written.ACTIONS, "PLAY", " Skip ", "heart", None]))
         row: dict[str, Any] = {"event_id": f"e{number}"} if with_ids else {}
         row |= {key: writing[key][0](n + 1) for key, n in (("user_id", user), ("item_id", item))}
         row |= {"ts": write_time(moment), "action": action}
-        broken = (action or "").strip().lower() not in ACTIONS
+        broken = (action or "").strip().lower() not in written.ACTIONS
         for name in sorted(optional):
             good, bad = {
                 "ms_played": ((0, 2000, None), (-1,)),
@@ -198,7 +124,7 @@ def draw_rows(draw, log: Log, writing, time_kind: str, with_ids: bool, words: li
             value = draw(st.sampled_from(good if number < 2 else good + bad))
             row[name] = value
             broken |= value in bad
-        row |= {name: draw(st.sampled_from(EXTRAS[name])) for name in extras}
+        row |= {name: draw(st.sampled_from(written.EXTRAS[name])) for name in extras}
         row |= {"query": draw(st.sampled_from([*words, None]))} if "session_id" in optional else {}
         rows.append(row)
         if broken:
@@ -207,7 +133,11 @@ def draw_rows(draw, log: Log, writing, time_kind: str, with_ids: bool, words: li
         # The half second of a unix time with fractions, and the milliseconds, are known from how they are written.
         beyond = {"unix with fractions": 500_000, "milliseconds": 7_000}.get(time_kind, 0)
         micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-        whole = round(moment.timestamp()) * SECOND if "unix" in time_kind or beyond else micros - micros % resolution
+        whole = (
+            round(moment.timestamp()) * written.SECOND
+            if "unix" in time_kind or beyond
+            else micros - micros % resolution
+        )
         ids = [writing[key][1](n + 1) for key, n in (("user_id", user), ("item_id", item))]
         log.kept[row.get("event_id"), *ids, whole + beyond, action.strip().lower(), row.get("query")] += 1
     return draw(st.permutations(rows))
@@ -235,11 +165,11 @@ def break_rows(fault: str, rows: list[dict[str, Any]]) -> None:
             del row["item_id"]
 
 
-def draw_names(draw, log: Log, rows: list[dict[str, Any]]) -> dict[str, str]:
+def draw_names(draw, log: Log) -> dict[str, str]:
     """Draw other names for some columns, and the mapping that says so."""
     names = {}
     for key in sorted(draw(st.sets(st.sampled_from(["user_id", "item_id", "ts", "action"])))):
-        names[key] = draw(st.sampled_from(NAMES)).format(key[0])
+        names[key] = draw(st.sampled_from(written.NAMES)).format(key[0])
         log.mapping[key] = names[key].strip()
     return names
 
@@ -289,7 +219,7 @@ def draw_parquet(draw, columns: list[str], rows: list[list[Any]]) -> bytes:
 
 def draw_text(draw, log: Log, columns: list[str], rows: list[list[Any]], fault: str | None) -> bytes:
     """Return a table as delimited text."""
-    separator, end = draw(st.sampled_from(SEPARATORS)), draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    separator, end = draw(st.sampled_from(written.SEPARATORS)), draw(st.sampled_from(["\n", "\r\n", "\r"]))
     comma, quote_all = draw(st.booleans()), draw(st.booleans())
 
     def cell(value: Any, column: str) -> str:
@@ -309,13 +239,13 @@ def draw_text(draw, log: Log, columns: list[str], rows: list[list[Any]], fault: 
     elif fault == "long row":
         lines[place] += separator + "x"
     elif fault == "open quote":
-        lines[place] = '"' + lines[place].lstrip('"')
+        lines[place] = '"x' + lines[place].replace('"', "")
     elif fault == "zero byte":
         lines[place] += "\0"
     if draw(st.integers(0, 4)) == 4:
         lines.insert(0, draw(st.sampled_from(["sep={}", '"sep={}"'])).format(separator))
     text = end.join(lines) + draw(st.sampled_from(["", end, end * 2]))
-    encoding = draw(st.sampled_from(ENCODINGS))
+    encoding = draw(st.sampled_from(written.ENCODINGS))
     if encoding == "latin-1" and not (text.isascii() or is_only_latin_1(text)):
         encoding = "utf-8"
     if encoding in ("utf-16-le", "utf-16-be") and max(text) > "\xff":

@@ -19,9 +19,9 @@ def tracking_uri(folder) -> str:
 
 
 @pytest.fixture(scope="session")
-def artifacts(folder) -> Path:
-    """The folder of the artifacts."""
-    return folder / "artifacts"
+def artifacts(folder) -> str:
+    """The place of the artifacts."""
+    return (folder / "artifacts").as_uri()
 
 
 @pytest.fixture(scope="session")

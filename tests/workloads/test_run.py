@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from segue.errors import EXIT_FAILED, EXIT_RETRY, EXIT_USAGE, InputError
-from segue.files import read_json
+from segue.files import read_json, write_json
 from workloads.run import Run
 
 
@@ -64,7 +64,15 @@ def test_a_step_that_the_system_fails_has_the_exit_code_of_a_command(run, error,
     assert (record["exit_code"], bool(record["fix"])) == (exit_code, True)
 
 
-def test_a_failed_step_is_recorded_though_its_log_is_full(run, monkeypatch):
+def test_a_failed_step_is_recorded_though_the_disk_is_full(run, monkeypatch):
+    def write(path, record):
+        if record["status"] == "failed" and run.folder.reserve.exists():
+            fails_as_full()
+        write_json(path, record)
+
+    run.folder.temporary.mkdir(parents=True)
+    run.folder.reserve.touch()
+    monkeypatch.setattr("workloads.run.write_json", write)
     monkeypatch.setattr("traceback.print_exc", fails_as_full)
     with pytest.raises(SystemExit), run.step("workloads.ingest"):
         fails_as_full()

@@ -45,7 +45,7 @@ def searched(tmp_path_factory) -> Home:
 @pytest.fixture(scope="module")
 def client(searched) -> mlflow.MlflowClient:
     """A client of the home's tracking database."""
-    return mlflow.MlflowClient(searched.tracking_uri)
+    return mlflow.MlflowClient(searched.own_tracking_uri)
 
 
 def runs(client: mlflow.MlflowClient, parent: str | None) -> dict[str, mlflow.entities.Run]:

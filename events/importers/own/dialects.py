@@ -60,17 +60,15 @@ def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes
     """
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
     encoding = encoding or utf_16_by_zeros(data[:SAMPLE]) or "utf-8"
-    if encoding == "utf-8" and 0 in data:
-        row = data.count(b"\n", 0, data.index(0)) + 1
-        if row == 1:
-            raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
-        raise InputError(
-            f"{name}, row {row}: text has no zero bytes; a file that was not closed may have them.",
-            "Remove the byte, or export the file again.",
-        )
+    if encoding == "utf-8":
+        refuse_zero_bytes(data, name)
     try:
         text = data.decode(encoding)
-        return (data if encoding == "utf-8" else text.encode()), encoding
+        if encoding == "utf-8":
+            return data, encoding
+        content = text.encode()
+        refuse_zero_bytes(content, name)
+        return content, encoding
     except UnicodeDecodeError as error:
         if encoding == "utf-8" and fallback:
             return decode_as(data, name, fallback), fallback
@@ -83,6 +81,19 @@ def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes
             f"As Windows-1252 the row reads {around!r}.",
             "If that is right, add `--encoding cp1252`; else name another encoding, or save the file as UTF-8.",
         ) from None
+
+
+def refuse_zero_bytes(content: bytes, name: str) -> None:
+    """Raise InputError if a text has a zero byte; one in the first line shows that the file is no text."""
+    if 0 not in content:
+        return
+    row = content.count(b"\n", 0, content.index(0)) + 1
+    if row == 1:
+        raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
+    raise InputError(
+        f"{name}, row {row}: text has no zero bytes; a file that was not closed may have them.",
+        "Remove the byte, or export the file again.",
+    )
 
 
 def decode_as(data: bytes, name: str, encoding: str) -> bytes:
@@ -133,7 +144,7 @@ def split_header(content: bytes) -> tuple[str | None, bytes, int]:
         The separator, the content from the header line on, and the number of lines above it.
     """
     above = cast("re.Match[bytes]", ABOVE.match(content))  # it matches nothing, too
-    return above[1] and above[1].decode(), content[above.end() :], len(above[0].splitlines())
+    return above[1].decode() if above[1] else None, content[above.end() :], len(above[0].splitlines())
 
 
 def describe(encoding: str, separator: str) -> str:

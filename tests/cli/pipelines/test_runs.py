@@ -1,6 +1,8 @@
 """`segue runs`: the list, a run's log, and runs that are not there."""
 
 import json
+import os
+import socket
 import threading
 import time
 
@@ -111,3 +113,29 @@ def test_a_home_without_runs_says_how_to_start_one(tmp_path, monkeypatch, comman
 
 def test_a_run_that_has_ended_cannot_be_stopped(home):
     assert "is not running: incomplete. ended after ingest." in call("stop").exception.headline
+
+
+@pytest.mark.parametrize("command", [["list"], ["stop"], ["stop", NAMES[-1]]])
+@pytest.mark.parametrize("content", ["", "{", "\0\0"])
+def test_a_damaged_record_of_a_step_is_named(home, command, content):
+    record = home.run(NAMES[-1]).steps / "ingest.json"
+    record.write_text(content)
+    error = call(*command).exception
+    assert error.headline.startswith(f"{record} must be JSON.")
+
+
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+def test_the_process_that_got_the_number_of_a_dead_run_is_left_alone(home, pid):
+    run = home.run(NAMES[-1])
+    run.lock.write_text(json.dumps({"pid": pid, "host": socket.gethostname()}))  # nobody holds it
+    assert "is not running" in call("stop").exception.headline
+    assert [each["status"] for each in json.loads(call("list", "--json").stdout)["runs"]] == ["incomplete"] * 4
+
+
+def test_a_run_of_another_machine_is_running_and_is_stopped_there(home):
+    run = home.run(NAMES[-1])
+    with hold(run):
+        run.lock.write_text(json.dumps({"pid": os.getpid(), "host": "another"}))  # the same file, still held
+        assert json.loads(call("list", "--json").stdout)["runs"][-1]["status"] == "running"
+        error = call("stop").exception
+    assert (error.headline, error.fix) == (f"{NAMES[-1]} runs on another.", "Stop it there.")

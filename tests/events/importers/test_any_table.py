@@ -15,7 +15,8 @@ from events import dataset
 from events.importers import tabular
 from events.importers.own.dialects import Dialect
 from segue.errors import InputError
-from tests.support.any_table import IMPORT, LATEST, REFUSE, Log, logs
+from tests.support.any_table import Log, logs
+from tests.support.written_values import IMPORT, LATEST, REFUSE
 
 STEADY = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 

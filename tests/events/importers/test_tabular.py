@@ -98,6 +98,14 @@ def test_a_folder_of_parquet_files_is_read_as_one_table_and_errors_name_the_file
         dataset.write(tmp_path / "data", imported)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028"])
+def test_the_error_about_a_row_with_line_breaks_is_one_line(log, end):
+    log.write_text(f'{CSV}3,"u{end}1"\n', newline="")
+    with pytest.raises(InputError, match=r"row 4: expected 8 columns, got 2") as error:
+        tabular.read(log)
+    assert len(error.value.headline.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -146,6 +146,25 @@ def test_every_change_removes_what_a_killed_one_left(root, source, change):
     assert not list(root.rglob(f"{TEMPORARY}*"))
 
 
+@pytest.mark.parametrize(
+    "function", ["shutil.copytree", "serving.store.versions.write_checksums", "pathlib.Path.rename"]
+)
+def test_a_push_that_finds_no_room_leaves_nothing(root, source, monkeypatch, function):
+    model_store.push(root, {"a": source, "b": source})
+    calls = []
+
+    def full(*_, **__):
+        calls.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(function, full)
+    with pytest.raises(OSError, match="No space"):
+        model_store.push(root, {"a": source, "b": source})
+    assert calls
+    assert not list(root.rglob(f"{TEMPORARY}*"))
+    assert model_store.labels(root) == {"a": {"stable": 1}, "b": {"stable": 1}}
+
+
 def test_a_rename_that_fails_keeps_the_labels(root, source, monkeypatch):
     model_store.push(root, {"a": source, "b": source})
     rename = Path.rename

@@ -117,8 +117,9 @@ def test_a_wrong_encoding_is_named(tmp_path, encoding, message):
 
 
 @pytest.mark.parametrize("place", ["u1", "2026-01-06", "Sigur"])
-def test_a_zero_byte_in_a_text_is_named_with_its_row(tmp_path, place):
-    (tmp_path / "log.csv").write_text(lines(",").replace(place, place + "\0"))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_zero_byte_in_a_text_is_named_with_its_row(tmp_path, place, encoding):
+    (tmp_path / "log.csv").write_text(lines(",").replace(place, place + "\0"), encoding)
     with pytest.raises(InputError, match=r"log.csv, row 3: text has no zero bytes"):
         tabular.read(tmp_path / "log.csv")
 

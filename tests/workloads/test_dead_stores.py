@@ -1,0 +1,166 @@
+"""A store that is killed while a step uses it: a named error within 15 s, exit code 75, nothing half, a clean rerun."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from events import dataset
+from events.importers.synthetic import generate, sized
+from events.ingest import ingest as copy
+from feature_repo.build import build
+from models.saved.card import CARD
+from segue.errors import EXIT_RETRY, UnavailableError
+from segue.files import read_json, write_json
+from segue.settings import Home
+from serving.protocol import prediction_log
+from serving.store.model_store import labels
+from stores import online_store, parts, trees
+from stores.s3 import Bucket
+from stores.settings import settings
+from workloads import ingest, push, refresh_online, report
+from workloads.run import Run
+from workloads.training_set import MODELS
+
+pytestmark = pytest.mark.slow
+
+SPLIT = (0.7, 0.15, 0.15)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory) -> Home:
+    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
+    home = Home(tmp_path_factory.mktemp("log"))
+    dataset.write(home.data, generate(sized("nano", None, None), 0))
+    copy(home.data, home.root / "ingested", SPLIT)
+    build(home.root / "ingested", home.root / "tables")
+    return home
+
+
+@pytest.fixture
+def run(cluster, tmp_path) -> Run:
+    """A run whose step starts with an empty home."""
+    online_store.connect(settings()).flushdb()
+    return Run(Home(tmp_path / "step"), "r1", {})
+
+
+@pytest.fixture
+def dies(monkeypatch) -> Iterator:
+    """`dies(server, owner, name)`: the server is killed when a function is called for the first time.
+
+    It lives again at the end of the test, or when the returned function is called.
+    """
+    dead = []
+
+    def kill_at(server, owner, name: str, call: int = 1):
+        function, calls = getattr(owner, name), []
+
+        def killing(*arguments, **options):
+            calls.append(name)
+            if len(calls) == call:
+                os.kill(server.pid, signal.SIGKILL)
+                dead.append(server)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, killing)
+        return revive
+
+    def revive() -> None:
+        while dead:
+            dead.pop().start()
+
+    yield kill_at
+    revive()
+
+
+def fails_at_once(step, part: str, run: Run) -> None:
+    """Check that a step ends within 15 seconds with an error that names the part, and that its record says so."""
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=part) as raised:
+        step()
+    assert time.monotonic() - started < 15
+    assert raised.value.fix
+    (record,) = (read_json(path) for path in run.folder.steps.iterdir())
+    assert (record["status"], record["exit_code"]) == ("failed", EXIT_RETRY)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(trees, "current"), (Bucket, "get_file")])
+def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owner, name):
+    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
+    out = tmp_path / "ingested"
+    revive = dies(objects, owner, name)
+    fails_at_once(lambda: ingest.step(run, out), "object store", run)
+    assert not out.exists()
+    assert not list(run.home.root.rglob("*.parquet"))
+    revive()
+    assert ingest.step(Run(Home(tmp_path / "again"), "r1", {}), out)["dataset"] == "synthetic-nano"
+
+
+@pytest.mark.parametrize(
+    ("server", "part", "name"),
+    [
+        ("valkey", "online store", "materialize"),
+        ("valkey", "online store", "push"),
+        ("postgres", "registry", "apply"),
+    ],
+)
+def test_a_refresh_without_a_server(run, log, dies, request, tmp_path, server, part, name):
+    from feast import FeatureStore
+
+    revive = dies(request.getfixturevalue(server), FeatureStore, name)
+    fails_at_once(lambda: refresh_online.step(run, log.root / "ingested", log.root / "tables"), part, run)
+    revive()
+    client = online_store.connect(settings())
+    assert client.get("segue:online") is None  # nothing half is online
+    refresh_online.step(Run(Home(tmp_path / "again"), "r1", {}), log.root / "ingested", log.root / "tables")
+    assert client.get("segue:online")
+
+
+@pytest.fixture
+def inputs(tmp_path) -> dict:
+    """The artifacts of a run's earlier steps: models, requests, a reference and a window."""
+    models = {model: tmp_path / "models" / model for model in MODELS}
+    for model, path in models.items():
+        write_json(path / CARD, {"dataset": "plays", "log": "tiny"})
+        (path / "saved_model.pb").write_bytes(model.encode())
+        prediction_log.write(tmp_path / "requests" / model, [prediction_log.predict_log(model, {"user": ["u1"]})])
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "schema.pbtxt").write_text("schema")
+    pd.DataFrame({"prediction_play": [0.25, 0.5]}).to_parquet(tmp_path / "window.parquet")
+    files = {name: tmp_path / name for name in ("requests", "reference")}
+    return {"models": models, **files, "window": tmp_path / "window.parquet"}
+
+
+@pytest.mark.parametrize(("name", "call"), [("put_file", 1), ("put_file", 4), ("put", 1)])
+def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, name, call):
+    revive = dies(objects, Bucket, name, call)
+    fails_at_once(lambda: push.step(run, **inputs), "object store", run)
+    revive()
+    seen = Home(tmp_path / "seen")
+    parts.bring(seen, parts.MODELS)
+    assert labels(seen.models) == {}  # no half push
+    again = Run(Home(tmp_path / "again"), "r1", {})
+    assert push.step(again, **inputs) == 1
+    parts.bring(seen, parts.MODELS)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+
+
+def test_a_report_does_not_wait_for_mlflow(run, postgres, tmp_path):
+    """The verdict stands, and the record waits in the object store for the next run."""
+    os.kill(postgres.pid, signal.SIGKILL)
+    try:
+        started = time.monotonic()
+        report.step(run)
+        assert time.monotonic() - started < 60
+    finally:
+        postgres.start()
+    from stores import records
+
+    other = Home(tmp_path / "other")
+    records.bring_unsent(other)
+    assert "does not answer" in read_json(other.run("r1").unsent)["not_tracked"]
+    report.step(Run(other, "r2", {}))
+    assert not other.run("r1").unsent.exists()
