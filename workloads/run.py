@@ -74,11 +74,13 @@ class Run:
         home: the home that holds all state.
         id: the name of the run's folder.
         parameters: the pipeline's `config` parameter, `TrainingConfig.to_dict()`; empty where a step takes none.
+        ends_process: whether a step that fails ends the process instead of raising its error.
     """
 
     home: Home
     id: str
     parameters: dict[str, Any]
+    ends_process: bool = False
 
     @classmethod
     def now(cls, config: dict[str, Any] | None = None) -> "Run":
@@ -87,7 +89,7 @@ class Run:
         They are no parameters of the steps, so that a recurring run on a cluster gets its own id, and a step with the
         same inputs is not repeated.
         """
-        return cls(Home.from_env(), os.environ["SEGUE_RUN_ID"], config or {})
+        return cls(Home.from_env(), os.environ["SEGUE_RUN_ID"], config or {}, ends_process=True)
 
     @property
     def folder(self) -> RunFolder:
@@ -117,7 +119,7 @@ class Run:
             A dict that the workload fills with the step's result.
 
         Raises:
-            SystemExit: the step failed. The code is that of its error, which the record has: 1, 2 or 75.
+            SystemExit: the step failed, and ends the process with the exit code of its error: 1, 2 or 75.
         """
         name = module.rpartition(".")[2].replace("_", "-") + ("" if number is None else f"-{number}")
         path = self.folder.steps / f"{name}.json"
@@ -149,6 +151,6 @@ class Run:
             end(status="failed", cause=reason.headline, fix=reason.fix, exit_code=reason.exit_code)
             with suppress(SegueError):  # the error that came first is the one to tell
                 records.keep(self.folder, brought)
-            if isinstance(error, Exception):
+            if self.ends_process and isinstance(error, Exception):
                 raise SystemExit(reason.exit_code) from error
             raise

@@ -5,7 +5,7 @@
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import kfp_server_api
@@ -72,6 +72,24 @@ class Kubeflow:
         except (kfp_server_api.OpenApiException, HTTPError, ValueError, AttributeError, TypeError, KeyError) as error:
             # Without the cause, which has the headers.
             raise errors.told(error, self.address, self.token, subject) from None
+
+    def rows(self, method: Callable[..., Any], field: str, **options: Any) -> Iterator[Any]:
+        """Yield the rows of a list of the API, page after page.
+
+        Args:
+            method: for instance `self.runs.run_service_list_runs`.
+            field: the field of its answer that has the rows.
+            options: its keyword arguments.
+
+        Raises: as `call`.
+        """
+        page = ""
+        while True:
+            answer = self.call(method, **options, **({"page_token": page} if page else {}))
+            yield from getattr(answer, field) or []
+            page = answer.next_page_token
+            if not page:
+                return
 
     def link(self, run_id: str) -> str:
         """Return the address of the page of a run."""

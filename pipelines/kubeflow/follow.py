@@ -53,7 +53,7 @@ def follow(
         now = time.monotonic()
         try:
             run = runs.get(kubeflow, run_id)
-            states = [(task.task_id, task.state) for task in runs.tasks(run)]
+            states = [(task.task_id, task.state) for task in runs.details(run)]
             if (run.state, states) != seen or run.state in runs.ENDED:
                 result = runs.state(kubeflow, run, folder)
                 if report(result["steps"], statuses, on_step, on_progress):

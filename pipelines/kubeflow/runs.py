@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import kfp_server_api
@@ -67,21 +68,11 @@ def listed(installation: Installation) -> list[Any]:
     Raises: as `Kubeflow.call`.
     """
     experiment = installation.experiment()
-    kubeflow, found, page = installation.kubeflow, [], ""
-    while experiment and len(found) < NEWEST:
-        options = {"page_token": page} if page else {}
-        answer = kubeflow.call(
-            kubeflow.runs.run_service_list_runs,
-            experiment_id=experiment,
-            page_size=NEWEST,
-            sort_by="created_at desc",
-            **options,
-        )
-        found += answer.runs or []
-        page = answer.next_page_token
-        if not page:
-            break
-    return found[:NEWEST][::-1]
+    if experiment is None:
+        return []
+    options = {"experiment_id": experiment, "page_size": NEWEST, "sort_by": "created_at desc"}
+    kubeflow = installation.kubeflow
+    return list(islice(kubeflow.rows(kubeflow.runs.run_service_list_runs, "runs", **options), NEWEST))[::-1]
 
 
 def chosen(installation: Installation, run_id: str | None) -> Any:
@@ -160,7 +151,7 @@ def state(kubeflow: Kubeflow, run: Any, folder: RunFolder) -> dict[str, Any]:
 def tasks(run: Any) -> Iterator[Any]:
     """Yield those tasks of a run that are steps; drivers and groups are left out."""
     names = {*steps(pipeline_of(run)), TRIAL}
-    for task in (run.run_details.task_details if run.run_details else None) or []:
+    for task in details(run):
         if task.display_name in names:
             yield task
 
@@ -184,9 +175,14 @@ def add(folder: RunFolder, task: Any) -> None:
         write_json(path, known | failed | {"exit_code": EXIT_FAILED})
 
 
+def details(run: Any) -> list[Any]:
+    """Return all tasks of a run, with drivers, groups and attempts."""
+    return (run.run_details.task_details if run.run_details else None) or []
+
+
 def pods(run: Any) -> dict[str, list[str]]:
     """Return the names of the pods of each step, as far as the API has them."""
-    every = {task.task_id: task for task in (run.run_details.task_details if run.run_details else None) or []}
+    every = {task.task_id: task for task in details(run)}
 
     def below(task: Any) -> Iterator[str]:
         if task.pod_name:

@@ -41,16 +41,11 @@ def listed(installation: Installation) -> list[Any]:
     Raises: as `Kubeflow.call`.
     """
     experiment = installation.experiment()
-    kubeflow, found, page = installation.kubeflow, [], ""
-    while experiment:
-        options = {"page_token": page} if page else {}
-        method = kubeflow.schedules.recurring_run_service_list_recurring_runs
-        answer = kubeflow.call(method, experiment_id=experiment, **options)
-        found += answer.recurring_runs or []
-        page = answer.next_page_token
-        if not page:
-            break
-    return found
+    if experiment is None:
+        return []
+    kubeflow = installation.kubeflow
+    method = kubeflow.schedules.recurring_run_service_list_recurring_runs
+    return list(kubeflow.rows(method, "recurring_runs", experiment_id=experiment))
 
 
 def scheduled(installation: Installation, name: str) -> list[Any]:

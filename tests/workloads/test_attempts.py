@@ -45,7 +45,7 @@ def attempt(bucket, monkeypatch, tmp_path):
         monkeypatch.setenv(f"SEGUE_{name}", value)
 
     def make(number: int, error: Exception | None) -> tuple[int, dict]:
-        run, code = Run(Home(tmp_path / str(number)), "r1", {}), 0
+        run, code = Run(Home(tmp_path / str(number)), "r1", {}, ends_process=True), 0
         try:
             with run.step("workloads.ingest"):
                 if error is not None:

@@ -42,7 +42,7 @@ def test_the_report_is_no_step_of_its_own(home):
 
 
 def test_a_failed_step_keeps_its_cause_fix_and_exit_code(home):
-    with pytest.raises(SystemExit), Run(home, "r1", {}).step("ingest"):
+    with pytest.raises(InputError), Run(home, "r1", {}).step("ingest"):
         raise InputError("Rule, and what came.", "Do this.")
     result = outcome(home.run("r1"))
     assert result["status"] == "failed"

@@ -57,9 +57,8 @@ def test_a_step_is_on_record_while_it_runs(run):
     ],
 )
 def test_a_step_that_the_system_fails_has_the_exit_code_of_a_command(run, error, exit_code):
-    with pytest.raises(SystemExit) as ended, run.step("workloads.ingest"):
+    with pytest.raises(type(error)), run.step("workloads.ingest"):
         raise error
-    assert ended.value.code == exit_code
     record = read_json(run.folder.steps / "ingest.json")
     assert (record["exit_code"], bool(record["fix"])) == (exit_code, True)
 
@@ -74,7 +73,7 @@ def test_a_failed_step_is_recorded_though_the_disk_is_full(run, monkeypatch):
     run.folder.reserve.touch()
     monkeypatch.setattr("workloads.run.write_json", write)
     monkeypatch.setattr("traceback.print_exc", fails_as_full)
-    with pytest.raises(SystemExit), run.step("workloads.ingest"):
+    with pytest.raises(OSError, match="No space"), run.step("workloads.ingest"):
         fails_as_full()
     assert read_json(run.folder.steps / "ingest.json")["exit_code"] == EXIT_RETRY
 
@@ -92,10 +91,22 @@ def fails_as_full(*_, **__):
         pytest.param(KeyboardInterrupt(), "KeyboardInterrupt: ", "", EXIT_FAILED, id="interrupted"),
     ],
 )
-def test_a_failed_step_records_its_error_and_ends_with_its_code(run, error, cause, fix, exit_code):
-    ended = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else SystemExit
-    with pytest.raises(ended), run.step("workloads.ingest"):
+def test_a_failed_step_records_its_error_and_raises_it(run, error, cause, fix, exit_code):
+    with pytest.raises(type(error)), run.step("workloads.ingest"):
         raise error
     record = read_json(run.folder.steps / "ingest.json")
     assert record["status"] == "failed"
     assert (record["cause"], record["fix"], record["exit_code"]) == (cause, fix, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"), [(InputError("A rule."), 2), (OSError(errno.EIO, "x"), 75), (KeyError(), 1)]
+)
+def test_the_process_of_a_step_ends_with_the_exit_code_of_its_error(home, monkeypatch, error, exit_code):
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setenv("SEGUE_RUN_ID", "r1")
+    run = Run.now()
+    with pytest.raises(SystemExit) as ended, run.step("workloads.ingest"):
+        raise error
+    assert ended.value.code == exit_code
+    assert read_json(run.folder.steps / "ingest.json")["exit_code"] == exit_code

@@ -36,7 +36,7 @@ def searched(tmp_path_factory) -> Home:
     choose_trial.python_func(str(home.root), "good", CONFIG, trials)
     report.python_func(str(home.root), "good", CONFIG)
 
-    with pytest.raises(SystemExit), Run(home, "bad", {}).step("trial", 0):
+    with pytest.raises(InputError), Run(home, "bad", {}).step("trial", 0):
         raise InputError("Too wide.", "Narrow it.")
     report.python_func(str(home.root), "bad", CONFIG)
     return home

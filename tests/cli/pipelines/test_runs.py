@@ -88,8 +88,9 @@ def test_the_status_of_a_run_has_its_steps_with_verdict_and_reason(home):
 @pytest.mark.parametrize("exit_code", [2, 75])
 def test_waiting_for_a_run_ends_with_its_exit_code(home, exit_code):
     write_json(home.run(NAMES[-1]).request, {"pipeline": "monitoring"})
-    with pytest.raises(SystemExit), Run(home, NAMES[-1], {}).step("workloads.ingest"):
-        raise (InputError if exit_code == 2 else UnavailableError)("A rule.")
+    error = (InputError if exit_code == 2 else UnavailableError)("A rule.")
+    with pytest.raises(type(error)), Run(home, NAMES[-1], {}).step("workloads.ingest"):
+        raise error
     assert call("status").exit_code == 0
     error = call("status", "--wait").exception
     assert (error.headline, error.exit_code) == ("The step ingest failed. A rule.", exit_code)
