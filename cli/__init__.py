@@ -14,9 +14,9 @@ from segue.terminal import visible
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
     "data": ("cli.data:data", "Check, import and describe an event log; forget a listener."),
-    "run": ("cli.run:run", "Run a pipeline: training, monitoring or search."),
-    "runs": ("cli.runs:runs", "List runs, follow a run's log, stop a run."),
-    "compile": ("cli.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
+    "run": ("cli.pipelines.run:run", "Run a pipeline: training, monitoring or search."),
+    "runs": ("cli.pipelines.runs:runs", "List runs, follow a run's log, stop a run."),
+    "compile": ("cli.pipelines.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
     "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
     "recommend": ("cli.recommend:recommend", "Recommend items to listeners, on the terminal."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),

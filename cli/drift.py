@@ -63,7 +63,7 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
     With --if-needed, training runs only if the verdict in reports/drift.json asks for it. `segue run monitoring` and
     `segue drift` write that verdict.
     """
-    from cli.run import execute
+    from cli.pipelines.run import execute
 
     decision = {"retrain": True, "reason": "Retrain, as asked."}
     if if_needed:
@@ -80,6 +80,6 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
     if not as_json:
         say(str(decision["reason"]))
     if decision["retrain"]:
-        execute("training", "local", None, config, None, as_json)
+        execute("training", "local", None, False, config, None, as_json)
     elif as_json:
         print_json(decision)

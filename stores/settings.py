@@ -53,6 +53,7 @@ Redis = Annotated[str, AfterValidator(address("redis://redis:6379/0", "redis", "
 PostgreSQL = Annotated[str, AfterValidator(address("postgresql://segue@postgres:5432/feast", "postgresql"))]
 Http = Annotated[str, AfterValidator(address("http://objects:8333", "http", "https"))]
 Place = Annotated[str, AfterValidator(place)]
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]  # RFC 1123
 
 
 class Settings(BaseSettings):
@@ -67,8 +68,10 @@ class Settings(BaseSettings):
         objects_endpoint: the address of the S3 server; Amazon's, if it is unset.
         objects_region: the region of the S3 server.
         models: the place of the model store; `<objects>/models`, if it is unset.
-        online_store_password, registry_password: secrets. Those of S3 and MLflow are read by boto3 and MLflow, from
-            their own variables and files (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, …).
+        kubeflow: the address of Kubeflow Pipelines, for `--on kfp`.
+        kubeflow_namespace: the namespace of runs, if the installation has several users.
+        online_store_password, registry_password, kubeflow_token: secrets. Those of S3 and MLflow are read by boto3 and
+            MLflow, from their own variables and files (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, …).
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -81,8 +84,11 @@ class Settings(BaseSettings):
     objects_endpoint: Http | None = None
     objects_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
     models: Place | None = None
+    kubeflow: Http | None = None
+    kubeflow_namespace: Namespace | None = None
     online_store_password: SecretStr | None = None
     registry_password: SecretStr | None = None
+    kubeflow_token: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(cls, settings_cls, init_settings, **others):  # type: ignore[override]

@@ -50,3 +50,13 @@ def outcome(run: RunFolder) -> dict[str, Any]:
     done = [name for name, record in steps.items() if record["status"] == "done"]
     cut = "".join(f", during {name}" for name, record in steps.items() if record["status"] == "running")
     return {**common, "status": "incomplete", "reason": f"ended after {done[-1] if done else 'no step'}{cut}"}
+
+
+def verdict(record: dict[str, Any]) -> str:
+    """Return what the record of a step says of its outcome: its verdict, the cause of its failure, or nothing."""
+    if record["status"] == "failed":
+        return str(record["cause"])
+    result = record["result"]
+    if "passed" in result:
+        return f"{'passed' if result['passed'] else 'said no'}: {result['reason']}"
+    return "outputs of an earlier run with the same inputs" if "reused" in result else ""

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cli.output import print_table
-from cli.progress import Steps
+from cli.pipelines.progress import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLES = ["[live] music", "Sun :sun: Moon", "Track 1 [/remix]", "[bold]", "[link=http://x]y[/link]", "\\[a]"]

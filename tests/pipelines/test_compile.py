@@ -6,14 +6,15 @@ import pytest
 import yaml
 
 from pipelines import PIPELINES, load, steps
-from pipelines.cluster import compile_all
+from pipelines.kubeflow.package import compile_all
 from pipelines.placement import PURE, SCRATCH, SECRET_VARIABLES, SETTING_VARIABLES
+from segue.settings import image
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory) -> dict[str, list[dict]]:
     """The YAML documents of each compiled pipeline: its specification and its platform's."""
-    paths = compile_all(tmp_path_factory.mktemp("yaml"))
+    paths = compile_all(tmp_path_factory.mktemp("yaml"), image())
     return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in paths}
 
 

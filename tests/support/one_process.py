@@ -22,7 +22,7 @@ def execute(full_command: list[str], env_vars: dict[str, str] | None = None) -> 
         env_vars: further environment variables.
 
     Returns:
-        0, or 1 if the component fails; its traceback is in the log.
+        0, or the exit code of the component that fails; its traceback is in the log.
     """
     os.environ.update(env_vars or {})
     _, _, _, code, *arguments = full_command
@@ -33,6 +33,8 @@ def execute(full_command: list[str], env_vars: dict[str, str] | None = None) -> 
         sys.argv = ["executor_main", "--component_module_path", str(program), *arguments]
         try:
             executor_main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
         except Exception:
             traceback.print_exc(file=sys.stdout)
             return 1

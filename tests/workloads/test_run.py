@@ -38,11 +38,13 @@ def test_a_step_is_on_record_while_it_runs(run):
     with run.step("workloads.ingest") as result:
         running = read_json(record)
         assert running.pop("started") > 0
-        assert running == {"step": "ingest", "status": "running", "result": {}}
+        assert running == {"step": "ingest", "status": "running", "result": {}, "attempt": 1}
         result["rows"] = 3
     finished = read_json(record)
     assert (finished["status"], finished["result"]) == ("done", {"rows": 3})
     assert finished["seconds"] >= 0
+    assert finished["cpu_seconds"] >= 0
+    assert finished["peak_mib"] > 10  # of this process, which has imported pytest
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,16 @@ def test_a_failed_step_records_its_error_and_raises_it(run, error, cause, fix, e
     record = read_json(run.folder.steps / "ingest.json")
     assert record["status"] == "failed"
     assert (record["cause"], record["fix"], record["exit_code"]) == (cause, fix, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"), [(InputError("A rule."), 2), (OSError(errno.EIO, "x"), 75), (KeyError(), 1)]
+)
+def test_the_process_of_a_step_ends_with_the_exit_code_of_its_error(home, monkeypatch, error, exit_code):
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setenv("SEGUE_RUN_ID", "r1")
+    run = Run.now()
+    with pytest.raises(SystemExit) as ended, run.step("workloads.ingest"):
+        raise error
+    assert ended.value.code == exit_code
+    assert read_json(run.folder.steps / "ingest.json")["exit_code"] == exit_code

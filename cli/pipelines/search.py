@@ -3,7 +3,6 @@
 from typing import Any
 
 from cli.output import print_table
-from segue.terminal import say
 
 
 def trial_steps(settings: dict[str, Any]) -> list[str]:
@@ -22,12 +21,11 @@ def trial_steps(settings: dict[str, Any]) -> list[str]:
     return [f"trial-{number}" for number in range(len(trials))]
 
 
-def show_search(result: dict[str, Any], folder: str) -> None:
-    """Print a search's trials with the best trial marked, and the command that trains with its settings.
+def show_search(result: dict[str, Any]) -> None:
+    """Print a search's trials with the best trial marked.
 
     Args:
         result: a run's `search.json`.
-        folder: the run's folder.
     """
     names = list(result["best"]["values"])
     rows = []
@@ -37,4 +35,3 @@ def show_search(result: dict[str, Any], folder: str) -> None:
         rows.append([trial["trial"], *values, trial["objective"], "best" if trial == result["best"] else ""])
     title = f"Search for {result['model']}, judged on the validation span"
     print_table(title, ["trial", *names, result["metric"], ""], rows)
-    say(f"train with it: segue run training --config {folder}/best.yaml")

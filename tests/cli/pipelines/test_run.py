@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.run import run
+from cli.pipelines.run import run
 from events.dataset import write
 from events.importers.tabular import read
 from segue.errors import EXIT_RETRY, InputError

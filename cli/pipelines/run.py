@@ -5,25 +5,30 @@ from pathlib import Path
 import click
 
 from cli.output import json_option, print_json
+from cli.pipelines import cluster, places, runs, schedule
 from segue.clock import utc_now
-from segue.errors import InputError
 from segue.files import read_json
-from segue.settings import Home, RunFolder
+from segue.settings import Home, RunFolder, image
 from segue.terminal import say
-
-ON = click.Choice(["local", "kfp"])
 
 
 @click.group()
 def run() -> None:
-    """Run a pipeline: training, monitoring or search."""
+    """Run a pipeline: training, monitoring or search. Follow, list, end and schedule runs."""
+
+
+run.add_command(runs.list_)
+run.add_command(runs.status)
+run.add_command(runs.log, "logs")
+run.add_command(runs.stop)
+run.add_command(schedule.schedule)
 
 
 def pipeline_options(command):
     """Add the options that all pipelines share to a command."""
     for option in (
-        click.option("--on", type=ON, default="local", show_default=True, help="Where the pipeline runs."),
-        click.option("--host", help="The address of Kubeflow Pipelines, for --on kfp."),
+        places.place_options,
+        click.option("--wait", is_flag=True, help="With --on kfp: follow the run to its end."),
         click.option("--config", type=click.Path(path_type=Path), help="Settings in YAML; docs/models.md lists them."),
         click.option("--seed", type=int, help="Overrides the configuration's seed."),
         json_option,
@@ -34,68 +39,57 @@ def pipeline_options(command):
 
 @run.command()
 @pipeline_options
-def training(on, host, config, seed, as_json) -> None:
+def training(on, host, wait, config, seed, as_json) -> None:
     """Train and evaluate all models, and push them if they pass every gate.
 
     A gate that stops the run is a result, not a failure: the exit code is 0, nothing is pushed, and the report names
     the reason.
     """
-    execute("training", on, host, config, seed, as_json)
+    execute("training", on, host, wait, config, seed, as_json)
 
 
 @run.command()
 @pipeline_options
-def monitoring(on, host, config, seed, as_json) -> None:
+def monitoring(on, host, wait, config, seed, as_json) -> None:
     """Score the newest span with the served model, and compare it with the span that the model was pushed on."""
-    execute("monitoring", on, host, config, seed, as_json)
+    execute("monitoring", on, host, wait, config, seed, as_json)
 
 
 @run.command()
 @pipeline_options
 @click.option("--trials", type=int, help="Overrides the configuration's number of trials.")
-def search(on, host, config, seed, as_json, trials) -> None:
+def search(on, host, wait, config, seed, as_json, trials) -> None:
     """Try random settings of one model and write the best ones to the run's best.yaml.
 
     Trials are judged on the validation span. Nothing is pushed; pass best.yaml as --config to `segue run training`.
     """
-    execute("search", on, host, config, seed, as_json, trials)
+    execute("search", on, host, wait, config, seed, as_json, trials)
 
 
 def execute(
     name: str,
     on: str,
     host: str | None,
+    wait: bool,
     config: Path | None,
     seed: int | None,
     as_json: bool,
     trials: int | None = None,
-) -> dict:
+) -> None:
     """Run a pipeline and print its outcome."""
-    from cli.progress import Steps
-    from cli.search import trial_steps
+    from cli.pipelines.progress import Steps
+    from cli.pipelines.search import trial_steps
     from models.training_config import load
 
-    if host is not None and on != "kfp":
-        raise InputError(
-            f"--host names Kubeflow Pipelines, and this run is on this machine. Received --host {host}.",
-            "Add --on kfp, or leave --host out.",
-        )
+    places.require_kfp(on, host)
     settings = load(config).to_dict()
     if seed is not None:
         settings["seed"] = seed
     if trials is not None:
         settings["search"]["trials"] = trials
     trial_names = trial_steps(settings)  # refuses what the search would refuse, before any pipeline runs
-    home = Home.from_env()
-    if on == "kfp":
-        from pipelines.cluster import submit
-
-        submitted = submit(name, settings, utc_now(), host)
-        if as_json:
-            print_json({"run": submitted})
-        else:
-            say(submitted)
-        return {"run": submitted}
+    if on == places.KFP:
+        return cluster.submit(name, settings, host, wait, as_json)
     from events.dataset import require
     from feature_repo.preflight import require_labels
     from pipelines import steps
@@ -104,6 +98,7 @@ def execute(
     from tracking.address import tracking_uri
     from tracking.client import require_answer
 
+    home = Home.from_env()
     bring(home, DATA)
     require(home.data)
     require_answer(tracking_uri(home))  # while nothing is lost yet
@@ -118,13 +113,12 @@ def execute(
         print_json(result)
     else:
         show(home, result)
-    return result
 
 
 def show(home: Home, result: dict) -> None:
     """Print the outcome of a local run: the reason, the evaluation, and the places of its results."""
     from cli.evaluation import show_evaluation, show_places
-    from cli.search import show_search
+    from cli.pipelines.search import show_search
     from pipelines.run_state import words
 
     colour = "yellow" if result["status"] == "stopped" else "green"
@@ -134,18 +128,23 @@ def show(home: Home, result: dict) -> None:
     run = RunFolder(Path(result["folder"]))
     show_evaluation(run)
     if "search" in result:
-        show_search(result["search"], result["folder"])
+        show_search(result["search"])
+        say(f"train with it: segue run training --config {result['folder']}/best.yaml")
     show_places(home, run)
 
 
 @click.command("compile")
 @click.option("--out", type=click.Path(path_type=Path), default="build/pipelines", show_default=True)
+@click.option(
+    "--image", "reference", metavar="NAME", help="The image of all steps.  [default: SEGUE_IMAGE, or segue:VERSION]"
+)
+@click.option("--manifests", is_flag=True, help="Also write Pipeline and PipelineVersion objects for kubectl apply.")
 @json_option
-def compile_(out: Path, as_json: bool) -> None:
+def compile_(out: Path, reference: str | None, manifests: bool, as_json: bool) -> None:
     """Compile the pipelines to YAML for a Kubeflow cluster."""
-    from pipelines.cluster import compile_all
+    from pipelines.kubeflow.package import compile_all
 
-    paths = compile_all(out)
+    paths = compile_all(out, reference or image(), manifests)
     if as_json:
         print_json({"pipelines": [str(path) for path in paths]})
     else:

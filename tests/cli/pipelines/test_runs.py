@@ -9,8 +9,10 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from cli.runs import runs
+from cli.pipelines.runs import runs
 from pipelines.run_state import hold
+from segue.errors import InputError, UnavailableError
+from segue.files import write_json
 from segue.settings import Home
 from workloads.run import Run
 
@@ -72,6 +74,26 @@ def test_a_log_is_followed_until_the_run_ends(home):
     ending.start()
     assert call("log", "--follow").stdout.endswith("the last line\n")
     ending.join()
+
+
+def test_the_status_of_a_run_has_its_steps_with_verdict_and_reason(home):
+    with Run(home, NAMES[-1], {}).step("workloads.evaluate") as result:
+        result.update(passed=False, reason="AUC fell")
+    shown = call("status").stdout
+    assert f"{NAMES[-1]}: stopped. the blessing said no: AUC fell" in shown
+    assert "said no: AUC fell" in shown.split("Steps")[1]
+    assert json.loads(call("status", NAMES[0], "--json").stdout)["steps"]["ingest"]["status"] == "done"
+
+
+@pytest.mark.parametrize("exit_code", [2, 75])
+def test_waiting_for_a_run_ends_with_its_exit_code(home, exit_code):
+    write_json(home.run(NAMES[-1]).request, {"pipeline": "monitoring"})
+    error = (InputError if exit_code == 2 else UnavailableError)("A rule.")
+    with pytest.raises(type(error)), Run(home, NAMES[-1], {}).step("workloads.ingest"):
+        raise error
+    assert call("status").exit_code == 0
+    error = call("status", "--wait").exception
+    assert (error.headline, error.exit_code) == ("The step ingest failed. A rule.", exit_code)
 
 
 @pytest.mark.parametrize("command", ["log", "stop"])

@@ -1,0 +1,1 @@
+"""The pipelines on Kubeflow Pipelines 2: compile, check, submit, follow, list and schedule."""

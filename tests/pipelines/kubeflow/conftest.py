@@ -1,0 +1,5 @@
+"""The server of Kubeflow's API."""
+
+from tests.support.fake_kubeflow import kubeflow
+
+__all__ = ["kubeflow"]

@@ -1,0 +1,162 @@
+"""What goes wrong on the way to Kubeflow's API is told apart, soon, and without the token."""
+
+import socket
+import subprocess
+import time
+
+import pytest
+
+from pipelines.kubeflow.api import Kubeflow
+from segue.errors import EXIT_RETRY, EXIT_USAGE, SegueError
+from stores.settings import Settings
+from tests.support.fake_kubeflow import FakeKubeflow
+
+TOKEN = "s3cret-token"
+
+
+@pytest.fixture
+def fake():
+    """A server that knows one token."""
+    with FakeKubeflow(token=TOKEN) as server:
+        yield server
+
+
+def failure(address: str, token: str | None = TOKEN, subject: str = "") -> SegueError:
+    """The error of the first call at an address; it comes within 15 s and never shows the token."""
+    kubeflow = Kubeflow(address, token)
+    method, arguments = kubeflow.health.healthz_service_get_healthz, []
+    if subject:
+        method, arguments = kubeflow.runs.run_service_get_run, ["1b2c"]
+    began = time.monotonic()
+    with pytest.raises(SegueError) as caught:
+        kubeflow.call(method, *arguments, subject=subject)
+    assert time.monotonic() - began < 15
+    assert TOKEN not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.fix
+    return caught.value
+
+
+def answers(status: int, body: object):
+    """A fault: the server answers any request in this way."""
+    return lambda handler: handler.send(status, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "words"),
+    [
+        (302, EXIT_USAGE, "sends to a login page"),
+        (400, EXIT_USAGE, "refuses the call (status 400). It says: odd ***"),
+        (401, EXIT_USAGE, "refuses the token (status 401)"),
+        (403, EXIT_USAGE, "allows this user no such call (status 403)"),
+        (404, EXIT_USAGE, "has no API v2beta1 (status 404)"),
+        (409, EXIT_USAGE, "refuses the call (status 409)"),
+        (429, EXIT_RETRY, "fails (status 429)"),
+        (500, EXIT_RETRY, "fails (status 500). It says: odd ***"),
+        (503, EXIT_RETRY, "fails (status 503)"),
+    ],
+)
+def test_answers_that_are_errors(fake, status, exit_code, words):
+    fake.faults.append(answers(status, {"message": f"odd\n {TOKEN}", "code": 13}))
+    error = failure(fake.url)
+    assert words in error.headline
+    assert fake.url in error.headline
+    assert error.exit_code == exit_code
+
+
+def test_a_missing_token_is_named(fake):
+    error = failure(fake.url, token=None)
+    assert "asks for a token, and none is set (status 401)" in error.headline
+    assert "SEGUE_KUBEFLOW_TOKEN" in error.fix
+
+
+def test_what_a_call_is_about_is_named_if_it_is_not_there(fake):
+    assert failure(fake.url, subject="the run 1b2c").headline.endswith("does not have the run 1b2c (status 404).")
+
+
+@pytest.mark.parametrize("body", [b"<html>a page</html>", b"[1]", b"null", b'"text"', b"{"])
+def test_another_server_is_told_from_kubeflow(fake, body):
+    def page(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    fake.faults.append(page)
+    error = failure(fake.url)
+    assert "does not answer as the API v2beta1 does" in error.headline
+    assert error.exit_code == EXIT_USAGE
+
+
+def test_a_refused_connection():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        error = failure(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert "cannot be connected: Connection refused" in error.headline
+    assert "port-forward" in error.fix
+    assert error.exit_code == EXIT_RETRY
+
+
+def test_an_unknown_host():
+    error = failure("http://no-such-host.invalid:8080")
+    assert "No address is known for the host no-such-host.invalid" in error.headline
+    assert error.exit_code == EXIT_RETRY
+
+
+def test_a_broken_connection(fake):
+    fake.faults.append(lambda handler: handler.connection.shutdown(socket.SHUT_RDWR))
+    error = failure(fake.url)
+    assert "The connection to" in error.headline
+    assert error.exit_code == EXIT_RETRY
+
+
+@pytest.mark.slow
+def test_a_server_that_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = failure(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert "did not answer in time" in error.headline
+    assert error.exit_code == EXIT_RETRY
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> tuple[str, str]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    files = str(folder / "cert.pem"), str(folder / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subprocess.run([*command, *names, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
+def test_http_to_a_server_with_tls(certificate):
+    with FakeKubeflow() as fake:
+        fake.with_tls(*certificate)
+        error = failure(fake.url.replace("https", "http"))
+    assert "speaks TLS, and the address begins with http://" in error.headline
+    assert error.fix == "Begin it with https://."
+    assert error.exit_code == EXIT_USAGE
+
+
+def test_https_to_a_server_without_tls(fake):
+    error = failure(fake.url.replace("http", "https"))
+    assert "speaks no TLS, and the address begins with https://" in error.headline
+    assert error.fix == "Begin it with http://."
+    assert error.exit_code == EXIT_USAGE
+
+
+def test_a_certificate_of_an_unknown_authority(certificate, monkeypatch):
+    with FakeKubeflow() as fake:
+        fake.with_tls(*certificate)
+        error = failure(fake.url)
+        assert "The certificate of Kubeflow Pipelines" in error.headline
+        assert "self-signed certificate" in error.headline
+        assert error.exit_code == EXIT_USAGE
+        monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+        kubeflow = Kubeflow(fake.url)
+        assert kubeflow.call(kubeflow.health.healthz_service_get_healthz).multi_user is False
+
+
+def test_without_an_address_there_is_no_connection():
+    with pytest.raises(SegueError, match="needs the address of Kubeflow Pipelines"):
+        Kubeflow.of(Settings())
