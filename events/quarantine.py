@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from events.bulk.batches import Rows
+from events.bulk.spool import store
 from events.origins import RowOrigins
 
 SCHEMA = pa.schema([
@@ -17,6 +19,8 @@ SCHEMA = pa.schema([
     pa.field("reason", pa.string(), nullable=False),
     pa.field("record", pa.string(), nullable=False),
 ])  # fmt: skip
+BATCH = 10_000  # rows that are Python objects at once
+ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)
 
 
 def empty() -> pa.Table:
@@ -37,16 +41,16 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
     Returns:
         `[n]` rows of `SCHEMA`. `record` holds the row as a JSON object.
     """
-    places = [origins.at(position) for position in positions]
-    records = rows.take(pa.array(positions, pa.int64())).to_pylist()
-    columns = [
-        [table] * len(places),
-        [file for file, _ in places],
-        [row for _, row in places],
-        list(reasons),
-        [as_json(record) for record in records],
-    ]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+    taken = Rows(rows)
+
+    def batch(some: slice) -> pa.RecordBatch:
+        records = taken.take(positions[some]).to_pylist()
+        files, numbers = zip(*(origins.at(position) for position in positions[some]), strict=True)
+        columns = [[table] * len(records), files, numbers, reasons[some], [as_json(record) for record in records]]
+        return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+    parts = (slice(begin, begin + BATCH) for begin in range(0, len(positions), BATCH))
+    return store(SCHEMA, map(batch, parts))
 
 
 def as_json(record: dict[str, Any]) -> str:
@@ -54,8 +58,7 @@ def as_json(record: dict[str, Any]) -> str:
 
     Times become text. So do NaN and infinity, because JSON has no numbers for them.
     """
-    values = {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
-    }
-    return json.dumps(values, default=str, ensure_ascii=False)
+    for name, value in record.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            record = {**record, name: str(value)}
+    return ENCODER.encode(record)
