@@ -1,15 +1,22 @@
 """Read delimited text files of any encoding and separator. Errors name the row."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from events.bulk.spool import store
+from events.importers.text_types import with_types
 from events.origins import RowOrigins
 from segue.errors import InputError
 
+BLOCK = 2**23  # bytes that are read at once
 UNIT = "\x1f"  # replaces a separator of several characters, which the CSV reader does not support
+Item = TypeVar("Item")
 
 
 def read(
@@ -40,7 +47,9 @@ def read(
         InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
             columns.
     """
-    table = parse(decoded(path, encoding).encode(), path.name, (*names, *needed, *text), separator, quoted, names)
+    content = decoded(path, encoding).encode()
+    as_text = store(*rows(lambda: iter([content]), path.name, separator, quoted, names))
+    (table,) = with_types([as_text], (*names, *needed, *text))
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(
@@ -50,47 +59,92 @@ def read(
     return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
 
 
-def parse(
-    content: bytes, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
-) -> pa.Table:
-    """Parse the content of a delimited text file.
+class Stream(io.RawIOBase):
+    """Blocks of bytes as a file that Arrow reads; the first `skip` bytes are left out."""
+
+    def __init__(self, blocks: Iterator[bytes], skip: int = 0) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._left = b""
+        self.read(skip)
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, fewer only at the end."""
+        while (size < 0 or len(self._left) < size) and (block := next(self._blocks, b"")):
+            self._left += block
+        size = len(self._left) if size < 0 else size
+        given, self._left = self._left[:size], self._left[size:]
+        return given
+
+
+def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[bytes]:
+    """Yield a text with one line end at its end, whatever empty lines are there, and with separators of one character.
 
     Args:
-        content: The text in UTF-8. Blank lines at its end are left out.
+        blocks: The text, in blocks that do not divide a separator.
+        separator: The separator. Arrow knows none of several characters.
+    """
+    held = b""  # line ends that may be the last
+    for block in blocks:
+        if len(separator) > 1:
+            block = block.replace(separator.encode(), UNIT.encode())
+        body = block.rstrip(b"\r\n")
+        if body:
+            yield held + body
+            held = b""
+        held += block[len(body) :]
+    yield b"\r\n" if held.startswith(b"\r\n") else held[:1] or b"\n"  # Arrow takes a header without it for nothing
+
+
+def rows(
+    blocks: Callable[[], Iterator[bytes]],
+    name: str,
+    separator: str,
+    quoted: bool = True,
+    names: Sequence[str] = (),
+    skip: int = 0,
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the schema of a delimited text file, whose columns are all text, and its rows in batches.
+
+    Args:
+        blocks: Reads the content in UTF-8 from its beginning, in blocks that do not divide a separator.
         name: Name of the file, for errors.
-        text: Columns to read as text.
         separator, quoted, names: As in `read`.
+        skip: Bytes at the beginning to leave out.
 
     Raises:
         InputError: A row has too few or too many columns.
     """
-    if len(separator) > 1:
-        content, separator = content.replace(separator.encode(), UNIT.encode()), UNIT
-    if not content.endswith((b"\n", b"\r")):
-        content += b"\n"  # without it, Arrow takes a lone header line for nothing
-    end = len(content)
-    while end and content[end - 1] in b"\r\n":
-        end -= 1
-    end += 2 if content[end : end + 2] == b"\r\n" else 1  # keep one line end
-    try:
-        return pacsv.read_csv(
-            pa.BufferReader(pa.py_buffer(content).slice(0, end)),
-            # With several threads an error does not name the row.
-            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
+    columns = list(names)
+
+    def reader(threads: bool = True) -> pacsv.CSVStreamingReader:
+        return pacsv.open_csv(
+            pa.PythonFile(Stream(tidy(blocks(), separator), skip), "r"),
+            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=threads, block_size=BLOCK),
             parse_options=pacsv.ParseOptions(
-                delimiter=separator,
+                delimiter=UNIT if len(separator) > 1 else separator,
                 quote_char='"' if quoted else False,
                 newlines_in_values=quoted,
                 ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={column: pa.string() for column in text},
-                null_values=[""],
-                strings_can_be_null=True,
+                column_types={column: pa.string() for column in columns}, null_values=[""], strings_can_be_null=True
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
+
+    def refusing(read: Callable[[], Iterable[Item]]) -> Iterator[Item]:
+        try:
+            yield from read()
+        except pa.ArrowInvalid:
+            reason = first_error(partial(reader, threads=False))  # with several threads Arrow does not name the row
+            raise InputError(f"{name}: {reason}.", "Correct the row, or check the separator.") from None
+
+    columns = columns or list(refusing(lambda: reader().schema.names))
+    return pa.schema([(column, pa.string()) for column in columns]), refusing(reader)
 
 
 def decoded(path: Path, encoding: str) -> str:
@@ -113,6 +167,16 @@ def decoded(path: Path, encoding: str) -> str:
     if not text.strip():
         raise InputError(f"{path.name} is empty.", "Import a file with rows.")
     return text
+
+
+def first_error(read: Callable[[], Iterable[pa.RecordBatch]]) -> str:
+    """Return what is wrong with a file that cannot be parsed."""
+    try:
+        for _ in read():
+            pass
+    except pa.ArrowInvalid as error:
+        return describe_error(error)
+    raise AssertionError("the file can be parsed")
 
 
 def describe_error(error: pa.ArrowInvalid) -> str:

@@ -151,16 +151,20 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
     """
     for column in {*values, *VOCABULARIES} & set(table.column_names):
         of_case = {theirs.casefold(): (theirs, ours) for theirs, ours in values.get(column, {}).items()}
-        encoded = pa.chunked_array(table[column].cast(pa.string())).combine_chunks().dictionary_encode()
+        encoded = table[column].cast(pa.string()).dictionary_encode()  # all chunks have one dictionary
         targets = []
-        for text in encoded.dictionary.to_pylist():
+        for text in encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else ():
             folded = text.strip().casefold()
             if folded in of_case:
                 met.add((column, of_case[folded][0]))
                 targets.append(of_case[folded][1])
             else:
                 targets.append(folded if folded in VOCABULARIES.get(column, ()) else text)
-        replaced = pa.array(targets, pa.string()).take(encoded.indices)
+        dictionary = pa.array(targets, pa.string())
+        replaced = pa.chunked_array(
+            [pa.DictionaryArray.from_arrays(chunk.indices, dictionary) for chunk in encoded.chunks],
+            pa.dictionary(pa.int32(), pa.string()),
+        )
         table = table.set_column(table.column_names.index(column), column, replaced)
     return table
 

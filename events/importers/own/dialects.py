@@ -4,12 +4,13 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.importers.own.formats import FIX
+from events.importers.own.formats import FIX, Source
 from segue.errors import InputError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
@@ -42,55 +43,114 @@ class Dialect:
     encoding: str | None = None
 
 
-def to_utf_8(data: bytes, name: str, fallback: str | None = None) -> tuple[bytes, str]:
-    """Return the content of a text file in UTF-8, and the encoding that it had.
+def encoding_of(source: Source, name: str, fallback: str | None = None) -> str:
+    """Return the encoding of a text file.
 
     A byte order mark or the zero bytes of UTF-16 say the encoding; all other files are UTF-8 if they can be.
 
     Args:
-        data: Content of the file, not empty.
+        source: The file, not empty.
         name: Name of the file, for errors.
         fallback: Encoding of a file that is none of these.
 
     Raises:
-        InputError: The content is no text, or a byte does not fit the encoding. The error then shows the line as
-            Windows-1252, which it often is.
+        InputError: The content is no text, or there is no such encoding.
     """
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
-    encoding = encoding or utf_16_by_zeros(data[:SAMPLE]) or "utf-8"
-    if encoding == "utf-8" and 0 in data[:SAMPLE]:
+    head = next(source.blocks())[:SAMPLE]
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark)), None)
+    encoding = encoding or utf_16_by_zeros(head) or "utf-8"
+    if encoding == "utf-8" and 0 in head:
         raise InputError(f"Logs are read from Parquet or CSV; {name} is a binary file.", FIX)
+    if encoding != "utf-8" or not fallback or is_utf_8(source):
+        return encoding
     try:
-        text = data.decode(encoding)
-        return (data if encoding == "utf-8" else text.encode()), encoding
-    except UnicodeDecodeError as error:
-        if encoding == "utf-8" and fallback:
-            return decode_as(data, name, fallback).encode(), fallback
-        begin = data.rfind(b"\n", 0, error.start) + 1
-        row = data.count(b"\n", 0, begin) + 1
-        line = data[begin : begin + 10_000].split(b"\n")[0].strip()
-        around = line[max(0, error.start - begin - SHOWN // 2) :][:SHOWN].decode("cp1252", "replace")
-        raise InputError(
-            f"{name}, row {row}: the byte 0x{data[error.start]:02x} is not {encoding.upper()}. "
-            f"As Windows-1252 the row reads {around!r}.",
-            "If that is right, add `--encoding cp1252`; else name another encoding, or save the file as UTF-8.",
-        ) from None
-
-
-def decode_as(data: bytes, name: str, encoding: str) -> str:
-    """Decode a file with the encoding that the caller named."""
-    try:
-        return data.decode(encoding)
+        return codecs.lookup(fallback) and fallback
     except LookupError:
         raise InputError(
-            f"There is no encoding {encoding!r}.", "Use a name such as cp1252, latin-1, cp1250 or shift_jis."
+            f"There is no encoding {fallback!r}.", "Use a name such as cp1252, latin-1, cp1250 or shift_jis."
         ) from None
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{name}, row {row}: the byte 0x{data[error.start]:02x} is neither UTF-8 nor {encoding}.",
+
+
+def is_utf_8(source: Source) -> bool:
+    """Return whether a file is UTF-8 to its end."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in source.blocks():
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def utf_8_blocks(source: Source, name: str, encoding: str, given: bool) -> Iterator[bytes]:
+    """Yield a text file in UTF-8, in blocks that end with a line.
+
+    Args:
+        source: The file.
+        name: Name of the file, for errors.
+        encoding: Its encoding.
+        given: Whether the caller named the encoding, because the file is not UTF-8.
+
+    Raises:
+        InputError: A byte does not fit the encoding. Unless the encoding is given, the error shows the line as
+            Windows-1252, which it often is.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    rows = 0
+    for block, last in whole_lines(source.blocks()):
+        if encoding == "utf-8" and block.isascii():
+            yield block
+        else:
+            try:
+                text = decoder.decode(block, last)
+            except UnicodeDecodeError as error:
+                raise undecodable(error, block, name, encoding, rows, given) from None
+            yield block if encoding == "utf-8" else text.encode()
+        rows += block.count(b"\n")
+
+
+def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield blocks that end with a line, and whether each is the last."""
+    left = b""
+    for block in blocks:
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield left + block[:end], False
+            left = block[end:]
+        else:
+            left += block
+    yield left, True
+
+
+def undecodable(
+    error: UnicodeDecodeError, block: bytes, name: str, encoding: str, rows: int, given: bool
+) -> InputError:
+    """Return the error about a byte that does not fit the encoding.
+
+    Args:
+        error: What the decoder said of the block, perhaps with some bytes before it.
+        block: The block, from the beginning of a line.
+        name: Name of the file.
+        encoding: The encoding.
+        rows: Number of rows before the block.
+        given: Whether the caller named the encoding.
+    """
+    at = max(0, error.start - (len(error.object) - len(block)))
+    begin = block.rfind(b"\n", 0, at) + 1
+    row = rows + block.count(b"\n", 0, begin) + 1
+    byte = f"{name}, row {row}: the byte 0x{error.object[error.start]:02x} is"
+    if given:
+        return InputError(
+            f"{byte} neither UTF-8 nor {encoding}.",
             "Name the right encoding with `--encoding`, or save the file as UTF-8.",
-        ) from None
+        )
+    line = block[begin : begin + 10_000].split(b"\n")[0].strip()
+    around = line[max(0, at - begin - SHOWN // 2) :][:SHOWN].decode("cp1252", "replace")
+    return InputError(
+        f"{byte} not {encoding.upper()}. As Windows-1252 the row reads {around!r}.",
+        "If that is right, add `--encoding cp1252`; else name another encoding, or save the file as UTF-8.",
+    )
 
 
 def utf_16_by_zeros(sample: bytes) -> str | None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, schema
+from events.bulk.repeats import first_repeated
 from events.importers.own.columns import CONTRACT, SCHEMAS
 from events.origins import RowOrigins
 from segue.errors import InputError
@@ -89,7 +90,7 @@ def fits(column: pa.ChunkedArray, ours: str, name: str) -> bool:
     """Return whether most of the first values of a column can be those of a column of the contract."""
     values = column.slice(0, SAMPLE).drop_null()
     if ours == KEYS[name]:
-        return column.null_count == 0 and len(pc.unique(column)) == len(column)
+        return column.null_count == 0 and first_repeated(column) is None
     if ours == "action":
         texts = {str(value).strip().casefold() for value in values.to_pylist()}
         return bool(texts & set(schema.ACTIONS)) or (

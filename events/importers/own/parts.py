@@ -1,16 +1,19 @@
 """Read the files of a table, each in its own format and dialect."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.importers import text_files
-from events.importers.own import dialects, folders, formats
+from events.bulk.spool import Spool
+from events.importers import text_files, text_types
+from events.importers.own import dialects, folders
 from events.importers.own.dialects import Dialect
+from events.importers.own.formats import Source
 from events.origins import RowOrigins
 from segue.errors import InputError
 
@@ -50,42 +53,81 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
     """
     try:
         files, left_out = folders.files_of(tuple(paths))
-        parts = [read_file(file, text, dialect) for file in files]
+        contents, spool = [], Spool()
+        for file in files:
+            contents.append(content := open_file(file, dialect))
+            spool.add(content.table_schema, content.batches)
+        tables = spool.tables()
     except OSError as error:
+        if error.filename is None:  # the disk of temporary files is full
+            raise
         raise InputError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check the path and its rights."
         ) from None
+    typed = iter(text_types.with_types([t for t, c in zip(tables, contents, strict=True) if c.is_text], text))
+    parts = [
+        with_partition(part_of(next(typed) if content.is_text else table, content, file), file)
+        for file, content, table in zip(files, contents, tables, strict=True)
+    ]
     if not any(part.table.num_rows for part in parts):
         names = ", ".join(file.name for file in files)
         raise InputError(f"{names} has no rows.", "Import a file with rows.")
     return parts, left_out
 
 
-def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part:
-    """Read one file of any format."""
-    data, compression = formats.content(file.path)
-    if data.startswith(formats.PARQUET):
-        table, first, form = formats.read_parquet(data, file.name), 1, "Parquet"
-    else:
-        table, first, form = read_text(data, file.name, text, dialect)
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+@dataclass(frozen=True)
+class Content:
+    """The rows of a file as they are read.
+
+    Args:
+        table_schema: Its columns.
+        batches: Its rows.
+        first: Number of the first row.
+        form: As in `Part`.
+        is_text: Whether all columns are text, in a delimited text file.
+    """
+
+    table_schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    first: int
+    form: str
+    is_text: bool
+
+
+def open_file(file: folders.File, dialect: Dialect) -> Content:
+    """Begin to read one file of any format."""
+    source = Source.of(file.path)
+    content = (
+        Content(*source.parquet_rows(file.name), 1, "Parquet", is_text=False)
+        if source.is_parquet()
+        else open_text(source, file.name, dialect)
+    )
+    repeated = [name for name, count in Counter(content.table_schema.names).items() if count > 1]
     if repeated:
         raise InputError(f"{file.name} has two columns {repeated[0]!r}.", "Rename or remove one of them.")
-    form = f"{form} ({compression})" if compression else form
-    return with_partition(Part(table, RowOrigins.of(file.name, table.num_rows, first), form), file)
+    return replace(content, form=f"{content.form} ({source.compression})") if source.compression else content
 
 
-def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> tuple[pa.Table, int, str]:
-    """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
-    content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
-    declared, content = dialects.split_separator_line(content)
-    if not content.strip():
+def open_text(source: Source, name: str, dialect: Dialect) -> Content:
+    """Begin to read a delimited text file."""
+    encoding = dialects.encoding_of(source, name, dialect.encoding)
+    blocks = partial(dialects.utf_8_blocks, source, name, encoding, encoding == dialect.encoding)
+    head = text_files.Stream(blocks()).read(2 * dialects.SAMPLE)
+    declared, rest = dialects.split_separator_line(head)
+    if not rest.strip():
         raise InputError(f"{name} is empty.", "Import a file with rows.")
-    separator = dialect.separator or declared or dialects.separator_of(content)
-    table = text_files.parse(content, name, text, separator)
+    separator = dialect.separator or declared or dialects.separator_of(rest)
+    table_schema, batches = text_files.rows(blocks, name, separator, skip=len(head) - len(rest))
     # pandas writes its index under an empty name.
-    columns = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
-    return table.rename_columns(columns), 3 if declared else 2, dialects.describe(encoding, separator)
+    names = [column.strip() or f"column_{number}" for number, column in enumerate(table_schema.names, 1)]
+    renamed = (batch.rename_columns(names) for batch in batches)
+    table_schema = pa.schema([(column, pa.string()) for column in names])
+    return Content(table_schema, renamed, 3 if declared else 2, dialects.describe(encoding, separator), is_text=True)
+
+
+def part_of(table: pa.Table, content: Content, file: folders.File) -> Part:
+    """Return the rows of a file with their origins."""
+    return Part(table, RowOrigins.of(file.name, table.num_rows, content.first), content.form)
 
 
 def with_partition(part: Part, file: folders.File) -> Part:
