@@ -72,7 +72,7 @@ class Rows:
         numbers, begins = np.unique(part_of[by_part], return_index=True)
         taken = [
             self._parts[number].take(pa.array(group - self._starts[number]))
-            for number, group in zip(numbers, np.split(rows[by_part], begins[1:]), strict=True)
+            for number, group in zip(numbers, np.split(rows[by_part], begins)[1:], strict=True)
         ]
         table = pa.Table.from_batches(taken, self._schema).combine_chunks()
         if len(taken) < 2:

@@ -63,6 +63,8 @@ def parsed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     Raises:
         pyarrow.ArrowInvalid: A text cannot have the type.
     """
+    if not len(texts):  # for Arrow an error
+        return pa.array([], kind)
     lines = pa.concat_arrays([pc.binary_join_element_wise(texts.fill_null(""), "\n", "")])  # without an offset
     content = lines.buffers()[2]
     column = pacsv.read_csv(

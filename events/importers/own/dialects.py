@@ -56,7 +56,7 @@ def encoding_of(source: Source, name: str, fallback: str | None = None) -> str:
     Raises:
         InputError: The content is no text, or there is no such encoding.
     """
-    head = next(source.blocks())[:SAMPLE]
+    head = source.head(SAMPLE)
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark)), None)
     encoding = encoding or utf_16_by_zeros(head) or "utf-8"
     if encoding == "utf-8" and 0 in head:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from events.bulk.batches import ROWS
+from events.importers.text_files import Stream
 from segue.errors import InputError
 
 BLOCK = 2**22  # bytes that are read at once
@@ -22,6 +23,7 @@ NOT_READ = {
     b"SQLite format 3": "a SQLite database",
     b"PARE": "an encrypted Parquet file",
 }
+HEAD = 16  # bytes that tell a format
 FIX = "Write it as Parquet or CSV, which may be compressed with gzip or zstd."
 
 
@@ -49,9 +51,9 @@ class Source:
         if not path.is_file():
             raise InputError(f"Logs are read from files; {path} is a pipe or a device.", "Write its content to a file.")
         with path.open("rb") as file:
-            start = file.read(max(map(len, COMPRESSIONS)))
+            start = file.read(HEAD)
         source = cls(path, next((name for magic, name in COMPRESSIONS.items() if start.startswith(magic)), None))
-        head = next(source.blocks(), b"")
+        head = source.head(HEAD)
         for magic, found in NOT_READ.items():
             if head.startswith(magic):
                 raise InputError(f"Logs are read from Parquet or CSV; {path.name} is {found}.", FIX)
@@ -82,9 +84,13 @@ class Source:
             name = self.path.name
             raise InputError(f"{name} is a damaged {self.compression} file: {error}.", "Copy it again.") from None
 
+    def head(self, size: int) -> bytes:
+        """Return the first bytes of the content."""
+        return Stream(self.blocks()).read(size)
+
     def is_parquet(self) -> bool:
         """Return whether the content is Parquet."""
-        return next(self.blocks()).startswith(PARQUET)
+        return self.head(len(PARQUET)) == PARQUET
 
     def parquet_rows(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """Return the schema of a Parquet file and its rows in batches; a compressed file is held in memory.
