@@ -18,7 +18,8 @@ CATALOGUE = "items.parquet"
 # `chance` are independent numbers in [0, 1) of each row. Squares make few listeners and items frequent.
 EVENTS = f"""
     with rows as (
-        select i, list_transform(range(8), lambda salt: hash(i, salt, $seed) / 2.0**64) as chance from range($events) r(i)
+        select i, list_transform(range(8), lambda salt: hash(i, salt, $seed) / 2.0**64) as chance
+        from range($events) r(i)
     )
     select
         md5(concat($seed, '-', i)) as event_id,

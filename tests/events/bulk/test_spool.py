@@ -1,7 +1,9 @@
 """Tables in a temporary file read as those in memory."""
 
 import errno
+import os
 import tempfile
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -51,8 +53,8 @@ def test_a_large_table_is_not_held_in_memory(monkeypatch):
 
 def test_a_full_disk_is_told_as_such(monkeypatch):
     monkeypatch.setattr(spool, "IN_MEMORY", 0)
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("w+b"))  # noqa: SIM115
     table = pa.table({"n": range(1000)})
-    with pytest.raises(OSError) as error:
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as error:
         spool.store(table.schema, table.to_batches())
     assert error.value.errno == errno.ENOSPC

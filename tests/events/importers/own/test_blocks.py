@@ -15,9 +15,10 @@ from events.importers.own.dialects import Dialect
 from segue.errors import InputError
 
 HEADER = "event_id,user_id,item_id,ts,action,ms_played,query,score,liked\n"
+ACTIONS, QUERIES = ("play", "Skip", "hum"), ("", '"a, b"', '"two\nlines"', '"""é"""')
 ROWS = [
-    f'{n},u{n % 3}," i{n % 4}",2026-01-0{1 + n % 9} 10:00:00,{["play", "Skip", "hum"][n % 3]},{n - 1},'
-    f'"{["", "a, b", "two" + chr(10) + "lines", chr(34) * 2 + "é" + chr(34) * 2][n % 4]}",{n}{".5" * (n == 17)},{n % 2}\n'
+    f'{n},u{n % 3}," i{n % 4}",2026-01-0{1 + n % 9} 10:00:00,{ACTIONS[n % 3]},{n - 1},{QUERIES[n % 4]},'
+    f"{n}{'.5' * (n == 17)},{n % 2}\n"
     for n in range(20)
 ]
 TEXT = HEADER + "".join(ROWS)
