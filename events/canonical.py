@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from events import schema, times
 from events.bulk.batches import batches, in_parallel
-from events.bulk.spool import Spool
+from events.bulk.spool import Spool, let_go
 from events.origins import RowOrigins
 from events.values import dates, ids, label_values, lists, numbers
 from events.values.reading import Convert, Reading, as_type, without_blanks
@@ -67,6 +67,7 @@ def plan(table: pa.Table, table_schema: pa.Schema) -> list[tuple[pa.Field, Readi
         return [(field, None) for field in table.schema]
     columns: list[tuple[pa.Field, Reading | None]] = []
     for field in (*table_schema, *brought_labels(table, table_schema)):
+        let_go()
         reading = reading_of(table[field.name], field) if field.name in table.column_names else None
         if reading:
             note = (table.schema.field(field.name).metadata or {}).get(NOTE, b"")

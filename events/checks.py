@@ -131,10 +131,10 @@ def stop_on_too_few(events: pa.Table, origins: RowOrigins) -> None:
             "Check `action`, `item_id` and `user_id`: an action must be one of "
             f"{', '.join(schema.ACTIONS)}, and an id must be in the table of items or users.",
         )
-    users = pc.count_distinct(events["user_id"]).as_py()
-    if users < 2:
+    users = events["user_id"]
+    if pc.all(pc.equal(users, users[0])).as_py():
         raise InputError(
-            f"{origins.name}: a recommender needs at least two users with events; got {users}.",
+            f"{origins.name}: a recommender needs at least two users with events; got 1.",
             "Import a log with more listeners.",
         )
 
@@ -173,11 +173,10 @@ def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:
     Returns:
         Positions of the rows, ascending, and for each row the first rule that it breaks.
     """
-    first = None  # [rows], the number of the first rule that a row breaks, and beyond the rules if it breaks none
+    # [rows], the number of the first rule that a row breaks, and the number of rules if it breaks none
+    first = np.full(len(next(iter(rules.values()))), len(rules), np.int8)
     for number, mask in enumerate(rules.values()):
-        flags = mask.fill_null(False).to_numpy()
-        first = np.full(len(flags), len(rules), np.int8) if first is None else first
-        first[flags & (first == len(rules))] = number
+        first[mask.fill_null(False).to_numpy() & (first == len(rules))] = number
     positions = np.flatnonzero(first < len(rules))
     reasons = list(rules)
     return positions, [reasons[number] for number in first[positions]]

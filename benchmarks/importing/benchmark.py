@@ -53,7 +53,7 @@ def run(events: int, say: Say, seed: int = 0) -> dict:
         base = Path(folder)
         say(f"making the log of {events:,} events")
         run_module("benchmarks.importing.log", base, events, seed, quiet=True)
-        formats = {}
+        formats: dict[str, dict] = {}
         for name, file in FORMATS.items():
             formats[name] = {}
             for contestant in CONTESTANTS:

@@ -70,10 +70,11 @@ class Rows:
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
         by_part = np.argsort(part_of, kind="stable")
         numbers, begins = np.unique(part_of[by_part], return_index=True)
-        taken = [
-            self._parts[number].take(pa.array(group - self._starts[number]))
-            for number, group in zip(numbers, np.split(rows[by_part], begins)[1:], strict=True)
-        ]
+        taken = []
+        for count, (number, group) in enumerate(zip(numbers, np.split(rows[by_part], begins)[1:], strict=True), 1):
+            taken.append(self._parts[number].take(pa.array(group - self._starts[number])))
+            if count % LET_GO_EVERY == 0:
+                spool.let_go()
         table = pa.Table.from_batches(taken, self._schema).combine_chunks()
         if len(taken) < 2:
             return table
