@@ -4,6 +4,7 @@ It is written as pandas' guides write it: the reader is pyarrow's, text is Arrow
 columns, and `to_parquet` with `partition_cols` writes a folder for each day.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -54,3 +55,4 @@ def main(log: Path, items: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     main(*map(Path, sys.argv[1:]))
+    os._exit(0)  # Arrow's thread, which reads from Python's file for pandas, aborts now and then when Python ends

@@ -14,7 +14,7 @@ from events.importers.text_types import with_types
 from events.origins import RowOrigins
 from segue.errors import InputError
 
-BLOCK = 2**23  # bytes that are read at once
+BLOCK = 2**21  # bytes that are read at once; Arrow reads up to 32 blocks ahead
 UNIT = "\x1f"  # replaces a separator of several characters, which the CSV reader does not support
 Item = TypeVar("Item")
 
@@ -136,15 +136,16 @@ def rows(
             ),
         )
 
-    def refusing(read: Callable[[], Iterable[Item]]) -> Iterator[Item]:
+    def refusing(read: Callable[[pacsv.CSVStreamingReader], Iterable[Item]]) -> Iterator[Item]:
         try:
-            yield from read()
+            with reader() as opened:  # its thread must not outlive it: it calls `Stream`
+                yield from read(opened)
         except pa.ArrowInvalid:
             reason = first_error(partial(reader, threads=False))  # with several threads Arrow does not name the row
             raise InputError(f"{name}: {reason}.", "Correct the row, or check the separator.") from None
 
-    columns = columns or list(refusing(lambda: reader().schema.names))
-    return pa.schema([(column, pa.string()) for column in columns]), refusing(reader)
+    columns = columns or list(refusing(lambda opened: opened.schema.names))
+    return pa.schema([(column, pa.string()) for column in columns]), refusing(iter)
 
 
 def decoded(path: Path, encoding: str) -> str:
@@ -169,11 +170,12 @@ def decoded(path: Path, encoding: str) -> str:
     return text
 
 
-def first_error(read: Callable[[], Iterable[pa.RecordBatch]]) -> str:
+def first_error(reader: Callable[[], pacsv.CSVStreamingReader]) -> str:
     """Return what is wrong with a file that cannot be parsed."""
     try:
-        for _ in read():
-            pass
+        with reader() as batches:
+            for _ in batches:
+                pass
     except pa.ArrowInvalid as error:
         return describe_error(error)
     raise AssertionError("the file can be parsed")

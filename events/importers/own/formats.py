@@ -1,6 +1,6 @@
 """Tell the format of a file from its content, whatever its name is, and undo its compression."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -92,7 +92,7 @@ class Source:
         """Return whether the content is Parquet."""
         return self.head(len(PARQUET)) == PARQUET
 
-    def parquet_rows(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def parquet_rows(self, name: str) -> tuple[pa.Schema, Generator[pa.RecordBatch, None, None]]:
         """Return the schema of a Parquet file and its rows in batches; a compressed file is held in memory.
 
         Args:
@@ -103,7 +103,7 @@ class Source:
         except (pa.ArrowException, OSError) as error:
             raise damaged(name, error) from None
 
-        def batches() -> Iterator[pa.RecordBatch]:
+        def batches() -> Generator[pa.RecordBatch, None, None]:
             try:
                 yield from file.iter_batches(ROWS)
             except (pa.ArrowException, OSError) as error:

@@ -1,7 +1,7 @@
 """Read the files of a table, each in its own format and dialect."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -51,9 +51,10 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
     Raises:
         InputError: A file cannot be read, or no file has a row.
     """
+    contents: list[Content] = []
     try:
         files, left_out = folders.files_of(tuple(paths))
-        contents, spool = [], Spool()
+        spool = Spool()
         for file in files:
             contents.append(content := open_file(file, dialect))
             spool.add(content.table_schema, content.batches)
@@ -64,6 +65,9 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
         raise InputError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check the path and its rights."
         ) from None
+    finally:
+        for content in contents:
+            content.batches.close()
     typed = iter(text_types.with_types([t for t, c in zip(tables, contents, strict=True) if c.is_text], text))
     parts = [
         with_partition(part_of(next(typed) if content.is_text else table, content, file), file)
@@ -88,7 +92,7 @@ class Content:
     """
 
     table_schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+    batches: Generator[pa.RecordBatch, None, None]
     first: int
     form: str
     is_text: bool
