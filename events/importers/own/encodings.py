@@ -81,23 +81,23 @@ def utf_8_blocks(source: Source, name: str, encoding: str, given: bool) -> Itera
             given, the error then shows the line as Windows-1252, which it often is.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    rows = 0
+    rows = rows_decoded = 0  # a block of UTF-16 may end within the character of a line's end
     for block, last in whole_lines(source.blocks()):
         content = block
-        if not encoding.startswith(OF_SEVERAL_BYTES):
-            refuse_zero_bytes(block, name, rows)
         if encoding != "utf-8" or not block.isascii():
             try:
                 text = decoder.decode(block, last)
                 content = block if encoding == "utf-8" else text.encode()
             except UnicodeDecodeError as error:
+                if not encoding.startswith(OF_SEVERAL_BYTES):
+                    refuse_zero_bytes(block, name, rows)
                 raise undecodable(error, block, name, encoding, rows, given) from None
             except ValueError:  # an encoding of other things than files, such as `idna`
                 raise unknown(encoding) from None
-        if encoding.startswith(OF_SEVERAL_BYTES):
-            refuse_zero_bytes(content, name, rows)
+        refuse_zero_bytes(content, name, rows_decoded)
         yield content
         rows += block.count(b"\n")
+        rows_decoded += content.count(b"\n")
 
 
 def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
