@@ -54,6 +54,33 @@ def features(size: str, as_json: bool) -> None:
     print_targets(result["targets"])
 
 
+@bench.command("import")
+@click.option(
+    "--events", type=click.IntRange(1000), default=10_000_000, show_default=True, help="Number of events in the log."
+)
+@seed_option
+@json_option
+def import_(events: int, seed: int, as_json: bool) -> None:
+    """Time the import of an own log as Parquet, CSV and CSV.gz.
+
+    Segue, plain DuckDB and plain pandas check the same log and store it by day, each in a process of its own.
+    """
+    from benchmarks.importing.benchmark import CONTESTANTS, run
+
+    result = run(events, say_progress, seed)
+    if as_json:
+        print_json(result)
+        return
+    columns = ("seconds", "cpu_seconds", "peak_memory_mb")
+    for name, measured in result["formats"].items():
+        print_table(
+            f"{name}: {result['events']:,} events",
+            ("", *(column.replace("_", " ") for column in columns)),
+            [[contestant, *(f"{measured[contestant][c]:,.1f}" for c in columns)] for contestant in CONTESTANTS],
+        )
+    print_targets(result["targets"])
+
+
 @bench.command()
 @click.option(
     "--seconds",

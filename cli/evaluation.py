@@ -8,7 +8,6 @@ from segue.files import read_json
 from segue.settings import Home, RunFolder
 from segue.terminal import say
 from stores.settings import shown
-from tracking.address import tracking_uri
 
 if TYPE_CHECKING:
     from surfaces.page import Figures
@@ -44,6 +43,8 @@ def show_evaluation(run: RunFolder) -> None:
 
 def show_places(home: Home, run: RunFolder) -> None:
     """Print the places of the run, the reports, MLflow and the pushed models."""
+    from tracking.address import tracking_uri
+
     places = {"run": run.path, "reports": home.reports, "MLflow": shown(tracking_uri(home)), "models": home.models}
     for name, place in places.items():
         say(f"{name:<8} {place}")

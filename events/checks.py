@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, quarantine, request_joins, schema
+from events.bulk.batches import rows_where
+from events.bulk.repeats import first_repeated
+from events.bulk.spool import let_go
 from events.imported import Imported
 from events.origins import RowOrigins
 from events.values.reading import MISSING
@@ -64,7 +67,8 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         kept = np.ones(tables[name].num_rows, bool)
         kept[positions] = False
         if len(positions):
-            tables[name], origins[name] = tables[name].filter(pa.array(kept)), origins[name].take(kept)
+            tables[name], origins[name] = rows_where(tables[name], kept), origins[name].take(kept)
+        let_go()
     stop_on_too_few(tables["events"], origins["events"])
     mapping = [*imported.mapping, *(note for table in tables.values() for note in canonical.notes(table))]
     if unjoined := request_joins.sentence(request_joins.count(tables["events"])):
@@ -134,10 +138,10 @@ def stop_on_too_few(events: pa.Table, origins: RowOrigins) -> None:
             "Check `action`, `item_id` and `user_id`: an action must be one of "
             f"{', '.join(schema.ACTIONS)}, and an id must be in the table of items or users.",
         )
-    users = pc.count_distinct(events["user_id"]).as_py()
-    if users < 2:
+    users = events["user_id"]
+    if pc.all(pc.equal(users, users[0])).as_py():
         raise InputError(
-            f"{origins.name}: a recommender needs at least two users with events; got {users}.",
+            f"{origins.name}: a recommender needs at least two users with events; got 1.",
             "Import a log with more listeners.",
         )
 
@@ -176,10 +180,13 @@ def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:
     Returns:
         Positions of the rows, ascending, and for each row the first rule that it breaks.
     """
-    masks = np.stack([mask.fill_null(False).to_numpy() for mask in rules.values()])  # [rules, rows]
-    positions = np.flatnonzero(masks.any(axis=0))
+    # [rows], the number of the first rule that a row breaks, and the number of rules if it breaks none
+    first = np.full(len(next(iter(rules.values()))), len(rules), np.int8)
+    for number, mask in enumerate(rules.values()):
+        first[mask.fill_null(False).to_numpy() & (first == len(rules))] = number
+    positions = np.flatnonzero(first < len(rules))
     reasons = list(rules)
-    return positions, [reasons[number] for number in masks[:, positions].argmax(axis=0)]
+    return positions, [reasons[number] for number in first[positions]]
 
 
 def not_among(ids: pa.ChunkedArray, valid_ids: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -190,14 +197,6 @@ def not_among(ids: pa.ChunkedArray, valid_ids: pa.ChunkedArray) -> pa.ChunkedArr
 def first_true(mask: pa.ChunkedArray) -> int:
     """Return the position of the first true value."""
     return pc.index(mask, True).as_py()
-
-
-def first_repeated(ids: pa.ChunkedArray) -> int | None:
-    """Return the position of the first id that occurs earlier in the column, or None."""
-    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy()
-    # Dictionary codes follow the order of appearance, so the running maximum rises at each new id.
-    new = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
-    return None if new.all() else int(np.argmin(new))
 
 
 def stop(origins: RowOrigins, position: int, rule: str, fix: str) -> None:

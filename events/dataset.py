@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 
+from events.bulk.batches import Rows, in_parallel
 from events.checks import check
 from events.imported import Imported
 from segue import files
@@ -80,13 +81,13 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
     """
     files.require_own(data, MANIFEST, FIELDS, FILES)
     checked = check(imported, latest)
-    events = in_order(checked.events)
+    order = order_of(checked.events)
     with latched(data), files.atomic_path(data) as temporary:
         temporary.mkdir()
         for name in TABLES:
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
-        write_days(events, temporary / "events")
-        summary = {**manifest(checked, events), "sha256": files.tree_sha256(temporary)}
+        write_days(checked.events, order, temporary / "events")
+        summary = {**manifest(checked), "sha256": files.tree_sha256(temporary)}
         earlier = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else None
         summary["log"] = imported.log or earlier or summary["sha256"]
         files.write_json(temporary / MANIFEST, summary)
@@ -152,33 +153,57 @@ def load(data: Path) -> Tables:
     )
 
 
-def in_order(events: pa.Table) -> pa.Table:
-    """Return the events sorted by `(ts, event_id)`."""
-    order = pc.sort_indices(events, [("ts", "ascending"), ("event_id", "ascending")]).to_numpy()
-    if np.array_equal(order, np.arange(len(order))):  # logs are often sorted; copying millions of rows is slow
-        return events
-    return events.take(pa.array(order))
+def order_of(events: pa.Table) -> np.ndarray:
+    """Return the positions of the events in the order of `(ts, event_id)`."""
+    times = microseconds(events)
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    same = times[1:] == times[:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))  # places whose order the ids decide
+    if len(tied):
+        rows = order[tied]
+        keys = Rows(events.select(["ts", "event_id"])).take(rows)
+        order[tied] = rows[pc.sort_indices(keys, [("ts", "ascending"), ("event_id", "ascending")]).to_numpy()]
+    return order
 
 
-def write_days(events: pa.Table, folder: Path) -> None:
-    """Write sorted events to one file for each UTC day."""
-    days = events["ts"].cast(pa.int64()).to_numpy() // DAY_US
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
-    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
-        target = folder / f"day={np.datetime64(int(days[start]), 'D')}"
-        target.mkdir(parents=True)
-        part = events.slice(start, end - start).combine_chunks()
-        pq.write_table(part, target / "part-0.parquet", compression="zstd")
+def write_days(events: pa.Table, order: np.ndarray, folder: Path) -> None:
+    """Write the events, in this order, to one file for each UTC day.
 
-
-def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
-    """Return the manifest of a data set, without the checksum.
-
-    Args:
-        checked: The data set after the checks.
-        events: Its events, sorted by `(ts, event_id)`.
+    Ids have no dictionaries: they repeat little within a day, and files without them are 20 % smaller and are written
+    in two thirds of the time.
     """
-    first, last = events["ts"][0].as_py(), events["ts"][-1].as_py()
+    days = microseconds(events)[order]
+    days //= DAY_US
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    rows = Rows(events)
+
+    def write_day(span: tuple[int, int]) -> None:
+        target = folder / f"day={np.datetime64(int(days[span[0]]), 'D')}"
+        target.mkdir(parents=True)
+        day = rows.take(order[slice(*span)])
+        pq.write_table(
+            day,
+            target / "part-0.parquet",
+            compression="zstd",
+            use_dictionary=[name for name in day.column_names if name != "ts" and not name.endswith("_id")],
+            column_encoding={"ts": "DELTA_BINARY_PACKED"},
+        )
+
+    ends = [*starts[1:].tolist(), len(days)]
+    for _ in in_parallel(write_day, list(zip(starts.tolist(), ends, strict=True))):
+        pass
+
+
+def microseconds(events: pa.Table) -> np.ndarray:
+    """Return the times of the events in microseconds since 1970."""
+    return events["ts"].cast(pa.int64()).to_numpy()
+
+
+def manifest(checked: Imported) -> dict[str, Any]:
+    """Return the manifest of a data set after the checks, without the checksum."""
+    events = checked.events
+    span = pc.min_max(events["ts"]).as_py()
     return {
         "dataset": checked.dataset,
         "licence": checked.licence,
@@ -191,7 +216,7 @@ def manifest(checked: Imported, events: pa.Table) -> dict[str, Any]:
             "quarantined": checked.quarantine.num_rows,
         },
         "actions": counts(events["action"]),
-        "span": {"first": first.isoformat(), "last": last.isoformat()},
+        "span": {"first": span["min"].isoformat(), "last": span["max"].isoformat()},
         "quarantine_reasons": counts(checked.quarantine["reason"]),
     }
 

@@ -31,14 +31,16 @@ class RowOrigins:
             rows: Number of rows in the table.
             first: Row number of the first row: 1, or 2 if the file has a header line.
         """
-        return cls((name,), np.zeros(rows, np.int32), np.arange(first, first + rows))
+        return cls((name,), np.broadcast_to(np.int32(0), rows), np.arange(first, first + rows, dtype=np.uint32))
 
     @classmethod
     def concat(cls, parts: list["RowOrigins"]) -> "RowOrigins":
         """Return the origins of a table that concatenates several tables."""
+        if len(parts) == 1:
+            return parts[0]
         names = tuple(name for part in parts for name in part.files)
         offsets = np.cumsum([0] + [len(part.files) for part in parts])
-        files = [part.file + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
+        files = [part.file + np.int32(offset) for part, offset in zip(parts, offsets[:-1], strict=True)]
         return cls(names, np.concatenate(files), np.concatenate([part.row for part in parts]))
 
     def take(self, rows: np.ndarray) -> "RowOrigins":

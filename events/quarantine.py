@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from events.bulk.batches import Rows
+from events.bulk.spool import store
 from events.origins import RowOrigins
 from events.values.reading import python_value
 from segue.files import finite
@@ -19,6 +21,8 @@ SCHEMA = pa.schema([
     pa.field("reason", pa.string(), nullable=False),
     pa.field("record", pa.string(), nullable=False),
 ])  # fmt: skip
+BATCH = 10_000  # rows that are Python objects at once
+ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)
 
 
 def empty() -> pa.Table:
@@ -39,19 +43,17 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
     Returns:
         `[n]` rows of `SCHEMA`. `record` holds the row as a JSON object.
     """
-    places = [origins.at(position) for position in positions]
-    taken = rows.take(pa.array(positions, pa.int64()))
-    records = [
-        dict(zip(taken.column_names, row, strict=True)) for row in zip(*map(values_of, taken.columns), strict=True)
-    ]
-    columns = [
-        [table] * len(places),
-        [file for file, _ in places],
-        [row for _, row in places],
-        list(reasons),
-        [as_json(record) for record in records],
-    ]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+    taken = Rows(rows)
+
+    def batch(some: slice) -> pa.RecordBatch:
+        values = map(values_of, taken.take(positions[some]).columns)
+        records = [as_json(dict(zip(rows.column_names, row, strict=True))) for row in zip(*values, strict=True)]
+        files, numbers = zip(*(origins.at(position) for position in positions[some]), strict=True)
+        columns = [[table] * len(records), files, numbers, reasons[some], records]
+        return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+    parts = (slice(begin, begin + BATCH) for begin in range(0, len(positions), BATCH))
+    return store(SCHEMA, map(batch, parts))
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
@@ -71,4 +73,4 @@ def as_json(record: dict[str, Any]) -> str:
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else finite(value)
         for name, value in record.items()
     }
-    return json.dumps(values, default=str, ensure_ascii=False)
+    return ENCODER.encode(values)

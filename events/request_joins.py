@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from events.bulk.database import bounded_database
 from segue.errors import InputError
 
 UNUSED = """
-    select count(*) from interactions anti join impressions using (user_id, item_id, request_id)
+    select count(*)
+    from (select * from events where list_contains($interactions, action)) interactions
+    anti join (select * from events where action = $impression) impressions using (user_id, item_id, request_id)
 """
 
 
@@ -32,18 +35,17 @@ class Unjoined:
 
 def count(events: pa.Table) -> Unjoined:
     """Count what cannot be joined: an interaction and its impression share `user_id`, `item_id` and `request_id`."""
-    import duckdb
-
-    keys = events.select(["user_id", "item_id", "request_id"])
-    impressions = keys.filter(pc.equal(events["action"], schema.IMPRESSION))
-    interactions = keys.filter(pc.is_in(events["action"], pa.array(schema.INTERACTIONS)))
-    unused = 0
-    if impressions.num_rows:
-        with duckdb.connect() as connection:
-            connection.register("impressions", impressions)
-            connection.register("interactions", interactions)
-            ((unused,),) = connection.execute(UNUSED).fetchall()
-    return Unjoined(impressions.num_rows, impressions["request_id"].null_count, interactions.num_rows, unused)
+    shown = pc.equal(events["action"], schema.IMPRESSION)
+    impressions = pc.sum(shown).as_py() or 0
+    interactions = pc.sum(pc.is_in(events["action"], pa.array(schema.INTERACTIONS))).as_py() or 0
+    without_request = unused = 0
+    if impressions:
+        without_request = pc.sum(pc.and_(shown, pc.is_null(events["request_id"]))).as_py()
+        values = {"interactions": list(schema.INTERACTIONS), "impression": schema.IMPRESSION}
+        with bounded_database() as connection:
+            connection.register("events", events.select(["user_id", "item_id", "request_id", "action"]))
+            ((unused,),) = connection.execute(UNUSED, values).fetchall()
+    return Unjoined(impressions, without_request, interactions, unused)
 
 
 def sentence(unjoined: Unjoined) -> str:

@@ -29,7 +29,7 @@ def read(column: pa.ChunkedArray) -> Reading:
 
 def order_of_day(column: pa.ChunkedArray) -> bool | None:
     """Return whether dates such as 05/01/2026 begin with the day; None if the column does not decide it."""
-    if not pa.types.is_string(column.type) or plain_iso(column) is not None:
+    if not pa.types.is_string(column.type) or all(plain_iso(part) is not None for part in column.chunks):
         return None
     return written_times.day_first(column)
 
@@ -91,7 +91,7 @@ def order_note(day_first: bool | None) -> str:
     return f"dates begin with the {'day' if day_first else 'month'}: a number above 12 shows it"
 
 
-def plain_iso(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def plain_iso(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array | None:
     """Convert text to `schema.TIMESTAMP` if all of it is ISO 8601 in one form, else return None.
 
     This is the form of most logs, and many times faster than to tell the forms apart.

@@ -104,10 +104,11 @@ def read_tables(
         if name == "events" and any(parts.STORED_BY in part.partition for part in table_parts):
             notes.append("events: the folders' column day is not kept: events are stored by the day of their ts")
         make_ids = name == "events" and not any(EVENT_ID in table.column_names for table in renamed)
-        conformed = [
-            conform(columns.translate(table, maps[name].values, met), part, name, make_ids)
+        translated = [
+            prepared(columns.translate(table, maps[name].values, met), part, name, make_ids)
             for table, part in zip(renamed, table_parts, strict=True)
         ]
+        conformed = canonical.conform_all(translated, SCHEMAS[name], [part.origins for part in table_parts])
         tables[name], mixed = parts.concat(conformed)
         notes += [f"{name}: {column} has several types and is kept as text" for column in mixed]
         if make_ids:
@@ -143,14 +144,14 @@ def canonical_names(part: Part, table_map: TableMap, name: str) -> pa.Table:
     return table
 
 
-def conform(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
-    """Return the rows of a file in the types of the contract; event ids to be made are null.
+def prepared(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
+    """Return the rows of a file with all columns that the contract requires; event ids to be made are null.
 
     Raises:
         InputError: A column is missing. The error says in which form the file was read.
     """
     if make_ids:
-        table = table.append_column(EVENT_ID, pa.nulls(table.num_rows, pa.string()))
+        table = table.append_column(EVENT_ID, canonical.nulls(table, pa.string()))
     missing = [f.name for f in SCHEMAS[name] if not f.nullable and f.name not in table.column_names]
     if missing:
         likely = guess.guess_columns(table, name, {}).get(missing[0], "NAME")
@@ -161,7 +162,7 @@ def conform(table: pa.Table, part: Part, name: str, make_ids: bool) -> pa.Table:
             f"Add the column, or name the one that holds it with `--map {name}.{missing[0]}={likely}`; "
             f"`segue data check` proposes all.{'' if part.form.startswith('Parquet') else dialect}",
         )
-    return canonical.conform(table, SCHEMAS[name], part.origins)
+    return table
 
 
 def with_ids(events: pa.Table) -> tuple[pa.Table, str]:

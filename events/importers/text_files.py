@@ -1,15 +1,22 @@
 """Read delimited text files of any encoding and separator. Errors name the row."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from events.bulk.spool import store
+from events.importers.text_types import with_types
 from events.origins import RowOrigins
 from segue.errors import InputError
 
+BLOCK = 2**21  # bytes that are read at once; Arrow reads up to 32 blocks ahead
 UNIT = "\x1f"  # replaces a separator of several bytes, which the CSV reader does not support
+Item = TypeVar("Item")
 
 
 def read(
@@ -40,7 +47,9 @@ def read(
         InputError: The file is absent, empty, in another encoding or lacks a column, or a row has too few or too many
             columns.
     """
-    table = parse(decoded(path, encoding).encode(), path.name, (*names, *needed, *text), separator, quoted, names)
+    content = decoded(path, encoding).encode()
+    as_text = store(*rows(lambda: iter([content]), path.name, separator, quoted, names))
+    (table,) = with_types([as_text], (*names, *needed, *text))
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(
@@ -50,47 +59,96 @@ def read(
     return table, RowOrigins.of(path.name, table.num_rows, 1 if names else 2)
 
 
-def parse(
-    content: bytes, name: str, text: Sequence[str], separator: str, quoted: bool = True, names: Sequence[str] = ()
-) -> pa.Table:
-    """Parse the content of a delimited text file.
+class Stream(io.RawIOBase):
+    """Blocks of bytes as a file that Arrow reads."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._left = b""
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, fewer only at the end."""
+        while (size < 0 or len(self._left) < size) and (block := next(self._blocks, None)) is not None:
+            self._left += block
+        size = len(self._left) if size < 0 else size
+        given, self._left = self._left[:size], self._left[size:]
+        return given
+
+
+def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[bytes]:
+    """Yield a text with one line end at its end, whatever empty lines are there, and with separators of one byte.
 
     Args:
-        content: The text in UTF-8. Blank lines at its end are left out.
+        blocks: The text, in blocks that do not divide a separator.
+        separator: The separator. Arrow knows none of several bytes.
+    """
+    held = b""  # line ends that may be the last
+    for block in blocks:
+        if len(separator.encode()) > 1:
+            block = block.replace(separator.encode(), UNIT.encode())
+        body = block.rstrip(b"\r\n")
+        if body:
+            yield held + body
+            held = b""
+        held += block[len(body) :]
+    yield b"\r\n" if held.startswith(b"\r\n") else held[:1] or b"\n"  # Arrow takes a header without it for nothing
+
+
+def rows(
+    blocks: Callable[[], Iterator[bytes]],
+    name: str,
+    separator: str,
+    quoted: bool = True,
+    names: Sequence[str] = (),
+    above: int = 0,
+) -> tuple[pa.Schema, Generator[pa.RecordBatch, None, None]]:
+    """Return the schema of a delimited text file, whose columns are all text, and its rows in batches.
+
+    Args:
+        blocks: Reads the content in UTF-8 from its beginning, in blocks that do not divide a separator.
         name: Name of the file, for errors.
-        text: Columns to read as text.
         separator, quoted, names: As in `read`.
+        above: Number of rows of the file above the content.
 
     Raises:
         InputError: A row has too few or too many columns.
     """
-    if len(separator.encode()) > 1:
-        content, separator = content.replace(separator.encode(), UNIT.encode()), UNIT
-    if not content.endswith((b"\n", b"\r")):
-        content += b"\n"  # without it, Arrow takes a lone header line for nothing
-    end = len(content)
-    while end and content[end - 1] in b"\r\n":
-        end -= 1
-    end += 2 if content[end : end + 2] == b"\r\n" else 1  # keep one line end
-    try:
-        return pacsv.read_csv(
-            pa.BufferReader(pa.py_buffer(content).slice(0, end)),
-            # With several threads an error does not name the row.
-            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=False),
+    columns = list(names)
+
+    def reader(threads: bool = True) -> pacsv.CSVStreamingReader:
+        return pacsv.open_csv(
+            pa.PythonFile(Stream(tidy(blocks(), separator)), "r"),
+            read_options=pacsv.ReadOptions(column_names=list(names) or None, use_threads=threads, block_size=BLOCK),
             parse_options=pacsv.ParseOptions(
-                delimiter=separator,
+                delimiter=UNIT if len(separator.encode()) > 1 else separator,
                 quote_char='"' if quoted else False,
                 newlines_in_values=quoted,
                 ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={column: pa.string() for column in text},
+                column_types={column: pa.string() for column in columns},
                 null_values=["", r"\N"],  # \N: databases
                 strings_can_be_null=True,
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{name}: {describe_error(error)}.", "Correct the row, or check the separator.") from None
+
+    def refusing(read: Callable[[pacsv.CSVStreamingReader], Iterable[Item]]) -> Generator[Item, None, None]:
+        try:
+            with reader() as opened:  # its thread must not outlive it: it calls `Stream`
+                yield from read(opened)
+        except pa.ArrowInvalid:
+            reason = first_error(
+                partial(reader, threads=False), above
+            )  # with several threads Arrow does not name the row
+            raise InputError(f"{name}: {reason}.", "Correct the row, or check the separator.") from None
+
+    columns = columns or list(refusing(lambda opened: opened.schema.names))
+    return pa.schema([(column, pa.string()) for column in columns]), refusing(iter)
 
 
 def decoded(path: Path, encoding: str) -> str:
@@ -115,12 +173,28 @@ def decoded(path: Path, encoding: str) -> str:
     return text
 
 
-def describe_error(error: pa.ArrowInvalid) -> str:
-    """Return Arrow's message about a malformed row in our form: `row 4: expected 8 columns, got 2`."""
+def first_error(reader: Callable[[], pacsv.CSVStreamingReader], above: int) -> str:
+    """Return what is wrong with a file that cannot be parsed."""
+    try:
+        with reader() as batches:
+            for _ in batches:
+                pass
+    except pa.ArrowInvalid as error:
+        return describe_error(error, above)
+    raise AssertionError("the file can be parsed")
+
+
+def describe_error(error: pa.ArrowInvalid, above: int) -> str:
+    """Return Arrow's message about a malformed row in our form: `row 4: expected 8 columns, got 2`.
+
+    Args:
+        error: What Arrow says.
+        above: Number of rows of the file that Arrow did not see.
+    """
     message = str(error).removeprefix("CSV parse error: ").splitlines()[0].rstrip(".")
     if message.startswith("Row #"):
         row, _, rest = message.removeprefix("Row #").partition(": ")
-        return f"row {row}: {rest[:1].lower()}{rest[1:]}"
+        return f"row {int(row) + above}: {rest[:1].lower()}{rest[1:]}"
     if message.startswith("straddling object"):
-        return "a row is longer than 1 MB, for instance because a quote is not closed"
+        return "a row is longer than 2 MB, for instance because a quote is not closed"
     return message

@@ -29,9 +29,11 @@ def read(column: pa.ChunkedArray, required: bool) -> Reading:
         decimals = from_decimals(pa.float64())
         return Reading(lambda c: decimals.convert(c.cast(pa.float64())), explain_text)
     known = column if required else without_words(column)
-    notes = filter(None, [spaces_note(column), words_note(column, known)])
+    plain = is_plain(column)  # the usual case
+    notes = filter(None, ["" if plain else spaces_note(column), words_note(column, known)])
     clean = without_blanks if required else lambda c: without_words(without_blanks(c))
-    return Reading(lambda c: clean(c.cast(pa.string())), explain, "; ".join(notes))
+    unchanged = plain and known is column
+    return Reading(lambda c: clean(c.cast(pa.string())), explain, "; ".join(notes), unchanged)
 
 
 def from_decimals(data_type: pa.DataType) -> Reading:
@@ -54,15 +56,25 @@ def all_written_decimals(column: pa.ChunkedArray) -> bool:
     return pc.all(pc.match_substring_regex(ids, WRITTEN_DECIMAL)).as_py()
 
 
+def is_plain(column: pa.ChunkedArray) -> bool:
+    """Return whether a column is text without blank ids and without spaces around ids."""
+    return pa.types.is_string(column.type) and not any(
+        pc.min(pc.binary_length(ids)).as_py() == 0 or pc.any(pc.or_(padded(ids), pc.utf8_is_space(ids))).as_py()
+        for ids in column.chunks
+    )
+
+
 def spaces_note(column: pa.ChunkedArray) -> str:
     """Return how many ids have spaces around them, or nothing."""
     if not pa.types.is_string(column.type):
         return ""
-    shorter = pc.less(pc.binary_length(pc.ascii_trim_whitespace(column)), pc.binary_length(column))
-    if not pc.any(shorter).as_py():
-        return ""
-    count = pc.sum(pc.and_not(shorter, pc.utf8_is_space(column))).as_py()
+    count = sum(pc.sum(pc.and_not(padded(ids), pc.utf8_is_space(ids))).as_py() or 0 for ids in column.chunks)
     return f"spaces around {count:,} ids were cut off" if count else ""
+
+
+def padded(ids: pa.Array) -> pa.Array:
+    """Return a mask that is true for ids with spaces around them, and for those of spaces alone."""
+    return pc.less(pc.binary_length(pc.ascii_trim_whitespace(ids)), pc.binary_length(ids))
 
 
 def explain(value: object, bits: int = 53) -> Refusal:

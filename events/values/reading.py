@@ -35,11 +35,13 @@ class Reading:
         convert: Converts the column or a slice of it. It raises `pa.ArrowException` if a value does not fit.
         explain: Says why `convert` refuses a value.
         note: What the whole column decided, for the import to say; empty if there is nothing to say.
+        unchanged: Whether `convert` is known to return the values as they are.
     """
 
     convert: Convert
     explain: Callable[[Any], Refusal]
     note: str = ""
+    unchanged: bool = False
 
 
 def python_value(scalar: pa.Scalar) -> Any:

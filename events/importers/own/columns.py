@@ -155,12 +155,11 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
     for column in {*values, *VOCABULARIES} & set(table.column_names):
         of_case = {theirs.casefold(): (theirs, ours) for theirs, ours in values.get(column, {}).items()}
         try:
-            texts = table[column].cast(pa.string())
+            encoded = table[column].cast(pa.string()).dictionary_encode()  # all chunks have one dictionary
         except pa.ArrowException:
             continue  # lists, for instance; `canonical.conform` refuses them and names the row
-        encoded = pa.chunked_array(texts).combine_chunks().dictionary_encode()
         targets: list[str | None] = []
-        for text in encoded.dictionary.to_pylist():
+        for text in encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else ():
             folded = text.strip().casefold()
             if folded in of_case:
                 met.add((column, of_case[folded][0]))
@@ -169,7 +168,11 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
                 targets.append(folded)
             else:
                 targets.append(None if text.strip() in MISSING else text)
-        replaced = pa.array(targets, pa.string()).take(encoded.indices)
+        dictionary = pa.array(targets, pa.string())
+        replaced = pa.chunked_array(
+            [pa.DictionaryArray.from_arrays(chunk.indices, dictionary) for chunk in encoded.chunks],
+            pa.dictionary(pa.int32(), pa.string()),
+        )
         table = table.set_column(table.column_names.index(column), column, replaced)
     return table
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, schema
+from events.bulk.repeats import first_repeated
 from events.importers.own.columns import CONTRACT, SCHEMAS
 from events.origins import RowOrigins
 from events.values.written_times import DAY_AND_MONTH
@@ -93,9 +94,11 @@ def fits(column: pa.ChunkedArray, ours: str, name: str) -> bool:
     values = column.slice(0, SAMPLE).drop_null()
     if ours == KEYS[name]:
         try:
-            return column.null_count == 0 and len(pc.unique(column)) == len(column)
-        except pa.ArrowNotImplementedError:  # lists and structures are no ids
+            ids = canonical.decoded(column, SCHEMAS[name].field(ours))
+            ids = ids if pa.types.is_integer(ids.type) else ids.cast(pa.string())
+        except pa.ArrowException:  # lists and structures are no ids
             return False
+        return ids.null_count == 0 and first_repeated(ids) is None
     if ours == "action":
         try:
             texts = {value.strip().casefold() for value in values.cast(pa.string()).to_pylist()}

@@ -1,16 +1,21 @@
 """Read the files of a table, each in its own format and dialect."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.importers import text_files
-from events.importers.own import dialects, folders, formats, quotes
+from events.bulk.spool import Spool
+from events.importers import text_files, text_types
+from events.importers.own import dialects, encodings, folders
 from events.importers.own.dialects import Dialect
+from events.importers.own.formats import Source
+from events.importers.own.quotes import QuoteCheck
 from events.origins import RowOrigins
 from segue.errors import InputError
 
@@ -48,13 +53,28 @@ def read(paths: Sequence[Path], text: Sequence[str], dialect: Dialect) -> tuple[
     Raises:
         InputError: A file cannot be read, or no file has a row.
     """
+    contents: list[Content] = []
     try:
         files, left_out = folders.files_of(tuple(paths))
-        parts = [read_file(file, text, dialect) for file in files]
+        spool = Spool()
+        for file in files:
+            contents.append(content := open_file(file, dialect))
+            spool.add(content.table_schema, content.batches)
+        tables = spool.tables()
     except OSError as error:
+        if error.filename is None:  # the disk of temporary files is full
+            raise
         raise InputError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check the path and its rights."
         ) from None
+    finally:
+        for content in contents:
+            content.batches.close()
+    typed = iter(text_types.with_types([t for t, c in zip(tables, contents, strict=True) if c.is_text], text))
+    parts = [
+        with_partition(part_of(next(typed) if content.is_text else table, content, file), file)
+        for file, content, table in zip(files, contents, tables, strict=True)
+    ]
     if not any(part.table.num_rows for part in parts):
         names = ", ".join(file.name for file in files)
         raise InputError(f"{names} has no rows.", "Import a file with rows.")
@@ -76,36 +96,76 @@ def refuse_lone_rows(parts: Sequence[Part]) -> None:
             )
 
 
-def read_file(file: folders.File, text: Sequence[str], dialect: Dialect) -> Part:
-    """Read one file of any format."""
-    data, compression = formats.content(file.path)
-    if data.startswith(formats.PARQUET):
-        table, first, form = formats.read_parquet(data, file.name), 1, "Parquet"
-    else:
-        table, first, form = read_text(data, file.name, text, dialect)
+@dataclass(frozen=True)
+class Content:
+    """The rows of a file as they are read.
+
+    Args:
+        table_schema: Its columns.
+        batches: Its rows.
+        first: Number of the first row.
+        form: As in `Part`.
+        is_text: Whether all columns are text, in a delimited text file.
+    """
+
+    table_schema: pa.Schema
+    batches: Generator[pa.RecordBatch, None, None]
+    first: int
+    form: str
+    is_text: bool
+
+
+def open_file(file: folders.File, dialect: Dialect) -> Content:
+    """Begin to read one file of any format."""
+    source = Source.of(file.path)
+    content = (
+        Content(*source.parquet_rows(file.name), 1, "Parquet", is_text=False)
+        if source.is_parquet()
+        else open_text(source, file.name, dialect)
+    )
     # pandas writes its index under an empty name.
-    names = [column.strip() or f"column_{number}" for number, column in enumerate(table.column_names, 1)]
-    table = table.rename_columns(names)
-    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    names = [name.strip() or f"column_{number}" for number, name in enumerate(content.table_schema.names, 1)]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(f"{file.name} has two columns {repeated[0]!r}.", "Rename or remove one of them.")
-    form = f"{form} ({compression})" if compression else form
-    return with_partition(Part(table, RowOrigins.of(file.name, table.num_rows, first), form), file)
+    # Without the metadata that a writer left.
+    table_schema = pa.schema(list(zip(names, content.table_schema.types, strict=True)))
+    form = f"{content.form} ({source.compression})" if source.compression else content.form
+    return replace(content, table_schema=table_schema, batches=under(content.batches, table_schema), form=form)
 
 
-def read_text(data: bytes, name: str, text: Sequence[str], dialect: Dialect) -> tuple[pa.Table, int, str]:
-    """Return the rows of a delimited text file, the number of its first row, and its dialect in words."""
-    content, encoding = dialects.to_utf_8(data, name, dialect.encoding)
-    declared, content, above = dialects.split_header(content)
-    if not content.strip():  # Spark writes such files for partitions without rows
-        return pa.table({}), 2, "an empty file"
+def under(
+    batches: Generator[pa.RecordBatch, None, None], table_schema: pa.Schema
+) -> Generator[pa.RecordBatch, None, None]:
+    """Yield the same rows under other names of the columns."""
+    with closing(batches):
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=table_schema)
+
+
+def open_text(source: Source, name: str, dialect: Dialect) -> Content:
+    """Begin to read a delimited text file."""
+    encoding = encodings.encoding_of(source, dialect.encoding)
+    blocks = partial(encodings.utf_8_blocks, source, name, encoding, encoding == dialect.encoding)
+    header = dialects.header_of(blocks())
+    if not header.content.strip():  # Spark writes such files for partitions without rows
+        return Content(pa.schema([]), (batch for batch in list[pa.RecordBatch]()), 2, "an empty file", is_text=True)
     given = "\t" if dialect.separator == r"\t" else dialect.separator
-    separator = given or declared or dialects.separator_of(content)
-    table = text_files.parse(content, name, text, separator)
-    if padded := [column for column in table.column_names if column.strip() != column and column.strip() in text]:
-        table = text_files.parse(content, name, (*text, *padded), separator)
-    quotes.refuse_broken(content, separator, table.num_rows, name)
-    return table, above + 2, dialects.describe(encoding, separator)
+    separator = given or header.separator or dialects.separator_of(header.content)
+    check = QuoteCheck(name, separator, header.rows_above)
+
+    def content() -> Iterator[bytes]:
+        return dialects.without_first(blocks(), header.begin)
+
+    table_schema, batches = text_files.rows(lambda: check.watch(content()), name, separator, above=header.rows_above)
+    checked = check.refuse_broken(batches, content)
+    form = dialects.describe(encoding, separator)
+    return Content(table_schema, checked, header.rows_above + 2, form, is_text=True)
+
+
+def part_of(table: pa.Table, content: Content, file: folders.File) -> Part:
+    """Return the rows of a file with their origins."""
+    return Part(table, RowOrigins.of(file.name, table.num_rows, content.first), content.form)
 
 
 def with_partition(part: Part, file: folders.File) -> Part:
