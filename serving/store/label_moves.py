@@ -13,6 +13,15 @@ def labelled(config: Any) -> list[tuple[str, int]]:
     return sorted({(e.name, version) for e in config.model_config_list.config for version in e.version_labels.values()})
 
 
+def named(config: Any) -> set[tuple[str, int]]:
+    """The (model, version) pairs that a `ModelServerConfig` of the store has a server load."""
+    return {
+        (e.name, version)
+        for e in config.model_config_list.config
+        for version in e.model_version_policy.specific.versions
+    }
+
+
 def between(old: Any, new: Any) -> Any:
     """Return a `ModelServerConfig` with the versions of `old` and `new` and the labels of `old`."""
     both = type(new)()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from google.protobuf import text_format
@@ -28,10 +29,10 @@ from segue.entry import enter
 from segue.errors import InputError, SegueError
 from segue.os_errors import explained
 from segue.terminal import say
-from serving.protocol import config_files, text_protos
+from serving.protocol import text_protos
 from serving.protocol.config_files import MODEL_NAME, VERSION
 from serving.store import staging, versions
-from serving.store.label_moves import between, labelled
+from serving.store.label_moves import between, labelled, named
 from serving.store.own_paths import relocated
 from serving.store.unloaded import check_address, unloaded
 from stores import folders, trees
@@ -122,8 +123,14 @@ class Mirror:
         path, text, waiting = self.folder / CONFIG, self._config, ""
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         if self.server and before and text != before:
-            old, new = (text_protos.parse(t, ModelServerConfig(), CONFIG, "Push again.") for t in (before, text))
-            waiting = "; ".join(unloaded(self.server, labelled(new)))
+            old, new = _parsed(before), _parsed(text)
+            # Until the file names a version, the server may unload it at any moment, so its answer does not count.
+            fresh = [
+                f"{model} {version} has just come"
+                for model, version in labelled(new)
+                if (model, version) not in named(old)
+            ]
+            waiting = "; ".join(fresh or unloaded(self.server, labelled(new)))
             if waiting:
                 text = text_format.MessageToString(between(old, new))
         if text != before:
@@ -135,13 +142,17 @@ class Mirror:
         local = {
             f"{model}/{v}" for model in versions.models(self.folder) for v in versions.versions(self.folder, model)
         }
-        config = config_files.parse_config((self.folder / CONFIG).read_text(encoding="utf-8"))
-        served = {f"{entry.name}/{v}" for entry in config for v in (*entry.specific, *entry.labels.values())}
-        unnamed = local - pushed.keys() - served
+        config = _parsed((self.folder / CONFIG).read_text(encoding="utf-8"))
+        unnamed = local - pushed.keys() - {f"{model}/{v}" for model, v in named(config)}
         self._unnamed_since = {version: self._unnamed_since.get(version, now) for version in unnamed}
         for version, since in self._unnamed_since.items():
             if now - since >= GRACE:
                 staging.remove(self.folder / version)
+
+
+def _parsed(text: str) -> Any:
+    """The `ModelServerConfig` of a text; InputError if it is none."""
+    return text_protos.parse(text, ModelServerConfig(), CONFIG, "Push the models again.")
 
 
 def _by_version(entries: Mapping[str, trees.Entry]) -> dict[str, dict[str, trees.Entry]]:

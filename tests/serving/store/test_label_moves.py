@@ -4,7 +4,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.protocol.config_files import parse_config, render_config
-from serving.store.label_moves import between, labelled
+from serving.store.label_moves import between, labelled, named
 
 
 def config(models, standby=None):
@@ -33,3 +33,10 @@ def test_each_labelled_version_is_listed_once():
         ("a", 3),
         ("b", 2),
     ]
+
+
+def test_the_versions_to_load_are_those_with_labels_and_those_on_standby():
+    assert named(config({"b": {"stable": 2}, "a": {"stable": 1, "canary": 3}}, {"a": [7]})) == {
+        ("b", 2),
+        *(("a", version) for version in (1, 3, 7)),
+    }

@@ -185,12 +185,30 @@ def test_labels_stay_while_no_server_says_that_it_has_loaded_the_versions(bucket
     assert mirror.waiting == ""
     pushed("two")
     mirror.sync(NOW)
+    assert mirror.waiting == "ranking 2 has just come; retrieval 2 has just come"
+    mirror.sync(NOW)
     assert mirror.waiting.startswith(f"{nobody} does not answer for ranking 2: ")
     entries = config_files.parse_config(config(folder))
     assert {entry.name: (dict(entry.labels), entry.specific) for entry in entries} == {
         name: ({"stable": 1}, (1, 2)) for name in ("ranking", "retrieval")
     }
     assert json.loads((folder / ".synced").read_text())["revision"] == 1
+
+
+def test_a_version_that_the_file_has_dropped_is_named_again_before_a_label_moves(bucket, pushed, folder):
+    """If this fails, the server may unload the version just when a label moves to it, and refuse the file for ever."""
+    root = pushed("one")
+    mirror = Mirror(bucket, folder)
+    for text in ("two", "three"):
+        pushed(text)
+        mirror.sync(NOW)
+    model_store.promote(root, 1)
+    trees.publish(bucket, "", root, 3)
+    mirror.server = f"{servers.HOST}:{servers.free_ports(1)[0]}"  # it is not asked
+    mirror.sync(NOW)
+    assert mirror.waiting == "ranking 1 has just come; retrieval 1 has just come"
+    (ranking, _) = config_files.parse_config(config(folder))
+    assert (ranking.specific, ranking.labels) == ((1, 2, 3), {"stable": 3})
 
 
 def test_versions_that_still_have_labels_here_stay_when_the_store_has_dropped_them(bucket, pushed, folder):
@@ -373,7 +391,7 @@ def test_labels_move_while_the_object_store_is_away(bucket, objects, saved_model
     with ModelServer(settings) as server:
         mirror = Mirror(bucket, folder, server.rest_address)
         assert mirror.sync(NOW) == 2
-        assert mirror.waiting == "Could not find version 2 of model scale"
+        assert mirror.waiting == "scale 2 has just come"
         objects.kill()
         try:
             eventually(lambda: unloaded(server.rest_address, [("scale", 2)]) == [])
