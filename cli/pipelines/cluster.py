@@ -14,6 +14,7 @@ from segue.terminal import say
 if TYPE_CHECKING:
     from pipelines.kubeflow.preflight import Installation
 
+MOST_PODS = 50  # whose logs kubectl follows at once; a run with a search of 20 trials has 27
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ends
 
 
@@ -104,14 +105,16 @@ def listed(installation: "Installation") -> list[dict[str, str]]:
     ]
 
 
-def log_commands(installation: "Installation", run_id: str | None, follow: bool) -> list[str]:
-    """Return the commands that print the logs of a run's steps, which Kubernetes keeps and the API does not have."""
+def log_command(installation: "Installation", run_id: str | None, follow: bool) -> str:
+    """Return the command that prints the logs of a run's steps, which Kubernetes keeps and the API does not have.
+
+    It selects the pods by the run, because the API names Argo's nodes, which are not all names of pods.
+    """
     from pipelines.kubeflow import runs
 
     run = runs.chosen(installation, run_id)
-    start = f"kubectl logs -n {installation.pods}{' --follow' if follow else ''} --container main"
-    named = [f"{start} {pod}  # {step}" for step, pods in runs.pods(run).items() for pod in pods]
-    return named or [f"{start} --selector pipeline/runid={run.run_id} --prefix --tail -1"]
+    how = f"--follow --max-log-requests {MOST_PODS}" if follow else "--tail -1"
+    return f"kubectl logs -n {installation.pods} --selector pipeline/runid={run.run_id} --container main --prefix {how}"
 
 
 def stop(installation: "Installation", run_id: str | None) -> str:

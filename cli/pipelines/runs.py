@@ -99,14 +99,12 @@ def show(result: dict) -> None:
 @places.place_options
 @click.option("--follow", is_flag=True, help="Print what the run adds, until it ends.")
 def log(run: str | None, on: str, host: str | None, follow: bool) -> None:
-    """Print a run's log; of a run on a cluster, the commands for its steps' logs, which Kubernetes keeps."""
+    """Print a run's log; of a run on a cluster, the command for its steps' logs, which Kubernetes keeps."""
     from pipelines.run_state import holder
 
     places.require_kfp(on, host)
     if on == places.KFP:
-        for command in cluster.log_commands(places.cluster(host)[1], run, follow):
-            say(command)
-        return
+        return say(cluster.log_command(places.cluster(host)[1], run, follow))
     folder = chosen(run)
     if not folder.log.is_file():
         raise InputError(f"{folder.path.name} has no log in {folder.path}.", "Runs on a cluster keep their logs there.")

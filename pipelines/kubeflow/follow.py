@@ -12,6 +12,7 @@ from segue.settings import RunFolder
 from workloads.outcome import verdict
 
 POLL_SECONDS = 2.0
+WAITS = "waits for a node or the image (kubectl get pods)"
 LOST_SECONDS = 60.0  # a port-forward is started again, or a server, within this time
 
 
@@ -48,7 +49,7 @@ def follow(
     """
     statuses: dict[str, tuple] = {}
     seen: object = None
-    answered = reported = time.monotonic()
+    answered = reported = changed = time.monotonic()
     while True:
         now = time.monotonic()
         try:
@@ -57,7 +58,7 @@ def follow(
             if (run.state, states) != seen or run.state in runs.ENDED:
                 result = runs.state(kubeflow, run, folder)
                 if report(result["steps"], statuses, on_step, on_progress):
-                    reported = now
+                    reported = changed = now
                 seen = (run.state, states)
             answered = now
         except UnavailableError as error:
@@ -72,7 +73,8 @@ def follow(
                 return result
         if now - reported > SILENCE_SECONDS:
             reported = now
-            on_progress(f"{str(run.state).lower()}")
+            waits = any(task.state == "PENDING" for task in runs.details(run))
+            on_progress(f"{WAITS if waits else 'at work'} for {now - changed:.0f} s")
         time.sleep(poll_seconds)
 
 

@@ -28,15 +28,19 @@ class Installation:
     namespace: str | None
     pods: str
 
+    @property
+    def where(self) -> dict[str, str]:
+        """The namespace as every list of the API takes it: with several users it is needed, with one it is refused."""
+        return {"namespace": self.namespace} if self.namespace else {}
+
     def experiment(self) -> str | None:
         """Return the id of the experiment of the runs; None if there is none yet.
 
         Raises: as `Kubeflow.call`.
         """
-        named = {"predicates": [{"key": "display_name", "operation": "EQUALS", "string_value": EXPERIMENT}]}
-        options = {"namespace": self.namespace} if self.namespace else {}
+        named = {"predicates": [{"key": "display_name", "operation": "EQUALS", "stringValue": EXPERIMENT}]}
         api = self.kubeflow.experiments
-        found = self.kubeflow.call(api.experiment_service_list_experiments, filter=json.dumps(named), **options)
+        found = self.kubeflow.call(api.experiment_service_list_experiments, filter=json.dumps(named), **self.where)
         return found.experiments[0].experiment_id if found.experiments else None
 
     def own_experiment(self) -> str:

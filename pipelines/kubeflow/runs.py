@@ -70,7 +70,7 @@ def listed(installation: Installation) -> list[Any]:
     experiment = installation.experiment()
     if experiment is None:
         return []
-    options = {"experiment_id": experiment, "page_size": NEWEST, "sort_by": "created_at desc"}
+    options = {"experiment_id": experiment, "page_size": NEWEST, "sort_by": "created_at desc"} | installation.where
     kubeflow = installation.kubeflow
     return list(islice(kubeflow.rows(kubeflow.runs.run_service_list_runs, "runs", **options), NEWEST))[::-1]
 
@@ -162,9 +162,9 @@ def add(folder: RunFolder, task: Any) -> None:
     path = folder.steps / f"{name}.json"
     record = read_json(path) if path.is_file() else {}
     numbered = [read_json(trial) for trial in folder.steps.glob(f"{TRIAL}-*.json")] if name == TRIAL else []
-    began, ended = task.start_time or task.create_time, task.end_time
-    known = {"step": name, "result": {}, "started": began.timestamp() if began else 0.0} | record
-    known["seconds"] = record.get("seconds") or ((ended - began).total_seconds() if began and ended else 0.0)
+    began, ended = (time.timestamp() if time else 0.0 for time in (task.start_time, task.end_time))
+    # A time that is not there yet is 1970.
+    known = {"step": name, "result": {}, "started": began, "seconds": max(0.0, ended - began)} | record
     if task.state == "RUNNING":
         write_json(path, known | {"status": "running"})
     elif task.state == "SUCCEEDED" and not record and not numbered:
@@ -178,19 +178,3 @@ def add(folder: RunFolder, task: Any) -> None:
 def details(run: Any) -> list[Any]:
     """Return all tasks of a run, with drivers, groups and attempts."""
     return (run.run_details.task_details if run.run_details else None) or []
-
-
-def pods(run: Any) -> dict[str, list[str]]:
-    """Return the names of the pods of each step, as far as the API has them."""
-    every = {task.task_id: task for task in details(run)}
-
-    def below(task: Any) -> Iterator[str]:
-        if task.pod_name:
-            yield task.pod_name
-        for child in task.child_tasks or []:
-            if child.pod_name:
-                yield child.pod_name
-            elif child.task_id in every:
-                yield from below(every[child.task_id])
-
-    return {task.display_name: list(dict.fromkeys(below(task))) for task in tasks(run)}

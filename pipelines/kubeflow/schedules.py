@@ -45,7 +45,7 @@ def listed(installation: Installation) -> list[Any]:
         return []
     kubeflow = installation.kubeflow
     method = kubeflow.schedules.recurring_run_service_list_recurring_runs
-    return list(kubeflow.rows(method, "recurring_runs", experiment_id=experiment))
+    return list(kubeflow.rows(method, "recurring_runs", experiment_id=experiment, **installation.where))
 
 
 def scheduled(installation: Installation, name: str) -> list[Any]:

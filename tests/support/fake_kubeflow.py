@@ -157,12 +157,12 @@ class FakeKubeflow:
 
     def listed(self, name: str, held: dict[str, Any], query: dict[str, str]) -> Any:
         """Return one page of what the server holds, newest first, with the filter and the namespace applied."""
-        self.check_namespace(query.get("namespace"), by_experiment="experiment_id" in query)
+        self.check_namespace(query.get("namespace"))
         rows = list(held.values())
         for predicate in json.loads(query.get("filter") or '{"predicates": []}')["predicates"]:
             if predicate["key"] not in ("display_name", "name") or predicate["operation"] != "EQUALS":
                 raise Refused(400, f"Unrecognized predicate {predicate}")
-            rows = [row for row in rows if row.display_name == predicate["string_value"]]
+            rows = [row for row in rows if row.display_name == predicate["stringValue"]]
         if "experiment_id" in query:
             rows = [row for row in rows if row.experiment_id == query["experiment_id"]]
         if query.get("sort_by") == "created_at desc":
@@ -177,15 +177,14 @@ class FakeKubeflow:
         following = str(first + size) if first + size < len(rows) else None
         return model(**{name: rows[first : first + size]}, total_size=len(rows), next_page_token=following)
 
-    def check_namespace(self, namespace: str | None, by_experiment: bool = False) -> None:
+    def check_namespace(self, namespace: str | None) -> None:
         """Refuse a namespace in single-user mode, and another namespace than the user's in multi-user mode."""
         if not self.multi_user and namespace:
             raise Refused(400, "In single-user mode, the namespace must be empty.")
-        if self.multi_user and not by_experiment:
-            if not namespace:
-                raise Refused(400, "In multi-user mode, the namespace is needed.")
-            if namespace != self.namespace:
-                raise Refused(403, f"User 'ada' is not authorized in the namespace {namespace}.")
+        if self.multi_user and not namespace:
+            raise Refused(400, "In multi-user mode, the namespace is needed.")
+        if self.multi_user and namespace != self.namespace:
+            raise Refused(403, f"User 'ada' is not authorized in the namespace {namespace}.")
 
     def new_experiment(self, experiment: Any) -> Any:
         """Keep an experiment."""
@@ -259,10 +258,9 @@ class FakeKubeflow:
 def task(name: str, state: str, error: str = "") -> Any:
     """A task of a run, as the API tells of it."""
     fault = api.GoogleRpcStatus(code=13, message=error) if error else None
-    pods = [api.PipelineTaskDetailChildTask(pod_name=f"training-abc-{name}")]
-    return api.V2beta1PipelineTaskDetail(
-        task_id=name, display_name=name, state=state, error=fault, child_tasks=pods, start_time=datetime.now(UTC)
-    )
+    began, not_yet = datetime.now(UTC), datetime.fromtimestamp(0, UTC)  # the server tells what is not there yet as 1970
+    times = {"start_time": began, "end_time": not_yet if state == "RUNNING" else began}
+    return api.V2beta1PipelineTaskDetail(task_id=name, display_name=name, state=state, error=fault, **times)
 
 
 @pytest.fixture

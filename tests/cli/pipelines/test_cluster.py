@@ -167,7 +167,7 @@ def test_a_run_is_followed_to_its_end_and_listed(published, kubeflow, tmp_path):
     listed = json.loads(call("list", "--on", "kfp", "--json").stdout)["runs"]
     assert [(row["run"], row["status"]) for row in listed] == [(run_id, "succeeded")]
     logs = call("logs", "--on", "kfp", "--follow").stdout
-    assert "kubectl logs -n kubeflow --follow --container main training-abc-ingest  # ingest" in logs
+    assert logs.startswith(f"kubectl logs -n kubeflow --selector pipeline/runid={run_id} --container main --prefix")
 
 
 @pytest.mark.slow

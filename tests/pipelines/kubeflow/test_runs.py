@@ -211,10 +211,16 @@ def test_the_newest_run_is_chosen_and_all_pages_are_read(kubeflow, spec):
     assert len(kubeflow.experiments) == 1
 
 
-def test_pods_are_found_below_the_tasks_of_a_step(started):
-    step, executor = task("ingest", "RUNNING"), task("executor", "RUNNING")
-    executor.task_id = "node-2"
-    executor.child_tasks = [api.PipelineTaskDetailChildTask(pod_name=f"pod-{n}") for n in (0, 1)]
-    step.child_tasks = [api.PipelineTaskDetailChildTask(task_id="node-2")]
-    started.run_details.task_details = [step, executor, task("root-driver", "SUCCEEDED")]
-    assert runs.pods(started) == {"ingest": ["pod-0", "pod-1"]}
+def test_a_long_silence_says_what_the_run_waits_for(kubeflow, started, stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "SILENCE_SECONDS", 0.0)
+    executor = task("executor", "PENDING")
+    kubeflow.moves = [
+        move("RUNNING", task("ingest", "RUNNING"), executor),
+        move("RUNNING", task("ingest", "RUNNING"), executor),
+        move("RUNNING", task("ingest", "RUNNING")),
+        move("RUNNING", task("ingest", "RUNNING")),
+        move("SUCCEEDED", records={"push": done(version=1)}, into=stored),
+    ]
+    lines, _ = followed(kubeflow, tmp_path)
+    assert "waits for a node or the image (kubectl get pods) for 0 s" in lines
+    assert "at work for 0 s" in lines
