@@ -32,7 +32,7 @@ def submit(name: str, config: dict[str, Any], host: str | None, wait: bool, as_j
     elif as_json:
         print_json({"run": run_id, "link": link})
     else:
-        say(f"follow it: {follow.come_back(run_id)}")
+        say(f"follow it: {follow.come_back(installation.kubeflow, run_id)}")
 
 
 def follow_to_end(installation: "Installation", run_id: str, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def follow_to_end(installation: "Installation", run_id: str, as_json: bool) -> N
                 result = follow.follow(kubeflow, run_id, folder, progress.update, progress.say)
             show_end(folder, result, as_json)
     except KeyboardInterrupt:
-        say(f"The run goes on. Follow it: {follow.come_back(run_id)}", err=True)
+        say(f"The run goes on. Follow it: {follow.come_back(installation.kubeflow, run_id)}", err=True)
         raise SystemExit(INTERRUPTED) from None
 
 

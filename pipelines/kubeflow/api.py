@@ -12,7 +12,7 @@ import kfp_server_api
 from urllib3.exceptions import HTTPError
 
 from pipelines.kubeflow import errors
-from stores.settings import Settings
+from stores.settings import Settings, shown
 
 TIMEOUT = (3, 5)  # seconds to connect, and between two bytes of an answer
 Result = TypeVar("Result")
@@ -27,9 +27,9 @@ class Kubeflow:
     """
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        self.address = address.rstrip("/")
+        self.address = shown(address.rstrip("/"))
         self.token = token
-        configuration = kfp_server_api.Configuration(host=self.address)
+        configuration = kfp_server_api.Configuration(host=address.rstrip("/"))
         configuration.retries = False  # a second attempt is the caller's decision; redirects lead to pages for people
         configuration.ssl_ca_cert = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE names another
         self.client = client = kfp_server_api.ApiClient(configuration)

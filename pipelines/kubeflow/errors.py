@@ -9,7 +9,6 @@ import kfp_server_api
 from urllib3 import exceptions
 
 from segue.errors import InputError, SegueError, UnavailableError
-from stores.settings import shown
 
 PROBE_SECONDS = 3
 LONGEST = 300  # characters of a message of the server
@@ -33,7 +32,7 @@ def told(error: Exception, address: str, token: str | None, subject: str = "") -
         token: the token that was sent; it is masked in what the server says.
         subject: what the call was about: `the run 1b2c`.
     """
-    where = f"Kubeflow Pipelines at {shown(address)}"
+    where = f"Kubeflow Pipelines at {address}"
     if isinstance(error.__context__, kfp_server_api.ApiException):
         error = error.__context__  # the client fails again on an error of TLS, which has no body
     if isinstance(error, kfp_server_api.ApiException) and error.status:

@@ -16,9 +16,9 @@ WAITS = "waits for a node or the image (kubectl get pods)"
 LOST_SECONDS = 60.0  # a port-forward is started again, or a server, within this time
 
 
-def come_back(run_id: str) -> str:
+def come_back(kubeflow: Kubeflow, run_id: str) -> str:
     """Return the command that follows a run again."""
-    return f"segue run status {run_id} --on kfp --wait"
+    return f"segue run status {run_id} --on kfp --host {kubeflow.address} --wait"
 
 
 def follow(
@@ -63,7 +63,9 @@ def follow(
             answered = now
         except UnavailableError as error:
             if now - answered > LOST_SECONDS:
-                raise UnavailableError(error.headline, f"The run goes on. Follow it: `{come_back(run_id)}`.") from None
+                raise UnavailableError(
+                    error.headline, f"The run goes on. Follow it: `{come_back(kubeflow, run_id)}`."
+                ) from None
             on_progress(f"{error.headline} Asking again.")
             reported = now
         else:

@@ -211,7 +211,7 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(published, kubeflow):
         _, printed = command.communicate(timeout=30)
     (run_id,) = kubeflow.runs
     assert command.returncode == 130
-    assert f"The run goes on. Follow it: segue run status {run_id} --on kfp --wait" in printed
+    assert f"The run goes on. Follow it: segue run status {run_id} --on kfp --host {kubeflow.url} --wait" in printed
     assert "Traceback" not in printed
     assert kubeflow.runs[run_id].state == "PENDING"
 

@@ -196,7 +196,9 @@ def test_a_long_absence_says_how_to_come_back(kubeflow, started, stored, tmp_pat
     kubeflow.faults = [lambda handler: handler.send(503, {})] * 2
     with pytest.raises(UnavailableError) as caught:
         followed(kubeflow, tmp_path)
-    assert caught.value.fix == "The run goes on. Follow it: `segue run status r1 --on kfp --wait`."
+    assert caught.value.fix == (
+        f"The run goes on. Follow it: `segue run status r1 --on kfp --host {kubeflow.url} --wait`."
+    )
 
 
 def test_the_newest_run_is_chosen_and_all_pages_are_read(kubeflow, spec):
