@@ -125,7 +125,7 @@ def test_a_damaged_record_of_a_step_is_named(home, command, content):
     assert error.headline.startswith(f"{record} must be JSON.")
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["init", "this process", "its parent"])
 def test_the_process_that_got_the_number_of_a_dead_run_is_left_alone(home, pid):
     run = home.run(NAMES[-1])
     run.lock.write_text(json.dumps({"pid": pid, "host": socket.gethostname()}))  # nobody holds it
