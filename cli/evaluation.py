@@ -7,7 +7,6 @@ from cli.output import cell_text, print_table
 from segue.files import read_json
 from segue.settings import Home, RunFolder
 from segue.terminal import say
-from stores.settings import shown
 
 if TYPE_CHECKING:
     from surfaces.page import Figures
@@ -43,6 +42,9 @@ def show_evaluation(run: RunFolder) -> None:
 
 def show_places(home: Home, run: RunFolder) -> None:
     """Print the places of the run, the reports, MLflow and the pushed models."""
+    from stores.settings import shown
+    from tracking.address import tracking_uri
+
     from tracking.address import tracking_uri
 
     places = {"run": run.path, "reports": home.reports, "MLflow": shown(tracking_uri(home)), "models": home.models}
