@@ -45,8 +45,6 @@ def show_places(home: Home, run: RunFolder) -> None:
     from stores.settings import shown
     from tracking.address import tracking_uri
 
-    from tracking.address import tracking_uri
-
     places = {"run": run.path, "reports": home.reports, "MLflow": shown(tracking_uri(home)), "models": home.models}
     for name, place in places.items():
         say(f"{name:<8} {place}")
