@@ -14,16 +14,13 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from segue.errors import InputError, UnavailableError
 from stores import s3_errors, servers
 from stores.parallel import in_parallel
 from stores.s3 import Bucket, Missing, Taken
 from stores.settings import Settings
+from tests.support.certificates import certificate
 
 
 @contextlib.contextmanager
@@ -264,23 +261,6 @@ def test_clocks_that_differ(bucket, monkeypatch):
     )
     with pytest.raises(UnavailableError, match=r"clocks of this machine and of the server differ.*NTP"):
         bucket.get("a")
-
-
-def certificate(folder, days: tuple[int, int]):
-    """A self-signed certificate for 127.0.0.1, valid for these days from now, as a server's TLS context."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    begin, end = (datetime.now(UTC) + timedelta(days=day) for day in days)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(end)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    signed = builder.sign(key, hashes.SHA256())
-    pem = folder / "server.pem"
-    private = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    pem.write_bytes(key.private_bytes(*private) + signed.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return pem, context
 
 
 @contextlib.contextmanager

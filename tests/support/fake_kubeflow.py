@@ -75,10 +75,8 @@ class FakeKubeflow:
         """The address of the server."""
         return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
-    def with_tls(self, certificate: str, key: str) -> None:
+    def with_tls(self, context: ssl.SSLContext) -> None:
         """Speak TLS from now on."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.scheme = "https"
 

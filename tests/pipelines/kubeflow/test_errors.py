@@ -1,7 +1,6 @@
 """What goes wrong on the way to Kubeflow's API is told apart, soon, and without the token."""
 
 import socket
-import subprocess
 import time
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from pipelines.kubeflow.api import Kubeflow
 from segue.errors import EXIT_RETRY, EXIT_USAGE, SegueError
 from stores.settings import Settings
+from tests.support.certificates import certificate
 from tests.support.fake_kubeflow import FakeKubeflow
 
 TOKEN = "s3cret-token"
@@ -118,20 +118,9 @@ def test_a_server_that_says_nothing():
     assert error.exit_code == EXIT_RETRY
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[str, str]:
-    """A certificate of 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    files = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run([*command, *names, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-    return files
-
-
-def test_http_to_a_server_with_tls(certificate):
+def test_http_to_a_server_with_tls(tmp_path):
     with FakeKubeflow() as fake:
-        fake.with_tls(*certificate)
+        fake.with_tls(certificate(tmp_path, (-1, 1))[1])
         error = failure(fake.url.replace("https", "http"))
     assert "speaks TLS, and the address begins with http://" in error.headline
     assert error.fix == "Begin it with https://."
@@ -145,14 +134,26 @@ def test_https_to_a_server_without_tls(fake):
     assert error.exit_code == EXIT_USAGE
 
 
-def test_a_certificate_of_an_unknown_authority(certificate, monkeypatch):
+@pytest.mark.parametrize(
+    ("days", "trusted", "cause"),
+    [((-1, 1), False, "self-signed certificate"), ((-2, -1), True, "certificate has expired")],
+)
+def test_a_certificate_that_is_not_valid(tmp_path, monkeypatch, days, trusted, cause):
+    pem, context = certificate(tmp_path, days)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     with FakeKubeflow() as fake:
-        fake.with_tls(*certificate)
+        fake.with_tls(context)
         error = failure(fake.url)
-        assert "The certificate of Kubeflow Pipelines" in error.headline
-        assert "self-signed certificate" in error.headline
-        assert error.exit_code == EXIT_USAGE
-        monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    assert error.headline == f"The certificate of Kubeflow Pipelines at {fake.url} is refused: {cause}."
+    assert error.exit_code == EXIT_USAGE
+
+
+def test_a_certificate_of_a_known_authority(tmp_path, monkeypatch):
+    pem, context = certificate(tmp_path, (-1, 1))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with FakeKubeflow() as fake:
+        fake.with_tls(context)
         kubeflow = Kubeflow(fake.url)
         assert kubeflow.call(kubeflow.health.healthz_service_get_healthz).multi_user is False
 
