@@ -6,10 +6,7 @@ from stores.settings import settings
 
 def tracking_uri(home: Home) -> str:
     """Return the address of MLflow: the setting `tracking`, or the database in the home."""
-    tracking = settings().tracking
-    if tracking and tracking.startswith("postgresql://"):
-        return tracking.replace("postgresql://", "postgresql+psycopg://", 1)  # the driver that is installed
-    return tracking or home.own_tracking_uri
+    return settings().tracking or home.own_tracking_uri
 
 
 def artifact_location(home: Home) -> str | None:

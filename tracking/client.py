@@ -95,4 +95,5 @@ def unchecked_client(tracking_uri: str) -> "MlflowClient":
         os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", endpoint)  # for files that the client itself sends to S3
     import mlflow
 
-    return mlflow.MlflowClient(tracking_uri)
+    # SQLAlchemy's default driver of PostgreSQL is not installed.
+    return mlflow.MlflowClient(tracking_uri.replace("postgresql://", "postgresql+psycopg://", 1))

@@ -12,6 +12,7 @@ OLDEST, NEWEST = "1.34", "1.37"
 CUSTOM = {"monitoring.coreos.com/v1 ServiceMonitor", "cert-manager.io/v1 Certificate"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_document_is_valid_by_the_strict_schema(rendered, overlay, version):
@@ -57,6 +58,7 @@ def test_production_has_no_store_in_the_cluster(rendered):
     assert not [name_of(d) for d in rendered["prod"] if d["kind"] in ("StatefulSet", "PersistentVolumeClaim")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_settings_and_secrets_have_every_key_that_a_compiled_step_takes(rendered, overlay, tmp_path):
     from cli import cli

@@ -8,13 +8,13 @@ import yaml
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from components.report import report
-from components.search.choose_trial import choose_trial
 from models.training_config import TrainingConfig, load
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
 from tracking.runs import SEARCHES
 from workloads.run import Run
+from workloads.search import choose_trial
 
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [32, 64]}}}).to_dict()
 TRIALS = {0: (64, 0.25), 1: (32, 0.5)}  # dim and objective of each trial
@@ -33,7 +33,7 @@ def searched(tmp_path_factory) -> Home:
             result.update(judgement, values={"dim": dim}, history={"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]})
         # Numbers in a pipeline's parameters arrive as floats.
         trials.append({"trial": float(number), "values": {"dim": float(dim)}, **judgement})
-    choose_trial.python_func(str(home.root), "good", CONFIG, trials)
+    choose_trial.step(Run(home, "good", CONFIG), trials)
     report.python_func(str(home.root), "good", CONFIG)
 
     with pytest.raises(InputError), Run(home, "bad", {}).step("trial", 0):

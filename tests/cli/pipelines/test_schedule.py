@@ -11,6 +11,8 @@ from segue.errors import EXIT_USAGE
 from tests.cli.pipelines.test_cluster import STORES
 from tests.support.fake_kubeflow import Refused
 
+pytestmark = pytest.mark.slow  # each schedule compiles its pipeline
+
 
 def call(*arguments: str):
     return CliRunner().invoke(schedule, arguments)

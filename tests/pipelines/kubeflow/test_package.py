@@ -12,6 +12,7 @@ from pipelines.kubeflow.package import compile_all, specification
 from pipelines.placement import SECRET_VARIABLES, SETTING_VARIABLES
 from segue.settings import image
 
+pytestmark = pytest.mark.slow  # compiles every pipeline
 GOLDEN = Path(__file__).with_name("golden.yaml")
 IMAGE = "registry.example/segue:1"
 
