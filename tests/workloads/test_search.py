@@ -7,12 +7,12 @@ import pytest
 import yaml
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from components.report import report
 from models.training_config import TrainingConfig, load
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
 from tracking.runs import SEARCHES
+from workloads import report
 from workloads.run import Run
 from workloads.search import choose_trial
 
@@ -34,11 +34,11 @@ def searched(tmp_path_factory) -> Home:
         # Numbers in a pipeline's parameters arrive as floats.
         trials.append({"trial": float(number), "values": {"dim": float(dim)}, **judgement})
     choose_trial.step(Run(home, "good", CONFIG), trials)
-    report.python_func(str(home.root), "good", CONFIG)
+    report.step(Run(home, "good", CONFIG))
 
     with pytest.raises(InputError), Run(home, "bad", {}).step("trial", 0):
         raise InputError("Too wide.", "Narrow it.")
-    report.python_func(str(home.root), "bad", CONFIG)
+    report.step(Run(home, "bad", CONFIG))
     return home
 
 
