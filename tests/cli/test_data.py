@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -167,16 +166,6 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_help_answers_at_once():
-    def seconds() -> float:
-        start = time.perf_counter()
-        command = [sys.executable, "-c", "from cli import main; main()", "data", "--help"]
-        subprocess.run(command, capture_output=True, check=True)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(3)) < 0.5
 
 
 def test_the_list_of_public_data_sets_has_each_with_its_files_and_licence(segue):

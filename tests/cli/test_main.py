@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -16,25 +15,24 @@ from cli import COMMANDS, cli
 from segue.entry import buffered
 from segue.errors import InputError
 
-LIMIT = 0.5  # seconds
-
 
 def segue(*arguments: str, **env: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", "from cli import main; main()", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
 
 
-def test_help_lists_every_command_and_answers_at_once():
-    segue("--help")  # the first start of a fresh checkout writes bytecode
-    # The best of three, because a busy machine slows single calls down.
-    best = float("inf")
-    for _ in range(3):
-        started = time.monotonic()
-        done = segue("--help")
-        best = min(best, time.monotonic() - started)
+def test_help_lists_every_command():
+    done = segue("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
-    assert best < LIMIT
+
+
+def test_help_loads_nothing_heavy():
+    """If this fails, `segue --help` takes seconds."""
+    heavy = ("numpy", "pandas", "pyarrow", "duckdb", "tensorflow", "mlflow", "feast", "kfp", "pydantic", "boto3")
+    script = f"import sys, cli, segue.__main__; sys.exit(' '.join(set({heavy}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
 
 
 @pytest.mark.parametrize("command", COMMANDS)
