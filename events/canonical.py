@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema, times
-from events.bulk.batches import batches, in_parallel
+from events.bulk.batches import batches, by_chunk, in_parallel
 from events.bulk.spool import Spool, let_go
 from events.origins import RowOrigins
 from events.values import dates, ids, label_values, lists, numbers
@@ -200,7 +200,7 @@ def decoded(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type) and not pa.types.is_floating(field.type):
         return numbers.without_nan(column)
     if pa.types.is_string(column.type) and not pa.types.is_string(field.type):
-        return without_blanks(column)
+        return by_chunk(without_blanks, column)
     return column
 
 
@@ -231,7 +231,7 @@ def reading_of(column: pa.ChunkedArray, field: pa.Field) -> Reading | None:
 
 def known_words(column: pa.ChunkedArray, field: pa.Field, reading: Reading) -> Reading:
     """Return a reading with null for words such as `NULL`, if the column has some that its reading refuses."""
-    known = without_words(column)
+    known = by_chunk(without_words, column)
     if known.null_count == column.null_count:
         return reading
     words = column.filter(pc.and_(pc.is_valid(column), pc.is_null(known)))

@@ -5,6 +5,7 @@ import math
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from events.bulk.batches import by_chunk
 from events.values.reading import Reading, Refusal, without_blanks, without_words, words_note
 
 # The bits of a whole number that a decimal of each type holds exactly; beyond them neighbours become equal.
@@ -28,11 +29,11 @@ def read(column: pa.ChunkedArray, required: bool) -> Reading:
     if pa.types.is_string(column.type) and all_written_decimals(column):
         decimals = from_decimals(pa.float64())
         return Reading(lambda c: decimals.convert(c.cast(pa.float64())), explain_text)
-    known = column if required else without_words(column)
+    known = column if required else by_chunk(without_words, column)
     plain = is_plain(column)  # the usual case
     notes = filter(None, ["" if plain else spaces_note(column), words_note(column, known)])
     clean = without_blanks if required else lambda c: without_words(without_blanks(c))
-    unchanged = plain and known is column
+    unchanged = plain and known.null_count == column.null_count
     return Reading(lambda c: clean(c.cast(pa.string())), explain, "; ".join(notes), unchanged)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 MISSING = ("nan", "NaN", "None", "<NA>", "NaT", "null", "NULL", "\\N", "undefined")
 CORRECT = "Correct the value, or check that the right column was mapped."
 
+Column = TypeVar("Column", pa.ChunkedArray, pa.Array)  # or one of its chunks
 Convert = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
 
@@ -57,14 +58,14 @@ def as_type(data_type: pa.DataType, description: str) -> Reading:
     return Reading(lambda column: column.cast(data_type), lambda value: Refusal(f", which is not {description}"))
 
 
-def without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def without_blanks(column: Column) -> Column:
     """Return a text column without the spaces around its values; a blank value becomes null."""
     trimmed = pc.ascii_trim_whitespace(column)
     blank = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.utf8_is_space(trimmed))
     return pc.if_else(blank, pa.scalar(None, trimmed.type), trimmed) if pc.any(blank).as_py() else trimmed
 
 
-def without_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def without_words(column: Column) -> Column:
     """Return a column with null for the words in `MISSING`, if it is text."""
     if not pa.types.is_string(column.type):
         return column
