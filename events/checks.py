@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, quarantine, request_joins, schema
-from events.bulk.batches import by_chunk, rows_where
+from events.bulk.batches import rows_where
 from events.bulk.repeats import first_repeated
 from events.bulk.spool import let_go
 from events.imported import Imported
@@ -191,8 +191,7 @@ def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:
 
 def not_among(ids: pa.ChunkedArray, valid_ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a mask that is true for each id that is not one of the valid ids."""
-    valid = valid_ids.combine_chunks()
-    return by_chunk(lambda chunk: pc.invert(pc.is_in(chunk, valid)), ids)
+    return pc.invert(pc.is_in(ids, valid_ids.combine_chunks()))
 
 
 def first_true(mask: pa.ChunkedArray) -> int:
