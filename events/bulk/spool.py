@@ -6,6 +6,8 @@ no name: it ends with the process, however that ends. `TMPDIR` says in which fol
 
 import mmap
 import tempfile
+import threading
+import time
 from collections.abc import Iterable
 from typing import IO
 from weakref import WeakSet
@@ -14,6 +16,7 @@ import pyarrow as pa
 
 IN_MEMORY = 64 * 2**20  # bytes of a spool that are not yet in its file
 ALIGNMENT = 64
+GIVE_BACK_SECONDS = 0.1
 
 _maps: WeakSet[mmap.mmap] = WeakSet()
 
@@ -52,6 +55,8 @@ class Spool:
         pages = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         self._file.close()
         _maps.add(pages)
+        if len(_maps) == 1:
+            threading.Thread(target=_give_back, daemon=True).start()
         content = pa.py_buffer(pages)
         return [
             pa.concat_tables(
@@ -83,6 +88,14 @@ def store(table_schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Tabl
 
 def let_go() -> None:
     """Give the pages of all mapped tables back to the kernel; they are read again where they are needed."""
-    for pages in _maps:
+    for pages in list(_maps):
         pages.madvise(mmap.MADV_DONTNEED)
     pa.default_memory_pool().release_unused()
+
+
+def _give_back() -> None:
+    """Give pages back while tables are mapped: a look at a whole column reads many, and Arrow does not stop within."""
+    while _maps:
+        for pages in list(_maps):
+            pages.madvise(mmap.MADV_DONTNEED)
+        time.sleep(GIVE_BACK_SECONDS)

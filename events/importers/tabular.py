@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, schema
-from events.bulk.spool import let_go
 from events.imported import Imported
 from events.importers.own import columns, dialects, guess, parts
 from events.importers.own.columns import SCHEMAS, TableMap
@@ -104,13 +103,11 @@ def read_tables(
         )
         if name == "events" and any(parts.STORED_BY in part.partition for part in table_parts):
             notes.append("events: the folders' column day is not kept: events are stored by the day of their ts")
-        let_go()  # what the looks at whole columns have read
         make_ids = name == "events" and not any(EVENT_ID in table.column_names for table in renamed)
         translated = [
             prepared(columns.translate(table, maps[name].values, met), part, name, make_ids)
             for table, part in zip(renamed, table_parts, strict=True)
         ]
-        let_go()
         conformed = canonical.conform_all(translated, SCHEMAS[name], [part.origins for part in table_parts])
         tables[name], mixed = parts.concat(conformed)
         notes += [f"{name}: {column} has several types and is kept as text" for column in mixed]
