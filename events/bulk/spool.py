@@ -16,7 +16,7 @@ import pyarrow as pa
 
 IN_MEMORY = 64 * 2**20  # bytes of a spool that are not yet in its file
 ALIGNMENT = 64
-GIVE_BACK_SECONDS = 0.1
+GIVE_BACK_SECONDS = 0.02  # Arrow reads gigabytes in a second
 
 _maps: WeakSet[mmap.mmap] = WeakSet()
 
