@@ -31,7 +31,7 @@ def first_repeated(column: pa.ChunkedArray) -> int | None:
 
 
 def codes_of(column: pa.ChunkedArray, positions: np.ndarray) -> np.ndarray:
-    """Return a number for each value at these positions; equal values have the same, counted from 0 as they appear."""
+    """Number the values at these positions from 0 in the order in which they appear; equal values share a number."""
     values = Rows(pa.table({"value": column})).take(positions)["value"].combine_chunks()
     return values.dictionary_encode(null_encoding="encode").indices.to_numpy()
 

@@ -148,7 +148,7 @@ def wrong_end(fault: str, code: int, errors: str) -> Iterator[str]:
 
 
 def finish(command: Command, process: subprocess.Popen) -> list[str]:
-    """Wait until an undisturbed command has ended, or serves and is told to end; return what is wrong."""
+    """Wait for the end of a command without a fault, and return what is wrong. A server is told to end once it serves."""
     assert process.stdout
     if command.ready:
         for line in process.stdout:
