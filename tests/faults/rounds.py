@@ -148,7 +148,7 @@ def wrong_end(fault: str, code: int, errors: str) -> Iterator[str]:
 
 
 def finish(command: Command, process: subprocess.Popen) -> list[str]:
-    """Wait for the end of a command without a fault, and return what is wrong. A server is told to end once it serves."""
+    """Wait for the end of a command without a fault; return what is wrong. A server is told to end once it serves."""
     assert process.stdout
     if command.ready:
         for line in process.stdout:
