@@ -15,7 +15,7 @@ RIGHT = f"Basic {base64.b64encode(b'segue:right').decode()}"
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server on loopback as MLflow with log-in is; `answers` has other answers by path. Yields it with its `place`."""
+    """A server on loopback as MLflow with log-in is; `answers` has others by path. Yields it with its `place`."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     answers = {}

@@ -17,10 +17,6 @@ import pandas as pd
 import pytest
 
 import workloads
-from events import dataset
-from events.importers.synthetic import generate, sized
-from events.ingest import ingest as copy
-from feature_repo.build import build
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
 from segue.errors import EXIT_RETRY, UnavailableError
@@ -52,7 +48,6 @@ from workloads.training_set import MODELS
 
 pytestmark = pytest.mark.slow
 
-SPLIT = (0.7, 0.15, 0.15)
 PUBLISHED = (parts.DATA, parts.MODELS, parts.BASELINES, parts.REPORTS)
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [8, 16]}}}).to_dict()
 PASSED = Verdict(True, "It is well.")
@@ -156,16 +151,6 @@ STEPS = {
         lambda run, at: choose_trial.step(run, [{"trial": 0, "values": {"dim": 8}, **JUDGED}]),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory) -> Home:
-    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
-    home = Home(tmp_path_factory.mktemp("log"))
-    dataset.write(home.data, generate(sized("nano", None, None), 0))
-    copy(home.data, home.root / "ingested", SPLIT)
-    build(home.root / "ingested", home.root / "tables")
-    return home
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from events import dataset
-from events.importers.synthetic import generate, sized
-from events.ingest import ingest as copy
-from feature_repo.build import build
 from models.saved.card import CARD
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json
@@ -35,17 +31,6 @@ NO_FIGURES = {
     "ranking": {},
     "calibration": {},
 }
-SPLIT = (0.7, 0.15, 0.15)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory) -> Home:
-    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
-    home = Home(tmp_path_factory.mktemp("log"))
-    dataset.write(home.data, generate(sized("nano", None, None), 0))
-    copy(home.data, home.root / "ingested", SPLIT)
-    build(home.root / "ingested", home.root / "tables")
-    return home
 
 
 @pytest.fixture
@@ -163,6 +148,24 @@ def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, n
     assert push.step(again, **inputs) == 1
     parts.bring(seen, parts.MODELS)
     assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+
+
+def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repeated(
+    run, inputs, objects, dies, tmp_path
+):
+    """If this fails, a repeated step makes a second version of the same models, and `rollback` leads to the first."""
+    revive = dies(objects, Bucket, "put", 2)  # the first put names the models, the second the baseline
+    fails_at_once(lambda: push.step(run, **inputs), "object store", run)
+    revive()
+    seen = Home(tmp_path / "seen")
+    parts.bring(seen, parts.MODELS, parts.BASELINES)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    assert not seen.baselines.exists()
+    assert push.step(Run(Home(tmp_path / "again"), "r1", {}), **inputs) == 1
+    parts.bring(seen, parts.MODELS, parts.BASELINES)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    assert list(seen.baselines.rglob("schema.pbtxt"))
+    assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
 
 
 @pytest.mark.parametrize(
