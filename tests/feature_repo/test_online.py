@@ -202,6 +202,7 @@ def test_refreshing_twice_changes_nothing(ingest_log, tmp_path, at):
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
     first = ingest_log(tmp_path / "first", LOG, ITEMS)
     first.refresh()
@@ -218,6 +219,7 @@ def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
         listener(store, "u").features_at(at(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["u", "v", "w"])
 def test_a_refresh_removes_what_the_log_does_not_have(ingest_log, tmp_path, at, gone):
     first = ingest_log(tmp_path / "first", LOG, ITEMS)

@@ -167,6 +167,7 @@ def test_the_making_of_a_database_that_is_killed_starts_over(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
+@pytest.mark.slow
 def test_a_database_is_made_under_any_path(tmp_path):
     """If this fails, a home named with % or # has no record of its runs."""
     folder = tmp_path / "50 %20 #1 ü?"
