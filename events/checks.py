@@ -52,6 +52,17 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         InputError: A column is missing, an id is null or a duplicate, a time is outside the range, there are
             no events, or fewer than two listeners. The error names the file, the row and the rule.
     """
+    checked, kept = examine(imported, latest)
+    origins = {**checked.origins, "events": checked.origins["events"].take(kept)}
+    return replace(checked, events=rows_where(checked.events, kept), origins=origins)
+
+
+def examine(imported: Imported, latest: datetime | None = None) -> tuple[Imported, np.ndarray]:
+    """Check a data set as `check` does, but leave all events in their table: a copy of a long log takes seconds.
+
+    Returns:
+        The checked data set, and a mask that is true for the events that break no rule.
+    """
     tables, origins, quarantined = {}, {}, [imported.quarantine]
     for name, table_schema in SCHEMAS.items():
         table_origins, table = imported.origins_of(name), getattr(imported, name)
@@ -66,17 +77,19 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         quarantined.append(quarantine.entries(name, tables[name], origins[name], positions, reasons))
         kept = np.ones(tables[name].num_rows, bool)
         kept[positions] = False
-        if len(positions):
+        if name == "items":
             tables[name], origins[name] = rows_where(tables[name], kept), origins[name].take(kept)
         let_go()
-    stop_on_too_few(tables["events"], origins["events"])
+    events = tables["events"]
+    stop_on_too_few(events, kept, origins["events"])
     mapping = [*imported.mapping, *(note for table in tables.values() for note in canonical.notes(table))]
-    if unjoined := request_joins.sentence(request_joins.count(tables["events"])):
-        mapping.append(unjoined)
+    if pc.any(pc.equal(events["action"], schema.IMPRESSION)).as_py():
+        mapping += filter(None, [request_joins.sentence(request_joins.count(rows_where(events, kept)))])
     tables = {name: canonical.without_notes(table) for name, table in tables.items()}
-    return replace(
+    checked = replace(
         imported, **tables, mapping=tuple(mapping), quarantine=pa.concat_tables(quarantined), origins=origins
     )
+    return checked, kept
 
 
 def stop_on_broken_table(name: str, table: pa.Table, origins: RowOrigins, latest: datetime | None) -> None:
@@ -130,16 +143,16 @@ def stop_on_time(
         stop(origins, position, rule, "Correct the time, or check its unit (seconds or milliseconds).")
 
 
-def stop_on_too_few(events: pa.Table, origins: RowOrigins) -> None:
-    """Raise InputError if the events that passed the rules have fewer than two listeners."""
-    if events.num_rows == 0:
+def stop_on_too_few(events: pa.Table, kept: np.ndarray, origins: RowOrigins) -> None:
+    """Raise InputError if the events that passed the rules, where the mask is true, have fewer than two listeners."""
+    if not kept.any():
         raise InputError(
             f"{origins.name}: no event is left: every row breaks a rule.",
             "Check `action`, `item_id` and `user_id`: an action must be one of "
             f"{', '.join(schema.ACTIONS)}, and an id must be in the table of items or users.",
         )
     users = events["user_id"]
-    if pc.all(pc.equal(users, users[0])).as_py():
+    if not (pc.not_equal(users, users[int(kept.argmax())]).to_numpy() & kept).any():
         raise InputError(
             f"{origins.name}: a recommender needs at least two users with events; got 1.",
             "Import a log with more listeners.",

@@ -67,12 +67,15 @@ class Rows:
     """Random access to the rows of a table, whose chunks need not be joined for it."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._schema = table.schema
+        self._table = table
         self._parts = batches(table)
         self._starts = np.cumsum([0, *(part.num_rows for part in self._parts)])
 
     def take(self, rows: np.ndarray) -> pa.Table:
         """Return the rows at these positions, in this order, in one chunk."""
+        low, high = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
+        if high - low <= 2 * len(rows):  # neighbours, such as the rows of a day: few others are copied with them
+            return self._table.slice(low, high - low).combine_chunks().take(pa.array(rows - low))
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
         by_part = np.argsort(part_of, kind="stable")
         numbers, begins = np.unique(part_of[by_part], return_index=True)
@@ -81,7 +84,7 @@ class Rows:
             taken.append(self._parts[number].take(pa.array(group - self._starts[number])))
             if count % LET_GO_EVERY == 0:
                 spool.let_go()
-        table = pa.Table.from_batches(taken, self._schema).combine_chunks()
+        table = pa.Table.from_batches(taken, self._table.schema).combine_chunks()
         if len(taken) < 2:
             return table
         place = np.empty(len(rows), np.int64)
