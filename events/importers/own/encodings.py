@@ -96,8 +96,9 @@ def utf_8_blocks(source: Source, name: str, encoding: str, given: bool) -> Itera
                 raise unknown(encoding) from None
         refuse_zero_bytes(content, name, rows_decoded)
         yield content
-        rows += block.count(b"\n")
-        rows_decoded += content.count(b"\n")
+        ends = block.count(b"\n")
+        rows += ends
+        rows_decoded += ends if content is block else content.count(b"\n")
 
 
 def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -106,7 +107,7 @@ def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     for block in blocks:
         end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
         if end:
-            yield left + block[:end], False
+            yield b"".join((left, memoryview(block)[:end])), False
             left = block[end:]
         else:
             left += block
