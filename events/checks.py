@@ -4,6 +4,7 @@ A rule about a whole table (ids, times, columns) stops the import. A rule about 
 quarantine with its reason.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, quarantine, request_joins, schema
-from events.bulk.batches import rows_where
+from events.bulk.batches import in_parallel, rows_where, spans
 from events.bulk.repeats import first_repeated
 from events.bulk.spool import let_go
 from events.imported import Imported
 from events.origins import RowOrigins
 from events.values.reading import MISSING
 from segue.errors import InputError
+
+Rules = Callable[[dict[str, pa.Table]], dict[str, pa.ChunkedArray]]
 
 SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
 # No id may be null. The last id of each table must also be unique.
@@ -73,7 +76,7 @@ def examine(imported: Imported, latest: datetime | None = None) -> tuple[Importe
         tables[name], origins[name] = table, table_origins
     # Items come first: the events of a quarantined item are quarantined too.
     for name, rules in (("items", item_rules), ("events", event_rules)):
-        positions, reasons = broken(rules(tables))
+        positions, reasons = broken_rows(name, rules, tables)
         quarantined.append(quarantine.entries(name, tables[name], origins[name], positions, reasons))
         kept = np.ones(tables[name].num_rows, bool)
         kept[positions] = False
@@ -182,6 +185,18 @@ def event_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
         NEGATIVE_POSITION: pc.less(events["position"], 0),
         NO_PROBABILITY: pc.invert(probability),
     }
+
+
+def broken_rows(name: str, rules: Rules, tables: dict[str, pa.Table]) -> tuple[np.ndarray, list[str]]:
+    """Return what `broken` finds in a table by rules, on all cores."""
+    parts = spans(tables[name])
+    positions, reasons, begin = [], list[str](), 0
+    found = in_parallel(lambda part: broken(rules({**tables, name: part})), parts)
+    for part, (part_positions, part_reasons) in zip(parts, found, strict=True):
+        positions.append(begin + part_positions)
+        reasons += part_reasons
+        begin += part.num_rows
+    return np.concatenate(positions), reasons
 
 
 def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:

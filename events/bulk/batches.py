@@ -1,5 +1,6 @@
 """Work on a table a batch at a time, on all cores."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from events.bulk import spool
 ROWS = 131_072  # of a batch
 LET_GO_EVERY = 8  # batches after which mapped pages are given back
 
+Rectangle = TypeVar("Rectangle", pa.Table, pa.ChunkedArray)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,6 +23,12 @@ Result = TypeVar("Result")
 def batches(table: pa.Table) -> list[pa.RecordBatch]:
     """Return the rows of a table in batches, without a copy."""
     return table.to_batches(max_chunksize=ROWS)
+
+
+def spans(rows: Rectangle) -> list[Rectangle]:
+    """Return the rows of a table or column in one part for each core, for work that must not begin anew often."""
+    size = max(ROWS, math.ceil(len(rows) / (os.cpu_count() or 1)))
+    return [rows.slice(begin, size) for begin in range(0, len(rows), size)]
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events.bulk.batches import by_chunk
+from events.bulk.text_bytes import surely_tidy
 from events.values.reading import Reading, Refusal, without_blanks, without_words, words_note
 
 # The bits of a whole number that a decimal of each type holds exactly; beyond them neighbours become equal.
@@ -59,8 +60,11 @@ def all_written_decimals(column: pa.ChunkedArray) -> bool:
 
 def is_plain(column: pa.ChunkedArray) -> bool:
     """Return whether a column is text without blank ids and without spaces around ids."""
-    return pa.types.is_string(column.type) and not any(
-        pc.min(pc.binary_length(ids)).as_py() == 0 or pc.any(pc.or_(padded(ids), pc.utf8_is_space(ids))).as_py()
+    return pa.types.is_string(column.type) and all(
+        surely_tidy(ids)
+        or not (
+            pc.min(pc.binary_length(ids)).as_py() == 0 or pc.any(pc.or_(padded(ids), pc.utf8_is_space(ids))).as_py()
+        )
         for ids in column.chunks
     )
 
