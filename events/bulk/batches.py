@@ -58,8 +58,14 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> It
 
 def by_chunk(function: Callable[[pa.Array], pa.Array], column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return `function` of a column, a chunk at a time on all cores. It gives arrays of one type."""
-    chunks = list(in_parallel(function, column.chunks))
+    parts = in_parallel(lambda part: [function(chunk) for chunk in part.chunks], spans(column))
+    chunks = [chunk for part in parts for chunk in part]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([function(pa.array([], column.type))])
+
+
+def is_true_of_all(test: Callable[[pa.Array], bool], column: pa.ChunkedArray) -> bool:
+    """Return whether a test is true of each chunk of a column. All cores test."""
+    return all(in_parallel(lambda part: all(map(test, part.chunks)), spans(column)))
 
 
 def rows_where(table: pa.Table, mask: np.ndarray) -> pa.Table:

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from events.bulk.batches import is_true_of_all
 from events.bulk.text_bytes import bytes_of, may_have, offsets_of
 from events.values.reading import Reading, Refusal
 
@@ -44,7 +45,7 @@ def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
 
 def may_be_thousands(column: pa.ChunkedArray) -> bool:
     """Return whether the points in a column of text may separate thousands: three digits follow each, as in 121.000."""
-    if not any(may_have(texts, b".") for texts in column.chunks):
+    if is_true_of_all(lambda texts: not may_have(texts, b"."), column):
         return False
     pointed = column.filter(pc.match_substring(column, "."))
     return len(pointed) > 0 and pc.all(pc.match_substring_regex(pointed, THOUSANDS)).as_py()
