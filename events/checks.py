@@ -56,6 +56,8 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
             no events, or fewer than two listeners. The error names the file, the row and the rule.
     """
     checked, kept = examine(imported, latest)
+    if kept.all():
+        return checked
     origins = {**checked.origins, "events": checked.origins["events"].take(kept)}
     return replace(checked, events=rows_where(checked.events, kept), origins=origins)
 
@@ -80,7 +82,7 @@ def examine(imported: Imported, latest: datetime | None = None) -> tuple[Importe
         quarantined.append(quarantine.entries(name, tables[name], origins[name], positions, reasons))
         kept = np.ones(tables[name].num_rows, bool)
         kept[positions] = False
-        if name == "items":
+        if name == "items" and len(positions):
             tables[name], origins[name] = rows_where(tables[name], kept), origins[name].take(kept)
         let_go()
     events = tables["events"]

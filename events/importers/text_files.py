@@ -102,7 +102,8 @@ def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[Block]:
             block = block.replace(separator.encode(), UNIT.encode())
         end = end_of_text(block)
         if end:
-            yield held
+            if held:
+                yield held
             yield memoryview(block)[:end]
             held = b""
         held += block[end:]

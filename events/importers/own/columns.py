@@ -172,7 +172,7 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
             else:
                 targets.append(None if text.strip() in MISSING else text)
         translated = pa.array(targets, pa.string())
-        if translated.equals(dictionary):  # the usual case: the log has the words of the contract
+        if table[column].type == pa.string() and translated.equals(dictionary):  # the usual case: nothing changes
             continue
         replaced = [
             pa.DictionaryArray.from_arrays(pc.index_in(chunk, dictionary), translated) for chunk in texts.chunks
