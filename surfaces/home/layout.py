@@ -83,7 +83,9 @@ class LayoutPolicy:
             qualities: `SHELF_FEATURES` of each, `[n, 3]`.
             context: `HomeContext.features`, `[4]`.
         """
-        own = np.array([kind_of(shelf_id) for shelf_id in shelf_ids], str)[:, None] == np.array(self.kinds)  # [n, kinds]
+        own = np.array([kind_of(shelf_id) for shelf_id in shelf_ids], str)[:, None] == np.array(
+            self.kinds
+        )  # [n, kinds]
         of_kinds = own[:, :, None] * np.array([1.0, *context])  # [n, kinds, 5]
         return np.concatenate([np.ones((len(own), 1)), qualities, of_kinds.reshape(len(own), -1)], axis=1)
 
@@ -117,14 +119,13 @@ class LayoutPolicy:
         logits = self.logits(shelf_ids, qualities, context)
         drawn = draw_layouts(logits, fewest, most, rng)[0]
         layout = tuple(drawn[drawn >= 0].tolist())
-        return LayoutRecord(
-            shelf_ids, qualities, context, layout, fewest, most, layout_chance(logits, layout, fewest, most)
-        )
+        chance = float(step_chances(logits, layout, fewest, most).prod())
+        return LayoutRecord(shelf_ids, qualities, context, layout, fewest, most, chance)
 
     def chance(self, record: LayoutRecord) -> float:
         """The chance that this policy draws a layout that another may have drawn."""
         logits = self.logits(record.shelf_ids, record.qualities, record.context)
-        return layout_chance(logits, record.drawn, record.fewest, record.most)
+        return float(step_chances(logits, record.drawn, record.fewest, record.most).prod())
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as JSON types."""
@@ -159,9 +160,7 @@ class LayoutPolicy:
         )
 
 
-def draw_layouts(
-    logits: np.ndarray, fewest: int, most: int, rng: np.random.Generator, draws: int = 1
-) -> np.ndarray:
+def draw_layouts(logits: np.ndarray, fewest: int, most: int, rng: np.random.Generator, draws: int = 1) -> np.ndarray:
     """Draw layouts, one row after the other.
 
     The largest of the logits with Gumbel noise is a draw from their softmax (Gumbel, 1954; Yellott, 1977). Each row has
@@ -193,23 +192,25 @@ def draw_layouts(
     return drawn
 
 
-def layout_chance(logits: np.ndarray, layout: Sequence[int], fewest: int, most: int) -> float:
-    """The exact chance that `draw_layouts` draws a layout.
+def step_chances(logits: np.ndarray, layout: Sequence[int], fewest: int, most: int) -> np.ndarray:
+    """The exact chance of each choice of a layout, given the choices above it; their product is the layout's chance.
 
     Args:
         logits: as `draw_layouts`, `[n]`.
         layout: the shelves from top to bottom.
         fewest: as `draw_layouts`.
         most: as `draw_layouts`.
+
+    Returns:
+        `[rows]`, or `[rows + 1]` where the page ended before it had to: the last choice is then the end.
     """
-    steps = min(most, len(logits))
     weights = np.append(logits, 0.0)  # the last is the end
     is_open = np.ones(len(weights), bool)
-    chance = 1.0
-    for step, choice in enumerate([*layout, len(logits)][:steps]):
+    chances = []
+    for step, choice in enumerate([*layout, len(logits)][: min(most, len(logits))]):
         is_open[-1] = step >= fewest
         possible = weights[is_open]
         top = possible.max()
-        chance *= float(is_open[choice] * np.exp(weights[choice] - top) / np.exp(possible - top).sum())
+        chances.append(is_open[choice] * np.exp(weights[choice] - top) / np.exp(possible - top).sum())
         is_open[choice] = False
-    return chance
+    return np.array(chances)

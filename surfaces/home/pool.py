@@ -19,6 +19,7 @@ class Pool:
         uncertainty: from 0 (well known) to 1 (nothing is known), `[n]`.
         creator_id: str `[n]`; '' where the creator is not known.
         content_type: str `[n]`.
+        genres: the genres of each item, `[n]`; each may be empty.
         vectors: what makes items alike, e.g. genres as 0 and 1, or an embedding, `[n, d]`; of any length.
         age_days: days since the release at the instant of the request, `[n]`; infinity where it is not known.
         sources: for each item, the names of the sources that found it, `[n]`.
@@ -33,6 +34,7 @@ class Pool:
     uncertainty: np.ndarray
     creator_id: np.ndarray
     content_type: np.ndarray
+    genres: Sequence[Sequence[str]]
     vectors: np.ndarray
     age_days: np.ndarray
     sources: Sequence[Sequence[str]]
