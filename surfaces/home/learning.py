@@ -7,12 +7,12 @@ Thompson, JASA 1952). The ridge regression is the posterior of a Bayesian linear
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segue.errors import InputError
-from surfaces.home.layout import LayoutPolicy, design, step_chances
+from surfaces.home.layout import OF_A_KIND, SHARED, LayoutPolicy, design, step_chances
 from surfaces.home.layout_record import LayoutRecord
 from surfaces.home.page import kind_of
 
@@ -46,7 +46,7 @@ class LoggedPage:
 
 @dataclass(frozen=True)
 class RewardModel:
-    """The expected reward of a page: the sum of its shelves' scores, each by the examination of its row.
+    """The expected reward of a page: the sum of its shelves' scores, each times the examination of its row.
 
     Args:
         kinds: the kinds of shelves in the log.
@@ -73,7 +73,7 @@ class RewardModel:
         return LayoutPolicy(version, self.kinds, self.mean, self.covariance, temperature, optimism)
 
     def rewards(self, record: LayoutRecord, layouts: np.ndarray) -> np.ndarray:
-        """The expected reward of layouts, `[k]`.
+        """The expected reward of each row of layouts, `[k, rows]`; 0 after the end of a page.
 
         Args:
             record: the shelves and their context.
@@ -81,7 +81,7 @@ class RewardModel:
         """
         scores = design(self.kinds, record.shelf_ids, record.qualities, record.context) @ self.mean
         rows = np.minimum(np.arange(layouts.shape[1]), len(self.examination) - 1)
-        return (np.append(scores, 0.0)[layouts] * self.examination[rows]).sum(axis=1)
+        return np.append(scores, 0.0)[layouts] * self.examination[rows]
 
 
 def fit(pages: Sequence[LoggedPage]) -> RewardModel:
@@ -109,6 +109,28 @@ def fit(pages: Sequence[LoggedPage]) -> RewardModel:
     noise = float((weights * residual**2).sum() / weights.sum())
     spread = float(np.mean([(of_page @ mean).std() for of_page in designs]))
     return RewardModel(kinds, mean, noise * np.linalg.inv(precision), by_row, spread)
+
+
+def between(old: LayoutPolicy, new: LayoutPolicy, share: float) -> LayoutPolicy:
+    """The policy whose logits lie between those of two policies: a step from the old one to the new one.
+
+    An estimate from the old policy's log says little about a policy that is far from it; after a short step it is
+    precise. Optimism grows with the step.
+
+    Args:
+        old: the policy that serves.
+        new: the policy that the log suggests. The result has its kinds, version and temperature.
+        share: length of the step, from 0 to 1, where the new policy is.
+    """
+    names, of_a_kind = len(SHARED), len(OF_A_KIND)
+    mean = np.zeros(len(new.mean))
+    mean[:names] = old.mean[:names]
+    for number, kind in enumerate(new.kinds):
+        if kind in old.kinds:
+            start, end = (names + of_a_kind * place for place in (old.kinds.index(kind), number))
+            mean[end : end + of_a_kind] = old.mean[start : start + of_a_kind]
+    mean *= new.temperature / old.temperature  # the old logits, as scores at the new temperature
+    return replace(new, mean=(1 - share) * mean + share * new.mean, optimism=share * new.optimism)
 
 
 def balance(record: LayoutRecord) -> np.ndarray:
