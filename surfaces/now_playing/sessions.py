@@ -9,6 +9,7 @@ from events.schema import INTERACTIONS
 from segue.errors import InputError
 from surfaces.hydrate import Features
 from surfaces.now_playing.state import Action, Promise, Session, take
+from surfaces.versions import SEQUENCE
 
 MOST = 10_000  # sessions in memory: about 100 MB if each has all of its actions
 SCORE = "next"  # the name of the score in exposures
@@ -91,7 +92,17 @@ def joined(session: Session, rows: Iterable[Action]) -> Session:
 def promised(page: Sequence[Exposure]) -> tuple[Promise, ...]:
     """The queue that a page of Now Playing promised, from the journal's exposures of its request."""
     ordered = sorted(page, key=lambda one: one.position)
-    return tuple(Promise(one.item_id, one.propensity, one.scores.get(SCORE, 0.0), one.sources) for one in ordered)
+    return tuple(
+        Promise(
+            one.item_id,
+            one.propensity,
+            one.scores.get(SCORE, 0.0),
+            one.sources,
+            one.model_versions.get(SEQUENCE, 0),
+        )
+        for one in ordered
+        if not one.fallback
+    )
 
 
 def online_actions(features: Features, at: datetime) -> list[Action]:

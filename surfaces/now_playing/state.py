@@ -46,12 +46,21 @@ class Chip:
 
 @dataclass(frozen=True)
 class Promise:
-    """An item in the queue, with the propensity of the draw that put it there, and the score that it was drawn by."""
+    """An item in the queue.
+
+    Attributes:
+        item_id: the item.
+        propensity: of the draw that put it there, given the items before it.
+        score: that it was drawn by.
+        sources: which found it.
+        version: of the model that gave the score; another version promises anew.
+    """
 
     item_id: str
     propensity: float
     score: float
     sources: tuple[str, ...] = ()
+    version: int = 0
 
 
 @dataclass(frozen=True)
