@@ -44,9 +44,9 @@ def gateway(host: str, port: int, server: str, token_file: Path | None, off: tup
     with quiet_libraries():
         import uvloop
 
+        from surfaces.engine.switches import check_switches
         from surfaces.gateway.assembly import open_gateway
         from surfaces.gateway.run import listening, serve
-        from surfaces.switches import check_switches
 
     from segue.clock import utc_now
     from serving.command import VisibleFormatter
