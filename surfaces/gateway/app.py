@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
+from fastapi import Path as FromPath
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import ORJSONResponse, PlainTextResponse, Response
@@ -15,6 +16,7 @@ from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
 from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
+from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError
 from surfaces.hydrate import UnknownListenerError
 
@@ -60,6 +62,12 @@ def create_app(gateway: Gateway, tokens: Collection[str] = ()) -> FastAPI:
     ) -> Response:
         """The releases of the last two weeks that fit a listener best."""
         answer, decision = await gateway.new_releases(user_id, market or "", k)
+        return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+
+    @app.post("/v1/sessions/{session_id}/next", response_model=NextAnswer)
+    async def next_of_session(session_id: Annotated[api.Id, FromPath()], body: NextRequest) -> Response:
+        """The next items of a session."""
+        answer, decision = await next_items(gateway, session_id, body)
         return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
 
     @app.get("/v1/items/{item_id}", response_model=api.Item)

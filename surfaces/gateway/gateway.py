@@ -17,6 +17,8 @@ from surfaces.gateway.exposures import exposures
 from surfaces.gateway.pages import Decision, Pages
 from surfaces.gateway.views import item, placed_items, shelves
 from surfaces.new_releases import NEW_RELEASES
+from surfaces.now_playing.answer import NowPlaying
+from surfaces.now_playing.sessions import Sessions
 from surfaces.request import Exploration, Request
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Gateway:
         self.clock = clock
         self.metrics = GatewayMetrics()
         self.pages = Pages()
+        self.now_playing = NowPlaying(path, Sessions())
         self._home = home
         self._exploration = exploration
 

@@ -9,7 +9,7 @@ from surfaces.gateway import api
 from surfaces.gateway.gateway import Gateway, said
 from surfaces.gateway.pages import ConflictError, Decision
 from surfaces.gateway.views import placed_items
-from surfaces.now_playing.answer import NowPlaying, Steps
+from surfaces.now_playing.answer import Steps
 from surfaces.now_playing.sessions import OtherListenersSessionError
 from surfaces.now_playing.state import Chip
 from surfaces.request import Request
@@ -61,9 +61,7 @@ class NextAnswer(api.Decided):
     changed: str = Field(description="What the items follow, and why, in words.")
 
 
-async def next_items(
-    gateway: Gateway, now_playing: NowPlaying, session_id: str, body: NextRequest
-) -> tuple[NextAnswer, Decision]:
+async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tuple[NextAnswer, Decision]:
     """The next items, and the decision to write to the journal once it is answered: items and queue were both shown.
 
     Raises:
@@ -84,7 +82,7 @@ async def next_items(
     )
     decision = gateway.pages.of_request(request.request_id, request.user_id)
     if decision is None:
-        decision = await decide(gateway, now_playing, session_id, request, steps_of(body))
+        decision = await decide(gateway, session_id, request, steps_of(body))
     items = placed_items(decision, gateway.catalogue)
     changed = " ".join(shelf.reason for shelf in decision.page.shelves)
     return NextAnswer(**said(decision), items=items[: body.k], queue=items[body.k :], changed=changed), decision
@@ -96,13 +94,11 @@ def steps_of(body: NextRequest) -> Steps:
     return Steps(chips, tuple(body.dislikes), body.undo)
 
 
-async def decide(
-    gateway: Gateway, now_playing: NowPlaying, session_id: str, request: Request, steps: Steps
-) -> Decision:
+async def decide(gateway: Gateway, session_id: str, request: Request, steps: Steps) -> Decision:
     """Answer a request, and remember the decision; errors as in `next_items`."""
     gateway.catalogue.check(request.picks or ())
     try:
-        answer = await now_playing.answer(session_id, request, steps)
+        answer = await gateway.now_playing.answer(session_id, request, steps)
     except OtherListenersSessionError as error:
         raise ConflictError(error.headline, error.fix) from None
     decision = Decision(
