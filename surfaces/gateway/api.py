@@ -99,42 +99,6 @@ class ListAnswer(Decided):
     items: list[PlacedItem]
 
 
-class Chip(Body):
-    """One wish for what plays next."""
-
-    kind: Literal["genre", "era", "mood", "more_like_this", "something_new", "content_type"]
-    value: Annotated[str, Field(max_length=256)] = Field(
-        "", description="What is wished for: rock, 90s, calm, an item_id, podcast; empty for something_new."
-    )
-
-
-class NextRequest(Body):
-    """A request for what plays next in a session."""
-
-    user_id: Id
-    k: int = Field(5, ge=1, le=MOST_ITEMS, description="The fewest items to answer.")
-    chips: list[Chip] | None = Field(
-        None, max_length=10, description="The wishes from now on; empty for none, null to leave them as they are."
-    )
-    dislike: Id | None = Field(None, description="An item that the listener does not want to hear.")
-    undo: bool = Field(False, description="Take the last action back: a play, a skip, a like, a dislike or chips.")
-    market: Id | None = Field(None, description="Only items that are available in this market.")
-    content_types: list[Id] = Field([], max_length=20, description="Only items of these types; empty for all.")
-    picks: list[Id] | None = Field(
-        None, max_length=MOST_PICKS, description="Of a new listener: the items that were picked at sign-up."
-    )
-    explicit: bool = Field(True, description="Whether items that are marked as explicit may be answered.")
-    request_id: Id | None = Field(None, description="Names the request. The same id has the same answer.")
-
-
-class NextAnswer(Decided):
-    """What plays next."""
-
-    items: list[PlacedItem] = Field(description="The next items.")
-    queue: list[PlacedItem] = Field(description="The items that are promised after them.")
-    changed: str = Field(description="Why the queue is another than before; empty if it is not.")
-
-
 class Event(Body):
     """Something that a listener did with an item that was shown, or `impression`: the item was in the viewport."""
 

@@ -15,6 +15,7 @@ from surfaces.gateway import api
 from surfaces.gateway.feedback import UnknownItemError
 from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
+from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError
 from surfaces.hydrate import UnknownListenerError
 from surfaces.now_playing.sessions import OtherListenersSessionError
@@ -73,10 +74,10 @@ async def home(body: api.HomeRequest, gateway: Answering) -> Response:
     return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
 
 
-@routes.post("/v1/sessions/{session_id}/next", response_model=api.NextAnswer)
-async def next_items(session_id: api.Id, body: api.NextRequest, gateway: Answering) -> Response:
-    """What plays next in a session."""
-    answer, decision = await gateway.next(session_id, body)
+@routes.post("/v1/sessions/{session_id}/next", response_model=NextAnswer)
+async def next_of_session(session_id: api.Id, body: NextRequest, gateway: Answering) -> Response:
+    """The next items of a session."""
+    answer, decision = await next_items(gateway, session_id, body)
     return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
 
 

@@ -19,10 +19,10 @@ from surfaces.engine.stage import Trace
 from surfaces.gateway import api
 from surfaces.gateway.exposures import exposures
 from surfaces.gateway.feedback import take_events
-from surfaces.gateway.now_playing import SURFACE, decide_next
 from surfaces.gateway.pages import Decision, Pages
 from surfaces.gateway.views import item, placed_items, shelves, why
 from surfaces.new_releases import NEW_RELEASES, newest
+from surfaces.now_playing.answer import NowPlaying
 from surfaces.now_playing.feedback import FeedbackPath
 from surfaces.now_playing.sessions import Sessions
 from surfaces.request import Exploration, Request
@@ -59,7 +59,7 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.pages = Pages()
         self._home = home
-        self._sessions = sessions
+        self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
         self._exploration = exploration
 
@@ -75,7 +75,7 @@ class Gateway:
             OtherListenersSessionError: the session is another listener's.
             InputError: see `decide`.
         """
-        session = self._sessions.get(body.session_id, body.user_id) if body.session_id else None
+        session = self.now_playing.sessions.get(body.session_id, body.user_id) if body.session_id else None
         request = Request(
             user_id=body.user_id,
             at=self.clock(),
@@ -97,34 +97,6 @@ class Gateway:
         request = Request(user_id, self.clock(), k=k, market=market, request_id=uuid.uuid4().hex)
         decision = await self.decide(NEW_RELEASES, request, newest)
         return api.ListAnswer(**said(decision), items=placed_items(decision, self.catalogue)), decision
-
-    async def next(self, session_id: str, body: api.NextRequest) -> tuple[api.NextAnswer, Decision]:
-        """What plays next in a session, and the decision to write to the journal.
-
-        Raises:
-            InputError: see `decide_next`, and `decide`.
-        """
-        request = Request(
-            user_id=body.user_id,
-            at=self.clock(),
-            surface=SURFACE,
-            session_id=session_id,
-            picks=None if body.picks is None else tuple(body.picks),
-            content_types=tuple(body.content_types),
-            market=body.market or "",
-            explicit=body.explicit,
-            request_id=body.request_id or uuid.uuid4().hex,
-        )
-        self._sessions.get(session_id, body.user_id)
-        decision, changed = self.pages.of_request(request.request_id, body.user_id, SURFACE), ""
-        if decision is None:
-            self._check(request)
-            found = await decide_next(self.path, self._sessions, session_id, body, request)
-            decision, changed = found.decision, found.changed
-            self._remember(decision, found.trace)
-        items = placed_items(decision, self.catalogue)
-        answer = api.NextAnswer(**said(decision), items=items[: body.k], queue=items[body.k :], changed=changed)
-        return answer, decision
 
     async def events(self, body: api.Events) -> api.EventsAnswer:
         """Take a batch of events; see `take_events`."""
@@ -153,7 +125,7 @@ class Gateway:
         before = self.pages.of_request(request.request_id, request.user_id, surface.name)
         if before:
             return before
-        self._check(request)
+        self.check(request)
         answer = await self.path.answer(surface, request)
         page = finalize(answer, self.pages.last(request.user_id, surface.name), stand_in)
         decision = Decision(
@@ -167,10 +139,10 @@ class Gateway:
             dict(answer.context.versions.versions),
             answer.trace.degraded,
         )
-        self._remember(decision, answer.trace)
+        self.remember(decision, answer.trace)
         return decision
 
-    def _check(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
         """Refuse picks, types and a market that are not known, as typing errors.
 
         Raises:
@@ -182,7 +154,7 @@ class Gateway:
         if request.market:
             check_known("market", request.market, self.catalogue.known_markets)
 
-    def _remember(self, decision: Decision, trace: Trace) -> None:
+    def remember(self, decision: Decision, trace: Trace) -> None:
         """Keep a decision, count it, and log it if it is not whole."""
         self.pages.put(decision)
         kind, level = decision.kind, decision.page.level
