@@ -7,7 +7,7 @@ import numpy as np
 from surfaces.candidates import Candidates
 from surfaces.engine.context import Context
 from surfaces.now_playing import skips, talk, wishes
-from surfaces.now_playing.draw import draw
+from surfaces.now_playing.draw import TEMPERATURE, draw
 from surfaces.now_playing.state import Promise, SessionState
 from surfaces.now_playing.wishes import Wishes
 
@@ -30,13 +30,14 @@ def shaped(
             calibration. A chip that names types goes before it.
     """
     catalogue, rows = context.catalogue, candidates.rows
-    out = combined(candidates) + skips.penalties(state, catalogue, rows) + wishes.offsets(wished, catalogue, rows)
+    out = combined(candidates) + wishes.offsets(wished, catalogue, rows)
     had = {action.item_id for action in state.actions} | {promise.item_id for promise in state.queue}
     had |= set(state.dislikes)
     if wished.unheard:
         had |= set(context.features.get("history_items") or [])
     out[np.array([item in had for item in candidates.item_ids], bool)] = -np.inf
-    return out + talk.offsets(out, catalogue.content_types[rows].astype(str), {} if wished.types else mix)
+    out += talk.offsets(out, catalogue.content_types[rows].astype(str), {} if wished.types else mix)
+    return skips.react(out, state, catalogue, rows, TEMPERATURE)
 
 
 def combined(candidates: Candidates) -> np.ndarray:
