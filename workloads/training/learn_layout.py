@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from events import labels, schema
 from events.dataset import load
-from segue.files import read_json, write_json
-from segue.settings import Home
+from segue.files import write_json
 from segue.verdict import Verdict
 from stores import parts
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.layout_record import LayoutRecord
 from surfaces.home.learning import LoggedPage, between, fit
+from surfaces.home.serving_policy import serving_policy
 from workloads.run import Run
 from workloads.training.layout_value import decisions, gain, overlap, value
 
@@ -51,16 +51,6 @@ def step(run: Run, ingested: Path) -> bool:
             saved = policy.to_dict()
             parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, saved))
         return policy is not None and verdict.passed
-
-
-def serving_policy(home: Home) -> LayoutPolicy:
-    """The layout policy that serves; the one before learning if none was pushed.
-
-    Raises:
-        InputError: the file of the policy breaks a rule.
-    """
-    path = home.layout_policy
-    return LayoutPolicy.from_dict(read_json(path)) if path.is_file() else LayoutPolicy()
 
 
 def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:

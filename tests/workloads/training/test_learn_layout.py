@@ -13,9 +13,10 @@ from segue.files import write_json
 from segue.settings import Home
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.learning import fit
+from surfaces.home.serving_policy import serving_policy
 from tests.support.home_pages import KINDS, SATURDAY, context_of, logged
 from workloads.training.layout_value import decisions, down_to, gain, overlap, value
-from workloads.training.learn_layout import learned, logged_pages, part_of, serving_policy
+from workloads.training.learn_layout import learned, logged_pages, part_of
 
 EVEN = LayoutPolicy(temperature=1e6)
 WORTH = (0.2, 1.2, 0.6, 0.3)
