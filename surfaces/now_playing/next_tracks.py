@@ -83,7 +83,7 @@ async def next_tracks(
     version = context.versions.versions.get(SEQUENCE, 0)
     promised = tuple(one for one in state.queue if one.version == version)
     length = max(k, QUEUE)
-    if len(promised) >= k:
+    if len(promised) >= length:
         return Next(promised, page(promised))  # nothing has changed since it was promised
     state = replace(state, queue=promised)
     context = replace(
