@@ -109,11 +109,7 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
         return None, Verdict(False, reason, counts, {"pages": LEAST_PAGES})
     model = fit(to_learn)
     suggested = model.policy(serving.version + 1)
-    share, policy = next(
-        (share, policy)
-        for share in STEPS
-        if overlap(to_learn, policy := between(serving, suggested, share)) >= LEAST_EFFECTIVE or share == STEPS[-1]
-    )
+    share, policy = longest_step(to_learn, serving, suggested)
     log = decisions(to_judge, policy, model, SEED)
     better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
     limit = -LARGEST_LOSS * abs(logged)
@@ -129,6 +125,17 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
         f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}"
     )
     return policy, Verdict(better.low >= limit, reason, figures, {"gain_low": limit})
+
+
+def longest_step(
+    pages: Sequence[LoggedPage], serving: LayoutPolicy, suggested: LayoutPolicy
+) -> tuple[float, LayoutPolicy]:
+    """The longest step towards the suggested policy that a log like these pages can judge, and its policy."""
+    for share in STEPS:
+        policy = between(serving, suggested, share)
+        if overlap(pages, policy) >= LEAST_EFFECTIVE:
+            break
+    return share, policy
 
 
 def part_of(listener: str) -> int:

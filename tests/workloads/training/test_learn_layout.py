@@ -96,7 +96,7 @@ def test_the_policy_of_the_log_has_its_value():
 
 
 def test_a_better_policy_serves():
-    policy, verdict = learned(logged(EVEN, WORTH, 400, 3, seed=2), EVEN)
+    policy, verdict = learned(logged(EVEN, WORTH, 250, 3, seed=2), EVEN)
     assert policy is not None
     assert verdict.passed, verdict.reason
     assert verdict.figures["gain"]["low"] > 0
@@ -106,7 +106,7 @@ def test_a_better_policy_serves():
 
 
 def test_a_step_that_the_log_cannot_judge_is_shortened():
-    _, verdict = learned(logged(EVEN, (0.01, 3.0, 0.01, 0.01), 400, 3, seed=2), EVEN)
+    _, verdict = learned(logged(EVEN, (0.01, 3.0, 0.01, 0.01), 250, 3, seed=2), EVEN)
     assert verdict.figures["step"] < 1
 
 
