@@ -13,12 +13,13 @@ from segue.terminal import visible
 
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
-    "data": ("cli.data:data", "Check, import and describe an event log; forget a listener."),
+    "data": ("cli.data:data", "Check, import, collect and describe an event log; forget a listener."),
     "run": ("cli.pipelines.run:run", "Run a pipeline: training, monitoring or search."),
     "runs": ("cli.pipelines.runs:runs", "List runs, follow a run's log, stop a run."),
     "compile": ("cli.pipelines.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
     "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
-    "recommend": ("cli.recommend:recommend", "Recommend items to listeners, on the terminal."),
+    "gateway": ("cli.surfaces.gateway:gateway", "Answer listeners over HTTP: Home, Now Playing, events."),
+    "recommend": ("cli.surfaces.recommend:recommend", "Recommend items to listeners, on the terminal."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
     "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),

@@ -137,6 +137,11 @@ class Home:
         return self.root / "data"
 
     @property
+    def journal(self) -> Path:
+        """The database of what was shown and of what listeners did with it, until it is collected into `data`."""
+        return self.root / "journal" / "journal.db"
+
+    @property
     def features(self) -> Path:
         """Feature tables, the Feast registry and the online store."""
         return self.root / "features"
@@ -155,6 +160,16 @@ class Home:
     def models(self) -> Path:
         """The model store that the model server watches."""
         return self.root / "models"
+
+    @property
+    def surfaces(self) -> Path:
+        """What the training pipeline makes for the gateway."""
+        return self.root / "surfaces"
+
+    @property
+    def layout_policy(self) -> Path:
+        """The layout policy of Home that serves."""
+        return self.surfaces / "layout.json"
 
     @property
     def services(self) -> Path:

@@ -1,0 +1,202 @@
+"""The path of a request: hydrate, sources, candidates, filter, score, compose, in reading order."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from segue.errors import SegueError
+from surfaces.candidates import Candidates, SourceAnswer, merge
+from surfaces.catalogue import Catalogue
+from surfaces.engine.ask_models import ask_model
+from surfaces.engine.context import Context
+from surfaces.engine.stage import Stage, Trace
+from surfaces.filters.filter import Filter
+from surfaces.hydrate import Features, UnknownListenerError, cold_start, with_request
+from surfaces.request import Request
+from surfaces.score import by_sources, score
+from surfaces.sources.source import Source
+from surfaces.versions import MODELS, Models, VersionSet
+
+Page = TypeVar("Page")
+Result = TypeVar("Result")
+
+WHOLE, UNRANKED, CACHED, POPULAR = range(4)  # degradation levels
+NO_SCORES: dict[str, np.ndarray] = {}
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds after the start of a request by which a stage must be done."""
+
+    features: float = 0.15
+    sources: float = 0.45
+    ranking: float = 0.8
+    compose: float = 1.0
+
+
+PATIENT = Deadlines(10, 20, 30, 40)  # for a command that waits for its models
+
+
+@dataclass(frozen=True)
+class Surface(Generic[Page]):
+    """A place where items are shown: what may be shown there, and how it is arranged.
+
+    Args:
+        name: of the surface, as in the schema.
+        sources: who proposes candidates; sources of one model are neighbours.
+        filters: what may not be shown.
+        compose: arranges the scored candidates; a pure function.
+        empty: what stands in for a composed page.
+    """
+
+    name: str
+    sources: Sequence[Source]
+    filters: Sequence[Filter]
+    compose: Callable[[Context, Candidates, Mapping[str, np.ndarray]], Page]
+    empty: Page
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Page]):
+    """What the path made of a request.
+
+    Attributes:
+        context: the request with its features and model versions.
+        candidates: what was scored, `n` items.
+        scores: the outputs of the ranking model, or what stood in for them, each `[n]`.
+        page: the composed page; the surface's empty page without candidates.
+        level: 0 whole, 1 without ranking; `None` if no model found candidates, so that a stored page must stand in.
+        trace: what the stages did.
+    """
+
+    context: Context
+    candidates: Candidates
+    scores: Mapping[str, np.ndarray]
+    page: Page
+    level: int | None
+    trace: Trace = field(compare=False)
+
+
+class Path:
+    """Answers requests by the models of one server. One object serves all requests of a process.
+
+    Args:
+        models: of the model server.
+        hydrate: the features of a request.
+        catalogue: what is known about the items.
+        deadlines: of the stages.
+        off: the names of stages, sources and filters that are switched off.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        hydrate: Callable[[Request], Awaitable[Features]],
+        catalogue: Catalogue,
+        deadlines: Deadlines = Deadlines(),
+        off: frozenset[str] = frozenset(),
+    ) -> None:
+        self.models = models
+        self.catalogue = catalogue
+        self.deadlines = deadlines
+        self._off = off
+        self._features: Stage[Request, Features] = Stage(
+            "features",
+            hydrate,
+            lambda request: with_request(cold_start(request.picks or (), request.timestamp), request),
+            deadlines.features,
+            passes=(UnknownListenerError,),
+        )
+        self._ranking: Stage[tuple[Context, Candidates], Mapping[str, np.ndarray]] = Stage(
+            "ranking", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.ranking
+        )
+
+    async def answer(self, surface: Surface[Page], request: Request) -> Answer[Page]:
+        """The page of a request.
+
+        Raises:
+            UnknownListenerError: the online store does not know the listener.
+        """
+        return await self.by_versions(lambda versions, trace: self._answer(surface, request, versions, trace))
+
+    async def by_versions(self, run: Callable[[VersionSet, Trace], Awaitable[Result]]) -> Result:
+        """Run the stages of a request by one set of model versions.
+
+        A server refuses a version that is gone. Then the versions are read again, and if they are others, the request
+        begins anew with them.
+
+        Args:
+            run: the stages; they note in the trace how they ended.
+        """
+        versions, trace = self.models.current, Trace(off=self._off)
+        result = await run(versions, trace)
+        if trace.refused:
+            with contextlib.suppress(SegueError):
+                await self.models.refresh(self.deadlines.features)
+            if self.models.current != versions:
+                return await run(self.models.current, Trace(off=self._off))
+        return result
+
+    async def context(self, request: Request, versions: VersionSet, trace: Trace) -> Context:
+        """A request with its features; see `answer`."""
+        return Context(request, await self._features(request, trace), self.catalogue, versions)
+
+    async def _answer(
+        self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace
+    ) -> Answer[Page]:
+        context = await self.context(request, versions, trace)
+        answers = await self._ask(surface.sources, context, trace)
+        candidates = await self._filtered(surface.filters, context, merge(answers, self.catalogue), trace)
+        nobody_answered = trace.errors.keys() & set(MODELS) and not any(answer.model for answer in answers)
+        if nobody_answered:
+            return Answer(context, candidates, NO_SCORES, surface.empty, None, trace)
+        if not candidates.item_ids:
+            return Answer(context, candidates, NO_SCORES, surface.empty, WHOLE, trace)
+        scores = await self._ranking((context, candidates), trace)
+        level = WHOLE if scores else UNRANKED
+        scores = scores or by_sources(candidates)
+        compose: Stage[None, Page | None] = Stage(
+            "compose", lambda _: surface.compose(context, candidates, scores), lambda _: None, self.deadlines.compose
+        )
+        page = await compose(None, trace)
+        if page is None:
+            return Answer(context, candidates, scores, surface.empty, None, trace)
+        return Answer(context, candidates, scores, page, level, trace)
+
+    async def _ask(self, sources: Sequence[Source], context: Context, trace: Trace) -> list[SourceAnswer]:
+        """The answers of all sources: those of one model in one call, and all calls at the same time."""
+        wanted = [source for source in sources if source.name not in trace.off]
+        calls: list[Awaitable[list[SourceAnswer]]] = []
+        for model, group in groupby(wanted, lambda source: getattr(source, "model", "")):
+            together = list(group)
+            if model:
+                calls.append(self._source(model, partial(ask_model, self.models, sources=together))(context, trace))
+            else:
+                calls.extend(self._source(source.name, source.find)(context, trace) for source in together)
+        return [answer for found in await asyncio.gather(*calls) for answer in found]
+
+    def _source(
+        self, name: str, run: Callable[[Context], Awaitable[list[SourceAnswer]] | list[SourceAnswer]]
+    ) -> Stage[Context, list[SourceAnswer]]:
+        return Stage(name, run, lambda context: [], self.deadlines.sources)
+
+    async def _filtered(
+        self, filters: Sequence[Filter], context: Context, candidates: Candidates, trace: Trace
+    ) -> Candidates:
+        """The candidates that all filters keep; none if a filter fails, because it may be a matter of rights."""
+        for one in filters:
+            if one.name not in trace.off and candidates.item_ids:
+                stage: Stage[Candidates, Candidates] = Stage(
+                    f"filter {one.name}",
+                    lambda found, one=one: found.keep(one.keep(context, found)),
+                    lambda found: found.keep(np.zeros(len(found.item_ids), bool)),
+                    self.deadlines.ranking,
+                )
+                candidates = await stage(candidates, trace)
+        return candidates

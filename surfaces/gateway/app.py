@@ -1,0 +1,174 @@
+"""The gateway's HTTP application: routes, and errors as statuses."""
+
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Query
+from fastapi import Request as HttpRequest
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from segue.errors import InputError, SegueError, UnavailableError
+from surfaces.gateway import api
+from surfaces.gateway.feedback import UnknownItemError
+from surfaces.gateway.gateway import Gateway
+from surfaces.gateway.limits import Limits
+from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
+from surfaces.gateway.pages import ConflictError
+from surfaces.hydrate import UnknownListenerError
+from surfaces.now_playing.sessions import OtherListenersSessionError
+
+RETRY_SECONDS = 1
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": api.Problem, "description": description}
+    for status, description in {
+        400: "The body is not JSON.",
+        401: "The caller's token is missing or wrong.",
+        404: "There is no such listener, item or request.",
+        408: "The body did not arrive in time.",
+        409: "What the request names belongs to another listener.",
+        413: "The body has more than 64 KiB.",
+        422: "A field breaks its rule.",
+        503: "A store that the answer needs does not answer; try again.",
+    }.items()
+}
+
+
+def create_app(gateway: Gateway, tokens: Collection[str] = ()) -> FastAPI:
+    """The application of a gateway.
+
+    Args:
+        gateway: answers.
+        tokens: the callers' tokens; empty lets everyone in.
+    """
+    app = application()
+    app.state.gateway = gateway
+    app.add_middleware(Limits, metrics=gateway.metrics, tokens=tokens)
+    return app
+
+
+def application() -> FastAPI:
+    """The routes and the errors, without what answers."""
+    app = FastAPI(title="Segue gateway", version="1", docs_url=None, redoc_url=None, responses=PROBLEMS)
+    app.include_router(routes)
+    for kind in (SegueError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, problem)
+    return app
+
+
+def gateway_of(request: HttpRequest) -> Gateway:
+    """The gateway that answers a request."""
+    return request.app.state.gateway
+
+
+Answering = Annotated[Gateway, Depends(gateway_of)]
+routes = APIRouter()
+
+
+@routes.post("/v1/home")
+async def home(body: api.HomeRequest, gateway: Answering, after: BackgroundTasks) -> api.HomeAnswer:
+    """A Home page."""
+    answer, decision = await gateway.home(body)
+    after.add_task(gateway.write, decision)
+    return answer
+
+
+@routes.post("/v1/sessions/{session_id}/next")
+async def next_of_session(
+    session_id: api.Id, body: NextRequest, gateway: Answering, after: BackgroundTasks
+) -> NextAnswer:
+    """The next items of a session."""
+    answer, decision = await next_items(gateway, session_id, body)
+    after.add_task(gateway.write, decision)
+    return answer
+
+
+@routes.post("/v1/events")
+async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
+    """Take a batch of events. It is answered once they are durable."""
+    return await gateway.events(body)
+
+
+@routes.get("/v1/why/{request_id}/{item_id}")
+async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Why:
+    """Why an item was shown."""
+    found = await gateway.why(request_id, item_id)
+    if found is None:
+        raise HTTPException(404, f"Request {request_id!r} did not show the item {item_id!r}.")
+    return found
+
+
+@routes.get("/v1/new-releases")
+async def new_releases(
+    gateway: Answering,
+    after: BackgroundTasks,
+    user_id: Annotated[api.Id, Query()],
+    market: Annotated[api.Id | None, Query()] = None,
+    k: Annotated[int, Query(ge=1, le=api.MOST_ITEMS)] = 20,
+) -> api.ListAnswer:
+    """The releases of the last two weeks that fit a listener best."""
+    answer, decision = await gateway.new_releases(user_id, market or "", k)
+    after.add_task(gateway.write, decision)
+    return answer
+
+
+@routes.get("/v1/items/{item_id}")
+async def item(item_id: api.Id, gateway: Answering) -> api.Item:
+    """An item of the catalogue."""
+    known = gateway.item(item_id)
+    if known is None:
+        raise HTTPException(404, f"There is no item {item_id!r}.")
+    return known
+
+
+@routes.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """The process answers."""
+    return "ok"
+
+
+@routes.get("/readyz")
+async def readyz(gateway: Answering) -> api.State:
+    """What the gateway stands on."""
+    return gateway.state()
+
+
+@routes.get("/metrics", response_class=PlainTextResponse)
+async def metrics(gateway: Answering) -> PlainTextResponse:
+    """Metrics in the text format of Prometheus."""
+    return PlainTextResponse(gateway.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def problem(request: HttpRequest, error: Exception) -> Response:
+    """An error as its status and `{"error": ..., "fix": ...}`."""
+    headers: dict[str, str] = {}
+    fix = ""
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        status = 400 if first["type"] == "json_invalid" else 422
+        headline = (
+            f"{place}: {first['msg']}." if place and status == 422 else f"The body is not valid JSON: {first['msg']}."
+        )
+        fix = "See /openapi.json for the fields and their rules."
+    elif isinstance(error, HTTPException):
+        status, headline, headers = error.status_code, str(error.detail), dict(error.headers or {})
+        fix = "See /openapi.json for the endpoints."
+    else:
+        assert isinstance(error, SegueError)
+        status, headline, fix = status_of(error), error.headline, error.fix
+        if status == 503:
+            headers["Retry-After"] = str(RETRY_SECONDS)
+    return JSONResponse({"error": headline, "fix": fix}, status, headers)
+
+
+def status_of(error: SegueError) -> int:
+    """The status of an error for people."""
+    if isinstance(error, UnknownListenerError | UnknownItemError):
+        return 404
+    if isinstance(error, ConflictError | OtherListenersSessionError):
+        return 409
+    if isinstance(error, InputError):
+        return 422
+    return 503 if isinstance(error, UnavailableError) else 500

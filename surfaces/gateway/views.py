@@ -1,0 +1,83 @@
+"""What a decision looks like in an answer: places with titles, creators and genres."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from events.journal.records import Exposure
+from surfaces.catalogue import NO_DAY, Catalogue
+from surfaces.engine.page import ShownItem
+from surfaces.gateway import api
+from surfaces.gateway.pages import Decision
+from surfaces.home.layout_record import PREFIX
+from surfaces.sources.new_releases import DAYS
+from surfaces.sources.reasons import REASONS
+
+EPOCH = date(1970, 1, 1)
+
+
+def item(row: int, catalogue: Catalogue) -> api.Item:
+    """An item of the catalogue."""
+    return api.Item(**described(row, catalogue))
+
+
+def shelves(decision: Decision, catalogue: Catalogue) -> list[api.Shelf]:
+    """The shelves of a page."""
+    return [
+        api.Shelf(
+            id=shelf.id,
+            title=shelf.title,
+            reason=shelf.reason,
+            items=[placed(one, decision.at, catalogue) for one in shelf.items],
+        )
+        for shelf in decision.page.shelves
+    ]
+
+
+def placed_items(decision: Decision, catalogue: Catalogue) -> list[api.PlacedItem]:
+    """The items of a page of one list."""
+    return [placed(one, decision.at, catalogue) for one in decision.page.items]
+
+
+def placed(shown: ShownItem, at: datetime, catalogue: Catalogue) -> api.PlacedItem:
+    """An item at its place, as of an instant."""
+    row = catalogue.index.get(shown.item_id, -1)
+    today = (at.astimezone(UTC).date() - EPOCH).days
+    return api.PlacedItem.model_construct(
+        **described(row, catalogue) | {"item_id": shown.item_id, "title": catalogue.title(shown.item_id)},
+        position=shown.position,
+        new=today - DAYS < int(catalogue.release_days[row]) <= today,
+        explored=shown.explored,
+    )
+
+
+def why(exposure: Exposure, catalogue: Catalogue) -> api.Why:
+    """Why an item was shown, from what the journal keeps of the decision."""
+    reasons = [f"It {REASONS.get(source, f'was found by {source}')}." for source in exposure.sources]
+    return api.Why(
+        request_id=exposure.request_id,
+        item_id=exposure.item_id,
+        title=catalogue.title(exposure.item_id),
+        shelf=exposure.shelf,
+        position=exposure.position,
+        reasons=reasons,
+        sources=list(exposure.sources),
+        scores={name: value for name, value in exposure.scores.items() if not name.startswith(f"{PREFIX}/")},
+        policy=f"{exposure.policy}@{exposure.policy_version}",
+        propensity=exposure.chance,
+        versions=exposure.model_versions,
+        level=exposure.fallback,
+        at=exposure.ts,
+    )
+
+
+def described(row: int, catalogue: Catalogue) -> dict:
+    """The fields of `api.Item`."""
+    day = int(catalogue.release_days[row])
+    return {
+        "item_id": str(catalogue.item_ids[row]),
+        "title": str(catalogue.titles[row]) or str(catalogue.item_ids[row]),
+        "creator": catalogue.creators[row],
+        "content_type": catalogue.content_types[row],
+        "genres": list(catalogue.genres[row]),
+        "duration_ms": int(catalogue.durations_ms[row]) or None,
+        "release_date": None if day == NO_DAY else (EPOCH + timedelta(days=day)).isoformat(),
+    }

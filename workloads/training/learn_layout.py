@@ -1,0 +1,164 @@
+"""Learn layout: learn Home's layout policy from the collected log, judge it off-policy, let it serve if it is no worse.
+
+The listeners of the log are parted in two: the policy is learned from one part, and its value is estimated from the
+pages of the other. So no page takes part in judging what was learned from it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+
+from events import labels, schema
+from events.dataset import load
+from events.journal.joins import EXPOSURE
+from segue.files import write_json
+from segue.verdict import Verdict
+from stores import parts
+from surfaces.home.layout import LayoutPolicy
+from surfaces.home.layout_record import LayoutRecord
+from surfaces.home.learning import LoggedPage, between, fit
+from surfaces.home.serving_policy import serving_policy
+from workloads.run import Run
+from workloads.training.layout_value import decisions, gain, overlap, value
+
+LEAST_PAGES = 200  # of each part; with fewer an interval says nothing
+# Steps from the serving policy towards the learned one. The first is taken that leaves enough effective pages.
+STEPS = (1.0, 0.75, 0.5, 0.25, 0.1)
+LEAST_EFFECTIVE = 0.3  # effective sample size, as a share of the pages
+LARGEST_LOSS = 0.02  # that the interval may leave open, as a share of the logged value
+SEED = 0
+
+
+def step(run: Run, ingested: Path) -> bool:
+    """Learn a layout policy from a run's log; return whether it serves from now on.
+
+    Args:
+        run: the pipeline run.
+        ingested: the run's log.
+    """
+    with run.step(__name__, reads=(parts.SURFACES,)) as result:
+        tables = load(ingested)
+        pages = logged_pages(composed_events(tables.events_files), tables.items, run.config.ranking.reward)
+        if reason := too_few(pages):
+            result["skipped"] = reason
+            return False
+        policy, verdict = learned(pages, serving_policy(run.home))
+        result.update(verdict.to_dict())
+        if verdict.passed:
+            parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, policy.to_dict()))
+        return verdict.passed
+
+
+def composed_events(files: Sequence[str]) -> pa.Table:
+    """The events of Home pages that were composed: what was seen there, and what was done.
+
+    Only collected events have the column `exposure`; an imported log has no such pages. Fallback pages have no drawn
+    layout, and are left out. The rest of the log is not held in memory.
+
+    Args:
+        files: Parquet files of the log.
+    """
+    log = pds.dataset(files, format="parquet")
+    if EXPOSURE.name not in log.schema.names:
+        return schema.EVENTS.append(EXPOSURE).empty_table()
+    exposure = pds.field(EXPOSURE.name)
+    composed = exposure.is_valid() & (pc.struct_field(exposure, "fallback") == 0)
+    return log.to_table(filter=(pds.field("surface") == "home") & composed)
+
+
+def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
+    """The pages whose layout was drawn, with the reward of each shelf. A page of which nothing was seen is not there.
+
+    Args:
+        events: of Home pages.
+        items: the catalogue, for the durations.
+        reward: weight of each head's label in the reward of an item; a label that is not known counts 0.
+    """
+    seen = events.filter(pc.equal(events["action"], schema.IMPRESSION))
+    if not seen.num_rows:
+        return []
+    names = [f"label_{head}" for head in schema.TASKS]
+    weights = np.array([reward.get(head, 0.0) for head in schema.TASKS])
+    examples = labels.examples(ibis.memtable(events), ibis.memtable(items)).to_pyarrow()
+    values = np.column_stack([examples[name].fill_null(0.0).to_numpy() for name in names]) @ weights  # [examples]
+    of_item = dict(zip(examples["event_id"].to_pylist(), values.tolist(), strict=True))
+    records: dict[str, LayoutRecord] = {}
+    listeners: dict[str, str] = {}
+    rewards: dict[tuple[str, str], float] = {}  # by request and shelf
+    for event in seen.select(["event_id", "request_id", "user_id", EXPOSURE.name]).to_pylist():
+        request, exposure = event["request_id"], event[EXPOSURE.name]
+        if request not in records and (record := LayoutRecord.from_scores(json.loads(exposure["scores"]))):
+            records[request], listeners[request] = record, event["user_id"]
+        shelf = (request, exposure["shelf"])
+        rewards[shelf] = rewards.get(shelf, 0.0) + of_item[event["event_id"]]
+    return [
+        LoggedPage(
+            record,
+            np.array([rewards.get((request, record.shelf_ids[number]), 0.0) for number in record.drawn]),
+            listeners[request],
+        )
+        for request, record in records.items()
+    ]
+
+
+def too_few(pages: Sequence[LoggedPage]) -> str:
+    """Why the pages of a log are too few to learn and to judge a policy, in one sentence; empty if there are enough."""
+    if min(map(len, parted(pages))) >= LEAST_PAGES:
+        return ""
+    return f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)}"
+
+
+def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy, Verdict]:
+    """The policy that the pages suggest, and whether it may serve.
+
+    Args:
+        pages: of the log; several policies may have drawn them.
+        serving: the policy that serves.
+    """
+    to_learn, to_judge = parted(pages)
+    model = fit(to_learn)
+    suggested = model.policy(serving.version + 1)
+    share, policy = longest_step(to_learn, serving, suggested)
+    log = decisions(to_judge, policy, model, SEED)
+    better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
+    limit = -LARGEST_LOSS * abs(logged)
+    figures = {
+        "pages_to_learn": len(to_learn),
+        "pages_to_judge": len(to_judge),
+        "step": share,
+        "logged_value": logged,
+        "value": {name: asdict(estimate) for name, estimate in value(log, SEED).items()},
+        "gain": asdict(better),
+    }
+    reason = (
+        f"a page brings {better.value:+.4f} more reward than the {logged:.4f} of the log, from {better.low:+.4f} to "
+        f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}"
+    )
+    return policy, Verdict(better.low >= limit, reason, figures, {"gain_low": limit})
+
+
+def longest_step(
+    pages: Sequence[LoggedPage], serving: LayoutPolicy, suggested: LayoutPolicy
+) -> tuple[float, LayoutPolicy]:
+    """The longest step towards the suggested policy that a log like these pages can judge, and its policy."""
+    for share in STEPS:
+        policy = between(serving, suggested, share)
+        if overlap(pages, policy) >= LEAST_EFFECTIVE:
+            break
+    return share, policy
+
+
+def parted(pages: Sequence[LoggedPage]) -> tuple[list[LoggedPage], list[LoggedPage]]:
+    """The pages to learn from and the pages to judge by; all pages of a listener are on the same side."""
+    sides: tuple[list[LoggedPage], list[LoggedPage]] = ([], [])
+    for page in pages:
+        sides[hashlib.sha256(f"layout {page.listener}".encode()).digest()[0] % 2].append(page)
+    return sides
