@@ -134,7 +134,7 @@ def continued(tables: Tables, events: pa.Table, log: str | None, **changes: Any)
 
 
 def replace(data: Path, checked: Imported, kept: np.ndarray) -> dict[str, Any]:
-    """Store a checked data set, with the events where a mask is true, in the folder `data`, whose lock is held.
+    """Store a checked data set, and its events where a mask is true, in the folder `data`, whose lock is held.
 
     Returns:
         The manifest.
