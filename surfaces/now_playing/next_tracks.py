@@ -26,7 +26,7 @@ from surfaces.versions import SEQUENCE, Models
 
 POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
-CANDIDATES = 500  # of each model; more hardly cost time, and are hardly ever drawn
+CANDIDATES = 300  # of each model: 500 add 2 % to the MRR and 3 ms to the request
 WISHED = 300  # further candidates that the chips name, the most played ones
 
 
@@ -152,7 +152,8 @@ def drawn(
         return ()
     candidates = merge(answers, context.catalogue)
     for one in FILTERS:
-        candidates = candidates.keep(one.keep(context, candidates))
+        kept = one.keep(context, candidates)
+        candidates = candidates if kept.all() else candidates.keep(kept)
     scores = shaped(context, state, candidates, wished, mix)
     return fill(state.queue, candidates, scores, length, seed, version)
 
