@@ -6,6 +6,7 @@ from the same sources, filters and models as Segue's gateway.
 
 import sys
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -78,7 +79,7 @@ class NaiveGateway:
             references = [f"{name}:{feature.name}" for feature in view.features]
             answer = self._store.get_online_features(references, [{"user_id": request.user_id}])
             values = {key: column[0] for key, column in answer.to_dict().items() if key != "user_id"}
-            rows.append(ViewRow(values, request.at, view.ttl))
+            rows.append(ViewRow(values, request.at, view.ttl or timedelta(0)))
         session = [f"session_context:{name}" for name in SESSION_COLUMNS]
         counts = self._store.get_online_features(session, [{"session_id": request.request_id}]).to_dict()
         features = newest_first(Listener(request.user_id, tuple(rows)).features_at(request.at))
