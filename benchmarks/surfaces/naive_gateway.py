@@ -1,4 +1,4 @@
-"""A naive gateway: synchronous, one call after the other, four reads of Feast.
+"""A naive gateway: one request at a time, one synchronous call after the other, four reads of Feast.
 
 `python -m benchmarks.surfaces.naive_gateway SERVER PORT` starts it over the home of SEGUE_HOME. It shows the same page
 from the same sources, filters and models as Segue's gateway.
@@ -6,6 +6,7 @@ from the same sources, filters and models as Segue's gateway.
 
 import sys
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -78,7 +79,7 @@ class NaiveGateway:
             references = [f"{name}:{feature.name}" for feature in view.features]
             answer = self._store.get_online_features(references, [{"user_id": request.user_id}])
             values = {key: column[0] for key, column in answer.to_dict().items() if key != "user_id"}
-            rows.append(ViewRow(values, request.at, view.ttl))
+            rows.append(ViewRow(values, request.at, view.ttl or timedelta(0)))
         session = [f"session_context:{name}" for name in SESSION_COLUMNS]
         counts = self._store.get_online_features(session, [{"session_id": request.request_id}]).to_dict()
         features = newest_first(Listener(request.user_id, tuple(rows)).features_at(request.at))
@@ -100,7 +101,7 @@ def main(server: str, port: int) -> None:
     gateway, app = NaiveGateway(Home.from_env(), server), FastAPI()
 
     @app.post("/v1/home")
-    def home(user_id: str = Body(embed=True)) -> dict[str, Any]:
+    async def home(user_id: str = Body(embed=True)) -> dict[str, Any]:
         return gateway.home(user_id)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

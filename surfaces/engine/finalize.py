@@ -7,7 +7,7 @@ import numpy as np
 
 from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.context import Context
-from surfaces.engine.page import ShownItem, ShownPage, one_list
+from surfaces.engine.page import ShownItem, ShownPage, ShownShelf, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Answer
 from surfaces.filters.every import FILTERS
 from surfaces.sources.popular import popular
@@ -36,14 +36,14 @@ def finalize(answer: Answer[ShownPage], last: ShownPage | None, stand_in: Callab
 def still_allowed(page: ShownPage, context: Context) -> ShownPage:
     """A page without the items that the filters of another request leave out, in the same order."""
     allowed = allowed_items(context, [item.item_id for item in page.items])
-    shelves, position = [], 0
+    shelves: list[ShownShelf] = []
+    position = 0
     for shelf in page.shelves:
-        items = []
+        items: list[ShownItem] = []
         for item in shelf.items:
             if item.item_id in allowed:
                 position += 1
-                place = {"row": len(shelves) + 1, "column": len(items) + 1, "position": position}
-                items.append(replace(item, **place))
+                items.append(replace(item, row=len(shelves) + 1, column=len(items) + 1, position=position))
         if items:
             shelves.append(replace(shelf, items=tuple(items)))
     return replace(page, shelves=tuple(shelves))

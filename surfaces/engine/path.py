@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from surfaces.filters.filter import Filter
 from surfaces.hydrate import Features, UnknownListenerError, cold_start, with_request
 from surfaces.request import Request
 from surfaces.score import by_sources, score
-from surfaces.sources.source import Source
+from surfaces.sources.source import ModelSource, Source
 from surfaces.versions import MODELS, Models, VersionSet
 
 Page = TypeVar("Page")
@@ -49,7 +48,7 @@ class Surface(Generic[Page]):
 
     Args:
         name: of the surface, as in the schema.
-        sources: who proposes candidates; sources of one model are neighbours.
+        sources: who proposes candidates; the most general source of a model comes first.
         filters: what may not be shown.
         compose: arranges the scored candidates; a pure function.
         empty: what stands in for a composed page.
@@ -170,16 +169,21 @@ class Path:
         return Answer(context, candidates, scores, page, level, trace)
 
     async def _ask(self, sources: Sequence[Source], context: Context, trace: Trace) -> list[SourceAnswer]:
-        """The answers of all sources: those of one model in one call, and all calls at the same time."""
-        wanted = [source for source in sources if source.name not in trace.off]
+        """The answers of all sources, the models' first: those of one model in one call, all calls at the same time."""
+        by_model: dict[str, list[ModelSource]] = {}
         calls: list[Awaitable[list[SourceAnswer]]] = []
-        for model, group in groupby(wanted, lambda source: getattr(source, "model", "")):
-            together = list(group)
-            if model:
-                calls.append(self._source(model, partial(ask_model, self.models, sources=together))(context, trace))
+        for source in sources:
+            if source.name in trace.off:
+                continue
+            if isinstance(source, ModelSource):
+                by_model.setdefault(source.model, []).append(source)
             else:
-                calls.extend(self._source(source.name, source.find)(context, trace) for source in together)
-        return [answer for found in await asyncio.gather(*calls) for answer in found]
+                calls.append(self._source(source.name, source.find)(context, trace))
+        asked = [
+            self._source(model, partial(ask_model, self.models, sources=together))(context, trace)
+            for model, together in by_model.items()
+        ]
+        return [answer for found in await asyncio.gather(*asked, *calls) for answer in found]
 
     def _source(
         self, name: str, run: Callable[[Context], Awaitable[list[SourceAnswer]] | list[SourceAnswer]]
@@ -194,9 +198,14 @@ class Path:
             if one.name not in trace.off and candidates.item_ids:
                 stage: Stage[Candidates, Candidates] = Stage(
                     f"filter {one.name}",
-                    lambda found, one=one: found.keep(one.keep(context, found)),
+                    partial(kept_by, one, context),
                     lambda found: found.keep(np.zeros(len(found.item_ids), bool)),
                     self.deadlines.ranking,
                 )
                 candidates = await stage(candidates, trace)
         return candidates
+
+
+def kept_by(one: Filter, context: Context, candidates: Candidates) -> Candidates:
+    """The candidates that a filter keeps."""
+    return candidates.keep(one.keep(context, candidates))
