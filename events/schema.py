@@ -49,6 +49,10 @@ IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "li
 INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # actions of a listener; an impression is an action of the surface
 POSITIVE = (PLAY, LIKE, ADD)
 
+FALLBACK = (
+    "fallback-"  # begins the policy of pages that a part of the system could not decide; no model learns from them
+)
+
 HEADS = ("play", "complete", "skip", "like", "add")  # binary outputs of the ranking model
 LISTEN = "listen"  # a further output, a number: log1p of the seconds listened
 TASKS = (*HEADS, LISTEN)  # all outputs that have labels

@@ -137,6 +137,11 @@ class Home:
         return self.root / "data"
 
     @property
+    def journal(self) -> Path:
+        """The database of what was shown and of what listeners did with it, until it is collected into `data`."""
+        return self.root / "journal" / "journal.db"
+
+    @property
     def features(self) -> Path:
         """Feature tables, the Feast registry and the online store."""
         return self.root / "features"

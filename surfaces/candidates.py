@@ -1,13 +1,41 @@
 """Stage 3, candidates: the answers of all sources become one list with each item once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segue.candidates import fill_missing
+from surfaces.catalogue import Catalogue
 from surfaces.hydrate import Features
-from surfaces.sources import SourceAnswer
+
+
+@dataclass(frozen=True)
+class SourceAnswer:
+    """The candidates that one source found, best first.
+
+    Args:
+        source: the name of the source.
+        item_ids: str `[k]`; '' where it found no more.
+        scores: float32 `[k]`.
+        model: the model that gave the scores; '' for a source that asks none.
+        anchor: the item that the list is about, for lists such as "because you listened to"; else ''.
+    """
+
+    source: str
+    item_ids: np.ndarray
+    scores: np.ndarray
+    model: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class SourceList:
+    """The list of one source, as positions in the candidates: best first, int32 `[k]`."""
+
+    source: str
+    anchor: str
+    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -16,15 +44,19 @@ class Candidates:
 
     Args:
         item_ids: `[n]`.
+        rows: rows of the catalogue, int32 `[n]`; -1 for an item that it does not have.
         scores: by model, the score of each item, float32 `[n]`; minus infinity where the model did not find it.
         listed: by model, the scores of its most general source, whose least one fills the gaps, float32 `[k]`.
         sources: for each item, the names of the sources that found it, `[n]`.
+        lists: the list of each source.
     """
 
     item_ids: list[str]
+    rows: np.ndarray
     scores: dict[str, np.ndarray]
     listed: dict[str, np.ndarray]
     sources: list[list[str]]
+    lists: tuple[SourceList, ...]
 
     def features(self) -> Features:
         """The candidates as the ranking model takes them: `candidate_ids`, and `<model>_scores` without gaps.
@@ -34,26 +66,57 @@ class Candidates:
         filled = {f"{model}_scores": fill_missing(scores, self.listed[model]) for model, scores in self.scores.items()}
         return {"candidate_ids": self.item_ids, **filled}
 
+    def keep(self, wanted: np.ndarray) -> "Candidates":
+        """The candidates of a mask, bool `[n]`, in the same order."""
+        kept = np.flatnonzero(wanted)
+        moved = np.where(wanted, np.cumsum(wanted) - 1, -1)
+        return replace(
+            self,
+            item_ids=[self.item_ids[i] for i in kept],
+            rows=self.rows[kept],
+            scores={model: scores[kept] for model, scores in self.scores.items()},
+            sources=[self.sources[i] for i in kept],
+            lists=tuple(replace(one, places=moved[one.places[wanted[one.places]]]) for one in self.lists),
+        )
 
-def merge(answers: Sequence[SourceAnswer]) -> Candidates:
+
+def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue) -> Candidates:
     """The candidates of all sources; an item that several sources of one model found keeps its first score.
 
     Args:
         answers: of each model, the most general source first.
+        catalogue: gives the rows of the items.
     """
     sources: dict[str, list[str]] = {}
     first_scores: dict[str, dict[str, float]] = {}
     listed: dict[str, np.ndarray] = {}
+    lists: list[tuple[SourceAnswer, list[str]]] = []
     for answer in answers:
-        model, present = answer.source.model, answer.item_ids != ""
-        scores = answer.scores[present]
-        listed.setdefault(model, scores)
-        of_model = first_scores.setdefault(model, {})
-        for item, score in zip(answer.item_ids[present].tolist(), scores.tolist(), strict=True):
-            sources.setdefault(item, []).append(answer.source.name)
-            of_model.setdefault(item, score)
+        present = answer.item_ids != ""
+        found, scores = answer.item_ids[present].tolist(), answer.scores[present]
+        lists.append((answer, found))
+        for item in found:
+            names = sources.setdefault(item, [])
+            if answer.source not in names:
+                names.append(answer.source)
+        if answer.model:
+            listed.setdefault(answer.model, scores)
+            of_model = first_scores.setdefault(answer.model, {})
+            for item, score in zip(found, scores.tolist(), strict=True):
+                of_model.setdefault(item, score)
+    places = {item: place for place, item in enumerate(sources)}
     arrays = {
         model: np.array([scores.get(item, -np.inf) for item in sources], np.float32)
         for model, scores in first_scores.items()
     }
-    return Candidates(list(sources), arrays, listed, list(sources.values()))
+    return Candidates(
+        list(sources),
+        catalogue.rows(sources),
+        arrays,
+        listed,
+        list(sources.values()),
+        tuple(
+            SourceList(answer.source, answer.anchor, np.array([places[item] for item in found], np.int32))
+            for answer, found in lists
+        ),
+    )

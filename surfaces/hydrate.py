@@ -3,10 +3,13 @@
 This is the only module of the room that reads the online store.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from segue.errors import InputError
 from segue.settings import Home
 from surfaces.request import Request
 
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
 # Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
+
+
+class UnknownListenerError(InputError):
+    """The online store holds nothing about a listener, and the request does not say that the listener is new."""
 
 
 class OnlineFeatures:
@@ -35,6 +42,7 @@ class OnlineFeatures:
         state(home)
         self._home = home
         self._store = open_store(home)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segue-features")
 
     def read(self, user_id: str) -> "Listener":
         """Everything that the online store holds about a listener, in one call."""
@@ -57,23 +65,39 @@ class OnlineFeatures:
             listener: what `read` returned for its listener; None reads it.
 
         Raises:
-            InputError: the online store does not know the listener, and the request does not say that the listener is
-                new.
+            UnknownListenerError: the online store does not know the listener, and the request does not say that the
+                listener is new.
         """
         from feature_repo import online
 
         if request.picks is None:
-            features = newest_first((listener or self.read(request.user_id)).features_at(request.at))
+            read = listener or self.read(request.user_id)
+            try:
+                features = newest_first(read.features_at(request.at))
+            except InputError as error:
+                raise UnknownListenerError(error.headline, error.fix) from None
         else:
             features = cold_start(request.picks, request.timestamp)
-        return {
-            **features,
-            **online.session_state(self._store, request.session_id),
-            "surface": request.surface,
-            "request_ts": request.timestamp,
-            "content_types": list(request.content_types) or None,
-            "market": request.market or None,
-        }
+        return with_request(features | online.session_state(self._store, request.session_id), request)
+
+    async def hydrate_soon(self, request: Request) -> Features:
+        """`hydrate` for an event loop: on a thread of its own, because the drivers of the online store wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.hydrate, request)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+def with_request(features: Features, request: Request) -> Features:
+    """Features of a listener with those of the request: its time, its surface and its filters."""
+    return {
+        **features,
+        "surface": request.surface,
+        "request_ts": request.timestamp,
+        "content_types": list(request.content_types) or None,
+        "market": request.market or None,
+    }
 
 
 def newest_first(features: Features) -> Features:

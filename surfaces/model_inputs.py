@@ -1,6 +1,6 @@
 """Features as the input arrays of a served model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,25 +9,31 @@ import numpy as np
 Signature = Mapping[str, Mapping[str, Any]]
 
 
-def model_inputs(features: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
-    """One listener's features as a batch of one row, in the dtypes and widths of a signature.
+def model_inputs(
+    features: Mapping[str, Any] | Sequence[Mapping[str, Any]], signature: Signature
+) -> dict[str, np.ndarray]:
+    """Features as a batch, in the dtypes and widths of a signature.
 
     Args:
-        features: values by name; a feature that is missing or None becomes '' or 0.
+        features: values by name, of one row or of several; a feature that is missing or None becomes '' or 0.
         signature: the inputs to make; other features are left out.
 
     Returns:
-        Arrays `[1]`, `[1, width]`, or `[1, n]` for lists of open width.
+        Arrays `[rows]`, `[rows, width]`, or `[rows, n]` for lists of open width: shorter lists end in '' or 0.
     """
+    rows = [features] if isinstance(features, Mapping) else features
     inputs = {}
     for name, spec in signature.items():
         dtype = object if spec["dtype"] == "string" else np.dtype(spec["dtype"])
         empty = "" if dtype is object else 0
-        value = features.get(name)
+        values = [row.get(name) for row in rows]
         if len(spec["shape"]) == 2:
-            width = spec["shape"][1] or 1
-            value = [empty] * width if value is None or len(value) == 0 else value
-        elif value is None:
-            value = empty
-        inputs[name] = np.array([value], dtype=dtype)
+            lists = [() if value is None else value for value in values]
+            width = max(spec["shape"][1] or 1, *(len(one) for one in lists))
+            array = np.full((len(rows), width), empty, dtype)
+            for row, one in enumerate(lists):
+                array[row, : len(one)] = one
+            inputs[name] = array
+        else:
+            inputs[name] = np.array([empty if value is None else value for value in values], dtype)
     return inputs

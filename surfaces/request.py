@@ -1,5 +1,6 @@
 """A request for a list of items: who asks, when and where, and which items may be answered."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,9 @@ class Request:
         content_types: the content types to answer, e.g. `("music", "podcast")`; empty for all.
         market: the market in which the items must be available; empty for no bound.
         exploration: how much of the list may be explored.
+        explicit: whether items marked as explicit may be answered.
+        dislikes: items that the listener does not want to be shown now.
+        request_id: names the request in the journal, and seeds everything that is drawn for it.
 
     Raises:
         InputError: `k` is below 1, or `at` has no time zone.
@@ -69,6 +73,9 @@ class Request:
     content_types: tuple[str, ...] = ()
     market: str = ""
     exploration: Exploration = NO_EXPLORATION
+    explicit: bool = True
+    dislikes: tuple[str, ...] = ()
+    request_id: str = ""
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -80,3 +87,7 @@ class Request:
     def timestamp(self) -> int:
         """The instant of the request in whole seconds since 1970 UTC."""
         return int(self.at.timestamp())
+
+    def seed(self, purpose: str) -> int:
+        """The seed of numpy's `PCG64` for one purpose: the same request draws the same page again."""
+        return int.from_bytes(hashlib.sha256((self.request_id + purpose).encode()).digest()[:8])

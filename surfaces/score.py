@@ -1,24 +1,32 @@
-"""Stage 4, score: the ranking model scores the candidates of one request in one call."""
+"""Stage 5, score: the ranking model scores the candidates of one request in one call."""
 
 import numpy as np
 
-from serving.client.sync_client import Client
-from serving.store.model_store import STABLE
 from surfaces.candidates import Candidates
-from surfaces.hydrate import Features
-from surfaces.model_inputs import Signature, model_inputs
+from surfaces.engine.context import Context
+from surfaces.model_inputs import model_inputs
+from surfaces.versions import RANKING, Models
 
-RANKING = "ranking"
 
-
-def score(client: Client, signature: Signature, features: Features, candidates: Candidates) -> dict[str, np.ndarray]:
+async def score(models: Models, context: Context, candidates: Candidates) -> dict[str, np.ndarray]:
     """The outputs of the ranking model, each `[n]`: `reward`, the heads, and `uncertainty` if the model has it.
 
     Args:
-        client: of the model server.
-        signature: the inputs of the ranking model.
-        features: of the listener and the request.
+        models: of the model server.
+        context: of the request.
         candidates: `n` items, at least 1.
     """
-    inputs = model_inputs({**features, **candidates.features()}, signature)
-    return {name: values[0] for name, values in client.predict(RANKING, inputs, label=STABLE).items()}
+    inputs = model_inputs({**context.features, **candidates.features()}, context.versions.inputs(RANKING))
+    outputs = await models.predict(context.versions, RANKING, inputs)
+    return {name: values[0] for name, values in outputs.items()}
+
+
+def by_sources(candidates: Candidates) -> dict[str, np.ndarray]:
+    """A reward that keeps the order in which the sources found the items: what stands in for the ranking model.
+
+    The first item of every source has the reward 1, the second 1/2, and so on; an item has its best one.
+    """
+    reward = np.zeros(len(candidates.item_ids), np.float32)
+    for found in candidates.lists:
+        np.maximum.at(reward, found.places, 1 / (1 + np.arange(len(found.places), dtype=np.float32)))
+    return {"reward": reward}

@@ -15,7 +15,7 @@ MOST_FILES = 15  # of a room; more ask for sub-rooms
 ARROWS = {
     "segue": set(),
     "stores": {"segue"},
-    "events": {"segue"},
+    "events": {"segue", "stores"},
     "models": {"segue", "events.schema"},
     "feature_repo": {"segue", "stores", "events"},
     "serving": {"segue", "stores"},

@@ -1,0 +1,234 @@
+"""The two kinds of records of the journal, their rules, and their form as bytes."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+import orjson
+
+from events import schema
+from events.values.reading import MISSING
+from segue.errors import InputError
+
+LONGEST_ID = 256  # characters
+SHOWN = "impression:"  # begins the event ids of collected impressions, which no feedback may take
+PAGE, FEEDBACK = "page", "feedback"
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One item that was shown, as it was decided.
+
+    Args:
+        request_id: The request; all exposures of its page share the id.
+        user_id, session_id: The listener, and the session if there is one.
+        ts: The moment of the decision, UTC.
+        surface: One of `schema.SURFACES`.
+        shelf: The shelf's id; empty where the page is one list.
+        row, column: The place on the page, from 1.
+        position: The place in the reading order of the page, from 1; each place holds one item.
+        item_id: The item.
+        policy, policy_version: What decided; `fallback-<level>` for a page that was not decided as usual.
+        model_versions: Versions of the models that were asked.
+        arms: Arms of experiments.
+        propensity: Probability of this item at this place given the layout, in (0, 1].
+        layout_propensity: Probability of the layout, in (0, 1].
+        scores: The scores that decided.
+        sources: The sources that proposed the item.
+        fallback: Level of degradation; 0 is a whole page.
+        query: The words of a search.
+
+    Raises:
+        InputError: A value breaks one of these rules.
+    """
+
+    request_id: str
+    user_id: str
+    session_id: str | None
+    ts: datetime
+    surface: str
+    shelf: str
+    row: int
+    column: int
+    position: int
+    item_id: str
+    policy: str
+    policy_version: str
+    model_versions: dict[str, int] = field(default_factory=dict)
+    arms: dict[str, str] = field(default_factory=dict)
+    propensity: float = 1.0
+    layout_propensity: float = 1.0
+    scores: dict[str, float] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    fallback: int = 0
+    query: str | None = None
+
+    def __post_init__(self) -> None:
+        check_ids(self, "request_id", "user_id", "item_id", "policy")
+        check_time(self.ts)
+        if self.surface not in schema.SURFACES:
+            refuse("surface", f"is one of {', '.join(schema.SURFACES)}", self.surface)
+        for name in ("row", "column", "position"):
+            if not 1 <= getattr(self, name) < 2**31:
+                refuse(name, "counts from 1", getattr(self, name))
+        for name in ("propensity", "layout_propensity"):
+            if not 0 < getattr(self, name) <= 1:
+                refuse(name, "is a probability above 0", getattr(self, name))
+        if not self.chance > 0:
+            refuse("propensity * layout_propensity", "is above 0", self.chance)
+        fallback = f"{schema.FALLBACK}{self.fallback}"
+        if self.fallback and (self.policy, self.chance) != (fallback, 1.0):
+            refuse("policy", f"of level {self.fallback} is {fallback} with propensity 1", (self.policy, self.chance))
+        if not self.fallback and self.policy.startswith(schema.FALLBACK):
+            refuse("policy", f"begins with {schema.FALLBACK} where fallback is above 0 alone", self.policy)
+
+    @property
+    def chance(self) -> float:
+        """Probability of the logged action: the layout, and then the item at its place."""
+        return self.propensity * self.layout_propensity
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Something that a listener did with an item, or the confirmation that an item was in the viewport.
+
+    Args:
+        event_id: The id that the client gave; a second record of the same id counts for nothing.
+        request_id: The request that showed the item.
+        user_id, session_id: The listener, and the session if there is one.
+        item_id: The item.
+        action: One of `schema.ACTIONS`; `impression` confirms that the item was in the viewport.
+        ms_played: Milliseconds played, if known.
+        ts: When it happened, UTC.
+
+    Raises:
+        InputError: A value breaks one of these rules.
+    """
+
+    event_id: str
+    request_id: str
+    user_id: str
+    session_id: str | None
+    item_id: str
+    action: str
+    ms_played: int | None
+    ts: datetime
+
+    def __post_init__(self) -> None:
+        check_ids(self, "event_id", "request_id", "user_id", "item_id")
+        check_time(self.ts)
+        if self.event_id.startswith(SHOWN):
+            refuse("event_id", f"does not begin with {SHOWN}", self.event_id)
+        if self.action not in schema.ACTIONS:
+            refuse("action", f"is one of {', '.join(schema.ACTIONS)}", self.action)
+        if self.ms_played is not None and not 0 <= self.ms_played < 2**53:
+            refuse("ms_played", "is 0 or more milliseconds", self.ms_played)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as a keeping stores it.
+
+    Args:
+        kind: `PAGE`, which holds all exposures of a request, or `FEEDBACK`.
+        key: The request id of a page, the event id of feedback; unique within its kind.
+        request_id, user_id: The request and the listener.
+        ts: The record's time, microseconds since 1970 UTC.
+        body: The record itself.
+    """
+
+    kind: str
+    key: str
+    request_id: str
+    user_id: str
+    ts: int
+    body: bytes
+
+
+def page_record(exposures: Sequence[Exposure]) -> Record:
+    """Return the record of a page: its exposures, which share the request, the listener and the time.
+
+    Raises:
+        InputError: they do not share them, or two have the same position.
+    """
+    first = exposures[0]
+    for name in ("request_id", "user_id", "ts"):
+        if any(getattr(exposure, name) != getattr(first, name) for exposure in exposures):
+            refuse(name, "is the same for all exposures of a page", first.request_id)
+    if len({exposure.position for exposure in exposures}) < len(exposures):
+        refuse("position", "holds one item of a page", first.request_id)
+    body = zlib.compress(encoded(exposures), level=1)  # a page's exposures are much alike: a tenth is left
+    return Record(PAGE, first.request_id, first.request_id, first.user_id, microseconds(first.ts), body)
+
+
+def feedback_record(feedback: Feedback) -> Record:
+    """Return the record of feedback."""
+    return Record(
+        FEEDBACK,
+        feedback.event_id,
+        feedback.request_id,
+        feedback.user_id,
+        microseconds(feedback.ts),
+        encoded(feedback),
+    )
+
+
+def encoded(value: Any) -> bytes:
+    """Return records as JSON.
+
+    Raises:
+        InputError: A text is not UTF-8, or a number is beyond 64 bits.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise InputError(f"A record is text in UTF-8 and numbers of 64 bits: {error}.", "Correct the record.") from None
+
+
+def read_page(body: bytes) -> list[Exposure]:
+    """Return the exposures of a page's record, in reading order."""
+    exposures = [
+        Exposure(**{**values, "ts": datetime.fromisoformat(values["ts"]), "sources": tuple(values["sources"])})
+        for values in orjson.loads(zlib.decompress(body))
+    ]
+    return sorted(exposures, key=lambda exposure: exposure.position)
+
+
+def read_feedback(body: bytes) -> Feedback:
+    """Return the feedback of a record."""
+    values = orjson.loads(body)
+    return Feedback(**{**values, "ts": datetime.fromisoformat(values["ts"])})
+
+
+def microseconds(ts: datetime) -> int:
+    """Return a time in microseconds since 1970 UTC."""
+    return (ts - EPOCH) // MICROSECOND
+
+
+def check_ids(record: Any, *required: str) -> None:
+    """Refuse an id that an import would change or refuse; a session is optional."""
+    for name in (*required, "session_id"):
+        value = getattr(record, name)
+        if name == "session_id" and value is None:
+            continue
+        plain = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and not UNPRINTABLE.search(value)
+        if not plain or value != value.strip() or value in MISSING:
+            refuse(
+                name, f"is text of 1 to {LONGEST_ID} characters, without spaces around it, and no {MISSING[0]}", value
+            )
+
+
+def check_time(ts: datetime) -> None:
+    """Refuse a time without a zone, and a time before `schema.EARLIEST`."""
+    if ts.tzinfo is None or ts < schema.EARLIEST:
+        refuse("ts", f"has a zone and is {schema.EARLIEST:%Y-%m-%d} or later", ts)
+
+
+def refuse(name: str, rule: str, value: Any) -> NoReturn:
+    """Raise InputError about a field."""
+    raise InputError(f"{name} {rule}. Received {value!r:.200}.", f"Correct {name} where the record is made.")

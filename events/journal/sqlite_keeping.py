@@ -1,0 +1,163 @@
+"""Keep the journal in a file: SQLite in WAL mode. Several processes may write to it."""
+
+import contextlib
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from events.journal.keeping import RequestRecords
+from events.journal.records import FEEDBACK, PAGE, Record
+from segue.errors import InputError, UnavailableError
+from segue.lock import latched
+
+MOST_BYTES = 16 * 2**30  # of the database; a page of 60 items takes about 3 kB
+PAGE_BYTES = 8192
+WAIT_SECONDS = 10  # for another process that writes
+CHUNK = 500  # requests that are read at once
+
+SCHEMA = """
+create table if not exists journal (id text not null);
+create table if not exists records (
+    seq integer primary key autoincrement,
+    kind text not null, key text not null, request_id text not null, user_id text not null,
+    ts integer not null, body blob not null,
+    unique (kind, key)
+);
+create index if not exists records_by_request on records (request_id);
+"""
+INSERT = """
+insert into records (kind, key, request_id, user_id, ts, body) values (?, ?, ?, ?, ?, ?)
+on conflict (kind, key) do nothing
+"""
+CHANGED = f"""
+select distinct request_id from records new where seq > ?
+and exists (select 1 from records where request_id = new.request_id and kind = '{FEEDBACK}')
+"""
+OLD_PAGES = f"select request_id from records where kind = '{PAGE}' and ts < :before and seq <= :until"
+DROP = f"""
+delete from records where seq <= :until and (
+    request_id in ({OLD_PAGES})
+    or (ts < :before and request_id not in (select request_id from records where kind = '{PAGE}'))
+)
+"""
+
+
+class SqliteKeeping:
+    """Keeps the journal in the file `path`, which is made if it does not exist.
+
+    Args:
+        path: The database.
+        most_bytes: The size from which on it takes no further record.
+
+    Raises:
+        InputError: The file is no journal, or is damaged.
+        UnavailableError: The disk is full, or another process holds the file.
+    """
+
+    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
+        self._path = path
+        with latched(path), self._faults():
+            self._writing, self._reading = self._connect(), self._connect()
+            self._writing.execute(f"pragma max_page_count = {most_bytes // PAGE_BYTES}")
+            self._writing.executescript(SCHEMA)
+            if not self._writing.execute("select id from journal").fetchone():
+                self._writing.execute("insert into journal values (?)", [uuid.uuid4().hex])
+        self._lock = threading.Lock()  # of the connection that reads, which several threads use
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute(f"pragma page_size = {PAGE_BYTES}")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")  # a commit waits for the disk, also where power may fail
+        connection.execute("pragma secure_delete = on")  # a forgotten listener's records are overwritten
+        return connection
+
+    def identity(self) -> str:
+        """Return the id of this database (see `Keeping`)."""
+        return str(self._read("select id from journal")[0][0])
+
+    def write(self, records: Sequence[Record]) -> list[bool]:
+        """Write records in one transaction (see `Keeping`)."""
+        with self._faults(), self._transaction() as connection:
+            return [
+                connection.execute(INSERT, (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body)).rowcount == 1
+                for r in records
+            ]
+
+    def page(self, request_id: str) -> bytes | None:
+        """Return the body of a request's page (see `Keeping`)."""
+        rows = self._read("select body from records where kind = ? and key = ?", PAGE, request_id)
+        return rows[0][0] if rows else None
+
+    def newest(self) -> str:
+        """Return the cursor of the newest record: its number (see `Keeping`)."""
+        return str(self._read("select coalesce(max(seq), 0) from records")[0][0])
+
+    def changed(self, after: str) -> Iterator[RequestRecords]:
+        """Yield the requests that have changed (see `Keeping`)."""
+        request_ids = [request_id for (request_id,) in self._read(CHANGED, number(after))]
+        for start in range(0, len(request_ids), CHUNK):
+            chunk = request_ids[start : start + CHUNK]
+            requests = {request_id: RequestRecords(request_id, None, []) for request_id in chunk}
+            marks = ", ".join("?" * len(chunk))
+            query = f"select request_id, kind, body from records where request_id in ({marks}) order by seq"
+            for request_id, kind, body in self._read(query, *chunk):
+                if kind == PAGE:
+                    requests[request_id] = requests[request_id]._replace(page=body)
+                else:
+                    requests[request_id].feedback.append(body)
+            yield from requests.values()
+
+    def forget(self, user_id: str) -> int:
+        """Delete a listener's records and overwrite their bytes (see `Keeping`)."""
+        with self._faults():
+            with self._transaction() as connection:
+                count = connection.execute("delete from records where user_id = ?", [user_id]).rowcount
+            self._writing.execute("pragma wal_checkpoint(truncate)")  # the log of writes has the bytes too
+            return count
+
+    def drop(self, before: int, until: str) -> int:
+        """Delete old requests (see `Keeping`)."""
+        with self._faults(), self._transaction() as connection:
+            return connection.execute(DROP, {"before": before, "until": number(until)}).rowcount
+
+    def close(self) -> None:
+        """Close the database."""
+        self._writing.close()
+        self._reading.close()
+
+    def _read(self, query: str, *values: object) -> list[tuple]:
+        with self._lock, self._faults():
+            return self._reading.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write within the body; what it has written is durable afterwards, or undone if it raises."""
+        self._writing.execute("begin immediate")
+        try:
+            yield self._writing
+            self._writing.execute("commit")
+        except BaseException:
+            if self._writing.in_transaction:  # a full disk may have ended it
+                self._writing.execute("rollback")
+            raise
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Raise SQLite's errors as errors for people."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(
+                f"The journal {self._path} takes no record now: {error}.",
+                "Run `segue data collect`, which removes old records, or give it room on the disk.",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self._path} must be a journal: {error}.", "Move the file away.") from error
+
+
+def number(cursor: str) -> int:
+    """Return a cursor as a number."""
+    return int(cursor or 0)

@@ -1,0 +1,120 @@
+"""The catalogue in memory: what the stages need to know about an item, as arrays by its row."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+UNKNOWN = -1  # the row of an item that the catalogue does not have: the last entry of every array
+NO_DAY = np.iinfo(np.int32).min
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items, and one entry more at the end of each array for an unknown item (row -1).
+
+    Attributes:
+        item_ids: str, `[n + 1]`; '' for the unknown item.
+        titles, creator_ids, creators, content_types: str, `[n + 1]`; '' where it is not known.
+        genres: tuples of names, `[n + 1]`.
+        release_days: days since 1970 UTC, int32 `[n + 1]`; `NO_DAY` where it is not known.
+        durations_ms: int64 `[n + 1]`; 0 where it is not known.
+        markets: the markets of an item as a frozenset, `[n + 1]`; an empty set means every market.
+        explicit: bool `[n + 1]`.
+        popularity: plays of the newest 28 days of the log by market, '' for all markets; float32 `[n + 1]` each.
+        similar: rows of the items that the same listeners played, best first, int32 `[n + 1, m]`; -1 for none.
+        similarity: how alike they are, from 0 to 1, float32 `[n + 1, m]`.
+    """
+
+    item_ids: np.ndarray
+    titles: np.ndarray
+    creator_ids: np.ndarray
+    creators: np.ndarray
+    content_types: np.ndarray
+    genres: np.ndarray
+    release_days: np.ndarray
+    durations_ms: np.ndarray
+    markets: np.ndarray
+    explicit: np.ndarray
+    popularity: Mapping[str, np.ndarray]
+    similar: np.ndarray
+    similarity: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.item_ids) - 1
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Item id -> row."""
+        return {item: row for row, item in enumerate(self.item_ids[:-1].tolist())}
+
+    def rows(self, item_ids: Iterable[str]) -> np.ndarray:
+        """The rows of some items, int32 `[k]`; -1 for an item that the catalogue does not have."""
+        index = self.index
+        return np.array([index.get(item, UNKNOWN) for item in item_ids], np.int32)
+
+    def title(self, item_id: str) -> str:
+        """The title of an item; its id if none is known."""
+        return str(self.titles[self.index.get(item_id, UNKNOWN)]) or item_id
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """The content types of the items, sorted."""
+        return tuple(sorted({name for name in self.content_types.tolist() if name}))
+
+    @cached_property
+    def known_markets(self) -> frozenset[str]:
+        """The markets that an item or a listener names."""
+        return frozenset(self.popularity) - {""} | frozenset(name for names in self.markets for name in names)
+
+    @cached_property
+    def genre_names(self) -> tuple[str, ...]:
+        """The genres of the items, sorted: the columns of `genre_vectors`."""
+        return tuple(sorted({name for names in self.genres for name in names}))
+
+    @cached_property
+    def genre_vectors(self) -> np.ndarray:
+        """The genres of each item as a vector of length 1, float32 `[n + 1, genres]`; zeros without a genre."""
+        columns = {name: column for column, name in enumerate(self.genre_names)}
+        vectors = np.zeros((len(self.item_ids), len(columns)), np.float32)
+        for row, names in enumerate(self.genres):
+            if names:
+                vectors[row, [columns[name] for name in names]] = len(set(names)) ** -0.5
+        return vectors
+
+    @cached_property
+    def by_release(self) -> np.ndarray:
+        """Rows from the newest release to the oldest, int32 `[n]`."""
+        return np.argsort(-self.release_days[:-1].astype(np.int64), kind="stable").astype(np.int32)
+
+    @cached_property
+    def by_popularity(self) -> dict[str, np.ndarray]:
+        """By market, rows from the most to the least played, without unplayed items; '' for all markets."""
+        ranked = {}
+        for market, plays in self.popularity.items():
+            order = np.argsort(-plays[:-1], kind="stable").astype(np.int32)
+            ranked[market] = order[plays[order] > 0]
+        return ranked
+
+    def popular(self, market: str) -> np.ndarray:
+        """Rows from the most to the least played in a market; of all markets where nobody there played anything."""
+        rows = self.by_popularity.get(market)
+        return self.by_popularity[""] if rows is None or not len(rows) else rows
+
+    def allowed(self, rows: np.ndarray, market: str, content_types: Sequence[str]) -> np.ndarray:
+        """Whether items may be shown in a market and are of some types, bool `[k]`; empty conditions hold for all.
+
+        They hold for unknown items too: the models, which know them, have the same filters.
+
+        Args:
+            rows: int32 `[k]`.
+            market: '' for no condition.
+            content_types: empty for no condition.
+        """
+        allowed = np.ones(len(rows), bool)
+        if market:
+            allowed &= np.array([not names or market in names for names in self.markets[rows]], bool)
+        if content_types:
+            allowed &= np.isin(self.content_types[rows].astype(str), content_types)
+        return allowed | (rows < 0)

@@ -1,0 +1,1 @@
+"""Filters of candidates, one file each; `surfaces.filters.every` lists them."""

@@ -1,0 +1,17 @@
+"""The filter `explicit`: a request may leave out the items that are marked as explicit."""
+
+import numpy as np
+
+from surfaces.candidates import Candidates
+from surfaces.engine.context import Context
+from surfaces.filters.filter import Filter
+
+
+def keep(context: Context, candidates: Candidates) -> np.ndarray:
+    """Drop marked items, unless the request allows them."""
+    if context.request.explicit:
+        return np.ones(len(candidates.item_ids), bool)
+    return ~context.catalogue.explicit[candidates.rows]
+
+
+explicit = Filter("explicit", keep)

@@ -1,0 +1,23 @@
+"""The filter `heard`: sources that promise something new do not bring what the listener's history holds.
+
+Retrieval and the sequence model have a rule of their own (films are not recommended twice, songs are), and
+`jump_back_in` brings what was heard on purpose.
+"""
+
+import numpy as np
+
+from surfaces.candidates import Candidates
+from surfaces.engine.context import Context
+from surfaces.filters.filter import Filter
+
+DISCOVERY = frozenset({"because_you_listened", "popular", "cross_content"})
+
+
+def keep(context: Context, candidates: Candidates) -> np.ndarray:
+    """Drop an item of the history that only sources of discovery found."""
+    heard = np.isin(candidates.rows, context.history[context.history >= 0])
+    only_discovery = np.array([DISCOVERY.issuperset(sources) for sources in candidates.sources], bool)
+    return ~(heard & only_discovery)
+
+
+heard = Filter("heard", keep)

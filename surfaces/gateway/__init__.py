@@ -1,0 +1,1 @@
+"""The gateway: the HTTP application over the stages of `surfaces.engine`, without TensorFlow."""

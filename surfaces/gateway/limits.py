@@ -1,0 +1,115 @@
+"""Limits before the application: the size and the time of a body, and the callers' tokens."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Collection
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from surfaces.engine.metrics import GatewayMetrics
+
+BODY_BYTES = 64 * 1024
+BODY_SECONDS = 10.0
+OPEN_PATHS = ("/healthz", "/readyz")  # probes have no token
+
+
+class Limits:
+    """Middleware that refuses a request before it reaches the application, and counts every answer.
+
+    Args:
+        app: the application.
+        metrics: counts the answers.
+        tokens: the callers' tokens; empty lets everyone in.
+        body_seconds: the longest time in which a body must arrive.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: GatewayMetrics, tokens: Collection[str] = (), body_seconds: float = BODY_SECONDS
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._tokens = [token.encode() for token in tokens]
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._limited(scope, receive, counted)
+        finally:
+            route = scope.get("route")
+            endpoint = getattr(route, "path", "") or "none"
+            self._metrics.requests.inc(endpoint, str(status))
+            self._metrics.latency.observe(time.perf_counter() - began, endpoint)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        if self._tokens and scope["path"] not in OPEN_PATHS and not self._allowed(headers.get(b"authorization", b"")):
+            await refuse(send, 401, "A call needs the token of a caller.", "Send the header Authorization: Bearer TOKEN.")
+            return
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await read_body(headers, receive)
+        except TimeoutError:
+            await refuse(send, 408, f"A body must arrive within {self._body_seconds:g} s.", "Send it again.", close=True)
+            return
+        if body is None:
+            fix = "Send fewer events in a batch."
+            await refuse(send, 413, f"A body has at most {BODY_BYTES} bytes. This one has more.", fix, close=True)
+            return
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+    def _allowed(self, header: bytes) -> bool:
+        """Whether a header has a known token. All tokens are compared, in constant time."""
+        scheme, _, given = header.partition(b" ")
+        matches = [hmac.compare_digest(given.strip(), token) for token in self._tokens]
+        return scheme.lower() == b"bearer" and any(matches)
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    """The body of a request; None if it is too long. A length that is announced is believed before a byte is read."""
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > BODY_BYTES:
+        return None
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return body
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+async def refuse(send: Send, status: int, error: str, fix: str, close: bool = False) -> None:
+    """Answer a request without the application; `close` ends the connection, whose body was not read to its end."""
+    headers = [(b"content-type", b"application/json")]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps({"error": error, "fix": fix})})

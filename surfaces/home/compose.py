@@ -1,0 +1,61 @@
+"""Compose a Home page: draw the layout, then fill its shelves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from segue.errors import InputError
+from surfaces.home.context import HomeContext
+from surfaces.home.filling import Filling
+from surfaces.home.layout import NAME, LayoutPolicy
+from surfaces.home.page import Page, Row, Shelf
+from surfaces.home.pool import Pool
+from surfaces.home.rules import HomeRules
+
+
+def compose_home(
+    context: HomeContext, pool: Pool, shelves: Sequence[Shelf], policy: LayoutPolicy, rules: HomeRules, seed: int
+) -> Page:
+    """The Home page of a request. The same arguments give the same page, whatever the order of pool and shelves.
+
+    Args:
+        context: who asks, and when.
+        pool: the candidates of all shelves.
+        shelves: the shelves that may be shown. Those with fewer than `rules.fewest_items` items are left out.
+        policy: draws the layout.
+        rules: weights and limits.
+        seed: of all draws, from 0; the same for the same request id.
+
+    Raises:
+        InputError: two shelves have the same id.
+    """
+    if len({shelf.id for shelf in shelves}) < len(shelves):
+        raise InputError(
+            "Each shelf of a page has an id of its own. Received an id twice.",
+            "Add to the id what the shelf is about, e.g. `because_you_listened:i00042`.",
+        )
+    offered = sorted((shelf for shelf in shelves if len(shelf.items) >= rules.fewest_items), key=lambda shelf: shelf.id)
+    members = [shelf.items[np.argsort(pool.order[shelf.items])] for shelf in offered]  # so ties break by item id
+    qualities = np.array([quality(pool, context, rows, rules.columns) for rows in members]).reshape(-1, 3)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    layout = policy.draw(
+        tuple(shelf.id for shelf in offered), qualities, context.features, rules.fewest_rows, rules.rows, rng
+    )
+    filling = Filling(pool, context, rules, rng)
+    shown = [offered[number] for number in layout.drawn if filling.add_row(members[number])]
+    rows = tuple(Row(shelf, tuple(placed)) for shelf, placed in zip(shown, filling.placed, strict=True))
+    return Page(rows, layout, NAME, str(policy.version))
+
+
+def quality(pool: Pool, context: HomeContext, members: np.ndarray, columns: int) -> list[float]:
+    """`SHELF_FEATURES` of a shelf: means over the best items that fit on it.
+
+    Args:
+        pool: the candidates.
+        context: of the request.
+        members: the shelf's rows of the pool, sorted by item id, `[m]`.
+        columns: how many items fit.
+    """
+    best = members[np.argsort(-pool.relevance[members], kind="stable")[:columns]]
+    shares = [context.content_mix.get(name, 0.0) for name in pool.content_type[best].tolist()]
+    return [float(pool.relevance[best].mean()), float(pool.uncertainty[best].mean()), float(np.mean(shares))]

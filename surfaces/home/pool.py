@@ -1,0 +1,96 @@
+"""The candidates of a Home page, as columns that all its shelves share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from segue.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The items that may stand on the page, each once. The order of the rows does not matter to the page.
+
+    Args:
+        item_ids: str `[n]`, no item twice.
+        reward: the ranking model's reward, `[n]`; without ranking any score of which more is better.
+        uncertainty: from 0 (well known) to 1 (nothing is known), `[n]`.
+        creator_id: str `[n]`; '' where the creator is not known.
+        content_type: str `[n]`.
+        genres: the genres of each item, `[n]`; each may be empty.
+        vectors: what makes items alike, e.g. genres as 0 and 1, or an embedding, `[n, d]`; of any length.
+        age_days: days since the release at the instant of the request, `[n]`; infinity where it is not known.
+        sources: for each item, the names of the sources that found it, `[n]`.
+        scores: by output or model, the score of each item, `[n]` each; for the log of exposures.
+
+    Raises:
+        InputError: a column has another length, an item comes twice, or a reward is not finite.
+    """
+
+    item_ids: np.ndarray
+    reward: np.ndarray
+    uncertainty: np.ndarray
+    creator_id: np.ndarray
+    content_type: np.ndarray
+    genres: Sequence[Sequence[str]]
+    vectors: np.ndarray
+    age_days: np.ndarray
+    sources: Sequence[Sequence[str]]
+    scores: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        count = len(self.item_ids)
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"} | self.scores
+        if wrong := [name for name, column in columns.items() if len(column) != count]:
+            raise InputError(
+                f"Each column of a pool has one row an item, here {count}. "
+                f"Received {len(columns[wrong[0]])} rows of `{wrong[0]}`.",
+                "Pass columns of the same length.",
+            )
+        if len(set(self.item_ids.tolist())) < count:
+            raise InputError(
+                "A pool has each item once. Received an item twice.", "Merge the answers of the sources first."
+            )
+        if not np.isfinite(self.reward).all():
+            raise InputError(
+                f"The reward of an item is finite. Received {self.reward[~np.isfinite(self.reward)][0]}.",
+                "Leave out items that were not scored.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @cached_property
+    def relevance(self) -> np.ndarray:
+        """The reward in standard deviations from the pool's mean, `[n]`, so that weights fit a reward of any scale."""
+        return (self.reward - self.ascending.mean()) / self.spread
+
+    @cached_property
+    def spread(self) -> float:
+        """The standard deviation of the reward; 1 if all rewards are equal."""
+        return float(self.ascending.std()) or 1.0
+
+    @cached_property
+    def ascending(self) -> np.ndarray:
+        """The rewards in ascending order, float64 `[n]`: a sum over them does not depend on the order of the pool."""
+        return np.sort(self.reward.astype(np.float64))
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """The vectors at length 1, float64 `[n, d]`; a zero vector stays zero and is like no other."""
+        vectors = np.asarray(self.vectors, np.float64)
+        lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+        return vectors / np.where(lengths > 0, lengths, 1.0)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The place of each item in the order of the ids, `[n]`: ties are broken by it."""
+        return np.argsort(np.argsort(self.item_ids))
+
+    @cached_property
+    def creators(self) -> np.ndarray:
+        """A number for each creator, `[n]`; items of unknown creators have numbers of their own."""
+        _, codes = np.unique(self.creator_id, return_inverse=True)
+        return np.where(self.creator_id == "", len(self) + np.arange(len(self)), codes)

@@ -1,0 +1,1 @@
+"""Sources of candidates, one file each; `surfaces.sources.every` lists them."""

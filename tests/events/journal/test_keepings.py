@@ -1,0 +1,144 @@
+"""The contract of a keeping of the journal, over each keeping."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from events.journal.journal import Journal
+from events.journal.records import microseconds, read_feedback, read_page
+from events.journal.sqlite_keeping import SqliteKeeping
+from segue.errors import UnavailableError
+from tests.events.journal.conftest import NOON
+
+
+@pytest.fixture(params=["sqlite"])
+def open_keeping(request, tmp_path):
+    """A function that opens the keeping, as another process would."""
+    return lambda **limits: SqliteKeeping(tmp_path / "journal.db", **limits)
+
+
+@pytest.fixture
+def journal(open_keeping):
+    """An open journal."""
+    journal = Journal(open_keeping())
+    yield journal
+    journal.close()
+
+
+class TestKeeping:
+    """What every keeping does."""
+
+    def test_what_is_written_is_there_after_a_restart(self, open_keeping, page, feedback):
+        journal = Journal(open_keeping())
+        assert journal.append(page("r1")).result() == [True]
+        assert journal.record([feedback("e1", "r1", "i3")]).result() == [True]
+        identity = journal.keeping.identity()
+        journal.close()
+        journal = Journal(open_keeping())
+        assert journal.exposures("r1") == page("r1")
+        assert journal.exposures("r2") == []
+        assert journal.keeping.identity() == identity
+        journal.close()
+
+    def test_an_event_id_counts_once_in_a_batch_across_batches_and_across_restarts(self, open_keeping, feedback):
+        journal = Journal(open_keeping())
+        first, again = feedback("e1", "r1", "i3"), feedback("e1", "r1", "i3", "skip")
+        assert journal.record([first, again, feedback("e2", "r1", "i3")]).result() == [True, False, True]
+        assert journal.record([again]).result() == [False]
+        journal.close()
+        journal = Journal(open_keeping())
+        assert journal.record([again]).result() == [False]
+        (changed,) = journal.keeping.changed("")
+        assert [read_feedback(body).action for body in changed.feedback] == ["play", "play"]
+        journal.close()
+
+    def test_the_first_page_of_a_request_stays(self, journal, page):
+        assert journal.append(page("r1")).result() == [True]
+        assert journal.append(page("r1", items=3)).result() == [False]
+        assert len(journal.exposures("r1")) == 10
+
+    def test_an_event_may_have_the_id_of_a_request(self, journal, page, feedback):
+        journal.append(page("r1"))
+        assert journal.record([feedback("r1", "r1", "i1")]).result() == [True]
+
+    def test_a_request_changes_with_its_feedback_and_with_its_page(self, journal, page, feedback):
+        def changed(after):
+            return {request.request_id: request for request in journal.keeping.changed(after)}
+
+        journal.append([*page("r1"), *page("r2")])
+        journal.record([feedback("e1", "r1", "i1"), feedback("e3", "r3", "i1")]).result()
+        requests = changed("")
+        assert requests.keys() == {"r1", "r3"}  # nobody has done anything with r2
+        assert read_page(requests["r1"].page) == page("r1")
+        assert requests["r3"].page is None
+        cursor = journal.keeping.newest()
+        assert changed(cursor) == {}
+        journal.append(page("r3"))
+        journal.record([feedback("e2", "r1", "i2")]).result()
+        requests = changed(cursor)
+        assert requests.keys() == {"r1", "r3"}
+        assert [read_feedback(body).event_id for body in requests["r1"].feedback] == ["e1", "e2"]
+        assert requests["r3"].page is not None
+
+    def test_nothing_of_a_forgotten_listener_is_left(self, journal, page, feedback):
+        journal.append([*page("r1"), *page("r2", user_id="u1")])
+        journal.record([feedback("e1", "r1", "i1"), feedback("e2", "r2", "i1", user_id="u1")]).result()
+        assert journal.keeping.forget("u0") == 2
+        assert journal.keeping.forget("u0") == 0
+        assert journal.exposures("r1") == []
+        assert [request.request_id for request in journal.keeping.changed("")] == ["r2"]
+        assert journal.record([feedback("e1", "r1", "i1")]).result() == [True]
+
+    def test_an_old_request_goes_as_a_whole_once_it_was_collected(self, journal, page, feedback):
+        old, new = NOON, NOON + timedelta(days=2)
+        journal.append([*page("old", ts=old), *page("new", ts=new)])
+        journal.record([
+            feedback("e1", "old", "i1", ts=new),
+            feedback("e2", "new", "i1", ts=old),  # a clock that is slow
+            feedback("e3", "none", "i1", ts=old),
+            feedback("e4", "none", "i1", ts=new),
+        ]).result()  # fmt: skip
+        cursor = journal.keeping.newest()
+        journal.append(page("late", ts=old)).result()
+        border = microseconds(NOON + timedelta(days=1))
+        assert journal.keeping.drop(border, "") == 0
+        assert journal.keeping.drop(border, cursor) == 3
+        kept = {
+            request.request_id: [read_feedback(b).event_id for b in request.feedback]
+            for request in journal.keeping.changed("")
+        }
+        assert kept == {"new": ["e2"], "none": ["e4"]}
+        assert (len(journal.exposures("old")), len(journal.exposures("late"))) == (0, 10)
+
+    def test_records_of_several_threads_are_all_written_in_the_order_of_each(self, journal, feedback):
+        def send(user):
+            for number in range(50):
+                journal.record([feedback(f"{user}-{number:02}", user, "i1", user_id=user)])
+
+        threads = [threading.Thread(target=send, args=[f"u{user}"]) for user in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        journal.record([]).result()
+        for request in journal.keeping.changed(""):
+            ids = [read_feedback(body).event_id for body in request.feedback]
+            assert ids == [f"{request.request_id}-{number:02}" for number in range(50)]
+        assert journal.backlog() == 0
+
+    def test_a_full_keeping_refuses_and_takes_records_again_once_old_ones_are_gone(self, open_keeping, page):
+        journal, new = Journal(open_keeping(most_bytes=200_000)), []
+
+        def fill():
+            while len(new) < 1000:
+                new.extend(journal.append(page(f"r{len(new)}", items=100)).result())
+
+        with pytest.raises(UnavailableError, match="collect"):
+            fill()
+        count = len(new)
+        assert count > 10
+        assert len(journal.exposures("r0")) == 100
+        assert journal.keeping.drop(microseconds(NOON) + 1, journal.keeping.newest()) == count
+        assert journal.append(page("r0")).result() == [True]
+        journal.close()
