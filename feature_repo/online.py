@@ -8,13 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from feast import FeatureStore
 from feast.data_source import PushMode
 from ibis import _
 
-from events import schema
 from events.ingest import read_manifest
 from events.schema import EARLIEST
 from feature_repo import transformations
@@ -22,6 +19,7 @@ from feature_repo.build import load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.feast_store import embedded_store, shared, store_over
+from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher
 from feature_repo.storage import cluster
 from segue.errors import InputError
 from segue.files import read_json, write_json
@@ -29,8 +27,6 @@ from segue.settings import Home
 from stores.settings import settings
 
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
-HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
-SESSION_COLUMNS = ("session_plays", "session_skips")
 
 
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
@@ -108,38 +104,18 @@ def push_interaction(
 ) -> None:
     """Extend a listener's online history, and the session's counts, by one interaction.
 
-    An impression changes nothing.
+    An impression changes nothing. Who pushes many interactions keeps a `Pusher`.
 
     Raises:
         InputError: the schema does not know the action, or the time has no zone or lies before the listener's newest
             interaction.
+        UnavailableError: the online store does not answer.
     """
-    if action not in schema.ACTIONS:
-        raise InputError(
-            f"An action is one of {', '.join(schema.ACTIONS)}. Received {action!r}.", "Map it to one of these."
-        )
-    if ts.tzinfo is None:
-        raise InputError(f"An interaction's time needs a time zone. Received {ts}.", "Give it in UTC.")
-    if action not in schema.INTERACTIONS:
-        return
-    history = read(store, {"user_id": user_id}, [f"user_history:{name}" for name in HISTORY_COLUMNS])
-    newest = max(history["history_times"] or [0])
-    if int(ts.timestamp()) < newest:
-        raise InputError(
-            f"Interactions of one listener come in order of time. The newest one of {user_id!r} is of "
-            f"{datetime.fromtimestamp(newest, UTC)}. Received one of {ts}.",
-            "Push a listener's interactions from one process, oldest first; the next refresh adds late ones.",
-        )
-    entry = dict(zip(HISTORY_COLUMNS, (item_id, action, int(ts.timestamp())), strict=True))
-    row = {name: [[*(history[name] or []), entry[name]][-transformations.HISTORY :]] for name in HISTORY_COLUMNS}
-    frame = pd.DataFrame({"user_id": [user_id], "event_timestamp": [pd.Timestamp(ts)], **row})
-    store.push("user_history_push", frame, to=PushMode.ONLINE)
-    if session_id is None:
-        return
-    counts = session_state(store, session_id)
-    counts["session_skips" if action == schema.SKIP else "session_plays"] += 1.0
-    frame = pd.DataFrame([{"session_id": session_id, "event_timestamp": pd.Timestamp(ts), **counts}])
-    store.push("session_context_push", frame.astype(dict.fromkeys(counts, np.float32)), to=PushMode.ONLINE)
+    pusher, new = Pusher(store), Interaction(user_id, item_id, action, ts, session_id)
+    (refused,) = pusher.extend([new])
+    if refused:
+        raise refused
+    pusher.count([new])
 
 
 def session_state(store: FeatureStore, session_id: str | None) -> dict[str, float]:

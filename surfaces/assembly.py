@@ -1,17 +1,24 @@
-"""The request path put together from the folders of a home, for callers without a long-lived server."""
+"""Single recommendations from the folders of a home, for callers without a gateway."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from segue.settings import Home
-from surfaces.compose import Recommendation
-from surfaces.hydrate import Features, OnlineFeatures
-from surfaces.recommender import Recommender
+from surfaces.catalogue import Catalogue
+from surfaces.compose import Recommendation, compose
+from surfaces.engine.path import PATIENT, Surface
+from surfaces.engine.path import Path as RequestPath
+from surfaces.hydrate import Features
 from surfaces.request import Request
+from surfaces.sources.every import RANKED_LIST
+from surfaces.versions import Models
 
 Quiet = Callable[[], AbstractContextManager]
+# The models have the filters that a request may name, so none is applied again.
+LIST: Surface[tuple[Recommendation, ...]] = Surface("list", RANKED_LIST, (), compose, ())
 
 
 @dataclass(frozen=True)
@@ -20,13 +27,12 @@ class Answer:
 
     request: Request
     features: Features
-    items: list[Recommendation]
+    items: tuple[Recommendation, ...]
 
 
 def recommend_once(
     home: Home,
-    features: OnlineFeatures,
-    titles: Mapping[str, str],
+    catalogue: Catalogue,
     hydrated: Sequence[tuple[Request, Features]],
     server: str | None = None,
     quiet: Quiet = nullcontext,
@@ -37,21 +43,47 @@ def recommend_once(
 
     Args:
         home: the home whose model store is served.
-        features: the online store of that home.
-        titles: item id -> title.
-        hydrated: a request with its features for each listener; picks are in the catalogue (see
-            `surfaces.titles.check_picks`).
+        catalogue: the titles of the items.
+        hydrated: a request with its features for each listener; picks are in the catalogue.
         server: `host:port` of a running model server; None starts one in this process for the time of the call.
         quiet: a context in which that server is started, e.g. to hold back what TensorFlow prints.
 
     Raises:
-        InputError, UnavailableError, SegueError: see `Recommender.recommend`.
+        InputError, UnavailableError, SegueError: what a model answers instead of a list; see `AsyncClient`. A list that
+            the ranking model did not order is not answered.
     """
-    from serving.client.sync_client import Client
+    with model_server(server, home.models, quiet) as address:
+        return asyncio.run(recommend_by(address, catalogue, hydrated))
 
-    with model_server(server, home.models, quiet) as address, Client(address) as client:
-        recommender = Recommender(client, features, titles)
-        return [Answer(request, read, recommender.answer(request, read)) for request, read in hydrated]
+
+async def recommend_by(
+    address: str, catalogue: Catalogue, hydrated: Sequence[tuple[Request, Features]]
+) -> list[Answer]:
+    """The answers of the models at an address; otherwise as `recommend_once`."""
+    from serving.client.async_client import AsyncClient
+
+    answers = []
+    async with AsyncClient(address) as client:
+        models = Models(client)
+        await models.refresh()
+        for request, features in hydrated:
+            items = await recommend(models, catalogue, request, features)
+            answers.append(Answer(request, features, items))
+    return answers
+
+
+async def recommend(
+    models: Models, catalogue: Catalogue, request: Request, features: Features
+) -> tuple[Recommendation, ...]:
+    """The list of one request by the stages of the gateway; errors as in `recommend_once`."""
+
+    async def hydrate(_: Request) -> Features:
+        return features
+
+    answer = await RequestPath(models, hydrate, catalogue, PATIENT).answer(LIST, request)
+    for error in answer.trace.errors.values():
+        raise error
+    return answer.page
 
 
 @contextmanager

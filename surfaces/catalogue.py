@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from segue.errors import InputError
+
 UNKNOWN = -1  # the row of an item that the catalogue does not have: the last entry of every array
 NO_DAY = np.iinfo(np.int32).min
 
@@ -23,6 +25,8 @@ class Catalogue:
         markets: the markets of an item as a frozenset, `[n + 1]`; an empty set means every market.
         explicit: bool `[n + 1]`.
         popularity: plays of the newest 28 days of the log by market, '' for all markets; float32 `[n + 1]` each.
+        plays_by_hour: plays of the log by hour of the day (UTC) and content type, float32 `[24, types]`, in the order
+            of `types`.
         similar: rows of the items that the same listeners played, best first, int32 `[n + 1, m]`; -1 for none.
         similarity: how alike they are, from 0 to 1, float32 `[n + 1, m]`.
     """
@@ -38,6 +42,7 @@ class Catalogue:
     markets: np.ndarray
     explicit: np.ndarray
     popularity: Mapping[str, np.ndarray]
+    plays_by_hour: np.ndarray
     similar: np.ndarray
     similarity: np.ndarray
 
@@ -57,6 +62,19 @@ class Catalogue:
     def title(self, item_id: str) -> str:
         """The title of an item; its id if none is known."""
         return str(self.titles[self.index.get(item_id, UNKNOWN)]) or item_id
+
+    def check(self, picks: Iterable[str]) -> None:
+        """Check that the items that a new listener picked are in the catalogue.
+
+        Raises:
+            InputError: some are not; the error names all of them.
+        """
+        unknown = [item for item in picks if item not in self.index]
+        if unknown:
+            raise InputError(
+                f"Picked items must be in the imported catalogue; not in it: {', '.join(map(repr, unknown))}.",
+                "Take ids from the column `item_id` of `items.parquet` in the imported data.",
+            )
 
     @cached_property
     def types(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Stage 5, compose: the scored candidates become the list that is shown, with a few places for exploration."""
+"""Stage 6, compose: the scored candidates become the list that is shown, with a few places for exploration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from surfaces.candidates import Candidates
-from surfaces.request import Exploration, Request
+from surfaces.engine.context import Context
+from surfaces.request import Exploration
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,21 @@ class Recommendation:
         }
 
 
-def compose(
-    request: Request, candidates: Candidates, scores: Mapping[str, np.ndarray], titles: Mapping[str, str]
-) -> list[Recommendation]:
-    """The request's list, at most `k` items in the order to show.
+def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> tuple[Recommendation, ...]:
+    """The list of a request, at most `k` items in the order to show.
 
     Args:
-        request: how many items are asked for, and how many may be explored.
+        context: how many items are asked for, how many may be explored, and the titles.
         candidates: `n` items.
         scores: the ranking model's outputs, each `[n]`. Without `uncertainty` nothing is explored.
-        titles: item id -> title.
     """
+    request = context.request
     uncertainty = scores.get("uncertainty", np.zeros_like(scores["reward"]))
     places, explored = slate(scores["reward"], uncertainty, request.k, request.exploration)
-    return [
+    return tuple(
         Recommendation(
             item_id=candidates.item_ids[i],
-            title=titles.get(candidates.item_ids[i], candidates.item_ids[i]),
+            title=context.catalogue.title(candidates.item_ids[i]),
             scores={name: float(values[i]) for name, values in scores.items()},
             source_scores={
                 model: float(given[i]) if np.isfinite(given[i]) else None for model, given in candidates.scores.items()
@@ -67,7 +66,7 @@ def compose(
             explored=i in explored,
         )
         for i in places
-    ]
+    )
 
 
 def slate(reward: np.ndarray, uncertainty: np.ndarray, k: int, exploration: Exploration) -> tuple[list[int], set[int]]:

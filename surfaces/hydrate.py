@@ -42,7 +42,6 @@ class OnlineFeatures:
         state(home)
         self._home = home
         self._store = open_store(home)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segue-features")
 
     def read(self, user_id: str) -> "Listener":
         """Everything that the online store holds about a listener, in one call."""
@@ -80,13 +79,43 @@ class OnlineFeatures:
             features = cold_start(request.picks, request.timestamp)
         return with_request(features | online.session_state(self._store, request.session_id), request)
 
-    async def hydrate_soon(self, request: Request) -> Features:
-        """`hydrate` for an event loop: on a thread of its own, because the drivers of the online store wait."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.hydrate, request)
+
+class Hydrator:
+    """The features of requests for an event loop: read on a thread of its own, because the store's drivers wait.
+
+    A store that failed is opened anew at the next request.
+
+    Args:
+        home: the home whose online store is read.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._features: OnlineFeatures | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segue-features")
+
+    def open(self) -> OnlineFeatures:
+        """The open store; errors as in `OnlineFeatures`."""
+        if self._features is None:
+            self._features = OnlineFeatures(self._home)
+        return self._features
+
+    async def __call__(self, request: Request) -> Features:
+        """The features of a request; errors as in `OnlineFeatures`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, request)
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(cancel_futures=True)
+
+    def _read(self, request: Request) -> Features:
+        try:
+            return self.open().hydrate(request)
+        except UnknownListenerError:
+            raise
+        except Exception:
+            self._features = None
+            raise
 
 
 def with_request(features: Features, request: Request) -> Features:

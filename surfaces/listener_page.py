@@ -7,6 +7,7 @@ from segue.files import read_json
 from segue.settings import MODEL_CARD, Home
 from serving.store.model_store import served
 from surfaces.assembly import Answer
+from surfaces.catalogue import Catalogue
 from surfaces.page import ItemCard, ListenerPage, Played, Suggested
 
 HISTORY = 8  # entries of the history that are shown
@@ -17,6 +18,21 @@ def item_ids(answers: Iterable[Answer]) -> set[str]:
     """The items of the histories and lists of some answers."""
     listed = {item.item_id for answer in answers for item in answer.items}
     return listed | {item for answer in answers for item in (answer.features.get("history_items") or [])[:HISTORY]}
+
+
+def cards(catalogue: Catalogue, items: Iterable[str]) -> dict[str, ItemCard]:
+    """What a person recognises some items by; an item that the catalogue does not have has its id as its title."""
+    rows = {item: catalogue.index.get(item, -1) for item in items}
+    return {
+        item: ItemCard(
+            item,
+            catalogue.title(item),
+            catalogue.creators[row],
+            catalogue.content_types[row],
+            catalogue.genres[row],
+        )
+        for item, row in rows.items()
+    }
 
 
 def learned_heads(home: Home) -> list[str]:

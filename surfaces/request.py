@@ -58,6 +58,7 @@ class Request:
         exploration: how much of the list may be explored.
         explicit: whether items marked as explicit may be answered.
         dislikes: items that the listener does not want to be shown now.
+        rows: the most shelves of a page; None for the surface's own rule.
         request_id: names the request in the journal, and seeds everything that is drawn for it.
 
     Raises:
@@ -75,6 +76,7 @@ class Request:
     exploration: Exploration = NO_EXPLORATION
     explicit: bool = True
     dislikes: tuple[str, ...] = ()
+    rows: int | None = None
     request_id: str = ""
 
     def __post_init__(self) -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from segue.errors import InputError
 from surfaces.candidates import SourceAnswer
 from surfaces.engine.context import Context

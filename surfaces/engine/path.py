@@ -105,14 +105,14 @@ class Path:
         self.deadlines = deadlines
         self._off = off
         self._hydrate: Stage[Request, Features] = Stage(
-            "hydrate",
+            "features",
             hydrate,
             lambda request: with_request(cold_start(request.picks or (), request.timestamp), request),
             deadlines.hydrate,
             passes=(UnknownListenerError,),
         )
         self._score: Stage[tuple[Context, Candidates], Mapping[str, np.ndarray]] = Stage(
-            "score", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.score
+            "ranking", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.score
         )
 
     async def answer(self, surface: Surface[Page], request: Request) -> Answer[Page]:

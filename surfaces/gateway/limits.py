@@ -57,13 +57,17 @@ class Limits:
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         if self._tokens and scope["path"] not in OPEN_PATHS and not self._allowed(headers.get(b"authorization", b"")):
-            await refuse(send, 401, "A call needs the token of a caller.", "Send the header Authorization: Bearer TOKEN.")
+            await refuse(
+                send, 401, "A call needs the token of a caller.", "Send the header Authorization: Bearer TOKEN."
+            )
             return
         try:
             async with asyncio.timeout(self._body_seconds):
                 body = await read_body(headers, receive)
         except TimeoutError:
-            await refuse(send, 408, f"A body must arrive within {self._body_seconds:g} s.", "Send it again.", close=True)
+            await refuse(
+                send, 408, f"A body must arrive within {self._body_seconds:g} s.", "Send it again.", close=True
+            )
             return
         if body is None:
             fix = "Send fewer events in a batch."

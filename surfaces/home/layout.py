@@ -19,20 +19,14 @@ from surfaces.home.layout_record import SHELF_FEATURES, LayoutRecord
 from surfaces.home.page import kind_of
 
 NAME = "plackett-luce"
-KINDS = (
-    "for_you", "next_up", "new_releases", "jump_back_in", "because_you_listened", "popular", "cross_content",
-)  # fmt: skip
 SHARED = ("shelf", *SHELF_FEATURES)  # features that all kinds share
 OF_A_KIND = ("shelf", *CONTEXT_FEATURES)  # features that each kind has of its own
 FIELDS = ("version", "kinds", "mean", "covariance", "temperature", "optimism")
 
 
-def prior_mean(kinds: Sequence[str] = KINDS) -> np.ndarray:
-    """The weights before anything is learned: shelves with better items, and of types that fit the hour, score more.
-
-    Any shelf scores 1, so that a shelf of average items is worth more than the end of the page.
-    """
-    return np.array([1.0, 1.0, 0.0, 1.0, *[0.0] * (len(kinds) * len(OF_A_KIND))])
+# The weights before anything is learned. Any shelf scores 1, so that a shelf of average items is worth more than the
+# end of the page; better items, and items of types that fit the hour, score more.
+PRIOR_MEAN = (1.0, 1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class LayoutPolicy:
     """A Plackett-Luce policy over linear scores of shelves in their context.
 
     Args:
-        version: number of the policy; 0 is the one before learning.
+        version: number of the policy; 0 before anything is learned.
         kinds: the kinds of shelves that have weights of their own. Any other kind has the shared weights only.
         mean: the weights, `[d]` with d = 4 + 5 * kinds: see `design`.
         covariance: their posterior covariance, `[d, d]`.
@@ -52,9 +46,9 @@ class LayoutPolicy:
     """
 
     version: int = 0
-    kinds: tuple[str, ...] = KINDS
-    mean: np.ndarray = field(default_factory=prior_mean)
-    covariance: np.ndarray = field(default_factory=lambda: np.zeros((len(prior_mean()), len(prior_mean()))))
+    kinds: tuple[str, ...] = ()
+    mean: np.ndarray = field(default_factory=lambda: np.array(PRIOR_MEAN))
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((len(PRIOR_MEAN), len(PRIOR_MEAN))))
     temperature: float = 0.5
     optimism: float = 0.0
 
@@ -75,23 +69,9 @@ class LayoutPolicy:
                 "Give e.g. 0.5 and 1.",
             )
 
-    def design(self, shelf_ids: Sequence[str], qualities: np.ndarray, context: np.ndarray) -> np.ndarray:
-        """The features of shelves in their context, `[n, d]`: first `SHARED`, then `OF_A_KIND` for each kind.
-
-        Args:
-            shelf_ids: the shelves, `[n]`.
-            qualities: `SHELF_FEATURES` of each, `[n, 3]`.
-            context: `HomeContext.features`, `[4]`.
-        """
-        own = np.array([kind_of(shelf_id) for shelf_id in shelf_ids], str)[:, None] == np.array(
-            self.kinds
-        )  # [n, kinds]
-        of_kinds = own[:, :, None] * np.array([1.0, *context])  # [n, kinds, 5]
-        return np.concatenate([np.ones((len(own), 1)), qualities, of_kinds.reshape(len(own), -1)], axis=1)
-
     def logits(self, shelf_ids: Sequence[str], qualities: np.ndarray, context: np.ndarray) -> np.ndarray:
-        """The optimistic scores of shelves by the temperature, `[n]`; the end of the page has 0. Args: as `design`."""
-        features = self.design(shelf_ids, qualities, context)
+        """The optimistic scores of shelves over the temperature, `[n]`; the end of the page has 0. See `design`."""
+        features = design(self.kinds, shelf_ids, qualities, context)
         scores = features @ self.mean
         if self.optimism:
             scores = scores + self.optimism * np.sqrt(((features @ self.covariance) * features).sum(axis=1).clip(0))
@@ -119,13 +99,13 @@ class LayoutPolicy:
         logits = self.logits(shelf_ids, qualities, context)
         drawn = draw_layouts(logits, fewest, most, rng)[0]
         layout = tuple(drawn[drawn >= 0].tolist())
-        chance = float(step_chances(logits, layout, fewest, most).prod())
-        return LayoutRecord(shelf_ids, qualities, context, layout, fewest, most, chance)
+        chances = step_chances(logits, layout, fewest, most)
+        return LayoutRecord(shelf_ids, qualities, context, layout, fewest, most, chances)
 
-    def chance(self, record: LayoutRecord) -> float:
-        """The chance that this policy draws a layout that another may have drawn."""
+    def chances(self, record: LayoutRecord) -> np.ndarray:
+        """The chance of each choice of a layout under this policy, which another may have drawn, as its `chances`."""
         logits = self.logits(record.shelf_ids, record.qualities, record.context)
-        return float(step_chances(logits, record.drawn, record.fewest, record.most).prod())
+        return step_chances(logits, record.drawn, record.fewest, record.most)
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as JSON types."""
@@ -158,6 +138,20 @@ class LayoutPolicy:
             temperature=float(saved["temperature"]),
             optimism=float(saved["optimism"]),
         )
+
+
+def design(kinds: Sequence[str], shelf_ids: Sequence[str], qualities: np.ndarray, context: np.ndarray) -> np.ndarray:
+    """The features of shelves in their context, `[n, d]`: first `SHARED`, then `OF_A_KIND` for each kind.
+
+    Args:
+        kinds: the kinds that have features of their own.
+        shelf_ids: the shelves, `[n]`.
+        qualities: `SHELF_FEATURES` of each, `[n, 3]`.
+        context: `HomeContext.features`, `[4]`.
+    """
+    own = np.array([kind_of(shelf_id) for shelf_id in shelf_ids], str)[:, None] == np.array(kinds, str)  # [n, kinds]
+    of_kinds = own[:, :, None] * np.array([1.0, *context])  # [n, kinds, 5]
+    return np.concatenate([np.ones((len(own), 1)), qualities, of_kinds.reshape(len(own), -1)], axis=1)
 
 
 def draw_layouts(logits: np.ndarray, fewest: int, most: int, rng: np.random.Generator, draws: int = 1) -> np.ndarray:

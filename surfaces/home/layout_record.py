@@ -23,7 +23,8 @@ class LayoutRecord:
         drawn: the shelves that were drawn, from top to bottom, as indices of `shelf_ids`.
         fewest: number of rows before which the page could not end.
         most: number of rows at which it had to end.
-        propensity: chance of `drawn` under the policy that drew it.
+        chances: the chance of each choice under the policy that drew it, given the choices above, `[rows]`; one more
+            where the page ended before it had to.
     """
 
     shelf_ids: tuple[str, ...]
@@ -32,13 +33,19 @@ class LayoutRecord:
     drawn: tuple[int, ...]
     fewest: int
     most: int
-    propensity: float
+    chances: np.ndarray
+
+    @property
+    def propensity(self) -> float:
+        """The chance of the drawn layout among all layouts: the product of the chances of its choices."""
+        return float(self.chances.prod())
 
     def to_scores(self) -> dict[str, float]:
         """The record as named numbers: it fits the column `scores` of the exposure of the page's first item."""
         rows = {shelf: row for row, shelf in enumerate(self.drawn, 1)}
         scores = {f"{PREFIX}/fewest": float(self.fewest), f"{PREFIX}/most": float(self.most)}
-        scores |= {f"{PREFIX}/context/{i}": float(value) for i, value in enumerate(self.context)}
+        scores |= {f"{PREFIX}/context/{i:03}": float(value) for i, value in enumerate(self.context)}
+        scores |= {f"{PREFIX}/chance/{i:03}": float(chance) for i, chance in enumerate(self.chances)}
         for number, shelf_id in enumerate(self.shelf_ids):
             scores[f"{PREFIX}/shelf/row/{shelf_id}"] = float(rows.get(number, 0))
             for name, value in zip(SHELF_FEATURES, self.qualities[number].tolist(), strict=True):
@@ -46,27 +53,29 @@ class LayoutRecord:
         return scores
 
     @classmethod
-    def from_scores(cls, scores: Mapping[str, float], propensity: float) -> "LayoutRecord | None":
+    def from_scores(cls, scores: Mapping[str, float]) -> "LayoutRecord | None":
         """The record that `to_scores` wrote among other scores; None if there is none.
 
         Args:
             scores: the scores of the exposure of a page's first item.
-            propensity: the layout's propensity in the same exposure.
         """
         if f"{PREFIX}/most" not in scores:
             return None
         start = f"{PREFIX}/shelf/row/"
         shelf_ids = tuple(sorted(name.removeprefix(start) for name in scores if name.startswith(start)))
-        context = [value for name, value in sorted(scores.items()) if name.startswith(f"{PREFIX}/context/")]
+        context, chances = (
+            np.array([value for name, value in sorted(scores.items()) if name.startswith(f"{PREFIX}/{part}/")])
+            for part in ("context", "chance")
+        )
         rows = {number: int(scores[start + shelf_id]) for number, shelf_id in enumerate(shelf_ids)}
         shown = sorted((number for number, row in rows.items() if row), key=lambda number: rows[number])
         qualities = [[scores[f"{PREFIX}/shelf/{name}/{shelf_id}"] for name in SHELF_FEATURES] for shelf_id in shelf_ids]
         return cls(
             shelf_ids=shelf_ids,
             qualities=np.array(qualities).reshape(-1, len(SHELF_FEATURES)),
-            context=np.array(context),
+            context=context,
             drawn=tuple(shown),
             fewest=int(scores[f"{PREFIX}/fewest"]),
             most=int(scores[f"{PREFIX}/most"]),
-            propensity=propensity,
+            chances=chances,
         )

@@ -64,16 +64,16 @@ def for_you(answer: Found, pool: Pool, context: HomeContext) -> list[Shelf]:
     lately = "what you played lately" if context.plays else "this hour of the day"
     types = pool.content_type[answer.items]
     counts = Counter(types.tolist())
-    shelves = [Shelf("for_you", "Picked for you", f"A mix that fits {lately}.", answer.items)]
+    shelves = [Shelf("for_you", "Picked for you", f"A mix to fit {lately}.", answer.items)]
     for content_type in sorted(counts.keys() - most_frequent(counts, 1)):
         name = capitalised(type_name(content_type))
         items = answer.items[types == content_type]
-        shelves.append(Shelf(f"for_you:{content_type}", f"{name} for you", f"{name} that fits {lately}.", items))
+        shelves.append(Shelf(f"for_you:{content_type}", f"{name} for you", f"Chosen to fit {lately}.", items))
     genres = Counter(genre for i in answer.items.tolist() for genre in pool.genres[i])
     for genre in most_frequent(genres, GENRES):
         items = answer.items[[genre in pool.genres[i] for i in answer.items.tolist()]]
         title = f"{capitalised(genre)} for you"
-        shelves.append(Shelf(f"for_you:genre:{genre}", title, f"{capitalised(genre)} that fits {lately}.", items))
+        shelves.append(Shelf(f"for_you:genre:{genre}", title, f"Chosen to fit {lately}.", items))
     return shelves
 
 

@@ -18,6 +18,7 @@ from segue.terminal import say
 
 if TYPE_CHECKING:
     from surfaces.assembly import Answer
+    from surfaces.catalogue import Catalogue
     from surfaces.compose import Recommendation
     from surfaces.page import ListenerPage
 
@@ -71,12 +72,12 @@ def recommend(
 
     from stores.parts import DATA, MODELS, REPORTS, home_with
     from surfaces.known_values import check_values, why_empty
-    from surfaces.titles import check_picks, read_titles
+    from surfaces.read_catalogue import read_uncounted
 
     home = home_with(DATA, MODELS, REPORTS)
-    titles = read_titles(home)
+    catalogue = read_uncounted(home)
     # Before anything slow is imported.
-    check_picks(picks, titles)
+    catalogue.check(picks)
     check_values(home, surface, content_types, market)
     moment = instant(at) if at else None
 
@@ -107,8 +108,8 @@ def recommend(
         for user in users
     ]
     hydrated = [(request, features.hydrate(request, listeners[request.user_id])) for request in requests]
-    answers = recommend_once(home, features, titles, hydrated, server, quiet_libraries)
-    pages = listener_pages(home, titles, answers)
+    answers = recommend_once(home, catalogue, hydrated, server, quiet_libraries)
+    pages = listener_pages(home, catalogue, answers)
     if page:
         write_page(home, page, surface, moment, pages)
     for answer in answers:
@@ -124,13 +125,12 @@ def recommend(
         say(f"page     {page.resolve()}")
 
 
-def listener_pages(home: Home, titles: dict[str, str], answers: "Sequence[Answer]") -> "list[ListenerPage]":
+def listener_pages(home: Home, catalogue: "Catalogue", answers: "Sequence[Answer]") -> "list[ListenerPage]":
     """Add titles, creators and genres to the answers."""
-    from surfaces.listener_page import item_ids, learned_heads, listener_page
-    from surfaces.titles import read_cards
+    from surfaces.listener_page import cards, item_ids, learned_heads, listener_page
 
-    cards, heads = read_cards(home, titles, item_ids(answers)), learned_heads(home)
-    return [listener_page(answer, cards, heads) for answer in answers]
+    described, heads = cards(catalogue, item_ids(answers)), learned_heads(home)
+    return [listener_page(answer, described, heads) for answer in answers]
 
 
 def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Sequence[ListenerPage]") -> None:

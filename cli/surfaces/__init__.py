@@ -1,0 +1,1 @@
+"""Commands of what listeners see: the gateway and single recommendations."""

@@ -1,0 +1,88 @@
+"""`segue gateway`: answer listeners' requests over HTTP."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from cli.options import checked_address
+from cli.quiet import quiet_libraries
+from segue.errors import InputError
+from segue.terminal import say
+
+SHORTEST_TOKEN = 16  # characters
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8700, show_default=True, help="The port; 0 takes a free one."
+)
+@click.option(
+    "--server", default="127.0.0.1:8500", show_default=True, callback=checked_address,
+    help="HOST:PORT of the model server.",
+)  # fmt: skip
+@click.option(
+    "--tokens", "token_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Answer only callers with a token of this file, one a line: Authorization: Bearer TOKEN.",
+)  # fmt: skip
+@click.option("--off", multiple=True, metavar="NAME", help="Switch a stage, a source or a filter off; repeatable.")
+def gateway(host: str, port: int, server: str, token_file: Path | None, off: tuple[str, ...]) -> None:
+    """Answer Home, Now Playing and events over HTTP until SIGTERM or SIGINT.
+
+    `segue serve` must run for whole answers; without it the gateway answers with what it has.
+    """
+    import warnings
+
+    from stores.parts import DATA, MODELS, home_with
+
+    tokens = read_tokens(token_file) if token_file else []
+    home = home_with(DATA, MODELS)
+    warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
+    with quiet_libraries():
+        import uvloop
+
+        from surfaces.gateway.assembly import open_gateway
+        from surfaces.gateway.run import listening, serve
+        from surfaces.switches import check_switches
+
+    from segue.clock import utc_now
+    from serving.command import VisibleFormatter
+
+    check_switches(off)
+    bound = listening(host, port)
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with open_gateway(home, server, utc_now, frozenset(off)) as opened:
+            shown = f"[{host}]" if ":" in host else host
+            line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
+            await serve(opened, bound, tokens, lambda: say(line), stopping)
+
+    with bound:
+        uvloop.run(run())
+
+
+def read_tokens(path: Path) -> list[str]:
+    """The tokens of a file: one a line; empty lines and lines that begin with # are left out.
+
+    Raises:
+        InputError: a token is short, or the file has none.
+    """
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    tokens = [line for line in lines if line and not line.startswith("#")]
+    short = [token for token in tokens if len(token) < SHORTEST_TOKEN or not token.isascii()]
+    if short or not tokens:
+        raise InputError(
+            f"A file of tokens has a token a line, each of {SHORTEST_TOKEN} or more ASCII characters. "
+            f"{path} has {len(tokens)} tokens, {len(short)} of them others.",
+            "Write one by `python -c 'import secrets; print(secrets.token_urlsafe())'`.",
+        )
+    return tokens

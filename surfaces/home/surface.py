@@ -1,0 +1,126 @@
+"""The surface `home`: every source fills shelves, and the layout policy arranges them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from surfaces.candidates import Candidates
+from surfaces.engine.context import Context
+from surfaces.engine.page import EMPTY, ShownItem, ShownPage, ShownShelf
+from surfaces.engine.path import Surface
+from surfaces.filters.every import FILTERS
+from surfaces.home.calibration import content_mix
+from surfaces.home.compose import compose_home
+from surfaces.home.context import HomeContext
+from surfaces.home.layout import LayoutPolicy
+from surfaces.home.page import Page
+from surfaces.home.pool import Pool
+from surfaces.home.rules import HomeRules
+from surfaces.home.shelves import Found, build_shelves
+from surfaces.sources.every import SOURCES
+from surfaces.sources.source import DAY_SECONDS
+
+EVERY_TYPE = "unknown"  # the content type of a catalogue that names none
+
+
+def home_surface(policy: LayoutPolicy, rules: HomeRules) -> Surface[ShownPage]:
+    """Home under a layout policy.
+
+    Args:
+        policy: draws the layout.
+        rules: weights and limits.
+    """
+
+    def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> ShownPage:
+        rows = context.request.rows
+        limits = replace(rules, rows=rows, fewest_rows=min(rows, rules.fewest_rows)) if rows else rules
+        pool, about = pool_of(context, candidates, scores), home_context(context)
+        shelves = build_shelves(found(context, candidates), pool, about, limits)
+        page = compose_home(about, pool, shelves, policy, limits, context.request.seed("home"))
+        return shown(page, pool)
+
+    return Surface("home", SOURCES, FILTERS, compose, EMPTY)
+
+
+def home_context(context: Context) -> HomeContext:
+    """Who asks, and which mix of content types fits now. The hour is in UTC: the log has no time zones."""
+    catalogue, hour = context.catalogue, context.request.at.hour
+    types = catalogue.types or (EVERY_TYPE,)
+    hours = catalogue.plays_by_hour if catalogue.types and catalogue.plays_by_hour.any() else np.ones((24, len(types)))
+    known = context.history[context.history >= 0]
+    listened = Counter(catalogue.content_types[known].tolist())
+    mix = content_mix(
+        {name: float(listened[name]) for name in types},
+        dict(zip(types, hours[hour].tolist(), strict=True)),
+        dict(zip(types, hours.sum(axis=0).tolist(), strict=True)),
+    )
+    plays = max(len(context.history), int(context.features.get("user_plays_28d") or 0))
+    request = context.request
+    return HomeContext(request.user_id, request.at, hour, mix, plays, request.exploration)
+
+
+def pool_of(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> Pool:
+    """The candidates with what is known about them."""
+    catalogue, rows = context.catalogue, candidates.rows
+    released = catalogue.release_days[rows].astype(np.float64)
+    ages = np.where(released > -1e6, context.request.timestamp / DAY_SECONDS - released, np.inf)
+    return Pool(
+        item_ids=np.array(candidates.item_ids, str),
+        reward=scores["reward"],
+        uncertainty=scores.get("uncertainty", np.zeros_like(scores["reward"])),
+        creator_id=catalogue.creator_ids[rows].astype(str),
+        content_type=catalogue.content_types[rows].astype(str),
+        genres=catalogue.genres[rows].tolist(),
+        vectors=catalogue.genre_vectors[rows],
+        age_days=ages,
+        sources=candidates.sources,
+        scores={**scores, **{f"{model}_score": given for model, given in candidates.scores.items()}},
+    )
+
+
+def found(context: Context, candidates: Candidates) -> list[Found]:
+    """The list of each source, with what it is about: the anchor's title, or the market."""
+    return [
+        Found(
+            one.source,
+            one.places,
+            one.anchor,
+            context.catalogue.title(one.anchor) if one.anchor else context.market if one.source == "popular" else "",
+        )
+        for one in candidates.lists
+    ]
+
+
+def shown(page: Page, pool: Pool) -> ShownPage:
+    """A composed page as plain data. The scores of the first item keep the layout, by which its policy learns."""
+
+    def scores(index: int) -> dict[str, float]:
+        return {name: float(given[index]) for name, given in pool.scores.items() if np.isfinite(given[index])}
+
+    shelves = []
+    for row in page.rows:
+        items = [
+            ShownItem(
+                item.item_id,
+                item.row,
+                item.column,
+                item.position,
+                item.propensity,
+                item.explored,
+                {
+                    name: float(given[item.index])
+                    for name, given in pool.scores.items()
+                    if np.isfinite(given[item.index])
+                },
+                tuple(pool.sources[item.index]),
+            )
+            for item in row.items
+        ]
+        shelves.append(ShownShelf(row.shelf.id, row.shelf.title, row.shelf.reason, tuple(items)))
+    if shelves:
+        first = shelves[0].items[0]
+        marked = replace(first, scores={**first.scores, **page.layout.to_scores()})
+        shelves[0] = replace(shelves[0], items=(marked, *shelves[0].items[1:]))
+    return ShownPage(tuple(shelves), page.policy, page.policy_version, page.layout_propensity)

@@ -1,0 +1,35 @@
+"""The surface of new releases: the items of the last two weeks that fit the listener best."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from surfaces.candidates import Candidates
+from surfaces.compose import slate
+from surfaces.engine.context import Context
+from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
+from surfaces.engine.path import Surface
+from surfaces.filters.every import FILTERS
+from surfaces.sources.new_releases import new_releases
+
+
+def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> ShownPage:
+    """The best by reward; nothing is drawn."""
+    uncertainty = scores.get("uncertainty", np.zeros_like(scores["reward"]))
+    places, explored = slate(scores["reward"], uncertainty, context.request.k, context.request.exploration)
+    items = [
+        ShownItem(
+            candidates.item_ids[i],
+            1,
+            place,
+            place,
+            explored=i in explored,
+            scores={name: float(values[i]) for name, values in scores.items()},
+            sources=tuple(candidates.sources[i]),
+        )
+        for place, i in enumerate(places, 1)
+    ]
+    return one_list(items, "reward", shelf="new_releases")
+
+
+NEW_RELEASES = Surface("home", (new_releases,), FILTERS, compose, EMPTY)

@@ -1,0 +1,172 @@
+"""What plays next: the sequence model asked with the session's own actions, and the queue filled from its answer."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from surfaces.candidates import Candidates, SourceAnswer, merge
+from surfaces.engine.ask_models import ask_model
+from surfaces.engine.context import Context
+from surfaces.engine.page import ShownItem, ShownPage, one_list
+from surfaces.engine.path import CACHED, POPULAR, UNRANKED
+from surfaces.engine.stage import Stage, Trace
+from surfaces.filters.every import FILTERS
+from surfaces.model_inputs import model_inputs
+from surfaces.now_playing.chips import wishes_of
+from surfaces.now_playing.queue import fill, shaped
+from surfaces.now_playing.sessions import SCORE, with_session
+from surfaces.now_playing.state import Promise, Session
+from surfaces.now_playing.wishes import Wishes, offsets, total
+from surfaces.sources.popular import popular
+from surfaces.sources.source import ModelSource
+from surfaces.sources.two_tower import two_tower
+from surfaces.versions import SEQUENCE, Models
+
+POLICY = "now-playing"
+QUEUE = 10  # items that are promised at least
+CANDIDATES = 500  # of the sequence model's `next`; more hardly cost time, and are hardly ever drawn
+WISHED = 300  # further candidates that the chips name, the most played ones
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds after the start of a request by which a stage must be done."""
+
+    sequence: float = 0.3
+    retrieval: float = 0.6
+    compose: float = 1.0
+
+
+@dataclass(frozen=True)
+class Next:
+    """What a request for the next items found.
+
+    Attributes:
+        queue: what is promised now, to be kept in the session; None if a fallback answered.
+        page: what is shown, one list.
+    """
+
+    queue: tuple[Promise, ...] | None
+    page: ShownPage
+
+
+async def next_tracks(
+    models: Models,
+    context: Context,
+    session: Session,
+    mix: Mapping[str, float],
+    k: int,
+    seed: int,
+    trace: Trace,
+    deadlines: Deadlines = Deadlines(),
+) -> Next:
+    """The next `k` items or more, as many as are promised.
+
+    The draw is the gateway's own and not the signature `generate`: that tells no propensities and runs the transformer
+    for each item. The scores are those of `next` and `score`, with the offsets that `generate` would add.
+
+    Args:
+        models: of the model server.
+        context: of the request, with the features of the online store.
+        session: with all that the request brought.
+        mix: content type -> share that fits the moment; empty for no calibration.
+        k: how many items to answer at least.
+        seed: of the draw.
+        trace: of the request.
+        deadlines: of the stages.
+    """
+    state = session.state
+    version = context.versions.versions.get(SEQUENCE, 0)
+    promised = tuple(one for one in state.queue if one.version == version)
+    length = max(k, QUEUE)
+    if len(promised) >= k:
+        return Next(promised, page(promised))  # nothing has changed since it was promised
+    state = replace(state, queue=promised)
+    context = replace(
+        context,
+        features=with_session(context.features, session),
+        request=replace(context.request, dislikes=state.dislikes),
+    )
+    wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
+    asked: Stage[Context, list[SourceAnswer]] = Stage(
+        SEQUENCE, lambda given: ask_sequence(models, given, wished), lambda given: [], deadlines.sequence
+    )
+    nearest: Stage[Context, list[SourceAnswer]] = Stage(
+        two_tower.name, lambda given: ask_model(models, given, [two_tower]), lambda given: [], deadlines.retrieval
+    )
+    composed: Stage[list[SourceAnswer], tuple[Promise, ...]] = Stage(
+        "compose",
+        lambda answers: drawn(context, replace(session, state=state), answers, wished, mix, length, seed, version),
+        lambda answers: (),
+        deadlines.compose,
+    )
+    if queue := await composed(await asked(context, trace), trace):
+        return Next(queue, page(queue))
+    if queue := await composed(await nearest(context, trace), trace):
+        return Next(None, page(queue).degraded_to(UNRANKED))
+    if state.queue:
+        return Next(None, page(state.queue).degraded_to(CACHED))
+    items = popular.find(context)[0].item_ids[:length].tolist()
+    return Next(None, page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in items)).degraded_to(POPULAR))
+
+
+async def ask_sequence(models: Models, context: Context, wished: Wishes) -> list[SourceAnswer]:
+    """The likeliest next items, and the scores of the items that the chips name, in two calls at the same time."""
+    heard = {"heard": "exclude"} if wished.unheard else {}
+    likeliest = ModelSource(SCORE, SEQUENCE, lambda given: {"k": CANDIDATES, **heard})
+    named = wished_items(context, wished)
+    answers, *scored = await asyncio.gather(
+        ask_model(models, context, [likeliest]), *([score_items(models, context, named)] if named else [])
+    )
+    return [*answers, *scored]
+
+
+async def score_items(models: Models, context: Context, item_ids: list[str]) -> SourceAnswer:
+    """The sequence model's scores of some items as the next one; items that the model does not know are left out."""
+    inputs = model_inputs({**context.features, "candidate_ids": item_ids}, context.versions.inputs(SEQUENCE, "score"))
+    outputs = await models.predict(context.versions, SEQUENCE, inputs, "score")
+    scores = outputs["scores"][0]
+    known = scores > np.finfo(scores.dtype).min
+    return SourceAnswer("chips", np.array(item_ids)[known], scores[known], SEQUENCE)
+
+
+def wished_items(context: Context, wished: Wishes) -> list[str]:
+    """The most played items with an offset of their own by the chips: at a large catalogue, `next` may miss them."""
+    catalogue, request = context.catalogue, context.request
+    named = replace(wished, newer=0.0, rarer=0.0)
+    rows = np.flatnonzero(offsets(named, catalogue, np.arange(len(catalogue), dtype=np.int32)) > 0)
+    rows = rows[catalogue.allowed(rows, request.market, request.content_types)]
+    rows = rows[catalogue.release_days[rows] <= request.timestamp // 86_400]
+    best = np.argsort(-catalogue.popularity[""][rows], kind="stable")[:WISHED]
+    return catalogue.item_ids[rows[best]].tolist()
+
+
+def drawn(
+    context: Context,
+    session: Session,
+    answers: list[SourceAnswer],
+    wished: Wishes,
+    mix: Mapping[str, float],
+    length: int,
+    seed: int,
+    version: int,
+) -> tuple[Promise, ...]:
+    """The queue that some answers of one model fill; empty without answers."""
+    if not answers:
+        return ()
+    candidates: Candidates = merge(answers, context.catalogue)
+    for one in FILTERS:
+        candidates = candidates.keep(one.keep(context, candidates))
+    scores = shaped(context, session.state, candidates, candidates.scores[answers[0].model], wished, mix)
+    return fill(session.state.queue, candidates, scores, length, seed, version)
+
+
+def page(queue: tuple[Promise, ...]) -> ShownPage:
+    """A queue as a page of one list."""
+    items = [
+        ShownItem(one.item_id, 1, place, place, one.propensity, False, {SCORE: one.score}, one.sources)
+        for place, one in enumerate(queue, 1)
+    ]
+    return one_list(items, POLICY, "Up next")
