@@ -9,6 +9,7 @@ data set as it was. The folder holds:
 The same tables give the same bytes, because no file says when or where the data set was imported.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 
+from events import request_joins
 from events.bulk.batches import Rows, in_parallel
 from events.checks import check
 from events.imported import Imported
@@ -27,7 +29,7 @@ from segue import files
 from segue.errors import InputError
 from segue.lock import latched
 
-__all__ = ["Tables", "identity", "load", "require", "write"]
+__all__ = ["Tables", "change", "continued", "identity", "load", "require", "write"]
 
 DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
@@ -82,15 +84,70 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
     """
     files.require_own(data, MANIFEST, FIELDS, FILES)
     checked = check(imported, latest)
+    with latched(data):
+        return replace(data, checked)
+
+
+def change(data: Path, edit: Callable[[Tables | None], Imported | None]) -> dict[str, Any] | None:
+    """Replace the data set in the folder `data` by what `edit` makes of it. Nobody else changes it meanwhile.
+
+    Args:
+        data: The folder.
+        edit: Takes the data set, or None if there is none, and returns the new one, or None to leave all as it is.
+
+    Returns:
+        The new manifest, or None.
+
+    Raises:
+        InputError: As `write`.
+    """
+    files.require_own(data, MANIFEST, FIELDS, FILES)
+    with latched(data):
+        files.remove_unfinished(data.resolve().parent, data.resolve().name)  # an import may have been killed
+        edited = edit(load(data) if (data / MANIFEST).is_file() else None)
+        return None if edited is None else replace(data, check(edited))
+
+
+def continued(tables: Tables, events: pa.Table, log: str | None, **changes: Any) -> Imported:
+    """Return a stored data set as an import with other events.
+
+    Args:
+        tables: The stored data set.
+        events: The new events.
+        log: The identity of the new log.
+        changes: Further fields of `Imported` that differ.
+    """
+    manifest = tables.manifest
+    unjoined = request_joins.sentence(request_joins.count(tables.events()))  # the check counts again
+    return Imported(**{
+        "dataset": manifest["dataset"],
+        "items": tables.items,
+        "users": tables.users,
+        "events": events,
+        "quarantine": tables.quarantine(),
+        "mapping": tuple(line for line in manifest["mapping"] if line != unjoined),
+        "licence": manifest.get("licence"),
+        "rows_by_file": manifest.get("files", {}),
+        "log": log,
+        "world": manifest.get("world"),
+        "collected": manifest.get("collected"),
+        **changes,
+    })  # fmt: skip
+
+
+def replace(data: Path, checked: Imported) -> dict[str, Any]:
+    """Store a checked data set in the folder `data`, whose lock is held, and return its manifest."""
     order = order_of(checked.events)
-    with latched(data), files.atomic_path(data) as temporary:
+    with files.atomic_path(data) as temporary:
         temporary.mkdir()
         for name in TABLES:
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
         write_days(checked.events, order, temporary / "events")
         summary = {**manifest(checked), "sha256": files.tree_sha256(temporary)}
         earlier = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else None
-        summary["log"] = imported.log or earlier or summary["sha256"]
+        summary["log"] = checked.log or earlier or summary["sha256"]
+        if checked.collected:
+            summary["collected"] = dict(checked.collected)
         files.write_json(temporary / MANIFEST, summary)
     return summary
 

@@ -1,0 +1,205 @@
+"""Collect the journal into the imported events: each request once, whenever and however often it is collected.
+
+The data set's manifest says how far the journal was collected, and takes the place of the old one together with the
+events. So a collection that is killed has happened or has not. Each collection joins all requests that have got a
+record since, from all of their records: late feedback, or a late page, changes the rows that are there.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from events import quarantine, schema
+from events.dataset import Tables, change, continued, identity
+from events.imported import Imported
+from events.journal.joins import EXPOSURE, ROWS, Joined, join
+from events.journal.journal import Journal
+from events.journal.records import SHOWN, microseconds
+from events.quarantine import as_json
+from segue.errors import InputError
+from segue.settings import Home
+from stores import parts
+
+JOURNAL = "journal"  # the file that quarantined rows name
+TAKEN = "event_id is taken by another event"
+ID, CURSOR = "journal", "cursor"  # of the manifest's `collected`
+
+
+def collect_home(journal: Journal, home: Home, now: datetime, keep: timedelta, items: pa.Table | None = None) -> dict:
+    """Collect the journal into a home's data set, and then drop what is old from the journal.
+
+    Args:
+        journal: The journal of the home.
+        home: The home.
+        now: The time now.
+        keep: Age from which on collected requests are dropped.
+        items: As in `collect`.
+
+    Returns:
+        The result of `collect` with `dropped`, the number of records that are gone from the journal.
+
+    Raises:
+        InputError: As `collect`.
+        UnavailableError: The journal or the object store does not answer.
+    """
+    result = parts.change(home, parts.DATA, lambda: collect(journal, home.data, items))
+    return {**result, "dropped": journal.keeping.drop(microseconds(now - keep), result[CURSOR])}
+
+
+def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict[str, Any]:
+    """Join what has come to the journal since the last collection into the data set in the folder `data`.
+
+    Args:
+        journal: The journal.
+        data: The folder. Without a data set it gets one, whose listeners are those of the journal.
+        items: A table of items (`schema.ITEMS`), which go before those of the data set. With it the whole journal is
+            joined again, because items that were unknown may be known now.
+
+    Returns:
+        `requests`, the number joined; `added`, how many more events of each action there are than before;
+        `listeners`, the number of new ones; `unexplained`, interactions without their exposure; `quarantined`, the
+        rows set aside, by reason; `cursor`, the place in the journal up to which it is collected.
+
+    Raises:
+        InputError: There is neither a data set nor items, or fewer than two listeners did anything.
+        UnavailableError: The journal does not answer.
+    """
+    cursor, place = journal.keeping.newest(), journal.keeping.identity()
+    before: dict[str, Any] = {}
+    joined = Joined()
+
+    def with_journal(tables: Tables | None) -> Imported | None:
+        nonlocal joined
+        catalogue = catalogue_of(tables, items)
+        before.update(tables.manifest if tables else {})
+        last = before.get("collected") or {}
+        after = last.get(CURSOR, "") if last.get(ID) == place and items is None else ""
+        joined = join(journal.keeping.changed(after), set(catalogue["item_id"].to_pylist()))
+        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor}) if joined.requests else None
+
+    manifest = change(data, with_journal) or before
+    added = Counter(manifest.get("actions", {}))
+    added.subtract(before.get("actions", {}))
+    return {
+        "requests": joined.requests,
+        "added": {action: count for action, count in added.items() if count},
+        "listeners": users_of(manifest) - users_of(before),
+        "unexplained": sum("exposure" not in row for row in joined.rows),
+        "quarantined": dict(Counter(reason for reason, _ in joined.refused)),
+        "cursor": cursor,
+    }
+
+
+def users_of(manifest: Mapping[str, Any]) -> int:
+    """Return the number of listeners of a data set, 0 if there is none."""
+    return manifest["counts"]["users"] if manifest else 0
+
+
+def catalogue_of(tables: Tables | None, items: pa.Table | None) -> pa.Table:
+    """Return the items of a data set, with given ones before those of the same id.
+
+    Raises:
+        InputError: There are neither.
+    """
+    if tables is None and items is None:
+        raise InputError(
+            "A journal is collected into a data set, whose items it names. None has been imported.",
+            "Import a log first, or name a table of items: `segue data collect --items FILE`.",
+        )
+    if tables is None or items is None:
+        return items if tables is None else tables.items
+    others = tables.items.filter(pc.invert(pc.is_in(tables.items["item_id"], items["item_id"].combine_chunks())))
+    return pa.concat_tables([others, items], promote_options="permissive")
+
+
+def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Mapping[str, str]) -> Imported:
+    """Return the data set with the joined requests in place of what was there of them.
+
+    Args:
+        tables: The data set, or None.
+        items: Its new catalogue.
+        joined: The requests. Rows whose event id another event has are moved to `refused`.
+        collected: How far the journal is collected with them.
+    """
+    existing = with_exposures(tables.events()) if tables else ROWS.empty_table()
+    existing = reconciled(existing, joined)
+    events = pa.concat_tables([existing, pa.Table.from_pylist(joined.rows, ROWS)], promote_options="default")
+    known = tables.users["user_id"] if tables else pa.array([], pa.string())
+    new = sorted({row["user_id"] for row in joined.rows}.difference(known.to_pylist()))
+    listeners = pa.table({"user_id": pa.array(new, pa.string())})
+    if tables is None:
+        aside = aside_with(quarantine.empty(), joined)
+        return Imported(JOURNAL, items, listeners, events, aside, collected=collected)
+    return continued(
+        tables,
+        events,
+        identity(tables.manifest),
+        items=items,
+        users=pa.concat_tables([tables.users, listeners], promote_options="default"),
+        quarantine=aside_with(tables.quarantine(), joined),
+        collected=collected,
+    )
+
+
+def with_exposures(events: pa.Table) -> pa.Table:
+    """Return the events with the column `exposure`, which is null before the first collection.
+
+    Raises:
+        InputError: The log has another column of that name.
+    """
+    if EXPOSURE.name not in events.column_names:
+        return events.append_column(EXPOSURE, pa.nulls(events.num_rows, EXPOSURE.type))
+    if events.schema.field(EXPOSURE.name).type != EXPOSURE.type:
+        raise InputError(
+            f"The column {EXPOSURE.name} holds what the journal knows of an event. The log has one of its own.",
+            f"Import the log again with `--map shown={EXPOSURE.name}`.",
+        )
+    return events
+
+
+def reconciled(existing: pa.Table, joined: Joined) -> pa.Table:
+    """Return the stored events without those that the joined requests replace, and settle who keeps an event id.
+
+    - A stored event of the same listener, item and action is the same event. The joined row replaces it, unless it has
+      lost its exposure because the journal dropped the page since.
+    - Another event keeps its id: the joined row is refused.
+    - Impressions of a request whose page is known are those that it has now; a later confirmation may take one back.
+    """
+    rows = {row["event_id"]: row for row in (*(row for _, row in joined.refused), *joined.rows)}
+    stored = existing.filter(pc.is_in(existing["event_id"], pa.array(rows, pa.string())))
+    accepted = {row["event_id"] for row in joined.rows}
+    keys = stored.select(["event_id", "user_id", "item_id", "action"]).to_pylist()
+    others = {old["event_id"] for old in keys if any(old[name] != rows[old["event_id"]][name] for name in old)}
+    bare = {old["event_id"] for old in keys if "exposure" not in rows[old["event_id"]]} & accepted - others
+    joined.refused += [(TAKEN, row) for row in joined.rows if row["event_id"] in others]
+    joined.rows = [row for row in joined.rows if row["event_id"] not in others | bare]
+    replaced = pc.is_in(existing["event_id"], pa.array(rows.keys() - others - bare, pa.string()))
+    shown = pc.and_(
+        pc.starts_with(existing["event_id"], SHOWN),
+        pc.is_in(existing["request_id"], pa.array(joined.pages, pa.string())),
+    )
+    return existing.filter(pc.invert(pc.or_(replaced, shown)))
+
+
+def aside_with(stored: pa.Table, joined: Joined) -> pa.Table:
+    """Return the quarantine with the refused rows of the joined requests in place of what was there of them."""
+    others = pc.not_equal(stored["file"], JOURNAL)
+    entries = {}
+    for entry in stored.filter(pc.invert(others)).to_pylist():
+        event = json.loads(entry["record"])
+        shown = event["event_id"].startswith(SHOWN) and event["request_id"] in joined.pages
+        if not shown and event["event_id"] not in joined.feedback:
+            entries[event["event_id"]] = entry["reason"], entry["record"]
+    for reason, row in joined.refused:
+        entries[row["event_id"]] = reason, as_json({name: row.get(name) for name in schema.EVENTS.names})
+    table = [
+        {"table": "events", "file": JOURNAL, "row": number, "reason": reason, "record": record}
+        for number, (_, (reason, record)) in enumerate(sorted(entries.items()), 1)
+    ]
+    return pa.concat_tables([stored.filter(others), pa.Table.from_pylist(table, quarantine.SCHEMA)])
