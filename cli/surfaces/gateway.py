@@ -29,7 +29,10 @@ SHORTEST_TOKEN = 16  # characters
     help="Answer only callers with a token of this file, one a line: Authorization: Bearer TOKEN.",
 )  # fmt: skip
 @click.option("--off", multiple=True, metavar="NAME", help="Switch a stage, a source or a filter off; repeatable.")
-def gateway(host: str, port: int, server: str, token_file: Path | None, off: tuple[str, ...]) -> None:
+@click.option("--simulated-clock", is_flag=True, help="Each request says what time it is, for `segue simulate`.")
+def gateway(
+    host: str, port: int, server: str, token_file: Path | None, off: tuple[str, ...], simulated_clock: bool
+) -> None:
     """Answer Home, Now Playing and events over HTTP until SIGTERM or SIGINT.
 
     `segue serve` must run for whole answers; without it the gateway answers with what it has.
@@ -46,12 +49,14 @@ def gateway(host: str, port: int, server: str, token_file: Path | None, off: tup
 
         from surfaces.gateway.assembly import open_gateway
         from surfaces.gateway.run import listening, serve
+        from surfaces.gateway.simulated_clock import simulated_now
         from surfaces.switches import check_switches
 
     from segue.clock import utc_now
     from serving.command import VisibleFormatter
 
     check_switches(off)
+    clock = simulated_now if simulated_clock else utc_now
     bound = listening(host, port)
     to_stderr = logging.StreamHandler()
     to_stderr.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
@@ -61,10 +66,10 @@ def gateway(host: str, port: int, server: str, token_file: Path | None, off: tup
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        async with open_gateway(home, server, utc_now, frozenset(off)) as opened:
+        async with open_gateway(home, server, clock, frozenset(off)) as opened:
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
-            await serve(opened, bound, tokens, lambda: say(line), stopping)
+            await serve(opened, bound, tokens, lambda: say(line), stopping, simulated_clock)
 
     with bound:
         uvloop.run(run())

@@ -16,6 +16,7 @@ from surfaces.gateway import api
 from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
 from surfaces.gateway.pages import ConflictError
+from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
 
 RETRY_SECONDS = 1
@@ -34,14 +35,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(gateway: Gateway, tokens: Collection[str] = ()) -> FastAPI:
+def create_app(gateway: Gateway, tokens: Collection[str] = (), simulated_clock: bool = False) -> FastAPI:
     """The application of a gateway.
 
     Args:
         gateway: answers.
         tokens: the callers' tokens; empty lets everyone in.
+        simulated_clock: whether each request says what time it is; the gateway's clock is then `simulated_now`.
     """
     app = FastAPI(title="Segue gateway", version=version("segue"), docs_url=None, redoc_url=None, responses=PROBLEMS)
+    if simulated_clock:
+        app.add_middleware(SimulatedClock)
     app.add_middleware(Limits, metrics=gateway.metrics, tokens=tokens)
     for kind in (SegueError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problem)
