@@ -1,0 +1,51 @@
+"""Compare what was collected with what the world says was shown and done."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from events import schema
+from workloads.simulation.day import Moment, instant, request_id
+
+COLUMNS = ("request_id", "user_id", "item_id", "session_id", "surface", "position", "action", "ms_played", "ts")
+
+
+def compared(moments: Sequence[Moment], events: pa.Table) -> dict[str, Any]:
+    """Compare the collected events of some moments with the world, row by row.
+
+    Args:
+        moments: What happened.
+        events: The imported events, which may hold others.
+
+    Returns:
+        `expected`, how many rows the world says there are; `missing` and `unexpected`, how many of them, and of the
+        collected rows, have no equal.
+    """
+    wanted = Counter(row for moment in moments for row in rows_of(moment))
+    requests = pa.array({request_id(moment.visit) for moment in moments}, pa.string())
+    collected = events.filter(pc.is_in(events["request_id"], requests)).select(COLUMNS).to_pylist()
+    found = Counter(tuple(row[name] for name in COLUMNS) for row in collected)
+    return {
+        "expected": wanted.total(),
+        "missing": (wanted - found).total(),
+        "unexpected": (found - wanted).total(),
+    }
+
+
+def rows_of(moment: Moment) -> list[tuple[Any, ...]]:
+    """Return the events of a moment as the collected table has them. An impression has the time of its decision."""
+    surface, decided = schema.SURFACES[moment.visit.surface], instant(moment.visit.at)
+    rows = []
+    for event in moment.events:
+        impression = event["action"] == schema.IMPRESSION
+        row = {
+            **event,
+            "surface": surface,
+            "position": int(event["event_id"].split(":")[1]),
+            "ts": decided if impression else decided.fromisoformat(event["ts"]),
+        }
+        rows.append(tuple(row[name] for name in COLUMNS))
+    return rows
