@@ -80,7 +80,8 @@ def rewards(today: Today, moment: Moment) -> tuple[float, float, float]:
         Pages(shown.user, shown.at, shown.surface, items[None, :count], shown.row[:, :count], shown.column[:, :count])
         for items in (shown.item[0], popular, best)
     ]
-    return tuple(float(expected(today, page, mood).reward(PLAY_REWARD)[0]) for page in pages)
+    served, of_popular, of_best = (float(expected(today, page, mood).reward(PLAY_REWARD)[0]) for page in pages)
+    return served, of_popular, of_best
 
 
 def calibration(world: World, today: Today, moment: Moment) -> float | None:

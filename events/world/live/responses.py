@@ -134,19 +134,14 @@ def actions(responses: Responses, hidden: np.ndarray | None = None) -> Actions:
     lost = np.zeros(responses.examined.shape, bool) if hidden is None else hidden
     ms = np.where(lost, -1, responses.ms)
     none = np.full_like(ms, -1)
-    second = np.int64(SECOND)
-    parts = [
-        (responses.played & ~lost, PLAY, responses.ended, ms),
-        (responses.examined & ~responses.played, SKIP, responses.ended, ms),
-        (responses.liked, LIKE, responses.ended + 2 * second, none),
-        (responses.added, ADD, responses.ended + 5 * second, none),
-        (responses.disliked, DISLIKE, responses.ended + second, none),
-    ]
-    places = [np.nonzero(mask) for mask, *_ in parts]
+    skipped = responses.examined & ~responses.played
+    codes = [PLAY, SKIP, LIKE, ADD, DISLIKE]
+    happened = [responses.played & ~lost, skipped, responses.liked, responses.added, responses.disliked]
+    after = [0, 0, 2 * SECOND, 5 * SECOND, SECOND]  # from the end of the play or skip
+    places = [np.nonzero(mask) for mask in happened]
     page, slot = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
-    action = np.repeat([code for _, code, *_ in parts], [len(place[0]) for place in places])
-    ts, played_ms = (
-        np.concatenate([part[column][place] for part, place in zip(parts, places, strict=True)]) for column in (2, 3)
-    )
+    action = np.repeat(codes, [len(place[0]) for place in places])
+    ts = np.concatenate([responses.ended[place] + delay for place, delay in zip(places, after, strict=True)])
+    played_ms = np.concatenate([of[place] for place, of in zip(places, (ms, ms, none, none, none), strict=True)])
     order = np.lexsort((action, slot, page))
     return Actions(page[order], slot[order], action[order], ts[order], played_ms[order])
