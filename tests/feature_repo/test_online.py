@@ -10,6 +10,7 @@ from feature_repo import transformations
 from feature_repo.feast_store import open_store, publish
 from feature_repo.online import (
     HISTORY_COLUMNS,
+    USER_VIEWS,
     listener,
     push_interaction,
     refresh,
@@ -77,14 +78,15 @@ def test_an_unknown_listener_is_an_error_with_a_fix(refreshed, at):
 
 def test_one_read_gives_the_newest_interaction_and_the_features(refreshed, at, monkeypatch):
     reads = []
-    read = type(refreshed).get_online_features
+    provider = refreshed._get_provider()
+    read = provider.online_read
     monkeypatch.setattr(
-        type(refreshed), "get_online_features", lambda *args, **how: reads.append(how) or read(*args, **how)
+        provider, "online_read", lambda config, view, *more: reads.append(view.name) or read(config, view, *more)
     )
     stored = listener(refreshed, "u")
     assert stored.newest == at(4, "09:05")
     assert stored.features_at(at(4, "12:00"))["user_plays_28d"] == 1
-    assert len(reads) == 1
+    assert reads == list(USER_VIEWS)
 
 
 def test_each_view_keeps_its_own_stamp_in_the_shared_read(refreshed, at):

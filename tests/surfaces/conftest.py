@@ -1,12 +1,16 @@
 """A model server without models: it answers from tables, and keeps every request."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from surfaces.recommender import Recommender
+from segue.errors import InputError
+from surfaces.assembly import recommend as recommend_by_models
 from surfaces.request import NO_EXPLORATION, Request
+from surfaces.versions import Models
+from tests.surfaces.catalogues import make_catalogue
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 QUERY = {
@@ -29,7 +33,7 @@ SEQUENCE = ("history_items", "request_ts", "surface", "k", "released_after", "co
 
 
 class FakeServer:
-    """Stands in for a client and the server behind it. An item's reward is the number that its id begins with.
+    """Stands in for an asyncio client and the server behind it. An item's reward is the number that its id begins with.
 
     Args:
         old, new: item id -> retrieval score; `new` answers the rows that ask with `released_after`.
@@ -45,18 +49,26 @@ class FakeServer:
             self.signatures["ranking"] = ranking | {"sequence_scores": PAIRS["retrieval_scores"]}
             self.signatures["sequence"] = {name: (QUERY | FILTERS)[name] for name in SEQUENCE}
         self.uncertain = uncertain
+        self.versions = dict.fromkeys(self.signatures, 1)
         self.requests = []  # (model, inputs) in the order of arrival; calls at the same time arrive in any order
 
     def asked(self, model):
         """The inputs of the last call of a model."""
         return next(inputs for name, inputs in reversed(self.requests) if name == model)
 
-    def metadata(self, model, label):
+    async def status(self, model, label, timeout):
         assert label == "stable"
-        return {"signatures": {"serving_default": {"inputs": self.signatures[model]}}}
+        if model not in self.versions:
+            raise InputError(f"no model {model}", "")
+        return {self.versions[model]: {"state": "AVAILABLE", "error": ""}}
 
-    def predict(self, model, inputs, label):
-        assert label == "stable"
+    async def metadata(self, model, version, timeout):
+        assert version == self.versions[model]
+        return {"version": version, "signatures": {"serving_default": {"inputs": self.signatures[model]}}}
+
+    async def predict(self, model, inputs, signature, version, timeout):
+        if version != self.versions.get(model):
+            raise InputError(f"Servable not found for request: Specific({model}, {version})", "")
         assert set(inputs) == set(self.signatures[model])
         self.requests.append((model, inputs))
         if model == "retrieval":
@@ -95,7 +107,14 @@ def recommend(features):
     """Answer a request by a fake server: `recommend(server, k, exploration, **other_features)`."""
 
     def answer(server, k=10, exploration=NO_EXPLORATION, **other):
-        request = Request("u1", NOW, k=k, exploration=exploration)
-        return Recommender(server, features=None, titles={"3": "Three"}).answer(request, features | other)
+        async def ask():
+            models = Models(server)
+            await models.refresh()
+            request = Request("u1", NOW, k=k, exploration=exploration)
+            return await recommend_by_models(
+                models, make_catalogue({"3": {"title": "Three"}}), request, features | other
+            )
+
+        return list(asyncio.run(ask()))
 
     return answer

@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.recommend import instant, recommend
+from cli.surfaces.recommend import instant, recommend
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
-from surfaces.titles import read_titles
 
 MODELS = ("retrieval", "ranking", "sequence")
 STRINGS, NUMBERS = {"dtype": "string", "shape": [None, None]}, {"dtype": "float32", "shape": [None, None]}
@@ -33,17 +32,20 @@ class FakeClient:
     def __init__(self, address):
         self.received.clear()
 
-    def __enter__(self):
+    async def __aenter__(self):
         return self
 
-    def __exit__(self, *_):
+    async def __aexit__(self, *_):
         pass
 
-    def metadata(self, model, label):
+    async def status(self, model, label, timeout):
+        return {1: {"state": "AVAILABLE", "error": ""}}
+
+    async def metadata(self, model, version, timeout):
         inputs = RANKING_INPUTS if model == "ranking" else SOURCE_INPUTS
         return {"signatures": {"serving_default": {"inputs": inputs}}}
 
-    def predict(self, model, inputs, label):
+    async def predict(self, model, inputs, **how):
         self.received[model] = {name: values.tolist() for name, values in inputs.items()}
         if model == "sequence":
             return {"item_ids": np.array([[b"b", b""]], object), "scores": np.array([[0.5, -3.4e38]])}
@@ -86,7 +88,7 @@ def run(home, monkeypatch):
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
-    monkeypatch.setattr("serving.client.sync_client.Client", FakeClient)
+    monkeypatch.setattr("serving.client.async_client.AsyncClient", FakeClient)
     monkeypatch.setattr("feature_repo.feast_store.open_store", lambda home: None)
     monkeypatch.setattr("feature_repo.online.state", lambda home: {"last_event": "2026-03-01T12:00:00+00:00"})
     monkeypatch.setattr("feature_repo.online.listener", lambda store, user: listener(datetime(1970, 1, 1, tzinfo=UTC)))
@@ -193,15 +195,6 @@ def test_the_page_does_not_disturb_json(run, tmp_path):
     assert len(answer["recommendations"]["u1"]) == 2
 
 
-def test_titles_include_those_of_added_items(home):
-    assert read_titles(home) == {"a": "Air", "b": "Bee", "c": "Sea"}
-
-
-def test_titles_without_a_model_card_are_those_of_the_catalogue(home):
-    (home.models / "retrieval" / "1" / "assets.extra" / "segue.json").unlink()
-    assert read_titles(home) == {"a": "Air", "b": "Bee"}
-
-
 @pytest.fixture
 def card(home):
     """The card of the served retrieval model, with the values that requests may name."""
@@ -246,7 +239,7 @@ def test_known_values_are_answered(run, card, arguments):
     ],
 )
 def test_an_empty_list_says_why_it_is_empty(run, card, monkeypatch, arguments, reason):
-    def nothing(client, model, inputs, label):
+    async def nothing(client, model, inputs, **how):
         rows = len(inputs["request_ts"])
         return {"item_ids": np.full((rows, 1), b"", object), "scores": np.full((rows, 1), -3.4e38)}
 
@@ -289,11 +282,11 @@ def test_neither_a_history_nor_a_list(run, monkeypatch):
     unknown_then = SimpleNamespace(newest=datetime(1970, 1, 1, tzinfo=UTC), features_at=lambda at: {})
     monkeypatch.setattr("feature_repo.online.listener", lambda store, user: unknown_then)
     none = {"item_ids": np.full((1, 1), b"", object), "scores": np.full((1, 1), -3.4e38)}
-    monkeypatch.setattr(
-        FakeClient,
-        "predict",
-        lambda client, model, inputs, label: {k: v.repeat(len(inputs["request_ts"]), 0) for k, v in none.items()},
-    )
+
+    async def nothing(client, model, inputs, **how):
+        return {name: values.repeat(len(inputs["request_ts"]), 0) for name, values in none.items()}
+
+    monkeypatch.setattr(FakeClient, "predict", nothing)
     done = run("--at", "2000-01-01")
     assert done.exit_code == 0
     assert "released by 2000-01-01 00:00 UTC" in done.stderr

@@ -1,15 +1,17 @@
-"""The request path over a fake server: candidates from several sources, ranked by reward."""
+"""The list of `segue recommend` over a fake server: candidates from several sources, ranked by reward."""
 
-import threading
+import asyncio
 
 import numpy as np
 import pytest
 
 from segue.candidates import RETRIEVAL_CANDIDATES, SEQUENCE_CANDIDATES
 from segue.errors import InputError, UnavailableError
-from surfaces.recommender import Recommender
+from surfaces.assembly import recommend as recommend_by_models
 from surfaces.request import Exploration, Request
-from surfaces.sources import DAY_SECONDS
+from surfaces.sources.source import DAY_SECONDS
+from surfaces.versions import Models
+from tests.surfaces.catalogues import make_catalogue
 from tests.surfaces.conftest import NOW, PAIRS, QUERY, FakeServer
 
 
@@ -99,13 +101,13 @@ def test_a_filter_reaches_both_models_that_find_candidates(recommend):
 
 def test_both_models_are_asked_at_the_same_time(recommend):
     server = FakeServer(old={"1": 9.0}, new={}, following={"2": 0.5})
-    both = threading.Barrier(2, timeout=10)  # breaks if the second call begins only after the first has ended
-    predict = server.predict
+    asked, predict = set(), server.predict
 
-    def waiting(model, inputs, label):
-        if model != "ranking":
-            both.wait()
-        return predict(model, inputs, label)
+    async def waiting(model, *rest, **named):
+        asked.add(model)
+        while model != "ranking" and len(asked) < 2:  # for ever, if the second call begins only after the first
+            await asyncio.sleep(0)
+        return await predict(model, *rest, **named)
 
     server.predict = waiting
     assert [item.item_id for item in recommend(server)] == ["2", "1"]
@@ -117,10 +119,10 @@ def test_an_error_of_any_model_keeps_its_type(recommend, failing, error):
     server = FakeServer(old={"1": 9.0}, new={}, following={"2": 0.5})
     predict = server.predict
 
-    def fail(model, inputs, label):
+    async def fail(model, *rest, **named):
         if model == failing:
             raise error
-        return predict(model, inputs, label)
+        return await predict(model, *rest, **named)
 
     server.predict = fail
     with pytest.raises(type(error), match=error.headline):
@@ -153,22 +155,22 @@ def test_a_filter_that_an_older_export_lacks_is_refused(recommend, name, value):
 
 def test_a_rollback_to_models_with_other_inputs_is_followed(features):
     server = FakeServer({"1": 0.9}, {}, following={"2": 0.4})
-    recommender = Recommender(server, features=None, titles={})
-    predict = server.predict
 
-    def strict(model, inputs, label):
-        if set(inputs) != set(server.signatures.get(model, ())):
-            raise InputError("input size does not match signature", "")
-        return predict(model, inputs, label)
+    async def item_ids(models):
+        found = await recommend_by_models(models, make_catalogue({}), Request("u1", NOW, k=2), features)
+        return [item.item_id for item in found]
 
-    def item_ids():
-        return [item.item_id for item in recommender.answer(Request("u1", NOW, k=2), features)]
+    async def roll_back_and_on():
+        models = Models(server)
+        await models.refresh()
+        server.signatures = FakeServer({}, {}).signatures
+        server.versions = dict.fromkeys(server.signatures, 2)
+        without_sequence = await item_ids(models)
+        server.signatures = FakeServer({}, {}, following={}).signatures
+        server.versions = dict.fromkeys(server.signatures, 3)
+        return without_sequence, await item_ids(models)
 
-    server.predict = strict
-    server.signatures = FakeServer({}, {}).signatures
-    assert item_ids() == ["1"]
-    server.signatures = FakeServer({}, {}, following={}).signatures
-    assert item_ids() == ["2", "1"]
+    assert asyncio.run(roll_back_and_on()) == (["1"], ["2", "1"])
 
 
 def test_without_candidates_ranking_is_not_asked(recommend):
@@ -206,29 +208,3 @@ def test_an_item_as_json_is_flat(recommend):
         "source": ["retrieval"],
         "explored": False,
     }
-
-
-class Store:
-    """Features of every listener, for the stage that reads them."""
-
-    def __init__(self, features):
-        self.features = features
-
-    def hydrate(self, request):
-        return self.features
-
-
-def test_recommend_reads_the_features_of_the_listener(features):
-    server = FakeServer(old={"3": 8.0}, new={})
-
-    (item,) = Recommender(server, Store(features), {}).recommend(Request("u1", NOW))
-
-    assert item.item_id == "3"
-    assert server.asked("retrieval")["history_items"][0].tolist() == ["last", "first"]
-
-
-def test_an_unknown_pick_is_refused(features):
-    recommender = Recommender(FakeServer({}, {}), Store(features), {"a": "Air"})
-
-    with pytest.raises(InputError, match="not in it: 'x'"):
-        recommender.recommend(Request("u1", NOW, picks=("a", "x")))

@@ -1,0 +1,104 @@
+"""A request for the next items: the session takes what the request brings, and the queue is filled."""
+
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from segue.errors import SegueError
+from surfaces.engine.context import Context
+from surfaces.engine.page import ShownPage
+from surfaces.engine.path import Path
+from surfaces.engine.stage import Trace
+from surfaces.home.surface import home_context
+from surfaces.now_playing.chips import wishes_of
+from surfaces.now_playing.next_tracks import Next, next_tracks
+from surfaces.now_playing.sessions import Sessions, joined, online_actions
+from surfaces.now_playing.state import Chip, Session, dislike, promise, steer, undo
+from surfaces.now_playing.why import why
+from surfaces.request import Request
+from surfaces.versions import VersionSet
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a request does to its session before it is answered.
+
+    Args:
+        chips: the wishes from now on; None leaves them as they are.
+        dislikes: items that the listener says no to.
+        undo: take the last action back first.
+    """
+
+    chips: tuple[Chip, ...] | None = None
+    dislikes: tuple[str, ...] = ()
+    undo: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is shown, with the reasons as the reason of its shelf; the versions that decided; what the stages did."""
+
+    page: ShownPage
+    versions: VersionSet
+    trace: Trace
+
+
+class NowPlaying:
+    """Answers the requests of Now Playing. All calls come from one event loop.
+
+    Args:
+        path: hydrates requests and calls the models.
+        sessions: in memory.
+        off: the names of stages that are switched off.
+    """
+
+    def __init__(self, path: Path, sessions: Sessions, off: frozenset[str] = frozenset()) -> None:
+        self._path = path
+        self.sessions = sessions
+        self._off = off
+
+    async def answer(self, session_id: str, request: Request, steps: Steps) -> Answer:
+        """The next items of a session, at least the request's `k` if there are so many.
+
+        Raises:
+            OtherListenersSessionError: the session is another listener's.
+            UnknownListenerError: the online store does not know the listener.
+            InputError: a chip is not known, or there is nothing to undo.
+        """
+        self.sessions.get(session_id, request.user_id)
+        models, trace = self._path.models, Trace(off=self._off)
+        versions = models.current
+        context = await self._path.context(request, versions, trace)
+        session = self.sessions.change(session_id, request.user_id, lambda now: self._begun(now, context, steps))
+        found = await self._next(context, session, trace)
+        if trace.refused:  # a push may have taken the versions away
+            try:
+                fresh = await models.refresh(self._path.deadlines.hydrate)
+            except SegueError:
+                fresh = versions
+            if fresh != versions:
+                versions, trace = fresh, Trace(off=self._off)
+                found = await self._next(replace(context, versions=versions), session, trace)
+        queue = found.queue
+        if queue is not None:
+            # An action that came meanwhile has changed the session; what was drawn before it is not promised.
+            self.sessions.change(
+                session_id, request.user_id, lambda now: promise(now, queue) if now.state == session.state else now
+            )
+        reason = " ".join(why(session.state, self._path.catalogue, steps.undo))
+        shelves = tuple(replace(shelf, reason=reason) for shelf in found.page.shelves)
+        return Answer(replace(found.page, shelves=shelves), versions, trace)
+
+    def _begun(self, session: Session, context: Context, steps: Steps) -> Session:
+        """The session with what the online history has and what the request brings."""
+        for chip in steps.chips or ():
+            wishes_of(chip, context.catalogue)
+        session = joined(session, online_actions(context.features, context.request.at))
+        if steps.undo:
+            session = undo(session)
+        session = reduce(dislike, steps.dislikes, session)
+        return session if steps.chips is None else steer(session, steps.chips)
+
+    async def _next(self, context: Context, session: Session, trace: Trace) -> Next:
+        request = context.request
+        mix = home_context(context).content_mix
+        return await next_tracks(self._path.models, context, session, mix, request.k, request.seed("next"), trace)
