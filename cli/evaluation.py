@@ -9,13 +9,13 @@ from segue.settings import Home, RunFolder
 from segue.terminal import say
 
 if TYPE_CHECKING:
-    from surfaces.page import Figures
+    from surfaces.recommendations_page.page import Figures
 
 
 def figures(run: RunFolder) -> "list[Figures]":
     """Return the tables of a run's evaluation against popularity; empty if the run ended before its evaluation."""
     from models.evaluation import report
-    from surfaces.page import Figures
+    from surfaces.recommendations_page.page import Figures
 
     if not run.evaluation.is_file():
         return []

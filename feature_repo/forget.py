@@ -1,4 +1,4 @@
-"""Delete a listener from the log, the feature tables and the online store, and say what remains."""
+"""Delete a listener from the journal, the log, the feature tables and the online store, and say what remains."""
 
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from events.dataset import load
 from events.forget import forget as forget_events
+from events.journal.journal import forget as forget_journal
 from feature_repo.feast_store import TABLES, embedded_store, published_tables, shared
 from feature_repo.online import USER_VIEWS
 from feature_repo.storage import cluster
@@ -41,8 +42,8 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
         now: the time now, for those who wait for the lock.
 
     Returns:
-        `user`; `deleted`, the rows by table; `online`, whether the online store had the listener; `remains`, a sentence
-        for each place that still knows the listener.
+        `user`; `deleted`, the rows by table and the records of the journal; `online`, whether the online store had the
+        listener; `remains`, a sentence for each place that still knows the listener.
 
     Raises:
         InputError: no data set has been imported, or nothing knows the listener.
@@ -53,13 +54,16 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
         log = load(home.data).events()
         theirs = pc.equal(log["user_id"], user_id)
         sessions, others = (set(log["session_id"].filter(rows).to_pylist()) for rows in (theirs, pc.invert(theirs)))
+        records = forget_journal(home, settings(), user_id)  # first, so that a collection brings nothing back
         deleted = parts.change(home, parts.DATA, lambda: forget_events(home.data, user_id))
+        deleted["journal"] = records
         online = forget_features(home, user_id)
         if any(deleted.values()) or online:
             forget_sessions(home, others - sessions)
     if not any(deleted.values()) and not online:
         raise InputError(
-            f"Only a listener of the imported log or the online store can be forgotten. {user_id!r} is in neither.",
+            "Only a listener of the imported log, the journal or the online store can be forgotten. "
+            f"{user_id!r} is in none.",
             "Check the id against the column user_id of the events.",
         )
     remains = []

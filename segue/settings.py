@@ -162,6 +162,16 @@ class Home:
         return self.root / "models"
 
     @property
+    def surfaces(self) -> Path:
+        """What the training pipeline makes for the gateway."""
+        return self.root / "surfaces"
+
+    @property
+    def layout_policy(self) -> Path:
+        """The layout policy of Home that serves."""
+        return self.surfaces / "layout.json"
+
+    @property
     def services(self) -> Path:
         """Data, passwords and process ids of the local servers that `make services` starts."""
         return self.root / "services"

@@ -177,7 +177,7 @@ def valkey(folder: Path, port: int, password: str) -> Server:
     import redis
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = f"bind {HOST}\nport {port}\ndir .\nrequirepass {password}\n"
+    text = f"bind {HOST}\nport {port}\ndir .\nrequirepass {password}\nappendonly yes\n"
 
     def ready() -> None:
         with redis.Redis(HOST, port, password=password, socket_timeout=3, socket_connect_timeout=3) as client:

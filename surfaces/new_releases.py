@@ -7,10 +7,14 @@ import numpy as np
 from surfaces.candidates import Candidates
 from surfaces.compose import slate
 from surfaces.engine.context import Context
+from surfaces.engine.finalize import kept_list
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import Surface
 from surfaces.filters.every import FILTERS
 from surfaces.sources.new_releases import new_releases
+from surfaces.sources.source import listed
+
+NEWEST = 100  # items that the request's filters choose from
 
 
 def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> ShownPage:
@@ -32,4 +36,11 @@ def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.nd
     return one_list(items, "reward", shelf="new_releases")
 
 
-NEW_RELEASES = Surface("home", (new_releases,), FILTERS, compose, EMPTY)
+def newest(context: Context) -> ShownPage:
+    """The newest items by their age: what stands in without models."""
+    catalogue = context.catalogue
+    newest_first = listed("new_releases", context, catalogue.by_release, np.zeros(len(catalogue)), NEWEST)
+    return kept_list(context, newest_first.item_ids.tolist(), "new_releases", "", "")
+
+
+NEW_RELEASES = Surface("new_releases", (new_releases,), FILTERS, compose, EMPTY)

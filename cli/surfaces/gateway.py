@@ -47,10 +47,10 @@ def gateway(
     with quiet_libraries():
         import uvloop
 
+        from surfaces.engine.switches import check_switches
         from surfaces.gateway.assembly import open_gateway
         from surfaces.gateway.run import listening, serve
         from surfaces.gateway.simulated_clock import simulated_now
-        from surfaces.switches import check_switches
 
     from segue.clock import utc_now
     from serving.command import VisibleFormatter

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from surfaces.assembly import Answer
     from surfaces.catalogue import Catalogue
     from surfaces.compose import Recommendation
-    from surfaces.page import ListenerPage
+    from surfaces.recommendations_page.page import ListenerPage
 
 SHOWN = 5  # number of history entries that are printed
 
@@ -127,7 +127,7 @@ def recommend(
 
 def listener_pages(home: Home, catalogue: "Catalogue", answers: "Sequence[Answer]") -> "list[ListenerPage]":
     """Add titles, creators and genres to the answers."""
-    from surfaces.listener_page import cards, item_ids, learned_heads, listener_page
+    from surfaces.recommendations_page.listener_page import cards, item_ids, learned_heads, listener_page
 
     described, heads = cards(catalogue, item_ids(answers)), learned_heads(home)
     return [listener_page(answer, described, heads) for answer in answers]
@@ -137,7 +137,7 @@ def write_page(home: Home, path: Path, surface: str, at: datetime, pages: "Seque
     """Write the lists to an HTML page, with the last evaluation's figures and a link to the drift report."""
     from cli.evaluation import figures
     from cli.status import last_evaluated
-    from surfaces.page import render
+    from surfaces.recommendations_page.page import render
 
     run = last_evaluated(home)
     links = (

@@ -1,5 +1,6 @@
 """The journal as its callers see it: records are handed over at once and written by one thread, many in a commit."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from itertools import groupby, islice
 
 from events.journal.keeping import Keeping
 from events.journal.records import Exposure, Feedback, Record, feedback_record, page_record, read_page
+from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
 from segue.settings import Home
@@ -131,7 +133,23 @@ def open_journal(home: Home, settings: Settings) -> Journal:
     """Open the journal: a file of the home, or Redis Streams where the settings say cluster.
 
     Raises:
-        InputError: The file is no journal, or the server refuses.
+        InputError: The file is no journal, or the server refuses or does not write to its disk.
         UnavailableError: The keeping does not answer.
     """
+    if settings.clustered:
+        keeping = RedisKeeping(settings)
+        keeping.check_durable()
+        return Journal(keeping)
     return Journal(SqliteKeeping(home.journal))
+
+
+def forget(home: Home, settings: Settings, user_id: str) -> int:
+    """Delete a listener's records from the journal for good, and return their number.
+
+    Raises: as `open_journal`.
+    """
+    if not settings.clustered and not home.journal.is_file():
+        return 0
+    keeping = RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
+    with contextlib.closing(keeping):
+        return keeping.forget(user_id)

@@ -1,24 +1,27 @@
 """Stage 7, finalize: a whole page as it is, and what stands in for a page that models could not decide."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.context import Context
-from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
+from surfaces.engine.page import ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Answer
 from surfaces.filters.every import FILTERS
 from surfaces.sources.popular import popular
 
+STAND_INS = 20  # items of a page that no model decides
 
-def finalize(answer: Answer[ShownPage], last: ShownPage | None, most: int) -> ShownPage:
+
+def finalize(answer: Answer[ShownPage], last: ShownPage | None, stand_in: Callable[[Context], ShownPage]) -> ShownPage:
     """The page to show.
 
     Args:
         answer: what the path made of the request.
         last: the last page of the listener that models decided; None if there is none.
-        most: how many popular items to show if there is nothing better.
+        stand_in: the page that needs no model, if there is nothing better.
     """
     if answer.level == UNRANKED:
         return answer.page.degraded_to(UNRANKED)
@@ -27,7 +30,7 @@ def finalize(answer: Answer[ShownPage], last: ShownPage | None, most: int) -> Sh
     kept = last and still_allowed(last, answer.context)
     if kept and kept.shelves:
         return kept.degraded_to(CACHED)
-    return popular_page(answer.context, most)
+    return stand_in(answer.context).degraded_to(POPULAR)
 
 
 def still_allowed(page: ShownPage, context: Context) -> ShownPage:
@@ -54,12 +57,21 @@ def allowed_items(context: Context, item_ids: list[str]) -> set[str]:
     return set(known.item_ids)
 
 
-def popular_page(context: Context, most: int) -> ShownPage:
+def popular_page(context: Context) -> ShownPage:
     """The items that are played most in the request's market."""
-    answers = popular.find(context)
-    allowed = allowed_items(context, answers[0].item_ids.tolist())
-    chosen = [item for item in answers[0].item_ids.tolist() if item in allowed][:most]
-    items = [ShownItem(item, 1, place, place, sources=(popular.name,)) for place, item in enumerate(chosen, 1)]
-    if not items:
-        return EMPTY.degraded_to(POPULAR)
-    return one_list(items, "", "Popular now", "What listeners play most.", "popular").degraded_to(POPULAR)
+    return kept_list(context, popular.find(context)[0].item_ids.tolist(), "popular", "Popular now", "Played by many.")
+
+
+def kept_list(context: Context, item_ids: list[str], name: str, title: str, reason: str) -> ShownPage:
+    """A page of the first of some items that the request's filters keep.
+
+    Args:
+        context: of the request.
+        item_ids: best first.
+        name: of the source, and of the shelf.
+        title, reason: of the shelf.
+    """
+    allowed = allowed_items(context, item_ids)
+    chosen = [item for item in item_ids if item in allowed][:STAND_INS]
+    items = [ShownItem(item, 1, place, place, sources=(name,)) for place, item in enumerate(chosen, 1)]
+    return one_list(items, name, title, reason, name)

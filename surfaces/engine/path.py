@@ -1,11 +1,12 @@
 """The path of a request: hydrate, sources, candidates, filter, score, compose, in reading order."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,9 +21,10 @@ from surfaces.hydrate import Features, UnknownListenerError, cold_start, with_re
 from surfaces.request import Request
 from surfaces.score import by_sources, score
 from surfaces.sources.source import Source
-from surfaces.versions import Models, VersionSet
+from surfaces.versions import MODELS, Models, VersionSet
 
 Page = TypeVar("Page")
+Result = TypeVar("Result")
 
 WHOLE, UNRANKED, CACHED, POPULAR = range(4)  # degradation levels
 NO_SCORES: dict[str, np.ndarray] = {}
@@ -32,9 +34,9 @@ NO_SCORES: dict[str, np.ndarray] = {}
 class Deadlines:
     """Seconds after the start of a request by which a stage must be done."""
 
-    hydrate: float = 0.15
+    features: float = 0.15
     sources: float = 0.45
-    score: float = 0.8
+    ranking: float = 0.8
     compose: float = 1.0
 
 
@@ -104,52 +106,62 @@ class Path:
         self.catalogue = catalogue
         self.deadlines = deadlines
         self._off = off
-        self._hydrate: Stage[Request, Features] = Stage(
+        self._features: Stage[Request, Features] = Stage(
             "features",
             hydrate,
             lambda request: with_request(cold_start(request.picks or (), request.timestamp), request),
-            deadlines.hydrate,
+            deadlines.features,
             passes=(UnknownListenerError,),
         )
-        self._score: Stage[tuple[Context, Candidates], Mapping[str, np.ndarray]] = Stage(
-            "ranking", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.score
+        self._ranking: Stage[tuple[Context, Candidates], Mapping[str, np.ndarray]] = Stage(
+            "ranking", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.ranking
         )
 
     async def answer(self, surface: Surface[Page], request: Request) -> Answer[Page]:
-        """The page of a request. Once a server refuses a call, the versions are read again and the path begins anew.
+        """The page of a request.
 
         Raises:
             UnknownListenerError: the online store does not know the listener.
         """
-        versions = self.models.current
-        answer = await self._answer(surface, request, versions)
-        if answer.trace.refused:
-            try:
-                fresh = await self.models.refresh(self.deadlines.hydrate)
-            except SegueError:
-                return answer
-            if fresh != versions:
-                return await self._answer(surface, request, fresh)
-        return answer
+        return await self.by_versions(lambda versions, trace: self._answer(surface, request, versions, trace))
+
+    async def by_versions(self, run: Callable[[VersionSet, Trace], Awaitable[Result]]) -> Result:
+        """Run the stages of a request by one set of model versions.
+
+        A server refuses a version that is gone. Then the versions are read again, and if they are others, the request
+        begins anew with them.
+
+        Args:
+            run: the stages; they note in the trace how they ended.
+        """
+        versions, trace = self.models.current, Trace(off=self._off)
+        result = await run(versions, trace)
+        if trace.refused:
+            with contextlib.suppress(SegueError):
+                await self.models.refresh(self.deadlines.features)
+            if self.models.current != versions:
+                return await run(self.models.current, Trace(off=self._off))
+        return result
 
     async def context(self, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request with its features; see `answer`."""
-        return Context(request, await self._hydrate(request, trace), self.catalogue, versions)
+        return Context(request, await self._features(request, trace), self.catalogue, versions)
 
-    async def _answer(self, surface: Surface[Page], request: Request, versions: VersionSet) -> Answer[Page]:
-        trace = Trace(off=self._off)
+    async def _answer(
+        self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace
+    ) -> Answer[Page]:
         context = await self.context(request, versions, trace)
         answers = await self._ask(surface.sources, context, trace)
-        candidates = merge(answers, self.catalogue)
-        candidates = await self._filtered(surface.filters, context, candidates, trace)
-        if not any(answer.model for answer in answers) and trace.errors:
+        candidates = await self._filtered(surface.filters, context, merge(answers, self.catalogue), trace)
+        nobody_answered = trace.errors.keys() & set(MODELS) and not any(answer.model for answer in answers)
+        if nobody_answered:
             return Answer(context, candidates, NO_SCORES, surface.empty, None, trace)
         if not candidates.item_ids:
             return Answer(context, candidates, NO_SCORES, surface.empty, WHOLE, trace)
-        scores = await self._score((context, candidates), trace)
+        scores = await self._ranking((context, candidates), trace)
         level = WHOLE if scores else UNRANKED
         scores = scores or by_sources(candidates)
-        compose: Stage[Any, Page | None] = Stage(
+        compose: Stage[None, Page | None] = Stage(
             "compose", lambda _: surface.compose(context, candidates, scores), lambda _: None, self.deadlines.compose
         )
         page = await compose(None, trace)
@@ -177,14 +189,14 @@ class Path:
     async def _filtered(
         self, filters: Sequence[Filter], context: Context, candidates: Candidates, trace: Trace
     ) -> Candidates:
-        """The candidates that all filters keep. None is kept if a filter fails, because it may be a matter of law."""
+        """The candidates that all filters keep; none if a filter fails, because it may be a matter of rights."""
         for one in filters:
             if one.name not in trace.off and candidates.item_ids:
                 stage: Stage[Candidates, Candidates] = Stage(
                     f"filter {one.name}",
                     lambda found, one=one: found.keep(one.keep(context, found)),
                     lambda found: found.keep(np.zeros(len(found.item_ids), bool)),
-                    self.deadlines.score,
+                    self.deadlines.ranking,
                 )
                 candidates = await stage(candidates, trace)
         return candidates

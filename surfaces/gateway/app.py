@@ -1,10 +1,9 @@
 """The gateway's HTTP application: routes, and errors as statuses."""
 
 from collections.abc import Collection
-from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import ORJSONResponse, PlainTextResponse, Response
@@ -13,11 +12,14 @@ from starlette.exceptions import HTTPException
 
 from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
+from surfaces.gateway.feedback import UnknownItemError
 from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
+from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError
 from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
+from surfaces.now_playing.sessions import OtherListenersSessionError
 
 RETRY_SECONDS = 1
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -43,53 +45,98 @@ def create_app(gateway: Gateway, tokens: Collection[str] = (), simulated_clock: 
         tokens: the callers' tokens; empty lets everyone in.
         simulated_clock: whether each request says what time it is; the gateway's clock is then `simulated_now`.
     """
-    app = FastAPI(title="Segue gateway", version=version("segue"), docs_url=None, redoc_url=None, responses=PROBLEMS)
+    app = application()
+    app.state.gateway = gateway
     if simulated_clock:
         app.add_middleware(SimulatedClock)
     app.add_middleware(Limits, metrics=gateway.metrics, tokens=tokens)
+    return app
+
+
+def application() -> FastAPI:
+    """The routes and the errors, without what answers."""
+    app = FastAPI(title="Segue gateway", version="1", docs_url=None, redoc_url=None, responses=PROBLEMS)
+    app.include_router(routes)
     for kind in (SegueError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, problem)
-
-    @app.post("/v1/home", response_model=api.HomeAnswer)
-    async def home(body: api.HomeRequest) -> Response:
-        """A Home page."""
-        answer, decision = await gateway.home(body)
-        return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
-
-    @app.get("/v1/new-releases", response_model=api.ListAnswer)
-    async def new_releases(
-        user_id: Annotated[api.Id, Query()],
-        market: Annotated[api.Id | None, Query()] = None,
-        k: Annotated[int, Query(ge=1, le=api.MOST_ITEMS)] = 20,
-    ) -> Response:
-        """The releases of the last two weeks that fit a listener best."""
-        answer, decision = await gateway.new_releases(user_id, market or "", k)
-        return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
-
-    @app.get("/v1/items/{item_id}", response_model=api.Item)
-    async def item(item_id: api.Id) -> api.Item:
-        """An item of the catalogue."""
-        known = gateway.item(item_id)
-        if known is None:
-            raise HTTPException(404, f"There is no item {item_id!r}.")
-        return known
-
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def healthz() -> str:
-        """The process answers."""
-        return "ok"
-
-    @app.get("/readyz", response_model=api.State)
-    async def readyz() -> api.State:
-        """What the gateway stands on."""
-        return gateway.state()
-
-    @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> PlainTextResponse:
-        """Metrics in the text format of Prometheus."""
-        return PlainTextResponse(gateway.metrics.text(), media_type="text/plain; version=0.0.4")
-
     return app
+
+
+def gateway_of(request: HttpRequest) -> Gateway:
+    """The gateway that answers a request."""
+    return request.app.state.gateway
+
+
+Answering = Annotated[Gateway, Depends(gateway_of)]
+routes = APIRouter()
+
+
+@routes.post("/v1/home", response_model=api.HomeAnswer)
+async def home(body: api.HomeRequest, gateway: Answering) -> Response:
+    """A Home page."""
+    answer, decision = await gateway.home(body)
+    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+
+
+@routes.post("/v1/sessions/{session_id}/next", response_model=NextAnswer)
+async def next_of_session(session_id: api.Id, body: NextRequest, gateway: Answering) -> Response:
+    """The next items of a session."""
+    answer, decision = await next_items(gateway, session_id, body)
+    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+
+
+@routes.post("/v1/events", response_model=api.EventsAnswer)
+async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
+    """Take a batch of events. It is answered once they are durable."""
+    return await gateway.events(body)
+
+
+@routes.get("/v1/why/{request_id}/{item_id}", response_model=api.Why)
+async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Why:
+    """Why an item was shown."""
+    found = await gateway.why(request_id, item_id)
+    if found is None:
+        raise HTTPException(404, f"Request {request_id!r} did not show the item {item_id!r}.")
+    return found
+
+
+@routes.get("/v1/new-releases", response_model=api.ListAnswer)
+async def new_releases(
+    gateway: Answering,
+    user_id: Annotated[api.Id, Query()],
+    market: Annotated[api.Id | None, Query()] = None,
+    k: Annotated[int, Query(ge=1, le=api.MOST_ITEMS)] = 20,
+) -> Response:
+    """The releases of the last two weeks that fit a listener best."""
+    answer, decision = await gateway.new_releases(user_id, market or "", k)
+    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+
+
+@routes.get("/v1/items/{item_id}", response_model=api.Item)
+async def item(item_id: api.Id, gateway: Answering) -> api.Item:
+    """An item of the catalogue."""
+    known = gateway.item(item_id)
+    if known is None:
+        raise HTTPException(404, f"There is no item {item_id!r}.")
+    return known
+
+
+@routes.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """The process answers."""
+    return "ok"
+
+
+@routes.get("/readyz", response_model=api.State)
+async def readyz(gateway: Answering) -> api.State:
+    """What the gateway stands on."""
+    return gateway.state()
+
+
+@routes.get("/metrics", response_class=PlainTextResponse)
+async def metrics(gateway: Answering) -> PlainTextResponse:
+    """Metrics in the text format of Prometheus."""
+    return PlainTextResponse(gateway.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 async def problem(request: HttpRequest, error: Exception) -> Response:
@@ -117,9 +164,9 @@ async def problem(request: HttpRequest, error: Exception) -> Response:
 
 def status_of(error: SegueError) -> int:
     """The status of an error for people."""
-    if isinstance(error, UnknownListenerError):
+    if isinstance(error, UnknownListenerError | UnknownItemError):
         return 404
-    if isinstance(error, ConflictError):
+    if isinstance(error, ConflictError | OtherListenersSessionError):
         return 409
     if isinstance(error, InputError):
         return 422

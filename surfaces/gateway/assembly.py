@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from events.journal.journal import open_journal
 from segue.errors import SegueError, UnavailableError
@@ -17,9 +19,15 @@ from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
 from surfaces.home.surface import home_surface
 from surfaces.hydrate import Hydrator
+from surfaces.now_playing.feedback import FeedbackPath
+from surfaces.now_playing.sessions import Sessions
+from surfaces.now_playing.writers import Writers
 from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Exploration
 from surfaces.versions import Models
+
+if TYPE_CHECKING:
+    from feature_repo.pushes import Pusher
 
 
 @asynccontextmanager
@@ -49,6 +57,7 @@ async def open_gateway(
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
     journal = open_journal(home, settings())
+    sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
         async with AsyncClient(server) as client:
             models = Models(client)
@@ -60,6 +69,8 @@ async def open_gateway(
                     Path(models, hydrator, catalogue, deadlines, off),
                     home_surface(LayoutPolicy(), HomeRules()),
                     journal,
+                    sessions,
+                    FeedbackPath(sessions, writers),
                     clock,
                     Exploration(),
                 )
@@ -67,4 +78,13 @@ async def open_gateway(
                 following.cancel()
     finally:
         hydrator.close()
+        await asyncio.to_thread(writers.close)
         await asyncio.to_thread(journal.close)
+
+
+def open_pusher(home: Home) -> "Pusher":
+    """A pusher to the online store of a home, with a store of its own: each writer's thread has one."""
+    from feature_repo.feast_store import open_store
+    from feature_repo.pushes import Pusher
+
+    return Pusher(open_store(home))

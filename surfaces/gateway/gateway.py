@@ -1,5 +1,6 @@
 """The gateway without HTTP: every endpoint as a method that takes and answers the API's types."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -7,21 +8,26 @@ from datetime import datetime
 
 from events.journal.journal import Journal
 from segue.errors import SegueError
+from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
-from surfaces.engine.finalize import finalize
+from surfaces.engine.context import Context
+from surfaces.engine.finalize import finalize, popular_page
 from surfaces.engine.metrics import GatewayMetrics
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path, Surface
+from surfaces.engine.stage import Trace
 from surfaces.gateway import api
 from surfaces.gateway.exposures import exposures
+from surfaces.gateway.feedback import take_events
 from surfaces.gateway.pages import Decision, Pages
-from surfaces.gateway.views import item, placed_items, shelves
-from surfaces.new_releases import NEW_RELEASES
+from surfaces.gateway.views import item, placed_items, shelves, why
+from surfaces.new_releases import NEW_RELEASES, newest
+from surfaces.now_playing.answer import NowPlaying
+from surfaces.now_playing.feedback import FeedbackPath
+from surfaces.now_playing.sessions import Sessions
 from surfaces.request import Exploration, Request
 
 log = logging.getLogger(__name__)
-
-POPULAR_ITEMS = 20  # of a page that nothing but popularity decides
 
 
 class Gateway:
@@ -31,6 +37,8 @@ class Gateway:
         path: the stages of a request.
         home: the surface of Home pages.
         journal: keeps exposures and events.
+        sessions: of Now Playing, in memory.
+        feedback: brings events to the sessions and the online store.
         clock: the current time, UTC.
         exploration: of a request that does not name a budget.
     """
@@ -40,6 +48,8 @@ class Gateway:
         path: Path,
         home: Surface[ShownPage],
         journal: Journal,
+        sessions: Sessions,
+        feedback: FeedbackPath,
         clock: Callable[[], datetime],
         exploration: Exploration,
     ) -> None:
@@ -49,6 +59,8 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.pages = Pages()
         self._home = home
+        self.now_playing = NowPlaying(path, sessions)
+        self._feedback = feedback
         self._exploration = exploration
 
     @property
@@ -60,8 +72,10 @@ class Gateway:
         """A Home page, and the decision to write to the journal once it is answered.
 
         Raises:
+            OtherListenersSessionError: the session is another listener's.
             InputError: see `decide`.
         """
+        session = self.now_playing.sessions.get(body.session_id, body.user_id) if body.session_id else None
         request = Request(
             user_id=body.user_id,
             at=self.clock(),
@@ -71,19 +85,36 @@ class Gateway:
             market=body.market or "",
             exploration=self._exploration if body.explore is None else Exploration(body.explore),
             explicit=body.explicit,
+            dislikes=session.state.dislikes if session else (),
             rows=body.k_rows,
             request_id=body.request_id or uuid.uuid4().hex,
         )
-        decision = await self.decide(self._home, request)
+        decision = await self.decide(self._home, request, popular_page)
         return api.HomeAnswer(**said(decision), shelves=shelves(decision, self.catalogue)), decision
 
     async def new_releases(self, user_id: str, market: str, k: int) -> tuple[api.ListAnswer, Decision]:
         """The new releases that fit a listener best; otherwise as `home`."""
         request = Request(user_id, self.clock(), k=k, market=market, request_id=uuid.uuid4().hex)
-        decision = await self.decide(NEW_RELEASES, request)
+        decision = await self.decide(NEW_RELEASES, request, newest)
         return api.ListAnswer(**said(decision), items=placed_items(decision, self.catalogue)), decision
 
-    async def decide(self, surface: Surface[ShownPage], request: Request) -> Decision:
+    async def events(self, body: api.Events) -> api.EventsAnswer:
+        """Take a batch of events; see `take_events`."""
+        return await take_events(body.events, self.clock(), self.catalogue, self.pages, self.journal, self._feedback)
+
+    async def why(self, request_id: str, item_id: str) -> api.Why | None:
+        """Why an item was shown; None if it was not, or if the journal no longer has the request.
+
+        Raises:
+            UnavailableError: the journal does not answer.
+        """
+        decision = self.pages.decided(request_id)
+        shown = exposures(decision) if decision else await asyncio.to_thread(self.journal.exposures, request_id)
+        return next((why(one, self.catalogue) for one in shown if one.item_id == item_id), None)
+
+    async def decide(
+        self, surface: Surface[ShownPage], request: Request, stand_in: Callable[[Context], ShownPage]
+    ) -> Decision:
         """The page of a request; the same page again for a request id that was decided before.
 
         Raises:
@@ -91,34 +122,47 @@ class Gateway:
             ConflictError: the request id is another listener's.
             InputError: a pick, the market or a content type is not known.
         """
-        before = self.pages.of_request(request.request_id, request.user_id)
+        before = self.pages.of_request(request.request_id, request.user_id, surface.name)
         if before:
             return before
-        self.catalogue.check(request.picks or ())
+        self.check(request)
         answer = await self.path.answer(surface, request)
-        page = finalize(answer, self.pages.last(request.user_id, surface.name), POPULAR_ITEMS)
+        page = finalize(answer, self.pages.last(request.user_id, surface.name), stand_in)
         decision = Decision(
             request.request_id,
             request.user_id,
             request.session_id,
             request.at,
             surface.name,
+            request.surface,
             page,
             dict(answer.context.versions.versions),
             answer.trace.degraded,
         )
-        self.pages.put(decision)
-        self.metrics.observe(surface.name, answer.trace)
-        self.metrics.levels.inc(surface.name, str(page.level))
-        if page.level or decision.degraded:
-            log.warning(
-                "%s of request %s has level %d; fallbacks stood in for: %s",
-                surface.name,
-                request.request_id,
-                page.level,
-                ", ".join(decision.degraded) or "none",
-            )
+        self.remember(decision, answer.trace)
         return decision
+
+    def check(self, request: Request) -> None:
+        """Refuse picks, types and a market that are not known, as typing errors.
+
+        Raises:
+            InputError: one is not known; the fix names the nearest known ones.
+        """
+        self.catalogue.check(request.picks or ())
+        for name in request.content_types:
+            check_known("content type", name, self.catalogue.types)
+        if request.market:
+            check_known("market", request.market, self.catalogue.known_markets)
+
+    def remember(self, decision: Decision, trace: Trace) -> None:
+        """Keep a decision, count it, and log it if it is not whole."""
+        self.pages.put(decision)
+        kind, level = decision.kind, decision.page.level
+        self.metrics.observe(kind, trace)
+        self.metrics.levels.inc(kind, str(level))
+        if level or decision.degraded:
+            stages = ", ".join(decision.degraded) or "none"
+            log.warning("%s %s: level %d, fallbacks: %s", kind, decision.request_id, level, stages)
 
     def write(self, decision: Decision) -> None:
         """The side effect after an answer: hand the exposures to the journal, which writes them on its own thread."""

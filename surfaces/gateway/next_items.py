@@ -7,10 +7,9 @@ from pydantic import Field
 
 from surfaces.gateway import api
 from surfaces.gateway.gateway import Gateway, said
-from surfaces.gateway.pages import ConflictError, Decision
+from surfaces.gateway.pages import Decision
 from surfaces.gateway.views import placed_items
-from surfaces.now_playing.answer import NowPlaying, Steps
-from surfaces.now_playing.sessions import OtherListenersSessionError
+from surfaces.now_playing.answer import Steps
 from surfaces.now_playing.state import Chip
 from surfaces.request import Request
 
@@ -61,14 +60,12 @@ class NextAnswer(api.Decided):
     changed: str = Field(description="What the items follow, and why, in words.")
 
 
-async def next_items(
-    gateway: Gateway, now_playing: NowPlaying, session_id: str, body: NextRequest
-) -> tuple[NextAnswer, Decision]:
+async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tuple[NextAnswer, Decision]:
     """The next items, and the decision to write to the journal once it is answered: items and queue were both shown.
 
     Raises:
-        ConflictError: the session or the request id is another listener's.
-        UnknownListenerError, InputError: see `NowPlaying.answer`.
+        ConflictError: the request id is another request's.
+        OtherListenersSessionError, UnknownListenerError, InputError: see `NowPlaying.answer`.
     """
     request = Request(
         user_id=body.user_id,
@@ -82,9 +79,10 @@ async def next_items(
         explicit=body.explicit,
         request_id=body.request_id or uuid.uuid4().hex,
     )
-    decision = gateway.pages.of_request(request.request_id, request.user_id)
+    gateway.now_playing.sessions.get(session_id, request.user_id)
+    decision = gateway.pages.of_request(request.request_id, request.user_id, SURFACE)
     if decision is None:
-        decision = await decide(gateway, now_playing, session_id, request, steps_of(body))
+        decision = await decide(gateway, session_id, request, steps_of(body))
     items = placed_items(decision, gateway.catalogue)
     changed = " ".join(shelf.reason for shelf in decision.page.shelves)
     return NextAnswer(**said(decision), items=items[: body.k], queue=items[body.k :], changed=changed), decision
@@ -96,26 +94,20 @@ def steps_of(body: NextRequest) -> Steps:
     return Steps(chips, tuple(body.dislikes), body.undo)
 
 
-async def decide(
-    gateway: Gateway, now_playing: NowPlaying, session_id: str, request: Request, steps: Steps
-) -> Decision:
+async def decide(gateway: Gateway, session_id: str, request: Request, steps: Steps) -> Decision:
     """Answer a request, and remember the decision; errors as in `next_items`."""
-    gateway.catalogue.check(request.picks or ())
-    try:
-        answer = await now_playing.answer(session_id, request, steps)
-    except OtherListenersSessionError as error:
-        raise ConflictError(error.headline, error.fix) from None
+    gateway.check(request)
+    answer = await gateway.now_playing.answer(session_id, request, steps)
     decision = Decision(
         request.request_id,
         request.user_id,
         session_id,
         request.at,
         SURFACE,
+        SURFACE,
         answer.page,
         dict(answer.versions.versions),
         answer.trace.degraded,
     )
-    gateway.pages.put(decision)
-    gateway.metrics.observe(SURFACE, answer.trace)
-    gateway.metrics.levels.inc(SURFACE, str(answer.page.level))
+    gateway.remember(decision, answer.trace)
     return decision

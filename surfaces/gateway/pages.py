@@ -22,7 +22,8 @@ class Decision:
     Attributes:
         request_id, user_id, session_id: of the request.
         at: the moment of the decision, UTC.
-        surface: where it is shown.
+        kind: what was asked for: `home`, `new_releases` or `now_playing`.
+        surface: where it is shown, as in the schema.
         page: what is shown.
         versions: the model versions that decided.
         degraded: the stages whose fallback stood in.
@@ -32,6 +33,7 @@ class Decision:
     user_id: str
     session_id: str | None
     at: datetime
+    kind: str
     surface: str
     page: ShownPage
     versions: dict[str, int]
@@ -54,25 +56,34 @@ class Pages:
         """Keep a decision."""
         self._keep(self._by_request, decision.request_id, decision)
         if decision.page.level <= 1 and decision.page.shelves:
-            self._keep(self._by_listener, (decision.user_id, decision.surface), decision)
+            self._keep(self._by_listener, (decision.user_id, decision.kind), decision)
 
-    def of_request(self, request_id: str, user_id: str | None = None) -> Decision | None:
+    def of_request(self, request_id: str, user_id: str, kind: str = "") -> Decision | None:
         """The decision of a request; None if this process did not make it, or made it too long ago.
 
+        Args:
+            request_id: the request.
+            user_id: the listener.
+            kind: what must have been asked for; '' for anything.
+
         Raises:
-            ConflictError: the request is another listener's.
+            ConflictError: the request is another listener's, or asked for something else.
         """
         decision = self._by_request.get(request_id)
-        if decision and user_id is not None and decision.user_id != user_id:
+        if decision and (decision.user_id != user_id or (kind and decision.kind != kind)):
             raise ConflictError(
-                f"A request belongs to one listener. {request_id!r} is not a request of {user_id!r}.",
-                "Send the request id of the page that the listener saw.",
+                f"A request id names one request of one listener. {request_id!r} is not one of {user_id!r} here.",
+                "Send the request id of the page that the listener saw; a new request has a new id, or none.",
             )
         return decision
 
-    def last(self, user_id: str, surface: str) -> ShownPage | None:
-        """The last page of a listener on a surface that models decided."""
-        decision = self._by_listener.get((user_id, surface))
+    def decided(self, request_id: str) -> Decision | None:
+        """The decision of a request, whoever asks."""
+        return self._by_request.get(request_id)
+
+    def last(self, user_id: str, kind: str) -> ShownPage | None:
+        """The last page of a kind that models decided for a listener."""
+        decision = self._by_listener.get((user_id, kind))
         return decision.page if decision else None
 
     def _keep(self, kept: OrderedDict[Any, Decision], key: Any, decision: Decision) -> None:

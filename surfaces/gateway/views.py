@@ -2,11 +2,14 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from events.journal.records import Exposure
 from surfaces.catalogue import NO_DAY, Catalogue
 from surfaces.engine.page import ShownItem
 from surfaces.gateway import api
 from surfaces.gateway.pages import Decision
+from surfaces.home.layout_record import PREFIX
 from surfaces.sources.new_releases import DAYS
+from surfaces.sources.reasons import REASONS
 
 EPOCH = date(1970, 1, 1)
 
@@ -43,6 +46,26 @@ def placed(shown: ShownItem, at: datetime, catalogue: Catalogue) -> api.PlacedIt
         position=shown.position,
         new=today - DAYS < int(catalogue.release_days[row]) <= today,
         explored=shown.explored,
+    )
+
+
+def why(exposure: Exposure, catalogue: Catalogue) -> api.Why:
+    """Why an item was shown, from what the journal keeps of the decision."""
+    reasons = [f"It {REASONS.get(source, f'was found by {source}')}." for source in exposure.sources]
+    return api.Why(
+        request_id=exposure.request_id,
+        item_id=exposure.item_id,
+        title=catalogue.title(exposure.item_id),
+        shelf=exposure.shelf,
+        position=exposure.position,
+        reasons=reasons,
+        sources=list(exposure.sources),
+        scores={name: value for name, value in exposure.scores.items() if not name.startswith(f"{PREFIX}/")},
+        policy=f"{exposure.policy}@{exposure.policy_version}",
+        propensity=exposure.chance,
+        versions=exposure.model_versions,
+        level=exposure.fallback,
+        at=exposure.ts,
     )
 
 

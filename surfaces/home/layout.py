@@ -151,7 +151,9 @@ def design(kinds: Sequence[str], shelf_ids: Sequence[str], qualities: np.ndarray
     """
     own = np.array([kind_of(shelf_id) for shelf_id in shelf_ids], str)[:, None] == np.array(kinds, str)  # [n, kinds]
     of_kinds = own[:, :, None] * np.array([1.0, *context])  # [n, kinds, 5]
-    return np.concatenate([np.ones((len(own), 1)), qualities, of_kinds.reshape(len(own), -1)], axis=1)
+    return np.concatenate(
+        [np.ones((len(own), 1)), qualities, of_kinds.reshape(len(own), len(kinds) * len(OF_A_KIND))], axis=1
+    )
 
 
 def draw_layouts(logits: np.ndarray, fewest: int, most: int, rng: np.random.Generator, draws: int = 1) -> np.ndarray:

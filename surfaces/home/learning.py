@@ -1,18 +1,18 @@
 """Learn a layout policy from the log: which kind of shelf brings how much reward, in which context.
 
-The reward of a shelf is modelled as the examination of its row times a linear score of the shelf in its context. Each
-row of the log is weighted by the chance of its shelf under an even choice over the chance that it had, so that the fit
-does not mistake the logging policy's habits for the listeners' taste (inverse propensity weighting: Horvitz and
-Thompson, JASA 1952). The ridge regression is the posterior of a Bayesian linear model.
+The reward of a shelf is modelled as the examination of its row times a linear score of the shelf in its context; the
+two are fitted in turn. Each row of the log is weighted by the chance of its shelf under an even choice over the chance
+that it had, so that the fit does not mistake the logging policy's habits for the listeners' taste (inverse propensity
+weighting: Horvitz and Thompson, JASA 1952). The ridge regression is the posterior of a Bayesian linear model.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segue.errors import InputError
-from surfaces.home.layout import LayoutPolicy, design, step_chances
+from surfaces.home.layout import OF_A_KIND, SHARED, LayoutPolicy, design, step_chances
 from surfaces.home.layout_record import LayoutRecord
 from surfaces.home.page import kind_of
 
@@ -22,6 +22,8 @@ LEAST_EXAMINATION = 0.05  # of a row, as a share of the first row's
 # The temperature, in standard deviations of a page's scores. At 0.5 a shelf of one deviation more is 7 times as likely.
 SHARPNESS = 0.5
 OPTIMISM = 1.0  # standard deviations
+ROUNDS = 5  # of fitting scores given the examination of rows, and the other way round
+TINY = 1e-12  # where all scores are 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class LoggedPage:
 
 @dataclass(frozen=True)
 class RewardModel:
-    """The expected reward of a page: the sum of its shelves' scores, each by the examination of its row.
+    """The expected reward of a page: the sum of its shelves' scores, each times the examination of its row.
 
     Args:
         kinds: the kinds of shelves in the log.
@@ -73,7 +75,7 @@ class RewardModel:
         return LayoutPolicy(version, self.kinds, self.mean, self.covariance, temperature, optimism)
 
     def rewards(self, record: LayoutRecord, layouts: np.ndarray) -> np.ndarray:
-        """The expected reward of layouts, `[k]`.
+        """The expected reward of each row of layouts, `[k, rows]`; 0 after the end of a page.
 
         Args:
             record: the shelves and their context.
@@ -81,7 +83,7 @@ class RewardModel:
         """
         scores = design(self.kinds, record.shelf_ids, record.qualities, record.context) @ self.mean
         rows = np.minimum(np.arange(layouts.shape[1]), len(self.examination) - 1)
-        return (np.append(scores, 0.0)[layouts] * self.examination[rows]).sum(axis=1)
+        return np.append(scores, 0.0)[layouts] * self.examination[rows]
 
 
 def fit(pages: Sequence[LoggedPage]) -> RewardModel:
@@ -100,15 +102,39 @@ def fit(pages: Sequence[LoggedPage]) -> RewardModel:
     row = np.concatenate([np.arange(len(page.rewards)) for page in shown])
     weights = np.concatenate([balance(page.record) for page in shown])
     weights = np.minimum(weights / weights.mean(), LARGEST_WEIGHT)
-    by_row = examination(rewards, row, weights)
-    examined = by_row[row]
-    scaled = features * (examined * np.sqrt(weights))[:, None]
-    precision = scaled.T @ scaled + STRENGTH * np.eye(features.shape[1])
-    mean = np.linalg.solve(precision, scaled.T @ (rewards * np.sqrt(weights)))
-    residual = rewards - examined * (features @ mean)
+    by_row = np.ones(row.max() + 1)
+    for _ in range(ROUNDS):
+        scaled = features * (by_row[row] * np.sqrt(weights))[:, None]
+        precision = scaled.T @ scaled + STRENGTH * np.eye(features.shape[1])
+        mean = np.linalg.solve(precision, scaled.T @ (rewards * np.sqrt(weights)))
+        scores = features @ mean
+        residual = rewards - by_row[row] * scores
+        by_row = examination(rewards, scores, row, weights)
     noise = float((weights * residual**2).sum() / weights.sum())
     spread = float(np.mean([(of_page @ mean).std() for of_page in designs]))
     return RewardModel(kinds, mean, noise * np.linalg.inv(precision), by_row, spread)
+
+
+def between(old: LayoutPolicy, new: LayoutPolicy, share: float) -> LayoutPolicy:
+    """The policy whose logits lie between those of two policies: a step from the old one to the new one.
+
+    An estimate from the old policy's log says little about a policy that is far from it; after a short step it is
+    precise. Optimism grows with the step.
+
+    Args:
+        old: the policy that serves.
+        new: the policy that the log suggests. The result has its kinds, version and temperature.
+        share: length of the step, from 0 to 1, where the new policy is.
+    """
+    names, of_a_kind = len(SHARED), len(OF_A_KIND)
+    mean = np.zeros(len(new.mean))
+    mean[:names] = old.mean[:names]
+    for number, kind in enumerate(new.kinds):
+        if kind in old.kinds:
+            start, end = (names + of_a_kind * place for place in (old.kinds.index(kind), number))
+            mean[end : end + of_a_kind] = old.mean[start : start + of_a_kind]
+    mean *= new.temperature / old.temperature  # the old logits, as scores at the new temperature
+    return replace(new, mean=(1 - share) * mean + share * new.mean, optimism=share * new.optimism)
 
 
 def balance(record: LayoutRecord) -> np.ndarray:
@@ -118,15 +144,16 @@ def balance(record: LayoutRecord) -> np.ndarray:
     return even[:rows] / record.chances[:rows]
 
 
-def examination(rewards: np.ndarray, row: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """How much reward a row brings by its place, as a share of the first row's, `[most rows]`.
+def examination(rewards: np.ndarray, scores: np.ndarray, row: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What a row brings by its place, as a share of the first row's, `[most rows]`: the least squares given the scores.
 
     Args:
         rewards: of each row of the log, `[n]`.
+        scores: the scores of their shelves, `[n]`.
         row: its place on its page, from 0, `[n]`.
-        weights: balances the shelves over the places, `[n]`.
+        weights: of each row, `[n]`.
     """
-    means = np.bincount(row, weights * rewards) / np.bincount(row, weights)
-    if means[0] <= 0:
-        return np.ones(len(means))
-    return (means / means[0]).clip(LEAST_EXAMINATION, 1.0)
+    brought = np.bincount(row, weights * rewards * scores) / np.bincount(row, weights * scores**2 + TINY)
+    if brought[0] <= 0:
+        return np.ones(len(brought))
+    return (brought / brought[0]).clip(LEAST_EXAMINATION, 1.0)

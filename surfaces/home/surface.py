@@ -46,19 +46,22 @@ def home_surface(policy: LayoutPolicy, rules: HomeRules) -> Surface[ShownPage]:
 
 def home_context(context: Context) -> HomeContext:
     """Who asks, and which mix of content types fits now. The hour is in UTC: the log has no time zones."""
-    catalogue, hour = context.catalogue, context.request.at.hour
+    request = context.request
+    plays = max(len(context.history), int(context.features.get("user_plays_28d") or 0))
+    return HomeContext(request.user_id, request.at, request.at.hour, fitting_mix(context), plays, request.exploration)
+
+
+def fitting_mix(context: Context) -> dict[str, float]:
+    """The share of each content type that fits the listener at the hour of the request; the sum is 1."""
+    catalogue = context.catalogue
     types = catalogue.types or (EVERY_TYPE,)
     hours = catalogue.plays_by_hour if catalogue.types and catalogue.plays_by_hour.any() else np.ones((24, len(types)))
-    known = context.history[context.history >= 0]
-    listened = Counter(catalogue.content_types[known].tolist())
-    mix = content_mix(
+    listened = Counter(catalogue.content_types[context.history[context.history >= 0]].tolist())
+    return content_mix(
         {name: float(listened[name]) for name in types},
-        dict(zip(types, hours[hour].tolist(), strict=True)),
+        dict(zip(types, hours[context.request.at.hour].tolist(), strict=True)),
         dict(zip(types, hours.sum(axis=0).tolist(), strict=True)),
     )
-    plays = max(len(context.history), int(context.features.get("user_plays_28d") or 0))
-    request = context.request
-    return HomeContext(request.user_id, request.at, hour, mix, plays, request.exploration)
 
 
 def pool_of(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> Pool:

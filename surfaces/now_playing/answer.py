@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from segue.errors import SegueError
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path
 from surfaces.engine.stage import Trace
-from surfaces.home.surface import home_context
+from surfaces.home.surface import fitting_mix
 from surfaces.now_playing.chips import wishes_of
 from surfaces.now_playing.next_tracks import Next, next_tracks
 from surfaces.now_playing.sessions import Sessions, joined, online_actions
@@ -48,13 +47,11 @@ class NowPlaying:
     Args:
         path: hydrates requests and calls the models.
         sessions: in memory.
-        off: the names of stages that are switched off.
     """
 
-    def __init__(self, path: Path, sessions: Sessions, off: frozenset[str] = frozenset()) -> None:
+    def __init__(self, path: Path, sessions: Sessions) -> None:
         self._path = path
         self.sessions = sessions
-        self._off = off
 
     async def answer(self, session_id: str, request: Request, steps: Steps) -> Answer:
         """The next items of a session, at least the request's `k` if there are so many.
@@ -65,19 +62,20 @@ class NowPlaying:
             InputError: a chip is not known, or there is nothing to undo.
         """
         self.sessions.get(session_id, request.user_id)
-        models, trace = self._path.models, Trace(off=self._off)
-        versions = models.current
-        context = await self._path.context(request, versions, trace)
-        session = self.sessions.change(session_id, request.user_id, lambda now: self._begun(now, context, steps))
-        found = await self._next(context, session, trace)
-        if trace.refused:  # a push may have taken the versions away
-            try:
-                fresh = await models.refresh(self._path.deadlines.hydrate)
-            except SegueError:
-                fresh = versions
-            if fresh != versions:
-                versions, trace = fresh, Trace(off=self._off)
-                found = await self._next(replace(context, versions=versions), session, trace)
+        begun: list[tuple[Context, Session]] = []  # the session takes its steps once, whatever becomes of the versions
+
+        async def run(versions: VersionSet, trace: Trace) -> tuple[Next, VersionSet, Trace]:
+            if not begun:
+                context = await self._path.context(request, versions, trace)
+                session = self.sessions.change(
+                    session_id, request.user_id, lambda now: self._begun(now, context, steps)
+                )
+                begun.append((context, session))
+            context, session = begun[0]
+            return await self._next(replace(context, versions=versions), session, trace), versions, trace
+
+        found, versions, trace = await self._path.by_versions(run)
+        ((_, session),) = begun
         queue = found.queue
         if queue is not None:
             # An action that came meanwhile has changed the session; what was drawn before it is not promised.
@@ -100,5 +98,5 @@ class NowPlaying:
 
     async def _next(self, context: Context, session: Session, trace: Trace) -> Next:
         request = context.request
-        mix = home_context(context).content_mix
+        mix = fitting_mix(context)
         return await next_tracks(self._path.models, context, session, mix, request.k, request.seed("next"), trace)

@@ -24,7 +24,7 @@ from surfaces.sources.source import ModelSource
 from surfaces.sources.two_tower import two_tower
 from surfaces.versions import SEQUENCE, Models
 
-POLICY = "now-playing"
+POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
 CANDIDATES = 500  # of the sequence model's `next`; more hardly cost time, and are hardly ever drawn
 WISHED = 300  # further candidates that the chips name, the most played ones
@@ -91,7 +91,10 @@ async def next_tracks(
     )
     wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
     asked: Stage[Context, list[SourceAnswer]] = Stage(
-        SEQUENCE, lambda given: ask_sequence(models, given, wished), lambda given: [], deadlines.sequence
+        SEQUENCE, lambda given: ask_model(models, given, [likeliest(wished)]), lambda given: [], deadlines.sequence
+    )
+    named: Stage[list[str], list[SourceAnswer]] = Stage(
+        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sequence, enabled=bool
     )
     nearest: Stage[Context, list[SourceAnswer]] = Stage(
         two_tower.name, lambda given: ask_model(models, given, [two_tower]), lambda given: [], deadlines.retrieval
@@ -102,7 +105,8 @@ async def next_tracks(
         lambda answers: (),
         deadlines.compose,
     )
-    if queue := await composed(await asked(context, trace), trace):
+    found, scored = await asyncio.gather(asked(context, trace), named(wished_items(context, wished), trace))
+    if queue := await composed([*found, *scored] if found else [], trace):
         return Next(queue, page(queue))
     if queue := await composed(await nearest(context, trace), trace):
         return Next(None, page(queue).degraded_to(UNRANKED))
@@ -112,24 +116,19 @@ async def next_tracks(
     return Next(None, page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in items)).degraded_to(POPULAR))
 
 
-async def ask_sequence(models: Models, context: Context, wished: Wishes) -> list[SourceAnswer]:
-    """The likeliest next items, and the scores of the items that the chips name, in two calls at the same time."""
+def likeliest(wished: Wishes) -> ModelSource:
+    """The question for the likeliest next items."""
     heard = {"heard": "exclude"} if wished.unheard else {}
-    likeliest = ModelSource(SCORE, SEQUENCE, lambda given: {"k": CANDIDATES, **heard})
-    named = wished_items(context, wished)
-    answers, *scored = await asyncio.gather(
-        ask_model(models, context, [likeliest]), *([score_items(models, context, named)] if named else [])
-    )
-    return [*answers, *scored]
+    return ModelSource(SCORE, SEQUENCE, lambda context: {"k": CANDIDATES, **heard})
 
 
-async def score_items(models: Models, context: Context, item_ids: list[str]) -> SourceAnswer:
+async def score_items(models: Models, context: Context, item_ids: list[str]) -> list[SourceAnswer]:
     """The sequence model's scores of some items as the next one; items that the model does not know are left out."""
     inputs = model_inputs({**context.features, "candidate_ids": item_ids}, context.versions.inputs(SEQUENCE, "score"))
     outputs = await models.predict(context.versions, SEQUENCE, inputs, "score")
     scores = outputs["scores"][0]
     known = scores > np.finfo(scores.dtype).min
-    return SourceAnswer("chips", np.array(item_ids)[known], scores[known], SEQUENCE)
+    return [SourceAnswer(CHIPS, np.array(item_ids)[known], scores[known], SEQUENCE)]
 
 
 def wished_items(context: Context, wished: Wishes) -> list[str]:

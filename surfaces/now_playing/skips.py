@@ -10,7 +10,7 @@ from surfaces.catalogue import Catalogue
 from surfaces.now_playing.state import SessionState
 
 # Measured on 200 sessions of the demo world: see docs/now-playing.md.
-GENRE, CREATOR = 1.5, 1.5  # an item's offset for one skip of its genre, of its creator
+GENRE, CREATOR = 0.8, 0.8  # an item's offset for one skip of its genre, of its creator
 MOST = 8.0  # the largest penalty of an item
 FADES = 0.9  # what is left of a skip after another item was played or skipped
 PLAYED = 0.5  # what is left of a skip after an item of the same genre or creator was played, liked or added

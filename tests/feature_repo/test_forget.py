@@ -10,11 +10,14 @@ import pytest
 
 from events import dataset
 from events.imported import Imported
+from events.journal.journal import open_journal
+from events.journal.records import Feedback
 from feature_repo.feast_store import open_store
 from feature_repo.forget import forget, forget_features
 from feature_repo.online import USER_VIEWS, listener, push_interaction
 from segue.errors import InputError, UnavailableError
 from segue.lock import locked
+from stores.settings import Settings
 
 ITEMS = "a music rock 2026-01-03\nb podcast pop -"
 # Snapshots end with day 3. On day 4, which is still running, u goes on and w appears.
@@ -73,13 +76,30 @@ def test_nothing_of_a_forgotten_listener_is_online_in_any_view(ingest_log, tmp_p
     assert all(word in after for word in others)
 
 
+def test_a_forgotten_listener_is_not_in_the_journal_either(ingest_log, tmp_path, at):
+    log = ingest_log(tmp_path, LOG, ITEMS)
+    tables = {name: pq.read_table(log.folder / f"{name}.parquet") for name in ("items", "users", "events")}
+    dataset.write(log.home.data, Imported("small", **tables))
+    journal = open_journal(log.home, Settings())
+    journal.record([
+        Feedback("f1", "r1", "known-to-the-journal-alone", None, "a", "play", None, at(5)),
+        Feedback("f2", "r2", "v", None, "a", "play", None, at(5)),
+    ]).result()  # fmt: skip
+    result = forget(log.home, "known-to-the-journal-alone", at(6))
+    assert result["deleted"] == {"users": 0, "events": 0, "quarantine": 0, "journal": 1}
+    assert [request.request_id for request in journal.keeping.changed("")] == ["r2"]
+    for file in log.home.journal.parent.iterdir():
+        assert b"known-to-the-journal-alone" not in file.read_bytes()
+    journal.close()
+
+
 def test_an_unknown_listener_leaves_the_sessions(ingest_log, tmp_path, at):
     log = ingest_log(tmp_path, LOG, ITEMS)
     store = log.refresh()
     tables = {name: pq.read_table(log.folder / f"{name}.parquet") for name in ("items", "users", "events")}
     dataset.write(log.home.data, Imported("small", **tables))
     push_interaction(store, "u", "a", "play", at(5), "session-9")
-    with pytest.raises(InputError, match="is in neither"):
+    with pytest.raises(InputError, match="is in none"):
         forget(log.home, "nobody", at(6))
     assert "session-9" in rows_online(log.home)
 

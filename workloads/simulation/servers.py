@@ -14,6 +14,7 @@ import httpx
 
 from segue.errors import UnavailableError
 from segue.settings import Home
+from serving.store import model_store
 
 READY_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 20.0, 0.2
 PR_SET_PDEATHSIG = 1
@@ -36,13 +37,16 @@ def model_server(home: Home) -> Iterator[str]:
 def gateway(home: Home, server: str) -> Iterator[str]:
     """Run the gateway of a home on a model server while the body runs, and yield its `http://host:port`.
 
+    It is ready once it uses the stable model versions, of which the last may have been pushed just before.
+
     Raises:
         UnavailableError: It does not start, or does not get ready.
     """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = ["gateway", "--server", server, "--port", str(port), "--simulated-clock"]
-    with running(home, "gateway", command, lambda: is_ready(address)):
+    versions = {model: int(folder.name) for model, folder in model_store.stable(home.models).items()}
+    with running(home, "gateway", command, lambda: is_ready(address, versions)):
         yield address
 
 
@@ -101,13 +105,13 @@ def accepts(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
-def is_ready(address: str) -> bool:
-    """Return whether a gateway answers and everything that it stands on does."""
+def is_ready(address: str, versions: dict[str, int]) -> bool:
+    """Return whether a gateway answers, everything that it stands on does, and it uses these model versions."""
     try:
         state = httpx.get(f"{address}/readyz", timeout=5)
     except httpx.TransportError:
         return False
-    return state.is_success and not state.json()["down"]
+    return state.is_success and not state.json()["down"] and state.json()["models"] == versions
 
 
 def free_port() -> int:

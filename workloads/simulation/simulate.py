@@ -22,6 +22,7 @@ from events.world.live.world import World
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
+from serving.store import model_store
 from stores.settings import Settings
 from workloads.add_items import add_items
 from workloads.simulation import chart, servers
@@ -52,7 +53,7 @@ def simulate(home: Home, settings: Settings, count: int, every: int, train: Trai
         `world`, the `days` (see `figures`, `collected` and `training`), and the paths `chart` and `page`.
 
     Raises:
-        InputError: The data set is no world that goes on, or the simulation is of another data set.
+        InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.
         UnavailableError: A server does not answer.
     """
     manifest = dataset.load(home.data).manifest
@@ -62,6 +63,8 @@ def simulate(home: Home, settings: Settings, count: int, every: int, train: Trai
             f"A world goes on for 1 .. {FUTURE_DAYS} days after its log. Received {count}.",
             "Give `--days` in this range.",
         )
+    if not model_store.stable(home.models):
+        raise InputError("A simulation is served by pushed models. There are none.", "Run `segue run training` first.")
     home.simulation.mkdir(exist_ok=True)
     state_file = home.simulation / "state.json"
     state = read_json(state_file) if state_file.is_file() else {"log": dataset.identity(manifest), "days": []}

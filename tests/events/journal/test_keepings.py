@@ -1,21 +1,30 @@
 """The contract of a keeping of the journal, over each keeping."""
 
+import contextlib
 import threading
+import time
 from datetime import timedelta
 
 import pytest
 
-from events.journal.journal import Journal
+from events.journal.journal import Journal, open_journal
 from events.journal.records import microseconds, read_feedback, read_page
+from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
-from segue.errors import UnavailableError
+from segue.errors import InputError, UnavailableError
+from stores import online_store
 from tests.events.journal.conftest import NOON
 
+LIMITS = {"sqlite": {"most_bytes": 200_000}, "redis": {"most_records": 50}}
 
-@pytest.fixture(params=["sqlite"])
+
+@pytest.fixture(params=["sqlite", "redis"])
 def open_keeping(request, tmp_path):
-    """A function that opens the keeping, as another process would."""
-    return lambda **limits: SqliteKeeping(tmp_path / "journal.db", **limits)
+    """A function that opens the keeping, as another process would. It is empty at first."""
+    if request.param == "sqlite":
+        return lambda **limits: SqliteKeeping(tmp_path / "journal.db", **limits)
+    settings = request.getfixturevalue("redis_settings")
+    return lambda **limits: RedisKeeping(settings, **limits)
 
 
 @pytest.fixture
@@ -127,8 +136,8 @@ class TestKeeping:
             assert ids == [f"{request.request_id}-{number:02}" for number in range(50)]
         assert journal.backlog() == 0
 
-    def test_a_full_keeping_refuses_and_takes_records_again_once_old_ones_are_gone(self, open_keeping, page):
-        journal, new = Journal(open_keeping(most_bytes=200_000)), []
+    def test_a_full_keeping_refuses_and_takes_records_again_once_old_ones_are_gone(self, open_keeping, page, request):
+        journal, new = Journal(open_keeping(**LIMITS[request.node.callspec.params["open_keeping"]])), []
 
         def fill():
             while len(new) < 1000:
@@ -142,3 +151,31 @@ class TestKeeping:
         assert journal.keeping.drop(microseconds(NOON) + 1, journal.keeping.newest()) == count
         assert journal.append(page("r0")).result() == [True]
         journal.close()
+
+
+def test_a_server_that_keeps_nothing_is_refused(redis_settings, home):
+    with contextlib.closing(online_store.connect(redis_settings)) as client:
+        client.config_set("appendonly", "no")
+        with pytest.raises(InputError, match="appendonly is off"):
+            open_journal(home, redis_settings)
+        client.config_set("appendonly", "yes")
+        while client.info("persistence")["aof_rewrite_in_progress"]:  # until then the file is the old one
+            time.sleep(0.01)
+
+
+def test_a_server_that_is_killed_is_named_and_has_what_it_acknowledged(redis_settings, valkey, feedback, page):
+    journal = Journal(RedisKeeping(redis_settings))
+    assert journal.append(page("r1")).result() == [True]
+    sent = [journal.record([feedback(f"e{number}", "r1", "i1")]) for number in range(50)]
+    assert all(future.result() == [True] for future in sent)
+    valkey.kill()
+    try:
+        with pytest.raises(UnavailableError, match="does not answer"):
+            journal.record([feedback("e50", "r1", "i1")]).result()
+    finally:
+        valkey.start()
+    assert journal.exposures("r1") == page("r1")
+    (request,) = journal.keeping.changed("")
+    assert len(request.feedback) == 50
+    assert journal.record([feedback("e49", "r1", "i1"), feedback("e50", "r1", "i1")]).result() == [False, True]
+    journal.close()

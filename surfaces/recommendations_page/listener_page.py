@@ -8,7 +8,7 @@ from segue.settings import MODEL_CARD, Home
 from serving.store.model_store import served
 from surfaces.assembly import Answer
 from surfaces.catalogue import Catalogue
-from surfaces.page import ItemCard, ListenerPage, Played, Suggested
+from surfaces.recommendations_page.page import ItemCard, ListenerPage, Played, Suggested
 
 HISTORY = 8  # entries of the history that are shown
 SHOWN_HEADS = ("play", "like", "skip")  # predictions that are shown, if the model learned them

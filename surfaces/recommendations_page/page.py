@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from segue.terminal import visible
+from surfaces.sources.reasons import EXPLORED, NEW_LISTENER_REASONS, REASONS
 
-REASONS = {
-    "retrieval": "fits the taste of the last plays",
-    "sequence": "often follows what just played",
-    "new_releases": "came out in the last two weeks",
-}
-NEW_LISTENER_REASONS = {**REASONS, "retrieval": "suits the place and the hour", "sequence": "is often played first"}
 TASTES = 5  # genres that a listener's taste shows
 
 
@@ -76,7 +71,7 @@ class ListenerPage:
         """Why an item is on the list, in words."""
         words = REASONS if self.history else NEW_LISTENER_REASONS
         reasons = [words.get(source, source) for source in suggestion.sources]
-        return [*reasons, "few have played it yet"] if suggestion.explored else reasons
+        return [*reasons, EXPLORED] if suggestion.explored else reasons
 
     @property
     def taste(self) -> list[tuple[str, float]]:

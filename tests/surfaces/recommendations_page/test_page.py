@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from surfaces.page import Figures, ItemCard, ListenerPage, Played, Suggested, render
+from surfaces.recommendations_page.page import Figures, ItemCard, ListenerPage, Played, Suggested, render
 
 AT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 SONG = ItemCard("i1", "Blue Lantern", "The Feathers", "music", ("rock", "folk"))

@@ -1,0 +1,1 @@
+"""Benchmarks of the surfaces: what listeners are shown, beside named peers."""

@@ -1,0 +1,135 @@
+"""The step that learns a layout policy: what it reads from the log, and when a policy may serve."""
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from events import schema
+from models.training_config import TrainingConfig
+from segue.files import write_json
+from segue.settings import Home
+from surfaces.home.layout import LayoutPolicy
+from surfaces.home.learning import fit
+from tests.support.home_pages import KINDS, SATURDAY, context_of, logged
+from workloads.training.layout_value import decisions, down_to, gain, overlap, value
+from workloads.training.learn_layout import learned, logged_pages, part_of, serving_policy
+
+EVEN = LayoutPolicy(temperature=1e6)
+WORTH = (0.2, 1.2, 0.6, 0.3)
+ITEMS = pa.table({"item_id": ["a", "b", "c"], "duration_ms": [100_000] * 3})
+EXPOSURE = pa.struct([
+    ("shelf", pa.string()), ("row", pa.int32()), ("column", pa.int32()), ("layout_propensity", pa.float64()),
+    ("fallback", pa.int32()), ("scores", pa.string()),
+])  # fmt: skip
+
+
+def log_of(*rows: dict) -> pa.Table:
+    """Events of one listener and request, seconds apart."""
+    defaults = {"user_id": "u1", "request_id": "r1", "surface": "home", "action": "impression"}
+    complete = [
+        defaults | {"event_id": f"e{number}", "ts": SATURDAY + timedelta(seconds=number)} | row
+        for number, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(complete, schema.EVENTS.append(pa.field("exposure", EXPOSURE)))
+
+
+def exposure(shelf: str, row: int, column: int, scores=None, fallback: int = 0) -> dict:
+    return {"shelf": shelf, "row": row, "column": column, "scores": json.dumps(scores or {}), "fallback": fallback}
+
+
+@pytest.fixture
+def record():
+    """A drawn layout of two of four shelves."""
+    return EVEN.draw(KINDS, np.zeros((4, 3)), context_of().features, 2, 2, np.random.default_rng(0))
+
+
+def test_the_rewards_of_a_page_by_hand(record):
+    # Shelf `second` was played through (1) to its end (0.5) and liked (2), and an item of it was skipped (-0.5).
+    first, second = (KINDS[number] for number in record.drawn)
+    pages = logged_pages(
+        log_of(
+            {"item_id": "a", "exposure": exposure(first, 1, 1, record.to_scores())},
+            {"item_id": "b", "exposure": exposure(second, 2, 1, record.to_scores())},
+            {"item_id": "c", "exposure": exposure(second, 2, 2)},
+            {"item_id": "b", "exposure": exposure(second, 2, 1), "action": "play", "ms_played": 95_000},
+            {"item_id": "b", "exposure": exposure(second, 2, 1), "action": "like"},
+            {"item_id": "c", "exposure": exposure(second, 2, 2), "action": "skip", "ms_played": 2_000},
+        ),
+        ITEMS,
+        TrainingConfig().ranking.reward,
+    )
+    assert [(page.listener, page.rewards.tolist()) for page in pages] == [("u1", [0.0, 3.0])]
+    assert pages[0].record.to_scores() == record.to_scores()
+
+
+@pytest.mark.parametrize("how", ["fallback", "another surface", "no record"])
+def test_pages_without_a_drawn_layout_are_left_out(record, how):
+    scores = {} if how == "no record" else record.to_scores()
+    event = {"item_id": "a", "exposure": exposure("popular", 1, 1, scores, fallback=int(how == "fallback"))}
+    event["surface"] = "search" if how == "another surface" else "home"
+    assert logged_pages(log_of(event), ITEMS, {"play": 1.0}) == []
+
+
+def test_an_imported_log_has_no_pages():
+    events = log_of({"item_id": "a"})
+    assert logged_pages(events, ITEMS, {"play": 1.0}) == []
+    assert logged_pages(events.drop_columns("exposure"), ITEMS, {"play": 1.0}) == []
+
+
+def test_the_chance_down_to_a_row():
+    assert down_to(np.array([0.5, 0.4]), 3) == pytest.approx([0.5, 0.2, 0.2])  # the page ended
+    assert down_to(np.array([0.5, 0.4, 0.1]), 3) == pytest.approx([0.5, 0.2, 0.02])
+
+
+def test_the_policy_of_the_log_has_its_value():
+    pages = logged(EVEN, WORTH, 30, 3, seed=0)
+    log = decisions(pages, EVEN, fit(logged(EVEN, WORTH, 30, 3, seed=1)), seed=0)
+    mean = np.mean([page.reward for page in pages])
+    assert value(log, 0)["ips"].value == pytest.approx(mean)
+    assert value(log, 0)["snips"].value == pytest.approx(mean)
+    assert gain(log, 0).low < 0 < gain(log, 0).high
+    assert overlap(pages, EVEN) == pytest.approx(1)
+
+
+def test_a_better_policy_serves():
+    policy, verdict = learned(logged(EVEN, WORTH, 400, 3, seed=2), EVEN)
+    assert policy is not None
+    assert verdict.passed, verdict.reason
+    assert verdict.figures["gain"]["low"] > 0
+    assert policy.version == 1
+    logits = policy.logits(KINDS, np.zeros((4, 3)), context_of().features)
+    assert logits.argmax() == 1
+
+
+def test_a_step_that_the_log_cannot_judge_is_shortened():
+    _, verdict = learned(logged(EVEN, (0.01, 3.0, 0.01, 0.01), 400, 3, seed=2), EVEN)
+    assert verdict.figures["step"] < 1
+
+
+def test_a_policy_that_may_be_worse_does_not_serve():
+    # All shelves are alike, so the log teaches noise, and few pages cannot show that noise does no harm.
+    _, verdict = learned(logged(EVEN, (0.1,) * 4, 150, 3, seed=5), EVEN)
+    assert not verdict.passed
+    assert "at 95 %" in verdict.reason
+
+
+def test_too_few_pages_are_a_sentence():
+    policy, verdict = learned(logged(EVEN, WORTH, 10, 2, seed=0), EVEN)
+    assert policy is None
+    assert verdict.reason == "a layout policy needs 200 pages to learn and as many to judge; the log has 20"
+
+
+def test_the_parts_of_listeners_are_stable():
+    assert [part_of(f"u{number}") for number in range(8)] == [part_of(f"u{number}") for number in range(8)]
+    assert {part_of(f"u{number}") for number in range(20)} == {0, 1}
+
+
+def test_the_serving_policy_is_the_one_that_was_pushed(tmp_path):
+    home = Home(tmp_path)
+    assert serving_policy(home).to_dict() == LayoutPolicy().to_dict()
+    pushed = LayoutPolicy(version=4, temperature=0.25)
+    write_json(home.layout_policy, pushed.to_dict())
+    assert serving_policy(home).to_dict() == pushed.to_dict()

@@ -1,0 +1,146 @@
+"""Learn layout: learn Home's layout policy from the collected log, judge it off-policy, let it serve if it is no worse.
+
+The listeners of the log are parted in two: the policy is learned from one part, and its value is estimated from the
+pages of the other. So no page takes part in judging what was learned from it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from events import labels, schema
+from events.dataset import load
+from segue.files import read_json, write_json
+from segue.settings import Home
+from segue.verdict import Verdict
+from stores import parts
+from surfaces.home.layout import LayoutPolicy
+from surfaces.home.layout_record import LayoutRecord
+from surfaces.home.learning import LoggedPage, between, fit
+from workloads.run import Run
+from workloads.training.layout_value import decisions, gain, overlap, value
+
+LEAST_PAGES = 200  # of each part; with fewer an interval says nothing
+# Steps from the serving policy towards the learned one. The first is taken that leaves enough effective pages.
+STEPS = (1.0, 0.75, 0.5, 0.25, 0.1)
+LEAST_EFFECTIVE = 0.3  # effective sample size, as a share of the pages
+LARGEST_LOSS = 0.02  # that the interval may leave open, as a share of the logged value
+SEED = 0
+
+
+def step(run: Run, ingested: Path) -> bool:
+    """Learn a layout policy from a run's log; return whether it serves from now on.
+
+    Args:
+        run: the pipeline run.
+        ingested: the run's log.
+    """
+    with run.step(__name__, reads=(parts.SURFACES,)) as result:
+        tables = load(ingested)
+        pages = logged_pages(tables.events(), tables.items, run.config.ranking.reward)
+        policy, verdict = learned(pages, serving_policy(run.home))
+        result.update(verdict.to_dict() | {"skipped": policy is None})
+        if policy is not None and verdict.passed:
+            saved = policy.to_dict()
+            parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, saved))
+        return policy is not None and verdict.passed
+
+
+def serving_policy(home: Home) -> LayoutPolicy:
+    """The layout policy that serves; the one before learning if none was pushed.
+
+    Raises:
+        InputError: the file of the policy breaks a rule.
+    """
+    path = home.layout_policy
+    return LayoutPolicy.from_dict(read_json(path)) if path.is_file() else LayoutPolicy()
+
+
+def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
+    """The pages of a log whose layout was drawn, with the reward of each shelf.
+
+    Only collected events have the column `exposure`. Fallback pages have no drawn layout, and are left out. A page of
+    which nothing was seen is not in the log.
+
+    Args:
+        events: the log.
+        items: its catalogue, for the durations.
+        reward: weight of each head's label in the reward of an item; a label that is not known counts 0.
+    """
+    if "exposure" not in events.column_names:
+        return []
+    shown = events.filter(pc.and_(pc.is_valid(events["exposure"]), pc.equal(events["surface"], "home")))
+    shown = shown.filter(pc.equal(pc.struct_field(shown["exposure"], "fallback"), 0))
+    if not pc.any(pc.equal(shown["action"], schema.IMPRESSION)).as_py():
+        return []
+    names = [f"label_{head}" for head in schema.TASKS]
+    weights = np.array([reward.get(head, 0.0) for head in schema.TASKS])
+    examples = labels.examples(ibis.memtable(shown), ibis.memtable(items)).to_pyarrow()
+    values = np.column_stack([examples[name].fill_null(0.0).to_numpy() for name in names]) @ weights  # [examples]
+    of_item = dict(zip(examples["event_id"].to_pylist(), values.tolist(), strict=True))
+    records: dict[str, LayoutRecord] = {}
+    listeners: dict[str, str] = {}
+    rewards: dict[tuple[str, str], float] = {}  # by request and shelf
+    columns = ("event_id", "request_id", "user_id", "exposure")
+    for event in shown.filter(pc.equal(shown["action"], schema.IMPRESSION)).select(columns).to_pylist():
+        request, exposure = event["request_id"], event["exposure"]
+        if request not in records and (record := LayoutRecord.from_scores(json.loads(exposure["scores"]))):
+            records[request], listeners[request] = record, event["user_id"]
+        shelf = (request, exposure["shelf"])
+        rewards[shelf] = rewards.get(shelf, 0.0) + of_item[event["event_id"]]
+    return [
+        LoggedPage(
+            record,
+            np.array([rewards.get((request, record.shelf_ids[number]), 0.0) for number in record.drawn]),
+            listeners[request],
+        )
+        for request, record in records.items()
+    ]
+
+
+def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy | None, Verdict]:
+    """The policy that the pages suggest, and whether it may serve; no policy if there are too few pages.
+
+    Args:
+        pages: of the log; several policies may have drawn them.
+        serving: the policy that serves.
+    """
+    to_learn, to_judge = ([page for page in pages if part_of(page.listener) == part] for part in (0, 1))
+    counts = {"pages_to_learn": len(to_learn), "pages_to_judge": len(to_judge)}
+    if min(counts.values()) < LEAST_PAGES:
+        reason = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)}"
+        return None, Verdict(False, reason, counts, {"pages": LEAST_PAGES})
+    model = fit(to_learn)
+    suggested = model.policy(serving.version + 1)
+    share, policy = next(
+        (share, policy)
+        for share in STEPS
+        if overlap(to_learn, policy := between(serving, suggested, share)) >= LEAST_EFFECTIVE or share == STEPS[-1]
+    )
+    log = decisions(to_judge, policy, model, SEED)
+    better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
+    limit = -LARGEST_LOSS * abs(logged)
+    figures = {
+        **counts,
+        "step": share,
+        "logged_value": logged,
+        "value": {name: asdict(estimate) for name, estimate in value(log, SEED).items()},
+        "gain": asdict(better),
+    }
+    reason = (
+        f"a page brings {better.value:+.4f} more reward than the {logged:.4f} of the log, from {better.low:+.4f} to "
+        f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}"
+    )
+    return policy, Verdict(better.low >= limit, reason, figures, {"gain_low": limit})
+
+
+def part_of(listener: str) -> int:
+    """Whether a listener's pages serve to learn, 0, or to judge, 1."""
+    return hashlib.sha256(f"layout {listener}".encode()).digest()[0] % 2
