@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli.output import json_option, print_json, print_table
+from cli.quiet import quiet_libraries
 from segue.clock import utc_now
 from segue.terminal import say
 
@@ -45,7 +46,7 @@ def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) 
         ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
-    result = simulate(home, settings(), days, retrain_every, train, line)
+    result = simulate(home, settings(), days, retrain_every, train, line, quiet_libraries)
     if as_json:
         print_json(result)
         return

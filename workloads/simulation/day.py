@@ -9,7 +9,7 @@ from events import schema
 from events.world.config import FIRST_DAY
 from events.world.live.listening import Visit, listen
 from events.world.live.pages import Pages
-from events.world.live.responses import DISLIKE, Actions, Responses
+from events.world.live.responses import DISLIKE, NOW_PLAYING, Actions, Responses
 from events.world.live.world import World
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.served import Record, Shown
@@ -51,15 +51,20 @@ def serve(world: World, day: int, gateway: Gateway, record: Record) -> None:
         SegueError: The gateway refuses a request.
     """
 
+    disliked: dict[int, list[str]] = {}  # by session: said since the last tracks, to be said with the next ones
+
     def show(visit: Visit) -> Shown:
+        dislikes = disliked.pop(visit.session, []) if visit.surface == NOW_PLAYING else []
         if visit.request not in record.pages:
-            shown = gateway.page(
-                world.user_ids[visit.user], request_id(visit), session_id(visit), visit.surface, instant(visit.at)
-            )
+            user_id, at = world.user_ids[visit.user], instant(visit.at)
+            shown = gateway.page(user_id, request_id(visit), session_id(visit), visit.surface, at, dislikes)
             record.show(visit.request, shown)
         return record.pages[visit.request]
 
     def hear(moment: Moment) -> None:
+        items = moment.page.item[moment.responses.disliked]
+        if len(items):
+            disliked.setdefault(moment.visit.session, []).extend(world.item_ids[item] for item in items)
         if moment.visit.request not in record.told:
             if moment.events:
                 gateway.tell(moment.events, instant(int(moment.responses.left[0])))

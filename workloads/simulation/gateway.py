@@ -30,10 +30,18 @@ class Gateway:
         """Close the connections."""
         self._client.close()
 
-    def page(self, user_id: str, request_id: str, session_id: str, surface: int, at: datetime) -> Shown:
+    def page(
+        self, user_id: str, request_id: str, session_id: str, surface: int, at: datetime, dislikes: list[str]
+    ) -> Shown:
         """Return the page that a listener is shown on Home or, as one row, the next tracks of a session.
 
         A listener whom the gateway does not know is asked for as one who has just signed up.
+
+        Args:
+            user_id, request_id, session_id: Names of the listener, the request and the session.
+            surface: Position in `schema.SURFACES`.
+            at: Time of the request.
+            dislikes: Items that the listener has said no to since the last tracks of the session; Home takes none.
 
         Raises:
             UnavailableError: The gateway does not answer.
@@ -43,7 +51,7 @@ class Gateway:
         if surface == HOME:
             path, body = "/v1/home", {**body, "session_id": session_id}
         else:
-            path, body = f"/v1/sessions/{session_id}/next", {**body, "k": TRACKS}
+            path, body = f"/v1/sessions/{session_id}/next", {**body, "k": TRACKS, "dislikes": dislikes}
         answer = self._post(path, body, at, allowed=404)
         if answer is None:
             answer = self._post(path, {**body, "picks": []}, at)

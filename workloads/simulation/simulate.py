@@ -5,14 +5,18 @@ twice: items that were added are updated, pages and events that were sent count 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from events import dataset
+from events.imported import Imported
 from events.importers.own.dialects import Dialect
 from events.journal.collect import collect_home
 from events.journal.journal import open_journal
@@ -23,6 +27,7 @@ from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
 from serving.store import model_store
+from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
 from workloads.simulation import chart, servers
@@ -34,11 +39,14 @@ from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
 Train = Callable[[], dict[str, Any]]
+Quiet = Callable[[], AbstractContextManager]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
 
 
-def simulate(home: Home, settings: Settings, count: int, every: int, train: Train, say: Say) -> dict[str, Any]:
+def simulate(
+    home: Home, settings: Settings, count: int, every: int, train: Train, say: Say, quiet: Quiet
+) -> dict[str, Any]:
     """Simulate days after the log, up to `count` of them, and write the chart.
 
     Args:
@@ -48,6 +56,7 @@ def simulate(home: Home, settings: Settings, count: int, every: int, train: Trai
         every: Train after so many days.
         train: Trains on the imported data, and pushes the models if they pass.
         say: Prints a line of progress.
+        quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
         `world`, the `days` (see `figures`, `collected` and `training`), and the paths `chart` and `page`.
@@ -73,7 +82,7 @@ def simulate(home: Home, settings: Settings, count: int, every: int, train: Trai
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + count):
                 done = len(state["days"]) + 1
-                result = one_day(home, settings, world, day, server, say)
+                result = one_day(home, settings, world, day, server, say, quiet)
                 if done % every == 0:
                     say(f"{result['date']}: training on what was served")
                     result["training"] = train()
@@ -93,16 +102,13 @@ def simulate(home: Home, settings: Settings, count: int, every: int, train: Trai
     }
 
 
-def one_day(home: Home, settings: Settings, world: World, day: int, server: str, say: Say) -> dict[str, Any]:
-    """Release the day's items, let the day happen over a gateway, collect its journal, and return its figures."""
+def one_day(
+    home: Home, settings: Settings, world: World, day: int, server: str, say: Say, quiet: Quiet
+) -> dict[str, Any]:
+    """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
     record = Record.open(home.simulation / f"day-{day:04d}.jsonl")
-    new = world.items_table(day, day)
-    if new.num_rows and not record.pages:
-        with TemporaryDirectory(prefix="segue-releases-") as folder:
-            file = Path(folder) / "items.parquet"
-            pq.write_table(new, file)
-            add_items(home, [file], instant(day * DAY), {}, Dialect(None, None))
-        say(f"day {day}: {new.num_rows} items released")
+    if not record.pages:
+        begin(home, world, day, say, quiet)
     with servers.gateway(home, server) as address:
         gateway = Gateway(address)
         try:
@@ -111,7 +117,7 @@ def one_day(home: Home, settings: Settings, world: World, day: int, server: str,
             gateway.close()
     journal = open_journal(home, settings)
     try:
-        collect_home(journal, home, instant((day + 1) * DAY), KEEP, new if new.num_rows else None)
+        collect_home(journal, home, instant((day + 1) * DAY), KEEP)
     finally:
         journal.close()
     moments = replayed(world, day, record)
@@ -120,6 +126,31 @@ def one_day(home: Home, settings: Settings, world: World, day: int, server: str,
     reward, popular = (result[name] or 0 for name in ("reward", "popular_reward"))
     say(f"{result['date']}: {result['pages']} pages, true reward {reward:.3f}, of popular items {popular:.3f}")
     return result
+
+
+def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
+    """Bring the day's releases and sign-ups into the data set, and the releases into the served models."""
+    released, joined = world.items_table(day, day), world.users_table(day, day)
+    if not released.num_rows + joined.num_rows:
+        return
+
+    def with_new(tables: dataset.Tables | None) -> Imported:
+        assert tables is not None  # the simulation began with it
+        items, users = (
+            pa.concat_tables([old.filter(pc.invert(pc.is_in(old[key], new[key].combine_chunks()))), new])
+            for key, old, new in (("item_id", tables.items, released), ("user_id", tables.users, joined))
+        )
+        log = dataset.identity(tables.manifest)
+        return dataset.continued(tables, tables.events(), log, items=items, users=users)
+
+    parts.change(home, parts.DATA, lambda: dataset.change(home.data, with_new))
+    if released.num_rows:
+        with TemporaryDirectory(prefix="segue-releases-") as folder:
+            file = Path(folder) / "items.parquet"
+            pq.write_table(released, file)
+            with quiet():
+                add_items(home, [file], instant(day * DAY), {}, Dialect())
+    say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
 
 
 def world_of(manifest: dict[str, Any]) -> World:

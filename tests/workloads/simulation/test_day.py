@@ -1,6 +1,7 @@
 """A simulated day: it goes on after a kill as if nothing had been, and its figures and checks are the world's."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -36,9 +37,12 @@ class Shop:
         self.world, self.calls = world, calls
         self.events: dict[str, dict] = {}
         self.asked: list[str] = []
+        self.dislikes: list[tuple[str, str]] = []
 
-    def page(self, user_id, request_id, session_id, surface, at) -> Shown:
+    def page(self, user_id, request_id, session_id, surface, at, dislikes) -> Shown:
         self._call()
+        assert surface != HOME or not dislikes
+        self.dislikes += [(session_id, item_id) for item_id in dislikes]
         self.asked.append(request_id)
         done = sum(event["user_id"] == user_id for event in self.events.values())
         items = np.roll(self.world.item_ids[:100], int(request_id.split("-")[1]) % 50 + done)[:10].tolist()
@@ -102,6 +106,19 @@ def test_the_events_are_of_the_schema_and_in_order(served):
         assert {event["item_id"] for event in page} == {e["item_id"] for e in page if e["action"] == "impression"}
 
 
+def test_a_dislike_is_said_with_the_next_tracks_of_its_session(tmp_path):
+    world = World.build(replace(sized("nano", version=2), users=400), 0)
+    shop, record = Shop(world), Record.open(tmp_path / "day.jsonl")
+    serve(world, DAY, shop, record)
+    heard = [
+        (f"sim-{moment.visit.session}", world.item_ids[item])
+        for moment in replayed(world, DAY, record)
+        for item in moment.page.item[moment.responses.disliked]
+    ]
+    assert shop.dislikes
+    assert not Counter(shop.dislikes) - Counter(heard)
+
+
 def test_the_figures_of_a_day(world, served):
     moments = replayed(world, DAY, served[1])
     found = figures(world, DAY, moments)
@@ -129,6 +146,7 @@ def test_the_check_counts_what_is_missing_and_what_is_too_much(world, served):
     assert compared(moments, pa.concat_tables([whole, whole.slice(0, 1)]))["unexpected"] == 1
 
 
+@pytest.mark.slow  # Matplotlib looks for fonts when it is imported for the first time
 def test_the_chart_is_a_picture_and_a_page_of_its_own(world, served):
     day = figures(world, DAY, replayed(world, DAY, served[1]))
     collected = {"expected": 10, "missing": 2, "unexpected": 0}
