@@ -1,13 +1,14 @@
 """Compare what was collected with what the world says was shown and done."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from events.journal.joins import EXPOSURE
 from workloads.simulation.day import Moment, instant, request_id
 
 COLUMNS = ("request_id", "user_id", "item_id", "session_id", "surface", "position", "action", "ms_played", "ts")
@@ -26,8 +27,8 @@ def compared(moments: Sequence[Moment], events: pa.Table) -> dict[str, Any]:
     """
     wanted = Counter(row for moment in moments for row in rows_of(moment))
     requests = pa.array({request_id(moment.visit) for moment in moments}, pa.string())
-    collected = events.filter(pc.is_in(events["request_id"], requests)).select(COLUMNS).to_pylist()
-    found = Counter(tuple(row[name] for name in COLUMNS) for row in collected)
+    collected = events.filter(pc.is_in(events["request_id"], requests)).select([*COLUMNS, EXPOSURE.name])
+    found = Counter(as_key(row, row[EXPOSURE.name] or {}) for row in collected.to_pylist())
     return {
         "expected": wanted.total(),
         "missing": (wanted - found).total(),
@@ -47,5 +48,11 @@ def rows_of(moment: Moment) -> list[tuple[Any, ...]]:
             "position": int(event["event_id"].split(":")[1]),
             "ts": decided if impression else decided.fromisoformat(event["ts"]),
         }
-        rows.append(tuple(row[name] for name in COLUMNS))
+        slot = row["position"] - 1
+        rows.append(as_key(row, {"row": moment.page.row[0, slot], "column": moment.page.column[0, slot]}))
     return rows
+
+
+def as_key(event: Mapping[str, Any], place: Mapping[str, int]) -> tuple[Any, ...]:
+    """Return what is compared of an event: its columns, and the row and column of its exposure."""
+    return (*(event[name] for name in COLUMNS), place.get("row"), place.get("column"))

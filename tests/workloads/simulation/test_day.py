@@ -10,6 +10,7 @@ import pytest
 
 from events import schema
 from events.importers.synthetic import sized
+from events.journal.joins import EXPOSURE
 from events.world.day import HOME
 from events.world.live.world import World
 from workloads.simulation import chart
@@ -136,13 +137,18 @@ def test_the_figures_of_a_day(world, served):
 
 def test_the_check_counts_what_is_missing_and_what_is_too_much(world, served):
     moments = replayed(world, DAY, served[1])
-    rows = [dict(zip(COLUMNS, row, strict=True)) for moment in moments for row in rows_of(moment)]
-    fields = pa.schema([schema.EVENTS.field(name) for name in COLUMNS])
+    rows = [
+        {**dict(zip(COLUMNS, row, strict=False)), EXPOSURE.name: {"row": row[-2], "column": row[-1]}}
+        for moment in moments
+        for row in rows_of(moment)
+    ]
+    fields = pa.schema([*(schema.EVENTS.field(name) for name in COLUMNS), EXPOSURE])
     whole = pa.Table.from_pylist(rows, fields)
     assert compared(moments, whole) == {"expected": len(rows), "missing": 0, "unexpected": 0}
     assert compared(moments, whole.slice(1)) == {"expected": len(rows), "missing": 1, "unexpected": 0}
-    changed = pa.Table.from_pylist([{**rows[0], "position": 77}, *rows[1:]], fields)
-    assert compared(moments, changed) == {"expected": len(rows), "missing": 1, "unexpected": 1}
+    for change in ({"position": 77}, {"ms_played": 1}, {EXPOSURE.name: {"row": 9, "column": 9}}, {EXPOSURE.name: None}):
+        changed = pa.Table.from_pylist([{**rows[0], **change}, *rows[1:]], fields)
+        assert compared(moments, changed) == {"expected": len(rows), "missing": 1, "unexpected": 1}
     assert compared(moments, pa.concat_tables([whole, whole.slice(0, 1)]))["unexpected"] == 1
 
 
