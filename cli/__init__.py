@@ -13,7 +13,7 @@ from segue.terminal import visible
 
 # name: (where the command lives, the line that `segue --help` shows without importing it)
 COMMANDS = {
-    "data": ("cli.data:data", "Check, import and describe an event log; forget a listener."),
+    "data": ("cli.data:data", "Check, import, collect and describe an event log; forget a listener."),
     "run": ("cli.pipelines.run:run", "Run a pipeline: training, monitoring or search."),
     "runs": ("cli.pipelines.runs:runs", "List runs, follow a run's log, stop a run."),
     "compile": ("cli.pipelines.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),

@@ -1,4 +1,4 @@
-"""`segue data`: check and import an event log, describe what was imported, and forget a listener."""
+"""`segue data`: check and import an event log, collect the journal into it, describe it, and forget a listener."""
 
 import json
 from collections import Counter
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.collect import collect
 from cli.options import file_options, mapping_of
 from cli.output import json_option, print_json, print_table
 from segue.clock import utc_now
@@ -25,7 +26,10 @@ AHEAD = timedelta(days=1)  # an event may lie this far in the future, because cl
 
 @click.group()
 def data() -> None:
-    """Check, import and describe an event log; forget a listener."""
+    """Check, import, collect and describe an event log; forget a listener."""
+
+
+data.add_command(collect)
 
 
 class Imports(click.Group):
@@ -196,7 +200,7 @@ def describe(user: str | None, as_json: bool) -> None:
 @click.argument("user")
 @json_option
 def forget(user: str, as_json: bool) -> None:
-    """Delete the listener USER from the log, the feature tables and the online store, and say what remains."""
+    """Delete the listener USER from the journal, the log and the features, and say what remains."""
     from feature_repo.forget import forget
 
     result = forget(Home.from_env(), user, utc_now())

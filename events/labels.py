@@ -2,8 +2,9 @@
 
 A log with impressions gives one example for each impression. Its labels come from the interactions of the same
 listener with the same item in the same request. A log without impressions (MovieLens, Last.fm) gives one example for
-each interaction, and its labels come from the action. If the log has a `label_*` column, that column replaces the
-derived label.
+each interaction, and its labels come from the action. If such a log goes on with what the journal collected, it gives
+an example for each interaction before the first impression, and for each impression. If the log has a `label_*` column,
+that column replaces the derived label.
 """
 
 from typing import cast
@@ -14,6 +15,10 @@ from ibis.expr.types import BooleanColumn, Column, Table
 
 from events import schema
 
+COLUMNS = (
+    "event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity",
+    *schema.LABEL_COLUMNS, "positive",
+)  # fmt: skip
 KEYS = ("user_id", "item_id", "request_id")
 DURATION = "item_duration_ms"  # a name of its own, because the log may have a column `duration_ms` too
 
@@ -21,6 +26,14 @@ DURATION = "item_duration_ms"  # a name of its own, because the log may have a c
 def has_impressions(events: Table) -> bool:
     """Return whether the log has impressions, and not only interactions."""
     return bool(events.filter(_.action == schema.IMPRESSION).limit(1).count().execute())
+
+
+def without_fallbacks(events: Table) -> Table:
+    """Return the log without what a fallback showed and what followed it, from which no model learns.
+
+    Nobody decided these pages, so they have no propensity that an estimate could use.
+    """
+    return events.filter(~events.policy.startswith(schema.FALLBACK).fill_null(False))
 
 
 def with_duration(events: Table, items: Table | None) -> Table:
@@ -108,9 +121,12 @@ def examples(events: Table, items: Table | None = None) -> Table:
         `label_*` column for each head (float32: 0, 1 or null), `label_listen` (float32: log1p of the seconds, or null)
         and `positive` (bool: whether retrieval learns from the example as a positive).
     """
-    log = with_duration(events, items)
-    labelled = from_impressions(log) if has_impressions(events) else from_interactions(log)
-    return labelled.select(
-        "event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity",
-        *schema.LABEL_COLUMNS, "positive",
-    )  # fmt: skip
+    log = with_duration(without_fallbacks(events), items)
+    if not has_impressions(log):
+        return from_interactions(log).select(COLUMNS)
+    labelled = from_impressions(log).select(COLUMNS)
+    collected = log.event_id.startswith(schema.SHOWN)
+    if has_impressions(log.filter(~collected)):
+        return labelled
+    before = log.filter(_.ts < log.filter(collected).ts.min().as_scalar())
+    return labelled.union(from_interactions(before).select(COLUMNS).cast(labelled.schema()))

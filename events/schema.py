@@ -49,6 +49,7 @@ IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "li
 INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # actions of a listener; an impression is an action of the surface
 POSITIVE = (PLAY, LIKE, ADD)
 
+SHOWN = "impression:"  # begins the event ids of impressions that the journal has collected
 FALLBACK = (
     "fallback-"  # begins the policy of pages that a part of the system could not decide; no model learns from them
 )

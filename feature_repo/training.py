@@ -18,7 +18,7 @@ from ibis import _
 
 from events import request_joins, schema
 from events.ingest import read_manifest, read_split
-from events.labels import examples
+from events.labels import examples, without_fallbacks
 from events.splits import SPANS, Split
 from feature_repo import transformations
 from feature_repo.build import load_manifest
@@ -201,7 +201,7 @@ def write_sequences(ingested: Path, split: Split, path: Path) -> None:
     """Write the listeners' sequences in the train span (`transformations.requested_sequences`), sorted by listener."""
     with duckdb_engine() as engine:
         events = read_parquet(engine, ingested / "events.parquet")
-        past = events.filter(_.ts < ibis.literal(split.train_end, type=transformations.TIMESTAMP))
+        past = without_fallbacks(events).filter(_.ts < ibis.literal(split.train_end, type=transformations.TIMESTAMP))
         write(transformations.requested_sequences(past).order_by("user_id"), path)
 
 

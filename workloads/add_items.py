@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import ibis
 import pyarrow as pa
 
-from events import canonical, checks
 from events.importers import tabular
 from events.importers.own.dialects import Dialect
 from events.schema import EARLIEST
@@ -42,7 +41,7 @@ def add_items(
     """
     saved = {model: model_store.served(home.models, model) for model in ("retrieval", "ranking", "sequence")}
     card = read_card(saved["retrieval"])
-    items, notes = read_items(
+    items, notes = tabular.read_items(
         files, mapping, dialect
     )  # before TensorFlow is imported, so that an error in the file is reported at once
     from feature_repo.online import state
@@ -58,26 +57,6 @@ def add_items(
                 "Run the command again.",
             )
         return {"version": model_store.push(home.models, copies), **result, "notes": notes}
-
-
-def read_items(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect) -> tuple[pa.Table, list[str]]:
-    """Read items as an import does and check them by its rules. A row that breaks a rule refuses the files.
-
-    Returns:
-        The items, and what the reading decided, in words.
-
-    Raises:
-        InputError: a row breaks a rule; the error names file, row and rule.
-    """
-    tables, origins, _, notes = tabular.read_tables({"items": files}, mapping, dialect)
-    table, source = tables["items"], origins["items"]
-    checks.stop_on_broken_table("items", table, source, latest=None)
-    positions, reasons = checks.broken(checks.item_rules({"items": table}))
-    if len(positions):
-        checks.stop(
-            source, positions[0], reasons[0], "Correct the row or leave it out: either all items are added, or none."
-        )
-    return canonical.without_notes(table), [*notes, *canonical.notes(table)]
 
 
 def profiles(items: pa.Table, card: dict) -> pa.Table:

@@ -4,6 +4,7 @@ Each play of a held-out session is predicted from the session so far. Items of t
 contestant. The served models know the train span; the neighbours also know validation.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -28,14 +29,14 @@ from surfaces.engine.context import Context
 from surfaces.home.surface import home_context
 from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.draw import draw
-from surfaces.now_playing.next_tracks import CANDIDATES
+from surfaces.now_playing.next_tracks import sources
 from surfaces.now_playing.queue import shaped
-from surfaces.now_playing.sessions import SCORE, with_session
+from surfaces.now_playing.sessions import with_session
 from surfaces.now_playing.state import Action, Session, SessionState
 from surfaces.now_playing.wishes import Wishes
 from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Request
-from surfaces.versions import RETRIEVAL, SEQUENCE, VersionSet
+from surfaces.versions import RETRIEVAL, VersionSet
 
 BLOCK = 64  # rows of a call of a model
 MOST = 1000  # items that the two-tower ranks, the most that its signature answers
@@ -63,10 +64,11 @@ def run(home: Home, say: Say, seed: int = 0, most_sessions: int | None = None) -
     say(f"{len(predictions):,} plays of {len(set(groups(predictions))):,} sessions")
     features = with_statistics(home, predictions)
     contexts = [context_of(one, given, catalogue) for one, given in zip(predictions, features, strict=True)]
-    answers = ask_sequence(home, contexts)
+    answers = ask_models(home, contexts)
     now_playing = partial(now_playing_ranks, predictions, contexts, answers)
     ranks = {
         NAME: now_playing(),
+        "sequence_alone": now_playing_ranks(predictions, contexts, [given[:1] for given in answers]),
         f"{NAME}_without_skip_reaction": now_playing(reacts=False),
         f"{NAME}_without_talk_rule": now_playing(fits=False),
         f"{NAME}_drawn": now_playing(seed=seed),
@@ -146,7 +148,9 @@ def with_statistics(home: Home, predictions: list[Prediction]) -> list[dict[str,
 def context_of(one: Prediction, features: dict[str, Any], catalogue: Catalogue) -> Context:
     """The context of a request after the session so far."""
     request = Request(one.user_id, utc(one.so_far[-1].micros) + timedelta(seconds=1), "now_playing", k=1)
-    return Context(request, with_session(features, session_of(one)), catalogue, VersionSet())
+    counts = Counter(entry.action == schema.SKIP for entry in one.so_far)
+    online = {**features, "session_plays": float(counts[False]), "session_skips": float(counts[True])}
+    return Context(request, with_session(online, session_of(one)), catalogue, VersionSet())
 
 
 def session_of(one: Prediction) -> Session:
@@ -173,16 +177,24 @@ def call(home: Home, model: str, signature: str, rows: list[dict[str, Any]]) -> 
     return out
 
 
-def ask_sequence(home: Home, contexts: list[Context]) -> list[SourceAnswer]:
-    """The sequence model's next items for some contexts."""
-    outputs = call(home, SEQUENCE, "next", [{**context.features, "k": CANDIDATES} for context in contexts])
-    return [SourceAnswer(SCORE, given["item_ids"].astype(str), given["scores"], SEQUENCE) for given in outputs]
+def ask_models(home: Home, contexts: list[Context]) -> list[list[SourceAnswer]]:
+    """What both models answer to each of some contexts."""
+    asked = []
+    for source, signature in zip(sources(Wishes()), ("next", "serving_default"), strict=True):
+        rows = [{**context.features, **(source.ask(context) or {})} for context in contexts]
+        asked.append(
+            [
+                SourceAnswer(source.name, given["item_ids"].astype(str), given["scores"], source.model)
+                for given in call(home, source.model, signature, rows)
+            ]
+        )
+    return [list(answers) for answers in zip(*asked, strict=True)]
 
 
 def now_playing_ranks(
     predictions: list[Prediction],
     contexts: list[Context],
-    answers: list[SourceAnswer],
+    answers: list[list[SourceAnswer]],
     reacts: bool = True,
     fits: bool = True,
     seed: int | None = None,
@@ -192,19 +204,19 @@ def now_playing_ranks(
     Args:
         predictions: `n` plays.
         contexts: of their requests.
-        answers: of the sequence model.
+        answers: of both models.
         reacts: whether skips of the session weigh.
         fits: whether content types get nearer to the mix of the hour.
         seed: of the draw; None ranks by the scores.
     """
     ranks = np.full(len(predictions), np.inf)
-    for place, (one, context, answer) in enumerate(zip(predictions, contexts, answers, strict=True)):
+    for place, (one, context, given) in enumerate(zip(predictions, contexts, answers, strict=True)):
         state = session_of(one).state
         if not reacts:  # the items stay among those that are not played again
             state = replace(state, actions=tuple(replace(action, action=schema.PLAY) for action in state.actions))
-        candidates = merge([answer], context.catalogue)
+        candidates = merge(given, context.catalogue)
         mix = home_context(context).content_mix if fits else {}
-        scores = shaped(context, state, candidates, candidates.scores[SEQUENCE], Wishes(), mix)
+        scores = shaped(context, state, candidates, Wishes(), mix)
         order = draw(scores, len(scores), seed + place)[0] if seed is not None else np.argsort(-scores, kind="stable")
         found = [candidates.item_ids[i] for i in order.tolist() if np.isfinite(scores[i])]
         if one.target in found:
@@ -233,7 +245,8 @@ def peers(held_out: HeldOut, catalogue: Catalogue) -> dict[str, np.ndarray]:
         ]
         places = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
         ones = np.ones(len(places), np.float32)
-        histories = csr_matrix((ones, (places, np.array([item for row in rows for item in row], np.int64))), (len(rows), items))
+        members = np.array([item for row in rows for item in row], np.int64)
+        histories = csr_matrix((ones, (places, members)), (len(rows), items))
         return rank(knn.score(histories, asked), predictions, catalogue)
 
     past = [(at, [catalogue.index[item] for item in played]) for at, played in held_out.past.values()]

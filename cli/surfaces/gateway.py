@@ -1,6 +1,7 @@
 """`segue gateway`: answer listeners' requests over HTTP."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from pathlib import Path
@@ -39,10 +40,10 @@ def gateway(
     """
     import warnings
 
-    from stores.parts import DATA, MODELS, home_with
+    from stores.parts import DATA, MODELS, SURFACES, home_with
 
     tokens = read_tokens(token_file) if token_file else []
-    home = home_with(DATA, MODELS)
+    home = home_with(DATA, MODELS, SURFACES)
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         import uvloop
@@ -52,8 +53,10 @@ def gateway(
         from surfaces.gateway.run import listening, serve
         from surfaces.gateway.simulated_clock import simulated_now
 
+    from events.journal.journal import open_journal
     from segue.clock import utc_now
     from serving.command import VisibleFormatter
+    from stores.settings import settings
 
     check_switches(off)
     clock = simulated_now if simulated_clock else utc_now
@@ -66,12 +69,12 @@ def gateway(
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        async with open_gateway(home, server, clock, frozenset(off)) as opened:
+        async with open_gateway(home, server, journal, clock, frozenset(off)) as opened:
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
             await serve(opened, bound, tokens, lambda: say(line), stopping, simulated_clock)
 
-    with bound:
+    with bound, contextlib.closing(open_journal(home, settings())) as journal:
         uvloop.run(run())
 
 

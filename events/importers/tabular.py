@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events import canonical, schema
+from events import canonical, checks, schema
 from events.imported import Imported
 from events.importers.own import columns, dialects, guess, parts
 from events.importers.own.columns import SCHEMAS, TableMap
@@ -117,6 +117,26 @@ def read_tables(
     columns.refuse_unmet(maps, met, before)
     origins = {name: RowOrigins.concat([part.origins for part in raw[name]]) for name in raw}
     return tables, origins, counts, notes
+
+
+def read_items(files: Sequence[Path], mapping: Mapping[str, str], dialect: Dialect) -> tuple[pa.Table, list[str]]:
+    """Read items as an import does and check them by its rules. A row that breaks a rule refuses the files.
+
+    Returns:
+        The items, and what the reading decided, in words.
+
+    Raises:
+        InputError: a row breaks a rule; the error names file, row and rule.
+    """
+    tables, origins, _, notes = read_tables({"items": files}, mapping, dialect)
+    table, source = tables["items"], origins["items"]
+    checks.stop_on_broken_table("items", table, source, latest=None)
+    positions, reasons = checks.broken(checks.item_rules({"items": table}))
+    if len(positions):
+        checks.stop(
+            source, positions[0], reasons[0], "Correct the row or leave it out: either all items are added, or none."
+        )
+    return canonical.without_notes(table), [*notes, *canonical.notes(table)]
 
 
 def as_paths(paths: Paths) -> tuple[Path, ...]:

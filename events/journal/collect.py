@@ -20,7 +20,7 @@ from events.dataset import Tables, change, continued, identity
 from events.imported import Imported
 from events.journal.joins import EXPOSURE, ROWS, Joined, join
 from events.journal.journal import Journal
-from events.journal.records import SHOWN, microseconds
+from events.journal.records import microseconds
 from events.quarantine import as_json
 from segue.errors import InputError
 from segue.settings import Home
@@ -181,7 +181,7 @@ def reconciled(existing: pa.Table, joined: Joined) -> pa.Table:
     joined.rows = [row for row in joined.rows if row["event_id"] not in others | bare]
     replaced = pc.is_in(existing["event_id"], pa.array(rows.keys() - others - bare, pa.string()))
     shown = pc.and_(
-        pc.starts_with(existing["event_id"], SHOWN),
+        pc.starts_with(existing["event_id"], schema.SHOWN),
         pc.is_in(existing["request_id"], pa.array(joined.pages, pa.string())),
     )
     return existing.filter(pc.invert(pc.or_(replaced, shown)))
@@ -193,7 +193,7 @@ def aside_with(stored: pa.Table, joined: Joined) -> pa.Table:
     entries = {}
     for entry in stored.filter(pc.invert(others)).to_pylist():
         event = json.loads(entry["record"])
-        shown = event["event_id"].startswith(SHOWN) and event["request_id"] in joined.pages
+        shown = event["event_id"].startswith(schema.SHOWN) and event["request_id"] in joined.pages
         if not shown and event["event_id"] not in joined.feedback:
             entries[event["event_id"]] = entry["reason"], entry["record"]
     for reason, row in joined.refused:

@@ -14,7 +14,6 @@ from events.values.reading import MISSING
 from segue.errors import InputError
 
 LONGEST_ID = 256  # characters
-SHOWN = "impression:"  # begins the event ids of collected impressions, which no feedback may take
 PAGE, FEEDBACK = "page", "feedback"
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -122,8 +121,8 @@ class Feedback:
     def __post_init__(self) -> None:
         check_ids(self, "event_id", "request_id", "user_id", "item_id")
         check_time(self.ts)
-        if self.event_id.startswith(SHOWN):
-            refuse("event_id", f"does not begin with {SHOWN}", self.event_id)
+        if self.event_id.startswith(schema.SHOWN):
+            refuse("event_id", f"does not begin with {schema.SHOWN}", self.event_id)
         if self.action not in schema.ACTIONS:
             refuse("action", f"is one of {', '.join(schema.ACTIONS)}", self.action)
         if self.ms_played is not None and not 0 <= self.ms_played < 2**53:
@@ -151,13 +150,13 @@ class Record:
 
 
 def page_record(exposures: Sequence[Exposure]) -> Record:
-    """Return the record of a page: its exposures, which share the request, the listener and the time.
+    """Return the record of a page: its exposures, which share the request and the listener.
 
     Raises:
         InputError: they do not share them, or two have the same position.
     """
     first = exposures[0]
-    for name in ("request_id", "user_id", "ts"):
+    for name in ("request_id", "user_id"):
         if any(getattr(exposure, name) != getattr(first, name) for exposure in exposures):
             refuse(name, "is the same for all exposures of a page", first.request_id)
     if len({exposure.position for exposure in exposures}) < len(exposures):

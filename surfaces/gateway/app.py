@@ -3,11 +3,10 @@
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse, PlainTextResponse, Response
-from starlette.background import BackgroundTask
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from segue.errors import InputError, SegueError, UnavailableError
@@ -71,27 +70,31 @@ Answering = Annotated[Gateway, Depends(gateway_of)]
 routes = APIRouter()
 
 
-@routes.post("/v1/home", response_model=api.HomeAnswer)
-async def home(body: api.HomeRequest, gateway: Answering) -> Response:
+@routes.post("/v1/home")
+async def home(body: api.HomeRequest, gateway: Answering, after: BackgroundTasks) -> api.HomeAnswer:
     """A Home page."""
     answer, decision = await gateway.home(body)
-    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+    after.add_task(gateway.write, decision)
+    return answer
 
 
-@routes.post("/v1/sessions/{session_id}/next", response_model=NextAnswer)
-async def next_of_session(session_id: api.Id, body: NextRequest, gateway: Answering) -> Response:
+@routes.post("/v1/sessions/{session_id}/next")
+async def next_of_session(
+    session_id: api.Id, body: NextRequest, gateway: Answering, after: BackgroundTasks
+) -> NextAnswer:
     """The next items of a session."""
     answer, decision = await next_items(gateway, session_id, body)
-    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+    after.add_task(gateway.write, decision)
+    return answer
 
 
-@routes.post("/v1/events", response_model=api.EventsAnswer)
+@routes.post("/v1/events")
 async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
     """Take a batch of events. It is answered once they are durable."""
     return await gateway.events(body)
 
 
-@routes.get("/v1/why/{request_id}/{item_id}", response_model=api.Why)
+@routes.get("/v1/why/{request_id}/{item_id}")
 async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Why:
     """Why an item was shown."""
     found = await gateway.why(request_id, item_id)
@@ -100,19 +103,21 @@ async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Wh
     return found
 
 
-@routes.get("/v1/new-releases", response_model=api.ListAnswer)
+@routes.get("/v1/new-releases")
 async def new_releases(
     gateway: Answering,
+    after: BackgroundTasks,
     user_id: Annotated[api.Id, Query()],
     market: Annotated[api.Id | None, Query()] = None,
     k: Annotated[int, Query(ge=1, le=api.MOST_ITEMS)] = 20,
-) -> Response:
+) -> api.ListAnswer:
     """The releases of the last two weeks that fit a listener best."""
     answer, decision = await gateway.new_releases(user_id, market or "", k)
-    return ORJSONResponse(answer.model_dump(), background=BackgroundTask(gateway.write, decision))
+    after.add_task(gateway.write, decision)
+    return answer
 
 
-@routes.get("/v1/items/{item_id}", response_model=api.Item)
+@routes.get("/v1/items/{item_id}")
 async def item(item_id: api.Id, gateway: Answering) -> api.Item:
     """An item of the catalogue."""
     known = gateway.item(item_id)
@@ -127,7 +132,7 @@ async def healthz() -> str:
     return "ok"
 
 
-@routes.get("/readyz", response_model=api.State)
+@routes.get("/readyz")
 async def readyz(gateway: Answering) -> api.State:
     """What the gateway stands on."""
     return gateway.state()
@@ -159,7 +164,7 @@ async def problem(request: HttpRequest, error: Exception) -> Response:
         status, headline, fix = status_of(error), error.headline, error.fix
         if status == 503:
             headers["Retry-After"] = str(RETRY_SECONDS)
-    return ORJSONResponse({"error": headline, "fix": fix}, status, headers)
+    return JSONResponse({"error": headline, "fix": fix}, status, headers)
 
 
 def status_of(error: SegueError) -> int:

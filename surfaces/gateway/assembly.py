@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from events.journal.journal import open_journal
+from events.journal.journal import Journal
 from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
-from stores.settings import settings
 from surfaces.engine.path import Deadlines, Path
 from surfaces.gateway.gateway import Gateway
-from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
+from surfaces.home.serving_policy import serving_policy
 from surfaces.home.surface import home_surface
 from surfaces.hydrate import Hydrator
 from surfaces.now_playing.feedback import FeedbackPath
@@ -29,11 +30,16 @@ from surfaces.versions import Models
 if TYPE_CHECKING:
     from feature_repo.pushes import Pusher
 
+log = logging.getLogger(__name__)
+
+POLICY_SECONDS = 1.0  # between two looks at the file of the layout policy
+
 
 @asynccontextmanager
 async def open_gateway(
     home: Home,
     server: str,
+    journal: Journal,
     clock: Callable[[], datetime],
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
@@ -43,8 +49,9 @@ async def open_gateway(
     A model server or an online store that does not answer does not keep it from starting.
 
     Args:
-        home: the home whose data, online store and journal it uses.
+        home: the home whose data, online store and layout policy it uses.
         server: the address of the model server.
+        journal: keeps exposures and events; the caller closes it.
         clock: the current time, UTC.
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
@@ -56,30 +63,52 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
-    journal = open_journal(home, settings())
     sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
         async with AsyncClient(server) as client:
             models = Models(client)
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)
-            following = asyncio.create_task(models.follow())
+            gateway = Gateway(
+                Path(models, hydrator, catalogue, deadlines, off),
+                home_surface(serving_policy(home), HomeRules()),
+                journal,
+                sessions,
+                FeedbackPath(sessions, writers),
+                clock,
+                Exploration(),
+            )
+            following = [asyncio.create_task(models.follow()), asyncio.create_task(follow_policy(gateway, home))]
             try:
-                yield Gateway(
-                    Path(models, hydrator, catalogue, deadlines, off),
-                    home_surface(LayoutPolicy(), HomeRules()),
-                    journal,
-                    sessions,
-                    FeedbackPath(sessions, writers),
-                    clock,
-                    Exploration(),
-                )
+                yield gateway
             finally:
-                following.cancel()
+                for task in following:
+                    task.cancel()
     finally:
         hydrator.close()
         await asyncio.to_thread(writers.close)
-        await asyncio.to_thread(journal.close)
+
+
+async def follow_policy(gateway: Gateway, home: Home) -> None:
+    """Serve the layout policy that the training pipeline pushes, for ever; a broken file leaves the last one."""
+    before = changed_at(home.layout_policy)
+    while True:
+        await asyncio.sleep(POLICY_SECONDS)
+        now = changed_at(home.layout_policy)
+        if now != before:
+            before = now
+            try:
+                gateway.home_surface = home_surface(serving_policy(home), HomeRules())
+            except SegueError as error:
+                log.error("the layout policy stays as it was: %s", error)
+
+
+def changed_at(path: FilePath) -> int:
+    """When a file was written, in nanoseconds; 0 without a file."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def open_pusher(home: Home) -> "Pusher":

@@ -52,11 +52,11 @@ async def take_events(
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             is_new = await asyncio.wrap_future(journal.record(feedback))
-    except TimeoutError:
+    except Exception as error:  # the events keep the journal's rules, so any error is the journal's
+        reason = "no answer in time" if isinstance(error, TimeoutError) else error
         raise UnavailableError(
-            f"The journal did not keep the events within {WAIT_SECONDS:g} s.",
-            "Send the same events again: each event id counts once.",
-        ) from None
+            f"The journal did not keep the events: {reason}.", "Send the same events again: each event id counts once."
+        ) from error
     path.take(in_order(one for one, new in zip(feedback, is_new, strict=True) if new))
     return api.EventsAnswer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
 

@@ -58,7 +58,7 @@ class Gateway:
         self.clock = clock
         self.metrics = GatewayMetrics()
         self.pages = Pages()
-        self._home = home
+        self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
         self._exploration = exploration
@@ -89,7 +89,7 @@ class Gateway:
             rows=body.k_rows,
             request_id=body.request_id or uuid.uuid4().hex,
         )
-        decision = await self.decide(self._home, request, popular_page)
+        decision = await self.decide(self.home_surface, request, popular_page)
         return api.HomeAnswer(**said(decision), shelves=shelves(decision, self.catalogue)), decision
 
     async def new_releases(self, user_id: str, market: str, k: int) -> tuple[api.ListAnswer, Decision]:

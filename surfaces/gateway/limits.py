@@ -92,7 +92,11 @@ class Limits:
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-    """The body of a request; None if it is too long. A length that is announced is believed before a byte is read."""
+    """The body of a request; None if it is too long. A length that is announced is believed before a byte is read.
+
+    Raises:
+        ConnectionResetError: the client has gone.
+    """
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > BODY_BYTES:
         return None
@@ -100,7 +104,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | No
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return body
+            raise ConnectionResetError
         body += message.get("body", b"")
         if len(body) > BODY_BYTES:
             return None

@@ -52,13 +52,13 @@ class Filling:
         before = self.is_free.copy(), self.creator_counts.copy(), self.type_counts.copy()
         earned = self.context.exploration.places(sum(map(len, self.placed)))
         draws_left = earned - sum(place.explored for row in self.placed for place in row)
-        directions = self.pool.directions[members]  # [m, d]
-        value = self.pool.relevance[members]  # [m]
+        directions, creators = self.pool.directions[members], self.pool.creators[members]  # [m, d], [m]
+        value, types = self.pool.relevance[members], self.types[members]  # [m]
         likeness = np.zeros(len(members))  # of each member to the items on the shelf: the largest cosine
         row: list[Placed] = []
         self.placed.append(row)
         while len(row) < self.rules.columns:
-            allowed = self.allowed(members)
+            allowed = self.allowed(members, creators)
             if not allowed.any():
                 break
             is_drawn = draws_left > 0 and len(row) >= self.rules.columns // 2
@@ -66,7 +66,7 @@ class Filling:
                 number, propensity = self.draw(members, allowed)
                 draws_left -= 1
             else:
-                costs = excess(self.mix, self.type_counts)[self.types[members]]
+                costs = excess(self.mix, self.type_counts)[types]
                 total = value - self.rules.diversity * likeness - self.rules.calibration * costs
                 number, propensity = int(np.where(allowed, total, -np.inf).argmax()), 1.0
             self.place(int(members[number]), propensity, is_drawn)
@@ -77,15 +77,20 @@ class Filling:
         self.is_free, self.creator_counts, self.type_counts = before
         return False
 
-    def allowed(self, members: np.ndarray) -> np.ndarray:
-        """Which members may stand at the next place, bool `[m]`: no item twice, no neighbours of one creator."""
+    def allowed(self, members: np.ndarray, creators: np.ndarray) -> np.ndarray:
+        """Which members may stand at the next place, bool `[m]`: no item twice, no neighbours of one creator.
+
+        Args:
+            members: as `add_row`.
+            creators: numbers of their creators, `[m]`.
+        """
         allowed = self.is_free[members]
         *above, row = self.placed
         neighbours = [row[-1]] if row else []
         if above and len(row) < len(above[-1]):
             neighbours.append(above[-1][len(row)])
         for neighbour in neighbours:
-            allowed &= self.pool.creators[members] != self.pool.creators[neighbour.index]
+            allowed &= creators != self.pool.creators[neighbour.index]
         return allowed
 
     def draw(self, members: np.ndarray, allowed: np.ndarray) -> tuple[int, float]:

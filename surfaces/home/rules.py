@@ -31,7 +31,7 @@ class HomeRules:
     fewest_items: int = 3
     per_creator: int = 4
     diversity: float = 0.3
-    calibration: float = 0.5
+    calibration: float = 1.0
     contenders: int = 20
     draw_temperature: float = 0.5
 

@@ -97,33 +97,35 @@ def found(context: Context, candidates: Candidates) -> list[Found]:
 
 
 def shown(page: Page, pool: Pool) -> ShownPage:
-    """A composed page as plain data. The scores of the first item keep the layout, by which its policy learns."""
+    """A composed page as plain data.
+
+    The scores of the first item of each shelf keep the layout, from which its policy learns: only what was seen is
+    collected, and of a shelf that was looked at, the first item was.
+    """
+    layout = page.layout.to_scores()
 
     def scores(index: int) -> dict[str, float]:
         return {name: float(given[index]) for name, given in pool.scores.items() if np.isfinite(given[index])}
 
-    shelves = []
-    for row in page.rows:
-        items = [
-            ShownItem(
-                item.item_id,
-                item.row,
-                item.column,
-                item.position,
-                item.propensity,
-                item.explored,
-                {
-                    name: float(given[item.index])
-                    for name, given in pool.scores.items()
-                    if np.isfinite(given[item.index])
-                },
-                tuple(pool.sources[item.index]),
-            )
-            for item in row.items
-        ]
-        shelves.append(ShownShelf(row.shelf.id, row.shelf.title, row.shelf.reason, tuple(items)))
-    if shelves:
-        first = shelves[0].items[0]
-        marked = replace(first, scores={**first.scores, **page.layout.to_scores()})
-        shelves[0] = replace(shelves[0], items=(marked, *shelves[0].items[1:]))
-    return ShownPage(tuple(shelves), page.policy, page.policy_version, page.layout_propensity)
+    shelves = tuple(
+        ShownShelf(
+            row.shelf.id,
+            row.shelf.title,
+            row.shelf.reason,
+            tuple(
+                ShownItem(
+                    item.item_id,
+                    item.row,
+                    item.column,
+                    item.position,
+                    item.propensity,
+                    item.explored,
+                    scores(item.index) | (layout if item.column == 1 else {}),
+                    tuple(pool.sources[item.index]),
+                )
+                for item in row.items
+            ),
+        )
+        for row in page.rows
+    )
+    return ShownPage(shelves, page.policy, page.policy_version, page.layout_propensity)

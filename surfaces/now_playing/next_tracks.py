@@ -1,4 +1,4 @@
-"""What plays next: the sequence model asked with the session's own actions, and the queue filled from its answer."""
+"""What plays next: two models asked with the session's own actions, and the queue filled from their answers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from surfaces.candidates import Candidates, SourceAnswer, merge
+from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownItem, ShownPage, one_list
@@ -17,7 +17,7 @@ from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.chips import wishes_of
 from surfaces.now_playing.queue import fill, shaped
 from surfaces.now_playing.sessions import SCORE, with_session
-from surfaces.now_playing.state import Promise, Session
+from surfaces.now_playing.state import Promise, Session, SessionState
 from surfaces.now_playing.wishes import Wishes, offsets, total
 from surfaces.sources.popular import popular
 from surfaces.sources.source import ModelSource
@@ -26,7 +26,7 @@ from surfaces.versions import SEQUENCE, Models
 
 POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
-CANDIDATES = 500  # of the sequence model's `next`; more hardly cost time, and are hardly ever drawn
+CANDIDATES = 500  # of each model; more hardly cost time, and are hardly ever drawn
 WISHED = 300  # further candidates that the chips name, the most played ones
 
 
@@ -34,8 +34,7 @@ WISHED = 300  # further candidates that the chips name, the most played ones
 class Deadlines:
     """Seconds after the start of a request by which a stage must be done."""
 
-    sequence: float = 0.3
-    retrieval: float = 0.6
+    models: float = 0.4
     compose: float = 1.0
 
 
@@ -65,7 +64,10 @@ async def next_tracks(
     """The next `k` items or more, as many as are promised.
 
     The draw is the gateway's own and not the signature `generate`: that tells no propensities and runs the transformer
-    for each item. The scores are those of `next` and `score`, with the offsets that `generate` would add.
+    for each item, 50 ms for ten of them beside 3 ms. Chips add the offsets that `generate` would add.
+
+    Without one of the two models the other one's scores decide (level 1). Without both, what was promised stays (2), or
+    the popular items of the market are answered (3). Only a whole answer is promised.
 
     Args:
         models: of the model server.
@@ -90,36 +92,40 @@ async def next_tracks(
         request=replace(context.request, dislikes=state.dislikes),
     )
     wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
-    asked: Stage[Context, list[SourceAnswer]] = Stage(
-        SEQUENCE, lambda given: ask_model(models, given, [likeliest(wished)]), lambda given: [], deadlines.sequence
+    asked, nearest = (
+        Stage(
+            source.model,
+            lambda given, source=source: ask_model(models, given, [source]),
+            lambda given: list[SourceAnswer](),
+            deadlines.models,
+        )
+        for source in sources(wished)
     )
     named: Stage[list[str], list[SourceAnswer]] = Stage(
-        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sequence, enabled=bool
-    )
-    nearest: Stage[Context, list[SourceAnswer]] = Stage(
-        two_tower.name, lambda given: ask_model(models, given, [two_tower]), lambda given: [], deadlines.retrieval
+        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.models, enabled=bool
     )
     composed: Stage[list[SourceAnswer], tuple[Promise, ...]] = Stage(
         "compose",
-        lambda answers: drawn(context, replace(session, state=state), answers, wished, mix, length, seed, version),
+        lambda answers: drawn(context, state, answers, wished, mix, length, seed, version),
         lambda answers: (),
         deadlines.compose,
     )
-    found, scored = await asyncio.gather(asked(context, trace), named(wished_items(context, wished), trace))
-    if queue := await composed([*found, *scored] if found else [], trace):
-        return Next(queue, page(queue))
-    if queue := await composed(await nearest(context, trace), trace):
-        return Next(None, page(queue).degraded_to(UNRANKED))
+    found = await asyncio.gather(
+        asked(context, trace), nearest(context, trace), named(wished_items(context, wished), trace)
+    )
+    if queue := await composed([answer for answers in found for answer in answers], trace):
+        whole = found[0] and found[1]
+        return Next(queue, page(queue)) if whole else Next(None, page(queue).degraded_to(UNRANKED))
     if state.queue:
         return Next(None, page(state.queue).degraded_to(CACHED))
     items = popular.find(context)[0].item_ids[:length].tolist()
     return Next(None, page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in items)).degraded_to(POPULAR))
 
 
-def likeliest(wished: Wishes) -> ModelSource:
-    """The question for the likeliest next items."""
-    heard = {"heard": "exclude"} if wished.unheard else {}
-    return ModelSource(SCORE, SEQUENCE, lambda context: {"k": CANDIDATES, **heard})
+def sources(wished: Wishes) -> tuple[ModelSource, ModelSource]:
+    """The questions for the likeliest next items, and for the items nearest to the listener."""
+    question = {"k": CANDIDATES, **({"heard": "exclude"} if wished.unheard else {})}
+    return ModelSource(SCORE, SEQUENCE, lambda context: question), replace(two_tower, ask=lambda context: question)
 
 
 async def score_items(models: Models, context: Context, item_ids: list[str]) -> list[SourceAnswer]:
@@ -144,7 +150,7 @@ def wished_items(context: Context, wished: Wishes) -> list[str]:
 
 def drawn(
     context: Context,
-    session: Session,
+    state: SessionState,
     answers: list[SourceAnswer],
     wished: Wishes,
     mix: Mapping[str, float],
@@ -152,14 +158,14 @@ def drawn(
     seed: int,
     version: int,
 ) -> tuple[Promise, ...]:
-    """The queue that some answers of one model fill; empty without answers."""
-    if not answers:
+    """The queue that the answers of the models fill; empty without answers."""
+    if not any(answer.source != CHIPS for answer in answers):
         return ()
-    candidates: Candidates = merge(answers, context.catalogue)
+    candidates = merge(answers, context.catalogue)
     for one in FILTERS:
         candidates = candidates.keep(one.keep(context, candidates))
-    scores = shaped(context, session.state, candidates, candidates.scores[answers[0].model], wished, mix)
-    return fill(session.state.queue, candidates, scores, length, seed, version)
+    scores = shaped(context, state, candidates, wished, mix)
+    return fill(state.queue, candidates, scores, length, seed, version)
 
 
 def page(queue: tuple[Promise, ...]) -> ShownPage:

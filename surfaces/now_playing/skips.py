@@ -1,4 +1,10 @@
-"""Skip reaction: a graded penalty on the genres and creators that this session skips."""
+"""Skip reaction: the genres and creators that this session skips lose a share of what is drawn next.
+
+A fixed penalty would be too small for a genre that fills the list and too large for a rare one, and it would depend on
+the scale of the scores. So the penalty is solved for: a genre that has the share `s` of the draw, and stands at `e`
+skips, gets the offset that leaves it the share `s * LEFT^e`. The models alone do not do this: they learned from logs in
+which a skipped item was shown because it fitted.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,9 +15,9 @@ from events import schema
 from surfaces.catalogue import Catalogue
 from surfaces.now_playing.state import SessionState
 
-# Measured on 200 sessions of the demo world: see docs/now-playing.md.
-GENRE, CREATOR = 0.8, 0.8  # an item's offset for one skip of its genre, of its creator
-MOST = 8.0  # the largest penalty of an item
+# What is left of a share after one skip. Measured on the demo world: see docs/now-playing.md.
+LEFT = 0.4
+MOST = 8.0  # the largest penalty, in logits of the draw
 FADES = 0.9  # what is left of a skip after another item was played or skipped
 PLAYED = 0.5  # what is left of a skip after an item of the same genre or creator was played, liked or added
 DISLIKE = 2.0  # skips that a dislike counts for; it does not fade
@@ -49,16 +55,43 @@ def traits(item_id: str, catalogue: Catalogue) -> tuple[Sequence[str], Sequence[
     return tuple(catalogue.genres[row]), (creator,) if creator else ()
 
 
-def penalties(state: SessionState, catalogue: Catalogue, rows: np.ndarray) -> np.ndarray:
-    """Offsets of the scores of some items, float32 `[n]`, from 0 down to `-MOST`.
+def react(
+    scores: np.ndarray, state: SessionState, catalogue: Catalogue, rows: np.ndarray, temperature: float
+) -> np.ndarray:
+    """Scores with the penalties of the session's skips, float32 `[n]`.
 
     Args:
+        scores: to draw by, `[n]`; minus infinity is never drawn.
         state: of the session.
         catalogue: the items.
         rows: rows of the catalogue, int32 `[n]`.
+        temperature: of the draw.
     """
     genres, creators = evidence(state, catalogue)
-    by_genre = np.array([genres.get(name, 0.0) for name in catalogue.genre_names], np.float32)
-    of_genres = (catalogue.genre_vectors[rows] > 0) @ by_genre
-    of_creators = np.array([creators.get(name, 0.0) for name in catalogue.creator_ids[rows].tolist()], np.float32)
-    return -np.minimum(GENRE * of_genres + CREATOR * of_creators, MOST)
+    columns = {name: column for column, name in enumerate(catalogue.genre_names)}
+    own_genres, own_creators = catalogue.genre_vectors[rows], catalogue.creator_ids[rows]
+    scores = np.asarray(scores, np.float32).copy()
+    for name, skips in sorted(genres.items(), key=lambda one: (one[1], one[0])):
+        lower(scores, own_genres[:, columns[name]] > 0, skips, temperature)
+    for name, skips in sorted(creators.items(), key=lambda one: (one[1], one[0])):
+        lower(scores, own_creators == name, skips, temperature)
+    return scores
+
+
+def lower(scores: np.ndarray, named: np.ndarray, skips: float, temperature: float) -> None:
+    """Lower the scores of some items in place, so that `LEFT^skips` of their share of the draw is left.
+
+    Args:
+        scores: `[n]`.
+        named: which items, bool `[n]`.
+        skips: that they stand at.
+        temperature: of the draw.
+    """
+    open_ = np.isfinite(scores)
+    if not (named & open_).any() or skips <= 0:
+        return
+    mass = np.where(open_, np.exp((scores - scores[open_].max()) / temperature), 0.0).astype(np.float64)
+    share = mass[named].sum() / mass.sum()
+    left = share * LEFT**skips
+    others = max(1 - share, np.exp(-MOST) * share)  # if nothing else is left, the list stays as it is
+    scores[named] -= temperature * min(np.log(share * (1 - left) / (left * others)), MOST)

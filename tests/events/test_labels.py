@@ -201,3 +201,25 @@ def test_the_columns_are_the_same_with_and_without_impressions(row):
     columns = examples(log(row)).columns
     kept = ("event_id", "user_id", "item_id", "ts", "session_id", "request_id", "surface", "position", "propensity")
     assert tuple(columns) == (*kept, *schema.LABEL_COLUMNS, "positive")
+
+
+def test_no_example_comes_from_a_fallback_page():
+    events = log(
+        impression(policy="fallback-2"),
+        interaction("play", THROUGH, policy="fallback-2"),
+        impression(policy="layout@7", request_id="r2"),
+        impression(request_id="r3"),
+    )
+    assert examples(events).order_by("ts").to_pyarrow()["request_id"].to_pylist() == ["r2", "r3"]
+    assert examples(log(interaction("play", policy="fallback-3"), interaction("play"))).count().execute() == 1
+
+
+def test_a_log_of_interactions_goes_on_with_collected_impressions():
+    early, shown = interaction("play", THROUGH, request_id=None), impression(event_id="impression:r1:1")
+    late = interaction("like", request_id=None)
+    assert play_skip_like_positive(log(early, shown, interaction("skip"), late)) == [
+        (1, 0, 0, True),
+        (0, 1, 0, False),
+    ]
+    # A log that has impressions of its own learns from impressions alone, as before.
+    assert len(play_skip_like_positive(log(early, impression(), shown | {"request_id": "r2"}))) == 2

@@ -81,10 +81,10 @@ class FakeServer:
         return out | ({"uncertainty": np.array([[float("?" in i) for i in ids]], np.float32)} if self.uncertain else {})
 
     @staticmethod
-    def lists(rows):
-        """The answer to a batch: four places a row, of which the last ones may be empty."""
-        ids = np.full((len(rows), 4), b"", object)
-        scores = np.full((len(rows), 4), np.finfo(np.float32).min)
+    def lists(rows, width=4):
+        """The answer to a batch: `width` places a row, of which the last ones may be empty."""
+        ids = np.full((len(rows), width), b"", object)
+        scores = np.full((len(rows), width), np.finfo(np.float32).min)
         for row, item_scores in enumerate(rows):
             ids[row, : len(item_scores)] = [item.encode() for item in item_scores]
             scores[row, : len(item_scores)] = list(item_scores.values())

@@ -3,11 +3,12 @@
 import pytest
 
 from events.importers.own.dialects import Dialect
+from events.importers.tabular import read_items
 from models.saved.card import CARD
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
-from workloads.add_items import add_items, profiles, read_items
+from workloads.add_items import add_items, profiles
 from workloads.training_set import MODELS
 
 HEADER = "item_id,title,genres,release_date\n"

@@ -1,30 +1,33 @@
-"""The gateway as the simulated listeners see it: an HTTP server with a clock that each request sets."""
+"""The gateway as the simulated listeners use it: at their time, and patient while it does not answer."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
-
-import httpx
+from typing import Any, TypeVar
 
 from events import schema
-from segue.errors import SegueError, UnavailableError
-from surfaces.gateway.simulated_clock import HEADER
+from segue.errors import InputError, UnavailableError
+from surfaces.gateway import api
+from surfaces.gateway.client import GatewayClient
+from surfaces.gateway.next_items import NextRequest
 from workloads.simulation.served import Shown
 
 HOME = schema.SURFACES.index("home")
 TRACKS = 10  # of one answer of Now Playing
-RETRIES, PAUSE_SECONDS = 20, 0.5
+TRIES, PAUSE_SECONDS, TIMEOUT_SECONDS = 20, 0.5, 30.0
+
+Answer = TypeVar("Answer")
 
 
 class Gateway:
-    """Calls a gateway.
+    """Calls a gateway with a simulated clock. Every method raises UnavailableError if it does not answer for long.
 
     Args:
         address: `http://host:port`.
     """
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=30)
+        self._client = GatewayClient(address, timeout=TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Close the connections."""
@@ -44,54 +47,49 @@ class Gateway:
             dislikes: Items that the listener has said no to since the last tracks of the session; Home takes none.
 
         Raises:
-            UnavailableError: The gateway does not answer.
-            SegueError: The gateway refuses the request.
+            InputError: The gateway refuses the request.
         """
-        body: dict[str, Any] = {"user_id": user_id, "request_id": request_id}
-        if surface == HOME:
-            path, body = "/v1/home", {**body, "session_id": session_id}
-        else:
-            path, body = f"/v1/sessions/{session_id}/next", {**body, "k": TRACKS, "dislikes": dislikes}
-        answer = self._post(path, body, at, allowed=404)
-        if answer is None:
-            answer = self._post(path, {**body, "picks": []}, at)
-        shelves = [shelf["items"] for shelf in answer["shelves"]] if surface == HOME else [answer["items"]]
-        return Shown(
-            rows=[[item["item_id"] for item in items] for items in shelves if items],
-            explored=[[bool(item.get("explored")) for item in items] for items in shelves if items],
-            level=answer["level"],
-            versions=answer["versions"],
-        )
+        names = {"user_id": user_id, "request_id": request_id}
+
+        def ask(**more: Any) -> Shown:
+            if surface == HOME:
+                page = self._client.home(api.HomeRequest(**names, session_id=session_id, **more))
+                return shown(page, [shelf.items for shelf in page.shelves])
+            tracks = self._client.next(session_id, NextRequest(**names, k=TRACKS, dislikes=dislikes, **more))
+            return shown(tracks, [tracks.items])
+
+        self._client.now = at
+        try:
+            return patiently(ask)
+        except InputError:
+            return patiently(lambda: ask(picks=[]))
 
     def tell(self, events: list[dict[str, Any]], at: datetime) -> None:
         """Send events. They are durable when this returns, and events that were sent before count for nothing.
 
         Raises:
-            UnavailableError: The gateway does not answer.
-            SegueError: The gateway refuses the events.
+            InputError: The gateway refuses the events.
         """
-        self._post("/v1/events", {"events": events}, at)
+        self._client.now = at
+        patiently(lambda: self._client.events([api.Event(**event) for event in events]))
 
-    def _post(self, path: str, body: dict[str, Any], at: datetime, allowed: int | None = None) -> Any:
-        """Return the answer to a request at a simulated time; None for the status `allowed`. 503 is tried again."""
-        for _ in range(RETRIES):
-            try:
-                response = self._client.post(path, json=body, headers={HEADER: at.isoformat()})
-            except httpx.TransportError as error:
-                reason = str(error)
-            else:
-                if response.status_code == allowed:
-                    return None
-                if response.is_success:
-                    return response.json()
-                reason = response.text
-                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                    raise SegueError(
-                        f"The gateway answers {response.status_code} to POST {path}: {reason:.300}",
-                        "The gateway's log says more. `segue simulate` goes on from this request.",
-                    )
+
+def shown(answer: api.Decided, rows: list[list[api.PlacedItem]]) -> Shown:
+    """Return an answer as a page of these rows, without the empty ones."""
+    rows = [items for items in rows if items]
+    return Shown(
+        rows=[[item.item_id for item in items] for items in rows],
+        explored=[[item.explored for item in items] for items in rows],
+        level=answer.level,
+        versions=answer.versions,
+    )
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """Return the result of a call, which is repeated while the gateway does not answer."""
+    for _ in range(TRIES - 1):
+        try:
+            return call()
+        except UnavailableError:
             time.sleep(PAUSE_SECONDS)
-        raise UnavailableError(
-            f"The gateway at {self._client.base_url} does not answer: {reason:.300}",
-            "Run `segue simulate` again: it goes on from this request.",
-        )
+    return call()

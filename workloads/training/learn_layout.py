@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from events import labels, schema
 from events.dataset import load
-from segue.files import read_json, write_json
-from segue.settings import Home
+from segue.files import write_json
 from segue.verdict import Verdict
 from stores import parts
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.layout_record import LayoutRecord
 from surfaces.home.learning import LoggedPage, between, fit
+from surfaces.home.serving_policy import serving_policy
 from workloads.run import Run
 from workloads.training.layout_value import decisions, gain, overlap, value
 
@@ -51,16 +51,6 @@ def step(run: Run, ingested: Path) -> bool:
             saved = policy.to_dict()
             parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, saved))
         return policy is not None and verdict.passed
-
-
-def serving_policy(home: Home) -> LayoutPolicy:
-    """The layout policy that serves; the one before learning if none was pushed.
-
-    Raises:
-        InputError: the file of the policy breaks a rule.
-    """
-    path = home.layout_policy
-    return LayoutPolicy.from_dict(read_json(path)) if path.is_file() else LayoutPolicy()
 
 
 def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
@@ -119,11 +109,7 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
         return None, Verdict(False, reason, counts, {"pages": LEAST_PAGES})
     model = fit(to_learn)
     suggested = model.policy(serving.version + 1)
-    share, policy = next(
-        (share, policy)
-        for share in STEPS
-        if overlap(to_learn, policy := between(serving, suggested, share)) >= LEAST_EFFECTIVE or share == STEPS[-1]
-    )
+    share, policy = longest_step(to_learn, serving, suggested)
     log = decisions(to_judge, policy, model, SEED)
     better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
     limit = -LARGEST_LOSS * abs(logged)
@@ -139,6 +125,17 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
         f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}"
     )
     return policy, Verdict(better.low >= limit, reason, figures, {"gain_low": limit})
+
+
+def longest_step(
+    pages: Sequence[LoggedPage], serving: LayoutPolicy, suggested: LayoutPolicy
+) -> tuple[float, LayoutPolicy]:
+    """The longest step towards the suggested policy that a log like these pages can judge, and its policy."""
+    for share in STEPS:
+        policy = between(serving, suggested, share)
+        if overlap(pages, policy) >= LEAST_EFFECTIVE:
+            break
+    return share, policy
 
 
 def part_of(listener: str) -> int:

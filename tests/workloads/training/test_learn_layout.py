@@ -13,9 +13,10 @@ from segue.files import write_json
 from segue.settings import Home
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.learning import fit
+from surfaces.home.serving_policy import serving_policy
 from tests.support.home_pages import KINDS, SATURDAY, context_of, logged
 from workloads.training.layout_value import decisions, down_to, gain, overlap, value
-from workloads.training.learn_layout import learned, logged_pages, part_of, serving_policy
+from workloads.training.learn_layout import learned, logged_pages, part_of
 
 EVEN = LayoutPolicy(temperature=1e6)
 WORTH = (0.2, 1.2, 0.6, 0.3)
@@ -95,7 +96,7 @@ def test_the_policy_of_the_log_has_its_value():
 
 
 def test_a_better_policy_serves():
-    policy, verdict = learned(logged(EVEN, WORTH, 400, 3, seed=2), EVEN)
+    policy, verdict = learned(logged(EVEN, WORTH, 250, 3, seed=2), EVEN)
     assert policy is not None
     assert verdict.passed, verdict.reason
     assert verdict.figures["gain"]["low"] > 0
@@ -105,7 +106,7 @@ def test_a_better_policy_serves():
 
 
 def test_a_step_that_the_log_cannot_judge_is_shortened():
-    _, verdict = learned(logged(EVEN, (0.01, 3.0, 0.01, 0.01), 400, 3, seed=2), EVEN)
+    _, verdict = learned(logged(EVEN, (0.01, 3.0, 0.01, 0.01), 250, 3, seed=2), EVEN)
     assert verdict.figures["step"] < 1
 
 

@@ -1,0 +1,114 @@
+"""`POST /v1/events`: durable once answered, each event id once, and refused as a whole."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.surfaces.conftest import NOW
+
+
+def event(number=1, **changes):
+    return {
+        "event_id": f"e{number}",
+        "request_id": "r1",
+        "user_id": "u1",
+        "item_id": str(number),
+        "action": "play",
+        "ts": (NOW - timedelta(minutes=1)).isoformat(),
+    } | changes
+
+
+def test_events_count_once(talk, world):
+    async def conversation(client):
+        first = await client.post("/v1/events", json={"events": [event(1), event(2)]})
+        again = await client.post("/v1/events", json={"events": [event(2), event(3), event(3)]})
+        return first.json(), again.json()
+
+    assert talk(conversation) == ({"accepted": 2, "duplicates": 0}, {"accepted": 1, "duplicates": 2})
+    assert [one.item_id for one in world.pushes.interactions] == ["1", "2", "3"]
+
+
+def test_events_of_a_batch_are_taken_in_the_order_of_their_times(talk, world):
+    times = [(NOW - timedelta(minutes=minutes)).isoformat() for minutes in (1, 5, 3)]
+
+    async def conversation(client):
+        body = {"events": [event(n, ts=ts, session_id="s1") for n, ts in enumerate(times, 1)]}
+        await client.post("/v1/events", json=body)
+        return [action.item_id for action in client.gateway.now_playing.sessions.get("s1", "u1").state.actions]
+
+    assert talk(conversation) == ["2", "3", "1"]
+    assert [one.item_id for one in world.pushes.interactions] == ["2", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"ts": (NOW + timedelta(minutes=4)).isoformat()}, 200, ""),
+        ({"ts": (NOW + timedelta(minutes=6)).isoformat()}, 422, "in the future"),
+        ({"ts": (NOW - timedelta(days=29)).isoformat()}, 200, ""),
+        ({"ts": (NOW - timedelta(days=31)).isoformat()}, 422, "in the past"),
+        ({"ts": "0001-01-01T00:00:00+00:00"}, 422, "in the past"),
+        ({"ts": "9999-12-31T23:59:59+00:00"}, 422, "in the future"),
+        ({"ts": "2027-01-15T08:00:00"}, 422, "ts"),  # without a zone
+        ({"ts": 1800000000}, 422, "ts"),
+        ({"item_id": "zzz"}, 404, "no item 'zzz'"),
+        ({"action": "buy"}, 422, "action"),
+        ({"ms_played": -1}, 422, "ms_played"),
+        ({"event_id": "impression:r1:1"}, 422, "event_id"),  # ids of collected impressions
+        ({"user_id": "null"}, 422, "user_id"),  # an import would read no listener
+        ({"user_id": "stranger"}, 200, ""),  # new listeners have events before they have features
+        ({"action": "impression"}, 200, ""),
+    ],
+)
+def test_one_wrong_event_refuses_the_batch(talk, world, changes, status, words):
+    async def conversation(client):
+        answer = await client.post("/v1/events", json={"events": [event(1), event(2, **changes)]})
+        return answer, (await client.post("/v1/events", json={"events": [event(1)]})).json()["duplicates"]
+
+    answer, known = talk(conversation)
+    assert answer.status_code == status
+    assert known == (status == 200)  # of a refused batch nothing is kept
+    if status != 200:
+        assert words in answer.json()["error"]
+
+
+def test_a_batch_has_1_to_500_events(post):
+    assert post("/v1/events", events=[]).status_code == 422
+    small = {"event_id": "e", "request_id": "r", "user_id": "u", "item_id": "1", "action": "play"}
+    many = [small | {"event_id": f"e{n}", "ts": "2027-01-15T07:59Z"} for n in range(501)]
+    assert post("/v1/events", events=many).status_code == 422
+    assert post("/v1/events", events=many[:500]).json() == {"accepted": 500, "duplicates": 0}
+
+
+def test_another_listeners_request_or_session_is_refused(talk):
+    async def conversation(client):
+        page = (await client.post("/v1/home", json={"user_id": "u2"})).json()
+        await client.post("/v1/sessions/s2/next", json={"user_id": "u2"})
+        return [
+            await client.post("/v1/events", json={"events": [event(1, request_id=page["request_id"])]}),
+            await client.post("/v1/events", json={"events": [event(1, session_id="s2")]}),
+        ]
+
+    assert [answer.status_code for answer in talk(conversation)] == [409, 409]
+
+
+def test_a_journal_that_is_down_asks_to_try_again(talk):
+    async def conversation(client):
+        client.gateway.journal.close()
+        return await client.post("/v1/events", json={"events": [event(1)]})
+
+    answer = talk(conversation)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert "journal" in answer.json()["error"]
+
+
+def test_a_journal_that_cannot_write_asks_to_try_again(talk, monkeypatch):
+    async def conversation(client):
+        def full(records):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(client.gateway.journal.keeping, "write", full)
+        return await client.post("/v1/events", json={"events": [event(1)]})
+
+    assert talk(conversation).status_code == 503

@@ -1,0 +1,185 @@
+"""`POST /v1/home`: pages, degradation, and what the journal keeps of them."""
+
+import math
+
+import pytest
+
+PLACE = ("position", "item_id")
+
+
+def items_of(page):
+    return [item for shelf in page["shelves"] for item in shelf["items"]]
+
+
+def test_a_page(post):
+    page = post("/v1/home", user_id="u1").json()
+    items = items_of(page)
+    assert (page["level"], page["degraded"]) == (0, [])
+    assert page["versions"] == {"retrieval": 1, "ranking": 1, "sequence": 1}
+    assert [item["position"] for item in items] == list(range(1, len(items) + 1))
+    assert len({item["item_id"] for item in items}) == len(items)  # no item twice on a page
+    assert len(page["shelves"]) >= 3
+    assert all(shelf["title"] and shelf["reason"] for shelf in page["shelves"])
+    first = items[0]
+    assert first["title"] == f"Title {first['item_id']}"
+    assert first["new"] == (int(first["item_id"]) < 14)
+
+
+def test_the_same_request_id_has_the_same_page(post, talk):
+    apart = [post("/v1/home", user_id="u1", request_id="r1").json() for _ in range(2)]
+    assert apart[0] == apart[1]
+
+    async def twice(client):
+        first = await client.post("/v1/home", json={"user_id": "u1", "request_id": "r2"})
+        calls = len(client.models._client.requests)
+        again = await client.post("/v1/home", json={"user_id": "u1", "request_id": "r2"})
+        return first.json(), again.json(), len(client.models._client.requests) - calls
+
+    first, again, calls = talk(twice)
+    assert first == again
+    assert calls == 0
+    assert items_of(first) != items_of(apart[0])  # another id draws another page
+
+
+def test_exposures_are_what_was_shown(talk):
+    async def conversation(client):
+        page = (await client.post("/v1/home", json={"user_id": "u1", "session_id": "s1"})).json()
+        client.gateway.journal.append([]).result(5)  # what was handed over before is durable
+        return page, client.gateway.journal.exposures(page["request_id"])
+
+    page, logged = talk(conversation)
+    assert [(one.position, one.item_id) for one in logged] == [
+        (item["position"], item["item_id"]) for item in items_of(page)
+    ]
+    assert {(one.user_id, one.session_id, one.surface, one.fallback) for one in logged} == {("u1", "s1", "home", 0)}
+    assert [one.shelf for one in logged] == [shelf["id"] for shelf in page["shelves"] for _ in shelf["items"]]
+    assert {one.policy for one in logged} == {"plackett-luce"}
+    assert len({one.layout_propensity for one in logged}) == 1
+    assert all(0 < one.chance <= 1 for one in logged)
+    assert all(one.model_versions == page["versions"] for one in logged)
+    assert "layout/most" in logged[0].scores  # by which the layout policy learns
+    assert math.isclose(logged[0].scores["reward"], float(logged[0].item_id))
+
+
+@pytest.mark.parametrize(
+    ("failing", "level", "degraded"),
+    [
+        (("ranking",), 1, ["ranking"]),
+        (("retrieval",), 0, ["retrieval"]),
+        (("retrieval", "sequence"), 3, ["retrieval", "sequence"]),
+        (("server",), 3, ["retrieval"]),
+    ],
+)
+def test_a_listener_without_an_earlier_page(world, post, failing, level, degraded):
+    world.server.failing = set(failing)
+    answer = post("/v1/home", user_id="u1")
+    assert answer.status_code == 200
+    page = answer.json()
+    assert (page["level"], sorted(page["degraded"])) == (level, degraded)
+    assert items_of(page)
+    if level == 3:  # popular in the listener's country
+        assert [item["item_id"] for item in items_of(page)][:3] == ["7", "1", "2"]
+
+
+def test_a_listener_with_an_earlier_page_sees_it_again(world, talk):
+    async def conversation(client):
+        whole = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        world.server.failing = {"server"}
+        kept = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        other = (await client.post("/v1/home", json={"user_id": "u2"})).json()
+        filtered = (await client.post("/v1/home", json={"user_id": "u1", "content_types": ["podcast"]})).json()
+        client.gateway.journal.append([]).result(5)
+        logged = client.gateway.journal.exposures(kept["request_id"])
+        world.server.failing = set()
+        back = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        return whole, kept, other, filtered, logged, back
+
+    whole, kept, other, filtered, logged, back = talk(conversation)
+    assert (whole["level"], kept["level"], other["level"], back["level"]) == (0, 2, 3, 0)
+    assert [item["item_id"] for item in items_of(kept)] == [item["item_id"] for item in items_of(whole)]
+    assert {item["content_type"] for item in items_of(filtered)} <= {"podcast"}
+    assert {(one.policy, one.chance, one.fallback) for one in logged} == {("fallback-2", 1.0, 2)}
+
+
+def test_features_that_are_down_cost_the_features_only(world, post):
+    world.online.failing = True
+    page = post("/v1/home", user_id="nobody").json()  # who is known cannot be told
+    assert (page["level"], page["degraded"]) == (0, ["features"])
+    assert items_of(page)
+
+
+def test_the_journal_that_is_down_costs_no_page(talk, monkeypatch):
+    async def conversation(client):
+        def full(exposures):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(client.gateway.journal.keeping, "write", full)
+        answer = await client.post("/v1/home", json={"user_id": "u1"})
+        client.gateway.journal.close()
+        return answer, await client.post("/v1/home", json={"user_id": "u1"})
+
+    assert [answer.status_code for answer in talk(conversation)] == [200, 200]
+
+
+def test_a_new_listener_names_picks(world, post):
+    page = post("/v1/home", user_id="newcomer", picks=["3", "5"])
+    assert page.status_code == 200
+    assert world.server.asked("retrieval")["history_items"][0].tolist() == ["5", "3"]
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ({"content_types": ["podcast"]}, lambda item: item["content_type"] == "podcast"),
+        ({"explicit": False}, lambda item: item["item_id"] != "7"),
+        ({"k_rows": 1}, lambda item: item["position"] <= 10),
+        ({"explore": 0.0}, lambda item: not item["explored"]),
+    ],
+)
+def test_what_a_request_names_holds(post, body, holds):
+    page = post("/v1/home", user_id="u1", **body).json()
+    assert page["level"] == 0
+    assert all(holds(item) for item in items_of(page))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({}, 422, "user_id"),
+        ({"user_id": ""}, 422, "user_id"),
+        ({"user_id": 5}, 422, "user_id"),
+        ({"user_id": "nobody"}, 404, "nobody"),
+        ({"user_id": "u1", "market": "XX"}, 422, "no market 'XX'"),
+        ({"user_id": "u1", "content_types": ["musik"]}, 422, "no content type 'musik'"),
+        ({"user_id": "newcomer", "picks": ["zzz"]}, 422, "'zzz'"),
+        ({"user_id": "u1", "k_rows": 101}, 422, "k_rows"),
+        ({"user_id": "u1", "explore": 0.9}, 422, "explore"),
+        ({"user_id": "u1", "k": 5}, 422, "k:"),  # a field that there is not
+        ({"user_id": "u1", "picks": ["1"] * 101}, 422, "picks"),
+    ],
+)
+def test_a_wrong_request_names_its_fault(post, body, status, words):
+    answer = post("/v1/home", **body)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+    assert answer.json()["fix"]
+
+
+def test_another_listeners_request_and_session_are_refused(talk):
+    async def conversation(client):
+        await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
+        await client.post("/v1/sessions/s1/next", json={"user_id": "u1"})
+        return [
+            await client.post("/v1/home", json={"user_id": "u2", "request_id": "r1"}),
+            await client.post("/v1/home", json={"user_id": "u2", "session_id": "s1"}),
+            await client.post("/v1/sessions/s1/next", json={"user_id": "u1", "request_id": "r1"}),
+        ]
+
+    assert [answer.status_code for answer in talk(conversation)] == [409, 409, 409]
+
+
+def test_what_is_switched_off_is_not_on_the_page(world, post):
+    world.off = frozenset({"sequence", "popular", "jump_back_in"})
+    page = post("/v1/home", user_id="u1").json()
+    assert (page["level"], page["degraded"]) == (0, [])
+    assert not {"next_up", "popular", "jump_back_in"} & {shelf["id"] for shelf in page["shelves"]}

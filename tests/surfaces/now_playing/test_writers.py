@@ -1,0 +1,168 @@
+"""One writer a listener: nothing is lost, nothing waits for ever, and the caller never waits."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from events import schema
+from feature_repo.feast_store import open_store
+from feature_repo.online import listener, session_state
+from feature_repo.pushes import Interaction, Pusher
+from segue.errors import InputError, UnavailableError
+from surfaces.now_playing.writers import Writers
+from tests.feature_repo.conftest import ingest, instant, parse_items, parse_log, users_of
+
+LOG = "u a 0 12:00 play s1\nv b 3 12:00 skip s2"
+NOW = instant(4, "09:00")
+
+
+def interaction(user, item, seconds=0, action=schema.PLAY, session=None):
+    return Interaction(user, item, action, NOW + timedelta(seconds=seconds), session)
+
+
+class Store:
+    """A pusher that keeps what it takes; `down` makes it refuse, and `gate` makes it wait."""
+
+    def __init__(self):
+        self.taken, self.down, self.gate = [], False, threading.Event()
+        self.gate.set()
+
+    def extend(self, interactions):
+        self.gate.wait(10)
+        if self.down:
+            raise UnavailableError("the store is down", "wait")
+        self.taken += interactions
+        late = InputError("too old", "")
+        return [late if one.item_id == "late" else None for one in interactions]
+
+    def count(self, interactions):
+        pass
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def writers(store):
+    writers = Writers(lambda: store, workers=2, waiting=3)
+    yield writers
+    store.down = False
+    store.gate.set()
+    writers.close()
+
+
+@pytest.fixture(scope="module")
+def online(tmp_path_factory):
+    """The home of a small log, with features online."""
+    log = parse_log(LOG)
+    ingested = ingest(
+        tmp_path_factory.mktemp("writers"), log, parse_items("a music rock -\nb music pop -"), users_of(log)
+    )
+    ingested.refresh()
+    return ingested.home
+
+
+def history(home, user):
+    return listener(open_store(home), user).features_at(NOW + timedelta(days=1))["history_items"]
+
+
+@pytest.mark.slow
+def test_eight_threads_lose_nothing(online):
+    users = [f"t{n}" for n in range(5)]
+    writers = Writers(lambda: Pusher(open_store(online)))
+
+    def push(thread):
+        # All threads push for all listeners at one second, so that no order between them is out of order.
+        return [
+            writers.submit(interaction(user, f"i{thread}-{n}", session=f"s-{user}")) for n in range(5) for user in users
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [future for part in pool.map(push, range(8)) for future in part]
+    assert all(future.result(20) for future in futures)
+    writers.close()
+    for user in users:
+        assert sorted(history(online, user)) == sorted(f"i{thread}-{n}" for thread in range(8) for n in range(5))
+        assert session_state(open_store(online), f"s-{user}") == {"session_plays": 40, "session_skips": 0}
+    assert (writers.pushed, writers.refused, writers.dropped, writers.backlog()) == (200, 0, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_push_is_visible_within_a_second(online):
+    reader, writers = open_store(online), Writers(lambda: Pusher(open_store(online)))
+    writers.submit(interaction("first", "a")).result(20)  # opens the writers' stores
+    for n in range(20):
+        began = time.monotonic()
+        writers.submit(interaction("w", f"i{n}", n))
+        while listener(reader, "w").newest < NOW + timedelta(seconds=n):
+            assert time.monotonic() - began < 1
+            time.sleep(0.001)
+    writers.close()
+
+
+def test_a_listener_has_the_same_writer_in_every_process(writers):
+    assert [writers._worker(user) for user in ("u00001", "u00002", "u00003", "u00004")] == [0, 1, 1, 1]
+
+
+def test_an_interaction_out_of_order_is_refused_and_counted(writers):
+    assert [writers.submit(interaction("u", item)).result(5) for item in ("a", "late", "b")] == [True, False, True]
+    assert (writers.pushed, writers.refused) == (2, 1)
+
+
+def test_a_dead_store_is_asked_again_and_says_so(writers, store, eventually):
+    store.down = True
+    future = writers.submit(interaction("u", "a"))
+    eventually(lambda: writers.trouble is not None)
+    assert "the store is down" in str(writers.trouble)
+    assert not future.done()
+    store.down = False
+    assert future.result(5)
+    assert writers.trouble is None
+    assert [one.item_id for one in store.taken] == ["a"]
+
+
+def test_a_full_queue_is_refused_before_and_dropped_after_the_journal(writers, store):
+    store.gate.clear()
+    writers.submit(interaction("u", "a"))
+    while writers.backlog():  # the writer holds it
+        time.sleep(0.001)
+    waiting = [writers.submit(interaction("u", f"i{n}")) for n in range(3)]
+    with pytest.raises(UnavailableError, match="At most 3 interactions wait"):
+        writers.require_room(["u"])
+    began = time.monotonic()
+    assert writers.submit(interaction("u", "too many")).result(0) is False
+    assert time.monotonic() - began < 0.1
+    assert writers.dropped == 1
+    store.gate.set()
+    assert all(future.result(5) for future in waiting)
+    writers.require_room(["u"])
+
+
+def test_a_batch_that_cannot_be_pushed_does_not_stop_the_others(store):
+    writers = Writers(lambda: store, workers=1)
+    extend, store.extend = store.extend, lambda interactions: 1 / 0
+    assert writers.submit(interaction("u", "a")).result(5) is False
+    store.extend = extend
+    assert writers.submit(interaction("u", "b")).result(5) is True
+    writers.close()
+
+
+def test_closing_pushes_what_waits_and_takes_nothing_more(store):
+    writers = Writers(lambda: store, workers=1)
+    futures = [writers.submit(interaction("u", f"i{n}")) for n in range(50)]
+    writers.close()
+    assert all(future.result(0) for future in futures)
+    assert writers.submit(interaction("u", "after")).result(0) is False
+
+
+def test_closing_with_a_dead_store_ends(store):
+    writers = Writers(lambda: store, workers=1)
+    store.down = True
+    future = writers.submit(interaction("u", "a"))
+    writers.close(seconds=2)
+    assert future.result(2) is False
