@@ -49,20 +49,21 @@ class Gateway:
         Raises:
             InputError: The gateway refuses the request.
         """
-        names = {"user_id": user_id, "request_id": request_id}
 
-        def ask(**more: Any) -> Shown:
+        def ask(picks: list[str] | None) -> Shown:
+            body = {"user_id": user_id, "request_id": request_id, "picks": picks}
             if surface == HOME:
-                page = self._client.home(api.HomeRequest(**names, session_id=session_id, **more))
+                page = self._client.home(api.HomeRequest.model_validate({**body, "session_id": session_id}))
                 return shown(page, [shelf.items for shelf in page.shelves])
-            tracks = self._client.next(session_id, NextRequest(**names, k=TRACKS, dislikes=dislikes, **more))
+            request = NextRequest.model_validate({**body, "k": TRACKS, "dislikes": dislikes})
+            tracks = self._client.next(session_id, request)
             return shown(tracks, [tracks.items])
 
         self._client.now = at
         try:
-            return patiently(ask)
+            return patiently(lambda: ask(None))
         except InputError:
-            return patiently(lambda: ask(picks=[]))
+            return patiently(lambda: ask([]))
 
     def tell(self, events: list[dict[str, Any]], at: datetime) -> None:
         """Send events. They are durable when this returns, and events that were sent before count for nothing.
@@ -71,7 +72,7 @@ class Gateway:
             InputError: The gateway refuses the events.
         """
         self._client.now = at
-        patiently(lambda: self._client.events([api.Event(**event) for event in events]))
+        patiently(lambda: self._client.events([api.Event.model_validate(event) for event in events]))
 
 
 def shown(answer: api.Decided, rows: list[list[api.PlacedItem]]) -> Shown:
