@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from events import schema
 from events.journal.joins import EXPOSURE
-from workloads.simulation.day import Moment, instant, request_id
+from workloads.simulation.day import Moment, instant
 
 COLUMNS = ("request_id", "user_id", "item_id", "session_id", "surface", "position", "action", "ms_played", "ts")
 
@@ -26,7 +26,7 @@ def compared(moments: Sequence[Moment], events: pa.Table) -> dict[str, Any]:
         collected rows, have no equal.
     """
     wanted = Counter(row for moment in moments for row in rows_of(moment))
-    requests = pa.array({request_id(moment.visit) for moment in moments}, pa.string())
+    requests = pa.array({moment.shown.request_id for moment in moments}, pa.string())
     collected = events.filter(pc.is_in(events["request_id"], requests)).select([*COLUMNS, EXPOSURE.name])
     found = Counter(as_key(row, row[EXPOSURE.name] or {}) for row in collected.to_pylist())
     return {

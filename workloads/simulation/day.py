@@ -33,11 +33,6 @@ def instant(microseconds: int) -> datetime:
     return START + timedelta(microseconds=microseconds)
 
 
-def request_id(visit: Visit) -> str:
-    """Return the id of a request, by which the journal knows it."""
-    return f"sim-{visit.request}"
-
-
 def session_id(visit: Visit) -> str:
     """Return the id of a session."""
     return f"sim-{visit.session}"
@@ -56,8 +51,8 @@ def serve(world: World, day: int, gateway: Gateway, record: Record) -> None:
     def show(visit: Visit) -> Shown:
         dislikes = disliked.pop(visit.session, []) if visit.surface == NOW_PLAYING else []
         if visit.request not in record.pages:
-            user_id, at = world.user_ids[visit.user], instant(visit.at)
-            shown = gateway.page(user_id, request_id(visit), session_id(visit), visit.surface, at, dislikes)
+            user_id, asked, at = world.user_ids[visit.user], record.ask(visit.request), instant(visit.at)
+            shown = gateway.page(user_id, asked, session_id(visit), visit.surface, at, dislikes)
             record.show(visit.request, shown)
         return record.pages[visit.request]
 
@@ -89,12 +84,16 @@ def play(world: World, day: int, show: Callable[[Visit], Shown], hear: Callable[
         return [[world.item_index[item_id] for item_id in row] for row in shown.rows]
 
     def heard(visit: Visit, page: Pages, responses: Responses, done: Actions) -> None:
-        hear(Moment(visit, pages.pop(visit.request), page, responses, events_of(world, visit, page, responses, done)))
+        shown = pages.pop(visit.request)
+        events = events_of(world, visit, shown.request_id, page, responses, done)
+        hear(Moment(visit, shown, page, responses, events))
 
     listen(world, day, rows, heard)
 
 
-def events_of(world: World, visit: Visit, page: Pages, responses: Responses, done: Actions) -> list[dict[str, Any]]:
+def events_of(
+    world: World, visit: Visit, request_id: str, page: Pages, responses: Responses, done: Actions
+) -> list[dict[str, Any]]:
     """Return the events that a client sends of a page, in the order of time: what was seen, and what was done.
 
     Their ids are those of the place and the action, so sending them again counts for nothing.
@@ -111,8 +110,8 @@ def events_of(world: World, visit: Visit, page: Pages, responses: Responses, don
     ]
     return [
         {
-            "event_id": f"{request_id(visit)}:{slot + 1}:{action}",
-            "request_id": request_id(visit),
+            "event_id": f"{request_id}:{slot + 1}:{action}",
+            "request_id": request_id,
             "user_id": world.user_ids[visit.user],
             "session_id": session_id(visit),
             "item_id": world.item_ids[page.item[0, slot]],

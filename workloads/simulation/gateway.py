@@ -79,6 +79,7 @@ def shown(answer: api.Decided, rows: list[list[api.PlacedItem]]) -> Shown:
     """Return an answer as a page of these rows, without the empty ones."""
     rows = [items for items in rows if items]
     return Shown(
+        request_id=answer.request_id,
         rows=[[item.item_id for item in items] for items in rows],
         explored=[[item.explored for item in items] for items in rows],
         level=answer.level,

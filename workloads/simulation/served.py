@@ -4,6 +4,7 @@ A listener's response is determined by the world, so only what the gateway answe
 played again from its record and goes on where the record ends.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,14 @@ class Shown:
     """A page as the gateway answered it.
 
     Args:
+        request_id: The request that it answers.
         rows: Item ids of each row.
         explored: Whether each of these items was shown to learn about it.
         level: Degradation of the page; 0 is whole.
         versions: Model versions that decided.
     """
 
+    request_id: str
     rows: list[list[str]]
     explored: list[list[bool]]
     level: int
@@ -31,15 +34,18 @@ class Shown:
 
 @dataclass
 class Record:
-    """The record of one day, a line a page and a line once its events are acknowledged.
+    """The record of one day: for each page a line before it is asked for, one with it, and one once its events are
+    acknowledged.
 
     Args:
         path: The file.
+        asked: How often the page of each request number was asked for.
         pages: The page of each request number.
         told: Requests whose events the gateway has acknowledged.
     """
 
     path: Path
+    asked: Counter[int] = field(default_factory=Counter)
     pages: dict[int, Shown] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
 
@@ -54,6 +60,16 @@ class Record:
         for line in map(orjson.loads, whole.splitlines()):
             record._note(line)
         return record
+
+    def ask(self, request: int) -> str:
+        """Keep that a page is asked for, and return the id of the request.
+
+        An answer that a kill has cut off may be in the journal, and need not be the one that comes now. So a page that
+        is asked for again has another id, and nothing is ever said about the first one.
+        """
+        self._append({"request": request, "asked": True})
+        again = self.asked[request] - 1
+        return f"sim-{request}" + (f".{again}" if again else "")
 
     def show(self, request: int, shown: Shown) -> None:
         """Keep a page before anything is done with it."""
@@ -70,7 +86,9 @@ class Record:
         self._note(orjson.loads(text))
 
     def _note(self, line: dict[str, Any]) -> None:
-        if "page" in line:
+        if "asked" in line:
+            self.asked[line["request"]] += 1
+        elif "page" in line:
             self.pages[line["request"]] = Shown(**line["page"])
         else:
             self.told.add(line["request"])

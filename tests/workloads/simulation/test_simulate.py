@@ -33,7 +33,7 @@ def test_a_simulation_of_another_data_set_is_refused():
 
 
 @pytest.fixture
-def trained_world(build_once, tmp_path) -> Segue:
+def trained_world(build_once) -> Segue:
     """A home with a trained nano world of version 2."""
 
     def build(folder: Path) -> None:

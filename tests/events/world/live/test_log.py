@@ -57,6 +57,12 @@ def test_the_manifest_tells_the_world(tmp_path, imported):
     assert dataset.load(tmp_path / "data").manifest["world"] == world
 
 
+def test_a_data_set_that_is_changed_keeps_its_world(tmp_path, imported):
+    world = dataset.write(tmp_path / "data", imported)["world"]
+    changed = dataset.change(tmp_path / "data", lambda tables: dataset.continued(tables, tables.events(), None))
+    assert changed["world"] == world
+
+
 def test_a_listener_never_plays_an_item_of_a_disliked_creator(imported, events):
     creator = dict(zip(*(imported.items[name].to_pylist() for name in ("item_id", "creator_id")), strict=True))
     disliked = dict(zip(*(imported.users[name].to_pylist() for name in ("user_id", "disliked_creators")), strict=True))
