@@ -6,6 +6,7 @@ import click
 
 from cli.bench_output import print_retrieval, print_targets, with_interval
 from cli.output import json_option, print_json, print_table
+from cli.surfaces.bench_gateway import gateway
 from segue.terminal import say
 
 size_option: Callable = click.option(
@@ -27,6 +28,9 @@ seed_option: Callable = click.option(
 @click.group()
 def bench() -> None:
     """Measure quality, speed and memory beside a named peer, in one run."""
+
+
+bench.add_command(gateway)
 
 
 @bench.command()

@@ -73,6 +73,7 @@ NEEDS = {
     "train-sequence": TRAIN,
     "train-ranking": TRAIN,
     "evaluate": JUDGE,
+    "learn-layout": TABLES,
     "infra-validate": JUDGE,
     "push": COPY,
     "register": TABLES,

@@ -11,16 +11,19 @@ from components.push import push
 from components.refresh_online import refresh_online
 from components.register import register
 from components.report import report
-from components.train_ranking import train_ranking
-from components.train_retrieval import train_retrieval
-from components.train_sequence import train_sequence
+from components.training.learn_layout import learn_layout
+from components.training.train_ranking import train_ranking
+from components.training.train_retrieval import train_retrieval
+from components.training.train_sequence import train_sequence
 from components.validate_data import validate_data
 from pipelines.placement import place_steps
 
 
-@dsl.pipeline(name="training", description="Features, gates, training, evaluation and push of all models.")
+@dsl.pipeline(
+    name="training", description="Features, gates, training, evaluation and push of all models, and Home's layout."
+)
 def training(config: dict):
-    """Train all models and push them if they pass every gate.
+    """Train all models and push them if they pass every gate; learn Home's layout policy where pages were collected.
 
     Args:
         config: `TrainingConfig.to_dict()`.
@@ -43,6 +46,7 @@ def training(config: dict):
             ranking = train_ranking(**inputs, **sources).outputs["model"]
             models = {**sources, "ranking": ranking}
             evaluation = evaluate(**inputs, **models)
+            learn_layout(config=config, ingested=log).after(evaluation)  # its failure does not keep models back
             with dsl.If(evaluation.outputs["Output"] == True, name="blessed"):  # noqa: E712
                 infra_validation = infra_validate(**inputs, **models)
                 with dsl.If(infra_validation.outputs["Output"] == True, name="servable"):  # noqa: E712

@@ -111,7 +111,7 @@ def plays(home: Home, item_ids: np.ndarray, content_types: np.ndarray) -> dict[s
     counted = count_plays(home.data, item_ids, content_types)
     home.features.mkdir(parents=True, exist_ok=True)
     with atomic_path(kept) as temporary, temporary.open("wb") as file:
-        np.savez(file, key=key, **counted)
+        np.savez(file, key=key, **counted)  # type: ignore[arg-type]  # its stub takes any name for `allow_pickle`
     return with_markets(counted)
 
 

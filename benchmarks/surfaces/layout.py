@@ -21,7 +21,7 @@ KINDS = ("because_you_listened", "for_you", "jump_back_in", "new_releases", "nex
 FEWEST, MOST = 2, 4  # rows of a page
 CONTEXTS = 8
 EXAMINATION = 1 / np.log2(np.arange(2, MOST + 2))
-PAGES = 4  # of each listener in a log
+PAGES = 2  # of each listener in a log
 ESTIMATORS = ("ips", "snips", "dr")
 LEAST_COVERAGE = 0.93
 # With equal propensities for all layouts, an interval that still covers shows that the check tells right from nothing.
@@ -84,12 +84,12 @@ class World:
         return pages
 
 
-def run(repeats: int = 100, listeners: int = 200, seed: int = 0) -> dict:
+def run(repeats: int = 100, listeners: int = 400, seed: int = 0) -> dict:
     """Estimate a policy's value from fresh logs of another, and count the intervals that contain the true value.
 
     Args:
         repeats: number of logs.
-        listeners: of each log; each has 4 pages.
+        listeners: of each log; each has 2 pages.
         seed: of the world and the logs.
 
     Returns:

@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from events.schema import ACTIONS
-
 MOST_ITEMS = 100
 MOST_EVENTS = 500
 MOST_PICKS = 100
@@ -107,7 +105,7 @@ class Event(Body):
     user_id: Id
     session_id: Id | None = None
     item_id: Id
-    action: Literal[ACTIONS]
+    action: Literal["impression", "play", "skip", "like", "add"]
     ms_played: int | None = Field(None, ge=0, lt=2**53)
     ts: Time
 

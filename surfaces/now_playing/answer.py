@@ -99,4 +99,5 @@ class NowPlaying:
     async def _next(self, context: Context, session: Session, trace: Trace) -> Next:
         request = context.request
         mix = fitting_mix(context)
-        return await next_tracks(self._path.models, context, session, mix, request.k, request.seed("next"), trace)
+        seed, path = request.seed("next"), self._path
+        return await next_tracks(path.models, context, session, mix, request.k, seed, trace, path.deadlines)

@@ -1,11 +1,12 @@
 """Feedback as it comes: into the session in memory at once, and to the online store by its writers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from events.journal.records import Feedback
 from events.schema import INTERACTIONS
-from surfaces.now_playing.sessions import Sessions
+from surfaces.now_playing.sessions import OtherListenersSessionError, Sessions, other_listeners
 from surfaces.now_playing.state import Action, take
 from surfaces.now_playing.writers import Pushed, Writers
 
@@ -29,9 +30,12 @@ class FeedbackPath:
             OtherListenersSessionError: a session is another listener's.
             UnavailableError: too much waits for the online store.
         """
+        owners: dict[str, str] = {}
         for one in feedback:
             if one.session_id is not None:
-                self._sessions.get(one.session_id, one.user_id)
+                self._sessions.get(one.session_id, owners.setdefault(one.session_id, one.user_id))
+                if owners[one.session_id] != one.user_id:
+                    raise other_listeners(one.session_id, one.user_id)
         self._writers.require_room([one.user_id for one in feedback])
 
     def take(self, feedback: Sequence[Feedback]) -> list[Pushed]:
@@ -47,7 +51,9 @@ class FeedbackPath:
             if one.action in INTERACTIONS:
                 if one.session_id is not None:
                     action = Action(one.event_id, one.item_id, one.action, one.ts)
-                    self._sessions.change(one.session_id, one.user_id, partial(take, action=action))
+                    # Another listener may have begun the session since `check`; the journal has the feedback anyway.
+                    with suppress(OtherListenersSessionError):
+                        self._sessions.change(one.session_id, one.user_id, partial(take, action=action))
                 interaction = Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
                 pushed.append(self._writers.submit(interaction))
         return pushed

@@ -10,7 +10,7 @@ from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownItem, ShownPage, one_list
-from surfaces.engine.path import CACHED, POPULAR, UNRANKED
+from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import Stage, Trace
 from surfaces.filters.every import FILTERS
 from surfaces.model_inputs import model_inputs
@@ -28,14 +28,6 @@ POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
 CANDIDATES = 500  # of each model; more hardly cost time, and are hardly ever drawn
 WISHED = 300  # further candidates that the chips name, the most played ones
-
-
-@dataclass(frozen=True)
-class Deadlines:
-    """Seconds after the start of a request by which a stage must be done."""
-
-    models: float = 0.4
-    compose: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ async def next_tracks(
     k: int,
     seed: int,
     trace: Trace,
-    deadlines: Deadlines = Deadlines(),
+    deadlines: Deadlines,
 ) -> Next:
     """The next `k` items or more, as many as are promised.
 
@@ -83,7 +75,7 @@ async def next_tracks(
     version = context.versions.versions.get(SEQUENCE, 0)
     promised = tuple(one for one in state.queue if one.version == version)
     length = max(k, QUEUE)
-    if len(promised) >= k:
+    if len(promised) >= length:
         return Next(promised, page(promised))  # nothing has changed since it was promised
     state = replace(state, queue=promised)
     context = replace(
@@ -97,12 +89,12 @@ async def next_tracks(
             source.model,
             lambda given, source=source: ask_model(models, given, [source]),
             lambda given: list[SourceAnswer](),
-            deadlines.models,
+            deadlines.sources,
         )
         for source in sources(wished)
     )
     named: Stage[list[str], list[SourceAnswer]] = Stage(
-        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.models, enabled=bool
+        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sources, enabled=bool
     )
     composed: Stage[list[SourceAnswer], tuple[Promise, ...]] = Stage(
         "compose",

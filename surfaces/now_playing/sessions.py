@@ -20,6 +20,14 @@ class OtherListenersSessionError(InputError):
     """A session belongs to another listener."""
 
 
+def other_listeners(session_id: str, user_id: str) -> OtherListenersSessionError:
+    """The error for a session that is not this listener's."""
+    return OtherListenersSessionError(
+        f"A session belongs to one listener. {session_id!r} is not a session of {user_id!r}.",
+        "Begin a session with an id of its own.",
+    )
+
+
 class Sessions:
     """The sessions that were used last. All calls come from one event loop.
 
@@ -45,10 +53,7 @@ class Sessions:
         if session is None:
             return None
         if session.user_id != user_id:
-            raise OtherListenersSessionError(
-                f"A session belongs to one listener. {session_id!r} is not a session of {user_id!r}.",
-                "Begin a session with an id of its own.",
-            )
+            raise other_listeners(session_id, user_id)
         self._kept.move_to_end(session_id)
         return session
 

@@ -146,5 +146,6 @@ def test_the_steps_of_training_come_in_the_order_of_their_inputs():
         "infra-validate",
         "push",
         "register",
+        "learn-layout",
         "report",
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from segue.errors import InputError
 from segue.settings import Home
-from workloads.outcome import outcome
+from workloads.outcome import outcome, verdict
 from workloads.run import Run
 
 
@@ -49,3 +49,7 @@ def test_a_failed_step_keeps_its_cause_fix_and_exit_code(home):
     assert result["failed_step"] == "ingest"
     assert result["steps"]["ingest"]["fix"] == "Do this."
     assert result["steps"]["ingest"]["exit_code"] == 2
+
+
+def test_a_step_that_had_nothing_to_do_says_why():
+    assert verdict({"status": "done", "result": {"skipped": "the log has no pages"}}) == "skipped: the log has no pages"

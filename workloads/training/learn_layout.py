@@ -14,9 +14,11 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pds
 
 from events import labels, schema
 from events.dataset import load
+from events.journal.joins import EXPOSURE
 from segue.files import write_json
 from segue.verdict import Verdict
 from stores import parts
@@ -44,43 +46,55 @@ def step(run: Run, ingested: Path) -> bool:
     """
     with run.step(__name__, reads=(parts.SURFACES,)) as result:
         tables = load(ingested)
-        pages = logged_pages(tables.events(), tables.items, run.config.ranking.reward)
+        pages = logged_pages(composed_events(tables.events_files), tables.items, run.config.ranking.reward)
+        if reason := too_few(pages):
+            result["skipped"] = reason
+            return False
         policy, verdict = learned(pages, serving_policy(run.home))
-        result.update(verdict.to_dict() | {"skipped": policy is None})
-        if policy is not None and verdict.passed:
-            saved = policy.to_dict()
-            parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, saved))
-        return policy is not None and verdict.passed
+        result.update(verdict.to_dict())
+        if verdict.passed:
+            parts.change(run.home, parts.SURFACES, lambda: write_json(run.home.layout_policy, policy.to_dict()))
+        return verdict.passed
+
+
+def composed_events(files: Sequence[str]) -> pa.Table:
+    """The events of Home pages that were composed: what was seen there, and what was done.
+
+    Only collected events have the column `exposure`; an imported log has no such pages. Fallback pages have no drawn
+    layout, and are left out. The rest of the log is not held in memory.
+
+    Args:
+        files: Parquet files of the log.
+    """
+    log = pds.dataset(files, format="parquet")
+    if EXPOSURE.name not in log.schema.names:
+        return schema.EVENTS.append(EXPOSURE).empty_table()
+    exposure = pds.field(EXPOSURE.name)
+    composed = exposure.is_valid() & (pc.struct_field(exposure, "fallback") == 0)
+    return log.to_table(filter=(pds.field("surface") == "home") & composed)
 
 
 def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
-    """The pages of a log whose layout was drawn, with the reward of each shelf.
-
-    Only collected events have the column `exposure`. Fallback pages have no drawn layout, and are left out. A page of
-    which nothing was seen is not in the log.
+    """The pages whose layout was drawn, with the reward of each shelf. A page of which nothing was seen is not there.
 
     Args:
-        events: the log.
-        items: its catalogue, for the durations.
+        events: of Home pages.
+        items: the catalogue, for the durations.
         reward: weight of each head's label in the reward of an item; a label that is not known counts 0.
     """
-    if "exposure" not in events.column_names:
-        return []
-    shown = events.filter(pc.and_(pc.is_valid(events["exposure"]), pc.equal(events["surface"], "home")))
-    shown = shown.filter(pc.equal(pc.struct_field(shown["exposure"], "fallback"), 0))
-    if not pc.any(pc.equal(shown["action"], schema.IMPRESSION)).as_py():
+    seen = events.filter(pc.equal(events["action"], schema.IMPRESSION))
+    if not seen.num_rows:
         return []
     names = [f"label_{head}" for head in schema.TASKS]
     weights = np.array([reward.get(head, 0.0) for head in schema.TASKS])
-    examples = labels.examples(ibis.memtable(shown), ibis.memtable(items)).to_pyarrow()
+    examples = labels.examples(ibis.memtable(events), ibis.memtable(items)).to_pyarrow()
     values = np.column_stack([examples[name].fill_null(0.0).to_numpy() for name in names]) @ weights  # [examples]
     of_item = dict(zip(examples["event_id"].to_pylist(), values.tolist(), strict=True))
     records: dict[str, LayoutRecord] = {}
     listeners: dict[str, str] = {}
     rewards: dict[tuple[str, str], float] = {}  # by request and shelf
-    columns = ("event_id", "request_id", "user_id", "exposure")
-    for event in shown.filter(pc.equal(shown["action"], schema.IMPRESSION)).select(columns).to_pylist():
-        request, exposure = event["request_id"], event["exposure"]
+    for event in seen.select(["event_id", "request_id", "user_id", EXPOSURE.name]).to_pylist():
+        request, exposure = event["request_id"], event[EXPOSURE.name]
         if request not in records and (record := LayoutRecord.from_scores(json.loads(exposure["scores"]))):
             records[request], listeners[request] = record, event["user_id"]
         shelf = (request, exposure["shelf"])
@@ -95,18 +109,21 @@ def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float])
     ]
 
 
-def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy | None, Verdict]:
-    """The policy that the pages suggest, and whether it may serve; no policy if there are too few pages.
+def too_few(pages: Sequence[LoggedPage]) -> str:
+    """Why the pages of a log are too few to learn and to judge a policy, in one sentence; empty if there are enough."""
+    if min(map(len, parted(pages))) >= LEAST_PAGES:
+        return ""
+    return f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)}"
+
+
+def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy, Verdict]:
+    """The policy that the pages suggest, and whether it may serve.
 
     Args:
         pages: of the log; several policies may have drawn them.
         serving: the policy that serves.
     """
-    to_learn, to_judge = ([page for page in pages if part_of(page.listener) == part] for part in (0, 1))
-    counts = {"pages_to_learn": len(to_learn), "pages_to_judge": len(to_judge)}
-    if min(counts.values()) < LEAST_PAGES:
-        reason = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)}"
-        return None, Verdict(False, reason, counts, {"pages": LEAST_PAGES})
+    to_learn, to_judge = parted(pages)
     model = fit(to_learn)
     suggested = model.policy(serving.version + 1)
     share, policy = longest_step(to_learn, serving, suggested)
@@ -114,7 +131,8 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
     better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
     limit = -LARGEST_LOSS * abs(logged)
     figures = {
-        **counts,
+        "pages_to_learn": len(to_learn),
+        "pages_to_judge": len(to_judge),
         "step": share,
         "logged_value": logged,
         "value": {name: asdict(estimate) for name, estimate in value(log, SEED).items()},
@@ -138,6 +156,9 @@ def longest_step(
     return share, policy
 
 
-def part_of(listener: str) -> int:
-    """Whether a listener's pages serve to learn, 0, or to judge, 1."""
-    return hashlib.sha256(f"layout {listener}".encode()).digest()[0] % 2
+def parted(pages: Sequence[LoggedPage]) -> tuple[list[LoggedPage], list[LoggedPage]]:
+    """The pages to learn from and the pages to judge by; all pages of a listener are on the same side."""
+    sides: tuple[list[LoggedPage], list[LoggedPage]] = ([], [])
+    for page in pages:
+        sides[hashlib.sha256(f"layout {page.listener}".encode()).digest()[0] % 2].append(page)
+    return sides

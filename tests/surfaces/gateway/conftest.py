@@ -11,7 +11,7 @@ import pytest
 from events.journal.journal import Journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
-from surfaces.engine.path import Path
+from surfaces.engine.path import PATIENT, Path
 from surfaces.gateway.app import create_app
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.layout import LayoutPolicy
@@ -129,7 +129,7 @@ async def open_client(world):
     journal = Journal(SqliteKeeping(world.journal))
     sessions, writers = Sessions(), Writers(lambda: world.pushes)
     gateway = Gateway(
-        Path(models, world.online, catalogue(), off=world.off),
+        Path(models, world.online, catalogue(), PATIENT, world.off),
         home_surface(LayoutPolicy(), HomeRules(fewest_items=2)),
         journal,
         sessions,

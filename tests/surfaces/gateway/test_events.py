@@ -1,9 +1,12 @@
 """`POST /v1/events`: durable once answered, each event id once, and refused as a whole."""
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
+from events.schema import ACTIONS
+from surfaces.gateway import api
 from tests.surfaces.conftest import NOW
 
 
@@ -70,6 +73,10 @@ def test_one_wrong_event_refuses_the_batch(talk, world, changes, status, words):
     assert known == (status == 200)  # of a refused batch nothing is kept
     if status != 200:
         assert words in answer.json()["error"]
+
+
+def test_the_actions_are_those_of_the_schema():
+    assert get_args(api.Event.model_fields["action"].annotation) == ACTIONS
 
 
 def test_a_batch_has_1_to_500_events(post):

@@ -47,6 +47,8 @@ def test_feedback_is_refused_before_it_is_journaled():
     FeedbackPath(sessions, Writers()).take([feedback(1)])
     with pytest.raises(OtherListenersSessionError):
         FeedbackPath(sessions, Writers()).check([feedback(2, user="v")])
+    with pytest.raises(OtherListenersSessionError):
+        FeedbackPath(Sessions(), Writers()).check([feedback(2), feedback(3, user="v")])
     with pytest.raises(UnavailableError):
         FeedbackPath(sessions, Writers(room=False)).check([feedback(2)])
     assert FeedbackPath(sessions, Writers()).check([feedback(2), feedback(3, session=None, user="v")]) is None

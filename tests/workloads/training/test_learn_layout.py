@@ -5,26 +5,27 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from events import schema
+from events import dataset, quarantine, schema
+from events.imported import Imported
+from events.journal.joins import EXPOSURE
 from models.training_config import TrainingConfig
-from segue.files import write_json
+from segue.files import read_json, write_json
 from segue.settings import Home
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.learning import fit
 from surfaces.home.serving_policy import serving_policy
 from tests.support.home_pages import KINDS, SATURDAY, context_of, logged
+from workloads.run import Run
+from workloads.training import learn_layout
 from workloads.training.layout_value import decisions, down_to, gain, overlap, value
-from workloads.training.learn_layout import learned, logged_pages, part_of
+from workloads.training.learn_layout import composed_events, learned, logged_pages, parted, too_few
 
 EVEN = LayoutPolicy(temperature=1e6)
 WORTH = (0.2, 1.2, 0.6, 0.3)
 ITEMS = pa.table({"item_id": ["a", "b", "c"], "duration_ms": [100_000] * 3})
-EXPOSURE = pa.struct([
-    ("shelf", pa.string()), ("row", pa.int32()), ("column", pa.int32()), ("layout_propensity", pa.float64()),
-    ("fallback", pa.int32()), ("scores", pa.string()),
-])  # fmt: skip
 
 
 def log_of(*rows: dict) -> pa.Table:
@@ -34,7 +35,7 @@ def log_of(*rows: dict) -> pa.Table:
         defaults | {"event_id": f"e{number}", "ts": SATURDAY + timedelta(seconds=number)} | row
         for number, row in enumerate(rows)
     ]
-    return pa.Table.from_pylist(complete, schema.EVENTS.append(pa.field("exposure", EXPOSURE)))
+    return pa.Table.from_pylist(complete, schema.EVENTS.append(EXPOSURE))
 
 
 def exposure(shelf: str, row: int, column: int, scores=None, fallback: int = 0) -> dict:
@@ -67,17 +68,48 @@ def test_the_rewards_of_a_page_by_hand(record):
 
 
 @pytest.mark.parametrize("how", ["fallback", "another surface", "no record"])
-def test_pages_without_a_drawn_layout_are_left_out(record, how):
+def test_pages_without_a_drawn_layout_are_left_out(record, tmp_path, how):
     scores = {} if how == "no record" else record.to_scores()
     event = {"item_id": "a", "exposure": exposure("popular", 1, 1, scores, fallback=int(how == "fallback"))}
     event["surface"] = "search" if how == "another surface" else "home"
-    assert logged_pages(log_of(event), ITEMS, {"play": 1.0}) == []
+    pq.write_table(log_of(event), tmp_path / "log.parquet")
+    assert logged_pages(composed_events([str(tmp_path / "log.parquet")]), ITEMS, {"play": 1.0}) == []
 
 
-def test_an_imported_log_has_no_pages():
-    events = log_of({"item_id": "a"})
-    assert logged_pages(events, ITEMS, {"play": 1.0}) == []
-    assert logged_pages(events.drop_columns("exposure"), ITEMS, {"play": 1.0}) == []
+@pytest.mark.parametrize("columns", [["exposure"], []], ids=["imported", "imported before a collection"])
+def test_an_imported_log_has_no_pages(tmp_path, columns):
+    pq.write_table(log_of({"item_id": "a"}).drop_columns(columns), tmp_path / "log.parquet")
+    assert composed_events([str(tmp_path / "log.parquet")]).num_rows == 0
+
+
+@pytest.mark.slow
+def test_the_step_pushes_what_it_learned(tmp_path):
+    ingested, home = tmp_path / "log", Home(tmp_path / "home")
+    dataset.write(ingested, imported(logged(EVEN, (0.2, 1.6, 0.6, 0.2), 400, 2, seed=6)))
+    assert learn_layout.step(Run(home, "r1", {}), ingested)
+    pushed = read_json(home.run("r1").steps / "learn-layout.json")["result"]
+    assert pushed["passed"]
+    assert serving_policy(home).version == 1
+    assert serving_policy(home).logits(KINDS, np.zeros((4, 3)), context_of().features).argmax() == 1
+
+
+def imported(pages) -> Imported:
+    """Pages as the journal's collection stores them: the first item of each shelf was seen, and liked for 2 a time."""
+    rows = []
+    for number, page in enumerate(pages):
+        for row, (shelf, reward) in enumerate(zip(page.record.drawn, page.rewards, strict=True), 1):
+            shown = {
+                "event_id": f"{number}-{row}", "user_id": page.listener, "request_id": f"r{number}",
+                "item_id": f"i{row}", "ts": SATURDAY + timedelta(minutes=number), "surface": "home", "position": row,
+                "exposure": exposure(KINDS[shelf], row, 1, page.record.to_scores()),
+            }  # fmt: skip
+            rows.append(shown | {"action": "impression"})
+            if reward:
+                rows.append(shown | {"action": "like", "event_id": f"{number}-{row}-like"})
+    items = pa.table({"item_id": ["i1", "i2", "i3"], "title": ["a", "b", "c"], "duration_ms": [200_000] * 3})
+    events = pa.Table.from_pylist(rows, schema.EVENTS.append(EXPOSURE))
+    users = pa.table({"user_id": sorted({page.listener for page in pages})})
+    return Imported("journal", items, users, events, quarantine.empty())
 
 
 def test_the_chance_down_to_a_row():
@@ -97,7 +129,6 @@ def test_the_policy_of_the_log_has_its_value():
 
 def test_a_better_policy_serves():
     policy, verdict = learned(logged(EVEN, WORTH, 250, 3, seed=2), EVEN)
-    assert policy is not None
     assert verdict.passed, verdict.reason
     assert verdict.figures["gain"]["low"] > 0
     assert policy.version == 1
@@ -118,14 +149,17 @@ def test_a_policy_that_may_be_worse_does_not_serve():
 
 
 def test_too_few_pages_are_a_sentence():
-    policy, verdict = learned(logged(EVEN, WORTH, 10, 2, seed=0), EVEN)
-    assert policy is None
-    assert verdict.reason == "a layout policy needs 200 pages to learn and as many to judge; the log has 20"
+    assert too_few([]) == "a layout policy needs 200 pages to learn and as many to judge; the log has 0"
+    assert "the log has 20" in too_few(logged(EVEN, WORTH, 10, 2, seed=0))
 
 
-def test_the_parts_of_listeners_are_stable():
-    assert [part_of(f"u{number}") for number in range(8)] == [part_of(f"u{number}") for number in range(8)]
-    assert {part_of(f"u{number}") for number in range(20)} == {0, 1}
+def test_a_listener_is_on_one_side_and_stays_there():
+    pages = logged(EVEN, WORTH, 20, 2, seed=0)
+    one, other = ({page.listener for page in side} for side in parted(pages))
+    assert one
+    assert other
+    assert not one & other
+    assert [len(side) for side in parted(pages[::-1])] == [len(side) for side in parted(pages)]
 
 
 def test_the_serving_policy_is_the_one_that_was_pushed(tmp_path):

@@ -1,0 +1,125 @@
+"""Load on `segue gateway` with everything on one machine, the client included, beside a naive gateway."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from benchmarks.results import Say, machine, target
+from benchmarks.serving.process import ending, free_port, start, start_server, wait_ready
+from benchmarks.surfaces.http_load import as_fast_as_it_can, at_rate, check_no_failures, mean_ms, stage_seconds
+from events.schema import PLAY
+from segue.errors import SegueError
+from segue.settings import Home
+from surfaces.versions import MODELS
+
+RATE = 30.0  # requests per second
+IN_FLIGHT = 8  # of the measure of throughput
+WARM_SECONDS = 3.0
+START_SECONDS = 120.0
+HOST = "127.0.0.1"
+
+
+def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
+    """Measure Home and the next items at 30 requests per second, and the throughput of both gateways.
+
+    Args:
+        home: a home with an imported log, online features and pushed models; its journal is written to.
+        seconds: of each measure.
+        say: prints a line of progress.
+
+    Returns:
+        `home` and `next` (percentiles in ms, stages in ms), `throughput` and `naive_throughput` (requests per second
+        with 8 in flight), `targets`, `machine`.
+
+    Raises:
+        SegueError: a process does not start, or a request fails.
+    """
+    users = listeners(home)
+    numbers = itertools.count()
+
+    def home_page(number: int) -> tuple[str, bytes]:
+        return "/v1/home", json.dumps({"user_id": users[number % len(users)]}).encode()
+
+    def next_items(number: int) -> tuple[str, bytes]:  # a session of its own: nothing is promised yet
+        path = f"/v1/sessions/bench-{next(numbers)}-{time.time_ns()}/next"
+        return path, json.dumps({"user_id": users[number % len(users)]}).encode()
+
+    with TemporaryDirectory(prefix="segue-bench-") as folder, ExitStack() as stack:
+        log = Path(folder) / "log"
+        server = f"{HOST}:{free_port()}"
+        say("starting the model server")
+        process = stack.enter_context(ending(start_server(int(server.rpartition(":")[2]), [], home.root, log)))
+        wait_ready(process, server, MODELS, log)
+        result: dict[str, Any] = {"rate_rps": RATE, "seconds": seconds}
+        with started("the gateway", ["-m", "segue", "gateway", "--server", server, "--port"], home, log, say) as port:
+            for name, request in (("home", home_page), ("next", next_items)):
+                say(f"{name} at {RATE:g} requests per second")
+                asyncio.run(at_rate(HOST, port, request, RATE, WARM_SECONDS))
+                before = stages_of(port)
+                measured = asyncio.run(at_rate(HOST, port, request, RATE, seconds))
+                check_no_failures("Segue", [measured])
+                kind = "home" if name == "home" else "now_playing"
+                means = mean_ms(before.get(kind, {}), stages_of(port)[kind])
+                result[name] = measured.figures() | {"stages_ms": means}
+            say("as many Home pages as it can")
+            fast = asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
+        naive = ["-m", "benchmarks.surfaces.naive_gateway", server]
+        with started("the naive gateway", naive, home, log, say) as port:
+            asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, WARM_SECONDS))
+            slow = asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
+        check_no_failures("Segue", [fast])
+        check_no_failures("naive", [slow])
+    result["throughput"], result["naive_throughput"] = fast.figures(), slow.figures()
+    result["targets"] = {
+        "home p99 ms": target(result["home"]["p99_ms"], at_most=80.0),
+        "next p99 ms": target(result["next"]["p99_ms"], at_most=50.0),
+        "times the naive throughput": target(fast.figures()["rps"] / slow.figures()["rps"], at_least=3.0),
+    }
+    result["machine"] = machine("fastapi", "uvicorn", "grpcio", "feast")
+    return result
+
+
+def listeners(home: Home) -> list[str]:
+    """Listeners with plays, sorted."""
+    events = ds.dataset(home.data / "events", format="parquet")
+    played = events.to_table(columns=["user_id"], filter=pc.field("action") == PLAY)
+    return sorted(pc.unique(played["user_id"]).to_pylist())
+
+
+def stages_of(port: int) -> dict[str, dict[str, tuple[float, int]]]:
+    """The stages of a gateway so far."""
+    return stage_seconds(httpx.get(f"http://{HOST}:{port}/metrics", trust_env=False).text)
+
+
+@contextmanager
+def started(name: str, command: list[str], home: Home, log: Path, say: Say) -> Iterator[int]:
+    """The port of a gateway that runs while the body runs.
+
+    Raises:
+        SegueError: it does not answer in time; the fix shows the end of its log.
+    """
+    say(f"starting {name}")
+    port = free_port()
+    environment = {"SEGUE_HOME": str(home.root), "TF_USE_LEGACY_KERAS": "1"}
+    with ending(start([*command, str(port)], log, environment)) as process:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                httpx.get(f"http://{HOST}:{port}/healthz", trust_env=False)
+                break
+            except httpx.TransportError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    tail = log.read_text(errors="replace")[-2000:]
+                    raise SegueError(f"{name} does not answer.", f"Its log ends with:\n{tail}") from None
+                time.sleep(0.1)
+        yield port

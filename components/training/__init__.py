@@ -1,0 +1,1 @@
+"""The steps that train and learn."""

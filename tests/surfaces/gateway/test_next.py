@@ -1,0 +1,182 @@
+"""`POST /v1/sessions/{id}/next`: the queue, what changes it, and what answers when models are down."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.surfaces.conftest import NOW
+from tests.surfaces.gateway.conftest import GENRES
+
+PATH = "/v1/sessions/s1/next"
+
+
+def shown(answer):
+    return [item["item_id"] for item in answer["items"] + answer["queue"]]
+
+
+def event(number, item, action):
+    ts = (NOW - timedelta(minutes=1) + timedelta(seconds=number)).isoformat()
+    return {
+        "event_id": f"e{number}", "request_id": "r1", "user_id": "u1", "session_id": "s1",
+        "item_id": item, "action": action, "ts": ts,
+    }  # fmt: skip
+
+
+def conversation(talk, *steps):
+    """The answers to some calls: a dict is a body of `next`, a tuple an action on an item or on a promised place."""
+
+    async def run(client):
+        answers, number = [], 0
+        for step in steps:
+            if isinstance(step, dict):
+                response = await client.post(PATH, json={"user_id": "u1"} | step)
+                assert response.status_code == 200, response.text
+                answers.append(response.json())
+                continue
+            number += 1
+            item, action = step
+            item = shown(answers[-1])[item] if isinstance(item, int) else item
+            await client.post("/v1/events", json={"events": [event(number, item, action)]})
+        return answers
+
+    return talk(run)
+
+
+def test_the_next_items_and_the_queue(post):
+    answer = post(PATH, user_id="u1", k=3).json()
+    assert (answer["level"], answer["degraded"]) == (0, [])
+    assert [len(answer["items"]), len(answer["queue"])] == [3, 7]
+    assert [item["position"] for item in answer["items"] + answer["queue"]] == list(range(1, 11))
+    assert len(set(shown(answer))) == 10
+
+
+def test_what_is_promised_stays_until_an_action_changes_it(talk):
+    first, again, played, liked, skipped = conversation(
+        talk, {}, {}, (0, "play"), {}, (0, "like"), {}, (0, "skip"), {}
+    )  # fmt: skip
+    assert shown(again) == shown(first)
+    assert shown(played)[:9] == shown(first)[1:]
+    assert len(shown(played)) == 10
+    assert shown(first)[0] not in shown(played)
+    # The liked item was promised and leaves; one item stays.
+    assert shown(liked)[0] == shown(played)[1]
+    assert shown(liked) != shown(played)
+    assert shown(liked)[0] not in shown(skipped)
+
+
+def test_undo_restores_the_queue(talk):
+    first, second, undone = conversation(talk, {}, (0, "skip"), {}, {"undo": True})
+    assert shown(second) != shown(first)
+    assert shown(undone) == shown(first)
+    assert undone["changed"].startswith("As it was before your last action.")
+
+
+def test_a_skip_lowers_its_genre_in_the_next_answer(talk):
+    first, after = conversation(talk, {"k": 5}, ("3", "skip"), ("6", "skip"), {"k": 5})
+    skipped = GENRES[0]  # of the items 3 and 6
+    shares = [sum(item["genres"] == [skipped] for item in answer["items"]) for answer in (first, after)]
+    assert shares[1] <= shares[0]
+    assert f"Less {skipped}, because you skipped it." in after["changed"]
+
+
+def test_the_sequence_model_is_asked_with_what_was_done_a_moment_ago(talk, world):
+    conversation(talk, {}, ("5", "play"), {})
+    assert world.server.asked("sequence")["history_items"].tolist() == [["5", "1"]]
+
+
+def test_a_listener_who_dislikes_an_item_does_not_get_it(talk):
+    first, after, other = conversation(talk, {}, {"dislikes": ["20"]}, {"k": 30})
+    assert "20" not in shown(after) + shown(other)
+    assert "Never again in this session: “Title 20”." in after["changed"]
+    assert len(shown(first)) == 10
+
+
+def test_chips_replace_each_other(talk):
+    jazz, pop, none = conversation(
+        talk,
+        {"chips": [{"kind": "genre", "value": "jazz"}]},
+        {"chips": [{"kind": "genre", "value": "pop"}]},
+        {"chips": []},
+    )
+    assert [answer["changed"] for answer in (jazz, pop, none)] == [
+        "More jazz, as you asked.",
+        "More pop, as you asked.",
+        "",
+    ]
+    share = [sum(item["genres"] == ["pop"] for item in answer["items"] + answer["queue"]) for answer in (none, pop)]
+    assert share[0] < share[1]
+
+
+def test_a_repeated_request_changes_nothing_again(talk):
+    first, again, undone = conversation(
+        talk, {"dislikes": ["20"], "request_id": "r1"}, {"dislikes": ["20"], "request_id": "r1"}, {"undo": True}
+    )
+    assert first == again
+    assert undone["changed"].startswith("As it was")
+
+
+def test_the_exposures_have_the_propensities_of_their_draw(talk, world):
+    async def run(client):
+        first = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
+        await client.post("/v1/events", json={"events": [event(1, first["items"][0]["item_id"], "play")]})
+        await client.post(PATH, json={"user_id": "u1", "request_id": "r2"})
+        while client.gateway.journal.backlog():
+            await asyncio.sleep(0.001)
+        return [client.gateway.journal.exposures(request) for request in ("r1", "r2")]
+
+    before, after = talk(run)
+    assert all(0 < one.propensity <= 1 for one in before)
+    assert {(one.surface, one.policy, one.session_id, one.fallback) for one in before + after} == {
+        ("now_playing", "now-playing", "s1", 0)
+    }
+    assert [(one.item_id, one.propensity) for one in after[:9]] == [(one.item_id, one.propensity) for one in before[1:]]
+    assert [one.position for one in after] == list(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("failing", "level"),
+    [({"sequence"}, 1), ({"retrieval"}, 1), ({"sequence", "retrieval"}, 3), ({"server"}, 3), ({"ranking"}, 0)],
+)
+def test_without_a_model_the_rest_answers(post, world, failing, level):
+    world.server.failing = failing
+    answer = post(PATH, user_id="u1")
+    assert answer.status_code == 200
+    assert answer.json()["level"] == level
+    assert len(shown(answer.json())) >= 3
+
+
+def test_without_models_the_promised_items_stay(talk, world):
+    async def run(client):
+        first = (await client.post(PATH, json={"user_id": "u1", "k": 5})).json()
+        world.server.failing = {"server"}
+        return first, (await client.post(PATH, json={"user_id": "u1", "k": 30})).json()
+
+    first, after = talk(run)
+    assert (after["level"], shown(after)) == (2, shown(first))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"user_id": "nobody"}, 404, "'nobody'"),
+        ({"k": 101}, 422, "k"),
+        ({"chips": [{"kind": "genre", "value": "jaz"}]}, 422, "Did you mean jazz"),
+        ({"chips": [{"kind": "colour", "value": "red"}]}, 422, "chips"),
+        ({"undo": True}, 422, "An undo needs an action"),
+        ({"picks": ["zzz"]}, 422, "zzz"),
+        ({"loud": True}, 422, "loud"),
+    ],
+)
+def test_a_wrong_request_is_refused(post, body, status, words):
+    answer = post(PATH, **({"user_id": "u1"} | body))
+    assert answer.status_code == status
+    assert words in answer.json()["error"] + answer.json()["fix"]
+
+
+def test_another_listeners_session_is_a_conflict(talk):
+    async def run(client):
+        await client.post(PATH, json={"user_id": "u1"})
+        return await client.post(PATH, json={"user_id": "u2"})
+
+    assert talk(run).status_code == 409

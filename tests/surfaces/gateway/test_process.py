@@ -1,0 +1,226 @@
+"""`segue gateway` as it runs: over a real model server, online store and journal, which are killed."""
+
+import shutil
+import signal
+import socket
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from segue.errors import InputError, UnavailableError
+from stores.servers import free_ports
+from surfaces.gateway import api
+from surfaces.gateway.client import GatewayClient
+from surfaces.gateway.next_items import NextRequest
+from tests.support.processes import gateway, model_server
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "a-token-of-the-tests-only"
+
+
+@pytest.fixture(scope="module")
+def home(trained, tmp_path_factory):
+    """A copy of the trained home."""
+    root = tmp_path_factory.mktemp("gateway") / "home"
+    shutil.copytree(trained.home.root, root, ignore=shutil.ignore_patterns("runs", ".lock"))
+    return type(trained.home)(root)
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    """A model server; a test that kills it starts another at the same address."""
+    port = free_ports(1)[0]
+    running = {"server": model_server(home.root, port).wait(), "port": port}
+    yield running
+    running["server"].end()
+
+
+@pytest.fixture(scope="module")
+def running(home, server):
+    """A gateway."""
+    process = gateway(home.root, f"127.0.0.1:{server['port']}").wait()
+    yield process
+    assert process.end() == 0
+
+
+@pytest.fixture
+def client(running):
+    """A client of the gateway."""
+    with GatewayClient(running.address) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def user(home):
+    """A listener with a history."""
+    events = pq.read_table(home.data / "events", columns=["user_id", "action"])
+    return next(row["user_id"] for row in events.to_pylist() if row["action"] == "play")
+
+
+def events_of(answer, user, count=1):
+    """Plays of the first items of an answer."""
+    items = [item for shelf in answer.shelves for item in shelf.items]
+    return [
+        api.Event(
+            event_id=uuid.uuid4().hex,
+            request_id=answer.request_id,
+            user_id=user,
+            item_id=item.item_id,
+            action="play",
+            ts=datetime.now(UTC),
+        )
+        for item in items[:count]
+    ]
+
+
+def test_whole_answers_without_tensorflow_in_the_process(running, client, user):
+    client.home(api.HomeRequest(user_id=user))  # the first call opens connections
+    page = client.home(api.HomeRequest(user_id=user))
+    assert (page.level, page.degraded) == (0, [])
+    assert len(page.shelves) >= 3
+    following = client.next("s1", NextRequest(user_id=user, k=5))
+    assert (following.level, len(following.items)) == (0, 5)
+    assert client.events(events_of(page, user, 3)).accepted == 3
+    first = page.shelves[0].items[0]
+    assert client.item(first.item_id).title == first.title
+    assert client.why(page.request_id, first.item_id).versions == page.versions
+    assert "tensorflow" not in Path(f"/proc/{running.process.pid}/maps").read_text()
+
+
+def test_an_event_reaches_the_online_features_within_a_second(client, user, home):
+    from feature_repo.feast_store import open_store
+    from feature_repo.online import listener
+
+    page = client.home(api.HomeRequest(user_id=user))
+    (event,) = events_of(page, user)
+    client.events([event])
+    store, deadline = open_store(home), time.monotonic() + 1
+    while listener(store, user).features_at(datetime.now(UTC))["history_items"][-1] != event.item_id:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_recommend_and_the_gateway_stand_on_one_model_server(home, server, user, trained):
+    answer = type(trained)(home.root).json("recommend", "--user", user, "--server", f"127.0.0.1:{server['port']}")
+    assert len(answer["recommendations"][user]) == 10
+
+
+def test_a_killed_model_server_costs_no_answer(client, server, home, user):
+    whole = client.home(api.HomeRequest(user_id=user))
+    server["server"].end(signal.SIGKILL)
+    down = [client.home(api.HomeRequest(user_id=user)) for _ in range(10)]
+    assert {page.level for page in down} == {2}
+    kept = [item.item_id for shelf in down[-1].shelves for item in shelf.items]
+    shown = [item.item_id for shelf in whole.shelves for item in shelf.items]
+    assert kept == [item for item in shown if item in kept]
+    assert client.next("s-down", NextRequest(user_id=user)).items
+    assert client.home(api.HomeRequest(user_id="newcomer", picks=[])).level == 3
+    time.sleep(1.5)  # the gateway has noticed, and fails its calls at once
+    began = time.monotonic()
+    client.home(api.HomeRequest(user_id=user))
+    assert time.monotonic() - began < 0.3
+    assert client.state().down == ["models"]
+
+    server["server"] = model_server(home.root, server["port"]).wait()
+    deadline = time.monotonic() + 5
+    while client.home(api.HomeRequest(user_id=user)).level:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_broken_online_store_costs_the_features_only(home, server, user, tmp_path):
+    copy = type(home)(tmp_path / "home")
+    shutil.copytree(home.root, copy.root)
+    store = copy.features / "online.db"
+    kept = store.with_suffix(".kept")
+    store.rename(kept)
+    store.write_bytes(b"this is no database" * 4096)
+    process = gateway(copy.root, f"127.0.0.1:{server['port']}").wait()
+    try:
+        with GatewayClient(process.address) as client:
+            pages = [client.home(api.HomeRequest(user_id=user)) for _ in range(5)]
+            assert {(page.level, tuple(page.degraded)) for page in pages} == {(0, ("features",))}
+            kept.replace(store)
+            deadline = time.monotonic() + 5
+            while client.home(api.HomeRequest(user_id=user)).degraded:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    finally:
+        assert process.end() == 0
+
+
+def test_a_killed_gateway_loses_no_acknowledged_event(home, server, user):
+    acknowledged, sent = [], []
+    for _ in range(2):
+        process = gateway(home.root, f"127.0.0.1:{server['port']}").wait()
+        with GatewayClient(process.address) as client:
+            page = client.home(api.HomeRequest(user_id=user))
+
+            def send(client=client, page=page):
+                try:
+                    while True:
+                        batch = events_of(page, user, 5)
+                        sent.extend(batch)
+                        client.events(batch)
+                        acknowledged.extend(batch)
+                except (UnavailableError, InputError):
+                    pass
+
+            senders = [threading.Thread(target=send) for _ in range(4)]
+            for sender in senders:
+                sender.start()
+            time.sleep(1)
+            process.end(signal.SIGKILL)
+            for sender in senders:
+                sender.join()
+    assert len(acknowledged) > 20
+
+    process = gateway(home.root, f"127.0.0.1:{server['port']}").wait()
+    with GatewayClient(process.address) as client:
+        again = [client.events(acknowledged[start : start + 100]) for start in range(0, len(acknowledged), 100)]
+        assert sum(answer.duplicates for answer in again) == len(acknowledged)  # each was kept, and counts once
+    assert process.end() == 0
+
+
+def test_idle_and_slow_clients_disturb_nobody(running, client, user):
+    address = urlsplit(running.address)
+    idle = [socket.create_connection((address.hostname, address.port)) for _ in range(1000)]
+    slow = socket.create_connection((address.hostname, address.port))
+    slow.sendall(b"POST /v1/home HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+    try:
+        for _ in range(5):
+            assert client.home(api.HomeRequest(user_id=user)).shelves
+        slow.settimeout(15)
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+    finally:
+        for connection in (*idle, slow):
+            connection.close()
+    assert client.state().ready
+
+
+def test_a_taken_port_is_named(trained, running):
+    done = trained("gateway", "--port", running.address.rpartition(":")[2])
+    assert done.returncode == 2
+    assert "cannot listen on 127.0.0.1" in done.stderr
+
+
+def test_a_gateway_with_tokens_and_without_models(home, tmp_path, user):
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"# callers\n{TOKEN}\n")
+    process = gateway(home.root, "127.0.0.1:1", "--tokens", str(tokens)).wait()
+    try:
+        with GatewayClient(process.address) as client, pytest.raises(InputError, match="token"):
+            client.home(api.HomeRequest(user_id=user))
+        with GatewayClient(process.address, TOKEN) as client:
+            assert client.home(api.HomeRequest(user_id=user)).level == 3
+        assert httpx.get(f"{process.address}/healthz", trust_env=False).text == "ok"
+    finally:
+        assert process.end() == 0
