@@ -43,7 +43,10 @@ def home_request(seed: int, budget: float = 0.1) -> HomeRequest:
     rng = np.random.default_rng(seed)
     own = rng.dirichlet(6 * USUAL)
     at_hour = USUAL * np.exp(rng.normal(0, 0.5, len(TYPES)))
-    mix = content_mix(*(dict(zip(TYPES.tolist(), 200 * shares, strict=True)) for shares in (own, at_hour, USUAL)))
+    plays, plays_at_hour, overall = (
+        dict(zip(TYPES.tolist(), (200 * shares).tolist(), strict=True)) for shares in (own, at_hour, USUAL)
+    )
+    mix = content_mix(plays, plays_at_hour, overall)
     vectors = (rng.random((ITEMS, GENRES)) < 2 / GENRES).astype(float)
     taste = rng.normal(size=GENRES)
     reward = 0.6 + 0.06 * vectors @ taste + rng.normal(0, 0.1, ITEMS)

@@ -1,4 +1,4 @@
-"""A naive gateway: synchronous, one call after the other, four reads of Feast.
+"""A naive gateway: one request at a time, one synchronous call after the other, four reads of Feast.
 
 `python -m benchmarks.surfaces.naive_gateway SERVER PORT` starts it over the home of SEGUE_HOME. It shows the same page
 from the same sources, filters and models as Segue's gateway.
@@ -100,7 +100,7 @@ def main(server: str, port: int) -> None:
     gateway, app = NaiveGateway(Home.from_env(), server), FastAPI()
 
     @app.post("/v1/home")
-    def home(user_id: str = Body(embed=True)) -> dict[str, Any]:
+    async def home(user_id: str = Body(embed=True)) -> dict[str, Any]:
         return gateway.home(user_id)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

@@ -69,6 +69,7 @@ def run(home: Home, say: Say, seed: int = 0, most_sessions: int | None = None) -
     ranks = {
         NAME: now_playing(),
         "sequence_alone": now_playing_ranks(predictions, contexts, [given[:1] for given in answers]),
+        "two_tower_with_session": now_playing_ranks(predictions, contexts, [given[1:] for given in answers]),
         f"{NAME}_without_skip_reaction": now_playing(reacts=False),
         f"{NAME}_without_talk_rule": now_playing(fits=False),
         f"{NAME}_drawn": now_playing(seed=seed),

@@ -26,13 +26,24 @@ SHORTEST_TOKEN = 16  # characters
     help="HOST:PORT of the model server.",
 )  # fmt: skip
 @click.option(
+    "--server-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Connect to the model server by TLS: the certificate of the authority that signed its certificate.",
+)
+@click.option(
     "--tokens", "token_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Answer only callers with a token of this file, one a line: Authorization: Bearer TOKEN.",
 )  # fmt: skip
 @click.option("--off", multiple=True, metavar="NAME", help="Switch a stage, a source or a filter off; repeatable.")
 @click.option("--simulated-clock", is_flag=True, help="Each request says what time it is, for `segue simulate`.")
 def gateway(
-    host: str, port: int, server: str, token_file: Path | None, off: tuple[str, ...], simulated_clock: bool
+    host: str,
+    port: int,
+    server: str,
+    server_ca: Path | None,
+    token_file: Path | None,
+    off: tuple[str, ...],
+    simulated_clock: bool,
 ) -> None:
     """Answer Home, Now Playing and events over HTTP until SIGTERM or SIGINT.
 
@@ -55,6 +66,7 @@ def gateway(
 
     from events.journal.journal import open_journal
     from segue.clock import utc_now
+    from serving.client.connection import TLS
     from serving.command import VisibleFormatter
     from stores.settings import settings
 
@@ -69,7 +81,9 @@ def gateway(
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        async with open_gateway(home, server, journal, clock, frozenset(off)) as opened:
+        async with open_gateway(
+            home, server, journal, clock, frozenset(off), tls=TLS(server_ca) if server_ca else None
+        ) as opened:
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
             await serve(opened, bound, tokens, lambda: say(line), stopping, simulated_clock)

@@ -14,6 +14,7 @@ from events.journal.journal import Journal
 from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
+from serving.client.connection import TLS
 from surfaces.engine.path import Deadlines, Path
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.rules import HomeRules
@@ -43,6 +44,7 @@ async def open_gateway(
     clock: Callable[[], datetime],
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
+    tls: TLS | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway that follows the model versions while the body runs.
 
@@ -55,6 +57,7 @@ async def open_gateway(
         clock: the current time, UTC.
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
+        tls: the files of an encrypted connection to the model server.
 
     Raises:
         InputError: nothing was imported, or no run has filled the online store.
@@ -65,7 +68,7 @@ async def open_gateway(
         await asyncio.to_thread(hydrator.open)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
-        async with AsyncClient(server) as client:
+        async with AsyncClient(server, tls) as client:
             models = Models(client)
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)

@@ -1,0 +1,1 @@
+"""Home pages: shelves, their layout and what stands on them; pure functions over numpy."""

@@ -1,5 +1,6 @@
 """The surface `home`: every source fills shelves, and the layout policy arranges them."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -103,9 +104,10 @@ def shown(page: Page, pool: Pool) -> ShownPage:
     collected, and of a shelf that was looked at, the first item was.
     """
     layout = page.layout.to_scores()
+    columns = {name: given.tolist() for name, given in pool.scores.items()}
 
     def scores(index: int) -> dict[str, float]:
-        return {name: float(given[index]) for name, given in pool.scores.items() if np.isfinite(given[index])}
+        return {name: given[index] for name, given in columns.items() if math.isfinite(given[index])}
 
     shelves = tuple(
         ShownShelf(

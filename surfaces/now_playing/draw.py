@@ -3,7 +3,7 @@
 import numpy as np
 
 # Measured on held-out sessions of the demo world: see docs/now-playing.md.
-TEMPERATURE = 0.25
+TEMPERATURE = 0.2
 
 
 def draw(scores: np.ndarray, k: int, seed: int, temperature: float = TEMPERATURE) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ OVERLAYS = ("kind", "minikube", "prod")
 KUBECTL = Path(sys.executable).with_name("kubectl")
 # A pod of a Kubeflow Pipelines run: no manifest of ours makes it, but the rules of its network are ours.
 STEP = {"namespace": "kubeflow", "labels": {"pipeline/runid": "0f6c8d6e"}}
-# A caller of TF Serving, such as a gateway.
+# A caller of TF Serving, and one of the gateway, such as the player's backend.
 CLIENT = {"namespace": "segue", "labels": {"segue.client": "true"}}
+PLAYER = {"namespace": "segue", "labels": {"segue.listeners": "true"}}
 
 Document = dict[str, Any]
 Documents = list[Document]

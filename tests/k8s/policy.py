@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.k8s.manifests import (
     CLIENT,
+    PLAYER,
     STEP,
     Document,
     Documents,
@@ -217,7 +218,7 @@ def selectors(documents: Documents) -> Iterator[str]:
         selector = {"matchLabels": spec["selector"]} if document["kind"] == "Service" else spec.get("selector")
         selector = spec["podSelector"] if document["kind"] == "NetworkPolicy" else selector
         found = [pod for place, pod in templates if place == namespace and selects(selector, pod["metadata"]["labels"])]
-        elsewhere = [STEP, CLIENT]  # pods that no manifest of ours makes
+        elsewhere = [STEP, CLIENT, PLAYER]  # pods that no manifest of ours makes
         if not found and not any(p["namespace"] == namespace and selects(selector, p["labels"]) for p in elsewhere):
             yield f"{name_of(document)} selects no pod"
         ports = {port["name"] for pod in found for entry in containers(pod) for port in entry.get("ports", [])}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.k8s.manifests import CLIENT, STEP, Document, Documents, of_kind, pods, selects
+from tests.k8s.manifests import CLIENT, PLAYER, STEP, Document, Documents, of_kind, pods, selects
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def test_prometheus_reaches_the_metrics_alone(rendered):
 
 # The store, its port, and the servers that use it; steps reach every store.
 STORES = [
-    ("redis", 6379, set()),
-    ("postgres", 5432, {"mlflow", "postgres-backup"}),
-    ("objects", 8333, {"mlflow", "tf-serving"}),
+    ("redis", 6379, {"gateway"}),
+    ("postgres", 5432, {"mlflow", "postgres-backup", "gateway"}),
+    ("objects", 8333, {"mlflow", "tf-serving", "gateway"}),
 ]
 
 
@@ -115,13 +115,26 @@ def test_a_store_is_reached_by_its_users_alone(rendered, store, port, users):
     documents = rendered["kind"]
     target = server(documents, store)
     assert allows(documents, RUN, target, port)
-    for other in {"redis", "postgres", "objects", "mlflow", "tf-serving", "postgres-backup"} - {store}:
+    for other in {"redis", "postgres", "objects", "mlflow", "tf-serving", "postgres-backup", "gateway"} - {store}:
         assert allows(documents, server(documents, other), target, port) == (other in users), other
     for source in (STRANGER, CALLER, NEIGHBOUR, KUBEFLOW, OUTSIDE):
         assert not allows(documents, source, target, port)
 
 
-@pytest.mark.parametrize("name", ["tf-serving", "mlflow"])
+@pytest.mark.parametrize("overlay", ["kind", "prod"])
+def test_callers_of_the_gateway_carry_its_label(rendered, overlay):
+    documents = rendered[overlay]
+    gateway = server(documents, "gateway")
+    backend = Pod("player", {"app": "backend"})
+    assert allows(documents, Pod(**PLAYER), gateway, 8700)
+    for source in (backend, STRANGER, NEIGHBOUR, CALLER, OUTSIDE):
+        assert not allows(documents, source, gateway, 8700)
+    assert allows(documents, gateway, server(documents, "tf-serving"), 8500)
+    assert not allows(documents, gateway, server(documents, "mlflow"), 5000)
+    assert not allows(documents, gateway, NEIGHBOUR, 80)
+
+
+@pytest.mark.parametrize("name", ["tf-serving", "mlflow", "gateway"])
 def test_servers_open_no_other_connections(rendered, name):
     kind, prod = (server(rendered[overlay], name) for overlay in ("kind", "prod"))
     assert allows(rendered["prod"], prod, OUTSIDE, 443)  # S3

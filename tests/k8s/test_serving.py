@@ -96,19 +96,25 @@ def test_the_dashboard_asks_for_metrics_that_the_server_exports(exported):
         assert names <= exported, query
 
 
+def named(documents, name):
+    """The documents of a name."""
+    return [document for document in documents if document["metadata"]["name"] == name]
+
+
 @pytest.mark.slow
 def test_the_autoscalers_metric_is_made_of_metrics_that_the_server_exports(rendered, exported):
     rules = yaml.safe_load((COMPONENTS / "autoscaling/prometheus-adapter.yaml").read_text(encoding="utf-8"))
     (rule,) = rules["rules"]["custom"]
     assert set(re.findall(r":tensorflow:[\w:]+", rule["seriesQuery"] + rule["metricsQuery"])) <= exported
-    (autoscaler,) = of_kind(rendered["prod"], "HorizontalPodAutoscaler")
+    (autoscaler,) = named(of_kind(rendered["prod"], "HorizontalPodAutoscaler"), "tf-serving")
     pods = [metric["pods"]["metric"]["name"] for metric in autoscaler["spec"]["metrics"] if metric["type"] == "Pods"]
     assert pods == [rule["name"]["as"]]
 
 
-def test_the_monitored_service_has_the_scraped_port(rendered):
-    (monitor,) = of_kind(rendered["prod"], "ServiceMonitor")
-    (service,) = (d for d in of_kind(rendered["prod"], "Service") if d["metadata"]["name"] == "tf-serving")
+@pytest.mark.parametrize("name", ["tf-serving", "gateway"])
+def test_the_monitored_service_has_the_scraped_port(rendered, name):
+    (monitor,) = named(of_kind(rendered["prod"], "ServiceMonitor"), name)
+    (service,) = named(of_kind(rendered["prod"], "Service"), name)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert {e["port"] for e in monitor["spec"]["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
 
@@ -116,7 +122,7 @@ def test_the_monitored_service_has_the_scraped_port(rendered):
 def test_the_monitoring_file_serves_the_scraped_path(rendered):
     from serving.protocol.config_files import parse_monitoring_config
 
-    (monitor,) = of_kind(rendered["prod"], "ServiceMonitor")
+    (monitor,) = named(of_kind(rendered["prod"], "ServiceMonitor"), "tf-serving")
     text = (CONFIG / "monitoring.config").read_text(encoding="utf-8")
     path = monitor["spec"]["endpoints"][0]["path"]
     assert parse_monitoring_config(text, "monitoring.config") == {"enable": True, "path": path}
