@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
     "gateway": ("cli.surfaces.gateway:gateway", "Answer listeners over HTTP: Home, Now Playing, events."),
     "recommend": ("cli.surfaces.recommend:recommend", "Recommend items to listeners, on the terminal."),
+    "simulate": ("cli.surfaces.simulate:simulate", "Let a world's listeners use the gateway, day by day."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("cli.drift:retrain", "Run the training pipeline, if a verdict asks for it."),
     "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),

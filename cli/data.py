@@ -95,12 +95,19 @@ def import_() -> None:
 )
 @click.option("--drift", help="What changes: genre, catalogue, outage or behaviour.")
 @click.option("--drift-day", type=int, help="The day from which it changes; the first day is 0.")
+@click.option(
+    "--world",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 2),
+    help="Version: 2 has moods, hours, rows, listener effects, typos and a future for `segue simulate`.",
+)
 @json_option
-def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, as_json: bool) -> None:
+def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, world: int, as_json: bool) -> None:
     """Generate a synthetic world of listeners, with impressions, outcomes and propensities."""
     from events.importers.synthetic import generate, sized
 
-    store_and_show(generate(sized(size, drift, drift_day), seed), None, as_json)
+    store_and_show(generate(sized(size, drift, drift_day, world), seed), None, as_json)
 
 
 @import_.command()

@@ -74,7 +74,8 @@ def write(data: Path, imported: Imported, latest: datetime | None = None) -> dic
         latest: The latest allowed time (UTC, inclusive). None allows any later time.
 
     Returns:
-        The manifest: `dataset`, `licence`, `mapping`, `files` (rows read from each), `counts`, `actions`, `span`,
+        The manifest: `dataset`, `licence`, `mapping`, `files` (rows read from each), `world` (of a
+        synthetic world that can be simulated), `counts`, `actions`, `span`,
         `quarantine_reasons`, `sha256` and `log` (see `identity`).
 
     Raises:
@@ -128,6 +129,7 @@ def continued(tables: Tables, events: pa.Table, log: str | None, **changes: Any)
         "licence": manifest.get("licence"),
         "rows_by_file": manifest.get("files", {}),
         "log": log,
+        "world": manifest.get("world"),
         "collected": manifest.get("collected"),
         **changes,
     })  # fmt: skip
@@ -269,6 +271,7 @@ def manifest(checked: Imported, kept: np.ndarray) -> dict[str, Any]:
         "licence": checked.licence,
         "mapping": list(checked.mapping),
         "files": checked.rows_by_file,
+        **({"world": dict(checked.world)} if checked.world else {}),
         "counts": {
             "items": checked.items.num_rows,
             "users": checked.users.num_rows,

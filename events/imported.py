@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ class Imported:
         licence: The terms of the data set's publisher, for a public data set.
         rows_by_file: Numbers of rows read from each file, by table, if the user named the files.
         log: The identity of the log (`events.dataset.identity`). None compares the data set with the earlier one.
+        world: Configuration and seed of a synthetic world whose listeners can be simulated further.
         collected: How far the journal was collected into the events (`events.journal.collect`), if it was.
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
@@ -34,6 +36,7 @@ class Imported:
     licence: str | None = None
     rows_by_file: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     log: str | None = None
+    world: Mapping[str, Any] | None = None
     collected: Mapping[str, str] | None = None
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 

@@ -182,6 +182,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def simulation(self) -> Path:
+        """What `segue simulate` showed and found, day by day, its chart, and the logs of its servers."""
+        return self.root / "simulation"
+
+    @property
     def reference_window(self) -> Path:
         """Features and predictions of the test span of the last pushed model."""
         return self.reports / "reference.parquet"

@@ -35,8 +35,15 @@ SHORTEST_TOKEN = 16  # characters
     help="Answer only callers with a token of this file, one a line: Authorization: Bearer TOKEN.",
 )  # fmt: skip
 @click.option("--off", multiple=True, metavar="NAME", help="Switch a stage, a source or a filter off; repeatable.")
+@click.option("--simulated-clock", is_flag=True, help="Each request says what time it is, for `segue simulate`.")
 def gateway(
-    host: str, port: int, server: str, server_ca: Path | None, token_file: Path | None, off: tuple[str, ...]
+    host: str,
+    port: int,
+    server: str,
+    server_ca: Path | None,
+    token_file: Path | None,
+    off: tuple[str, ...],
+    simulated_clock: bool,
 ) -> None:
     """Answer Home, Now Playing and events over HTTP until SIGTERM or SIGINT.
 
@@ -55,6 +62,7 @@ def gateway(
         from surfaces.engine.switches import check_switches
         from surfaces.gateway.assembly import open_gateway
         from surfaces.gateway.run import listening, serve
+        from surfaces.gateway.simulated_clock import simulated_now
 
     from events.journal.journal import open_journal
     from segue.clock import utc_now
@@ -63,6 +71,7 @@ def gateway(
     from stores.settings import settings
 
     check_switches(off)
+    clock = simulated_now if simulated_clock else utc_now
     bound = listening(host, port)
     to_stderr = logging.StreamHandler()
     to_stderr.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
@@ -73,11 +82,11 @@ def gateway(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with open_gateway(
-            home, server, journal, utc_now, frozenset(off), tls=TLS(server_ca) if server_ca else None
+            home, server, journal, clock, frozenset(off), tls=TLS(server_ca) if server_ca else None
         ) as opened:
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
-            await serve(opened, bound, tokens, lambda: say(line), stopping)
+            await serve(opened, bound, tokens, lambda: say(line), stopping, simulated_clock)
 
     with bound, contextlib.closing(open_journal(home, settings())) as journal:
         uvloop.run(run())

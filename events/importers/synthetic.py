@@ -4,7 +4,7 @@ The same configuration and seed give the same tables, byte for byte. Every day d
 world with a planted drift has the same events as the world without it until the drift day.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,13 @@ import pyarrow.compute as pc
 from events import schema
 from events.imported import Imported
 from events.world import catalogue, listeners
-from events.world.config import DRIFTS, FIRST_DAY, WEEK, Stream, WorldConfig, generator
+from events.world.config import DRIFTS, FIRST_DAY, Stream, WorldConfig, generator
 from events.world.day import DAY, LIBRARY_SLOTS, Rows, queries, simulate
+from events.world.live.log import logged
+from events.world.live.world import World
 from events.world.policy import NAME, Policy
 from events.world.shelves import stock
+from events.world.weeks import policies
 from segue.errors import InputError
 
 __all__ = ["DRIFTS", "SIZES", "WorldConfig", "generate", "sized"]
@@ -30,20 +33,21 @@ SIZES = {
 EPOCH_US = int(np.datetime64(FIRST_DAY, "us").astype(np.int64))
 
 
-def sized(name: str, drift: str | None = None, drift_day: int | None = None) -> WorldConfig:
+def sized(name: str, drift: str | None = None, drift_day: int | None = None, version: int = 1) -> WorldConfig:
     """Return the configuration of a world.
 
     Args:
         name: One of `SIZES`.
         drift: One of `DRIFTS`, or None for a world without drift.
         drift_day: First day of the drift, counted from 0.
+        version: Version of the world, 1 or 2.
 
     Raises:
-        InputError: The size or the drift is unknown, or the drift day is outside the log.
+        InputError: The size, the version or the drift is unknown, or the drift day is outside the world.
     """
     if name not in SIZES:
         raise InputError(f"Size is one of {', '.join(SIZES)}. Received {name!r}.", "Choose one of these sizes.")
-    return replace(SIZES[name], drift=drift, drift_day=drift_day)
+    return replace(SIZES[name], drift=drift, drift_day=drift_day, version=version)
 
 
 def generate(config: WorldConfig, seed: int) -> Imported:
@@ -56,6 +60,8 @@ def generate(config: WorldConfig, seed: int) -> Imported:
     Returns:
         The data set `synthetic-<name>`. Events are sorted by time and numbered in that order.
     """
+    if config.version > 1:
+        return generate_live(config, seed)
     creators, items = catalogue.build(config, seed)
     shelves = stock(items, 0)
     population, tastes = listeners.build(config, seed, items, shelves)
@@ -63,53 +69,67 @@ def generate(config: WorldConfig, seed: int) -> Imported:
     # A session may run past the last midnight. Its events after midnight would be on a day outside the log.
     order = np.argsort(rows.ts, kind="stable")
     order = order[: np.searchsorted(rows.ts[order], config.days * DAY)]
-    drift = f", drift {config.drift} from day {config.drift_day}" if config.drift else ""
     return Imported(
         dataset=f"synthetic-{config.name}",
         items=catalogue.table(creators, items),
         users=listeners.table(population),
-        events=table(rows.take(order), len(items), config.users, creators.name),
-        mapping=(f"generated: size {config.name}, seed {seed}, first day {FIRST_DAY.isoformat()}{drift}",),
+        events=table(rows.take(order), len(items), config.users, queries(creators.name)),
+        mapping=(f"generated: {described(config, seed)}",),
     )
 
 
+def generate_live(config: WorldConfig, seed: int) -> Imported:
+    """Build a world of version 2, draw its log and return the data set.
+
+    It holds the items and listeners that exist by the end of the log, the columns `explicit` of the items,
+    `disliked_creators` of the listeners, and `row` and `column` of the events. The manifest's `world` is what
+    `segue simulate` builds the world from.
+    """
+    world = World.build(config, seed)
+    rows, texts, places = logged(world)
+    events = table(rows, len(world.items), config.users, texts)
+    for name, values in zip(("row", "column"), places.T, strict=True):
+        events = events.append_column(name, pa.array(values, pa.int32()))
+    return Imported(
+        dataset=f"synthetic-{config.name}",
+        items=world.items_table(int(world.items.release.min()), config.days - 1),
+        users=world.users_table(int(world.population.signup.min()), config.days - 1),
+        events=events,
+        mapping=(f"generated: world {config.version}, {described(config, seed)}",),
+        world={**asdict(config), "seed": seed},
+    )
+
+
+def described(config: WorldConfig, seed: int) -> str:
+    """Return a sentence with the size, the seed, the first day and the drift of a world."""
+    drift = f", drift {config.drift} from day {config.drift_day}" if config.drift else ""
+    return f"size {config.name}, seed {seed}, first day {FIRST_DAY.isoformat()}{drift}"
+
+
 def pass_days(config: WorldConfig, seed: int, policy: Policy, population: listeners.Listeners) -> Rows:
-    """Simulate all days. At the start of each week, tastes change a little and new items are released.
+    """Simulate all days and return their events, unsorted.
 
     Args:
         config: Size and drift of the world.
         seed: Seed of the world.
         policy: Logging policy of the first day.
         population: The listeners.
-
-    Returns:
-        The events of all days, unsorted.
     """
-    items = policy.shelves.catalogue
     library = np.full((config.users, LIBRARY_SLOTS), -1)
-    days = []
-    for day in range(config.days):
-        monday = day > 0 and day % WEEK == 0
-        drift_begins = config.drift in ("genre", "catalogue") and day == config.drift_day
-        if monday or drift_begins:
-            shelves, tastes = stock(items, day), policy.tastes
-            if monday:
-                tastes = listeners.walk(generator(seed, Stream.WEEK, day), tastes, items, shelves)
-            if drift_begins and config.drift == "genre":
-                tastes = listeners.shift(generator(seed, Stream.DRIFT), tastes, items, shelves)
-            policy = Policy.of(shelves, tastes)
-        days.append(simulate(config, generator(seed, Stream.DAY, day), day, population, policy, library))
-    return Rows.concat(days)
+    return Rows.concat([
+        simulate(config, generator(seed, Stream.DAY, day), day, population, today, library)
+        for day, today in enumerate(policies(config, seed, policy))
+    ])  # fmt: skip
 
 
-def table(rows: Rows, items: int, users: int, creators: list[str]) -> pa.Table:
+def table(rows: Rows, items: int, users: int, texts: list[str]) -> pa.Table:
     """Return the events as a table of `schema.EVENTS`.
 
     Args:
         rows: The events, sorted by time.
         items: Number of items in the world.
         users: Number of listeners in the world.
-        creators: Names of the creators.
+        texts: Texts of the queries.
     """
     count = len(rows.ts)
     columns = {
@@ -122,7 +142,7 @@ def table(rows: Rows, items: int, users: int, creators: list[str]) -> pa.Table:
         "position": pa.array(rows.position, pa.int32()),
         "action": decode(rows.action, list(schema.ACTIONS)),
         "ms_played": pa.array(rows.ms_played, pa.int64(), mask=rows.ms_played < 0),
-        "query": decode(rows.query, queries(creators)),
+        "query": decode(rows.query, texts),
         "request_id": numbered_ids("r", rows.request, 8),
         "policy": decode(np.where(np.isnan(rows.propensity), -1, 0), [NAME]),
         "propensity": pa.array(rows.propensity, mask=np.isnan(rows.propensity)),

@@ -81,10 +81,9 @@ def respond(
         duration_ms: Durations of the items `[shown]`.
     """
     examine_draw, play_draw, skip_draw, like_draw, add_draw = rng.random((5, len(position)))
-    play_chance = sigmoid(liking)
+    play_chance = play_chances(config, day, liking)
     played_share, shortest = rng.beta(4, 1.2, len(position)), schema.PLAY_THROUGH_MS
-    if config.drifts("behaviour", day):  # skips are twice as likely, and plays are shorter
-        play_chance = np.maximum(1 - 2 * (1 - play_chance), 0)
+    if config.drifts("behaviour", day):  # plays are shorter
         played_share, shortest = SHORT_PLAY * played_share, SHORTEST_MS
     examined = examine_draw < position**-EXAMINATION
     played = examined & (play_draw < play_chance)
@@ -98,6 +97,12 @@ def respond(
         liked=played & (like_draw < sigmoid(LIKE_LOGIT + UTILITY_SLOPE * liking)),
         added=played & (add_draw < sigmoid(ADD_LOGIT + UTILITY_SLOPE * liking)),
     )
+
+
+def play_chances(config: WorldConfig, day: int, liking: np.ndarray) -> np.ndarray:
+    """Return the probability that an examined item is played on. A behaviour drift makes skips twice as likely."""
+    chance = sigmoid(liking)
+    return np.maximum(1 - 2 * (1 - chance), 0) if config.drifts("behaviour", day) else chance
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def build(config: WorldConfig, seed: int) -> tuple[Creators, Catalogue]:
     creators = draw_creators(rng, max(3 * len(names.GENRES) // 2, config.items // ITEMS_PER_CREATOR))
     creator_chances = creators.size / creators.size.sum()
     old = int(config.items * OLD_SHARE)
-    weeks = max((config.days - 1) // WEEK, 1)
+    weeks = max((config.horizon - 1) // WEEK, 1)
     release = np.concatenate([
         np.sort(-(rng.beta(1, 3, old) * OLDEST_DAYS).astype(np.int64)),
         WEEK * (1 + np.arange(config.items - old) * weeks // (config.items - old)),

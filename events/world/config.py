@@ -10,6 +10,8 @@ from segue.errors import InputError
 
 FIRST_DAY = date(2026, 1, 5)  # a Monday; the days and weeks of a world are counted from it
 WEEK = 7
+VERSIONS = (1, 2)
+FUTURE_DAYS = 28  # a world of version 2 goes on so many days after its log, for `segue simulate`
 
 DRIFTS = ("genre", "catalogue", "outage", "behaviour")
 
@@ -26,9 +28,10 @@ class WorldConfig:
         sessions: Expected number of sessions of a listener on a weekday.
         drift: One of `DRIFTS`, or None.
         drift_day: First day of the drift, counted from 0 (`FIRST_DAY`).
+        version: 1 is the first world, whose bytes never change; 2 has the listeners of `events.world.live`.
 
     Raises:
-        InputError: The drift is unknown, or the drift day is outside the log.
+        InputError: The version or the drift is unknown, or the drift day is outside the world.
     """
 
     name: str
@@ -38,19 +41,30 @@ class WorldConfig:
     sessions: float
     drift: str | None = None
     drift_day: int | None = None
+    version: int = 1
 
     def __post_init__(self) -> None:
+        if self.version not in VERSIONS:
+            raise InputError(
+                f"The version of a world is one of {', '.join(map(str, VERSIONS))}. Received {self.version}.",
+                "Choose one of these versions.",
+            )
         if self.drift is None and self.drift_day is None:
             return
         if self.drift not in DRIFTS:
             raise InputError(
                 f"Drift is one of {', '.join(DRIFTS)}. Received {self.drift!r}.", "Choose one of these drifts."
             )
-        if self.drift_day is None or not 0 < self.drift_day < self.days:
+        if self.drift_day is None or not 0 < self.drift_day < self.horizon:
             raise InputError(
-                f"The drift day lies in 1 .. {self.days - 1}. Received {self.drift_day}.",
+                f"The drift day lies in 1 .. {self.horizon - 1}. Received {self.drift_day}.",
                 "Set it with `--drift-day N`; the first day of the log is day 0.",
             )
+
+    @property
+    def horizon(self) -> int:
+        """How many days the world has: those of its log, and in version 2 the days that can be simulated after it."""
+        return self.days + (FUTURE_DAYS if self.version > 1 else 0)
 
     def drifts(self, drift: str, day: int) -> bool:
         """Return whether `drift` is planted in this world and has begun by `day`."""
@@ -68,6 +82,11 @@ class Stream(IntEnum):
     WEEK = 2
     DAY = 3
     DRIFT = 4
+    TRAITS = 5
+    SESSIONS = 6
+    REQUEST = 7
+    TITLES = 8
+    SEARCH = 9
 
 
 def generator(seed: int, stream: Stream, step: int = 0) -> np.random.Generator:

@@ -164,8 +164,7 @@ def search(
     """
     catalogue, shelves = policy.shelves.catalogue, policy.shelves
     shelf_draw, item_draw, query_draw = rng.random((3, len(user)))
-    shelf = shelves.choose(policy.cumulative_shelf_chances, user, shelf_draw)
-    target = shelves.draw(shelf, item_draw)  # the item that the listener has in mind
+    shelf, target = intents(policy, user, shelf_draw, item_draw)
     creator = catalogue.creator[target]
     creator_count = len(shelves.weight) - GENRE_SHELVES
     by_genre, by_creator = query_draw < GENRE_QUERY, query_draw < CREATOR_QUERY
@@ -175,6 +174,14 @@ def search(
     query = np.select([by_genre, by_creator], [genre_query, creator_query], word_query)
     searched_shelf = np.where(by_genre, shelf, GENRE_SHELVES + creator)
     return np.where(searching, searched_shelf, -1), np.where(searching, query, -1)
+
+
+def intents(
+    policy: Policy, user: np.ndarray, shelf_draw: np.ndarray, item_draw: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the genre shelves and the items on them that listeners have in mind when they search, both `[n]`."""
+    shelf = policy.shelves.choose(policy.cumulative_shelf_chances, user, shelf_draw)
+    return shelf, policy.shelves.draw(shelf, item_draw)
 
 
 def timeline(

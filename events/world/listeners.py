@@ -73,7 +73,7 @@ def build(config: WorldConfig, seed: int, catalogue: Catalogue, shelves: Shelves
         country=rng.choice(len(names.COUNTRIES), count, p=(0.35, 0.15, 0.15, 0.15, 0.12, 0.08)),
         age_band=rng.integers(len(names.AGE_BANDS), size=count),
         plan=rng.choice(len(names.PLANS), count, p=(0.5, 0.35, 0.15)),
-        signup=np.where(newcomer, rng.integers(config.days, size=count), -rng.integers(1, OLDEST_DAYS, count)),
+        signup=np.where(newcomer, rng.integers(config.horizon, size=count), -rng.integers(1, OLDEST_DAYS, count)),
         signup_second=rng.integers(5 * 3600, size=count),  # before the first session of the day
         sessions=config.sessions * activity,
     )

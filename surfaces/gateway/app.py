@@ -16,6 +16,7 @@ from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
 from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError
+from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
 from surfaces.now_playing.sessions import OtherListenersSessionError
 
@@ -35,15 +36,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(gateway: Gateway, tokens: Collection[str] = ()) -> FastAPI:
+def create_app(gateway: Gateway, tokens: Collection[str] = (), simulated_clock: bool = False) -> FastAPI:
     """The application of a gateway.
 
     Args:
         gateway: answers.
         tokens: the callers' tokens; empty lets everyone in.
+        simulated_clock: whether each request says what time it is; the gateway's clock is then `simulated_now`.
     """
     app = application()
     app.state.gateway = gateway
+    if simulated_clock:
+        app.add_middleware(SimulatedClock)
     app.add_middleware(Limits, metrics=gateway.metrics, tokens=tokens)
     return app
 

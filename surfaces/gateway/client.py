@@ -1,6 +1,7 @@
 """The typed Python client of the gateway."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
 from surfaces.gateway.next_items import NextAnswer, NextRequest
+from surfaces.gateway.simulated_clock import HEADER
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -22,6 +24,9 @@ class GatewayClient:
         token: of the caller; empty where the gateway asks for none.
         timeout: seconds for a call.
 
+    Attributes:
+        now: what time it is for a gateway with a simulated clock; None for any other.
+
     Every method raises:
         InputError: the gateway refuses the request; the text has the rule.
         UnavailableError: the gateway does not answer, or asks to try again later. The same call may be repeated with
@@ -31,6 +36,7 @@ class GatewayClient:
 
     def __init__(self, address: str, token: str = "", timeout: float = 10.0) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.now: datetime | None = None
         self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> "GatewayClient":
@@ -82,6 +88,8 @@ class GatewayClient:
     ) -> Answer:
         content = body.model_dump_json(exclude_none=True) if body else None
         headers = {"Content-Type": "application/json"} if body else {}
+        if self.now:
+            headers[HEADER] = self.now.isoformat()
         try:
             response = self._http.request(method, path, content=content, headers=headers, params=query)
         except httpx.TransportError as error:

@@ -60,6 +60,7 @@ async def serve(
     tokens: Collection[str],
     on_start: Callable[[], None],
     stopping: asyncio.Event,
+    simulated_clock: bool = False,
 ) -> None:
     """Answer requests until `stopping` is set, then finish those under way.
 
@@ -69,9 +70,10 @@ async def serve(
         tokens: the callers' tokens.
         on_start: called when it answers.
         stopping: ends the server.
+        simulated_clock: whether each request says what time it is.
     """
     config = uvicorn.Config(
-        create_app(gateway, tokens),
+        create_app(gateway, tokens, simulated_clock),
         http=LimitedProtocol,
         ws="none",
         lifespan="off",

@@ -1,0 +1,61 @@
+"""`segue simulate`: the listeners of the imported world use the gateway, day by day."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.output import json_option, print_json, print_table
+from cli.quiet import quiet_libraries
+from segue.clock import utc_now
+from segue.terminal import say
+
+COLUMNS = ("date", "pages", "reward", "best_reward", "popular_reward", "calibration_kl", "explored", "fallback")
+
+
+@click.command()
+@click.option(
+    "--days", required=True, type=click.IntRange(min=1), help="How many days after the log there are in the end."
+)
+@click.option(
+    "--retrain-every", default=7, show_default=True, type=click.IntRange(min=1),
+    help="Train after so many days, on what was served until then.",
+)  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path), help="Settings of the training, in YAML.")
+@json_option
+def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) -> None:
+    """Simulate days after the log of an imported world of version 2, with trained and pushed models.
+
+    A model server and a gateway run for it; its clock jumps from request to request. What is served is collected and
+    trained on. The command goes on where an earlier one ended or was killed.
+    """
+    from models.training_config import load
+    from stores.parts import DATA, MODELS, home_with
+    from stores.settings import settings
+    from workloads.simulation.simulate import simulate
+
+    def line(text: str) -> None:
+        say(text, err=as_json)
+
+    configuration = load(config).to_dict()
+    home = home_with(DATA, MODELS)
+
+    def train() -> dict[str, Any]:
+        from pipelines.runner import run_locally
+
+        ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
+        return {name: ended[name] for name in ("run", "status", "reason")}
+
+    result = simulate(home, settings(), days, retrain_every, train, line, quiet_libraries)
+    if as_json:
+        print_json(result)
+        return
+    rows = [[cell(day[name]) for name in COLUMNS] for day in result["days"]]
+    print_table(f"Simulation of {result['world']}", (name.replace("_", " ") for name in COLUMNS), rows)
+    say(f"chart    {result['chart']}")
+    say(f"page     {result['page']}")
+
+
+def cell(value: Any) -> Any:
+    """Return a value for the table; an empty cell for none."""
+    return "" if value is None else value

@@ -1,0 +1,79 @@
+"""Two days of a nano world: served, collected and trained on, with everything real, also after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from segue.errors import InputError
+from tests.support.nano_loop import NANO_CONFIG, Segue
+from workloads.simulation.simulate import require_same, world_of
+
+DAYS = ("simulate", "--days", "2", "--retrain-every", "2", "--config", str(NANO_CONFIG), "--json")
+
+
+def test_only_a_world_of_version_2_goes_on():
+    with pytest.raises(InputError, match=r"imported world of version 2. The imported log is movielens-100k"):
+        world_of({"dataset": "movielens-100k"})
+    told = {"name": "nano", "users": 60, "items": 150, "days": 28, "sessions": 0.18, "version": 2, "seed": 3}
+    assert world_of({"dataset": "synthetic-nano", "world": told}).seed == 3
+
+
+def test_a_simulation_of_another_data_set_is_refused():
+    state = {"log": "abc", "days": [{}]}
+    require_same(state, {"log": "abc", "collected": {"cursor": "1"}})
+    for manifest in ({"log": "xyz", "collected": {"cursor": "1"}}, {"log": "abc"}):
+        with pytest.raises(InputError, match="simulation of one data set"):
+            require_same(state, manifest)
+
+
+@pytest.fixture
+def trained_world(build_once) -> Segue:
+    """A home with a trained nano world of version 2."""
+
+    def build(folder: Path) -> None:
+        segue = Segue(folder)
+        for command in (
+            ("data", "import", "synthetic", "--size", "nano", "--world", "2"),
+            ("run", "training", "--config", str(NANO_CONFIG), "--json"),
+        ):
+            done = segue(*command)
+            assert done.returncode == 0, done.stderr
+
+    return Segue(build_once("trained-world", build))
+
+
+@pytest.mark.slow
+def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world):
+    home = trained_world.home
+    record = home.simulation / "day-0028.jsonl"
+    environment = {**os.environ, "SEGUE_HOME": str(home.root)}
+    command = [sys.executable, "-c", "from cli import main; main()", *DAYS]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as first:
+        deadline = time.monotonic() + 300
+        while not (record.is_file() and record.read_bytes().count(b"\n") >= 6):
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(first.pid, signal.SIGKILL)
+    result = trained_world(*DAYS)
+    assert result.returncode == 0, result.stderr
+    days = json.loads(result.stdout)["days"]
+    assert [day["day"] for day in days] == [28, 29]
+    for day in days:
+        assert day["pages"] > 3
+        assert day["collected"]["expected"] > 10
+        assert day["collected"]["missing"] == day["collected"]["unexpected"] == 0
+        assert 0 < day["reward"] < day["best_reward"]
+        assert day["fallback"] < 0.5
+    assert days[1]["training"]["status"] in ("pushed", "stopped")
+    assert (home.simulation / "simulation.png").read_bytes().startswith(b"\x89PNG")
+    assert "<table>" in (home.simulation / "simulation.html").read_text()
+    again = trained_world(*DAYS)
+    assert json.loads(again.stdout)["days"] == days
+    assert json.loads((home.simulation / "simulation.json").read_text())["days"] == days
