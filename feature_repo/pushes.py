@@ -19,7 +19,7 @@ from stores.settings import settings
 
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 SESSION_COLUMNS = ("session_plays", "session_skips")
-Row = tuple[EntityKey, dict[str, Value], datetime, None]  # entity, values, stamp, and no time of the row's creation
+Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]  # entity, values, stamp, time of writing
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,9 @@ class Pusher:
             histories = self._histories(list(dict.fromkeys(new.user_id for new in taken)))
             refusals = {id(new): histories[new.user_id].append(new) for new in taken}
             users = dict.fromkeys(new.user_id for new in taken if refusals[id(new)] is None)
-            rows = [(key("user_id", user), histories[user].values(), histories[user].stamp, None) for user in users]
+            rows: list[Row] = [
+                (key("user_id", user), histories[user].values(), histories[user].stamp, None) for user in users
+            ]
             self._write(self._history, rows)
         return [refusals.get(id(new)) for new in interactions]
 

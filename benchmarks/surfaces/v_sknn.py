@@ -51,8 +51,8 @@ class VSKNN:
         candidates = sorted({number for item in weights for number in self.of_item.get(item, ())})
         ranked = []
         for number in candidates[: self.setting.sample]:  # numbered from the most recent
-            shared = [item for item in self.members[number].tolist() if item in weights]
-            ranked.append((-sum(weights[item] for item in shared) / len(weights), number, set(shared)))
+            shared = {item for item in self.members[number].tolist() if item in weights}
+            ranked.append((-sum(weights[item] for item in sorted(shared)) / len(weights), number, shared))
         for similarity, number, shared in sorted(ranked, key=lambda one: one[:2])[: self.setting.k]:
             steps = next(step for step, item in enumerate(reversed(session), 1) if item in shared)
             out[self.members[number]] += -similarity / steps * self.boost[self.members[number]]

@@ -185,6 +185,8 @@ class Gateway:
     def state(self) -> api.State:
         """What the gateway stands on. It is ready without any of it, because every stage has a fallback."""
         down = ["models"] if self.path.models.down or not self.path.models.current.versions else []
+        if self._feedback.writers.trouble:
+            down.append("pushes to the online store")
         return api.State(ready=True, models=dict(self.path.models.current.versions), down=down)
 
 

@@ -21,7 +21,7 @@ class FeedbackPath:
 
     def __init__(self, sessions: Sessions, writers: Writers) -> None:
         self._sessions = sessions
-        self._writers = writers
+        self.writers = writers
 
     def check(self, feedback: Sequence[Feedback]) -> None:
         """Refuse feedback before it is journaled.
@@ -36,7 +36,7 @@ class FeedbackPath:
                 self._sessions.get(one.session_id, owners.setdefault(one.session_id, one.user_id))
                 if owners[one.session_id] != one.user_id:
                     raise other_listeners(one.session_id, one.user_id)
-        self._writers.require_room([one.user_id for one in feedback])
+        self.writers.require_room([one.user_id for one in feedback])
 
     def take(self, feedback: Sequence[Feedback]) -> list[Pushed]:
         """Take feedback that is new to the journal. Nothing here waits.
@@ -55,5 +55,5 @@ class FeedbackPath:
                     with suppress(OtherListenersSessionError):
                         self._sessions.change(one.session_id, one.user_id, partial(take, action=action))
                 interaction = Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
-                pushed.append(self._writers.submit(interaction))
+                pushed.append(self.writers.submit(interaction))
         return pushed

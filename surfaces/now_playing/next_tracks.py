@@ -26,7 +26,7 @@ from surfaces.versions import SEQUENCE, Models
 
 POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
-CANDIDATES = 500  # of each model; more hardly cost time, and are hardly ever drawn
+CANDIDATES = 300  # of each model: 500 add 2 % to the MRR and 3 ms to the request
 WISHED = 300  # further candidates that the chips name, the most played ones
 
 
@@ -84,15 +84,7 @@ async def next_tracks(
         request=replace(context.request, dislikes=state.dislikes),
     )
     wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
-    asked, nearest = (
-        Stage(
-            source.model,
-            lambda given, source=source: ask_model(models, given, [source]),
-            lambda given: list[SourceAnswer](),
-            deadlines.sources,
-        )
-        for source in sources(wished)
-    )
+    asked, nearest = (answered_by(models, source, deadlines.sources) for source in sources(wished))
     named: Stage[list[str], list[SourceAnswer]] = Stage(
         CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sources, enabled=bool
     )
@@ -118,6 +110,11 @@ def sources(wished: Wishes) -> tuple[ModelSource, ModelSource]:
     """The questions for the likeliest next items, and for the items nearest to the listener."""
     question = {"k": CANDIDATES, **({"heard": "exclude"} if wished.unheard else {})}
     return ModelSource(SCORE, SEQUENCE, lambda context: question), replace(two_tower, ask=lambda context: question)
+
+
+def answered_by(models: Models, source: ModelSource, by: float) -> Stage[Context, list[SourceAnswer]]:
+    """The stage that asks one model; no answer stands in for it."""
+    return Stage(source.model, lambda context: ask_model(models, context, [source]), lambda context: [], by)
 
 
 async def score_items(models: Models, context: Context, item_ids: list[str]) -> list[SourceAnswer]:
@@ -155,7 +152,8 @@ def drawn(
         return ()
     candidates = merge(answers, context.catalogue)
     for one in FILTERS:
-        candidates = candidates.keep(one.keep(context, candidates))
+        kept = one.keep(context, candidates)
+        candidates = candidates if kept.all() else candidates.keep(kept)
     scores = shaped(context, state, candidates, wished, mix)
     return fill(state.queue, candidates, scores, length, seed, version)
 

@@ -49,7 +49,7 @@ def combined(candidates: Candidates) -> np.ndarray:
     and rank as well as the mean.
     """
     given = candidates.features()
-    return np.mean([given[f"{model}_scores"] for model in candidates.scores], axis=0, dtype=np.float32)
+    return np.stack([given[f"{model}_scores"] for model in candidates.scores]).mean(axis=0, dtype=np.float32)
 
 
 def fill(

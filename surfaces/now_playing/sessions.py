@@ -70,11 +70,6 @@ class Sessions:
             self._kept.popitem(last=False)
         return session
 
-    def forget(self, user_id: str) -> None:
-        """Drop the sessions of a listener."""
-        for session_id in [one for one, session in self._kept.items() if session.user_id == user_id]:
-            del self._kept[session_id]
-
 
 def joined(session: Session, rows: Iterable[Action]) -> Session:
     """The session with the actions of some rows that it does not have yet, oldest first.

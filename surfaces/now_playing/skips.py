@@ -16,7 +16,7 @@ from surfaces.catalogue import Catalogue
 from surfaces.now_playing.state import SessionState
 
 # What is left of a share after one skip. Measured on the demo world: see docs/now-playing.md.
-LEFT = 0.4
+LEFT = 0.3
 MOST = 8.0  # the largest penalty, in logits of the draw
 FADES = 0.9  # what is left of a skip after another item was played or skipped
 PLAYED = 0.5  # what is left of a skip after an item of the same genre or creator was played, liked or added

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from segue.errors import UnavailableError
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import GENRES
 
@@ -180,3 +181,28 @@ def test_another_listeners_session_is_a_conflict(talk):
         return await client.post(PATH, json={"user_id": "u2"})
 
     assert talk(run).status_code == 409
+
+
+def test_an_online_store_that_takes_no_pushes_is_said_and_costs_no_answer(talk, world):
+    def refuse(interactions):
+        raise UnavailableError("the online store is down", "")
+
+    extend, world.pushes.extend = world.pushes.extend, refuse
+
+    async def down(client):
+        return (await client.get("/readyz")).json()["down"]
+
+    async def run(client):
+        accepted = (await client.post("/v1/events", json={"events": [event(1, "5", "play")]})).json()["accepted"]
+        while not await down(client):
+            await asyncio.sleep(0.001)
+        said = await down(client)
+        answer = (await client.post(PATH, json={"user_id": "u1"})).json()
+        world.pushes.extend = extend
+        while await down(client):
+            await asyncio.sleep(0.01)
+        return accepted, said, answer["level"]
+
+    assert talk(run) == (1, ["pushes to the online store"], 0)
+    assert world.server.asked("sequence")["history_items"].tolist() == [["5", "1"]]
+    assert [one.item_id for one in world.pushes.interactions] == ["5"]

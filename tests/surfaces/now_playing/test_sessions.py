@@ -48,15 +48,6 @@ def test_a_session_belongs_to_one_listener():
             refused()
 
 
-def test_a_forgotten_listener_has_no_session():
-    sessions = Sessions()
-    sessions.change("s", "u", lambda session: session)
-    sessions.change("t", "v", lambda session: session)
-    sessions.forget("u")
-    assert sessions.get("s", "u") is None
-    assert sessions.get("t", "v") is not None
-
-
 def test_a_session_is_rebuilt_from_the_journal_and_the_online_history():
     live = promise(Session("u"), promised([exposure(2, "b"), exposure(1, "a"), exposure(3, "c")]))
     for one in (act(1, "a", "play", 9), act(2, "x", "like", 8)):
