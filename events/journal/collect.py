@@ -21,7 +21,6 @@ from events.imported import Imported
 from events.journal.joins import EXPOSURE, ROWS, Joined, join
 from events.journal.journal import Journal
 from events.journal.records import microseconds
-from events.quarantine import as_json
 from segue.errors import InputError
 from segue.settings import Home
 from stores import parts
@@ -197,7 +196,10 @@ def aside_with(stored: pa.Table, joined: Joined) -> pa.Table:
         if not shown and event["event_id"] not in joined.feedback:
             entries[event["event_id"]] = entry["reason"], entry["record"]
     for reason, row in joined.refused:
-        entries[row["event_id"]] = reason, as_json({name: row.get(name) for name in schema.EVENTS.names})
+        entries[row["event_id"]] = (
+            reason,
+            quarantine.ENCODER.encode({name: row.get(name) for name in schema.EVENTS.names}),
+        )
     table = [
         {"table": "events", "file": JOURNAL, "row": number, "reason": reason, "record": record}
         for number, (_, (reason, record)) in enumerate(sorted(entries.items()), 1)

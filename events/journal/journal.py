@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from itertools import groupby, islice
+from itertools import islice
 
 from events.journal.keeping import Keeping
 from events.journal.records import Exposure, Feedback, Record, feedback_record, page_record, read_page
@@ -48,8 +48,10 @@ class Journal:
             InputError: The exposures of a page contradict each other.
             UnavailableError: Too much waits to be written, or the journal is closed.
         """
-        pages = groupby(exposures, key=lambda exposure: exposure.request_id)
-        return self._put([page_record(list(page)) for _, page in pages])
+        pages: dict[str, list[Exposure]] = {}
+        for exposure in exposures:
+            pages.setdefault(exposure.request_id, []).append(exposure)
+        return self._put([page_record(page) for page in pages.values()])
 
     def record(self, feedback: Sequence[Feedback]) -> Future[list[bool]]:
         """Write feedback.

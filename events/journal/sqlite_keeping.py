@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from events.journal.records import FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from segue.lock import latched
 
-MOST_BYTES = 16 * 2**30  # of the database; a page of 60 items takes about 3 kB
+MOST_BYTES = 16 * 2**30  # of the database; a page of 60 items takes about 4 kB
 PAGE_BYTES = 8192
 WAIT_SECONDS = 10  # for another process that writes
-CHUNK = 500  # requests that are read at once
+TURN_SECONDS = 0.1  # between two deletions; SQLite looks this often whether it is the turn of a process that waits
+CHUNK = 2000  # requests that are read or deleted at once
 
 SCHEMA = """
 create table if not exists journal (id text not null);
@@ -35,12 +37,10 @@ CHANGED = f"""
 select distinct request_id from records new where seq > ?
 and exists (select 1 from records where request_id = new.request_id and kind = '{FEEDBACK}')
 """
-OLD_PAGES = f"select request_id from records where kind = '{PAGE}' and ts < :before and seq <= :until"
-DROP = f"""
-delete from records where seq <= :until and (
-    request_id in ({OLD_PAGES})
-    or (ts < :before and request_id not in (select request_id from records where kind = '{PAGE}'))
-)
+OLD_PAGES = f"select request_id from records where kind = '{PAGE}' and ts < ? and seq <= ?"
+OLD_ORPHANS = f"""
+select seq from records where kind = '{FEEDBACK}' and ts < ? and seq <= ?
+and request_id not in (select request_id from records where kind = '{PAGE}')
 """
 
 
@@ -120,8 +120,23 @@ class SqliteKeeping:
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""
-        with self._faults(), self._transaction() as connection:
-            return connection.execute(DROP, {"before": before, "until": number(until)}).rowcount
+        last = number(until)
+        requests = [request_id for (request_id,) in self._read(OLD_PAGES, before, last)]
+        orphans = [seq for (seq,) in self._read(OLD_ORPHANS, before, last)]
+        return self._delete("request_id", requests, last) + self._delete("seq", orphans, last)
+
+    def _delete(self, column: str, values: list, last: int) -> int:
+        """Delete the records up to a number that have one of these values, and return how many."""
+        count = 0
+        for start in range(0, len(values), CHUNK):
+            if start:
+                time.sleep(TURN_SECONDS)
+            chunk = values[start : start + CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            with self._faults(), self._transaction() as connection:
+                delete = f"delete from records where seq <= ? and {column} in ({marks})"
+                count += connection.execute(delete, [last, *chunk]).rowcount
+        return count
 
     def close(self) -> None:
         """Close the database."""
