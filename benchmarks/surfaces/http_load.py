@@ -43,16 +43,32 @@ class Connections:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes) -> int:
-        """Send a body, read the answer, and return its status."""
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._at)
+        """Send a body, read the answer, and return its status.
+
+        Raises:
+            SegueError: the server closed the connection instead.
+        """
+        reader, writer = await self._connection()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         writer.write(head.encode() + body)
-        answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+        try:
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+        except asyncio.IncompleteReadError as error:  # an EOFError, which click takes for Ctrl-D
+            raise SegueError("A gateway closed a connection instead of answering.", "See its log.") from error
         await reader.readexactly(int(answer.partition(b"content-length:")[2].split(b"\r\n")[0]))
         self._free.append((reader, writer))
         return int(answer.split(b" ", 2)[1])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A free connection that the server has not closed for being idle, or another one."""
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(*self._at)
 
     def close(self) -> None:
         """Close the connections."""
