@@ -3,9 +3,9 @@
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -94,8 +94,15 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
 def class_at(kind: Any, loc: tuple[int | str, ...]) -> Any:
     """The settings class at a path below another."""
     for name in loc:
-        kind = {f.name: f.type for f in fields(kind)}[str(name)]
-    return kind
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        # the values of a mapping, or the parts of a list
+        kind = (
+            {f.name: f.type for f in fields(kind)}[str(name)]
+            if is_dataclass(kind)
+            else get_args(kind)[-1 if get_origin(kind) is dict else 0]
+        )
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def yaml_path(loc: tuple[int | str, ...], where: str) -> str:

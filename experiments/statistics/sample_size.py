@@ -1,0 +1,69 @@
+"""How many units an experiment needs, and how long it takes to see them.
+
+For one metric and one look, each arm of n units has n = 2 (z_(1 - alpha/2) + z_power)^2 variance / difference^2 if both
+arms are equal (Lachin 1981). Several looks need more by the factor (drift / (z_(1 - alpha/2) + z_power))^2, where
+`drift` is the expected z with which the sequential bounds are crossed with the same power (Jennison and Turnbull 2000,
+chapter 2).
+"""
+
+import math
+
+from scipy.stats import norm
+
+from segue.errors import InputError
+
+
+def units_for(difference: float, variance: float, shares: tuple[float, float], drift: float) -> int:
+    """Return the units of the whole experiment with which the expected z of an effect is `drift`.
+
+    Args:
+        difference: The effect to find, in the metric's own unit.
+        variance: Variance of one unit's influence on the metric, after CUPED.
+        shares: Shares of control and treatment in the experiment.
+        drift: Expected z; `fixed_drift` for one look, `sequential.drift_for` for several.
+
+    Raises:
+        InputError: The metric does not vary, or the effect is 0.
+    """
+    if not (variance > 0 and difference):
+        raise InputError(
+            f"A sample size needs a metric that varies, and an effect. Received variance {variance:.4g} and effect "
+            f"{difference:.4g}.",
+            "Plan with a log in which the metric happens, or with another metric.",
+        )
+    return math.ceil(drift**2 * variance * (1 / shares[0] + 1 / shares[1]) / difference**2)
+
+
+def expected_z(difference: float, variance: float, shares: tuple[float, float], units: int) -> float:
+    """Return the expected z of an effect in an experiment of so many units."""
+    return difference / math.sqrt(variance * (1 / shares[0] + 1 / shares[1]) / units)
+
+
+def fixed_drift(alpha: float, power: float) -> float:
+    """Return the expected z that one two-sided test of level alpha finds with this power."""
+    return float(norm.isf(alpha / 2) + norm.ppf(power))
+
+
+def non_inferiority_drift(alpha: float, power: float) -> float:
+    """Return the expected z, in an experiment without effect, with which one one-sided test shows non-inferiority."""
+    return float(norm.isf(alpha) + norm.ppf(power))
+
+
+def days_for(units: int, arrivals: list[int]) -> int | None:
+    """Return the days until so many units were seen.
+
+    Args:
+        units: The units wanted.
+        arrivals: Units seen for the first time on each day of a log.
+
+    Returns:
+        The days; beyond the log its last week goes on. None if nobody comes any more.
+    """
+    seen = 0
+    for day, new in enumerate(arrivals, 1):
+        seen += new
+        if seen >= units:
+            return day
+    last = arrivals[-7:]
+    daily = sum(last) / max(1, len(last))
+    return len(arrivals) + math.ceil((units - seen) / daily) if daily else None
