@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ class Looks:
         if plan.method == "always_valid":
             # The interval of level 2 alpha leaves out an effect on each side with a risk of at most alpha, nearly.
             return always_valid.critical(self.units, 2 * alpha, plan.units or TUNED)
-        return float(sequential.bounds(self.shares, sequential.SPENDING[plan.spending], alpha)[-1])
+        return group_sequential_bound(self.shares, plan.spending, alpha)
 
     @property
     def alpha_spent(self) -> float:
@@ -130,6 +131,12 @@ class Looks:
         if plan.method == "always_valid":
             return 0.0
         return sequential.SPENDING[plan.spending](self.shares[-1], plan.alpha / 2) / (plan.alpha / 2)
+
+
+@cache
+def group_sequential_bound(shares: tuple[float, ...], spending: str, alpha: float) -> float:
+    """Return the one-sided bound of z at the last of some looks; metrics of one role share it."""
+    return float(sequential.bounds(shares, sequential.SPENDING[spending], alpha)[-1])
 
 
 def score(

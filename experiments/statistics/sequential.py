@@ -20,7 +20,6 @@ Spend = Callable[[float, float], float]  # (share of the information, alpha) -> 
 FAR = 8.0  # standard deviations; what lies beyond has a chance of 6e-16
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)  # of one panel
 LEAST_STEP = 1e-3  # share of the information; a look that adds less spends nothing
-WIDEST_PANEL = 0.1  # its 8 nodes still resolve the density of the smallest step, whose deviation is 0.03
 
 
 def obrien_fleming(t: float, alpha: float) -> float:
@@ -59,7 +58,7 @@ def bounds(shares: Sequence[float], spend: Spend, alpha: float) -> np.ndarray:
     """
     check_shares(shares)
     limits = np.full(len(shares), math.inf)
-    walk = Walk()
+    walk = Walk(shares)
     for look, share in enumerate(shares):
         left = spend(share, alpha) - walk.crossed
         if left > 1e-12 and share - walk.share >= LEAST_STEP:
@@ -79,7 +78,7 @@ def crossing(shares: Sequence[float], limits: Sequence[float], drift: float) -> 
         drift: Expected z when all information is there.
     """
     check_shares(shares)
-    walk = Walk(drift)
+    walk = Walk(shares, drift)
     for share, limit in zip(shares, limits, strict=True):
         if math.isfinite(limit) and share - walk.share >= LEAST_STEP:
             walk.step(share, limit)
@@ -99,7 +98,9 @@ class Walk:
         crossed: Chance of a crossing so far.
     """
 
-    def __init__(self, drift: float = 0.0) -> None:
+    def __init__(self, shares: Sequence[float], drift: float = 0.0) -> None:
+        steps = np.diff([0.0, *shares])
+        self.panel = math.sqrt(steps[steps >= LEAST_STEP].min(initial=1.0))  # deviation of the smallest step
         self.share, self.crossed, self.drift = 0.0, 0.0, drift
         self.nodes, self.masses = np.zeros(1), np.ones(1)
 
@@ -119,7 +120,7 @@ class Walk:
         high = limit * math.sqrt(share)
         self.crossed += self.beyond(share, high)
         low = min(self.drift * share - FAR * math.sqrt(share), high - 1e-9)
-        edges = np.linspace(low, high, max(2, math.ceil((high - low) / WIDEST_PANEL)) + 1)
+        edges = np.linspace(low, high, max(2, math.ceil((high - low) / self.panel)) + 1)
         half = np.diff(edges)[:, None] / 2
         nodes = (edges[:-1, None] + half + half * NODES).ravel()
         moves = (nodes[:, None] - self.nodes - self.drift * step) / math.sqrt(step)
