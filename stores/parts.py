@@ -15,7 +15,7 @@ from stores.settings import Settings, settings
 if TYPE_CHECKING:
     from stores.s3 import Bucket
 
-DATA, MODELS, BASELINES, REPORTS = "data", "models", "baselines", "reports"
+DATA, MODELS, BASELINES, REPORTS, EXPERIMENTS = "data", "models", "baselines", "reports", "experiments"
 ATTEMPTS = 10  # of a change while others change the same part
 COLLECTED = 10  # after so many changes, what no recent state names is removed
 
@@ -24,7 +24,13 @@ Result = TypeVar("Result")
 
 def folder(home: Home, part: str) -> Path:
     """Return the folder of a part in a home."""
-    return {DATA: home.data, MODELS: home.models, BASELINES: home.baselines, REPORTS: home.reports}[part]
+    return {
+        DATA: home.data,
+        MODELS: home.models,
+        BASELINES: home.baselines,
+        REPORTS: home.reports,
+        EXPERIMENTS: home.experiments,
+    }[part]
 
 
 def home_with(*parts: str) -> Home:

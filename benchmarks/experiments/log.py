@@ -33,11 +33,13 @@ class Planted:
         lift: Added to the logit of a play in the treatment.
         skips: Factor of the treatment's share of skips.
         lost: Share of the treatment's listeners whose exposures are lost.
+        rows_lost: Share of the treatment's pages whose exposures are lost.
     """
 
     lift: float = 0.0
     skips: float = 1.0
     lost: float = 0.0
+    rows_lost: float = 0.0
 
 
 def write_log(
@@ -81,11 +83,11 @@ def write_log(
         rows = np.concatenate([np.arange(len(user)), np.flatnonzero(played | skipped)])
         action = np.full(len(rows), "impression", dtype=object)
         action[len(user) :] = np.where(played[played | skipped], "play", "skip")
-        logged = np.where(day >= 0, arm[user[rows]], None)
-        logged[lost[user[rows]]] = None
+        gone = lost[requests] | ((arm[requests] == treatment) & (rng.random(len(requests)) < planted.rows_lost))
+        missing = np.repeat(gone, PAGE)[rows] & (day >= 0)
+        logged = np.where((day >= 0) & ~missing, arm[user[rows]], None)
         texts = {name: f'{{"{running.definition.name}": "{name}"}}' for name in {*arm} - {None}}
         shown = np.array([texts.get(name, "{}") for name in logged.tolist()], dtype=object)
-        missing = lost[user[rows]] & (day >= 0)
         kept = ~(missing & (action == "impression"))  # a lost exposure is no impression
         start = np.datetime64((STARTED + timedelta(days=day)).replace(tzinfo=None), "us")
         seconds = np.repeat(rng.integers(0, 86_000, len(requests)), PAGE)[rows] + (action != "impression")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from segue.errors import InputError
@@ -107,7 +108,7 @@ class Walk:
     def beyond(self, share: float, value: float) -> float:
         """Return the chance that the walk has not crossed before, and is above `value` at `share`."""
         step = share - self.share
-        return float(self.masses @ norm.sf((value - self.nodes - self.drift * step) / math.sqrt(step)))
+        return float(self.masses @ ndtr((self.nodes + self.drift * step - value) / math.sqrt(step)))
 
     def bound(self, share: float, chance: float) -> float:
         """Return the bound of z at `share` that is crossed with `chance`."""

@@ -59,7 +59,7 @@ def test_an_ended_experiment_stays_ended(registry):
         lambda: registry.look("more-new", LOOK, AT),
         lambda: registry.stop("more-new", "stop", "No.", "you", AT),
     ):
-        with pytest.raises(InputError, match="stays ended.*by me: ship"):
+        with pytest.raises(InputError, match=r"stays ended.*by me: ship"):
             again()
     assert contents(registry) == before
     state = registry.get("more-new")
@@ -86,14 +86,14 @@ def test_starting_again_without_a_change_records_nothing(registry):
 
 
 def test_a_stage_that_the_ramp_has_not_is_refused(registry):
-    with pytest.raises(InputError, match="numbered 1 to 1. Received 2"):
+    with pytest.raises(InputError, match=r"numbered 1 to 1. Received 2"):
         start(registry, 2)
     assert registry.names() == []
 
 
 def test_a_layer_has_room_for_100_percent_and_stopping_frees_it(registry):
     start(registry, share=[0.7])
-    with pytest.raises(InputError, match="30.00% left"):
+    with pytest.raises(InputError, match=r"30.00% left"):
         start(registry, name="second", share=[0.4])
     registry.stop("more-new", "stop", "No effect.", "me", AT)
     assert start(registry, name="second", share=[0.4]).ranges == ((0, 4000),)
@@ -101,7 +101,7 @@ def test_a_layer_has_room_for_100_percent_and_stopping_frees_it(registry):
 
 def test_overlapping_layers_are_refused(registry):
     start(registry)
-    with pytest.raises(InputError, match="belongs to one layer.*home.weights.new is changed by more-new in layer home"):
+    with pytest.raises(InputError, match=r"belongs to one layer.*home.weights.new is changed by more-new"):
         start(registry, name="second", layer={"name": "search"})
     with pytest.raises(InputError, match="salt of its own"):
         start(registry, name="second", layer={"name": "search", "salt": "layer-home"})
@@ -112,9 +112,9 @@ def test_overlapping_layers_are_refused(registry):
 
 def test_a_salt_is_used_once(registry):
     start(registry, share=[0.1])
-    with pytest.raises(InputError, match="A salt is used once"):
+    with pytest.raises(InputError, match=r"A salt is used once"):
         start(registry, name="second", salt="more-new", share=[0.1])
-    with pytest.raises(InputError, match="salt of the layer|is the salt of the layer"):
+    with pytest.raises(InputError, match="is the salt of the layer"):
         start(registry, name="third", salt="layer-home", share=[0.1])
 
 

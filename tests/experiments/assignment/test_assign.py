@@ -56,7 +56,7 @@ def test_freed_buckets_are_given_again():
 
 
 def test_a_full_layer_refuses():
-    with pytest.raises(InputError, match="at most 100 %.*30.00% left.*40.00%"):
+    with pytest.raises(InputError, match=r"at most 100 %.*30.00% left.*40.00%"):
         allot(0.4, 0.1, [(1000, 7000)], "home")
 
 
