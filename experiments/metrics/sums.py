@@ -13,6 +13,7 @@ import numpy as np
 
 from events.schema import IMPRESSION
 from experiments.assignment.assign import Running, arm_column
+from experiments.definition import Definition
 from experiments.metrics.log import Log
 from experiments.metrics.metric import Metric
 from experiments.statistics.effects import Sums
@@ -77,19 +78,19 @@ def unit_sums(log: Log, running: Running, metrics: Sequence[Metric], started: da
     Raises:
         InputError: No unit was exposed.
     """
+    import ibis
+
     definition = running.definition
     switchback = definition.unit == "time_block"
     since = started if switchback else started - timedelta(days=definition.plan.pre_days)
     rows = within(log.events, since, until)
-    rows = rows.mutate(
-        arm=rows.exposure["arms"].cast("json")[definition.name].str,
-        fallback=rows.exposure["fallback"],
-    ).filter(lambda each: ~each.user_id.isin(list(definition.overrides)) if definition.overrides else True)
+    rows = rows.mutate(arms=rows.exposure["arms"], fallback=rows.exposure["fallback"])
+    if definition.overrides:
+        rows = rows.filter(~rows.user_id.isin(list(definition.overrides)))
     lost = lost_exposures(rows, running, started)
     if switchback:
-        rows = in_blocks(rows, definition.block_hours)
-    exposed = rows.filter((rows.arm.notnull()) & (rows.ts >= started))
-    exposed = exposed.group_by("user_id").agg(first=exposed.ts.min(), arm=exposed.arm.min(), other=exposed.arm.max())
+        rows = in_blocks(rows, definition)
+    exposed = ibis.memtable(first_exposures(rows, definition.name, started).to_pyarrow())  # read once, used often
     measured, unmeasured = measurable(log, metrics)
     table = with_sums(log, rows, exposed, measured, started, until, since)
     if not switchback:
@@ -126,12 +127,28 @@ def within(rows: "ir.Table", since: datetime, until: datetime) -> "ir.Table":
     return rows.filter((rows.ts >= since) & (rows.ts < until))
 
 
-def in_blocks(rows: "ir.Table", hours: int) -> "ir.Table":
+def arm_of(arms: Any, experiment: str) -> Any:
+    """The arm of an experiment in a column of JSON objects; null where it is not named."""
+    return arms.cast("json")[experiment].str
+
+
+def first_exposures(rows: "ir.Table", experiment: str, started: datetime) -> "ir.Table":
+    """Return the exposed units: `user_id`, `first` (the instant), and `arm` and `other`, equal but for a mistake.
+
+    A unit has few different texts of arms, and only these are parsed.
+    """
+    seen = rows.filter(rows.arms.notnull() & (rows.ts >= started))
+    seen = seen.group_by("user_id", "arms").agg(first=seen.ts.min())
+    named = seen.mutate(arm=arm_of(seen.arms, experiment)).filter(lambda each: each.arm.notnull())
+    return named.group_by("user_id").agg(first=named["first"].min(), arm=named.arm.min(), other=named.arm.max())
+
+
+def in_blocks(rows: "ir.Table", definition: Definition) -> "ir.Table":
     """The exposed rows of a switchback without the start of each block; the block takes the place of the listener."""
-    length = 3600 * hours
+    length = 3600 * definition.block_hours
     seconds = rows.ts.epoch_seconds()
     kept = rows.mutate(user_id=(seconds // length).cast("string"))
-    return kept.filter(rows.arm.notnull() & (seconds % length >= int(BURN_IN * length)))
+    return kept.filter(arm_of(rows.arms, definition.name).notnull() & (seconds % length >= int(BURN_IN * length)))
 
 
 def measurable(log: Log, metrics: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
@@ -158,8 +175,7 @@ def with_items(rows: "ir.Table", items: "ir.Table", metrics: Sequence[Metric]) -
 
 def summed(rows: "ir.Table", exposed: "ir.Table", metrics: Sequence[Metric], started: datetime) -> "ir.Table":
     """The sums of metrics for each exposed unit: after its first exposure, and before the experiment."""
-    joined = rows.drop("arm") if "arm" in rows.columns else rows
-    joined = joined.inner_join(exposed.select("user_id", "first"), "user_id")
+    joined = rows.inner_join(exposed.select("user_id", "first"), "user_id")
     days = (joined.ts.epoch_seconds() - joined.first.epoch_seconds()) / 86_400
     after, before = joined.ts >= joined.first, joined.ts < started
     parts: dict[str, Any] = {}

@@ -30,9 +30,14 @@ def row(user, day, action="impression", item="new", ms=0, shown=True, request="r
     """An event some days after the start; its exposure names the listener's arm, unless it is before or lost."""
     arms = f'{{"more-new": "{arm or ARM.get(user)}"}}' if day >= 0 else "{}"
     exposure = {"arms": arms, "fallback": fallback} if shown else None
-    times = START + timedelta(days=day)
     return {
-        "user_id": user, "item_id": item, "ts": times, "action": action, "ms_played": ms, "request_id": request, "exposure": exposure
+        "user_id": user,
+        "item_id": item,
+        "ts": START + timedelta(days=day),
+        "action": action,
+        "ms_played": ms,
+        "request_id": request,
+        "exposure": exposure,
     }
 
 
@@ -167,8 +172,9 @@ def test_sums_equal_those_of_pandas(open_planted, started):
     planted = open_planted("lift")
     until = started + timedelta(days=DAYS)
     found = unit_sums(planted, running(), [CATALOGUE["play_rate"], CATALOGUE["days_returned"]], started, until)
-    events = planted.events.execute()
-    events["arm"] = events.exposure.map(lambda each: each and each["arms"]).str.extract(r': "(\w+)"')[0]
+    read = planted.events
+    events = read.select("user_id", "ts", "action", arms=read.exposure["arms"]).execute()
+    events["arm"] = events.arms.str.extract(r': "(\w+)"')[0]
     exposed = (
         events[(events.ts >= pd.Timestamp(started)) & events.arm.notna()].groupby("user_id").agg(first=("ts", "min"))
     )
