@@ -37,7 +37,7 @@ class Report:
 
 
 def report(registry: Registry, name: str, log: Log, at: datetime) -> Report:
-    """Look at an experiment and record the look; or return the last look of one that ended.
+    """Look at an experiment and record the look; or return the last look of one that ended or has no newer log.
 
     An experiment has ended if it was stopped, or if an earlier look had all planned information: a further look at the
     same bound would not keep the risk.
@@ -52,7 +52,7 @@ def report(registry: Registry, name: str, log: Log, at: datetime) -> Report:
         InputError: There is no such experiment, or it has no exposed unit.
     """
     state = registry.get(name)
-    if state.looks and (state.stop is not None or over(state)):
+    if state.looks and (state.stop is not None or over(state) or state.looks[-1]["at"] == at.isoformat()):
         return Report(state, state.looks[-1])
     card = look(state, log, at)
     result = {**card.to_dict(), **vars(advise(state.definition, card))}

@@ -20,10 +20,10 @@ def p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return a p-value that may be looked at after every unit: 1 over the Bayes factor of other shares.
 
-    The mixture is a Dirichlet distribution centred on the planned shares, with the weight of 100 units for each arm
+    The mixture is a Dirichlet distribution centred on the planned shares, with the weight of 1,000 units for each arm
     (Lindon and Malek 2022, "Anytime-Valid Inference for Multinomial Count Data").
     """
-    weights = 100 * len(counts) * np.asarray(shares)
+    weights = 1000 * len(counts) * np.asarray(shares)
     observed = np.asarray(counts)
     log_factor = (
         gammaln(weights.sum())

@@ -13,7 +13,7 @@ PLAN = {"units": 2000, "days": DAYS, "pre_days": DAYS}
 PLANTED = {
     "nothing": Planted(),
     "lift": Planted(lift=0.35),
-    "lift_and_skips": Planted(lift=0.35, skips=1.3),
+    "lift_and_skips": Planted(lift=0.35, skips=1.8),
     "harm": Planted(lift=-0.35),
     "lost": Planted(lost=0.3),
     "rows_lost": Planted(rows_lost=0.3),
