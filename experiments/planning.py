@@ -111,15 +111,20 @@ def need(definition: Definition, metric: str, role: str, sums: Sums) -> Need:
         len(definition.arms) - 1,
     )
     change = {**metrics.success, **metrics.guardrails}[metric]
+    better = 1 if CATALOGUE[metric].higher_is_better else -1
     alpha = levels.success / 2 if role == "success" else levels.guardrail
     value = ratio(sums.numerator, sums.denominator)
     half = np.arange(len(sums.numerator)) % 2 == 0
     removed = max(0.0, adjusted_effect(sums.take(half), sums.take(~half))[1])
     variance = float(linearized(sums.numerator, sums.denominator).var(ddof=1)) * (1 - removed)
     smallest = min(arm.share for arm in definition.arms[1:])
+    # A lift multiplies a listener's sums, and so the deviation. Non-inferiority scales the control by the margin.
+    variances = (variance, variance * (1 + better * change) ** 2)
+    if role == "guardrail":
+        variances = (variance * (1 - better * change) ** 2, variance)
     try:
         units = sample_size.units_for(
-            change * value, variance, (definition.control.share, smallest), drift(definition, alpha, levels.power)
+            change * value, variances, (definition.control.share, smallest), drift(definition, alpha, levels.power)
         )
     except InputError as error:
         raise InputError(f"{metric}: {error.headline}", error.fix) from None

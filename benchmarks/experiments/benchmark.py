@@ -31,7 +31,7 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
     Raises:
         SegueError: A contestant of the scorecard failed.
     """
-    lift, _ = errors.planned_lift(seed + 1)
+    lift = errors.planned_lift(seed + 1)
     say(f"{tests:,} A/A tests with {errors.DAYS} daily looks")
     aa = errors.run_tests(tests, 0.0, seed)
     say(f"{tests:,} A/B tests with a planted lift of {lift:.3f} logit")

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from benchmarks.experiments.listeners import Trial, trial, true_difference
 from experiments.statistics import always_valid, sample_ratio, sample_size, sequential
 from experiments.statistics.cuped import adjusted_effect
-from experiments.statistics.effects import effect, linearized
+from experiments.statistics.effects import effect, linearized, ratio
 
 LISTENERS, DAYS, ALPHA, POWER = 2000, 14, 0.05, 0.8
 SHARES = tuple((day + 1) / DAYS for day in range(DAYS))
@@ -70,8 +70,8 @@ def run_tests(tests: int, lift: float, seed: int) -> dict[str, float]:
     return shares
 
 
-def planned_lift(seed: int) -> tuple[float, float]:
-    """Return the planted lift that is found with a power of 80 %, and the share of listeners who are shown anything.
+def planned_lift(seed: int) -> float:
+    """Return the planted lift, on the logit, that the plan says is found with a power of 80 %.
 
     The variance for the plan comes from a pilot of other listeners, as `segue experiment plan` takes it from the log.
     """
@@ -80,14 +80,16 @@ def planned_lift(seed: int) -> tuple[float, float]:
     removed = adjusted_effect(control, treatment)[1]
     everyone = control + treatment
     variance = float(linearized(everyone.numerator, everyone.denominator).var(ddof=1)) * (1 - removed)
-    seen = len(everyone.numerator) / PILOT
+    rate = ratio(everyone.numerator, everyone.denominator)
+    units = round(LISTENERS * len(everyone.numerator) / PILOT)
     drift = sequential.drift_for(POWER, SHARES, limits()["obrien_fleming"].tolist())
-    units = round(LISTENERS * seen)
 
     def gap(lift: float) -> float:
-        return sample_size.expected_z(true_difference(lift), variance, (0.5, 0.5), units) - drift
+        difference = true_difference(lift)
+        variances = (variance, variance * (1 + difference / rate) ** 2)
+        return sample_size.expected_z(difference, variances, (0.5, 0.5), units) - drift
 
-    return float(brentq(gap, 1e-4, 2.0)), seen
+    return float(brentq(gap, 1e-4, 2.0))
 
 
 def sample_ratios(tests: int, seed: int) -> dict[str, float]:

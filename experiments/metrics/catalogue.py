@@ -11,7 +11,7 @@ from events.schema import IMPRESSION, LIKE, PLAY, SKIP
 from experiments.metrics.metric import Metric
 
 NEW_DAYS = 28  # an item is a new release for so long
-HOUR_MS = 3_600_000
+HOUR_MS, DAY_SECONDS = 3_600_000, 86_400
 
 
 def did(action: str) -> Any:
@@ -19,15 +19,20 @@ def did(action: str) -> Any:
     return lambda rows: (rows.action == action).cast("float64")
 
 
+def day(rows: Any) -> Any:
+    """The day of a row, counted from 1970 UTC: DuckDB takes three times as long to make a date of an instant."""
+    return rows.ts.epoch_seconds() // DAY_SECONDS
+
+
 def play_of_new_release(rows: Any) -> Any:
     """1 where a row is a play of an item that was released in the 28 days before, else 0."""
-    age = rows.ts.date().delta(rows.release_date, unit="day")
+    age = day(rows) - rows.release_date.epoch_days()
     return ((rows.action == PLAY) & (age >= 0) & (age < NEW_DAYS)).fill_null(False).cast("float64")
 
 
 def day_of_play(rows: Any) -> Any:
     """The day of a play; null for other actions."""
-    return (rows.action == PLAY).ifelse(rows.ts.date(), None)
+    return (rows.action == PLAY).ifelse(day(rows), None)
 
 
 def creator_of_play(rows: Any) -> Any:

@@ -13,30 +13,31 @@ from scipy.stats import norm
 from segue.errors import InputError
 
 
-def units_for(difference: float, variance: float, shares: tuple[float, float], drift: float) -> int:
+def units_for(difference: float, variances: tuple[float, float], shares: tuple[float, float], drift: float) -> int:
     """Return the units of the whole experiment with which the expected z of an effect is `drift`.
 
     Args:
         difference: The effect to find, in the metric's own unit.
-        variance: Variance of one unit's influence on the metric, after CUPED.
+        variances: Variances of one unit's influence on the metric in control and treatment, after CUPED.
         shares: Shares of control and treatment in the experiment.
         drift: Expected z; `fixed_drift` for one look, `sequential.drift_for` for several.
 
     Raises:
         InputError: The metric does not vary, or the effect is 0.
     """
-    if not (variance > 0 and difference):
+    if not (min(variances) > 0 and difference):
         raise InputError(
-            f"A sample size needs a metric that varies, and an effect. Received variance {variance:.4g} and effect "
-            f"{difference:.4g}.",
+            f"A sample size needs a metric that varies, and an effect. Received variance {min(variances):.4g} and "
+            f"effect {difference:.4g}.",
             "Plan with a log in which the metric happens, or with another metric.",
         )
-    return math.ceil(drift**2 * variance * (1 / shares[0] + 1 / shares[1]) / difference**2)
+    return math.ceil((drift / expected_z(difference, variances, shares, 1)) ** 2)
 
 
-def expected_z(difference: float, variance: float, shares: tuple[float, float], units: int) -> float:
+def expected_z(difference: float, variances: tuple[float, float], shares: tuple[float, float], units: int) -> float:
     """Return the expected z of an effect in an experiment of so many units."""
-    return difference / math.sqrt(variance * (1 / shares[0] + 1 / shares[1]) / units)
+    each = sum(variance / share for variance, share in zip(variances, shares, strict=True))
+    return difference / math.sqrt(each / units)
 
 
 def fixed_drift(alpha: float, power: float) -> float:

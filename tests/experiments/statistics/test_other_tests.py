@@ -49,13 +49,13 @@ def test_sample_size_worked_by_hand():
     # Two arms of n = 2 * (1.96 + .8416)^2 * 4 / 1^2 = 62.8: 125.6 in both.
     drift = sample_size.fixed_drift(0.05, 0.8)
     assert drift == pytest.approx(2.8016, abs=1e-4)
-    assert sample_size.units_for(1.0, 4.0, (0.5, 0.5), drift) == 126
-    assert sample_size.expected_z(1.0, 4.0, (0.5, 0.5), 126) == pytest.approx(drift, abs=0.01)
+    assert sample_size.units_for(1.0, (4.0, 4.0), (0.5, 0.5), drift) == 126
+    assert sample_size.expected_z(1.0, (4.0, 4.0), (0.5, 0.5), 126) == pytest.approx(drift, abs=0.01)
 
 
 def test_a_metric_that_never_happens_has_no_sample_size():
     with pytest.raises(InputError, match="needs a metric that varies"):
-        sample_size.units_for(0.0, 0.0, (0.5, 0.5), 2.8)
+        sample_size.units_for(0.0, (0.0, 0.0), (0.5, 0.5), 2.8)
 
 
 @pytest.mark.parametrize(
