@@ -1,5 +1,7 @@
 """Definitions: what YAML may say, and errors that name the path in the YAML."""
 
+from pathlib import Path
+
 import pytest
 
 from experiments.definition import parse, read
@@ -44,6 +46,12 @@ def test_the_parameters_that_differ_between_arms_are_what_changes():
         {"name": "b", "share": 0.5, "parameters": {"home.rows": 6, "home.policy": "v2"}},
     ]
     assert parse(definition(arms=arms)).changed == {"home.policy"}
+
+
+def test_the_example_of_the_documentation_is_a_definition():
+    example = read(Path(__file__).resolve().parents[2] / "docs" / "example" / "experiment.yaml")
+    assert example.control.name == "control"
+    assert example.changed == {"home.weights.new_releases"}
 
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path):
