@@ -98,6 +98,8 @@ def tea_tasting_difference(seed: int) -> float:
     everyone: Sums = control + treatment
     arm = np.repeat([0, 1], [len(control.numerator), len(treatment.numerator)])
     columns = {"x": everyone.numerator, "y": everyone.denominator}
+    assert everyone.before_numerator is not None
+    assert everyone.before_denominator is not None
     columns |= {"px": everyone.before_numerator, "py": everyone.before_denominator}
     metric = tea_tasting.RatioOfMeans("x", "y", "px", "py", use_t=False)
     peer = tea_tasting.Experiment(m=metric).analyze(pa.table({"variant": arm, **columns}))["m"]

@@ -58,12 +58,13 @@ def write_log(
     """
     rng = np.random.default_rng(seed)
     names = np.array([f"u{number:07}" for number in range(listeners)])
-    treatment = running.definition.arms[1].name
+    treatment, experiment = running.definition.arms[1].name, running.definition.name
     arms = []
     for name in names:
         given = assign([running], name, {}, STARTED)
         arms.append(given[0].arm if given else None)
     arm = np.array(arms, dtype=object)
+    texts = np.array([f'{{"{experiment}": "{name}"}}' for name in arms], dtype=object)
     taste = rng.normal(0, LISTENER_SD, listeners)
     activity = rng.gamma(2.0, visits / 2, listeners)
     lost = (arm == treatment) & (rng.random(listeners) < planted.lost)
@@ -85,9 +86,8 @@ def write_log(
         action[len(user) :] = np.where(played[played | skipped], "play", "skip")
         gone = lost[requests] | ((arm[requests] == treatment) & (rng.random(len(requests)) < planted.rows_lost))
         missing = np.repeat(gone, PAGE)[rows] & (day >= 0)
-        logged = np.where((day >= 0) & ~missing, arm[user[rows]], None)
-        texts = {name: f'{{"{running.definition.name}": "{name}"}}' for name in {*arm} - {None}}
-        shown = np.array([texts.get(name, "{}") for name in logged.tolist()], dtype=object)
+        logged = ((day >= 0) & ~missing) & (arm != None)[user[rows]]  # noqa: E711
+        shown = np.where(logged, texts[user[rows]], "{}")
         kept = ~(missing & (action == "impression"))  # a lost exposure is no impression
         start = np.datetime64((STARTED + timedelta(days=day)).replace(tzinfo=None), "us")
         seconds = np.repeat(rng.integers(0, 86_000, len(requests)), PAGE)[rows] + (action != "impression")
@@ -113,7 +113,7 @@ def write_log(
         target = folder / "events" / f"day={STARTED.date() + timedelta(days=day)}"
         target.mkdir(parents=True)
         pq.write_table(table, target / "part-0.parquet", compression="zstd")
-        exposed += int(((action == "impression") & (logged != None)).sum())  # noqa: E711
+        exposed += int(((action == "impression") & logged).sum())
     return exposed
 
 

@@ -41,7 +41,7 @@ def power_family(exponent: float) -> Spend:
     return lambda t, alpha: alpha * t**exponent
 
 
-def bounds(shares: Sequence[float], spend: Spend, alpha: float) -> np.ndarray:
+def bounds(shares: Sequence[float] | np.ndarray, spend: Spend, alpha: float) -> np.ndarray:
     """Return the upper bounds of z at some looks, `[looks]`.
 
     A look that adds less than `LEAST_STEP` sees the data of the look before, and has its bound; the first one has
@@ -99,7 +99,7 @@ class Walk:
         crossed: Chance of a crossing so far.
     """
 
-    def __init__(self, shares: Sequence[float], drift: float = 0.0) -> None:
+    def __init__(self, shares: Sequence[float] | np.ndarray, drift: float = 0.0) -> None:
         steps = np.diff([0.0, *shares])
         self.panel = math.sqrt(steps[steps >= LEAST_STEP].min(initial=1.0))  # deviation of the smallest step
         self.share, self.crossed, self.drift = 0.0, 0.0, drift
@@ -129,7 +129,7 @@ class Walk:
         self.nodes, self.masses, self.share = nodes, density * (half * WEIGHTS).ravel(), share
 
 
-def check_shares(shares: Sequence[float]) -> None:
+def check_shares(shares: Sequence[float] | np.ndarray) -> None:
     """Raise InputError unless the shares of the information rise within (0, 1]."""
     steps = np.diff([0.0, *shares])
     if not len(shares) or (steps[1:] < 0).any() or steps[0] <= 0 or shares[-1] > 1 + 1e-9:
