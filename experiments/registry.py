@@ -17,7 +17,7 @@ from typing import Any
 from experiments.assignment.assign import Running
 from experiments.assignment.layers import Range, allot, overlapping
 from experiments.definition import Definition, parse
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from segue.files import read_json, write_json
 from segue.lock import latched
 from segue.near_names import unknown_name
@@ -153,10 +153,16 @@ class Registry:
 
         Raises:
             InputError: The experiment has ended.
+            UnavailableError: Another process recorded a look since the scorecard was begun.
         """
         with self.writing():
             state = self.get(name)
             self.check_runs(state)
+            if scorecard["look"] != len(state.looks) + 1:
+                raise UnavailableError(
+                    f"Looks follow each other. Look {len(state.looks)} of {name} was recorded while this one was read.",
+                    "Run the report again.",
+                )
             self.append(name, state.records + 1, LOOK, {"scorecard": scorecard, "at": at.isoformat()})
 
     def stop(self, name: str, decision: str, why: str, by: str, at: datetime) -> Recorded:

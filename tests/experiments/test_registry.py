@@ -6,11 +6,11 @@ import pytest
 
 from experiments.definition import parse
 from experiments.registry import Registry
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from tests.support.experiments import definition
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
-LOOK = {"information": 0.1, "rows": []}
+LOOK = {"look": 1, "information": 0.1, "rows": []}
 
 
 @pytest.fixture
@@ -116,6 +116,14 @@ def test_a_salt_is_used_once(registry):
         start(registry, name="second", salt="more-new", share=[0.1])
     with pytest.raises(InputError, match="is the salt of the layer"):
         start(registry, name="third", salt="layer-home", share=[0.1])
+
+
+def test_two_looks_at_once_are_one(registry):
+    start(registry)
+    registry.look("more-new", LOOK, AT)
+    with pytest.raises(UnavailableError, match="Looks follow each other"):
+        registry.look("more-new", LOOK, AT)
+    assert registry.get("more-new").looks == (LOOK,)
 
 
 def test_an_unknown_experiment_or_decision_is_refused(registry):
