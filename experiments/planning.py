@@ -9,7 +9,7 @@ import numpy as np
 
 from events.schema import IMPRESSION
 from experiments.definition import Definition
-from experiments.metrics.catalogue import CATALOGUE
+from experiments.metrics.catalogue import CATALOGUE, DAY_US
 from experiments.metrics.log import Log
 from experiments.metrics.sums import measurable, read_sums, with_sums, within
 from experiments.statistics import sample_size, sequential
@@ -79,7 +79,7 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
     rows = within(log.events, since, end)
     rows = rows.mutate(fallback=rows.exposure["fallback"] if "exposure" in rows.columns else 0)
     seen = rows.filter((rows.action == IMPRESSION) & (rows.ts >= started))
-    exposed = seen.group_by("user_id").agg(first=seen.ts.min())
+    exposed = seen.group_by("user_id").agg(first=seen.micros.min())
     roles = {name: role for name, role in definition.metrics.roles().items() if role != "deterioration"}
     measured, unmeasured = measurable(log, [CATALOGUE[name] for name in roles])
     frame = with_sums(log, rows, exposed, measured, started, end, since).order_by("user_id").to_pyarrow()
@@ -91,10 +91,9 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
         )
     sums = read_sums(frame, measured, np.ones(frame.num_rows, dtype=bool), plan.pre_days > 0)
     needs = [need(definition, metric.name, roles[metric.name], sums[metric.name]) for metric in measured]
-    first = frame["first"].cast("timestamp[us]").to_numpy()
-    days = (first - np.datetime64(started.replace(tzinfo=None), "us")) // np.timedelta64(1, "D")
+    days = (frame["first"].to_numpy() - round(started.timestamp() * 1e6)) // DAY_US
     share = definition.share[-1]
-    arrivals = [int(share * count) for count in np.bincount(days.astype(int), minlength=plan.days)]
+    arrivals = [int(share * count) for count in np.bincount(days, minlength=plan.days)]
     units = max((each.units for each in needs), default=0)
     return Outlook(tuple(needs), units, sample_size.days_for(units, arrivals), frame.num_rows, unmeasured)
 

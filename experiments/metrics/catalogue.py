@@ -1,8 +1,9 @@
 """The metrics of experiments, by name.
 
-Rows of `events` are those of the data contract, with `creator_id` and `release_date` of the item and `fallback`, the
-level of degradation of the page (0 is whole). Rows of `requests` have `latency_ms`, and `failed`: whether the request
-got no page. To add a metric, add a line: its tests, the scorecard and `segue experiment plan` follow.
+Rows of `events` are those of the data contract, with `micros` (microseconds of `ts` since 1970 UTC), `creator_id` and
+`release_date` of the item and `fallback`, the level of degradation of the page (0 is whole). Rows of `requests` have
+`latency_ms`, and `failed`: whether the request got no page. To add a metric, add a line: its tests, the scorecard and
+`segue experiment plan` follow.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from events.schema import IMPRESSION, LIKE, PLAY, SKIP
 from experiments.metrics.metric import Metric
 
 NEW_DAYS = 28  # an item is a new release for so long
-HOUR_MS, DAY_SECONDS = 3_600_000, 86_400
+HOUR_MS, DAY_US = 3_600_000, 86_400_000_000
 
 
 def did(action: str) -> Any:
@@ -20,8 +21,8 @@ def did(action: str) -> Any:
 
 
 def day(rows: Any) -> Any:
-    """The day of a row, counted from 1970 UTC: DuckDB takes three times as long to make a date of an instant."""
-    return rows.ts.epoch_seconds() // DAY_SECONDS
+    """The day of a row, counted from 1970 UTC."""
+    return rows.micros // DAY_US
 
 
 def play_of_new_release(rows: Any) -> Any:

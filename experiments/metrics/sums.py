@@ -14,6 +14,7 @@ import numpy as np
 from events.schema import IMPRESSION
 from experiments.assignment.assign import Running, arm_column
 from experiments.definition import Definition
+from experiments.metrics.catalogue import DAY_US
 from experiments.metrics.log import Log
 from experiments.metrics.metric import Metric
 from experiments.statistics.effects import Sums
@@ -123,8 +124,15 @@ def with_sums(
 
 
 def within(rows: "ir.Table", since: datetime, until: datetime) -> "ir.Table":
-    """The rows of a span of time."""
-    return rows.filter((rows.ts >= since) & (rows.ts < until))
+    """The rows of a span of time, with `micros` since 1970 UTC: DuckDB is five times faster with them."""
+    import ibis
+    import ibis.expr.datatypes as dt
+
+    @ibis.udf.scalar.builtin
+    def epoch_us(instant: dt.Timestamp("UTC")) -> int:  # type: ignore[valid-type, empty-body]
+        """DuckDB's microseconds since 1970."""
+
+    return rows.filter((rows.ts >= since) & (rows.ts < until)).mutate(micros=epoch_us(rows.ts))
 
 
 def arm_of(arms: Any, experiment: str) -> Any:
@@ -133,22 +141,21 @@ def arm_of(arms: Any, experiment: str) -> Any:
 
 
 def first_exposures(rows: "ir.Table", experiment: str, started: datetime) -> "ir.Table":
-    """Return the exposed units: `user_id`, `first` (the instant), and `arm` and `other`, equal but for a mistake.
+    """Return the exposed units: `user_id`, `first` (its microseconds), and `arm` and `other`, equal but for a mistake.
 
     A unit has few different texts of arms, and only these are parsed.
     """
     seen = rows.filter(rows.arms.notnull() & (rows.ts >= started))
-    seen = seen.group_by("user_id", "arms").agg(first=seen.ts.min())
+    seen = seen.group_by("user_id", "arms").agg(first=seen.micros.min())
     named = seen.mutate(arm=arm_of(seen.arms, experiment)).filter(lambda each: each.arm.notnull())
     return named.group_by("user_id").agg(first=named["first"].min(), arm=named.arm.min(), other=named.arm.max())
 
 
 def in_blocks(rows: "ir.Table", definition: Definition) -> "ir.Table":
     """The exposed rows of a switchback without the start of each block; the block takes the place of the listener."""
-    length = 3600 * definition.block_hours
-    seconds = rows.ts.epoch_seconds()
-    kept = rows.mutate(user_id=(seconds // length).cast("string"))
-    return kept.filter(arm_of(rows.arms, definition.name).notnull() & (seconds % length >= int(BURN_IN * length)))
+    length = 3600 * 1_000_000 * definition.block_hours
+    kept = rows.mutate(user_id=(rows.micros // length).cast("string"))
+    return kept.filter(arm_of(rows.arms, definition.name).notnull() & (rows.micros % length >= int(BURN_IN * length)))
 
 
 def measurable(log: Log, metrics: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
@@ -176,8 +183,8 @@ def with_items(rows: "ir.Table", items: "ir.Table", metrics: Sequence[Metric]) -
 def summed(rows: "ir.Table", exposed: "ir.Table", metrics: Sequence[Metric], started: datetime) -> "ir.Table":
     """The sums of metrics for each exposed unit: after its first exposure, and before the experiment."""
     joined = rows.inner_join(exposed.select("user_id", "first"), "user_id")
-    days = (joined.ts.epoch_seconds() - joined.first.epoch_seconds()) / 86_400
-    after, before = joined.ts >= joined.first, joined.ts < started
+    days = (joined.micros - joined["first"]) / DAY_US
+    after, before = joined.micros >= joined["first"], joined.ts < started
     parts: dict[str, Any] = {}
     for number, metric in enumerate(metrics):
         numerator = metric.numerator(joined)
@@ -226,14 +233,13 @@ def collected(
             "Check that the gateway serves this home and that its journal was collected.",
         )
     assigned = np.array(frame["assigned"].to_pylist(), dtype=object) if "assigned" in frame.column_names else logged
-    first = frame["first"].cast("timestamp[us]").to_numpy()
-    start = np.datetime64(started.replace(tzinfo=None), "us")
+    first = frame["first"].to_numpy()
 
     before = definition.unit == "user_id" and definition.plan.pre_days > 0
     return UnitSums(
         names,
         np.array([names.index(name) for name in logged[kept]], dtype=np.int64),
-        ((first[kept] - start) // np.timedelta64(1, "D")).astype(int),
+        (first[kept] - round(started.timestamp() * 1e6)) // DAY_US,
         read_sums(frame, metrics, kept, before),
         {name: np.array([value or "" for value in frame[name].to_pylist()])[kept] for name in columns},
         int(mixed.sum()),
