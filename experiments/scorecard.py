@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t
 
 from experiments.checks import checks, sliced
 from experiments.definition import Definition
@@ -19,6 +18,7 @@ from experiments.statistics.cuped import adjusted_effect
 from experiments.statistics.effects import Effect, effect
 from experiments.statistics.multiple import Risks, risks
 from experiments.statistics.non_inferiority import z_above_margin
+from experiments.statistics.switchback import student_bound
 
 QUALITY_ALPHA = 0.001  # of the checks that call an experiment invalid
 TUNED = 10_000  # units at which an always-valid interval is narrowest, if no number is planned
@@ -227,11 +227,11 @@ def scored(
     plain, (result, removed) = effect(control, treatment), adjusted_effect(control, treatment)
     better = 1 if CATALOGUE[metric].higher_is_better else -1
     alpha = levels.success / 2 if role == "success" else levels.deterioration
-    bound, harm = (of_blocks(definition, looks.critical(level), result) for level in (alpha, levels.deterioration))
+    bound, harm = (bound_of(looks, level, result) for level in (alpha, levels.deterioration))
     margin = definition.metrics.guardrails.get(metric)
     non_inferior = False
     if margin is not None:
-        limit = of_blocks(definition, looks.critical(levels.guardrail), result)
+        limit = bound_of(looks, levels.guardrail, result)
         non_inferior = z_above_margin(result, margin, better > 0) > limit
         bound = limit
     low, high = result.interval(bound) if math.isfinite(bound) else (-math.inf, math.inf)
@@ -249,10 +249,7 @@ def scored(
     )  # fmt: skip
 
 
-def of_blocks(definition: Definition, bound: float, result: Effect) -> float:
-    """Return a bound of z as one of Student's t for a switchback, whose blocks are few; for listeners as it is."""
-    if definition.unit == "user_id" or not math.isfinite(bound):
-        return bound
-    each = (result.control, result.treatment)
-    squares = sum(one.variance**2 / max(1, one.units - 1) for one in each)
-    return float(t.isf(norm.sf(bound), result.error**4 / squares)) if squares else bound
+def bound_of(looks: Looks, alpha: float, result: Effect) -> float:
+    """Return the one-sided bound of z for a risk; a switchback's is wider, because its blocks are few."""
+    bound = looks.critical(alpha)
+    return bound if looks.definition.unit == "user_id" else student_bound(bound, result)

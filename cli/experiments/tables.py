@@ -53,10 +53,12 @@ def show_report(report: "Report") -> None:
     """Print a scorecard: metrics, checks, slices and the verdict."""
     card = report.card
     arms = ", ".join(f"{arm} {count:,}" for arm, count in card["units"].items())
+    several = len(card["units"]) > 2  # arms
+    columns = ("metric", "role", "arm", "control", "treatment", "lift", "result")
+    rows = [dict(zip(columns, metric_row(row), strict=True)) for row in card["rows"]]
+    shown = [column for column in columns if several or column != "arm"]
     print_table(
-        f"{card['experiment']}, look {card['look']}: {arms}",
-        ("metric", "role", "arm", "control", "treatment", "lift", "interval", "result"),
-        [metric_row(row) for row in card["rows"]],
+        f"{card['experiment']}, look {card['look']}: {arms}", shown, [[row[column] for column in shown] for row in rows]
     )
     unlike = [row for row in card["slices"] if row["p_same"] < 0.05]
     for row in unlike:
@@ -74,15 +76,14 @@ def show_report(report: "Report") -> None:
 
 def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the scorecard's table."""
-    interval = "" if row["lift"] is None else f"{percent(row['lift_low'])} to {percent(row['lift_high'])}"
+    interval = "" if row["lift"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
     return (
         row["metric"],
         row["role"],
         row["arm"],
         f"{row['control']:.4g}",
         f"{row['treatment']:.4g}",
-        percent(row["lift"]),
-        interval,
+        percent(row["lift"]) + interval,
         result(row),
     )
 
@@ -97,4 +98,4 @@ def result(row: Mapping[str, Any]) -> str:
 
 def percent(share: float | None) -> str:
     """Format a relative difference; empty if there is none."""
-    return "" if share is None else f"{share:+.2%}"
+    return "" if share is None else f"{share:+.1%}"

@@ -142,18 +142,3 @@ def estimate(sums: Sums) -> Estimate:
 def effect(control: Sums, treatment: Sums) -> Effect:
     """Return the effect of a treatment, without the use of sums from before."""
     return Effect(estimate(control), estimate(treatment))
-
-
-def clustered_variance(numerator: Array, denominator: Array, clusters: Array) -> float:
-    """Return the cluster-robust variance of a ratio over rows, with its factor of G / (G - 1) for G clusters.
-
-    It is the sandwich of Liang and Zeger 1986 for the weighted mean of rows, here from rows rather than sums.
-
-    Args:
-        numerator, denominator: One value for each row, `[rows]`.
-        clusters: The cluster's number of each row, 0 to G - 1, `[rows]`.
-    """
-    residuals = numerator - numerator.sum() / denominator.sum() * denominator
-    sums = np.bincount(clusters, weights=residuals)
-    groups = len(sums)
-    return float(groups / (groups - 1) * (sums**2).sum() / denominator.sum() ** 2)

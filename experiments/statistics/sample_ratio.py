@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import gammaln
-from scipy.stats import chi2_contingency, chisquare
+from scipy.stats import chisquare
 
 
 def p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -32,11 +32,3 @@ def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
         - (observed * np.log(shares)).sum()
     )
     return min(1.0, math.exp(min(0.0, -float(log_factor))))
-
-
-def loss_p_value(exposed: Sequence[int], lost: Sequence[int]) -> float:
-    """Return the p-value that all arms lose the same share of their units' exposures; 1 if none is lost."""
-    table = np.asarray([exposed, lost])
-    if not (table.sum(axis=0).all() and table.sum(axis=1).all()):
-        return 1.0
-    return float(chi2_contingency(table, correction=False).pvalue)

@@ -8,8 +8,6 @@ chapter 2).
 
 import math
 
-from scipy.stats import norm
-
 from segue.errors import InputError
 
 
@@ -20,7 +18,7 @@ def units_for(difference: float, variances: tuple[float, float], shares: tuple[f
         difference: The effect to find, in the metric's own unit.
         variances: Variances of one unit's influence on the metric in control and treatment, after CUPED.
         shares: Shares of control and treatment in the experiment.
-        drift: Expected z; `fixed_drift` for one look, `sequential.drift_for` for several.
+        drift: Expected z; `sequential.drift_for` computes it.
 
     Raises:
         InputError: The metric does not vary, or the effect is 0.
@@ -38,16 +36,6 @@ def expected_z(difference: float, variances: tuple[float, float], shares: tuple[
     """Return the expected z of an effect in an experiment of so many units."""
     each = sum(variance / share for variance, share in zip(variances, shares, strict=True))
     return difference / math.sqrt(each / units)
-
-
-def fixed_drift(alpha: float, power: float) -> float:
-    """Return the expected z that one two-sided test of level alpha finds with this power."""
-    return float(norm.isf(alpha / 2) + norm.ppf(power))
-
-
-def non_inferiority_drift(alpha: float, power: float) -> float:
-    """Return the expected z, in an experiment without effect, with which one one-sided test shows non-inferiority."""
-    return float(norm.isf(alpha) + norm.ppf(power))
 
 
 def days_for(units: int, arrivals: list[int]) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 import tea_tasting
 
 from experiments.statistics.cuped import adjusted_effect, imbalance
-from experiments.statistics.effects import Sums, clustered_variance, effect, estimate, linearized
+from experiments.statistics.effects import Sums, effect, estimate, linearized
 from experiments.statistics.non_inferiority import z_above_margin
 
 
@@ -39,6 +39,14 @@ def test_an_effect_worked_by_hand():
     assert (control, treatment) == (1.0, 1.0)
     assert (result.difference, result.lift, result.z) == (1.0, 1.0, pytest.approx(1 / math.sqrt(2)))
     assert result.log_error == pytest.approx(math.sqrt(1 / 1 + 1 / 4))
+
+
+def clustered_variance(numerator, denominator, clusters) -> float:
+    """The sandwich of Liang and Zeger 1986 for a weighted mean of rows, with its factor of G / (G - 1)."""
+    residuals = numerator - numerator.sum() / denominator.sum() * denominator
+    sums = np.bincount(clusters, weights=residuals)
+    groups = len(sums)
+    return float(groups / (groups - 1) * (sums**2).sum() / denominator.sum() ** 2)
 
 
 def test_the_delta_method_is_the_cluster_robust_variance_over_rows():

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import norm
 
 from experiments.statistics import interleaving, sample_ratio, sample_size
-from experiments.statistics.effects import Effect, Estimate, Sums
+from experiments.statistics.effects import Effect, Estimate, Sums, effect
 from experiments.statistics.multiple import holm, risks
 from experiments.statistics.slices import heterogeneity
-from experiments.statistics.switchback import block_effect, block_sums
+from experiments.statistics.switchback import student_bound
 from segue.errors import InputError
 
 
@@ -47,8 +47,7 @@ def test_sequential_sample_ratio_holds_over_many_looks():
 
 def test_sample_size_worked_by_hand():
     # Two arms of n = 2 * (1.96 + .8416)^2 * 4 / 1^2 = 62.8: 125.6 in both.
-    drift = sample_size.fixed_drift(0.05, 0.8)
-    assert drift == pytest.approx(2.8016, abs=1e-4)
+    drift = norm.isf(0.025) + norm.ppf(0.8)
     assert sample_size.units_for(1.0, (4.0, 4.0), (0.5, 0.5), drift) == 126
     assert sample_size.expected_z(1.0, (4.0, 4.0), (0.5, 0.5), 126) == pytest.approx(drift, abs=0.01)
 
@@ -112,16 +111,7 @@ def test_preference_is_the_paired_difference():
     assert result.error == pytest.approx(np.std([1, 0, 2, 1], ddof=1) / 2)
 
 
-def test_blocks_leave_out_their_start():
-    seconds = np.array([0, 3599, 3600 + 1000, 7200 - 1, 7200 + 100])
-    blocks, sums = block_sums(np.ones(5), np.full(5, 2.0), seconds, 1, 900)
-    assert blocks.tolist() == [0, 1]
-    assert (sums.numerator.tolist(), sums.denominator.tolist()) == ([1.0, 2.0], [2.0, 4.0])
-
-
-def test_few_blocks_have_wide_intervals():
-    sums = Sums(np.array([1.0, 2, 3, 4, 5, 6]), np.ones(6))
-    result, critical = block_effect(sums, np.array([0, 1, 0, 1, 0, 1], dtype=bool), 0.05)
-    assert result.difference == pytest.approx(1.0)
-    assert critical == pytest.approx(2.776, abs=1e-3)  # t at four degrees of freedom
-    assert critical > norm.isf(0.025)
+def test_few_blocks_have_wide_bounds():
+    result = effect(Sums(np.array([1.0, 3, 5]), np.ones(3)), Sums(np.array([2.0, 4, 6]), np.ones(3)))
+    assert student_bound(norm.isf(0.025), result) == pytest.approx(2.776, abs=1e-3)  # t at four degrees of freedom
+    assert student_bound(np.inf, result) == np.inf
