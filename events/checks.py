@@ -4,6 +4,7 @@ A rule about a whole table (ids, times, columns) stops the import. A rule about 
 quarantine with its reason.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, quarantine, request_joins, schema
-from events.bulk.batches import rows_where
+from events.bulk.batches import in_parallel, rows_where, spans
 from events.bulk.repeats import first_repeated
 from events.bulk.spool import let_go
 from events.imported import Imported
 from events.origins import RowOrigins
 from events.values.reading import MISSING
 from segue.errors import InputError
+
+Rules = Callable[[dict[str, pa.Table]], dict[str, pa.ChunkedArray]]
 
 SCHEMAS = {"events": schema.EVENTS, "items": schema.ITEMS, "users": schema.USERS}
 # No id may be null. The last id of each table must also be unique.
@@ -52,6 +55,19 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         InputError: A column is missing, an id is null or a duplicate, a time is outside the range, there are
             no events, or fewer than two listeners. The error names the file, the row and the rule.
     """
+    checked, kept = examine(imported, latest)
+    if kept.all():
+        return checked
+    origins = {**checked.origins, "events": checked.origins["events"].take(kept)}
+    return replace(checked, events=rows_where(checked.events, kept), origins=origins)
+
+
+def examine(imported: Imported, latest: datetime | None = None) -> tuple[Imported, np.ndarray]:
+    """Check a data set as `check` does, but leave all events in their table: a copy of a long log takes seconds.
+
+    Returns:
+        The checked data set, and a mask that is true for the events that break no rule.
+    """
     tables, origins, quarantined = {}, {}, [imported.quarantine]
     for name, table_schema in SCHEMAS.items():
         table_origins, table = imported.origins_of(name), getattr(imported, name)
@@ -62,21 +78,23 @@ def check(imported: Imported, latest: datetime | None = None) -> Imported:
         tables[name], origins[name] = table, table_origins
     # Items come first: the events of a quarantined item are quarantined too.
     for name, rules in (("items", item_rules), ("events", event_rules)):
-        positions, reasons = broken(rules(tables))
+        positions, reasons = broken_rows(name, rules, tables)
         quarantined.append(quarantine.entries(name, tables[name], origins[name], positions, reasons))
         kept = np.ones(tables[name].num_rows, bool)
         kept[positions] = False
-        if len(positions):
+        if name == "items" and len(positions):
             tables[name], origins[name] = rows_where(tables[name], kept), origins[name].take(kept)
         let_go()
-    stop_on_too_few(tables["events"], origins["events"])
+    events = tables["events"]
+    stop_on_too_few(events, kept, origins["events"])
     mapping = [*imported.mapping, *(note for table in tables.values() for note in canonical.notes(table))]
-    if unjoined := request_joins.sentence(request_joins.count(tables["events"])):
-        mapping.append(unjoined)
+    if pc.any(pc.equal(events["action"], schema.IMPRESSION)).as_py():
+        mapping += filter(None, [request_joins.sentence(request_joins.count(rows_where(events, kept)))])
     tables = {name: canonical.without_notes(table) for name, table in tables.items()}
-    return replace(
+    checked = replace(
         imported, **tables, mapping=tuple(mapping), quarantine=pa.concat_tables(quarantined), origins=origins
     )
+    return checked, kept
 
 
 def stop_on_broken_table(name: str, table: pa.Table, origins: RowOrigins, latest: datetime | None) -> None:
@@ -130,16 +148,16 @@ def stop_on_time(
         stop(origins, position, rule, "Correct the time, or check its unit (seconds or milliseconds).")
 
 
-def stop_on_too_few(events: pa.Table, origins: RowOrigins) -> None:
-    """Raise InputError if the events that passed the rules have fewer than two listeners."""
-    if events.num_rows == 0:
+def stop_on_too_few(events: pa.Table, kept: np.ndarray, origins: RowOrigins) -> None:
+    """Raise InputError if the events that passed the rules, where the mask is true, have fewer than two listeners."""
+    if not kept.any():
         raise InputError(
             f"{origins.name}: no event is left: every row breaks a rule.",
             "Check `action`, `item_id` and `user_id`: an action must be one of "
             f"{', '.join(schema.ACTIONS)}, and an id must be in the table of items or users.",
         )
     users = events["user_id"]
-    if pc.all(pc.equal(users, users[0])).as_py():
+    if not (pc.not_equal(users, users[int(kept.argmax())]).to_numpy() & kept).any():
         raise InputError(
             f"{origins.name}: a recommender needs at least two users with events; got 1.",
             "Import a log with more listeners.",
@@ -169,6 +187,18 @@ def event_rules(tables: dict[str, pa.Table]) -> dict[str, pa.ChunkedArray]:
         NEGATIVE_POSITION: pc.less(events["position"], 0),
         NO_PROBABILITY: pc.invert(probability),
     }
+
+
+def broken_rows(name: str, rules: Rules, tables: dict[str, pa.Table]) -> tuple[np.ndarray, list[str]]:
+    """Return what `broken` finds in a table by rules, on all cores."""
+    parts = spans(tables[name])
+    positions, reasons, begin = [], list[str](), 0
+    found = in_parallel(lambda part: broken(rules({**tables, name: part})), parts)
+    for part, (part_positions, part_reasons) in zip(parts, found, strict=True):
+        positions.append(begin + part_positions)
+        reasons += part_reasons
+        begin += part.num_rows
+    return np.concatenate(positions), reasons
 
 
 def broken(rules: dict[str, pa.ChunkedArray]) -> tuple[np.ndarray, list[str]]:

@@ -47,9 +47,10 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
 
     def batch(some: slice) -> pa.RecordBatch:
         values = map(values_of, taken.take(positions[some]).columns)
-        records = [as_json(dict(zip(rows.column_names, row, strict=True))) for row in zip(*values, strict=True)]
-        files, numbers = zip(*(origins.at(position) for position in positions[some]), strict=True)
-        columns = [[table] * len(records), files, numbers, reasons[some], records]
+        records = [ENCODER.encode(dict(zip(rows.column_names, row, strict=True))) for row in zip(*values, strict=True)]
+        places = origins.take(positions[some])
+        files = [places.files[number] for number in places.file]
+        columns = [[table] * len(records), files, places.row, reasons[some], records]
         return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 
     parts = (slice(begin, begin + BATCH) for begin in range(0, len(positions), BATCH))
@@ -57,20 +58,14 @@ def entries(table: str, rows: pa.Table, origins: RowOrigins, positions: np.ndarr
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column."""
-    try:
-        return column.to_pylist()
-    except (OverflowError, ValueError):  # times that Python cannot hold
-        return [python_value(scalar) for scalar in column]
+    """Return the values of a column as JSON holds them, and times for `ENCODER` to write as text.
 
-
-def as_json(record: dict[str, Any]) -> str:
-    """Return a row as a JSON object.
-
-    Times become text. So do NaN and infinity, because JSON has no numbers for them; within a list they become null.
+    NaN and infinity become text, because JSON has no numbers for them; within a list they become null.
     """
-    values = {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else finite(value)
-        for name, value in record.items()
-    }
-    return ENCODER.encode(values)
+    try:
+        values = column.to_pylist()
+    except (OverflowError, ValueError):  # times that Python cannot hold
+        values = [python_value(scalar) for scalar in column]
+    if pa.types.is_string(column.type) or pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
+        return values
+    return [str(v) if isinstance(v, float) and not math.isfinite(v) else finite(v) for v in values]

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from events.bulk.batches import is_true_of_all
 from events.values import written_times
 from events.values.reading import Reading, Refusal
 
@@ -29,7 +30,7 @@ def read(column: pa.ChunkedArray) -> Reading:
 
 def order_of_day(column: pa.ChunkedArray) -> bool | None:
     """Return whether dates such as 05/01/2026 begin with the day; None if the column does not decide it."""
-    if not pa.types.is_string(column.type) or all(plain_iso(part) is not None for part in column.chunks):
+    if not pa.types.is_string(column.type) or is_true_of_all(lambda part: plain_iso(part) is not None, column):
         return None
     return written_times.day_first(column)
 

@@ -1,20 +1,16 @@
 """Check each part that holds state: reachable, version, rights, free disk."""
 
-import http.client
 import shutil
 import socket
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from segue.errors import InputError, SegueError, UnavailableError
-from stores import online_store, registry
+from stores import online_store, registry, tracking
 from stores.settings import Settings, shown
 
-TRACKING_SECONDS = 5
 FREE_GIB = 2.0  # what a training run on a log of ten million events writes to the home
 GIB = 2**30
 
@@ -46,7 +42,7 @@ def examine(settings: Settings, home: Path) -> Iterator[Finding]:
         yield find("registry", settings.registry, lambda: registry.check(settings))
         yield find("objects", settings.objects, lambda: check_objects(settings))
     if settings.tracking:
-        yield find("tracking", settings.tracking, lambda: check_tracking(str(settings.tracking)))
+        yield find("tracking", settings.tracking, lambda: tracking.check(str(settings.tracking)))
 
 
 def find(part: str, where: str | None, check: Callable[[], str]) -> Finding:
@@ -104,29 +100,3 @@ def check_objects(settings: Settings) -> str:
         f"The object store {settings.objects_endpoint or 'of Amazon'} ignores If-None-Match, so two pushes could mix.",
         "Use a server that honours conditional writes: Amazon S3, SeaweedFS 4, MinIO.",
     )
-
-
-def check_tracking(address: str) -> str:
-    """Ask MLflow's server for its version. A database is tried by the run that uses it.
-
-    Raises:
-        InputError: the server refuses the user.
-        UnavailableError: it does not answer, or does not answer as MLflow.
-    """
-    if not address.startswith(("http://", "https://")):
-        return "a database, which MLflow opens itself"
-    fix = "Start it, correct tracking, or unset it to keep the record in the home."
-    try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/version", timeout=TRACKING_SECONDS) as answer:
-            version = answer.read(100).decode("utf-8", "replace").strip()
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise InputError(
-                f"MLflow at {shown(address)} refuses the user: {error.code} {error.reason}.",
-                "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
-            ) from error
-        raise UnavailableError(f"MLflow at {shown(address)} answers {error.code} {error.reason}.", fix) from error
-    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-        reason = online_store.first_line(getattr(error, "reason", error))
-        raise UnavailableError(f"MLflow at {shown(address)} does not answer: {reason}.", fix) from error
-    return f"MLflow {version}"

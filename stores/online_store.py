@@ -1,9 +1,12 @@
 """The online store of a cluster: Redis or Valkey, with time-outs and errors that name the server."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
+from segue import tls
 from segue.errors import InputError, UnavailableError
 from stores.settings import PREFIX, Settings, shown
 
@@ -35,7 +38,7 @@ def faults(settings: Settings) -> Iterator[None]:
     """Raise the client's errors as errors for people that name the server.
 
     Raises:
-        InputError: the server refuses the password, the right or the database.
+        InputError: the server refuses the password, the right or the database, or its certificate is not valid.
         UnavailableError: the server does not answer.
     """
     from redis import exceptions
@@ -46,20 +49,43 @@ def faults(settings: Settings) -> Iterator[None]:
     except exceptions.AuthenticationError as error:
         raise InputError(f"{server} refuses the password: {error}.", f"Correct {PASSWORD}.") from error
     except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError) as error:
+        address = str(settings.online_store)
+        if misdirected := tls.fault(tls.root(error), server, address, "by ?ssl_ca_certs=FILE in online_store"):
+            raise misdirected from error
+        if address.startswith("rediss:") and isinstance(error, exceptions.TimeoutError) and speaks_plainly(address):
+            raise tls.wrong_scheme(server, "rediss") from error
         raise UnavailableError(
             f"{server} does not answer: {first_line(error)}.", "Check online_store, and run the command again later."
         ) from error
+    except (exceptions.ReadOnlyError, exceptions.OutOfMemoryError, exceptions.ClusterDownError) as error:
+        raise takes_no_writes(server, error) from error
     except exceptions.ResponseError as error:
-        said = str(error)
+        said = first_line(error)
         if said.startswith(("NOAUTH", "WRONGPASS")):
             raise InputError(f"{server} asks for a password.", f"Set {PASSWORD}.") from error
-        if said.startswith(("READONLY", "OOM", "MISCONF", "LOADING", "CLUSTERDOWN")):
-            raise UnavailableError(
-                f"{server} does not take writes: {said}.", "Give it memory or disk, or name its primary server."
-            ) from error
+        if said.startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS")):
+            raise takes_no_writes(server, error) from error
         raise InputError(
             f"{server} refuses the request: {said}.", "Correct online_store or the server's rights."
         ) from error
+
+
+def takes_no_writes(server: str, error: BaseException) -> UnavailableError:
+    """Return the error of a server that is a replica, or has no memory, disk or primary server for a write."""
+    return UnavailableError(
+        f"{server} does not take writes: {first_line(error)}.", "Give it memory or disk, or name its primary server."
+    )
+
+
+def speaks_plainly(address: str) -> bool:
+    """Whether the server at an address speaks Redis's protocol without TLS: it answers no greeting of TLS, but PING."""
+    url = urlsplit(address)
+    try:
+        with socket.create_connection((str(url.hostname), url.port or 6379), tls.PROBE_SECONDS) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(1) in (b"+", b"-")
+    except OSError:
+        return False
 
 
 def check(settings: Settings) -> str:

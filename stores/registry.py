@@ -1,4 +1,4 @@
-"""Feast's registry of a cluster: PostgreSQL, with time-outs and errors that name the server."""
+"""PostgreSQL on a cluster, for Feast's registry and MLflow, with time-outs and errors that name the server."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,9 +15,11 @@ CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 10_000
 PASSWORD = f"{PREFIX}REGISTRY_PASSWORD"
 # Classes of SQLSTATE, PostgreSQL's appendix A: what an operator corrects, and what may pass.
-INPUT = {"28": f"Correct the user in registry, or {PASSWORD}.", "3D": "Create the database, or correct registry."}
-RIGHTS = "42501"
-PASSES = ("08", "53", "55", "57", "25")
+USER, NO_DATABASE, RIGHTS = "28", "3D", "42501"
+FULL_OR_READ_ONLY = ("25", "53")
+PASSES = ("08", "55", "57")
+# libpq's words for a connection that no repetition makes; it gives them no SQLSTATE.
+TLS = ("certificate", "SSL error", "server does not support SSL", "sslmode")
 
 
 def connect(settings: Settings) -> "psycopg.Connection":
@@ -25,12 +27,20 @@ def connect(settings: Settings) -> "psycopg.Connection":
 
     Raises: the errors of psycopg, which `faults` explains.
     """
+    password = settings.registry_password
+    return connect_to(str(settings.registry), password.get_secret_value() if password else None)
+
+
+def connect_to(address: str, password: str | None = None) -> "psycopg.Connection":
+    """Open a connection to a database, whose password may be in the address, too.
+
+    Raises: the errors of psycopg, which `explained` explains.
+    """
     import psycopg
 
-    password = settings.registry_password
     return psycopg.connect(
-        str(settings.registry),
-        password=password.get_secret_value() if password else None,
+        address,
+        password=password,
         connect_timeout=CONNECT_SECONDS,
         options=f"-c statement_timeout={STATEMENT_MILLISECONDS}",
         autocommit=True,
@@ -48,42 +58,63 @@ def faults(settings: Settings) -> Iterator[None]:
     import psycopg
     from sqlalchemy.exc import DBAPIError, TimeoutError
 
+    server = f"The registry {shown(settings.registry)}"
     try:
         yield
     except psycopg.Error as error:
-        raise explained(settings, error) from error
+        raise explained(server, "registry", PASSWORD, error) from error
     except DBAPIError as error:  # how SQLAlchemy, on which Feast's registry stands, wraps the errors of psycopg
-        raise explained(settings, error.orig or error) from error
+        raise explained(server, "registry", PASSWORD, error.orig or error) from error
     except TimeoutError as error:  # of its pool of connections
-        raise explained(settings, error) from error
+        raise explained(server, "registry", PASSWORD, error) from error
 
 
-def explained(settings: Settings, error: BaseException) -> InputError | UnavailableError:
-    """Return an error of psycopg as an error for people."""
-    server = f"The registry {shown(settings.registry)}"
+def explained(server: str, setting: str, password: str, error: BaseException) -> InputError | UnavailableError:
+    """Return an error of psycopg as an error for people.
+
+    Args:
+        server: the server, as the beginning of a sentence.
+        setting: the setting that has its address.
+        password: where its password is set.
+        error: what psycopg raised.
+    """
+    import psycopg
+
     state, said = getattr(error, "sqlstate", None) or "", first_line(error)
     # A refused connection has no SQLSTATE, only the server's own words: `FATAL:  password authentication failed …`.
     if (not state and "authentication failed" in str(error)) or "no password supplied" in str(error):
-        state = "28P01"
-    if not state and "does not exist" in str(error):
-        state = "3D000" if "database" in str(error) else "28000"
+        state = USER
+    if not state and "does not exist" in str(error) and "certificate" not in str(error):
+        state = NO_DATABASE if "database" in str(error) else USER
     if state == RIGHTS:
         return InputError(f"{server} gives no right to do this: {said}.", "Grant CREATE on its schema to the user.")
-    if state[:2] in INPUT:
-        return InputError(f"{server} refuses the connection: {said}.", INPUT[state[:2]])
+    if state.startswith(USER):
+        return InputError(f"{server} refuses the connection: {said}.", f"Correct the user in {setting}, or {password}.")
+    if state.startswith(NO_DATABASE):
+        return InputError(f"{server} refuses the connection: {said}.", f"Create the database, or correct {setting}.")
+    if not state and (isinstance(error, psycopg.ProgrammingError) or any(words in said for words in TLS)):
+        return InputError(
+            f"{server} cannot be connected as asked: {said}.",
+            f"Correct sslmode and sslrootcert in {setting}, or renew the server's certificate.",
+        )
+    if state.startswith(FULL_OR_READ_ONLY):
+        return UnavailableError(
+            f"{server} does not take writes: {said}.", "Give it disk or memory, or name its primary server."
+        )
     if not state or state.startswith(PASSES):
         return UnavailableError(
-            f"{server} does not answer: {said}.", "Check registry, and run the command again later."
+            f"{server} does not answer: {said}.", f"Check {setting}, and run the command again later."
         )
-    return InputError(f"{server} refuses the request: {said}.", "Correct registry or the database.")
+    return InputError(f"{server} refuses the request: {said}.", f"Correct {setting} or the database.")
 
 
 def check(settings: Settings) -> str:
-    """Check the right to make tables, and return what the server is: `PostgreSQL 17.2`.
+    """Check that tables can be made, and return what the server is: `PostgreSQL 17.2`.
 
     Raises: as `faults`.
     """
     with faults(settings), connect(settings) as connection:
+        connection.execute("CREATE TEMPORARY TABLE doctor (a int)")  # a server that takes no writes refuses it
         row = connection.execute(
             "SELECT current_setting('server_version'), current_schema(),"
             " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"

@@ -1,13 +1,14 @@
 """What an error of S3 or of the connection to it means for a person."""
 
 import socket
-import ssl
 import threading
 from urllib.parse import urlsplit
 
+from segue import tls
 from segue.errors import InputError, SegueError, UnavailableError
 
 LOOKUP_SECONDS = 5
+AMAZON = "https://s3.amazonaws.com"
 CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 BAD_CREDENTIALS = {
     *("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed"),
@@ -94,38 +95,22 @@ def fault(error: Exception, url: str, endpoint: str | None) -> SegueError:
         return InputError(f"{server} needs credentials for {url}. There are none.", f"Set {CREDENTIALS}.")
     if isinstance(error, exceptions.ParamValidationError | exceptions.ProfileNotFound | exceptions.ConfigParseError):
         return InputError(f"{server} cannot be asked for {url}: {error}", "Correct the settings of the object store.")
-    cause = root(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return UnavailableError(
-            f"{server} has a certificate that is not valid: {cause.verify_message}.",
-            "Renew the certificate, or name the file of its authority by AWS_CA_BUNDLE.",
-        )
-    if isinstance(cause, ssl.SSLError):
-        return UnavailableError(
-            f"{server} does not speak TLS as asked: {cause.reason}.",
-            "Write http:// in objects_endpoint if it is a plain HTTP port.",
-        )
+    cause = tls.root(error)
+    if misdirected := tls.fault(cause, server, endpoint or AMAZON, "by AWS_CA_BUNDLE"):
+        return misdirected
     if isinstance(error, ResponseParserError):
         return not_s3(type(error).__name__, endpoint)
     reason = getattr(cause, "strerror", None) or type(cause).__name__
     return UnavailableError(
         f"{server} does not answer for {url}: {reason}.",
-        "Check the scheme, host and port in objects_endpoint, and run the command again later.",
+        "Check the host and port in objects_endpoint, and run the command again later.",
     )
 
 
-def not_s3(answer: str, endpoint: str | None) -> UnavailableError:
+def not_s3(answer: str, endpoint: str | None) -> InputError:
     """Return the error for a server of another kind, and for a TLS port that is asked in plain HTTP."""
     scheme = "http" if str(endpoint).startswith("https") else "https"
-    return UnavailableError(
+    return InputError(
         f"The server {endpoint} does not answer as S3 does: {answer}.",
         f"Correct the port in objects_endpoint, or write {scheme}:// there.",
     )
-
-
-def root(error: BaseException) -> BaseException:
-    """Return the first error of a chain, as the operating system or TLS raised it."""
-    inner = getattr(error, "kwargs", {}).get("error") or error.__cause__ or error.__context__
-    reason = getattr(error, "reason", None)
-    inner = reason if isinstance(reason, BaseException) else inner
-    return root(inner) if isinstance(inner, BaseException) and inner is not error else error

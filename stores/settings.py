@@ -22,6 +22,7 @@ from segue.yaml_settings import read_settings
 FILE = "segue.yaml"  # in the working directory, unless SEGUE_SETTINGS names another file
 PREFIX = "SEGUE_"
 CLUSTER = "cluster"
+IN_ADDRESS = re.compile(r"(://[^:/?#@]*):[^/?#]+@")  # a user and a password
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # Amazon S3 user guide, "Bucket naming rules"
 MLFLOW = "MLFLOW_TRACKING_URI"  # MLflow's own name for `tracking`
 NEEDED = ("online_store", "registry", "tracking", "objects")  # by the profile `cluster`
@@ -49,9 +50,15 @@ def place(value: str) -> str:
     return value.rstrip("/")
 
 
+def mlflow(value: str) -> str:
+    """Return the address of MLflow. That of a server has a host; databases and folders have no common form."""
+    return address("http://mlflow:5000", "http", "https")(value) if value.startswith(("http:", "https:")) else value
+
+
 Redis = Annotated[str, AfterValidator(address("redis://redis:6379/0", "redis", "rediss"))]
 PostgreSQL = Annotated[str, AfterValidator(address("postgresql://segue@postgres:5432/feast", "postgresql"))]
 Http = Annotated[str, AfterValidator(address("http://objects:8333", "http", "https"))]
+Tracking = Annotated[str, AfterValidator(mlflow)]
 Place = Annotated[str, AfterValidator(place)]
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]  # RFC 1123
 
@@ -79,7 +86,7 @@ class Settings(BaseSettings):
     profile: Literal["embedded", "cluster"] = "embedded"
     online_store: Redis | None = None
     registry: PostgreSQL | None = None
-    tracking: str | None = None
+    tracking: Tracking | None = None
     objects: Place | None = None
     objects_endpoint: Http | None = None
     objects_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
@@ -116,8 +123,7 @@ def shown(value: Any) -> str:
     """Return a setting as text for people, with every password masked."""
     if isinstance(value, SecretStr):
         return "***"
-    password = urlsplit(str(value)).password if "://" in str(value) else None
-    return str(value).replace(f":{password}@", ":***@") if password else str(value)
+    return IN_ADDRESS.sub(r"\1:***@", str(value))
 
 
 def settings() -> Settings:
@@ -168,7 +174,7 @@ def values_of_file(file: Path) -> dict[str, tuple[Any, str]]:
         raise InputError(f"{file} must be a mapping of settings.", "Write `name: value` lines.")
     for name, value in values.items():
         check_known("setting", str(name), Settings.model_fields)
-        if name in SECRETS or (isinstance(value, str) and "://" in value and urlsplit(value).password):
+        if name in SECRETS or IN_ADDRESS.search(str(value)):
             secret = name if name in SECRETS else f"{name}_password"
             raise InputError(
                 f"A secret does not stand in a settings file. {file} has one under {name}.",

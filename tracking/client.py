@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from segue.errors import UnavailableError
+from segue import tls
+from segue.errors import SegueError
 from segue.files import atomic_path
 from segue.settings import sqlite_uri
-from stores.settings import settings, shown
+from stores import tracking as server
+from stores.settings import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CONNECT_SECONDS = 5.0
 MAKING_SECONDS = 5.0  # until the other process has made its tables
-PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+PORTS = {"http": 80, "https": 443, "mysql": 3306, "mssql": 1433}
 # MLflow's own limits keep a call to a dead server for minutes. What is not sent now is sent later: `tracking.outbox`.
 LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
@@ -29,24 +31,26 @@ def require_answer(tracking_uri: str) -> None:
     A database in a file needs no answer, and MLflow is not imported for it.
 
     Raises:
+        InputError: the address cannot be one, is not MLflow's, or MLflow refuses the user or has no valid certificate.
         UnavailableError: MLflow does not answer there.
     """
+    address = urlsplit(tracking_uri)
     try:
-        address = urlsplit(tracking_uri)
         if not address.hostname and address.scheme not in ("http", "https"):
             return
-        port = address.port or PORTS.get(address.scheme.partition("+")[0], 443)
-        # MLflow repeats a failed connection to a database for 100 s; this fails at once.
-        socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
+        # MLflow repeats a failed connection to a database for 100 s; these fail at once.
+        if server.is_postgres(tracking_uri):
+            server.check_database(tracking_uri)
+        else:
+            port = address.port or PORTS.get(address.scheme.partition("+")[0], 443)
+            socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
         try_twice(lambda: unchecked_client(tracking_uri).search_experiments(max_results=1))
+    except SegueError:
+        raise
     except Exception as error:  # MLflow raises whatever its transport raises
-        cause: BaseException = error
-        while cause.__context__:  # MLflow wraps the one plain sentence, such as "Connection refused", in three others
-            cause = cause.__context__
-        raise UnavailableError(
-            f"MLflow at {shown(tracking_uri)} does not answer: {' '.join(str(cause).split())[:300].rstrip('.')}.",
-            "Start it, correct MLFLOW_TRACKING_URI or `tracking`, or unset it to keep the record in the home.",
-        ) from error
+        if address.scheme in ("http", "https") and tls.root(error) is error:  # an answer, which MLflow tells vaguely
+            server.check(tracking_uri)
+        raise server.unreachable(error, tracking_uri) from error
 
 
 def try_twice(call: Callable[[], object]) -> None:
@@ -63,8 +67,7 @@ def try_twice(call: Callable[[], object]) -> None:
 def connect(tracking_uri: str) -> "MlflowClient":
     """Return a client of the MLflow at an address.
 
-    Raises:
-        UnavailableError: MLflow does not answer there.
+    Raises: as `require_answer`.
     """
     require_answer(tracking_uri)
     make_database(tracking_uri)

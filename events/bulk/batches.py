@@ -1,5 +1,6 @@
 """Work on a table a batch at a time, on all cores."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from events.bulk import spool
 ROWS = 131_072  # of a batch
 LET_GO_EVERY = 8  # batches after which mapped pages are given back
 
+Rectangle = TypeVar("Rectangle", pa.Table, pa.ChunkedArray)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,6 +23,12 @@ Result = TypeVar("Result")
 def batches(table: pa.Table) -> list[pa.RecordBatch]:
     """Return the rows of a table in batches, without a copy."""
     return table.to_batches(max_chunksize=ROWS)
+
+
+def spans(rows: Rectangle) -> list[Rectangle]:
+    """Return the rows of a table or column in one part for each core, for work that must not begin anew often."""
+    size = max(ROWS, math.ceil(len(rows) / (os.cpu_count() or 1)))
+    return [rows.slice(begin, size) for begin in range(0, len(rows), size)]
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -50,8 +58,14 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> It
 
 def by_chunk(function: Callable[[pa.Array], pa.Array], column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return `function` of a column, a chunk at a time on all cores. It gives arrays of one type."""
-    chunks = list(in_parallel(function, column.chunks))
+    parts = in_parallel(lambda part: [function(chunk) for chunk in part.chunks], spans(column))
+    chunks = [chunk for part in parts for chunk in part]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([function(pa.array([], column.type))])
+
+
+def is_true_of_all(test: Callable[[pa.Array], bool], column: pa.ChunkedArray) -> bool:
+    """Return whether a test is true of each chunk of a column. All cores test."""
+    return all(in_parallel(lambda part: all(map(test, part.chunks)), spans(column)))
 
 
 def rows_where(table: pa.Table, mask: np.ndarray) -> pa.Table:
@@ -67,12 +81,15 @@ class Rows:
     """Random access to the rows of a table, whose chunks need not be joined for it."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._schema = table.schema
+        self._table = table
         self._parts = batches(table)
         self._starts = np.cumsum([0, *(part.num_rows for part in self._parts)])
 
     def take(self, rows: np.ndarray) -> pa.Table:
         """Return the rows at these positions, in this order, in one chunk."""
+        low, high = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
+        if high - low <= 2 * len(rows):  # neighbours, such as the rows of a day: few others are copied with them
+            return self._table.slice(low, high - low).combine_chunks().take(pa.array(rows - low))
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
         by_part = np.argsort(part_of, kind="stable")
         numbers, begins = np.unique(part_of[by_part], return_index=True)
@@ -81,7 +98,7 @@ class Rows:
             taken.append(self._parts[number].take(pa.array(group - self._starts[number])))
             if count % LET_GO_EVERY == 0:
                 spool.let_go()
-        table = pa.Table.from_batches(taken, self._schema).combine_chunks()
+        table = pa.Table.from_batches(taken, self._table.schema).combine_chunks()
         if len(taken) < 2:
             return table
         place = np.empty(len(rows), np.int64)

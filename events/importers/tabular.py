@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import canonical, schema
+from events.bulk.batches import in_parallel, spans
 from events.imported import Imported
 from events.importers.own import columns, dialects, guess, parts
 from events.importers.own.columns import SCHEMAS, TableMap
@@ -181,7 +182,7 @@ def from_ids(ids: pa.ChunkedArray, key: str, table_schema: pa.Schema) -> pa.Tabl
         key: Name of the id column.
         table_schema: Schema of the table. Its other columns are null.
     """
-    distinct = pc.unique(ids.drop_null())
+    distinct = pc.unique(pa.chunked_array(list(in_parallel(pc.unique, spans(ids))), ids.type)).drop_null()
     filled = {key: distinct, "title": distinct}
     values = [filled.get(f.name, pa.nulls(len(distinct), f.type)) for f in table_schema]
     return pa.table(values, schema=table_schema)

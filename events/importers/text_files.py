@@ -1,6 +1,7 @@
 """Read delimited text files of any encoding and separator. Errors name the row."""
 
 import io
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from segue.errors import InputError
 
 BLOCK = 2**21  # bytes that are read at once; Arrow reads up to 32 blocks ahead
 UNIT = "\x1f"  # replaces a separator of several bytes, which the CSV reader does not support
+LAST = 1024  # bytes of a block in which its last line ends are
+Block = bytes | memoryview
 Item = TypeVar("Item")
 
 
@@ -62,25 +65,31 @@ def read(
 class Stream(io.RawIOBase):
     """Blocks of bytes as a file that Arrow reads."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+    def __init__(self, blocks: Iterator[Block]) -> None:
         super().__init__()
         self._blocks = blocks
-        self._left = b""
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         """Return that it can be read."""
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, fewer only at the end."""
-        while (size < 0 or len(self._left) < size) and (block := next(self._blocks, None)) is not None:
-            self._left += block
-        size = len(self._left) if size < 0 else size
-        given, self._left = self._left[:size], self._left[size:]
-        return given
+    def read(self, size: int = -1) -> Block:
+        """Return `size` bytes, fewer only at the end; what lies in one block is not copied."""
+        parts, wanted = [], sys.maxsize if size < 0 else size
+        while wanted:
+            if not self._left:
+                block = next(self._blocks, None)
+                if block is None:
+                    break
+                self._left = memoryview(block)
+            parts.append(self._left[:wanted])
+            self._left = self._left[wanted:]
+            wanted -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[bytes]:
+def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[Block]:
     """Yield a text with one line end at its end, whatever empty lines are there, and with separators of one byte.
 
     Args:
@@ -91,12 +100,20 @@ def tidy(blocks: Iterator[bytes], separator: str) -> Iterator[bytes]:
     for block in blocks:
         if len(separator.encode()) > 1:
             block = block.replace(separator.encode(), UNIT.encode())
-        body = block.rstrip(b"\r\n")
-        if body:
-            yield held + body
+        end = end_of_text(block)
+        if end:
+            if held:
+                yield held
+            yield memoryview(block)[:end]
             held = b""
-        held += block[len(body) :]
+        held += block[end:]
     yield b"\r\n" if held.startswith(b"\r\n") else held[:1] or b"\n"  # Arrow takes a header without it for nothing
+
+
+def end_of_text(block: bytes) -> int:
+    """Return the place of the line ends at the end of a block. Few bytes are copied, because few are line ends."""
+    last = block[-LAST:].rstrip(b"\r\n")
+    return len(block) - len(block[-LAST:]) + len(last) if last else len(block.rstrip(b"\r\n"))
 
 
 def rows(

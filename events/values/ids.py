@@ -5,7 +5,8 @@ import math
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from events.bulk.batches import by_chunk
+from events.bulk.batches import by_chunk, is_true_of_all
+from events.bulk.text_bytes import surely_tidy
 from events.values.reading import Reading, Refusal, without_blanks, without_words, words_note
 
 # The bits of a whole number that a decimal of each type holds exactly; beyond them neighbours become equal.
@@ -59,10 +60,14 @@ def all_written_decimals(column: pa.ChunkedArray) -> bool:
 
 def is_plain(column: pa.ChunkedArray) -> bool:
     """Return whether a column is text without blank ids and without spaces around ids."""
-    return pa.types.is_string(column.type) and not any(
-        pc.min(pc.binary_length(ids)).as_py() == 0 or pc.any(pc.or_(padded(ids), pc.utf8_is_space(ids))).as_py()
-        for ids in column.chunks
-    )
+
+    def has_plain_ids(ids: pa.Array) -> bool:
+        if surely_tidy(ids):
+            return True
+        blank = pc.min(pc.binary_length(ids)).as_py() == 0
+        return not blank and not pc.any(pc.or_(padded(ids), pc.utf8_is_space(ids))).as_py()
+
+    return pa.types.is_string(column.type) and is_true_of_all(has_plain_ids, column)
 
 
 def spaces_note(column: pa.ChunkedArray) -> str:

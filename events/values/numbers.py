@@ -1,11 +1,15 @@
 """Read whole numbers."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from events.bulk.batches import is_true_of_all
+from events.bulk.text_bytes import bytes_of, may_have, offsets_of
 from events.values.reading import Reading, Refusal
 
 THOUSANDS = r"^\s*-?[1-9]\d{0,2}\.\d{3}\s*$"
+DIGITS = 15  # of whole numbers that decimals of 64 bits hold exactly
 AMBIGUOUS = Refusal(
     ", which may be a fraction or have a point that separates thousands; the column does not decide which",
     "Write whole numbers without a point.",
@@ -23,6 +27,8 @@ def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
     def convert(values: pa.ChunkedArray) -> pa.ChunkedArray:
         if thousands and pc.any(pc.match_substring_regex(values, THOUSANDS)).as_py():
             raise pa.ArrowInvalid("a point that may separate thousands")
+        if pa.types.is_string(values.type) and all(digits_alone(texts) for texts in values.chunks):
+            return values.cast(pa.int64()).cast(data_type)
         if pa.types.is_string(values.type):
             values = without_nan(values.cast(pa.float64()))
         if pa.types.is_duration(values.type):
@@ -39,8 +45,19 @@ def read_whole(column: pa.ChunkedArray, data_type: pa.DataType) -> Reading:
 
 def may_be_thousands(column: pa.ChunkedArray) -> bool:
     """Return whether the points in a column of text may separate thousands: three digits follow each, as in 121.000."""
+    if is_true_of_all(lambda texts: not may_have(texts, b"."), column):
+        return False
     pointed = column.filter(pc.match_substring(column, "."))
     return len(pointed) > 0 and pc.all(pc.match_substring_regex(pointed, THOUSANDS)).as_py()
+
+
+def digits_alone(texts: pa.Array) -> bool:
+    """Return whether texts are made of digits and minus signs, few enough for a whole number of 64 bits."""
+    content = bytes_of(texts)
+    wide = len(content) and (
+        np.diff(offsets_of(texts)).max() > DIGITS or content.min() < ord("-") or content.max() > ord("9")
+    )
+    return not wide and not may_have(texts, b"./")
 
 
 def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,14 +1,17 @@
 """A reading: how the values of one column are converted, decided once for the whole column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from events.bulk.text_bytes import may_have, surely_tidy
+
 # How writers mark a missing value in text: pandas, NumPy, databases and their exports, JavaScript.
 MISSING = ("nan", "NaN", "None", "<NA>", "NaT", "null", "NULL", "\\N", "undefined")
+IN_ALL_MISSING = b"nN"  # one of these letters is in each
 CORRECT = "Correct the value, or check that the right column was mapped."
 
 Column = TypeVar("Column", pa.ChunkedArray, pa.Array)  # or one of its chunks
@@ -60,6 +63,8 @@ def as_type(data_type: pa.DataType, description: str) -> Reading:
 
 def without_blanks(column: Column) -> Column:
     """Return a text column without the spaces around its values; a blank value becomes null."""
+    if all(surely_tidy(texts) for texts in chunks_of(column)):
+        return column
     trimmed = pc.ascii_trim_whitespace(column)
     blank = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.utf8_is_space(trimmed))
     return pc.if_else(blank, pa.scalar(None, trimmed.type), trimmed) if pc.any(blank).as_py() else trimmed
@@ -69,8 +74,15 @@ def without_words(column: Column) -> Column:
     """Return a column with null for the words in `MISSING`, if it is text."""
     if not pa.types.is_string(column.type):
         return column
-    missing = pc.is_in(column, pa.array(MISSING))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), column) if pc.any(missing).as_py() else column
+    if not any(may_have(texts, IN_ALL_MISSING) for texts in chunks_of(column)):
+        return column
+    # Not `if_else`, which gives wrong texts for a slice of a column (pyarrow 18).
+    return pc.case_when(pc.make_struct(pc.invert(pc.is_in(column, pa.array(MISSING)))), column)
+
+
+def chunks_of(column: Column) -> Sequence[pa.Array]:
+    """Return the chunks of a column, or the one that is given."""
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def words_note(column: pa.ChunkedArray, known: pa.ChunkedArray) -> str:

@@ -1,16 +1,14 @@
 """What an error of Kubeflow's API means for a person. A token is never shown."""
 
 import json
-import socket
-import ssl
 from urllib.parse import urlsplit
 
 import kfp_server_api
 from urllib3 import exceptions
 
 from segue.errors import InputError, SegueError, UnavailableError
+from segue.tls import refused_certificate, speaks_tls, wrong_scheme
 
-PROBE_SECONDS = 3
 LONGEST = 300  # characters of a message of the server
 TOKEN = "SEGUE_KUBEFLOW_TOKEN, or name its file by SEGUE_KUBEFLOW_TOKEN_FILE"
 
@@ -60,7 +58,7 @@ def refused(
             f"{where} sends to a login page (status {status}).", f"Set {TOKEN}; or name an address behind the login."
         )
     if status == 400 and wants_tls(address):
-        return wrong_scheme(where, "http", "https")
+        return wrong_scheme(where, "http")
     if status == 401:
         given = "refuses the token" if token else "asks for a token, and none is set"
         return InputError(f"{where} {given} (status 401).{said}", f"Set {TOKEN}, to a token that is valid now.")
@@ -96,12 +94,9 @@ def tls_error(reason: str, where: str, address: str) -> SegueError:
     """Return the error of a TLS connection: no TLS there, a certificate that is not trusted, or another."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         cause = reason.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it is not trusted"
-        return InputError(
-            f"The certificate of {where} is refused: {cause.rstrip('.')}.",
-            "Renew it, or name the file of its authority by SSL_CERT_FILE.",
-        )
+        return refused_certificate(where, cause, "by SSL_CERT_FILE")
     if not speaks_tls(address):
-        return wrong_scheme(where, "https", "http")
+        return wrong_scheme(where, "https")
     return InputError(f"{where} and this machine agree on no TLS: {reason.splitlines()[-1]}.", "Use TLS 1.2 or newer.")
 
 
@@ -120,7 +115,7 @@ def unreachable(error: exceptions.HTTPError, where: str, address: str) -> SegueE
             f"{where} did not answer in time.", "Check the network; `segue run list --on kfp` tells what has started."
         )
     if wants_tls(address):
-        return wrong_scheme(where, "http", "https")
+        return wrong_scheme(where, "http")
     return UnavailableError(f"The connection to {where} broke.", "Run again.")
 
 
@@ -130,25 +125,6 @@ def cause_of(error: BaseException) -> str:
     return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
 
 
-def wrong_scheme(where: str, named: str, right: str) -> InputError:
-    """Return the error that the address names TLS for a server without it, or the reverse."""
-    words = "speaks no TLS" if named == "https" else "speaks TLS"
-    return InputError(f"{where} {words}, and the address begins with {named}://.", f"Begin it with {right}://.")
-
-
 def wants_tls(address: str) -> bool:
     """Whether an address without TLS is that of a server with it."""
     return urlsplit(address).scheme == "http" and speaks_tls(address)
-
-
-def speaks_tls(address: str) -> bool:
-    """Whether the server at an address answers the greeting of TLS. No certificate is checked, and nothing is sent."""
-    url = urlsplit(address)
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    place = (str(url.hostname), url.port or (443 if url.scheme == "https" else 80))
-    try:
-        with socket.create_connection(place, PROBE_SECONDS) as connection, context.wrap_socket(connection):
-            return True
-    except OSError:
-        return False

@@ -17,17 +17,8 @@ from feature_repo.online import (
     state,
 )
 from segue.errors import InputError
+from tests.support.small_log import ITEMS, LOG
 
-ITEMS = "a music rock 2026-01-03\nb podcast pop -"
-# Snapshots end with day 3. On day 4, which is still running, u goes on and w appears.
-LOG = """
-    u a 0 12:00 play s1
-    u b 3 12:00 skip s2
-    v a 2 12:00 play s3
-    u a 4 09:00 like s4
-    u b 4 09:05 skip s4
-    w b 4 10:00 play s5
-"""
 USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]  # w has no profile
 
 
@@ -211,6 +202,7 @@ def test_refreshing_twice_changes_nothing(ingest_log, tmp_path, at):
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
     first = ingest_log(tmp_path / "first", LOG, ITEMS)
     first.refresh()
@@ -227,6 +219,7 @@ def test_another_data_set_replaces_everything_online(ingest_log, tmp_path, at):
         listener(store, "u").features_at(at(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["u", "v", "w"])
 def test_a_refresh_removes_what_the_log_does_not_have(ingest_log, tmp_path, at, gone):
     first = ingest_log(tmp_path / "first", LOG, ITEMS)

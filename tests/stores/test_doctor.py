@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from segue.errors import EXIT_RETRY, EXIT_USAGE
+from segue.errors import EXIT_RETRY, EXIT_USAGE, UnavailableError
+from stores import online_store, registry
 from stores.doctor import examine
 from stores.settings import settings
 
@@ -46,14 +47,22 @@ def test_no_secret_is_shown(cluster, tmp_path, service_password):
         ("SEGUE_OBJECTS_ENDPOINT", f"http://{NOWHERE}", "objects", EXIT_RETRY, "does not answer"),
         ("SEGUE_OBJECTS", "s3://no-such-bucket", "objects", EXIT_USAGE, "no bucket"),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "objects", EXIT_USAGE, "credentials"),
+        ("SEGUE_REGISTRY", "postgresql://segue@no-such-host.invalid/feast", "registry", EXIT_RETRY, "does not answer"),
+        ("SEGUE_REGISTRY", "postgresql://nobody@{}/feast", "registry", EXIT_USAGE, "authentication failed"),
+        ("SEGUE_ONLINE_STORE", "redis://{}/99", "online_store", EXIT_USAGE, "index"),
+        ("SEGUE_OBJECTS_ENDPOINT", "http://no-such-host.invalid:1", "objects", EXIT_RETRY, "does not answer"),
         ("SEGUE_TRACKING", f"http://{NOWHERE}", "tracking", EXIT_RETRY, "does not answer"),
+        ("SEGUE_TRACKING", "http://no-such-host.invalid", "tracking", EXIT_RETRY, "does not answer"),
+        ("SEGUE_TRACKING", f"postgresql://segue@{NOWHERE}/mlflow", "tracking", EXIT_RETRY, "does not answer"),
+        ("SEGUE_TRACKING", "postgresql://segue:wrong@{}/mlflow", "tracking", EXIT_USAGE, "authentication failed"),
     ],
 )
 def test_a_part_that_fails_is_named_with_its_fix(
-    cluster, tmp_path, monkeypatch, variable, value, part, exit_code, words
+    cluster, tmp_path, monkeypatch, postgres, valkey, variable, value, part, exit_code, words
 ):
     """If this fails, a wrong setting is not found, or the others are not checked any more."""
-    monkeypatch.setenv(variable, value)
+    port = (valkey if value.startswith("redis:") else postgres).port
+    monkeypatch.setenv(variable, value.format(f"127.0.0.1:{port}"))
     started = time.monotonic()
     found = findings(tmp_path / "home")
     assert time.monotonic() - started < 15
@@ -65,6 +74,49 @@ def test_a_database_that_does_not_exist_is_an_error_of_the_input(cluster, tmp_pa
     """If this fails, a wrong name is retried for ever."""
     monkeypatch.setenv("SEGUE_REGISTRY", cluster["SEGUE_REGISTRY"].replace("/feast", "/nowhere"))
     assert findings(tmp_path)["registry"].exit_code == EXIT_USAGE
+
+
+@pytest.fixture
+def database(cluster):
+    """A connection to the registry's database."""
+    with registry.connect(settings()) as connection:
+        yield connection
+
+
+def test_a_registry_that_takes_no_writes_may_take_them_later(database, tmp_path):
+    """If this fails, a standby server passes for the primary one, and the first step that writes finds out."""
+    database.execute("ALTER DATABASE feast SET default_transaction_read_only = on")
+    try:
+        found = findings(tmp_path)["registry"]
+    finally:
+        database.execute("ALTER DATABASE feast SET default_transaction_read_only = off")
+    assert (found.exit_code, "does not take writes" in found.detail) == (EXIT_RETRY, True), found
+
+
+def test_a_registry_on_a_full_disk_may_have_room_later(database):
+    """If this fails, a full disk is told as a fault of the settings. The server raises the error that it then has."""
+    words = "could not extend file: No space left on device"
+    with pytest.raises(UnavailableError, match=f"does not take writes: {words}"), registry.faults(settings()):
+        database.execute(f"DO $$ BEGIN RAISE '{words}' USING ERRCODE = 'disk_full'; END $$")
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "9"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "read-only"],
+)
+def test_an_online_store_that_takes_no_writes_may_take_them_later(cluster, tmp_path, bad, good):
+    """If this fails, the first refresh finds out, or a full memory is told as a fault of the settings."""
+    client = online_store.connect(settings())
+    client.execute_command(*bad)
+    try:
+        found = findings(tmp_path)["online_store"]
+    finally:
+        client.execute_command(*good)
+    assert (found.exit_code, "does not take writes" in found.detail) == (EXIT_RETRY, True), found
 
 
 def test_a_server_that_hangs_is_given_up(cluster, tmp_path, valkey):

@@ -300,7 +300,7 @@ def test_a_certificate_that_is_not_valid(s3_credentials, tmp_path, monkeypatch, 
     with (
         http_server((200, b""), context) as port,
         within_15_seconds(),
-        pytest.raises(UnavailableError, match=f"https://127.0.0.1:{port} has a certificate.*: {message}"),
+        pytest.raises(InputError, match=f"https://127.0.0.1:{port} has a certificate.*: {message}"),
     ):
         Bucket("segue", endpoint=f"https://127.0.0.1:{port}").get("a")
 
@@ -310,7 +310,7 @@ def test_https_to_a_plain_port(s3_credentials):
     with (
         http_server((200, b"")) as port,
         within_15_seconds(),
-        pytest.raises(UnavailableError, match=r"does not speak TLS as asked.*Write http:// in objects_endpoint"),
+        pytest.raises(InputError, match=r"speaks no TLS, and the address begins with https://.*Begin it with http://"),
     ):
         Bucket("segue", endpoint=f"https://127.0.0.1:{port}").get("a")
 
@@ -321,7 +321,7 @@ def test_http_to_a_tls_port(s3_credentials):
     with (
         http_server((400, said)) as port,
         within_15_seconds(),
-        pytest.raises(UnavailableError, match=r"does not answer as S3 does: 400.*write https:// there"),
+        pytest.raises(InputError, match=r"does not answer as S3 does: 400.*write https:// there"),
     ):
         Bucket("segue", endpoint=f"http://127.0.0.1:{port}").get("a")
 
@@ -332,7 +332,7 @@ def test_http_to_a_tls_port_that_closes_the_connection(s3_credentials, tmp_path)
     with (
         http_server((200, b""), context) as port,
         within_15_seconds(),
-        pytest.raises(UnavailableError, match=r"does not answer .*Check the scheme"),
+        pytest.raises(InputError, match=r"speaks TLS, and the address begins with http://.*Begin it with https://"),
     ):
         Bucket("segue", endpoint=f"http://127.0.0.1:{port}").get("a")
 
@@ -342,12 +342,22 @@ def test_http_to_a_tls_port_that_closes_the_connection(s3_credentials, tmp_path)
     ("answer", "message"),
     [
         ((503, b"<html>upstream is away</html>"), "failed at s3://segue: 503"),
-        ((200, b"<html>a page</html>"), "does not answer as S3 does"),
         ((500, b"<Error><Code>InternalError</Code><Message>disk full</Message></Error>"), "InternalError disk full"),
     ],
 )
-def test_other_answers(s3_credentials, answer, message):
+def test_a_server_that_fails(s3_credentials, answer, message):
     with http_server(answer) as port, within_15_seconds(), pytest.raises(UnavailableError, match=message):
+        list(Bucket("segue", endpoint=f"http://127.0.0.1:{port}").list(""))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [(200, b"<html>a page</html>"), (404, b"no page")])
+def test_a_server_of_another_kind(s3_credentials, answer):
+    with (
+        http_server(answer) as port,
+        within_15_seconds(),
+        pytest.raises(InputError, match="does not answer as S3 does"),
+    ):
         list(Bucket("segue", endpoint=f"http://127.0.0.1:{port}").list(""))
 
 

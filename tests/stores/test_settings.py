@@ -86,7 +86,9 @@ def test_secrets_come_from_a_variable_or_a_file_and_are_never_shown(monkeypatch,
 def test_passwords_in_addresses_are_masked():
     """If this fails, `segue settings` prints a password."""
     assert shown("postgresql://u:p%40ss@host/db") == "postgresql://u:***@host/db"
+    assert shown("postgresql://:p@w@[host") == "postgresql://:***@[host"  # also in an address that is none
     assert shown("s3://segue") == "s3://segue"
+    assert shown("redis://redis:6379/0?a=b@c") == "redis://redis:6379/0?a=b@c"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,9 @@ def test_passwords_in_addresses_are_masked():
         (CLUSTER + "objects_endpoint: objects:8333\n", "objects_endpoint must be an address"),
         (CLUSTER.replace("cluster", "embedded"), "keeps its stores in the home"),
         (CLUSTER.replace("http://mlflow:5000", "[1]"), "tracking must"),
+        (CLUSTER.replace("http://mlflow:5000", "http://:5000"), "tracking must be an address such as http://mlflow"),
+        (CLUSTER.replace("http://mlflow:5000", "http://mlflow:99999"), "tracking must"),
+        (CLUSTER.replace("redis://redis", "redis://[redis"), "online_store must"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_fix(monkeypatch, tmp_path, text, words):

@@ -1,10 +1,15 @@
-"""The hand-made tables and the checkerboard's models of `tests/models`, and a tiny training set."""
+"""The hand-made tables and the checkerboard's models of `tests/models`, a tiny training set, and the nano log."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from events import dataset
+from events.importers.synthetic import generate, sized
+from events.ingest import ingest
+from feature_repo.build import build
 from segue.files import write_json
+from segue.settings import Home
 from tests.models.conftest import (
     make_catalogue,
     make_table,
@@ -49,3 +54,13 @@ def training_set(tmp_path, make_table, make_catalogue):
     )
     write_vocabularies(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory) -> Home:
+    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
+    home = Home(tmp_path_factory.mktemp("log"))
+    dataset.write(home.data, generate(sized("nano", None, None), 0))
+    ingest(home.data, home.root / "ingested", (0.7, 0.15, 0.15))
+    build(home.root / "ingested", home.root / "tables")
+    return home

@@ -4,40 +4,33 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from events import dataset
-from events.importers.synthetic import generate, sized
-from events.ingest import ingest as copy
-from feature_repo.build import build
 from models.saved.card import CARD
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from serving.protocol import prediction_log
 from serving.store.model_store import labels
-from stores import online_store, parts, trees
+from serving.store.model_store import push as push_models
+from stores import online_store, parts, records, trees
 from stores.s3 import Bucket
 from stores.settings import settings
-from workloads import ingest, push, refresh_online, report
+from tracking import client, outbox
+from workloads import ingest, push, refresh_online, register, report
 from workloads.run import Run
 from workloads.training_set import MODELS
 
 pytestmark = pytest.mark.slow
 
-SPLIT = (0.7, 0.15, 0.15)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory) -> Home:
-    """A home with the nano world's data, its copy for a run in `ingested`, and its feature tables in `tables`."""
-    home = Home(tmp_path_factory.mktemp("log"))
-    dataset.write(home.data, generate(sized("nano", None, None), 0))
-    copy(home.data, home.root / "ingested", SPLIT)
-    build(home.root / "ingested", home.root / "tables")
-    return home
+NO_FIGURES = {
+    "retrieval": {"models": {}, "recall_at_100_over_popularity": {}, "sequence_as_a_source": {}},
+    "ranking": {},
+    "calibration": {},
+}
 
 
 @pytest.fixture
@@ -121,13 +114,20 @@ def test_a_refresh_without_a_server(run, log, dies, request, tmp_path, server, p
     assert client.get("segue:online")
 
 
+def saved_models(folder: Path) -> dict[str, Path]:
+    """The models of a run, each a card and a file."""
+    models = {model: folder / "models" / model for model in MODELS}
+    for model, path in models.items():
+        write_json(path / CARD, {"dataset": "plays", "log": "tiny", "sha256": "abc", "split": {}, "run_id": "r1"})
+        (path / "saved_model.pb").write_bytes(model.encode())
+    return models
+
+
 @pytest.fixture
 def inputs(tmp_path) -> dict:
     """The artifacts of a run's earlier steps: models, requests, a reference and a window."""
-    models = {model: tmp_path / "models" / model for model in MODELS}
-    for model, path in models.items():
-        write_json(path / CARD, {"dataset": "plays", "log": "tiny"})
-        (path / "saved_model.pb").write_bytes(model.encode())
+    models = saved_models(tmp_path)
+    for model in models:
         prediction_log.write(tmp_path / "requests" / model, [prediction_log.predict_log(model, {"user": ["u1"]})])
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "schema.pbtxt").write_text("schema")
@@ -150,6 +150,54 @@ def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, n
     assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
 
 
+def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repeated(
+    run, inputs, objects, dies, tmp_path
+):
+    """If this fails, a repeated step makes a second version of the same models, and `rollback` leads to the first."""
+    revive = dies(objects, Bucket, "put", 2)  # the first put names the models, the second the baseline
+    fails_at_once(lambda: push.step(run, **inputs), "object store", run)
+    revive()
+    seen = Home(tmp_path / "seen")
+    parts.bring(seen, parts.MODELS, parts.BASELINES)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    assert not seen.baselines.exists()
+    assert push.step(Run(Home(tmp_path / "again"), "r1", {}), **inputs) == 1
+    parts.bring(seen, parts.MODELS, parts.BASELINES)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    assert list(seen.baselines.rglob("schema.pbtxt"))
+    assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
+
+
+@pytest.mark.parametrize(
+    ("server", "owner", "name"),
+    [
+        ("postgres", client, "require_answer"),
+        ("postgres", outbox, "log_run"),
+        ("postgres", outbox, "register"),
+        ("objects", outbox, "register"),
+    ],
+)
+def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies, tmp_path, server, owner, name):
+    """MLflow dies before, while or after it takes the run; or the object store, which takes the models' files."""
+    parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
+    write_json(run.folder.evaluation, NO_FIGURES)
+    records.keep(run.folder, {})
+    revive = dies(request.getfixturevalue(server), owner, name)
+    step = Run(Home(tmp_path / "register"), "r1", {})
+    started = time.monotonic()
+    if server == "postgres":
+        register.step(step, 1)
+        assert time.monotonic() - started < 30
+    else:
+        fails_at_once(lambda: register.step(step, 1), "object store", step)
+    revive()
+    register.step(Run(Home(tmp_path / "again"), "r1", {}), 1)
+    seen = Home(tmp_path / "seen")
+    records.bring(seen.run("r1"))
+    assert set(read_json(seen.run("r1").steps / "register.json")["result"]["versions"]) == set(MODELS)
+    assert not seen.run("r1").unsent.exists()
+
+
 def test_a_report_does_not_wait_for_mlflow(run, postgres, tmp_path):
     """The verdict stands, and the record waits in the object store for the next run."""
     os.kill(postgres.pid, signal.SIGKILL)
@@ -159,8 +207,6 @@ def test_a_report_does_not_wait_for_mlflow(run, postgres, tmp_path):
         assert time.monotonic() - started < 60
     finally:
         postgres.start()
-    from stores import records
-
     other = Home(tmp_path / "other")
     records.bring_unsent(other)
     assert "does not answer" in read_json(other.run("r1").unsent)["not_tracked"]

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from events import schema
+from events.bulk.batches import by_chunk
 from events.values.reading import MISSING
 from segue.errors import InputError
 
@@ -155,11 +157,12 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
     for column in {*values, *VOCABULARIES} & set(table.column_names):
         of_case = {theirs.casefold(): (theirs, ours) for theirs, ours in values.get(column, {}).items()}
         try:
-            encoded = table[column].cast(pa.string()).dictionary_encode()  # all chunks have one dictionary
+            texts = table[column].cast(pa.string())
         except pa.ArrowException:
             continue  # lists, for instance; `canonical.conform` refuses them and names the row
+        dictionary = pc.unique(by_chunk(pc.unique, texts)).drop_null()
         targets: list[str | None] = []
-        for text in encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else ():
+        for text in dictionary.to_pylist():
             folded = text.strip().casefold()
             if folded in of_case:
                 met.add((column, of_case[folded][0]))
@@ -168,11 +171,13 @@ def translate(table: pa.Table, values: Mapping[str, Mapping[str, str]], met: set
                 targets.append(folded)
             else:
                 targets.append(None if text.strip() in MISSING else text)
-        dictionary = pa.array(targets, pa.string())
-        replaced = pa.chunked_array(
-            [pa.DictionaryArray.from_arrays(chunk.indices, dictionary) for chunk in encoded.chunks],
-            pa.dictionary(pa.int32(), pa.string()),
-        )
+        translated = pa.array(targets, pa.string())
+        if table[column].type == pa.string() and translated.equals(dictionary):  # the usual case: nothing changes
+            continue
+        replaced = [
+            pa.DictionaryArray.from_arrays(pc.index_in(chunk, dictionary), translated) for chunk in texts.chunks
+        ]
+        replaced = pa.chunked_array(replaced, pa.dictionary(pa.int32(), pa.string()))
         table = table.set_column(table.column_names.index(column), column, replaced)
     return table
 

@@ -4,6 +4,7 @@ import codecs
 import io
 from collections.abc import Iterator
 
+from events.bulk.text_bytes import occurrences
 from events.importers.own.formats import FIX, Source
 from segue.errors import InputError
 
@@ -96,8 +97,9 @@ def utf_8_blocks(source: Source, name: str, encoding: str, given: bool) -> Itera
                 raise unknown(encoding) from None
         refuse_zero_bytes(content, name, rows_decoded)
         yield content
-        rows += block.count(b"\n")
-        rows_decoded += content.count(b"\n")
+        ends = occurrences(block, b"\n")
+        rows += ends
+        rows_decoded += ends if content is block else occurrences(content, b"\n")
 
 
 def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -106,7 +108,7 @@ def whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     for block in blocks:
         end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
         if end:
-            yield left + block[:end], False
+            yield b"".join((left, memoryview(block)[:end])), False
             left = block[end:]
         else:
             left += block

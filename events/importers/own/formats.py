@@ -94,7 +94,7 @@ class Source:
 
     def head(self, size: int) -> bytes:
         """Return the first bytes of the content."""
-        return Stream(self.blocks()).read(size)
+        return bytes(Stream(self.blocks()).read(size))
 
     def is_parquet(self) -> bool:
         """Return whether the content is Parquet."""

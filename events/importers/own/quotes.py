@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pyarrow as pa
 
+from events.bulk.text_bytes import occurrences
 from segue.errors import InputError
 
 
@@ -28,9 +29,9 @@ class QuoteCheck:
         self._quotes = self._line_feeds = self._returns = 0
         self._escaped = False
         for block in blocks:
-            self._line_feeds += block.count(b"\n")
-            self._returns += block.count(b"\r")
-            if quotes := block.count(b'"'):
+            self._line_feeds += occurrences(block, b"\n")
+            self._returns += occurrences(block, b"\r")
+            if quotes := occurrences(block, b'"'):
                 self._quotes += quotes
                 self._escaped = self._escaped or b'\\"' in block
             yield block

@@ -28,6 +28,14 @@ def test_whole_numbers_are_read_and_nan_is_null(values):
     assert read(*values) == [3, None]
 
 
+def test_whole_numbers_of_digits_alone_are_read_as_decimals_are():
+    digits = ["-5", "007", "0", "-0", "123456789012345"]
+    assert read(*digits) == read(*digits, "1.0")[:-1] == [-5, 7, 0, 0, 123456789012345]
+    for broken in ("0x1F", "1-2", "-", "--1", "1/2"):
+        with pytest.raises(InputError, match="is not a whole number"):
+            read("1", broken)
+
+
 @pytest.mark.parametrize("field", ["ms_played", "propensity", "ts", "label_like"])
 @pytest.mark.parametrize("word", ["NULL", "null", r"\N", "None", "<NA>", "NaN", " NULL "])
 def test_words_for_a_missing_value_are_null_and_counted(field, word):

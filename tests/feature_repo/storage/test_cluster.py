@@ -14,19 +14,10 @@ from feature_repo.storage.cluster import entity_keys, kind
 from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import settings
+from tests.support.small_log import ITEMS, LOG
 
 pytestmark = pytest.mark.slow
 
-ITEMS = "a music rock 2026-01-03\nb podcast pop -"
-# Snapshots end with day 3. On day 4, which is still running, u goes on and w appears.
-LOG = """
-    u a 0 12:00 play s1
-    u b 3 12:00 skip s2
-    v a 2 12:00 play s3
-    u a 4 09:00 like s4
-    u b 4 09:05 skip s4
-    w b 4 10:00 play s5
-"""
 WITHOUT_U = "\n".join(line for line in LOG.splitlines() if " u " not in line)
 
 

@@ -145,7 +145,7 @@ def test_a_certificate_that_is_not_valid(tmp_path, monkeypatch, days, trusted, c
     with FakeKubeflow() as fake:
         fake.with_tls(context)
         error = failure(fake.url)
-    assert error.headline == f"The certificate of Kubeflow Pipelines at {fake.url} is refused: {cause}."
+    assert error.headline == f"Kubeflow Pipelines at {fake.url} has a certificate that is not valid: {cause}."
     assert error.exit_code == EXIT_USAGE
 
 

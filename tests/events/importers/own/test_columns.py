@@ -102,6 +102,14 @@ def test_coded_actions_of_any_type_are_mapped():
     assert met == {("action", "1"), ("action", "2")}
 
 
+@pytest.mark.parametrize("values", [[1.5, 2.0], [True, False], [1, 2], ["play", None]])
+def test_actions_without_a_mapping_are_kept_as_text(tmp_path, values):
+    rows = {"user_id": ["u0", "u1"], "item_id": ["i0", "i0"], "ts": ["2026-01-05"] * 2, "action": values}
+    pq.write_table(pa.table(rows), tmp_path / "log.parquet")
+    texts = pa.array(values).cast(pa.string()).to_pylist()
+    assert tabular.read(tmp_path / "log.parquet").events["action"].to_pylist() == texts
+
+
 @pytest.mark.parametrize("value", [["play"], {"name": "play"}, b"\xff"])
 def test_an_action_that_is_no_text_is_refused_with_its_row(tmp_path, value):
     rows = {"user_id": ["u0"], "item_id": ["i0"], "ts": ["2026-01-05"], "action": [value]}
