@@ -3,14 +3,18 @@
 import re
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from scipy.stats import norm, t
 
 from experiments import verdicts
 from experiments.definition import parse
+from experiments.metrics.sums import UnitSums
 from experiments.planning import outlook
 from experiments.registry import Registry
 from experiments.reporting import report
 from experiments.scorecard import Row, Scorecard, information_now, information_shares, score
+from experiments.statistics.effects import Sums
 from segue.errors import InputError
 from tests.experiments.conftest import DAYS, PLAN
 from tests.support.experiments import definition
@@ -185,3 +189,19 @@ def test_a_changed_salt_is_seen_in_the_log(open_planted, started):
     sums = unit_sums(open_planted("lift"), changed, [CATALOGUE["play_rate"]], started, started + WEEK)
     made = score(changed.definition, sums, started, started + WEEK)
     assert "another arm than their bucket's" in verdicts.advise(changed.definition, made).reason
+
+
+def test_a_switchback_of_few_blocks_has_wider_intervals_than_as_many_listeners(started):
+    blocks = 12
+    rng = np.random.default_rng(0)
+    arm = np.arange(blocks) % 2
+    plays = Sums(100 + 10 * arm + rng.normal(0, 5, blocks), np.full(blocks, 500.0))
+    parts = definition(metrics={"success": {"play_rate": 0.02}}, plan={"days": 3})
+    cards = []
+    for unit in ("time_block", "user_id"):
+        switchback = parse({**parts, "unit": unit})
+        sums = UnitSums(("control", "treatment"), arm, arm * 0, {"play_rate": plays}, {}, 0, 0, (arm, plays), {})
+        cards.append(score(switchback, sums, started, started + timedelta(days=3)).rows[0])
+    assert cards[0].difference == cards[1].difference
+    assert cards[0].critical == pytest.approx(t.isf(norm.sf(cards[1].critical), 10), rel=0.05)
+    assert cards[0].high - cards[0].low > cards[1].high - cards[1].low

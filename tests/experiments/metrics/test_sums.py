@@ -1,6 +1,7 @@
 """The sums of each unit against a log of a few rows, worked by hand, and against pandas on a larger one."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import ibis
 import numpy as np
@@ -11,7 +12,7 @@ from experiments.assignment.assign import Running, assign, time_block
 from experiments.definition import parse
 from experiments.metrics.catalogue import CATALOGUE, METRICS
 from experiments.metrics.log import Log
-from experiments.metrics.sums import unit_sums
+from experiments.metrics.sums import UnitSums, unit_sums
 from segue.errors import InputError
 from tests.experiments.conftest import DAYS, running
 from tests.support.experiments import definition
@@ -81,9 +82,15 @@ def sums_of(rows, experiment=EXPERIMENT, until=20):
     return unit_sums(log(rows), experiment, METRICS, START, START + timedelta(days=until))
 
 
+@cache
+def plain() -> UnitSums:
+    """The sums of `ROWS`."""
+    return sums_of(ROWS)
+
+
 @pytest.mark.parametrize("metric", EXPECTED)
 def test_the_catalogue_worked_by_hand(metric):
-    found = sums_of(ROWS)
+    found = plain()
     users = sorted((FIRST, SECOND))
     sums = found.sums[metric]
     columns = zip(sums.numerator, sums.denominator, sums.before_numerator, strict=True)
@@ -94,7 +101,7 @@ def test_the_catalogue_worked_by_hand(metric):
 
 def test_every_metric_of_the_catalogue_is_worked_by_hand_or_needs_the_log_of_requests():
     assert {*EXPECTED, "latency", "errors"} == set(CATALOGUE)
-    assert sums_of(ROWS).unmeasured.keys() == {"latency", "errors"}
+    assert plain().unmeasured.keys() == {"latency", "errors"}
 
 
 def test_metrics_of_requests_are_summed_too():
@@ -112,7 +119,7 @@ def test_metrics_of_requests_are_summed_too():
 
 
 def test_arms_slices_and_first_days():
-    found = sums_of(ROWS)
+    found = plain()
     users = sorted((FIRST, SECOND))
     assert [found.arms[arm] for arm in found.arm] == [ARM[user] for user in users]
     assert dict(zip(users, found.day, strict=True)) == {FIRST: 1, SECOND: 3}
@@ -121,7 +128,7 @@ def test_arms_slices_and_first_days():
 
 
 def test_lost_exposures_are_those_of_actions_with_a_request():
-    found = sums_of(ROWS)
+    found = plain()
     lost = dict(
         zip(sorted((FIRST, SECOND)), zip(found.lost[1].numerator, found.lost[1].denominator, strict=True), strict=True)
     )
