@@ -362,6 +362,34 @@ def home(repeats: int, requests: int, seed: int, as_json: bool) -> None:
     print_targets(result["targets"], digits=4)
 
 
+@bench.command()
+@click.option("--tests", type=click.IntRange(10), default=1000, show_default=True, help="Simulated tests of each kind.")
+@click.option(
+    "--rows",
+    type=click.IntRange(0),
+    default=10_000_000,
+    show_default=True,
+    help="Exposed rows of the log whose scorecard is timed; 0 leaves it out.",
+)
+@seed_option
+@json_option
+def experiments(tests: int, rows: int, seed: int, as_json: bool) -> None:
+    """Check what experiments promise: errors, power, coverage, and the speed of a scorecard.
+
+    Many simulated tests with daily looks, with and without an effect; tea-tasting, spotify-confidence and plain pandas
+    are the peers.
+    """
+    from benchmarks.experiments.benchmark import run
+    from cli.bench_output import print_experiments
+
+    result = run(tests, rows, say_progress, seed)
+    if as_json:
+        print_json(result)
+        return
+    print_experiments(result)
+    print_targets(result["targets"], digits=4)
+
+
 @bench.command("training-memory")
 @size_option
 @seed_option

@@ -29,6 +29,23 @@ def print_retrieval(title: str, measured: dict[str, Any]) -> None:
         say(f"{name} is left out: {reason}")
 
 
+def print_experiments(result: dict[str, Any]) -> None:
+    """Print what simulated tests found, the peers and the scorecard's speed."""
+    columns = ("obrien_fleming", "pocock", "always_valid", "peeked", "rows", "interval_covers", "removed")
+    print_table(
+        f"{result['tests']:,} tests of each kind: share found, share covered, share of the variance removed",
+        ("", *(name.replace("_", " ") for name in columns)),
+        [[name, *(result[kind][column] for column in columns)] for name, kind in (("no effect", "aa"), ("lift", "ab"))],
+    )
+    say(f"interleaving needs {result['interleaving']['speed_up']:.1f} times fewer listeners than an A/B test")
+    if card := result["scorecard"]:
+        say(
+            f"a scorecard over {card['rows']:,} exposed rows: {card['segue']['seconds']:.1f} s and "
+            f"{card['segue']['peak_memory_mb']:,.0f} MiB; pandas {card['pandas']['seconds']:.1f} s and "
+            f"{card['pandas']['peak_memory_mb']:,.0f} MiB"
+        )
+
+
 def with_interval(figure: dict[str, float]) -> str:
     """Format a mean with half of its 95 % interval: `0.322 ±0.034`."""
     return f"{figure['mean']:.3f} ±{(figure['high'] - figure['low']) / 2:.3f}"

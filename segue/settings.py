@@ -172,6 +172,11 @@ class Home:
         return self.surfaces / "layout.json"
 
     @property
+    def experiments(self) -> Path:
+        """The records of experiments, in a folder for each."""
+        return self.root / "experiments"
+
+    @property
     def services(self) -> Path:
         """Data, passwords and process ids of the local servers that `make services` starts."""
         return self.root / "services"

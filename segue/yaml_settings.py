@@ -3,9 +3,9 @@
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -94,8 +94,15 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
 def class_at(kind: Any, loc: tuple[int | str, ...]) -> Any:
     """The settings class at a path below another."""
     for name in loc:
-        kind = {f.name: f.type for f in fields(kind)}[str(name)]
-    return kind
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        # the values of a mapping, or the parts of a list
+        kind = (
+            {f.name: f.type for f in fields(kind)}[str(name)]
+            if is_dataclass(kind)
+            else get_args(kind)[-1 if get_origin(kind) is dict else 0]
+        )
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def yaml_path(loc: tuple[int | str, ...], where: str) -> str:
@@ -107,9 +114,9 @@ def yaml_path(loc: tuple[int | str, ...], where: str) -> str:
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """PyYAML with the numbers of YAML 1.2, and without repeated names, of which PyYAML keeps the last.
+    """PyYAML with the numbers and booleans of YAML 1.2, and without repeated names, of which PyYAML keeps the last.
 
-    Under YAML 1.1, which PyYAML follows, `1e-3` is text, `0100` is 64 and `1:30` is 90.
+    Under YAML 1.1, which PyYAML follows, `1e-3` is text, `0100` is 64, `1:30` is 90, and the country `NO` is false.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -125,17 +132,18 @@ class SettingsLoader(yaml.SafeLoader):
         return super().construct_object(node, deep=True)
 
 
-NUMBERS = {  # the core schema of YAML 1.2, chapter 10.3.2, with decimal integers only
+SCALARS = {  # the core schema of YAML 1.2, chapter 10.3.2, with decimal integers only
     "int": r"[-+]?(0|[1-9][0-9]*)",
     "float": r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    "bool": "true|True|TRUE|false|False|FALSE",
 }
 SettingsLoader.yaml_implicit_resolvers = {
-    first: [resolver for resolver in resolvers if resolver[0].rpartition(":")[2] not in NUMBERS]
+    first: [resolver for resolver in resolvers if resolver[0].rpartition(":")[2] not in SCALARS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-for tag, pattern in NUMBERS.items():
+for tag, pattern in SCALARS.items():
     SettingsLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), list("-+.0123456789")
+        f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), list("tTfF" if tag == "bool" else "-+.0123456789")
     )
 
 

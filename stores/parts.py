@@ -15,7 +15,8 @@ from stores.settings import Settings, settings
 if TYPE_CHECKING:
     from stores.s3 import Bucket
 
-DATA, MODELS, BASELINES, REPORTS, SURFACES = "data", "models", "baselines", "reports", "surfaces"
+DATA, MODELS, BASELINES, REPORTS = "data", "models", "baselines", "reports"
+SURFACES, EXPERIMENTS = "surfaces", "experiments"
 ATTEMPTS = 10  # of a change while others change the same part
 COLLECTED = 10  # after so many changes, what no recent state names is removed
 
@@ -24,14 +25,14 @@ Result = TypeVar("Result")
 
 def folder(home: Home, part: str) -> Path:
     """Return the folder of a part in a home."""
-    folders = {
+    return {
         DATA: home.data,
         MODELS: home.models,
         BASELINES: home.baselines,
         REPORTS: home.reports,
         SURFACES: home.surfaces,
-    }
-    return folders[part]
+        EXPERIMENTS: home.experiments,
+    }[part]
 
 
 def home_with(*parts: str) -> Home:

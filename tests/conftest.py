@@ -28,13 +28,14 @@ SLOWEST = (
     "models/saved/test_added_items.py",
 )
 
-# Fixtures that train a model, load a trained model or start the server of the hostile tests. They take seconds, so a
-# test that uses one of them is slow.
+# Fixtures that train a model, load a trained model, start the server of the hostile tests or write a log with a planted
+# effect. They take seconds, so a test that uses one of them is slow.
 SLOW = {f"{how}_{model}" for how in ("trained", "saved") for model in ("retrieval", "ranking", "sequence")} | {
     "retrieval_signatures",
     "ranking_signatures",
     "predictions",
     "server_process",
+    "open_planted",
 }
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

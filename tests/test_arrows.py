@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOMAIN = {"events", "feature_repo", "models", "serving", "surfaces", "monitoring", "tracking"}
+DOMAIN = {"events", "experiments", "feature_repo", "models", "serving", "surfaces", "monitoring", "tracking"}
 ROOMS = DOMAIN | {"stores", "workloads", "components", "pipelines", "benchmarks", "cli", "segue"}
 MOST_FILES = 15  # of a room; more ask for sub-rooms
 
@@ -19,7 +19,8 @@ ARROWS = {
     "models": {"segue", "events.schema"},
     "feature_repo": {"segue", "stores", "events"},
     "serving": {"segue", "stores"},
-    "surfaces": {"segue", "serving", "feature_repo", "events"},
+    "experiments": {"segue", "events"},
+    "surfaces": {"segue", "serving", "feature_repo", "events", "experiments"},
     "monitoring": {"segue", "events"},
     "tracking": {"segue", "stores"},
     "workloads": {"segue", "stores", *DOMAIN},

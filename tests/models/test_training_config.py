@@ -104,7 +104,7 @@ def test_an_unknown_name_lists_the_known_names_and_the_closest(tmp_path, text, h
         ("ranking: {epochs: .inf}", "ranking.epochs", "a valid integer", "inf"),
         ("ranking: {dim: }", "ranking.dim", "a valid integer", "None"),
         ("ranking: {learning_rate: '0.1'}", "ranking.learning_rate", "a valid number", "'0.1'"),
-        ("ranking: {learning_rate: yes}", "ranking.learning_rate", "a valid number", "True"),
+        ("ranking: {learning_rate: yes}", "ranking.learning_rate", "a valid number", "'yes'"),
         ("ranking: {learning_rate: [0.1]}", "ranking.learning_rate", "a valid number", "[0.1]"),
         ("ranking: {position_weighting: magic}", "ranking.position_weighting",
          "'tower', 'inverse_propensity' or 'none'", "'magic'"),

@@ -81,10 +81,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         ("+3", 3),
         ("0", 0),
         ("true", True),
+        ("NO", "NO"),  # YAML 1.1 reads false
+        ("on", "on"),
         ("2026-01-02x", "2026-01-02x"),
     ],
 )
-def test_numbers_are_those_of_yaml_1_2(tmp_path, text, value):
+def test_numbers_and_booleans_are_those_of_yaml_1_2(tmp_path, text, value):
     path = tmp_path / "settings.yaml"
     path.write_text(f"value: {text}\nnot a number: .nan\nlarge: -.inf")
     read = read_settings(path)

@@ -15,7 +15,9 @@ def homes(tmp_path, cluster) -> list[Home]:
     return [Home(tmp_path / name) for name in ("one", "two")]
 
 
-@pytest.mark.parametrize("part", [parts.DATA, parts.MODELS, parts.BASELINES, parts.REPORTS, parts.SURFACES])
+@pytest.mark.parametrize(
+    "part", [parts.DATA, parts.MODELS, parts.BASELINES, parts.REPORTS, parts.SURFACES, parts.EXPERIMENTS]
+)
 def test_what_one_home_changes_another_finds(homes, part):
     """If this fails, a step on another node does not see the data, or the models, of the step before."""
     one, two = homes

@@ -1,0 +1,1 @@
+"""Experiments measured: errors and power on simulated listeners, peers, and the speed of a scorecard."""

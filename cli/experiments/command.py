@@ -1,0 +1,182 @@
+"""`segue experiment`: plan, start, look at and stop experiments."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.experiments.tables import show_plan, show_report, show_state
+from cli.output import json_option, print_json, print_table
+from segue.clock import utc_now
+from segue.settings import Home
+from segue.terminal import say
+
+if TYPE_CHECKING:
+    from experiments.metrics.log import Log
+
+by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
+file_argument: Callable = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group()
+def experiment() -> None:
+    """Plan, start, read and stop experiments."""
+
+
+@experiment.command()
+@file_argument
+@json_option
+def plan(file: Path, as_json: bool) -> None:
+    """Compute how many listeners and days the experiment in FILE needs.
+
+    The imported log says how the metrics vary and how many listeners come. Nothing is started.
+    """
+    from experiments.definition import read
+    from experiments.planning import outlook
+    from stores.parts import DATA, home_with
+
+    definition = read(file)
+    home = home_with(DATA)
+    with log_of(home) as log:
+        result = outlook(definition, log, end_of(home))
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        show_plan(result, definition)
+
+
+@experiment.command()
+@file_argument
+@click.option("--stage", type=int, default=1, show_default=True, help="Stage of the ramp, from 1.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="The start, UTC.  [default: now]")
+@by_option
+@json_option
+def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: bool) -> None:
+    """Start the experiment in FILE, or move a running one to a later stage of its ramp."""
+    from experiments.definition import read
+    from experiments.registry import Registry
+    from stores import parts
+
+    definition, home = read(file), Home.from_env()
+    instant = at.replace(tzinfo=UTC) if at else utc_now()
+    state = parts.change(
+        home,
+        parts.EXPERIMENTS,
+        lambda: Registry(home.experiments).start(definition, instant, by or getuser(), stage),
+    )
+    if as_json:
+        print_json({"name": definition.name, "stage": state.stage, "share": definition.share[state.stage - 1]})
+    else:
+        say(
+            f"{definition.name} runs in layer {definition.layer.name} with {definition.share[state.stage - 1]:.2%} of "
+            f"it (stage {state.stage} of {len(definition.share)})."
+        )
+
+
+@experiment.command()
+@click.argument("name", required=False)
+@json_option
+def status(name: str | None, as_json: bool) -> None:
+    """List all experiments, or show the records of the experiment NAME. No look is taken."""
+    from experiments.registry import Registry
+    from stores.parts import EXPERIMENTS, home_with
+
+    registry = Registry(home_with(EXPERIMENTS).experiments)
+    if name is not None:
+        state = registry.get(name)
+        if as_json:
+            print_json({"definition": state.definition.to_dict(), "history": registry.history(name)})
+        else:
+            show_state(state)
+        return
+    rows = [
+        {
+            "name": each.definition.name,
+            "layer": each.definition.layer.name,
+            "share": each.definition.share[each.stage - 1],
+            "started": each.started.isoformat(),
+            "looks": len(each.looks),
+            "verdict": each.looks[-1]["verdict"] if each.looks else "",
+            "decision": each.stop["decision"] if each.stop else "",
+        }
+        for each in registry.all()
+    ]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table("Experiments", rows[0], [row.values() for row in rows])
+    else:
+        say("No experiment was started.")
+
+
+@experiment.command()
+@click.argument("name")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the scorecard as a page.")
+@json_option
+def report(name: str, page: Path | None, as_json: bool) -> None:
+    """Look at the experiment NAME: metrics with intervals, checks, and a verdict.
+
+    The look reads the collected log to its end, and is recorded: it spends alpha. Of an experiment that has ended, the
+    last look is shown.
+    """
+    from experiments.registry import Registry
+    from experiments.reporting import report as look
+    from segue.files import write_text
+    from stores import parts
+
+    home = parts.home_with(parts.DATA)
+    with log_of(home) as log:
+        result = parts.change(
+            home, parts.EXPERIMENTS, lambda: look(Registry(home.experiments), name, log, end_of(home))
+        )
+    if page is not None:
+        from experiments.page import render
+
+        write_text(page, render(result))
+    if as_json:
+        print_json(result.to_dict())
+        return
+    show_report(result)
+    if page is not None:
+        say(f"page: {page}")
+
+
+@experiment.command()
+@click.argument("name")
+@click.option("--decision", required=True, help="ship, stop or invalid.")
+@click.option("--why", required=True, help="The reason, for those who read it later.")
+@by_option
+@json_option
+def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> None:
+    """Stop the experiment NAME and record the decision. Its share of the layer is free again; its looks stay."""
+    from experiments.registry import Registry
+    from stores import parts
+
+    home = Home.from_env()
+    state = parts.change(
+        home,
+        parts.EXPERIMENTS,
+        lambda: Registry(home.experiments).stop(name, decision, why, by or getuser(), utc_now()),
+    )
+    if as_json:
+        print_json(state.stop)
+    else:
+        say(f"{name} has ended: {decision}. Its listeners see what is served without experiments.")
+
+
+def log_of(home: Home) -> "AbstractContextManager[Log]":
+    """Open the log of a home."""
+    from experiments.metrics.log import open_log
+
+    return open_log(home.data)
+
+
+def end_of(home: Home) -> datetime:
+    """Return the instant after the last event of a home's log."""
+    from events.dataset import load
+
+    return datetime.fromisoformat(load(home.data).manifest["span"]["last"]) + timedelta(microseconds=1)

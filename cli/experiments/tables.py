@@ -1,0 +1,101 @@
+"""Tables of experiments on the terminal."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cli.output import print_table
+from segue.terminal import say
+
+if TYPE_CHECKING:
+    from experiments.definition import Definition
+    from experiments.planning import Outlook
+    from experiments.registry import Recorded
+    from experiments.reporting import Report
+
+
+def show_plan(outlook: "Outlook", definition: "Definition") -> None:
+    """Print what each metric needs, and what the experiment needs."""
+    print_table(
+        f"Plan of {definition.name}",
+        ("metric", "role", "value", "to find", "listeners", "variance removed"),
+        [
+            (
+                each.metric,
+                each.role,
+                each.value,
+                f"{each.change:.1%}",
+                f"{each.units:,}",
+                f"{each.variance_removed:.0%}",
+            )
+            for each in outlook.needs
+        ],
+    )
+    for name, reason in outlook.unmeasured.items():
+        say(f"not measured: {name}, {reason}")
+    days = "they never come" if outlook.days is None else f"{outlook.days} days"
+    say(f"{outlook.units:,} listeners are needed: {days} at {definition.share[-1]:.0%} of the layer.")
+    say(f"In the definition: `plan: {{units: {outlook.units}, days: {outlook.days or definition.plan.days}}}`.")
+
+
+def show_state(state: "Recorded") -> None:
+    """Print an experiment's state as recorded."""
+    definition = state.definition
+    say(f"{definition.name}, owned by {definition.owner}: {definition.hypothesis}")
+    share = definition.share[state.stage - 1]
+    say(f"Started {state.started:%Y-%m-%d %H:%M} UTC in layer {definition.layer.name}, now {share:.2%} of it.")
+    for card in state.looks:
+        say(f"Look {card['look']} at {card['at'][:16]}: {card['verdict']}. {card['reason']}")
+    if state.stop:
+        say(f"Ended {state.stop['at'][:16]} by {state.stop['by']}: {state.stop['decision']}. {state.stop['why']}")
+
+
+def show_report(report: "Report") -> None:
+    """Print a scorecard: metrics, checks, slices and the verdict."""
+    card = report.card
+    arms = ", ".join(f"{arm} {count:,}" for arm, count in card["units"].items())
+    several = len(card["units"]) > 2  # arms
+    columns = ("metric", "role", "arm", "control", "treatment", "lift", "result")
+    rows = [dict(zip(columns, metric_row(row), strict=True)) for row in card["rows"]]
+    shown = [column for column in columns if several or column != "arm"]
+    print_table(
+        f"{card['experiment']}, look {card['look']}: {arms}", shown, [[row[column] for column in shown] for row in rows]
+    )
+    unlike = [row for row in card["slices"] if row["p_same"] < 0.05]
+    for row in unlike:
+        say(
+            f"{row['metric']} differs where {row['column']} is {row['value']}: lift {percent(row['lift'])} in "
+            f"{row['units']:,} listeners (corrected p = {row['p_same']:.3f})."
+        )
+    for name, reason in card["unmeasured"].items():
+        say(f"not measured: {name}, {reason}")
+    checks = ", ".join(f"{name.replace('_', ' ')} p = {p:.3g}" for name, p in card["checks"].items())
+    say(f"Checks: {checks}; in several arms {card['mixed']}, in another arm than the bucket's {card['misassigned']}.")
+    say(f"{card['information']:.0%} of the planned information; {card['alpha_spent']:.0%} of alpha spent.")
+    say(f"{card['verdict'].upper()}: {card['reason']}")
+
+
+def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row of the scorecard's table."""
+    interval = "" if row["lift"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
+    return (
+        row["metric"],
+        row["role"],
+        row["arm"],
+        f"{row['control']:.4g}",
+        f"{row['treatment']:.4g}",
+        percent(row["lift"]) + interval,
+        result(row),
+    )
+
+
+def result(row: Mapping[str, Any]) -> str:
+    """Say what a metric shows, in a few words."""
+    if row["margin"] is not None:
+        within = f"within {row['margin']:.1%}" if row["non_inferior"] else f"not shown within {row['margin']:.1%}"
+        return f"{within}, worse" if row["worse"] and not row["non_inferior"] else within
+    return "improved" if row["improved"] else "worse" if row["worse"] else ""
+
+
+def percent(share: float | None) -> str:
+    """Format a relative difference; empty if there is none."""
+    return "" if share is None else f"{share:+.1%}"

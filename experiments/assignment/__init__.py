@@ -1,0 +1,1 @@
+"""Assignment: units into buckets, buckets into layers, experiments and arms."""

@@ -1,0 +1,76 @@
+"""Look at an experiment: read the log, score, advise, and record the look."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from experiments.metrics.catalogue import CATALOGUE, METRICS
+from experiments.metrics.log import Log
+from experiments.metrics.sums import unit_sums
+from experiments.registry import Recorded, Registry
+from experiments.scorecard import Scorecard, score
+from experiments.verdicts import advise
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment with its newest look.
+
+    Args:
+        state: The experiment as recorded.
+        card: The newest scorecard as JSON types, with `verdict`, `reason` and `arm`.
+    """
+
+    state: Recorded
+    card: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return {
+            "definition": self.state.definition.to_dict(),
+            "started": self.state.started.isoformat(),
+            "stage": self.state.stage,
+            "looks": list(self.state.looks),
+            "stop": self.state.stop,
+            "scorecard": self.card,
+        }
+
+
+def report(registry: Registry, name: str, log: Log, at: datetime) -> Report:
+    """Look at an experiment and record the look; or return the last look of one that ended or has no newer log.
+
+    An experiment has ended if it was stopped, or if an earlier look had all planned information: a further look at the
+    same bound would not keep the risk.
+
+    Args:
+        registry: The experiments.
+        name: The experiment.
+        log: The log.
+        at: The instant of the look, UTC; rows before it are read.
+
+    Raises:
+        InputError: There is no such experiment, or it has no exposed unit.
+    """
+    state = registry.get(name)
+    if state.looks and (state.stop is not None or over(state) or state.looks[-1]["at"] == at.isoformat()):
+        return Report(state, state.looks[-1])
+    card = look(state, log, at)
+    result = {**card.to_dict(), **vars(advise(state.definition, card))}
+    if state.stop is None:
+        registry.look(name, result, at)
+    return Report(registry.get(name), result)
+
+
+def look(state: Recorded, log: Log, at: datetime) -> Scorecard:
+    """Return the scorecard of an experiment at an instant, without recording it."""
+    roles = state.definition.metrics.roles()
+    quality = [metric.name for metric in METRICS if metric.purpose == "quality" and metric.name not in roles]
+    metrics = [CATALOGUE[metric] for metric in [*roles, *quality]]
+    return score(
+        state.definition, unit_sums(log, state.running, metrics, state.started, at), state.started, at, state.looks
+    )
+
+
+def over(state: Recorded) -> bool:
+    """Whether the last look had all planned information and the method spends alpha by it."""
+    return state.definition.plan.method == "group_sequential" and state.looks[-1]["information"] >= 1

@@ -1,0 +1,1 @@
+"""Statistics of experiments: plain functions on arrays with one value for each unit."""

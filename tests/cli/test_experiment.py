@@ -1,0 +1,112 @@
+"""`segue experiment` from the command line, over a home with a log of the gateway's exposures."""
+
+import json
+import re
+import sys
+
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import cli
+from benchmarks.experiments.log import STARTED, Planted, event_files, write_log
+from events import dataset
+from events.imported import Imported
+from experiments.definition import parse
+from experiments.page import render
+from experiments.registry import Recorded, Registry
+from experiments.reporting import Report
+from segue.settings import Home
+from tests.experiments.conftest import DAYS, PLAN, running
+from tests.support.experiments import definition
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Home:
+    """A home whose log has a planted lift."""
+    base = tmp_path_factory.mktemp("planted")
+    write_log(base, running(), 1500, DAYS, Planted(lift=0.4), seed=2)
+    made = Home.at(base / "home")
+    events = pds.dataset(list(map(str, event_files(base)))).to_table()
+    tables = [pq.read_table(base / f"{name}.parquet") for name in ("items", "users")]
+    dataset.write(made.data, Imported("planted", *tables, pa.Table.from_batches(events.to_batches())))
+    return made
+
+
+@pytest.fixture
+def segue(monkeypatch, capsys, home):
+    """A function that calls the command in the home and returns its exit code, stdout and stderr."""
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["segue", "experiment", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        output = capsys.readouterr()
+        return int(stop.value.code or 0), output.out, output.err
+
+    return call
+
+
+def written(path, **parts):
+    path.write_text(yaml.safe_dump(definition(plan=PLAN, **parts)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_from_the_plan_to_the_decision(segue, home, tmp_path):
+    file = written(tmp_path / "e.yaml")
+    code, out, _ = segue("plan", file, "--json")
+    assert code == 0
+    assert json.loads(out)["units"] > 100
+
+    assert segue("start", file, "--at", "2026-03-02", "--by", "me")[0] == 0
+    code, out, _ = segue("report", "more-new", "--page", tmp_path / "page.html", "--json")
+    assert code == 0
+    assert json.loads(out)["scorecard"]["verdict"] == "ship"
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<svg" in page
+    assert "<script" not in page
+
+    code, out, _ = segue("report", "more-new")
+    assert (code, "SHIP: play_rate improved in treatment" in out) == (0, True)
+    code, out, _ = segue("status")
+    assert re.search(r"more-new.*home.*1\.0000.*ship", out)
+    assert segue("stop", "more-new", "--decision", "ship", "--why", "It plays more.", "--by", "me")[0] == 0
+    code, out, _ = segue("status", "more-new")
+    assert "by me: ship. It plays more." in out
+    code, out, _ = segue("status", "more-new", "--json")
+    assert [record["kind"] for record in json.loads(out)["history"]] == ["start", "look", "stop"]
+
+    code, _, err = segue("start", file)
+    assert (code, "stays ended" in err) == (2, True)
+    assert Registry(home.experiments).get("more-new").stop["decision"] == "ship"
+
+
+def test_the_page_shows_texts_as_text():
+    parsed = parse(definition(hypothesis="<script>alert(1)</script> & \x1b[2J"))
+    look = {
+        "look": 1, "at": "2026-03-03T00:00:00+00:00", "verdict": "keep going", "reason": "<b>", "units": {"<i>": 3},
+        "information": 0.1, "alpha_spent": 0.0, "rows": [], "checks": {"<u>": 0.5}, "mixed": 0, "misassigned": 0,
+        "slices": [], "unmeasured": {},
+    }  # fmt: skip
+    page = render(Report(Recorded(parsed, (), 1, STARTED, (look,)), look))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in page
+    assert not re.search(r"<(script|b|i|u)>", page)
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["report", "nothing"], "There is no experiment 'nothing'"),
+        (["stop", "nothing", "--decision", "ship", "--why", "x"], "There is no experiment 'nothing'"),
+        (["start", "absent.yaml"], "absent.yaml cannot be read"),
+    ],
+)
+def test_bad_input_is_an_error_of_two_lines(segue, arguments, text):
+    code, out, err = segue(*arguments)
+    assert (code, out) == (2, "")
+    assert text in err
