@@ -1,8 +1,10 @@
 """PostgreSQL on a cluster, for Feast's registry and MLflow, with time-outs and errors that name the server."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError, UnavailableError
 from stores.online_store import first_line
@@ -22,6 +24,21 @@ PASSES = ("08", "55", "57")
 TLS = ("certificate", "SSL error", "server does not support SSL", "sslmode")
 
 
+def load_psycopg() -> Any:
+    """Return psycopg, loaded so that it keeps to its own OpenSSL.
+
+    TensorFlow brings an OpenSSL for all libraries that are loaded after it. libpq would take half of its functions from
+    there, and the process would abort at the first TLS connection. So every room loads psycopg here first.
+    """
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | getattr(os, "RTLD_DEEPBIND", 0))  # a library prefers what it brings; Linux alone has it
+    try:
+        import psycopg
+    finally:
+        sys.setdlopenflags(flags)
+    return psycopg
+
+
 def connect(settings: Settings) -> "psycopg.Connection":
     """Open a connection to the registry's database.
 
@@ -36,7 +53,7 @@ def connect_to(address: str, password: str | None = None) -> "psycopg.Connection
 
     Raises: the errors of psycopg, which `explained` explains.
     """
-    import psycopg
+    psycopg = load_psycopg()
 
     return psycopg.connect(
         address,
@@ -55,8 +72,9 @@ def faults(settings: Settings) -> Iterator[None]:
         InputError: the server refuses the user, the password, the right or the database.
         UnavailableError: the server does not answer.
     """
-    import psycopg
     from sqlalchemy.exc import DBAPIError, TimeoutError
+
+    psycopg = load_psycopg()
 
     server = f"The registry {shown(settings.registry)}"
     try:
@@ -78,7 +96,7 @@ def explained(server: str, setting: str, password: str, error: BaseException) ->
         password: where its password is set.
         error: what psycopg raised.
     """
-    import psycopg
+    psycopg = load_psycopg()
 
     state, said = getattr(error, "sqlstate", None) or "", first_line(error)
     # A refused connection has no SQLSTATE, only the server's own words: `FATAL:  password authentication failed …`.

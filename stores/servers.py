@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import InputError, UnavailableError
+from stores.registry import load_psycopg
 
 HOST = "127.0.0.1"
 USER = "segue"  # of PostgreSQL, and the access key of the S3 server
@@ -127,7 +128,7 @@ def postgres(folder: Path, port: int, password: str) -> Server:
     Raises:
         InputError: the wheel is not installed, or this is root and there is no `setpriv`.
     """
-    import psycopg
+    psycopg = load_psycopg()
 
     data, prefix = folder / "data", []
     if os.getuid() == 0:

@@ -50,7 +50,7 @@ def check_database(address: str) -> None:
 
     Raises: as `check`.
     """
-    import psycopg
+    psycopg = registry.load_psycopg()
 
     scheme, _, rest = address.partition("://")
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stores.registry import load_psycopg
 from tests.k8s.manifests import ROOT, container
 from tests.k8s.servers import (
     FILES,
@@ -56,7 +57,7 @@ def postgres(tmp_path) -> Iterator[dict[str, str]]:
 
 def query(postgres: dict[str, str], user: str, password: str, database: str, text: str) -> list[tuple]:
     """The rows of a query."""
-    import psycopg
+    psycopg = load_psycopg()
 
     address = {"host": postgres["PGHOST"], "port": postgres["PGPORT"], "user": user, "dbname": database}
     with psycopg.connect(**address, password=password, autocommit=True) as connection:
@@ -65,7 +66,7 @@ def query(postgres: dict[str, str], user: str, password: str, database: str, tex
 
 
 def test_postgresql_gets_two_databases_and_its_backup_can_be_restored(rendered, postgres, tmp_path):
-    import psycopg
+    psycopg = load_psycopg()
 
     assert container(rendered["kind"], "postgres")["image"].startswith("postgres:18.")
     given = {**os.environ, **postgres, **variables(rendered["kind"], "postgres")}

@@ -5,12 +5,13 @@ import pytest
 
 from segue.errors import UnavailableError
 from stores import servers
+from stores.registry import load_psycopg
 
 pytestmark = pytest.mark.slow
 
 
 def test_postgres_is_back_after_a_kill(postgres, service_password):
-    import psycopg
+    psycopg = load_psycopg()
 
     target = f"postgresql://{servers.USER}:{service_password}@{servers.HOST}:{postgres.port}/feast"
     with psycopg.connect(target) as connection:

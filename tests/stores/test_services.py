@@ -13,6 +13,7 @@ import pytest
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from stores import servers, services
+from stores.registry import load_psycopg
 from stores.s3 import Bucket
 from stores.settings import read
 
@@ -36,7 +37,7 @@ def run(tmp_path):
 
 @pytest.mark.slow
 def test_services_start_are_started_again_keep_their_data_and_stop(run, tmp_path, monkeypatch):
-    import psycopg
+    psycopg = load_psycopg()
     import redis
 
     folder = tmp_path / "home" / "services"

@@ -3,11 +3,8 @@
 The object store's are in `test_s3.py`, Kubeflow's in `tests/pipelines/kubeflow/test_errors.py`.
 """
 
-import contextlib
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,10 +13,10 @@ from segue.errors import EXIT_USAGE, SegueError
 from stores import online_store, registry, servers, tracking
 from stores.settings import Settings
 from tests.support.certificates import certificate
+from tests.support.tls_servers import secured
 from tracking.client import require_answer
 
 EXPIRED, UNKNOWN = ((-2, -1), True, "certificate has expired"), ((-1, 1), False, "self-signed certificate")
-SSL_REQUEST = 8  # bytes, to which PostgreSQL answers with a letter before TLS begins
 CHECKS = {
     "redis": lambda address: online_store.check(Settings(online_store=address)),
     "postgresql": lambda address: registry.check(Settings(registry=address)),
@@ -34,33 +31,6 @@ ADDRESSES = {
     "mlflow's client": "https://127.0.0.1:{port}",
     "mlflow's database": "postgresql://segue@127.0.0.1:{port}/mlflow?sslmode=verify-full&sslrootcert={authority}",
 }
-
-
-@contextlib.contextmanager
-def secured(context, greeting: bytes = b"") -> Iterator[int]:
-    """A server on loopback that speaks TLS and nothing behind it; yields its port.
-
-    Args:
-        context: its certificate.
-        greeting: what it says before TLS begins, as an answer to the client's first bytes.
-    """
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):  # the listener's end
-            while True:
-                connection, _ = listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    if greeting:
-                        connection.recv(SSL_REQUEST)
-                        connection.sendall(greeting)
-                    context.wrap_socket(connection, server_side=True).close()
-
-    with socket.create_server((servers.HOST, 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
 
 
 def failure(store: str, address: str) -> SegueError:
