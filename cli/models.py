@@ -167,7 +167,7 @@ def add_items(
     The files are read as an import reads its items. An item that the models know already is replaced. The stable models
     are pushed with the items as a new stable version; `segue models rollback` takes it back.
     """
-    from cli.recommend import instant
+    from cli.surfaces.recommend import instant
     from events.importers.own.dialects import Dialect
 
     with quiet_libraries():

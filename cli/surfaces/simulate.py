@@ -24,10 +24,10 @@ COLUMNS = ("date", "pages", "reward", "best_reward", "popular_reward", "calibrat
 @click.option("--config", type=click.Path(path_type=Path), help="Settings of the training, in YAML.")
 @json_option
 def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) -> None:
-    """Simulate days after the log of an imported world of version 2, with trained and pushed models.
+    """Let the listeners of an imported world of version 2 use the gateway, day by day, after their log ends.
 
-    A model server and a gateway run for it; its clock jumps from request to request. What is served is collected and
-    trained on. The command goes on where an earlier one ended or was killed.
+    The models must be trained and pushed. A model server and a gateway run for it; its clock jumps from request to
+    request. What is served is collected and trained on. The command goes on where an earlier one ended or was killed.
     """
     from models.training_config import load
     from stores.parts import DATA, MODELS, home_with
