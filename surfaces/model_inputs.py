@@ -1,4 +1,4 @@
-"""Features as the input arrays of a served model."""
+"""Features as the input arrays of a served model, and the ids of its answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,3 +37,8 @@ def model_inputs(
         else:
             inputs[name] = np.array([empty if value is None else value for value in values], dtype)
     return inputs
+
+
+def item_ids(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The item ids of a model's answer, str of the shape of `outputs["item_ids"]`; '' fills it. Ids are UTF-8."""
+    return np.char.decode(outputs["item_ids"].astype(np.bytes_), "utf-8")

@@ -106,9 +106,8 @@ def read(home: Home, most_sessions: int | None) -> HeldOut:
             if action == schema.PLAY and so_far and all(one.item_id != item for one in so_far):
                 predictions.append(Prediction(session, user, before, tuple(so_far), item))
             so_far.append(entry)
-        running.setdefault(user, list(histories.get(user, [])))
         if at >= end:
-            running[user].append(entry)
+            running.setdefault(user, list(histories.get(user, []))).append(entry)
     kept = list(dict.fromkeys(one.session for one in predictions))[:most_sessions]
     if not kept:
         raise InputError("A held-out session needs two items. The test span has none.", "Give a longer log.")

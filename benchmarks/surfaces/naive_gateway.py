@@ -26,7 +26,7 @@ from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
 from surfaces.home.surface import home_surface
 from surfaces.hydrate import newest_first, with_request
-from surfaces.model_inputs import model_inputs
+from surfaces.model_inputs import item_ids, model_inputs
 from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Exploration, Request
 from surfaces.sources.every import SOURCES
@@ -93,7 +93,7 @@ class NaiveGateway:
             return []
         inputs = model_inputs({**context.features, **question}, self._versions.inputs(source.model))
         outputs = self._client.predict(source.model, inputs, label="stable")
-        return [SourceAnswer(source.name, outputs["item_ids"][0].astype(str), outputs["scores"][0], source.model)]
+        return [SourceAnswer(source.name, item_ids(outputs)[0], outputs["scores"][0], source.model)]
 
 
 def main(server: str, port: int) -> None:

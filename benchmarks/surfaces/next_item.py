@@ -27,7 +27,7 @@ from surfaces.candidates import SourceAnswer, merge
 from surfaces.catalogue import Catalogue
 from surfaces.engine.context import Context
 from surfaces.home.surface import home_context
-from surfaces.model_inputs import model_inputs
+from surfaces.model_inputs import item_ids, model_inputs
 from surfaces.now_playing.draw import draw
 from surfaces.now_playing.next_tracks import sources
 from surfaces.now_playing.queue import shaped
@@ -185,7 +185,7 @@ def ask_models(home: Home, contexts: list[Context]) -> list[list[SourceAnswer]]:
         rows = [{**context.features, **(source.ask(context) or {})} for context in contexts]
         asked.append(
             [
-                SourceAnswer(source.name, given["item_ids"].astype(str), given["scores"], source.model)
+                SourceAnswer(source.name, item_ids(given), given["scores"], source.model)
                 for given in call(home, source.model, signature, rows)
             ]
         )
@@ -269,7 +269,7 @@ def two_tower_ranks(
     """The rank of each play by the two-tower, which knows the listener up to the session's start, `[n]`."""
     scores = np.full((len(predictions), len(catalogue)), -np.inf)
     for row, given in enumerate(call(home, RETRIEVAL, "serving_default", [{**one, "k": MOST} for one in features])):
-        ids = given["item_ids"].astype(str)
+        ids = item_ids(given)
         places = catalogue.rows(ids[ids != ""])
         scores[row, places[places >= 0]] = given["scores"][ids != ""][places >= 0]
     return rank(scores, predictions, catalogue)

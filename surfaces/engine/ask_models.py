@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from segue.errors import InputError
 from surfaces.candidates import SourceAnswer
 from surfaces.engine.context import Context
-from surfaces.model_inputs import model_inputs
+from surfaces.model_inputs import item_ids, model_inputs
 from surfaces.sources.source import ModelSource
 from surfaces.versions import Models
 
@@ -33,8 +33,7 @@ async def ask_model(models: Models, context: Context, sources: Sequence[ModelSou
             )
     batch = model_inputs([{**context.features, **question} for _, question in questions], signature)
     outputs = await models.predict(context.versions, model, batch)
-    item_ids = outputs["item_ids"].astype(str)  # [sources, k]
     return [
         SourceAnswer(source.name, ids, scores, model)
-        for (source, _), ids, scores in zip(questions, item_ids, outputs["scores"], strict=True)
+        for (source, _), ids, scores in zip(questions, item_ids(outputs), outputs["scores"], strict=True)
     ]

@@ -170,12 +170,17 @@ class Gateway:
         if not rows:
             return
         try:
-            self.journal.append(rows)
+            written = self.journal.append(rows)
         except SegueError as error:  # the page was answered already
-            self.metrics.effects.inc("exposures", "refused")
-            log.error("the exposures of request %s are lost: %s", decision.request_id, error)
+            self._count_write(decision, "refused", error)
         else:
-            self.metrics.effects.inc("exposures", "ok")
+            written.add_done_callback(lambda done: self._count_write(decision, "failed", done.exception()))
+
+    def _count_write(self, decision: Decision, how: str, error: BaseException | None) -> None:
+        """Count the end of a write to the journal; if it brought an error, the exposures are lost, and the log says so."""
+        self.metrics.effects.inc("exposures", how if error else "ok")
+        if error:
+            log.error("the exposures of request %s are lost: %s", decision.request_id, error)
 
     def item(self, item_id: str) -> api.Item | None:
         """An item; None if the catalogue does not have it."""

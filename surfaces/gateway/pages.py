@@ -8,7 +8,7 @@ from typing import Any
 from segue.errors import InputError
 from surfaces.engine.page import ShownPage
 
-MOST = 10_000  # pages; some 200 MB of full Home pages
+MOST = 2_000  # pages; a full Home page takes some 0.1 MB
 
 
 class ConflictError(InputError):

@@ -45,8 +45,7 @@ def combined(candidates: Candidates) -> np.ndarray:
 
     Both models are trained by a softmax over items, so their scores are logits, and their mean is the geometric mean of
     two distributions (Hinton, Neural Computation 2002: a product of experts). The sequence model knows the order of the
-    session, the two-tower its listener. Fitted on the validation span of the demo world the weights are 0.44 and 0.62,
-    and rank as well as the mean.
+    session, the two-tower its listener.
     """
     given = candidates.features()
     return np.stack([given[f"{model}_scores"] for model in candidates.scores]).mean(axis=0, dtype=np.float32)

@@ -41,6 +41,24 @@ def test_the_same_request_id_has_the_same_page(post, talk):
     assert items_of(first) != items_of(apart[0])  # another id draws another page
 
 
+def test_a_write_to_the_journal_that_fails_costs_no_page_and_is_counted(talk, monkeypatch, caplog):
+    """If this fails, exposures are lost and nobody is told."""
+
+    async def conversation(client):
+        monkeypatch.setattr(client.gateway.journal.keeping, "write", broken, raising=True)
+        page = await client.post("/v1/home", json={"user_id": "u1"})
+        client.gateway.journal.close()  # what waits is written, or fails
+        return page, (await client.get("/metrics")).text
+
+    def broken(*_):
+        raise OSError("no space left on device")
+
+    page, metrics = talk(conversation)
+    assert page.status_code == 200
+    assert 'effect="exposures",outcome="failed"} 1' in metrics
+    assert f"the exposures of request {page.json()['request_id']} are lost" in caplog.text
+
+
 def test_exposures_are_what_was_shown(talk):
     async def conversation(client):
         page = (await client.post("/v1/home", json={"user_id": "u1", "session_id": "s1"})).json()
