@@ -41,6 +41,13 @@ SLOW = {f"{how}_{model}" for how in ("trained", "saved") for model in ("retrieva
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_configure() -> None:
+    """Load psycopg before a test loads TensorFlow, because other libraries of the tests load it as they like."""
+    from stores.registry import load_psycopg
+
+    load_psycopg()
+
+
 @pytest.fixture
 def home(tmp_path: Path):
     """An empty home folder."""
