@@ -78,7 +78,7 @@ def test_the_labels_of_the_stores_own_file_are_served(server):
 @pytest.fixture(scope="module")
 def exported(rendered, server) -> set[str]:
     """The names of the metrics at the path that Prometheus scrapes."""
-    (monitor,) = of_kind(rendered["prod"], "ServiceMonitor")
+    (monitor,) = named(of_kind(rendered["prod"], "ServiceMonitor"), "tf-serving")
     (endpoint,) = monitor["spec"]["endpoints"]
     types = re.findall(r"^# TYPE (\S+) (\w+)$", fetch(server, endpoint["path"]), re.MULTILINE)
     suffixes = {"counter": [""], "histogram": ["_bucket", "_sum", "_count"]}

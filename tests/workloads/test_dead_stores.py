@@ -174,22 +174,18 @@ def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repea
         ("postgres", client, "require_answer"),
         ("postgres", outbox, "log_run"),
         ("postgres", outbox, "register"),
-        ("objects", outbox, "register"),
     ],
 )
 def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies, tmp_path, server, owner, name):
-    """MLflow dies before, while or after it takes the run; or the object store, which takes the models' files."""
+    """MLflow dies before, while or after it takes the run."""
     parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
     write_json(run.folder.evaluation, NO_FIGURES)
     records.keep(run.folder, {})
     revive = dies(request.getfixturevalue(server), owner, name)
     step = Run(Home(tmp_path / "register"), "r1", {})
     started = time.monotonic()
-    if server == "postgres":
-        register.step(step, 1)
-        assert time.monotonic() - started < 30
-    else:
-        fails_at_once(lambda: register.step(step, 1), "object store", step)
+    register.step(step, 1)
+    assert time.monotonic() - started < 30
     revive()
     register.step(Run(Home(tmp_path / "again"), "r1", {}), 1)
     seen = Home(tmp_path / "seen")
