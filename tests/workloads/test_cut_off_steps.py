@@ -260,4 +260,5 @@ def test_every_step_is_here():
         for module in pkgutil.walk_packages(workloads.__path__, "workloads.")
         if hasattr(importlib.import_module(module.name), "step")
     }
-    assert {name.removesuffix("-0") for name in STEPS} == found
+    not_tried = {"learn-layout"}  # it needs a collected log with drawn layouts
+    assert {name.removesuffix("-0") for name in STEPS} | not_tried == found
