@@ -23,6 +23,7 @@ MAKING_SECONDS = 5.0  # until the other process has made its tables
 PORTS = {"http": 80, "https": 443, "mysql": 3306, "mssql": 1433}
 # MLflow's own limits keep a call to a dead server for minutes. What is not sent now is sent later: `tracking.outbox`.
 LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+DATABASE_TRIES = 3  # within half a second; MLflow's own 10 take 100 s, and no variable sets them
 
 
 def require_answer(tracking_uri: str) -> None:
@@ -38,7 +39,6 @@ def require_answer(tracking_uri: str) -> None:
     try:
         if not address.hostname and address.scheme not in ("http", "https"):
             return
-        # MLflow repeats a failed connection to a database for 100 s; these fail at once.
         if server.is_postgres(tracking_uri):
             server.check_database(tracking_uri)
         else:
@@ -97,6 +97,8 @@ def unchecked_client(tracking_uri: str) -> "MlflowClient":
     if endpoint := settings().objects_endpoint:
         os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", endpoint)  # for files that the client itself sends to S3
     import mlflow
+    import mlflow.store.db.utils
 
+    mlflow.store.db.utils.MAX_RETRY_COUNT = DATABASE_TRIES
     # SQLAlchemy's default driver of PostgreSQL is not installed.
     return mlflow.MlflowClient(tracking_uri.replace("postgresql://", "postgresql+psycopg://", 1))

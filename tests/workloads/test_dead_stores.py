@@ -194,6 +194,21 @@ def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies,
     assert not seen.run("r1").unsent.exists()
 
 
+@pytest.mark.parametrize("name", ["log_run", "register"])
+def test_a_register_without_the_object_store(run, objects, dies, tmp_path, name):
+    """MLflow keeps its files there too; the step's own record is what the run cannot do without."""
+    parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
+    write_json(run.folder.evaluation, NO_FIGURES)
+    records.keep(run.folder, {})
+    revive = dies(objects, outbox, name)
+    step = Run(Home(tmp_path / "register"), "r1", {})
+    fails_at_once(lambda: register.step(step, 1), "object store", step)
+    revive()
+    again = Run(Home(tmp_path / "again"), "r1", {})
+    register.step(again, 1)
+    assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
+
+
 def test_a_report_does_not_wait_for_mlflow(run, postgres, tmp_path):
     """The verdict stands, and the record waits in the object store for the next run."""
     os.kill(postgres.pid, signal.SIGKILL)
