@@ -191,7 +191,7 @@ def store(given, cluster, objects, training_set, monkeypatch) -> Iterator[Proxy]
     given.training_set, given.catalogue = training_set, training_set / "items_now.parquet"
     proxy = Proxy(objects.port)
     monkeypatch.setenv("SEGUE_OBJECTS", given.bucket.url)
-    for name in ("SEGUE_OBJECTS_ENDPOINT", "MLFLOW_S3_ENDPOINT_URL"):  # the second is set by `tracking.client`, and stays
+    for name in ("SEGUE_OBJECTS_ENDPOINT", "MLFLOW_S3_ENDPOINT_URL"):  # `tracking.client` sets the second for good
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
     yield proxy
     proxy.kill()
