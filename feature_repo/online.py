@@ -109,15 +109,10 @@ def push_interaction(
     An impression changes nothing. Who pushes many interactions keeps a `Pusher`.
 
     Raises:
-        InputError: the schema does not know the action, or the time has no zone or lies before the listener's newest
-            interaction.
+        InputError: the schema does not know the action, or the time has no zone.
         UnavailableError: the online store does not answer.
     """
-    pusher, new = Pusher(store), Interaction(user_id, item_id, action, ts, session_id)
-    (refused,) = pusher.extend([new])
-    if refused:
-        raise refused
-    pusher.count([new])
+    Pusher(store).extend([Interaction(user_id, item_id, action, ts, session_id)])
 
 
 def session_state(store: FeatureStore, session_id: str | None) -> dict[str, float]:

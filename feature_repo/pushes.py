@@ -2,9 +2,10 @@
 
 import contextlib
 import sqlite3
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from feast import FeatureStore
@@ -12,14 +13,20 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
 
 from events import schema
+from events.dataset import MANIFEST
+from events.journal.collect import collected_until
+from events.journal.journal import Journal
+from events.journal.records import read_feedback
 from feature_repo import transformations
 from feature_repo.storage import cluster
+from feature_repo.storage.transactions import Row, Rows, changes
 from segue.errors import InputError, UnavailableError
+from segue.files import read_json
+from segue.settings import Home
 from stores.settings import settings
 
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 SESSION_COLUMNS = ("session_plays", "session_skips")
-Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]  # entity, values, stamp, time of writing
 
 
 @dataclass(frozen=True)
@@ -47,32 +54,32 @@ class Interaction:
 
 @dataclass
 class History:
-    """A listener's online history while a push extends it: its columns, oldest entry first, and its stamp."""
+    """A listener's online history while a push extends it: its entries, oldest first, and its stamp."""
 
-    columns: dict[str, list]
+    entries: list[tuple[str, str, int]]  # item, action, seconds since 1970 UTC
     stamp: datetime
 
-    def append(self, new: Interaction) -> InputError | None:
-        """Add an interaction as the newest entry, or return why it is refused: it is older than the newest entry."""
-        times = self.columns["history_times"]
-        seconds, newest = int(new.ts.timestamp()), max(times, default=0)
-        if seconds < newest:
-            return InputError(
-                f"Interactions of one listener come in order of time. The newest one of {new.user_id!r} is of "
-                f"{datetime.fromtimestamp(newest, UTC)}. Received one of {new.ts}.",
-                "Push a listener's interactions from one process, oldest first; the next refresh adds late ones.",
-            )
-        for name, value in zip(HISTORY_COLUMNS, (new.item_id, new.action, seconds), strict=True):
-            self.columns[name] = [*self.columns[name], value][-transformations.HISTORY :]
-        self.stamp = after(self.stamp, new.ts)
-        return None
+    def insert(self, new: Interaction) -> bool:
+        """Put an interaction in its place by time, and return whether the history did not have it.
+
+        A history that is full has had what is as old as its oldest entry.
+        """
+        entry = (new.item_id, new.action, int(new.ts.timestamp()))
+        full = len(self.entries) >= transformations.HISTORY
+        if entry in self.entries or (full and entry[2] <= self.entries[0][2]):
+            return False
+        insort(self.entries, entry, key=lambda one: one[2])
+        del self.entries[: -transformations.HISTORY]
+        self.stamp = max(self.stamp, new.ts.astimezone(UTC))
+        return True
 
     def values(self) -> dict[str, Value]:
         """The columns as Feast stores them."""
+        items, actions, times = zip(*self.entries, strict=True)
         return {
-            "history_items": Value(string_list_val=StringList(val=self.columns["history_items"])),
-            "history_actions": Value(string_list_val=StringList(val=self.columns["history_actions"])),
-            "history_times": Value(int64_list_val=Int64List(val=self.columns["history_times"])),
+            "history_items": Value(string_list_val=StringList(val=items)),
+            "history_actions": Value(string_list_val=StringList(val=actions)),
+            "history_times": Value(int64_list_val=Int64List(val=times)),
         }
 
 
@@ -82,56 +89,59 @@ class Pusher:
     It reads and writes the rows by Feast's provider, for all interactions of a call at once. `FeatureStore.push` builds
     a data frame, reads the registry again and commits for each row. The rows are the same.
 
+    Several processes may push for one listener, in any order, and a push may be repeated: an interaction takes its
+    place by time, and one that the history has already counts for nothing. Two interactions of a listener with the same
+    item, action and second are one.
+
     Args:
-        store: an open store. SQLite is put in WAL mode, in which readers and the writer do not wait for each other;
-            a power cut may then cost the last pushes, which the next refresh brings back.
+        store: an open store; see `transactions.changes`.
+
+    Raises:
+        InputError, UnavailableError: as `extend`.
     """
 
     def __init__(self, store: FeatureStore) -> None:
         self._config, self._provider = store.config, store._get_provider()
         self._history, self._session = (store.get_feature_view(name) for name in ("user_history", "session_context"))
         self._settings = settings()
-        if store.config.online_store.type == "sqlite":
-            online: Any = self._provider.online_store
-            with self._faults():
-                connection = online._get_conn(store.config)
-                connection.execute("pragma journal_mode=wal")
-                connection.execute("pragma synchronous=normal")
+        with self._faults():
+            self._change = changes(store)
 
-    def extend(self, interactions: Sequence[Interaction]) -> list[InputError | None]:
-        """Extend the histories of listeners in the order given, in one transaction. An impression changes nothing.
+    def extend(self, interactions: Sequence[Interaction]) -> list[bool]:
+        """Extend the histories of listeners and the counts of their sessions, in one transaction.
 
         Returns:
-            For each interaction None, or why it was refused: it is older than its listener's newest interaction.
+            For each interaction whether it changed its listener's history; an impression never does.
 
         Raises:
             InputError: the online store refuses.
-            UnavailableError: the online store does not answer, and nothing was written.
+            UnavailableError: the online store does not answer. The push may be repeated, also if it was written.
         """
         taken = [new for new in interactions if new.action in schema.INTERACTIONS]
-        with self._faults():
-            histories = self._histories(list(dict.fromkeys(new.user_id for new in taken)))
-            refusals = {id(new): histories[new.user_id].append(new) for new in taken}
-            users = dict.fromkeys(new.user_id for new in taken if refusals[id(new)] is None)
+        users = list(dict.fromkeys(new.user_id for new in taken))
+        sessions = list(dict.fromkeys(new.session_id for new in taken if new.session_id is not None))
+        is_new: dict[int, bool] = {}
+
+        def step() -> Rows:
+            histories = self._histories(users)
+            is_new.update({id(new): histories[new.user_id].insert(new) for new in taken})
+            changed = dict.fromkeys(new.user_id for new in taken if is_new[id(new)])
             rows: list[Row] = [
-                (key("user_id", user), histories[user].values(), histories[user].stamp, None) for user in users
+                (key("user_id", user), histories[user].values(), histories[user].stamp, None) for user in changed
             ]
-            self._write(self._history, rows)
-        return [refusals.get(id(new)) for new in interactions]
+            counted = [new for new in taken if is_new[id(new)] and new.session_id is not None]
+            return [(self._history, rows), (self._session, self._counts(counted))]
 
-    def count(self, interactions: Sequence[Interaction]) -> None:
-        """Count the plays and skips of sessions further, in one transaction, with what `extend` has accepted.
-
-        Raises: as `extend`.
-        """
-        taken = [new for new in interactions if new.action in schema.INTERACTIONS and new.session_id is not None]
-        with self._faults():
-            self._write(self._session, self._counts(taken))
+        if taken:
+            entities = [*(key("user_id", user) for user in users), *(key("session_id", one) for one in sessions)]
+            with self._faults():
+                self._change(entities, step)
+        return [is_new.get(id(new), False) for new in interactions]
 
     def _histories(self, users: list[str]) -> dict[str, History]:
         """The online histories of some listeners."""
         return {
-            user: History({name: list(stored_list(row.get(name))) for name in HISTORY_COLUMNS}, stamp)
+            user: History(list(zip(*(stored_list(row.get(name)) for name in HISTORY_COLUMNS), strict=True)), stamp)
             for user, (stamp, row) in self._read(self._history, "user_id", users, HISTORY_COLUMNS).items()
         }
 
@@ -147,7 +157,7 @@ class Pusher:
         for new in interactions:
             session = str(new.session_id)
             counts[session]["session_skips" if new.action == schema.SKIP else "session_plays"] += 1.0
-            stamps[session] = after(stamps[session], new.ts)
+            stamps[session] = max(stamps[session], new.ts.astimezone(UTC))
         return [
             (
                 key("session_id", session),
@@ -170,11 +180,6 @@ class Pusher:
             for value, (stamp, row) in zip(ids, rows, strict=True)
         }
 
-    def _write(self, view: Any, rows: list[Row]) -> None:
-        """Write rows of one view in one transaction."""
-        if rows:
-            self._provider.online_write_batch(self._config, view, rows, progress=None)
-
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
         """Raise the errors of the online store, embedded or on a server, as errors for people."""
@@ -184,7 +189,7 @@ class Pusher:
                     yield
             else:
                 yield
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise UnavailableError(
                 f"The online store does not take a push: {error}.", "Check the disk; the push may be repeated."
             ) from error
@@ -201,10 +206,15 @@ def stored_list(value: Value | None) -> Iterable[Any]:
     return getattr(value, kind).val if kind and kind.endswith("_list_val") else ()
 
 
-def after(stamp: datetime, ts: datetime) -> datetime:
-    """The stamp of a row that an interaction at `ts` extends: `ts`, but later than the row's own stamp.
+def uncollected(journal: Journal, home: Home) -> Iterator[Interaction]:
+    """Yield the interactions that the journal has and the log of a home may not have yet, in no certain order.
 
-    Redis keeps the old row if the new stamp is not later, and reads stamps back in whole seconds, so that two
-    interactions of one second need stamps a second apart.
+    Raises:
+        UnavailableError: the journal does not answer.
     """
-    return max(ts.astimezone(UTC), stamp.replace(microsecond=0) + timedelta(seconds=1))
+    manifest = read_json(home.data / MANIFEST)
+    for request in journal.keeping.changed(collected_until(manifest, journal)):
+        for body in request.feedback:
+            one = read_feedback(body)
+            if one.action in schema.INTERACTIONS:
+                yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)

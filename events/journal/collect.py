@@ -77,8 +77,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         nonlocal joined
         catalogue = catalogue_of(tables, items)
         before.update(tables.manifest if tables else {})
-        last = before.get("collected") or {}
-        after = last.get(CURSOR, "") if last.get(ID) == place and items is None else ""
+        after = collected_until(before, journal) if items is None else ""
         joined = join(journal.keeping.changed(after), set(catalogue["item_id"].to_pylist()))
         return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor}) if joined.requests else None
 
@@ -115,6 +114,20 @@ def catalogue_of(tables: Tables | None, items: pa.Table | None) -> pa.Table:
         return items if tables is None else tables.items
     others = tables.items.filter(pc.invert(pc.is_in(tables.items["item_id"], items["item_id"].combine_chunks())))
     return pa.concat_tables([others, items], promote_options="permissive")
+
+
+def collected_until(manifest: Mapping[str, Any], journal: Journal) -> str:
+    """Return the cursor up to which the journal is collected into a data set; empty if none of it is.
+
+    Args:
+        manifest: The data set's.
+        journal: The journal.
+
+    Raises:
+        UnavailableError: The journal does not answer.
+    """
+    last = manifest.get("collected") or {}
+    return last.get(CURSOR, "") if last.get(ID) == journal.keeping.identity() else ""
 
 
 def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Mapping[str, str]) -> Imported:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ from surfaces.request import Exploration
 from surfaces.versions import Models
 
 if TYPE_CHECKING:
-    from feature_repo.pushes import Pusher
+    from feature_repo.pushes import Interaction, Pusher
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
-    sessions, writers = Sessions(), Writers(partial(open_pusher, home))
+    sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
             models = Models(client)
@@ -120,3 +120,10 @@ def open_pusher(home: Home) -> "Pusher":
     from feature_repo.pushes import Pusher
 
     return Pusher(open_store(home))
+
+
+def uncollected_of(journal: Journal, home: Home) -> "Iterator[Interaction]":
+    """The journal's interactions that no collection has taken. Feast is imported when they are asked for."""
+    from feature_repo.pushes import uncollected
+
+    return uncollected(journal, home)

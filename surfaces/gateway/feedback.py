@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from events.journal.journal import Journal
@@ -38,7 +40,8 @@ async def take_events(
         UnknownItemError: an item is not in the catalogue.
         ConflictError, OtherListenersSessionError: a request or a session is another listener's.
         InputError: a time lies in the future, or too far in the past; or a record breaks a rule of the journal.
-        UnavailableError: the journal or the online store has no room, or the journal does not answer.
+        UnavailableError: the journal has no room, or does not answer in time. What it keeps later still reaches the
+            session and the online store.
     """
     for number, event in enumerate(events):
         check_time(number, event.ts, now)
@@ -49,15 +52,25 @@ async def take_events(
         pages.of_request(event.request_id, event.user_id)
     feedback = [Feedback(**event.model_dump()) for event in events]
     path.check(feedback)
+    loop = asyncio.get_running_loop()
+
+    def take_new(kept: Future[list[bool]]) -> None:
+        """Bring what is new to the session and the online store, also if the request no longer waits for it."""
+        if not kept.exception():
+            new = in_order(one for one, new in zip(feedback, kept.result(), strict=True) if new)
+            with suppress(RuntimeError):  # the gateway has ended; the next one replays the journal
+                loop.call_soon_threadsafe(path.take, new)
+
     try:
+        kept = journal.record(feedback)
+        kept.add_done_callback(take_new)
         async with asyncio.timeout(WAIT_SECONDS):
-            is_new = await asyncio.wrap_future(journal.record(feedback))
+            is_new = await asyncio.wrap_future(kept)
     except Exception as error:  # the events keep the journal's rules, so any error is the journal's
         reason = "no answer in time" if isinstance(error, TimeoutError) else error
         raise UnavailableError(
             f"The journal did not keep the events: {reason}.", "Send the same events again: each event id counts once."
         ) from error
-    path.take(in_order(one for one, new in zip(feedback, is_new, strict=True) if new))
     return api.EventsAnswer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
 
 
@@ -76,5 +89,5 @@ def check_time(number: int, ts: datetime, now: datetime) -> None:
 
 
 def in_order(feedback: Iterable[Feedback]) -> list[Feedback]:
-    """Feedback by its time: the online store refuses an interaction that is older than the newest one."""
+    """Feedback by its time: a session changes its queue with each action."""
     return sorted(feedback, key=lambda one: one.ts)

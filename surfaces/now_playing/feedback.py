@@ -28,7 +28,6 @@ class FeedbackPath:
 
         Raises:
             OtherListenersSessionError: a session is another listener's.
-            UnavailableError: too much waits for the online store.
         """
         owners: dict[str, str] = {}
         for one in feedback:
@@ -36,7 +35,6 @@ class FeedbackPath:
                 self._sessions.get(one.session_id, owners.setdefault(one.session_id, one.user_id))
                 if owners[one.session_id] != one.user_id:
                     raise other_listeners(one.session_id, one.user_id)
-        self.writers.require_room([one.user_id for one in feedback])
 
     def take(self, feedback: Sequence[Feedback]) -> list[Pushed]:
         """Take feedback that is new to the journal. Nothing here waits.

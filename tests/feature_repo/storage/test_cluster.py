@@ -3,13 +3,15 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 
 from feature_repo.feast_store import open_store, publish
 from feature_repo.forget import forget_features, forget_sessions
-from feature_repo.online import listener, push_interaction, refresh, state
+from feature_repo.online import listener, push_interaction, refresh, session_state, state
+from feature_repo.pushes import Interaction, Pusher
 from feature_repo.storage.cluster import entity_keys, kind
 from segue.errors import InputError, UnavailableError
 from stores import online_store
@@ -78,6 +80,25 @@ def test_interactions_are_pushed_online(log, clean, at):
     publish(log.home, log.tables)
     push_interaction(open_store(log.home), "u", "a", "play", at(4, "10:00"), "s4")
     assert listener(open_store(log.home), "u").newest == at(4, "10:00")
+
+
+def test_two_pushers_of_one_listener_lose_nothing(log, clean, at):
+    refresh(log.home, log.folder, log.tables)
+    publish(log.home, log.tables)
+
+    def push(part):
+        pusher = Pusher(open_store(log.home))
+        for n in range(20):
+            new = Interaction("p", f"i{part}-{n}", "play", at(4, "10:00"), "s6")
+            assert pusher.extend([new]) == [True]
+            assert pusher.extend([new]) == [False]  # a push is repeated after an answer that did not come
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(push, range(2)))
+    store = open_store(log.home)
+    history = listener(store, "p").features_at(at(5))["history_items"]
+    assert sorted(history) == sorted(f"i{part}-{n}" for part in range(2) for n in range(20))
+    assert session_state(store, "s6") == {"session_plays": 40, "session_skips": 0}
 
 
 def test_a_forgotten_listener_is_gone_from_redis_and_from_the_tables(log, clean):

@@ -100,10 +100,6 @@ class Pushes:
 
     def extend(self, interactions):
         self.interactions += interactions
-        return [None] * len(interactions)
-
-    def count(self, interactions):
-        pass
 
 
 @pytest.fixture
@@ -127,7 +123,7 @@ async def open_client(world):
     with contextlib.suppress(UnavailableError):
         await models.refresh()
     journal = Journal(SqliteKeeping(world.journal))
-    sessions, writers = Sessions(), Writers(lambda: world.pushes)
+    sessions, writers = Sessions(), Writers(lambda: world.pushes, lambda: [])
     gateway = Gateway(
         Path(models, world.online, catalogue(), PATIENT, world.off),
         home_surface(LayoutPolicy(), HomeRules(fewest_items=2)),

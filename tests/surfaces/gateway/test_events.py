@@ -1,12 +1,14 @@
 """`POST /v1/events`: durable once answered, each event id once, and refused as a whole."""
 
+import threading
 from datetime import timedelta
 from typing import get_args
 
 import pytest
 
 from events.schema import ACTIONS
-from surfaces.gateway import api
+from segue.errors import UnavailableError
+from surfaces.gateway import api, feedback
 from tests.surfaces.conftest import NOW
 
 
@@ -108,6 +110,44 @@ def test_a_journal_that_is_down_asks_to_try_again(talk):
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert "journal" in answer.json()["error"]
+
+
+def test_an_event_that_is_kept_after_the_time_out_still_reaches_its_session_and_the_online_store(
+    talk, world, monkeypatch
+):
+    monkeypatch.setattr(feedback, "WAIT_SECONDS", 0.05)
+    free = threading.Event()
+
+    async def conversation(client):
+        keeping = client.gateway.journal.keeping
+        write = keeping.write
+        monkeypatch.setattr(keeping, "write", lambda records: free.wait(10) and write(records))
+        late = await client.post("/v1/events", json={"events": [event(1, session_id="s1")]})
+        free.set()
+        again = await client.post("/v1/events", json={"events": [event(1, session_id="s1")]})
+        actions = client.gateway.now_playing.sessions.get("s1", "u1").state.actions
+        return late.status_code, again.json(), [action.event_id for action in actions]
+
+    assert talk(conversation) == (503, {"accepted": 0, "duplicates": 1}, ["e1"])
+    assert [one.item_id for one in world.pushes.interactions] == ["1"]
+
+
+def test_an_online_store_that_is_down_refuses_no_event(talk, world):
+    class Down:
+        def extend(self, interactions):
+            raise UnavailableError("the online store is down", "wait")
+
+    world.pushes, batch = Down(), [event(n % 40 + 1, event_id=f"e{n}") for n in range(200)]
+
+    async def conversation(client):
+        answers = [await client.post("/v1/events", json={"events": batch}) for _ in range(2)]
+        more = [event(n % 40 + 1, event_id=f"f{n}") for n in range(1200)]  # more than may wait for one writer
+        answers += [await client.post("/v1/events", json={"events": more[n : n + 400]}) for n in (0, 400, 800)]
+        return {answer.status_code for answer in answers}, (await client.get("/readyz")).json()["down"]
+
+    statuses, down = talk(conversation)
+    assert statuses == {200}
+    assert "pushes to the online store" in down
 
 
 def test_a_journal_that_cannot_write_asks_to_try_again(talk, monkeypatch):

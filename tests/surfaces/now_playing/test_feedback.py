@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from events.journal.records import Feedback
-from segue.errors import UnavailableError
 from surfaces.now_playing.feedback import FeedbackPath
 from surfaces.now_playing.sessions import OtherListenersSessionError, Sessions
 
@@ -13,14 +12,10 @@ NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 
 class Writers:
-    """Takes interactions, unless it has no room."""
+    """Takes interactions."""
 
-    def __init__(self, room=True):
-        self.room, self.submitted = room, []
-
-    def require_room(self, user_ids):
-        if not self.room:
-            raise UnavailableError("full", "wait")
+    def __init__(self):
+        self.submitted = []
 
     def submit(self, interaction):
         self.submitted.append(interaction)
@@ -49,6 +44,4 @@ def test_feedback_is_refused_before_it_is_journaled():
         FeedbackPath(sessions, Writers()).check([feedback(2, user="v")])
     with pytest.raises(OtherListenersSessionError):
         FeedbackPath(Sessions(), Writers()).check([feedback(2), feedback(3, user="v")])
-    with pytest.raises(UnavailableError):
-        FeedbackPath(sessions, Writers(room=False)).check([feedback(2)])
     assert FeedbackPath(sessions, Writers()).check([feedback(2), feedback(3, session=None, user="v")]) is None

@@ -11,7 +11,7 @@ from events import schema
 from feature_repo.feast_store import open_store
 from feature_repo.online import listener, session_state
 from feature_repo.pushes import Interaction, Pusher
-from segue.errors import InputError, UnavailableError
+from segue.errors import UnavailableError
 from surfaces.now_playing.writers import Writers
 from tests.feature_repo.conftest import ingest, instant, parse_items, parse_log, users_of
 
@@ -35,11 +35,6 @@ class Store:
         if self.down:
             raise UnavailableError("the store is down", "wait")
         self.taken += interactions
-        late = InputError("too old", "")
-        return [late if one.item_id == "late" else None for one in interactions]
-
-    def count(self, interactions):
-        pass
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def store():
 
 @pytest.fixture
 def writers(store):
-    writers = Writers(lambda: store, workers=2, waiting=3)
+    writers = Writers(lambda: store, lambda: [], workers=2, waiting=3)
     yield writers
     store.down = False
     store.gate.set()
@@ -74,10 +69,9 @@ def history(home, user):
 @pytest.mark.slow
 def test_eight_threads_lose_nothing(online):
     users = [f"t{n}" for n in range(5)]
-    writers = Writers(lambda: Pusher(open_store(online)))
+    writers = Writers(lambda: Pusher(open_store(online)), lambda: [])
 
     def push(thread):
-        # All threads push for all listeners at one second, so that no order between them is out of order.
         return [
             writers.submit(interaction(user, f"i{thread}-{n}", session=f"s-{user}")) for n in range(5) for user in users
         ]
@@ -89,12 +83,12 @@ def test_eight_threads_lose_nothing(online):
     for user in users:
         assert sorted(history(online, user)) == sorted(f"i{thread}-{n}" for thread in range(8) for n in range(5))
         assert session_state(open_store(online), f"s-{user}") == {"session_plays": 40, "session_skips": 0}
-    assert (writers.pushed, writers.refused, writers.dropped, writers.backlog()) == (200, 0, 0, 0)
+    assert (writers.pushed, writers.dropped, writers.backlog()) == (200, 0, 0)
 
 
 @pytest.mark.slow
 def test_a_push_is_visible_within_a_second(online):
-    reader, writers = open_store(online), Writers(lambda: Pusher(open_store(online)))
+    reader, writers = open_store(online), Writers(lambda: Pusher(open_store(online)), lambda: [])
     writers.submit(interaction("first", "a")).result(20)  # opens the writers' stores
     for n in range(20):
         began = time.monotonic()
@@ -109,11 +103,6 @@ def test_a_listener_has_the_same_writer_in_every_process(writers):
     assert [writers._worker(user) for user in ("u00001", "u00002", "u00003", "u00004")] == [0, 1, 1, 1]
 
 
-def test_an_interaction_out_of_order_is_refused_and_counted(writers):
-    assert [writers.submit(interaction("u", item)).result(5) for item in ("a", "late", "b")] == [True, False, True]
-    assert (writers.pushed, writers.refused) == (2, 1)
-
-
 def test_a_dead_store_is_asked_again_and_says_so(writers, store, eventually):
     store.down = True
     future = writers.submit(interaction("u", "a"))
@@ -126,34 +115,56 @@ def test_a_dead_store_is_asked_again_and_says_so(writers, store, eventually):
     assert [one.item_id for one in store.taken] == ["a"]
 
 
-def test_a_full_queue_is_refused_before_and_dropped_after_the_journal(writers, store):
+def test_what_has_no_room_is_dropped_at_once_and_replayed_later(store, eventually):
+    journal = [interaction("u", item) for item in ("a", "i0", "i1", "i2", "too many")]
+    writers = Writers(lambda: store, lambda: journal, workers=1, waiting=3)
+    eventually(lambda: store.taken == journal)  # the replay of the start
     store.gate.clear()
-    writers.submit(interaction("u", "a"))
+    waiting = [writers.submit(journal[0])]
     while writers.backlog():  # the writer holds it
         time.sleep(0.001)
-    waiting = [writers.submit(interaction("u", f"i{n}")) for n in range(3)]
-    with pytest.raises(UnavailableError, match="At most 3 interactions wait"):
-        writers.require_room(["u"])
+    waiting += [writers.submit(one) for one in journal[1:4]]
     began = time.monotonic()
-    assert writers.submit(interaction("u", "too many")).result(0) is False
+    assert writers.submit(journal[4]).result(0) is False
     assert time.monotonic() - began < 0.1
-    assert writers.dropped == 1
+    assert (writers.dropped, writers.pushed) == (1, 0)
     store.gate.set()
     assert all(future.result(5) for future in waiting)
-    writers.require_room(["u"])
+    eventually(lambda: len(store.taken) == 14)  # 5 of the start, 4 that waited, 5 of the replay
+    assert not writers.behind
+    writers.close()
+
+
+def test_a_replay_waits_for_a_dead_store_and_for_a_dead_journal(store, eventually, monkeypatch):
+    monkeypatch.setattr("surfaces.now_playing.writers.REPLAY_PAUSE", 0.01)
+    store.down, journal_down = True, [True]
+
+    def uncollected():
+        if journal_down:
+            journal_down.pop()
+            raise UnavailableError("the journal is down", "wait")
+        yield from (interaction("u", f"i{n}") for n in range(100))
+
+    writers = Writers(lambda: store, uncollected, workers=1)
+    eventually(lambda: writers.trouble is not None)
+    store.down = False
+    eventually(lambda: len(store.taken) == 100)
+    assert not writers.behind
+    writers.close()
 
 
 def test_a_batch_that_cannot_be_pushed_does_not_stop_the_others(store):
-    writers = Writers(lambda: store, workers=1)
+    writers = Writers(lambda: store, lambda: [], workers=1)
     extend, store.extend = store.extend, lambda interactions: 1 / 0
     assert writers.submit(interaction("u", "a")).result(5) is False
+    assert writers.dropped == 1
     store.extend = extend
     assert writers.submit(interaction("u", "b")).result(5) is True
     writers.close()
 
 
 def test_closing_pushes_what_waits_and_takes_nothing_more(store):
-    writers = Writers(lambda: store, workers=1)
+    writers = Writers(lambda: store, lambda: [], workers=1)
     futures = [writers.submit(interaction("u", f"i{n}")) for n in range(50)]
     writers.close()
     assert all(future.result(0) for future in futures)
@@ -161,7 +172,7 @@ def test_closing_pushes_what_waits_and_takes_nothing_more(store):
 
 
 def test_closing_with_a_dead_store_ends(store):
-    writers = Writers(lambda: store, workers=1)
+    writers = Writers(lambda: store, lambda: [], workers=1)
     store.down = True
     future = writers.submit(interaction("u", "a"))
     writers.close(seconds=2)
