@@ -4,17 +4,20 @@ This is the only module of the room that reads the online store.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from segue.settings import Home
 from surfaces.request import Request
 
 if TYPE_CHECKING:
     from feature_repo.online import Listener
+
+REOPEN_SECONDS = 1.0  # between two attempts to open a store that failed
 
 # Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
@@ -83,7 +86,8 @@ class OnlineFeatures:
 class Hydrator:
     """The features of requests for an event loop: read on a thread of its own, because the store's drivers wait.
 
-    A store that failed is opened anew at the next request.
+    A store that failed is opened anew, at most once a second: opening takes long, and requests wait for the one thread.
+    Until then requests fail at once.
 
     Args:
         home: the home whose online store is read.
@@ -92,11 +96,22 @@ class Hydrator:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._features: OnlineFeatures | None = None
+        self._open_from = 0.0  # of `time.monotonic`
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="segue-features")
 
     def open(self) -> OnlineFeatures:
-        """The open store; errors as in `OnlineFeatures`."""
+        """The open store.
+
+        Raises:
+            InputError: as `OnlineFeatures`.
+            UnavailableError: the store does not answer, or was opened less than a second ago and has failed since.
+        """
         if self._features is None:
+            if time.monotonic() < self._open_from:
+                raise UnavailableError(
+                    f"A store that failed is opened anew after {REOPEN_SECONDS:g} s.", "Check the online store."
+                )
+            self._open_from = time.monotonic() + REOPEN_SECONDS
             self._features = OnlineFeatures(self._home)
         return self._features
 

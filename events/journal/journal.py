@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from stores.settings import Settings
 
 WAITING_BYTES = 32 * 2**20  # of the records that may wait to be written: some 10,000 pages
 GROUP_BYTES = 2 * 2**20  # of one commit
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the attempts of a commit; a server is back within them
 
 
 class Journal:
@@ -33,6 +35,7 @@ class Journal:
         self._waiting: deque[tuple[list[Record], int, Future[list[bool]]]] = deque()
         self._bytes = self._records = 0  # of what waits or is being written
         self._open = True
+        self.trouble: UnavailableError | None = None  # why the last attempt to write failed
         self._changed = threading.Condition()
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
@@ -122,13 +125,32 @@ class Journal:
     def _commit(self, batches: list[list[Record]], futures: list[Future[list[bool]]]) -> None:
         """Write batches of records in one commit, and tell their futures."""
         try:
-            new = iter(self.keeping.write([record for batch in batches for record in batch]))
+            new = iter(self._written([record for batch in batches for record in batch]))
         except Exception as error:  # whatever it is, the callers get it
             for future in futures:
                 future.set_exception(error)
             return
         for batch, future in zip(batches, futures, strict=True):
             future.set_result(list(islice(new, len(batch))))
+
+    def _written(self, records: list[Record]) -> list[bool]:
+        """Write records, and again for some seconds if the keeping does not answer: its restart costs no record.
+
+        While it has not answered since, it is asked once, so that callers do not wait for nothing. It may have written
+        what it did not acknowledge. Therefore all records count as new after a first attempt that failed.
+        """
+        pauses, repeated = () if self.trouble else PAUSES, False
+        for pause in (*pauses, None):
+            try:
+                new = self.keeping.write(records)
+                break
+            except UnavailableError as error:
+                self.trouble, repeated = error, True
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        self.trouble = None
+        return [True] * len(records) if repeated else new
 
 
 def open_journal(home: Home, settings: Settings) -> Journal:

@@ -1,11 +1,26 @@
 """The gateway's metrics, in the text format of Prometheus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from serving.server.metrics import Counter, Histogram
 from surfaces.engine.stage import Trace
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 0.6, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number that another part counts, read when the metrics are."""
+
+    name: str
+    type_name: str
+    help: str
+    read: Callable[[], float]
+
+    def lines(self) -> Iterator[str]:
+        """The sample as a line of text."""
+        yield f"{self.name} {self.read()}"
 
 
 class GatewayMetrics:
@@ -32,6 +47,7 @@ class GatewayMetrics:
         self.effects = Counter(
             "segue_gateway_effects_total", "Side effects after the answer, by how they ended.", ("effect", "outcome")
         )
+        self.readings: list[Reading] = []
 
     def observe(self, surface: str, trace: Trace) -> None:
         """Count the stages of one request."""
@@ -46,7 +62,7 @@ class GatewayMetrics:
 
     def _lines(self) -> Iterator[str]:
         for metric in (
-            self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects,
+            self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects, *self.readings,
         ):  # fmt: skip
             yield f"# HELP {metric.name} {metric.help}"
             yield f"# TYPE {metric.name} {metric.type_name}"

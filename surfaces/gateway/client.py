@@ -1,6 +1,6 @@
 """The typed Python client of the gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
+from surfaces.gateway.limits import BODY_BYTES
 from surfaces.gateway.next_items import NextAnswer, NextRequest
 from surfaces.gateway.simulated_clock import HEADER
 
+ENVELOPE_BYTES = len('{"events":[]}')
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -58,8 +60,14 @@ class GatewayClient:
         return self._call("POST", f"/v1/sessions/{quoted(session_id)}/next", NextAnswer, request)
 
     def events(self, events: Sequence[api.Event]) -> api.EventsAnswer:
-        """Hand over events; they are durable when this returns."""
-        return self._call("POST", "/v1/events", api.EventsAnswer, api.Events(events=list(events)))
+        """Hand over events, in as many batches as they need; they are durable when this returns.
+
+        After an error the batches before it are kept, and all events may be sent again.
+        """
+        answers = [self._call("POST", "/v1/events", api.EventsAnswer, batch) for batch in batches(events)]
+        return api.EventsAnswer(
+            accepted=sum(answer.accepted for answer in answers), duplicates=sum(answer.duplicates for answer in answers)
+        )
 
     def item(self, item_id: str) -> api.Item:
         """An item of the catalogue."""
@@ -100,6 +108,20 @@ class GatewayClient:
         if response.is_success:
             return answer.model_validate_json(response.content)
         raise as_error(response)
+
+
+def batches(events: Sequence[api.Event]) -> Iterator[api.Events]:
+    """Yield events as bodies that the gateway takes: with at most 500 events and 64 KiB each."""
+    batch: list[api.Event] = []
+    size = 0
+    for event in events:
+        more = len(event.model_dump_json(exclude_none=True).encode()) + len(",")
+        if batch and (len(batch) == api.MOST_EVENTS or size + more > BODY_BYTES - ENVELOPE_BYTES):
+            yield api.Events(events=batch)
+            batch, size = [], 0
+        batch.append(event)
+        size += more
+    yield api.Events(events=batch)
 
 
 def quoted(name: str) -> str:

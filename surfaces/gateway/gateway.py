@@ -12,7 +12,7 @@ from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
-from surfaces.engine.metrics import GatewayMetrics
+from surfaces.engine.metrics import GatewayMetrics, Reading
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path, Surface
 from surfaces.engine.stage import Trace
@@ -61,6 +61,19 @@ class Gateway:
         self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
+        self._features_failed = False  # at the last request
+        writers = feedback.writers
+        self.metrics.readings += [
+            Reading("segue_gateway_journal_backlog", "gauge", "Records that are not durable yet.", journal.backlog),
+            Reading("segue_gateway_online_backlog", "gauge", "Interactions that wait to be online.", writers.backlog),
+            Reading("segue_gateway_pushes_total", "counter", "Interactions put online.", lambda: writers.pushed),
+            Reading(
+                "segue_gateway_dropped_pushes_total",
+                "counter",
+                "Interactions left to a replay of the journal.",
+                lambda: writers.dropped,
+            ),
+        ]
         self._exploration = exploration
 
     @property
@@ -159,6 +172,7 @@ class Gateway:
         self.pages.put(decision)
         kind, level = decision.kind, decision.page.level
         self.metrics.observe(kind, trace)
+        self._features_failed = "features" in trace.errors
         self.metrics.levels.inc(kind, str(level))
         if level or decision.degraded:
             stages = ", ".join(decision.degraded) or "none"
@@ -189,9 +203,14 @@ class Gateway:
 
     def state(self) -> api.State:
         """What the gateway stands on. It is ready without any of it, because every stage has a fallback."""
-        down = ["models"] if self.path.models.down or not self.path.models.current.versions else []
-        if self._feedback.writers.trouble:
-            down.append("pushes to the online store")
+        models, writers = self.path.models, self._feedback.writers
+        stands_on = {
+            "models": models.down or not models.current.versions,
+            "reads of the online store": self._features_failed,
+            "pushes to the online store": writers.trouble,
+            "journal": self.journal.trouble,
+        }
+        down = [name for name, trouble in stands_on.items() if trouble]
         return api.State(ready=True, models=dict(self.path.models.current.versions), down=down)
 
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from events.journal import journal as journal_module
 from events.journal.journal import Journal, open_journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError, UnavailableError
@@ -59,12 +60,43 @@ def test_an_error_of_the_keeping_reaches_the_caller_and_the_next_records_are_wri
 
     def fail(records):
         monkeypatch.setattr(journal.keeping, "write", write)
-        raise UnavailableError("The disk is full.")
+        raise InputError("The file is damaged.")
 
     monkeypatch.setattr(journal.keeping, "write", fail)
-    with pytest.raises(UnavailableError, match="disk"):
+    with pytest.raises(InputError, match="damaged"):
         journal.record([feedback("e1", "r1", "i1")]).result(10)
     assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+    journal.close()
+
+
+class RestartedKeeping(SqliteKeeping):
+    """Does not answer so many times; the first time it has written."""
+
+    failures = 0
+
+    def write(self, records):
+        new = super().write(records)
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("The server is starting.")
+        return new
+
+
+def test_a_keeping_that_does_not_answer_is_asked_again_and_its_records_are_new(tmp_path, feedback, monkeypatch):
+    monkeypatch.setattr(journal_module, "PAUSES", (0.0, 0.0))
+    keeping = RestartedKeeping(tmp_path / "journal.db")
+    journal = Journal(keeping)
+    keeping.failures = 2
+    assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+    assert journal.trouble is None
+    keeping.failures = 4
+    with pytest.raises(UnavailableError, match="starting"):
+        journal.record([feedback("e2", "r1", "i1")]).result(10)
+    assert journal.trouble is not None
+    with pytest.raises(UnavailableError):  # it is asked once while it has not answered
+        journal.record([feedback("e3", "r1", "i1")]).result(10)
+    assert journal.record([feedback("e4", "r1", "i1")]).result(10) == [True]
+    assert journal.trouble is None
     journal.close()
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from segue.errors import UnavailableError
 from surfaces.engine.page import ShownItem, one_list
 from surfaces.gateway.openapi import document
 from surfaces.gateway.pages import ConflictError, Decision, Pages
@@ -153,6 +154,23 @@ def test_probes_and_metrics(talk):
     assert 'segue_gateway_requests_total{endpoint="/v1/home",status="200"} 1' in metrics.text
     assert 'segue_gateway_answers_total{surface="home",level="0"} 1' in metrics.text
     assert 'segue_gateway_stages_total{surface="home",stage="ranking",outcome="ok"} 1' in metrics.text
+    for name in ("journal_backlog", "online_backlog", "pushes_total", "dropped_pushes_total"):
+        assert f"\nsegue_gateway_{name} " in metrics.text
+
+
+def test_each_dependency_that_does_not_answer_is_named(talk, world, monkeypatch):
+    monkeypatch.setattr("events.journal.journal.PAUSES", ())
+
+    async def conversation(client):
+        def down(records):
+            raise UnavailableError("the journal is down", "wait")
+
+        world.online.failing = True
+        monkeypatch.setattr(client.gateway.journal.keeping, "write", down)
+        await client.post("/v1/home", json={"user_id": "u1"})
+        return (await client.get("/readyz")).json()["down"]
+
+    assert talk(conversation) == ["reads of the online store", "journal"]
 
 
 def test_a_gateway_without_models_is_ready_and_says_what_is_down(world, get):
