@@ -1,4 +1,4 @@
-"""`python -m tests.faults --rounds 100 --seed 1`: rounds of fault injection, and a table of what they found."""
+"""`python -m tests.faults commands|gateway --rounds 100 --seed 1`: rounds of faults, and a table of what they found."""
 
 import random
 import signal
@@ -9,19 +9,31 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from segue.settings import Home
 from tests.faults.commands import make_inputs
+from tests.faults.gateway_rounds import plan
+from tests.faults.gateway_rounds import run_rounds as run_gateway_rounds
 from tests.faults.rounds import run_rounds
 from tests.support.model_servers import save_tf2
 
 WEIGHTS = {"import": 36, "push": 30, "promote": 20, "run": 6, "serve": 8}  # a round of `run` takes longest
 
 
-@click.command()
-@click.option("--rounds", default=100, show_default=True, help="Number of rounds.")
-@click.option("--seed", default=1, show_default=True, help="One seed, the same faults.")
-def main(rounds: int, seed: int) -> None:
-    """End import, run, push, promote and serve at random moments, and check what they leave."""
+@click.group()
+def main() -> None:
+    """Disturb Segue at random moments, and check what that leaves."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` the commands would ignore it
+
+
+rounds_option = click.option("--rounds", default=100, show_default=True, help="Number of rounds.")
+seed_option = click.option("--seed", default=1, show_default=True, help="One seed, the same faults.")
+
+
+@main.command()
+@rounds_option
+@seed_option
+def commands(rounds: int, seed: int) -> None:
+    """End import, run, push, promote and serve at random moments, and check what they leave."""
     names = random.Random(seed).choices(list(WEIGHTS), list(WEIGHTS.values()), k=rounds)
     counts: Counter = Counter()
     with TemporaryDirectory(prefix="segue-faults-") as folder:
@@ -40,6 +52,35 @@ def main(rounds: int, seed: int) -> None:
     for name in WEIGHTS:
         click.echo(f"{name:>9}" + "".join(f"{counts[name, column]:>9}" for column in columns))
     raise SystemExit(any(column == "wrong" for _, column in counts))
+
+
+@main.command()
+@click.argument("home", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@rounds_option
+@seed_option
+def gateway(home: Path, rounds: int, seed: int) -> None:
+    """Kill the gateway and what it stands on under load, in copies of the trained HOME."""
+    done = []
+    with TemporaryDirectory(prefix="segue-faults-") as folder:
+        for number, each in enumerate(run_gateway_rounds(plan(rounds, seed), seed, Home(home), Path(folder)), 1):
+            ledger = each.ledger
+            click.echo(
+                f"{number:>4} {each.profile:<8} {each.victim:<12} down {each.down:5.1f} s, back {each.back:4.1f} s, "
+                f"{len(ledger.requests)} requests, {len(ledger.retried)} retried, {len(ledger.events)} events"
+            )
+            for sentence in each.wrong:
+                click.echo(f"     {sentence}")
+            done.append(each)
+    click.echo(f"{'':24}{'rounds':>8}{'requests':>10}{'retried':>9}{'events':>8}{'back s':>8}{'wrong':>7}")
+    for pair in sorted({(each.profile, each.victim) for each in done}):
+        some = [each for each in done if (each.profile, each.victim) == pair]
+        requests, retried, events = (
+            sum(len(getattr(each.ledger, name)) for each in some) for name in ("requests", "retried", "events")
+        )
+        slowest, wrong = max(each.back for each in some), sum(bool(each.wrong) for each in some)
+        place = f"{pair[0]:<10}{pair[1]:<14}{len(some):>8}{requests:>10}"
+        click.echo(f"{place}{retried:>9}{events:>8}{slowest:>8.1f}{wrong:>7}")
+    raise SystemExit(any(each.wrong for each in done))
 
 
 if __name__ == "__main__":

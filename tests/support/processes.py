@@ -66,6 +66,6 @@ def model_server(home: Path, port: int) -> Running:
     return Running(home, ["serve", f"--port={port}"], r"serving at (\S+)")
 
 
-def gateway(home: Path, server: str, *more: str) -> Running:
-    """`segue gateway` on a free port, with the models of a server."""
-    return Running(home, ["gateway", "--port", "0", "--server", server, *more], r"gateway at (http://[^,\s]+)")
+def gateway(home: Path, server: str, *more: str, port: int = 0) -> Running:
+    """`segue gateway` on a port, or on a free one, with the models of a server."""
+    return Running(home, ["gateway", f"--port={port}", "--server", server, *more], r"gateway at (http://[^,\s]+)")
