@@ -41,6 +41,7 @@ class Exposure:
         sources: The sources that proposed the item.
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
+        title, reason: The words above the shelf.
 
     Raises:
         InputError: A value breaks one of these rules.
@@ -66,6 +67,8 @@ class Exposure:
     sources: tuple[str, ...] = ()
     fallback: int = 0
     query: str | None = None
+    title: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         check_ids(self, "request_id", "user_id", "item_id", "policy")

@@ -1,7 +1,17 @@
-"""A decision as the rows of the journal: one exposure an item shown."""
+"""A decision and the journal: written as one exposure an item shown, and found again by its request id."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+
+from events.journal.journal import Journal
 from events.journal.records import Exposure
-from surfaces.gateway.pages import Decision
+from segue.errors import UnavailableError
+from surfaces.engine.page import ShownItem, ShownPage, ShownShelf
+from surfaces.gateway.pages import Decision, Pages
+from surfaces.new_releases import NEW_RELEASES
+
+HOME = "home"
 
 
 def exposures(decision: Decision) -> list[Exposure]:
@@ -27,7 +37,81 @@ def exposures(decision: Decision) -> list[Exposure]:
             scores=item.scores,
             sources=item.sources,
             fallback=page.level,
+            title=shelf.title,
+            reason=shelf.reason,
         )
         for shelf in page.shelves
         for item in shelf.items
     ]
+
+
+def remembered(shown: Sequence[Exposure]) -> Decision:
+    """The decision behind the exposures of a page, which are in reading order."""
+    first = shown[0]
+    kind = NEW_RELEASES.name if first.surface == HOME and first.shelf == NEW_RELEASES.name else first.surface
+    shelves = tuple(
+        ShownShelf(shelf, title, reason, tuple(map(item, some)))
+        for (shelf, title, reason), some in groupby(shown, lambda one: (one.shelf, one.title, one.reason))
+    )
+    page = ShownPage(shelves, first.policy, first.policy_version, first.layout_propensity, first.fallback)
+    return Decision(
+        first.request_id, first.user_id, first.session_id, first.ts, kind, first.surface, page, first.model_versions
+    )
+
+
+def item(shown: Exposure) -> ShownItem:
+    """An item of a page as it was shown."""
+    explored = shown.surface == HOME and shown.propensity < 1  # elsewhere every place is drawn
+    return ShownItem(
+        shown.item_id, shown.row, shown.column, shown.position, shown.propensity, explored, shown.scores, shown.sources
+    )
+
+
+class Repeated:
+    """Decides a request id of a client once: also if it comes twice at a time, or again after a restart.
+
+    All calls come from one event loop.
+
+    Args:
+        pages: the decisions in memory.
+        journal: has the pages that an earlier process decided.
+    """
+
+    def __init__(self, pages: Pages, journal: Journal) -> None:
+        self._pages, self._journal = pages, journal
+        self._running: dict[str, asyncio.Task[Decision]] = {}
+
+    async def decision(
+        self, request_id: str, user_id: str, kind: str, decide: Callable[[], Awaitable[Decision]]
+    ) -> Decision:
+        """The decision of a request: the one in memory, the one under way, that of the journal, or a new one.
+
+        Args:
+            request_id: of the client.
+            user_id: the listener.
+            kind: what is asked for, as in `Decision`.
+            decide: makes a new decision and remembers it.
+
+        Raises:
+            ConflictError: the request id is another listener's, or asked for something else.
+        """
+        before = self._pages.of_request(request_id, user_id, kind)
+        if before:
+            return before
+        running = self._running.get(request_id)
+        if running is None:
+            running = self._running[request_id] = asyncio.ensure_future(self._first(request_id, decide))
+            running.add_done_callback(lambda _: self._running.pop(request_id))
+        decision = await asyncio.shield(running)  # a client that has gone does not end it for another one
+        return self._pages.of_request(request_id, user_id, kind) or decision
+
+    async def _first(self, request_id: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:
+        try:
+            shown = await asyncio.to_thread(self._journal.exposures, request_id)
+        except UnavailableError:  # no page waits for the journal
+            shown = []
+        if not shown:
+            return await decide()
+        decision = remembered(shown)
+        self._pages.put(decision)
+        return decision

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from events.journal.journal import Journal
@@ -17,7 +17,7 @@ from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path, Surface
 from surfaces.engine.stage import Trace
 from surfaces.gateway import api
-from surfaces.gateway.exposures import exposures
+from surfaces.gateway.exposures import Repeated, exposures
 from surfaces.gateway.feedback import take_events
 from surfaces.gateway.pages import Decision, Pages
 from surfaces.gateway.views import item, placed_items, shelves, why
@@ -58,6 +58,7 @@ class Gateway:
         self.clock = clock
         self.metrics = GatewayMetrics()
         self.pages = Pages()
+        self._repeated = Repeated(self.pages, journal)
         self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
@@ -86,7 +87,7 @@ class Gateway:
 
         Raises:
             OtherListenersSessionError: the session is another listener's.
-            InputError: see `decide`.
+            ConflictError, InputError: see `once` and `decide`.
         """
         session = self.now_playing.sessions.get(body.session_id, body.user_id) if body.session_id else None
         request = Request(
@@ -102,7 +103,11 @@ class Gateway:
             rows=body.k_rows,
             request_id=body.request_id or uuid.uuid4().hex,
         )
-        decision = await self.decide(self.home_surface, request, popular_page)
+
+        async def decide() -> Decision:
+            return await self.decide(self.home_surface, request, popular_page)
+
+        decision = await self.once(body.request_id, request, self.home_surface.name, decide)
         return api.HomeAnswer(**said(decision), shelves=shelves(decision, self.catalogue)), decision
 
     async def new_releases(self, user_id: str, market: str, k: int) -> tuple[api.ListAnswer, Decision]:
@@ -125,19 +130,27 @@ class Gateway:
         shown = exposures(decision) if decision else await asyncio.to_thread(self.journal.exposures, request_id)
         return next((why(one, self.catalogue) for one in shown if one.item_id == item_id), None)
 
+    async def once(
+        self, named: str | None, request: Request, kind: str, decide: Callable[[], Awaitable[Decision]]
+    ) -> Decision:
+        """The decision of a request; that of before if the client has named it by an id that was decided already.
+
+        Raises:
+            ConflictError: the request id is another listener's, or asked for something else.
+        """
+        if named is None:
+            return await decide()
+        return await self._repeated.decision(named, request.user_id, kind, decide)
+
     async def decide(
         self, surface: Surface[ShownPage], request: Request, stand_in: Callable[[Context], ShownPage]
     ) -> Decision:
-        """The page of a request; the same page again for a request id that was decided before.
+        """The page of a request.
 
         Raises:
             UnknownListenerError: the online store does not know the listener.
-            ConflictError: the request id is another listener's.
             InputError: a pick, the market or a content type is not known.
         """
-        before = self.pages.of_request(request.request_id, request.user_id, surface.name)
-        if before:
-            return before
         self.check(request)
         answer = await self.path.answer(surface, request)
         page = finalize(answer, self.pages.last(request.user_id, surface.name), stand_in)

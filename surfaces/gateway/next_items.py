@@ -80,9 +80,10 @@ async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tu
         request_id=body.request_id or uuid.uuid4().hex,
     )
     gateway.now_playing.sessions.get(session_id, request.user_id)
-    decision = gateway.pages.of_request(request.request_id, request.user_id, SURFACE)
-    if decision is None:
-        decision = await decide(gateway, session_id, request, steps_of(body))
+    steps = steps_of(body)
+    decision = await gateway.once(
+        body.request_id, request, SURFACE, lambda: decide(gateway, session_id, request, steps)
+    )
     items = placed_items(decision, gateway.catalogue)
     changed = " ".join(shelf.reason for shelf in decision.page.shelves)
     return NextAnswer(**said(decision), items=items[: body.k], queue=items[body.k :], changed=changed), decision

@@ -57,8 +57,9 @@ class Round:
 
 def plan(count: int, seed: int) -> list[tuple[str, str]]:
     """Draw a profile and a victim for each round; rounds of one profile come together, because they share servers."""
-    pairs = [(profile, victim) for profile, victims in VICTIMS.items() for victim in victims]
-    return sorted(random.Random(seed).choices(pairs, k=count), key=lambda pair: pair[0])
+    weights = {(profile, victim): weight for profile, some in VICTIMS.items() for victim, weight in some.items()}
+    drawn = random.Random(seed).choices(list(weights), list(weights.values()), k=count)
+    return sorted(drawn, key=lambda pair: pair[0])
 
 
 def run_rounds(rounds: list[tuple[str, str]], seed: int, trained: Home, folder: Path) -> Iterator[Round]:

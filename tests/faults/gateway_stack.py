@@ -18,8 +18,12 @@ from stores import servers
 from tests.support.processes import Running, gateway, model_server
 
 MODELS, STORE, ONLINE, JOURNAL, GATEWAY = "model server", "Valkey", "online store", "journal", "gateway"
-# Valkey holds the online store and the journal of a cluster. In a home both are files, which another process locks.
-VICTIMS = {"cluster": (MODELS, STORE, GATEWAY), "embedded": (MODELS, ONLINE, JOURNAL, GATEWAY)}
+# How often each is killed; a model server takes longest to start again. Valkey has the online store and the journal of
+# a cluster. In a home both are files, which another process locks until it is killed.
+VICTIMS = {
+    "cluster": {MODELS: 1, STORE: 4, GATEWAY: 2},
+    "embedded": {MODELS: 1, ONLINE: 3, JOURNAL: 3, GATEWAY: 2},
+}
 # Another process that writes to a database and does not end.
 LOCK = """
 import sqlite3, sys, time

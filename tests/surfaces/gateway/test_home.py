@@ -1,8 +1,11 @@
 """`POST /v1/home`: pages, degradation, and what the journal keeps of them."""
 
+import asyncio
 import math
 
 import pytest
+
+from segue.errors import UnavailableError
 
 PLACE = ("position", "item_id")
 
@@ -25,9 +28,14 @@ def test_a_page(post):
     assert first["new"] == (int(first["item_id"]) < 14)
 
 
-def test_the_same_request_id_has_the_same_page(post, talk):
-    apart = [post("/v1/home", user_id="u1", request_id="r1").json() for _ in range(2)]
+def test_the_same_request_id_has_the_same_page(post, talk, world):
+    apart = [post("/v1/home", user_id="u1", request_id="r1").json()]
+    world.server.failing = {"server"}  # after a restart the journal has the page, with its words and what was explored
+    apart.append(post("/v1/home", user_id="u1", request_id="r1").json())
     assert apart[0] == apart[1]
+    assert post("/v1/home", user_id="u2", request_id="r1").status_code == 409
+    assert post("/v1/sessions/s1/next", user_id="u1", request_id="r1").status_code == 409
+    world.server.failing = set()
 
     async def twice(client):
         first = await client.post("/v1/home", json={"user_id": "u1", "request_id": "r2"})
@@ -39,6 +47,34 @@ def test_the_same_request_id_has_the_same_page(post, talk):
     assert first == again
     assert calls == 0
     assert items_of(first) != items_of(apart[0])  # another id draws another page
+
+
+def test_a_request_id_that_comes_twice_at_a_time_is_decided_once(talk, world):
+    async def conversation(client):
+        body = {"user_id": "u1", "request_id": "r1"}
+        first = client.post("/v1/home", json=body)
+        others = [client.post("/v1/home", json=body), client.post("/v1/home", json=body | {"user_id": "u2"})]
+        before = len(client.models._client.requests)
+        answers = await asyncio.gather(first, *others)
+        asked = len(client.models._client.requests) - before
+        await client.post("/v1/home", json={"user_id": "u1"})
+        return answers, asked, len(client.models._client.requests) - before - asked
+
+    (first, again, other), asked, once = talk(conversation)
+    assert first.json() == again.json()
+    assert other.status_code == 409
+    assert asked == once
+
+
+def test_a_journal_that_does_not_answer_keeps_no_page_from_being_decided(talk, monkeypatch):
+    async def conversation(client):
+        def down(request_id):
+            raise UnavailableError("the journal is down", "wait")
+
+        monkeypatch.setattr(client.gateway.journal.keeping, "page", down)
+        return await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
+
+    assert talk(conversation).json()["level"] == 0
 
 
 def test_a_write_to_the_journal_that_fails_costs_no_page_and_is_counted(talk, monkeypatch, caplog):

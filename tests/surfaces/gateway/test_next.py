@@ -117,6 +117,19 @@ def test_a_repeated_request_changes_nothing_again(talk):
     assert undone["changed"].startswith("As it was")
 
 
+def test_an_undo_that_comes_twice_at_a_time_undoes_once(talk):
+    async def run(client):
+        await client.post(PATH, json={"user_id": "u1", "dislikes": ["20"]})
+        await client.post(PATH, json={"user_id": "u1", "dislikes": ["21"]})
+        body = {"user_id": "u1", "undo": True, "request_id": "r1"}
+        answers = await asyncio.gather(*(client.post(PATH, json=body) for _ in range(2)))
+        return [answer.json() for answer in answers], client.gateway.now_playing.sessions.get("s1", "u1").state.dislikes
+
+    answers, dislikes = talk(run)
+    assert answers[0] == answers[1]
+    assert dislikes == ("20",)
+
+
 def test_the_exposures_have_the_propensities_of_their_draw(talk, world):
     async def run(client):
         first = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
