@@ -77,7 +77,8 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
     with duckdb_engine() as engine:
         events = read_parquet(engine, ingested / "events.parquet")
         interactions = transformations.interactions(events)
-        late = interactions.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
+        after = transformations.day_number(interactions.arrival) > last_day
+        late = interactions.filter(after).group_by("user_id").agg(event_timestamp=_.arrival.max())
         counts = interactions.group_by("user_id").agg(n_before=_.count().cast("int32"))
         today = late.join(counts, "user_id")
         sequences = transformations.sequences(events)

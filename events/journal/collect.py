@@ -126,7 +126,7 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
         joined: The requests. Rows whose event id another event has are moved to `refused`.
         collected: How far the journal is collected with them.
     """
-    existing = with_exposures(tables.events()) if tables else ROWS.empty_table()
+    existing = with_collected_columns(tables.events()) if tables else ROWS.empty_table()
     existing = reconciled(existing, joined)
     events = pa.concat_tables([existing, pa.Table.from_pylist(joined.rows, ROWS)], promote_options="default")
     known = tables.users["user_id"] if tables else pa.array([], pa.string())
@@ -146,20 +146,43 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
     )
 
 
-def with_exposures(events: pa.Table) -> pa.Table:
-    """Return the events with the column `exposure`, which is null before the first collection.
+def with_collected_columns(events: pa.Table) -> pa.Table:
+    """Return the events with the columns that collected rows have beside the contract's; they are null elsewhere.
+
+    A log that an earlier version collected has an `exposure` of fewer fields; the new ones are null.
 
     Raises:
-        InputError: The log has another column of that name.
+        InputError: The log has another column of such a name.
     """
-    if EXPOSURE.name not in events.column_names:
-        return events.append_column(EXPOSURE, pa.nulls(events.num_rows, EXPOSURE.type))
-    if events.schema.field(EXPOSURE.name).type != EXPOSURE.type:
-        raise InputError(
-            f"The column {EXPOSURE.name} holds what the journal knows of an event. The log has one of its own.",
-            f"Import the log again with `--map shown={EXPOSURE.name}`.",
-        )
+    for column in (EXPOSURE, schema.RECEIVED):
+        if column.name not in events.column_names:
+            events = events.append_column(column, pa.nulls(events.num_rows, column.type))
+        elif not stands_for(events.schema.field(column.name).type, column.type):
+            raise InputError(
+                f"The column {column.name} holds what the journal knows of an event. The log has one of its own.",
+                f"Import the log again with `--map shown={column.name}`.",
+            )
+        elif events.schema.field(column.name).type != column.type:
+            place = events.column_names.index(column.name)
+            events = events.set_column(
+                place, column, with_all_fields(events[column.name].combine_chunks(), column.type)
+            )
     return events
+
+
+def stands_for(stored: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether a stored column is the wanted one, or a struct of some of its fields."""
+    if not pa.types.is_struct(stored) or not pa.types.is_struct(wanted):
+        return stored == wanted
+    return all(field in list(wanted) for field in stored)
+
+
+def with_all_fields(structs: pa.StructArray, wanted: pa.StructType) -> pa.StructArray:
+    """Return structs with all fields of a type; those that they lack are null."""
+    fields = [
+        pc.struct_field(structs, f.name) if f in list(structs.type) else pa.nulls(len(structs), f.type) for f in wanted
+    ]
+    return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=structs.is_null())
 
 
 def reconciled(existing: pa.Table, joined: Joined) -> pa.Table:

@@ -35,9 +35,10 @@ EXPOSURE = pa.field(
         pa.field("arms", pa.string()),
         pa.field("scores", pa.string()),
         pa.field("sources", pa.list_(pa.string())),
+        pa.field("degraded", pa.list_(pa.string())),
     ]),
 )  # fmt: skip
-ROWS = schema.EVENTS.append(EXPOSURE)
+ROWS = schema.EVENTS.append(EXPOSURE).append(schema.RECEIVED)
 
 OTHER_LISTENER = "user_id is not the listener of the request"
 NOT_SHOWN = "impression confirms an item that the journal does not know as shown"
@@ -149,6 +150,7 @@ def interaction(feedback: Feedback, exposure: Exposure | None) -> dict[str, Any]
         "action": feedback.action,
         "ms_played": feedback.ms_played,
         "request_id": feedback.request_id,
+        schema.RECEIVED.name: feedback.received,
         **(place(exposure) if exposure else {}),
     }
 
@@ -170,6 +172,7 @@ def place(exposure: Exposure) -> dict[str, Any]:
             "arms": as_json(exposure.arms),
             "scores": as_json(exposure.scores),
             "sources": exposure.sources,
+            "degraded": exposure.degraded,
         },
     }
 

@@ -27,6 +27,7 @@ def exposures(decision: Decision) -> list[Exposure]:
             scores=item.scores,
             sources=item.sources,
             fallback=page.level,
+            degraded=decision.degraded,
         )
         for shelf in page.shelves
         for item in shelf.items
