@@ -42,7 +42,8 @@ def with_served_features(events: Table) -> Table:
 
     The models decided there by default features. The features that a join gives to such an event are others.
     """
-    if "exposure" not in events.columns:
+    exposure = events.schema().get("exposure")  # a log of its own may have such a column, or an earlier version's
+    if exposure is None or not exposure.is_struct() or "degraded" not in exposure.names:
         return events
     return events.filter(~events.exposure["degraded"].contains(FEATURES).fill_null(False))
 

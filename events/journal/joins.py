@@ -36,6 +36,7 @@ EXPOSURE = pa.field(
         pa.field("scores", pa.string()),
         pa.field("sources", pa.list_(pa.string())),
         pa.field("degraded", pa.list_(pa.string())),
+        pa.field("confirmed", pa.bool_()),  # the client confirmed what was in the viewport of this page
     ]),
 )  # fmt: skip
 ROWS = schema.EVENTS.append(EXPOSURE).append(schema.RECEIVED)
@@ -93,7 +94,10 @@ def join(requests: Iterable[RequestRecords], items: set[str]) -> Joined:
                 used.append(feedback)
         rows = [interaction(f, by_item.get(f.item_id)) for f in used if f.action != schema.IMPRESSION]
         rows += [impression(by_item[item_id]) for item_id in seen(list(by_item.values()), used)]
+        confirmed = any(f.action == schema.IMPRESSION for f in used)
         for row in rows:
+            if EXPOSURE.name in row:
+                row[EXPOSURE.name]["confirmed"] = confirmed
             if row["item_id"] in items:
                 joined.rows.append(row)
             else:

@@ -86,6 +86,7 @@ def test_a_confirmed_page_becomes_its_confirmed_items_and_what_was_done(journal,
             "scores": '{"ranking":1.5}',
             "sources": ["retrieval", "popular"],
             "degraded": [],
+            "confirmed": True,
         },
         "received": None,
     }
@@ -196,11 +197,12 @@ def test_an_event_says_when_it_came_and_what_was_degraded(journal, data, page, f
     journal.record([feedback("e1", "r1", "i1", received=NOON + timedelta(minutes=9))]).result()
     collect(journal, data)
     assert rows(data, "received") == [None, NOON + timedelta(minutes=9)]
-    assert rows(data, "exposure", action="play")[0]["degraded"] == ["features", "sequence"]
+    exposure = rows(data, "exposure", action="play")[0]
+    assert (exposure["degraded"], exposure["confirmed"]) == (["features", "sequence"], False)
 
 
 def test_a_log_that_an_earlier_version_collected_goes_on(journal, home, page, feedback, event):
-    fields = [one for one in EXPOSURE.type if one.name != "degraded"]
+    fields = [one for one in EXPOSURE.type if one.name not in ("degraded", "confirmed")]
     old = typed([event(0), event(-1)]).append_column(
         "exposure", pa.array([{"shelf": "s", "row": 1}, None], pa.struct(fields))
     )
