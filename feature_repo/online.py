@@ -14,7 +14,7 @@ from feast.data_source import PushMode
 from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
-from events.ingest import read_manifest
+from events.ingest import complete_until, read_manifest
 from events.schema import EARLIEST
 from feature_repo import transformations
 from feature_repo.build import load_manifest
@@ -44,13 +44,13 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         tables: the folder that `build` wrote.
 
     Returns:
-        `dataset`, `sha256` and `last_event`, which are also kept beside the store (see `state`).
+        `dataset`, `sha256` and `last_event`, the end of the log, which are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
     now_online = {
         "dataset": manifest["dataset"],
         "sha256": manifest["sha256"],
-        "last_event": manifest["span"]["last"],
+        "last_event": complete_until(manifest).isoformat(),
     }
     now = settings()
     if now.clustered:

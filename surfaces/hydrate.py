@@ -4,10 +4,13 @@ This is the only module of the room that reads the online store.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from segue.errors import InputError
 from segue.settings import Home
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 # Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
+
+
+OF_THE_REQUEST = ("surface", "request_ts", "content_types", "market")  # the others are of the listener and session
 
 
 class UnknownListenerError(InputError):
@@ -127,6 +133,15 @@ def with_request(features: Features, request: Request) -> Features:
         "content_types": list(request.content_types) or None,
         "market": request.market or None,
     }
+
+
+def fingerprint(features: Features) -> str:
+    """16 hexadecimal digits of the SHA-256 of a listener's and a session's features; unknown ones do not count.
+
+    An exposure keeps it, so that a later join can be held against what the models were given.
+    """
+    values = {name: value for name, value in features.items() if name not in OF_THE_REQUEST and value not in (None, [])}
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def newest_first(features: Features) -> Features:

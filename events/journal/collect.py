@@ -47,11 +47,13 @@ def collect_home(journal: Journal, home: Home, now: datetime, keep: timedelta, i
         InputError: As `collect`.
         UnavailableError: The journal or the object store does not answer.
     """
-    result = parts.change(home, parts.DATA, lambda: collect(journal, home.data, items))
+    result = parts.change(home, parts.DATA, lambda: collect(journal, home.data, items, now))
     return {**result, "dropped": journal.keeping.drop(microseconds(now - keep), result[CURSOR])}
 
 
-def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict[str, Any]:
+def collect(
+    journal: Journal, data: Path, items: pa.Table | None = None, until: datetime | None = None
+) -> dict[str, Any]:
     """Join what has come to the journal since the last collection into the data set in the folder `data`.
 
     Args:
@@ -59,6 +61,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         data: The folder. Without a data set it gets one, whose listeners are those of the journal.
         items: A table of items (`schema.ITEMS`), which go before those of the data set. With it the whole journal is
             joined again, because items that were unknown may be known now.
+        until: The instant up to which the log is complete with it, for the manifest; None for that of its last event.
 
     Returns:
         `requests`, the number joined; `added`, how many more events of each action there are than before;
@@ -69,6 +72,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         InputError: There is neither a data set nor items, or fewer than two listeners did anything.
         UnavailableError: The journal does not answer.
     """
+    complete = {} if until is None else {"until": until.isoformat()}
     cursor, place = journal.keeping.newest(), journal.keeping.identity()
     before: dict[str, Any] = {}
     joined = Joined()
@@ -80,7 +84,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         last = before.get("collected") or {}
         after = last.get(CURSOR, "") if last.get(ID) == place and items is None else ""
         joined = join(journal.keeping.changed(after), set(catalogue["item_id"].to_pylist()))
-        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor}) if joined.requests else None
+        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor, **complete}) if joined.requests else None
 
     manifest = change(data, with_journal) or before
     added = Counter(manifest.get("actions", {}))

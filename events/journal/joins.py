@@ -36,6 +36,7 @@ EXPOSURE = pa.field(
         pa.field("scores", pa.string()),
         pa.field("sources", pa.list_(pa.string())),
         pa.field("degraded", pa.list_(pa.string())),
+        pa.field("features", pa.string()),  # a fingerprint of the features that were served
         pa.field("confirmed", pa.bool_()),  # the client confirmed what was in the viewport of this page
     ]),
 )  # fmt: skip
@@ -177,6 +178,7 @@ def place(exposure: Exposure) -> dict[str, Any]:
             "scores": as_json(exposure.scores),
             "sources": exposure.sources,
             "degraded": exposure.degraded,
+            "features": exposure.features,
         },
     }
 

@@ -42,6 +42,7 @@ class Exposure:
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
         degraded: The stages whose fallback stood in; a page of level 0 may have some.
+        features: A fingerprint of the features that were served, of the listener and the session; empty if not kept.
 
     Raises:
         InputError: A value breaks one of these rules.
@@ -68,6 +69,7 @@ class Exposure:
     fallback: int = 0
     query: str | None = None
     degraded: tuple[str, ...] = ()
+    features: str = ""
 
     def __post_init__(self) -> None:
         check_ids(self, "request_id", "user_id", "item_id", "policy")
@@ -202,7 +204,12 @@ def read_page(body: bytes) -> list[Exposure]:
     exposures = [
         unchecked(
             Exposure,
-            {**values, "sources": tuple(values["sources"]), "degraded": tuple(values.get("degraded", ()))},
+            {
+                **values,
+                "sources": tuple(values["sources"]),
+                "degraded": tuple(values.get("degraded", ())),  # records of earlier versions have neither
+                "features": values.get("features", ""),
+            },
         )
         for values in orjson.loads(zlib.decompress(body))
     ]

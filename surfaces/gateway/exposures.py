@@ -28,6 +28,7 @@ def exposures(decision: Decision) -> list[Exposure]:
             sources=item.sources,
             fallback=page.level,
             degraded=decision.degraded,
+            features=decision.features,
         )
         for shelf in page.shelves
         for item in shelf.items

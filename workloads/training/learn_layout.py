@@ -137,7 +137,8 @@ def too_few(pages: Sequence[LoggedPage]) -> str:
     """Why the pages of a log are too few to learn and to judge a policy, in one sentence; empty if there are enough."""
     if min(map(len, parted(pages))) >= LEAST_PAGES:
         return ""
-    return f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)} confirmed ones"
+    need = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge"
+    return f"{need}; the log has {len(pages)} confirmed ones"
 
 
 def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy, Verdict]:

@@ -86,6 +86,7 @@ def test_a_confirmed_page_becomes_its_confirmed_items_and_what_was_done(journal,
             "scores": '{"ranking":1.5}',
             "sources": ["retrieval", "popular"],
             "degraded": [],
+            "features": "",
             "confirmed": True,
         },
         "received": None,
@@ -202,7 +203,7 @@ def test_an_event_says_when_it_came_and_what_was_degraded(journal, data, page, f
 
 
 def test_a_log_that_an_earlier_version_collected_goes_on(journal, home, page, feedback, event):
-    fields = [one for one in EXPOSURE.type if one.name not in ("degraded", "confirmed")]
+    fields = [one for one in EXPOSURE.type if one.name not in ("degraded", "features", "confirmed")]
     old = typed([event(0), event(-1)]).append_column(
         "exposure", pa.array([{"shelf": "s", "row": 1}, None], pa.struct(fields))
     )

@@ -62,7 +62,7 @@ class Shop:
         rows = [items[:5], items[5:]] if surface == HOME else [items]
         return Shown(request_id, rows, [[False] * (len(row) - 1) + [True] for row in rows], 0, {"ranking": 1})
 
-    def tell(self, events, at) -> None:
+    def tell(self, events) -> None:
         self._call()
         for event in events:
             self.events.setdefault(event["event_id"], event)
