@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
 from events.ingest import complete_until, read_manifest
-from events.schema import EARLIEST
+from events.journal.journal import Journal, has_journal, open_journal
+from events.journal.records import read_feedback
+from events.schema import EARLIEST, INTERACTIONS
 from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
@@ -28,15 +31,16 @@ from segue.files import read_json, write_json
 from segue.settings import Home
 from stores.settings import settings
 
+CHUNK = 10_000  # feedback that is held at once
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 
 
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push the interactions that came after the last snapshot.
 
-    A refresh replaces everything online with the log's: a listener, session or item that the log does not have is gone
-    afterwards, and so is an interaction that was pushed online but is missing from the log. The new content is built
-    beside the store and takes its place in one transaction, so a reader sees the old content or the new.
+    A refresh replaces everything online with the log's and with the journal's interactions that are not collected yet:
+    a listener, session or item that neither has is gone afterwards. The new content is built beside the store and takes
+    its place in one transaction, so a reader sees the old content or the new.
 
     Args:
         home: the home whose feature tables are `tables`.
@@ -44,21 +48,30 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         tables: the folder that `build` wrote.
 
     Returns:
-        `dataset`, `sha256` and `last_event`, the end of the log, which are also kept beside the store (see `state`).
+        `dataset`, `sha256`, `last_event`, the end of the log, and `collected`, the journal and the cursor up to which
+        the log has it. They are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
     now_online = {
         "dataset": manifest["dataset"],
         "sha256": manifest["sha256"],
         "last_event": complete_until(manifest).isoformat(),
+        "collected": manifest.get("collected", {}),
     }
     now = settings()
+
+    def filled(store: FeatureStore) -> None:
+        fill(store, ingested, tables)
+        if has_journal(home, now):
+            with closing(open_journal(home, now)) as journal:
+                push_uncollected(store, journal, now_online)
+
     if now.clustered:
         definitions = define(str(tables.resolve())).all
-        cluster.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
+        cluster.replace(now, shared(), definitions, filled, now_online)
         return now_online
     with store_over(tables) as store:
-        fill(store, ingested, tables)
+        filled(store)
         with (
             closing(sqlite3.connect(store.config.online_store.path)) as built,
             closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
@@ -87,8 +100,49 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
+def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int:
+    """Push the interactions in the journal that neither the log had nor the store has, in order of time.
+
+    A push that was dropped, refused or cut off by a kill is made up for by this. An interaction that is older than its
+    listener's newest one is left to the next refresh.
+
+    Args:
+        store: the feature store.
+        journal: the journal.
+        online: `state` of the store.
+
+    Returns:
+        The number of interactions pushed.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the journal or the online store does not answer.
+    """
+    collected = online.get("collected", {})
+    after = collected["cursor"] if collected.get("journal") == journal.keeping.identity() else ""
+    bodies, pusher, pushed = journal.keeping.feedback(after), Pusher(store), 0
+    while chunk := [read_feedback(body) for body in islice(bodies, CHUNK)]:
+        done = sorted((one for one in chunk if one.action in INTERACTIONS), key=lambda one: one.ts)
+        stored = {user: entries(store, user) for user in {one.user_id for one in done}}
+        new = [
+            Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
+            for one in done
+            if (one.item_id, one.action, int(one.ts.timestamp())) not in stored[one.user_id]
+        ]
+        accepted = [one for one, refusal in zip(new, pusher.extend(new), strict=True) if refusal is None]
+        pusher.count(accepted)
+        pushed += len(accepted)
+    return pushed
+
+
+def entries(store: FeatureStore, user_id: str) -> set[tuple[str, str, int]]:
+    """Return the item, action and second of each interaction in a listener's online history."""
+    history = read_view(store, "user_history", "user_id", user_id).features
+    return set(zip(*(history[name] or () for name in HISTORY_COLUMNS), strict=True))
+
+
 def state(home: Home) -> dict:
-    """Return the online store's `dataset` and the time of its `last_event` (ISO 8601, UTC).
+    """Return what `refresh` has kept beside the online store; times are ISO 8601, UTC.
 
     Raises:
         InputError: the online store has not been filled yet, or refuses.

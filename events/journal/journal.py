@@ -131,6 +131,11 @@ class Journal:
             future.set_result(list(islice(new, len(batch))))
 
 
+def has_journal(home: Home, settings: Settings) -> bool:
+    """Return whether anything may have been written to a journal: a cluster's server always has one."""
+    return settings.clustered or home.journal.is_file()
+
+
 def open_journal(home: Home, settings: Settings) -> Journal:
     """Open the journal: a file of the home, or Redis Streams where the settings say cluster.
 
@@ -150,7 +155,7 @@ def forget(home: Home, settings: Settings, user_id: str) -> int:
 
     Raises: as `open_journal`.
     """
-    if not settings.clustered and not home.journal.is_file():
+    if not has_journal(home, settings):
         return 0
     keeping = RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
     with contextlib.closing(keeping):

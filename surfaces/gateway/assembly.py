@@ -66,6 +66,7 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
+        await asyncio.to_thread(catch_up, home, journal)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -112,6 +113,15 @@ def changed_at(path: FilePath) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
+
+
+def catch_up(home: Home, journal: Journal) -> None:
+    """Push what the journal has and a gateway before this one did not bring online any more."""
+    from feature_repo.feast_store import open_store
+    from feature_repo.online import push_uncollected, state
+
+    if pushed := push_uncollected(open_store(home), journal, state(home)):
+        log.warning("%d interactions of the journal are online now", pushed)
 
 
 def open_pusher(home: Home) -> "Pusher":

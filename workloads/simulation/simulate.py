@@ -36,6 +36,7 @@ from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.features import compared_features, refresh_features
 from workloads.simulation.figures import figures
+from workloads.simulation.gain import first_home, gain, keep_first, sentence
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.served import Record
 
@@ -61,7 +62,8 @@ def simulate(
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected` and `training`), and the paths `chart` and `page`.
+        `world`, the `days` (see `figures`, `collected`, `exposures`, `features` and `training`); the `gain` of the
+        last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
 
     Raises:
         InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.
@@ -80,6 +82,8 @@ def simulate(
     state_file = home.simulation / "state.json"
     state = read_json(state_file) if state_file.is_file() else {"log": dataset.identity(manifest), "days": []}
     require_same(state, manifest)
+    if not state["days"]:
+        keep_first(home)
     if len(state["days"]) < count:
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + count):
@@ -89,16 +93,24 @@ def simulate(
                     say(f"{result['date']}: training on what was served")
                     result["training"] = train()
                 state["days"].append(result)
+                state["gain"] = None  # of fewer days
                 write_json(state_file, state)
+    if not state.get("gain") and any(map(chart.pushed, state["days"])) and model_store.stable(first_home(home).models):
+        say("comparing the last models with the first")
+        next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
+        state["gain"] = gain(home, world, next_day, quiet)
+        write_json(state_file, state)
     name = f"{manifest['dataset']}, seed {seed}"
+    worth = sentence(state["gain"]) if state.get("gain") else "No models were trained and pushed."
     image = chart.picture(state["days"])
     with atomic_path(home.simulation / "simulation.png") as temporary:
         temporary.write_bytes(image)
-    write_text(home.simulation / "simulation.html", chart.page(name, state["days"], image))
-    result = {"world": name, "days": state["days"]}
+    write_text(home.simulation / "simulation.html", chart.page(name, state["days"], image, worth))
+    result = {"world": name, "days": state["days"], "gain": state.get("gain")}
     write_json(home.simulation / "simulation.json", result)
     return {
         **result,
+        "worth": worth,
         "chart": str(home.simulation / "simulation.png"),
         "page": str(home.simulation / "simulation.html"),
     }
@@ -111,7 +123,8 @@ def one_day(
     record = Record.open(home.simulation / f"day-{day:04d}.jsonl")
     if not record.pages:
         begin(home, world, day, say, quiet)
-        refresh_features(home, instant(day * DAY))
+        with quiet():
+            refresh_features(home, instant(day * DAY))
     with servers.gateway(home, server) as address:
         gateway = Gateway(address, open_store(home))
         try:
@@ -125,7 +138,8 @@ def one_day(
         events = dataset.load(home.data).events()
         result["collected"] = compared(moments, events)
         result["exposures"] = compared_exposures(moments, events, journal.exposures)
-    result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))
+    with quiet():
+        result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))
     reward, popular = (result[name] or 0 for name in ("reward", "popular_reward"))
     say(f"{result['date']}: {result['pages']} pages, true reward {reward:.3f}, of popular items {popular:.3f}")
     return result
@@ -152,7 +166,8 @@ def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
             file = Path(folder) / "items.parquet"
             pq.write_table(released, file)
             with quiet():
-                add_items(home, [file], instant(day * DAY), {}, Dialect())
+                for models in (home, first_home(home)):
+                    add_items(models, [file], instant(day * DAY), {}, Dialect())
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
 
 
