@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,31 @@ from feast.data_source import PushMode
 from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
-from events.ingest import read_manifest
+from events.ingest import complete_until, read_manifest
+from events.journal.journal import Journal, has_journal, open_journal
 from events.schema import EARLIEST
 from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.feast_store import embedded_store, shared, store_over
-from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key
+from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key, uncollected
 from feature_repo.storage import cluster
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from stores.settings import settings
 
+CHUNK = 10_000  # feedback that is held at once
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 
 
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push the interactions that came after the last snapshot.
 
-    A refresh replaces everything online with the log's: a listener, session or item that the log does not have is gone
-    afterwards, and so is an interaction that was pushed online but is missing from the log. The new content is built
-    beside the store and takes its place in one transaction, so a reader sees the old content or the new.
+    A refresh replaces everything online with the log's and with the journal's interactions that are not collected yet:
+    a listener, session or item that neither has is gone afterwards. The new content is built beside the store and takes
+    its place in one transaction, so a reader sees the old content or the new.
 
     Args:
         home: the home whose feature tables are `tables`.
@@ -44,21 +47,30 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         tables: the folder that `build` wrote.
 
     Returns:
-        `dataset`, `sha256` and `last_event`, which are also kept beside the store (see `state`).
+        `dataset`, `sha256`, `last_event`, the end of the log, and `collected`, the journal and the cursor up to which
+        the log has it. They are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
     now_online = {
         "dataset": manifest["dataset"],
         "sha256": manifest["sha256"],
-        "last_event": manifest["span"]["last"],
+        "last_event": complete_until(manifest).isoformat(),
+        "collected": manifest.get("collected", {}),
     }
     now = settings()
+
+    def filled(store: FeatureStore) -> None:
+        fill(store, ingested, tables)
+        if has_journal(home, now):
+            with closing(open_journal(home, now)) as journal:
+                push_uncollected(store, journal, now_online)
+
     if now.clustered:
         definitions = define(str(tables.resolve())).all
-        cluster.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
+        cluster.replace(now, shared(), definitions, filled, now_online)
         return now_online
     with store_over(tables) as store:
-        fill(store, ingested, tables)
+        filled(store)
         with (
             closing(sqlite3.connect(store.config.online_store.path)) as built,
             closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
@@ -77,7 +89,8 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
     with duckdb_engine() as engine:
         events = read_parquet(engine, ingested / "events.parquet")
         interactions = transformations.interactions(events)
-        late = interactions.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
+        after = transformations.day_number(interactions.arrival) > last_day
+        late = interactions.filter(after).group_by("user_id").agg(event_timestamp=_.arrival.max())
         counts = interactions.group_by("user_id").agg(n_before=_.count().cast("int32"))
         today = late.join(counts, "user_id")
         sequences = transformations.sequences(events)
@@ -86,8 +99,18 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
+def push_uncollected(store: FeatureStore, journal: Journal, collected: Mapping[str, Any]) -> None:
+    """Push the interactions that the journal has and the log does not have yet.
+
+    Raises: as `uncollected` and `Pusher.extend`.
+    """
+    interactions, pusher = uncollected(journal, collected), Pusher(store)
+    while chunk := list(islice(interactions, CHUNK)):
+        pusher.extend(chunk)
+
+
 def state(home: Home) -> dict:
-    """Return the online store's `dataset` and the time of its `last_event` (ISO 8601, UTC).
+    """Return what `refresh` has kept beside the online store; times are ISO 8601, UTC.
 
     Raises:
         InputError: the online store has not been filled yet, or refuses.

@@ -13,7 +13,6 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
 
 from events import schema
-from events.dataset import MANIFEST
 from events.journal.collect import collected_until
 from events.journal.journal import Journal
 from events.journal.records import read_feedback
@@ -21,8 +20,6 @@ from feature_repo import transformations
 from feature_repo.storage import cluster
 from feature_repo.storage.transactions import Row, Rows, changes
 from segue.errors import InputError, UnavailableError
-from segue.files import read_json
-from segue.settings import Home
 from stores.settings import settings
 
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
@@ -206,15 +203,17 @@ def stored_list(value: Value | None) -> Iterable[Any]:
     return getattr(value, kind).val if kind and kind.endswith("_list_val") else ()
 
 
-def uncollected(journal: Journal, home: Home) -> Iterator[Interaction]:
-    """Yield the interactions that the journal has and the log of a home may not have yet, in no certain order.
+def uncollected(journal: Journal, collected: Mapping[str, Any]) -> Iterator[Interaction]:
+    """Yield the interactions that the journal has and a log does not have yet, in the order in which they came.
+
+    Args:
+        journal: the journal.
+        collected: the log's manifest, or the state of an online store that was filled from the log.
 
     Raises:
         UnavailableError: the journal does not answer.
     """
-    manifest = read_json(home.data / MANIFEST)
-    for request in journal.keeping.changed(collected_until(manifest, journal)):
-        for body in request.feedback:
-            one = read_feedback(body)
-            if one.action in schema.INTERACTIONS:
-                yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
+    for body in journal.keeping.feedback(collected_until(collected, journal)):
+        one = read_feedback(body)
+        if one.action in schema.INTERACTIONS:
+            yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)

@@ -123,7 +123,8 @@ def open_pusher(home: Home) -> "Pusher":
 
 
 def uncollected_of(journal: Journal, home: Home) -> "Iterator[Interaction]":
-    """The journal's interactions that no collection has taken. Feast is imported when they are asked for."""
+    """The journal's interactions that came after the last refresh. Feast is imported when they are asked for."""
+    from feature_repo.online import state
     from feature_repo.pushes import uncollected
 
-    return uncollected(journal, home)
+    return uncollected(journal, state(home))

@@ -39,6 +39,8 @@ def exposures(decision: Decision) -> list[Exposure]:
             fallback=page.level,
             title=shelf.title,
             reason=shelf.reason,
+            degraded=decision.degraded,
+            features=decision.features,
         )
         for shelf in page.shelves
         for item in shelf.items
