@@ -41,6 +41,8 @@ async def open_gateway(
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
     tls: TLS | None = None,
+    rules: HomeRules = HomeRules(),
+    exploration: Exploration = Exploration(),
 ) -> AsyncIterator[Gateway]:
     """A gateway that follows the model versions, the catalogue and the layout policy while the body runs.
 
@@ -54,6 +56,8 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
+        rules: the weights and limits of Home pages.
+        exploration: of a request that names no budget.
 
     Raises:
         InputError: nothing was imported, or no run has filled the online store.
@@ -71,19 +75,19 @@ async def open_gateway(
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
                 Path(models, hydrator, catalogue, deadlines, off),
-                home_surface(serving_policy(home), HomeRules()),
+                home_surface(serving_policy(home), rules),
                 journal,
                 sessions,
                 FeedbackPath(sessions, writers),
                 clock,
-                Exploration(),
+                exploration,
             )
 
             def use_catalogue(newer: Catalogue) -> None:
                 gateway.path.catalogue = newer
 
             def use_policy(newer: LayoutPolicy) -> None:
-                gateway.home_surface = home_surface(newer, HomeRules())
+                gateway.home_surface = home_surface(newer, rules)
 
             following = [
                 asyncio.create_task(one)
