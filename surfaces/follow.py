@@ -1,4 +1,4 @@
-"""What a running gateway reads again when its files change: the catalogue and the layout policy."""
+"""What a running gateway follows: the catalogue, the layout policy, and the listeners who are to be forgotten."""
 
 import asyncio
 import logging
@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from events.journal.keeping import Keeping, tombstone
+from segue.errors import SegueError
 from segue.settings import MODEL_CARD, Home
 from serving.store.model_store import stable
 from surfaces.catalogue import Catalogue
@@ -48,6 +50,30 @@ async def follow(
                 use(await asyncio.to_thread(read))
         except Exception as error:  # whatever the files hold, the next change is looked at
             log.error("the %s stays as it was: %s", name, error)
+
+
+async def follow_forgotten(
+    keeping: Keeping, forget: Callable[[Callable[[str], bool]], None], seconds: float = LOOK_SECONDS
+) -> None:
+    """Forget the listeners whom `segue data forget` has deleted meanwhile, for ever.
+
+    Args:
+        keeping: of the journal, which has their tombstones.
+        forget: drops what is remembered of the listeners for whom a function is true.
+        seconds: between two looks.
+    """
+    identity, seen = "", None
+    while True:
+        try:
+            identity = identity or await asyncio.to_thread(keeping.identity)
+            now = await asyncio.to_thread(keeping.forgotten)
+            gone = {name for place, name in now.items() if seen is not None and place not in seen}
+            if gone:
+                forget(lambda user_id: tombstone(identity, user_id) in gone)  # noqa: B023  (called at once)
+            seen = now
+        except SegueError as error:
+            log.error("the journal does not say who was forgotten: %s", error)
+        await asyncio.sleep(seconds)
 
 
 def catalogue_stamp(home: Home) -> Stamp:

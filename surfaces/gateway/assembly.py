@@ -15,7 +15,7 @@ from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
 from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
-from surfaces.follow import catalogue_stamp, follow, policy_stamp, read_warm
+from surfaces.follow import catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
@@ -93,6 +93,7 @@ async def open_gateway(
                 asyncio.create_task(one)
                 for one in (
                     models.follow(),
+                    follow_forgotten(journal.keeping, gateway.forget),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
                     ),

@@ -68,6 +68,11 @@ class Sessions:
             self._kept.popitem(last=False)
         return session
 
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop the sessions of the listeners for whom `gone` is true."""
+        for session_id in [name for name, session in self._kept.items() if gone(session.user_id)]:
+            del self._kept[session_id]
+
 
 def joined(session: Session, rows: Iterable[Action]) -> Session:
     """The session with the actions of some rows that it does not have yet, oldest first.
