@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from events.journal.keeping import RequestRecords
+from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
 from events.journal.records import FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from stores import online_store
@@ -15,7 +15,7 @@ MOST_RECORDS = 5_000_000  # of either kind; the server's own limit of memory com
 CHUNK = 1000  # records that are read or deleted at once
 NAME = "segue:{journal}"  # the braces keep all keys on one node of a cluster
 STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK)}
-KEYS, IDENTITY = f"{NAME}:keys", f"{NAME}:id"
+KEYS, IDENTITY, FORGOTTEN = f"{NAME}:keys", f"{NAME}:id", f"{NAME}:forgotten"
 FULL = "JOURNALFULL"
 FIRST = "0-0"
 Entry = tuple[bytes, dict[bytes, bytes]]  # the place in the stream, and the fields of the record
@@ -123,15 +123,23 @@ class RedisKeeping:
         """Delete a listener's records (see `Keeping`). The server's file loses them when it is next rewritten."""
         from redis.exceptions import ResponseError
 
-        theirs = user_id.encode()
+        theirs, gone = user_id.encode(), tombstone(self.identity(), user_id)
         count = sum(
             self._delete(kind, [entry for entry in self._entries(kind) if entry[1][b"user_id"] == theirs])
             for kind in STREAMS
         )
+        with self._faults():
+            self._client.xadd(FORGOTTEN, {"tombstone": gone}, maxlen=TOMBSTONES)
         if count:
             with self._faults(), contextlib.suppress(ResponseError):  # one is under way, or the server does not let us
                 self._client.bgrewriteaof()
         return count
+
+    def forgotten(self) -> dict[str, str]:
+        """Return the newest tombstones (see `Keeping`)."""
+        with self._faults():
+            entries = cast(list[Entry], self._client.xrange(FORGOTTEN))
+        return {place.decode(): fields[b"tombstone"].decode() for place, fields in entries}
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""

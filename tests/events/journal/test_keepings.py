@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from events.journal.journal import Journal, open_journal
+from events.journal.keeping import tombstone
 from events.journal.records import microseconds, read_feedback, read_page
 from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
@@ -98,6 +99,17 @@ class TestKeeping:
         assert journal.exposures("r1") == []
         assert [request.request_id for request in journal.keeping.changed("")] == ["r2"]
         assert journal.record([feedback("e1", "r1", "i1")]).result() == [True]
+
+    def test_a_forgotten_listener_leaves_a_tombstone_that_does_not_name_the_listener(self, journal, open_keeping):
+        other = open_keeping()
+        for user in ("u0", "u1", "u0"):
+            journal.keeping.forget(user)
+        forgotten = other.forgotten()
+        other.close()
+        assert len(forgotten) == 3
+        first, second, third = forgotten.values()
+        assert first == third == tombstone(journal.keeping.identity(), "u0") != second
+        assert "u0" not in first
 
     def test_an_old_request_goes_as_a_whole_once_it_was_collected(self, journal, page, feedback):
         old, new = NOON, NOON + timedelta(days=2)
