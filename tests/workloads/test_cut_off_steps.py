@@ -3,8 +3,10 @@
 The store is lost at the read of the run's records, at the read of data, models or baselines, at the publication, and at
 the write of the records. What a step does between takes no store, and is short here where it is long in a run.
 
-A proxy before the store refuses, as a killed server does, because a restart takes 5 to 18 s. `pytest --sigkill` with this
-file kills the server itself by SIGKILL at each of these moments, and starts it again.
+A proxy before the store refuses, as a killed server does, because a restart takes 5 to 18 s. With `--sigkill` the
+server itself is killed by SIGKILL at each of these moments, and starts again:
+
+    pytest tests/workloads/test_cut_off_steps.py --sigkill
 """
 
 import importlib
