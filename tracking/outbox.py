@@ -28,7 +28,9 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
         MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
     """
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
+    # An earlier attempt of the step may have sent half of it: `send` deletes the run `mlflow_run`.
+    earlier = read_json(run.unsent) if run.unsent.is_file() else {}
+    write_json(run.unsent, earlier | record | {"not_tracked": "The run ended while it was sent."})
     sent: dict[str, Any] = {}
     try:
         relocate(home.tracking_database, home.tracking_artifacts)

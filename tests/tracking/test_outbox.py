@@ -103,8 +103,12 @@ def test_what_a_dead_server_did_not_take_is_sent_by_the_next_run_and_the_newest_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gone", [False, True], ids=["still there", "deleted meanwhile"])
-def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch, gone):
+@pytest.mark.parametrize(
+    ("gone", "sender"),
+    [(False, NEW), (True, NEW), (False, OLD)],
+    ids=["by the next run", "deleted meanwhile", "by a repeated step"],
+)
+def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch, gone, sender):
     def fail(*_):
         raise ConnectionError("reset by peer")
 
@@ -114,7 +118,7 @@ def test_a_half_sent_record_is_sent_whole_and_once(home, client, monkeypatch, go
     assert len(tracked(client, OLD)) == 1
     if gone:
         client.delete_run(tracked(client, OLD)[0].info.run_id)
-    track(home, home.run(NEW), record())
+    track(home, home.run(sender), record(version=1 if sender == OLD else None))
     (run,) = tracked(client, OLD)
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["ranking"]
 

@@ -36,6 +36,11 @@ __all__ = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--sigkill`, which is known where pytest is started with a file of this folder."""
+    parser.addoption("--sigkill", action="store_true", help="kill the object store instead of cutting it off (slow)")
+
+
 @pytest.fixture
 def training_set(tmp_path, make_table, make_catalogue):
     """A training set with two rows in each part: `a` and `b` were played, `c` was not."""

@@ -1,4 +1,15 @@
-"""A store that is killed while a step uses it: a named error within 15 s, exit code 75, nothing half, a clean rerun."""
+"""A store that is killed while a step uses it: a named error within 15 s, exit code 75, nothing half, a clean rerun.
+
+    store                          steps that use it            tried in
+    object store                   each                         test_cut_off_steps.py; some of them here, by SIGKILL
+    online store (Redis)           refresh-online               here
+    registry (PostgreSQL)          refresh-online               here
+    MLflow (PostgreSQL), no 75:    register, report             here
+    the record waits for a rerun
+
+That no other step uses the last three is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
+addresses at which nothing listens. `segue retrain` decides by the object store, and asks for MLflow before it runs.
+"""
 
 import os
 import signal
@@ -8,20 +19,28 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from cli.drift import retrain
 from models.saved.card import CARD
+from models.training_config import TrainingConfig
+from monitoring import decision
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
+from segue.verdict import Verdict
 from serving.protocol import prediction_log
 from serving.store.model_store import labels
 from serving.store.model_store import push as push_models
 from stores import online_store, parts, records, trees
 from stores.s3 import Bucket
 from stores.settings import settings
-from tracking import client, outbox
+from tracking import client, outbox, runs
+from tracking.address import tracking_uri
+from tracking.runs import SEARCHES
 from workloads import ingest, push, refresh_online, register, report
 from workloads.run import Run
+from workloads.search import choose_trial
 from workloads.training_set import MODELS
 
 pytestmark = pytest.mark.slow
@@ -223,3 +242,52 @@ def test_a_report_does_not_wait_for_mlflow(run, postgres, tmp_path):
     assert "does not answer" in read_json(other.run("r1").unsent)["not_tracked"]
     report.step(Run(other, "r2", {}))
     assert not other.run("r1").unsent.exists()
+
+
+@pytest.mark.parametrize(("owner", "name"), [(client, "require_answer"), (outbox, "log_run"), (runs, "log_trial")])
+def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tmp_path, owner, name):
+    """MLflow dies before it takes the search, while it does, or between the search and its trials."""
+    trial = {"trial": 0, "values": {"dim": 8}, "metric": "recall_at_100", "objective": 0.5}
+    config = TrainingConfig.from_dict({"search": {"space": {"dim": [8, 16]}}}).to_dict()
+    planned = Run(run.home, f"search-{name}", config)
+    for step, result in (("plan-trials", {"trials": 1}), ("trial-0", trial | {"history": {"loss": [2.0, 1.0]}})):
+        record = {"step": step, "status": "done", "started": 0, "result": result}
+        write_json(planned.folder.steps / f"{step}.json", record)
+    records.keep(planned.folder, {})
+    choose_trial.step(planned, [trial])
+    revive = dies(postgres, owner, name)
+    started = time.monotonic()
+    report.step(planned)
+    assert time.monotonic() - started < 30
+    revive()
+    assert read_json(planned.folder.report)["status"] == "searched"
+    assert ("mlflow_run" in read_json(planned.folder.unsent)) == (owner is runs)  # the search was half sent
+    report.step(Run(Home(tmp_path / "again"), planned.id, config))
+    mlflow = client.connect(tracking_uri(run.home))
+    (experiment,) = mlflow.search_experiments(filter_string=f"name = '{SEARCHES}'")
+    names = [each.info.run_name for each in mlflow.search_runs([experiment.experiment_id])]
+    assert sorted(each for each in names if each.startswith(planned.id)) == [planned.id, f"{planned.id}-trial-0"]
+
+
+@pytest.mark.parametrize(
+    ("server", "owner", "name", "part"),
+    [
+        ("objects", trees, "current", "object store"),
+        ("objects", Bucket, "get_file", "object store"),
+        ("postgres", decision, "decide", "MLflow"),
+    ],
+)
+def test_a_decision_to_retrain_without_a_store(
+    run, log, dies, request, monkeypatch, tmp_path, server, owner, name, part
+):
+    drifted = Verdict(False, "It drifted.", {"rows": {"reference": 5_000, "current": 5_000}})
+    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
+    parts.change(run.home, parts.REPORTS, lambda: write_json(run.home.drift_verdict, drifted.to_dict()))
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "decides"))
+    dies(request.getfixturevalue(server), owner, name)
+    started = time.monotonic()
+    error = CliRunner().invoke(retrain, ["--if-needed"]).exception
+    assert time.monotonic() - started < 15
+    assert isinstance(error, UnavailableError), error
+    assert (part in error.headline, bool(error.fix)) == (True, True), error
+    assert not Home.from_env().runs.exists()
