@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from segue.errors import UnavailableError
 from surfaces.engine.stage import Trace
 from surfaces.gateway.api import MOST_PICKS, Id
 from surfaces.gateway.gateway import Gateway
@@ -145,10 +146,16 @@ async def why(
 
 
 async def features_of(gateway: Gateway, user_id: str, picked: list[str]) -> Features:
-    """The features of a listener now; those of a new listener if the online store does not know them."""
-    path, at = gateway.path, gateway.clock()
+    """The features of a listener now; those of a new listener if the online store does not know them.
+
+    Raises:
+        UnavailableError: the online store does not answer in time; a page goes on without it, but a history cannot.
+    """
+    path, at, trace = gateway.path, gateway.clock(), Trace()
     try:
-        context = await path.context(Request(user_id, at), path.models.current, Trace())
+        context = await path.context(Request(user_id, at), path.models.current, trace)
     except UnknownListenerError:
-        context = await path.context(Request(user_id, at, picks=tuple(picked)), path.models.current, Trace())
+        context = await path.context(Request(user_id, at, picks=tuple(picked)), path.models.current, trace)
+    if trace.errors:
+        raise UnavailableError("The online store does not answer in time.", "Try again.")
     return context.features

@@ -30,6 +30,13 @@ export function text(spec, value, attributes = {}) {
   return h(spec, { dir: "auto", title: value.length > 40 ? value : null, ...attributes }, value);
 }
 
+/** A bar of a share from 0 to 1; the figure stands beside it as text. */
+export function level(share) {
+  const full = h("span");
+  full.style.width = `${100 * share}%`;
+  return h("span.level", { "aria-hidden": "true" }, full);
+}
+
 const PATHS = {
   play: "M8 5.500v13l11-6.500z",
   pause: "M7 5h3.500v14H7zM13.500 5H17v14h-3.500z",

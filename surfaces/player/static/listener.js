@@ -2,7 +2,7 @@
 
 import { call, profile, query, shared } from "./api.js";
 import { byline, cover, failure, notice } from "./card.js";
-import { dialog, h, icon, text } from "./dom.js";
+import { dialog, h, icon, level, text } from "./dom.js";
 import { listenAs } from "./playback.js";
 import { day, moment, percent } from "./words.js";
 
@@ -44,14 +44,14 @@ class Listener extends HTMLElement {
 }
 
 function shares(title, values) {
-  const bars = values.map(({ name, share }) => [h("dt", {}, name), h("dd", {}, h("meter", { min: 0, max: 1, value: share, "aria-hidden": "true" }), h("span", {}, percent(share)))]);
+  const bars = values.map(({ name, share }) => [h("dt", {}, name), h("dd", {}, level(share), h("span.figure", {}, percent(share)))]);
   return h("section", {}, h("h2", {}, title), h("dl.scores", {}, bars));
 }
 
 /** Open the list of listeners. */
 export async function chooseListener() {
   const list = h("ul.choices", { "aria-busy": "true" });
-  const search = h("input", { type: "search", placeholder: "Find a listener by id", "aria-label": "Find a listener by id", autocomplete: "off" });
+  const search = h("input", { type: "search", placeholder: "Find by id", "aria-label": "Find a listener by id", autocomplete: "off" });
   const fresh = h("button.primary", { type: "button" }, "New listener");
   const shown = dialog("Who listens?", h("div.search", {}, search, fresh), list);
   const choose = (id) => {

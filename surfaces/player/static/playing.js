@@ -7,7 +7,7 @@ import { playback, setSpeed, SPEEDS } from "./playback.js";
 import { showWhy } from "./why.js";
 import { clock } from "./words.js";
 
-const ARROW = 5000; // ms that an arrow key moves the bar
+const ARROW = 1000; // ms that an arrow key moves the bar
 
 class Deck extends HTMLElement {
   connectedCallback() {

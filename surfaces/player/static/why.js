@@ -1,8 +1,8 @@
 // Why an item was shown, in words: how it was found, what in the history speaks for it, and the models' scores.
 
 import { call, query, shared } from "./api.js";
-import { dialog, h, text } from "./dom.js";
-import { percent, moment } from "./words.js";
+import { dialog, h, level, text } from "./dom.js";
+import { moment, percent } from "./words.js";
 
 /** Open the dialog for an item that a request showed. */
 export async function showWhy(item) {
@@ -38,6 +38,5 @@ function explained(why, isNew) {
 }
 
 function score({ name, value, probability }) {
-  const bar = probability !== null && h("meter", { min: 0, max: 1, value: probability, "aria-hidden": "true" });
-  return [h("dt", {}, name), h("dd", {}, bar, h("span", {}, probability === null ? value.toFixed(2) : percent(probability)))];
+  return [h("dt", {}, name), h("dd", {}, probability !== null && level(probability), h("span.figure", {}, probability === null ? value.toFixed(2) : percent(probability)))];
 }

@@ -2,14 +2,19 @@
 
 const LEAST = 0.001; // a smaller share is said as "under 0.1 %"
 const shares = new Intl.NumberFormat(undefined, { style: "percent", maximumSignificantDigits: 2 });
-const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const minutes = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const moments = new Intl.DateTimeFormat(undefined, minutes);
+const earlier = new Intl.DateTimeFormat(undefined, { ...minutes, year: "numeric" });
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** A share from 0 to 1. */
 export const percent = (share) => (share > 0 && share < LEAST ? `under ${shares.format(LEAST)}` : shares.format(share));
 
-/** An instant in the viewer's zone. */
-export const moment = (iso) => moments.format(new Date(iso));
+/** An instant in the viewer's zone, with the year if it is not this one. */
+export function moment(iso) {
+  const at = new Date(iso);
+  return (at.getFullYear() === new Date().getFullYear() ? moments : earlier).format(at);
+}
 
 /** The day of an instant in the viewer's zone. */
 export const day = (iso) => days.format(new Date(iso));
