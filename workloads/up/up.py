@@ -72,7 +72,8 @@ async def answer(
     """Answer requests until a signal ends it, or until the model server cannot be kept running."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     watching = asyncio.create_task(server.watch(say))
     watching.add_done_callback(lambda _: stopping.set())
 
