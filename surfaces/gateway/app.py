@@ -19,6 +19,8 @@ from surfaces.gateway.pages import ConflictError
 from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
 from surfaces.now_playing.sessions import OtherListenersSessionError
+from surfaces.player.player import Player
+from surfaces.player.routes import mount
 
 RETRY_SECONDS = 1
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -37,16 +39,21 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(gateway: Gateway, tokens: Collection[str] = (), simulated_clock: bool = False) -> FastAPI:
+def create_app(
+    gateway: Gateway, tokens: Collection[str] = (), simulated_clock: bool = False, player: Player | None = None
+) -> FastAPI:
     """The application of a gateway.
 
     Args:
         gateway: answers.
         tokens: the callers' tokens; empty lets everyone in.
         simulated_clock: whether each request says what time it is; the gateway's clock is then `simulated_now`.
+        player: the settings of the player's pages; None for no pages.
     """
     app = application()
     app.state.gateway = gateway
+    if player:
+        mount(app, player)
     if simulated_clock:
         app.add_middleware(SimulatedClock)
     app.add_middleware(Limits, metrics=gateway.metrics, tokens=tokens)

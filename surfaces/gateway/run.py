@@ -12,6 +12,7 @@ from segue.errors import InputError
 from surfaces.gateway.app import create_app
 from surfaces.gateway.connections import RoomForNew
 from surfaces.gateway.gateway import Gateway
+from surfaces.player.player import Player
 
 STOP_SECONDS = 10  # in which the requests under way are answered after SIGTERM
 OPEN_CONNECTIONS = 2048  # that may wait to be accepted
@@ -65,6 +66,7 @@ async def serve(
     on_start: Callable[[], None],
     stopping: asyncio.Event,
     simulated_clock: bool = False,
+    player: Player | None = None,
 ) -> None:
     """Answer requests until `stopping` is set, then finish those under way.
 
@@ -75,10 +77,11 @@ async def serve(
         on_start: called when it answers.
         stopping: ends the server.
         simulated_clock: whether each request says what time it is.
+        player: the settings of the player's pages; None for no pages.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
-        create_app(gateway, tokens, simulated_clock),
+        create_app(gateway, tokens, simulated_clock, player),
         http=RoomForNew,
         ws="none",
         lifespan="off",

@@ -1,0 +1,161 @@
+"""The player's pages and read endpoints, and how they are added to the gateway's application."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import Request as HttpRequest
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from segue.errors import UnavailableError
+from surfaces.engine.stage import Trace
+from surfaces.gateway.api import MOST_PICKS, Id
+from surfaces.gateway.gateway import Gateway
+from surfaces.gateway.views import item
+from surfaces.hydrate import Features, UnknownListenerError
+from surfaces.now_playing.moods import MOODS
+from surfaces.player import api, profiles
+from surfaces.player.explain import explanation
+from surfaces.player.guard import Guard
+from surfaces.player.player import Player
+from surfaces.request import Request
+
+STATIC = Path(__file__).with_name("static")
+HEADERS = {
+    # Everything comes from the gateway, and no script or style stands in a page.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+LISTENERS = 12  # that are listed at once
+STARTING = "<!doctype html><meta charset=utf-8><title>Starting</title><p>{name} is starting. This page goes on by itself."
+
+
+class Pages(StaticFiles):
+    """The files of the pages, with the headers that bind a browser."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file."""
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        return response
+
+
+def mount(app: FastAPI, player: Player) -> None:
+    """Add the player to the gateway's application, and guard all of it."""
+    app.state.player = player
+    app.include_router(routes)
+    app.mount("/player", Pages(directory=STATIC, html=True))
+    app.add_middleware(Guard, read_only=player.read_only)
+
+
+def gateway_of(request: HttpRequest) -> Gateway:
+    """The gateway that answers a request."""
+    return request.app.state.gateway
+
+
+def player_of(request: HttpRequest) -> Player:
+    """The settings of the pages."""
+    return request.app.state.player
+
+
+Answering = Annotated[Gateway, Depends(gateway_of)]
+Settings = Annotated[Player, Depends(player_of)]
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/")
+async def root() -> Response:
+    """The pages."""
+    return RedirectResponse("/player/")
+
+
+@routes.get("/player/open/{name}")
+async def opened(name: str, player: Settings) -> Response:
+    """Another server's pages; the server starts when it is first asked for."""
+    if name not in player.links:
+        raise HTTPException(404, f"There is no link {name!r}.")
+    address = await asyncio.to_thread(player.links[name])
+    if address:
+        return RedirectResponse(address)
+    return Response(STARTING.format(name=name), media_type="text/html", headers=HEADERS | {"Refresh": "1"})
+
+
+@routes.get("/v1/player/settings")
+async def settings(gateway: Answering, player: Settings) -> api.Settings:
+    """What the pages need to know once."""
+    catalogue = gateway.catalogue
+    genres = set(catalogue.genre_names)
+    return api.Settings(
+        read_only=player.read_only,
+        genres=sorted(genres),
+        moods=[word for word, mood in MOODS.items() if mood.newer or mood.rarer or genres & set(mood.genres)],
+        types=list(catalogue.types),
+        markets=sorted(catalogue.known_markets),
+        links=list(player.links),
+    )
+
+
+@routes.get("/v1/player/listeners")
+async def listeners(
+    gateway: Answering, player: Settings, q: Annotated[str, Query(max_length=256)] = ""
+) -> api.Listeners:
+    """The first listeners whose id contains a text."""
+    found = player.listeners.matching(q, LISTENERS)
+    read = [await features_of(gateway, user_id, []) for user_id in found]
+    return api.Listeners(
+        listeners=[
+            api.ListenerSummary(**profiles.summary(user_id, features, gateway.catalogue))
+            for user_id, features in zip(found, read, strict=True)
+        ]
+    )
+
+
+@routes.get("/v1/player/listener")
+async def listener(gateway: Answering, user_id: Annotated[Id, Query()]) -> api.Profile:
+    """A listener with history and taste; both are empty for a listener whom the online store does not know."""
+    return profiles.profile(user_id, await features_of(gateway, user_id, []), gateway.catalogue)
+
+
+@routes.get("/v1/player/picks")
+async def picks(gateway: Answering, market: Annotated[str, Query(max_length=256)] = "") -> api.Picks:
+    """Items that a new listener may pick from."""
+    return api.Picks(items=[item(row, gateway.catalogue) for row in profiles.picks(gateway.catalogue, market)])
+
+
+@routes.get("/v1/player/why")
+async def why(
+    gateway: Answering,
+    user_id: Annotated[Id, Query()],
+    request_id: Annotated[Id, Query()],
+    item_id: Annotated[Id, Query()],
+    pick: Annotated[list[Id], Query(max_length=MOST_PICKS)] = [],
+) -> api.Explanation:
+    """Why an item was shown to a listener, in words."""
+    gateway.pages.of_request(request_id, user_id)
+    found = await gateway.why(request_id, item_id)
+    if found is None:
+        raise HTTPException(404, f"Request {request_id!r} did not show the item {item_id!r}.")
+    return explanation(found, await features_of(gateway, user_id, pick), gateway.catalogue)
+
+
+async def features_of(gateway: Gateway, user_id: str, picked: list[str]) -> Features:
+    """The features of a listener now; those of a new listener if the online store does not know them.
+
+    Raises:
+        UnavailableError: the online store does not answer in time; a page goes on without it, but a history cannot.
+    """
+    path, at, trace = gateway.path, gateway.clock(), Trace()
+    try:
+        context = await path.context(Request(user_id, at), path.models.current, trace)
+    except UnknownListenerError:
+        context = await path.context(Request(user_id, at, picks=tuple(picked)), path.models.current, trace)
+    if trace.errors:
+        raise UnavailableError("The online store does not answer in time.", "Try again.")
+    return context.features

@@ -1,0 +1,55 @@
+"""Pictures of the player for the documentation, from a trained home: `python -m tests.surfaces.player.pictures`."""
+
+import signal
+from pathlib import Path
+
+from segue.settings import Home
+from stores.servers import free_ports
+from tests.support.browser import chromium, until
+from tests.support.processes import ROOT, Running
+
+IMAGES = ROOT / "docs" / "images"
+MOST_BYTES = 150_000
+WHOLE = "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5 && !document.querySelector('.notice.bad')"
+
+
+def pictures(home: Home) -> None:
+    """Write `player-home.png`, `player-why.png` and `player-phone.png`."""
+    player = Running(home.root, ["up", "--read-only", "--port", str(free_ports(1)[0])], r"player +(\S+)").wait()
+    try:
+        with chromium(1280, 800) as browser:
+            browser.get(player.address)
+            until(browser, WHOLE, 120)
+            browser.get(player.address)
+            until(browser, WHOLE)
+            # The notice of a read-only player is not what the pictures are about.
+            browser.execute_script("document.getElementById('notice').hidden = true")
+            browser.execute_script("document.querySelector('.shelf .art').click()")
+            until(browser, "document.querySelectorAll('.queue .row').length")
+            save(browser.get_screenshot_as_png(), IMAGES / "player-home.png")
+            browser.execute_script("document.querySelector('.deck [aria-label^=Why]').click()")
+            until(browser, "document.querySelectorAll('.why li').length")
+            save(browser.get_screenshot_as_png(), IMAGES / "player-why.png")
+        with chromium(390, 800, dark=True) as browser:
+            browser.get(player.address)
+            until(browser, WHOLE)
+            browser.execute_script("document.getElementById('notice').hidden = true")
+            browser.execute_script("document.querySelector('.shelf .art').click()")
+            until(browser, "document.querySelectorAll('.queue .row').length")
+            save(browser.get_screenshot_as_png(), IMAGES / "player-phone.png")
+    finally:
+        player.end(signal.SIGINT)
+
+
+def save(png: bytes, path: Path) -> None:
+    """Write a picture with fewer colours."""
+    import io
+
+    from PIL import Image
+
+    Image.open(io.BytesIO(png)).convert("RGB").quantize().save(path, optimize=True)
+    assert path.stat().st_size < MOST_BYTES, f"{path} has {path.stat().st_size} bytes"
+
+
+if __name__ == "__main__":
+    pictures(Home.from_env())

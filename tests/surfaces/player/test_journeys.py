@@ -1,0 +1,240 @@
+"""The player in Chromium, as `segue up` serves it: journeys, hostile texts, a model server that dies, budgets."""
+
+import importlib.util
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from segue.files import read_json
+from stores.servers import free_ports
+from tests.support.browser import chromium, network, until
+from tests.support.processes import Running
+
+pytestmark = pytest.mark.slow
+
+TITLES = [
+    "<img src=x onerror=\"document.title='owned'\">",
+    "Donaudampfschifffahrtsgesellschaftskapitänsmütze" * 6,
+    "שלום עולם \u202e gnp.exe",
+    "👩‍🚀🎧🌈",
+    "x" * 300,
+]
+HOSTILE = "o'b/\"<img onerror=alert(1)>&%20#?"
+PAGE_BYTES = 200_000
+LARGEST_SHIFT = 0.1  # the limit of a good page (web.dev/cls)
+
+
+@pytest.fixture(scope="module")
+def home(trained, tmp_path_factory):
+    """A copy of the trained home; every second title is hostile."""
+    root = tmp_path_factory.mktemp("player") / "home"
+    shutil.copytree(trained.home.root, root, ignore=shutil.ignore_patterns("runs", ".lock"))
+    file = root / "data" / "items.parquet"
+    items = pq.read_table(file)
+    titles = [TITLES[row // 2 % 5] if row % 2 else title for row, title in enumerate(items["title"].to_pylist())]
+    pq.write_table(items.set_column(items.column_names.index("title"), "title", pa.array(titles)), file)
+    return type(trained.home)(root)
+
+
+@pytest.fixture(scope="module")
+def player(home):
+    """`segue up`; its address ends in `/player/`."""
+    running = Running(home.root, ["up", "--port", str(free_ports(1)[0])], r"player +(\S+)").wait()
+    yield running
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    assert running.end(signal.SIGINT) == 0
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.fixture
+def visit(player):
+    """Open the player with whole answers: `with visit(390, dark=True) as browser`."""
+    import contextlib
+
+    @contextlib.contextmanager
+    def opened(width=1280, dark=False, listener=None):
+        with chromium(width, 844, dark) as browser:
+            browser.get(player.address)
+            if listener:
+                browser.execute_script(
+                    "localStorage.setItem('segue.player', JSON.stringify({listener: {id: arguments[0], picks: []}}))",
+                    listener,
+                )
+                browser.refresh()
+            until(browser, "document.querySelector('.card:not(.ghost)') && !document.querySelector('.notice.bad')", 90)
+            until(browser, "document.querySelectorAll('.shelf .card').length > 5")
+            yield browser
+            asked, _ = network(browser)
+            base = player.address.removesuffix("player/")
+            assert not [url for url in asked if not url.startswith((base, "data:"))]
+            errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+            assert not [text for text in errors if "Failed to load resource" not in text]
+            assert browser.title != "owned"
+
+    return opened
+
+
+def click(browser, selector):
+    """Click an element as a person does, once it can be clicked."""
+    until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def queue(browser):
+    """The items of the queue, once it is filled."""
+    until(browser, "document.querySelectorAll('.queue [data-item]').length")
+    return browser.execute_script("return [...document.querySelectorAll('.queue [data-item]')].map(e => e.dataset.item)")
+
+
+def playing(browser):
+    """The item that plays."""
+    return until(browser, "document.querySelector('.deck-item segue-cover')?.getAttribute('item')")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_home_play_skip_like_why_undo_wish_and_a_new_listener(visit, width, dark):
+    with visit(width, dark) as browser:
+        click(browser, ".shelf .art")
+        first, before = playing(browser), queue(browser)
+        for _ in range(2):
+            was = playing(browser)
+            click(browser, ".deck [aria-label=Skip]")
+            until(browser, f"document.querySelector('.deck-item segue-cover').getAttribute('item') != '{was}'")
+        assert queue(browser) != before
+        until(browser, "document.querySelector('.changed').textContent.includes('because you skipped it')")
+        skipped_twice = playing(browser)
+        click(browser, ".deck [aria-label=Like]")
+        until(browser, "document.querySelector('.deck [aria-label=Like]').getAttribute('aria-pressed') == 'true'")
+
+        click(browser, ".deck [aria-label='Why does this play?']")
+        until(browser, "document.querySelectorAll('.why li').length")
+        browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        until(browser, "!document.querySelector('dialog')")
+
+        click(browser, ".deck [aria-label^=Undo]")  # the like
+        until(browser, "document.querySelector('.deck [aria-label=Like]').getAttribute('aria-pressed') == 'false'")
+        assert playing(browser) == skipped_twice
+        click(browser, ".deck [aria-label^=Undo]")  # the second skip
+        click(browser, ".deck [aria-label^=Undo]")  # the first skip
+        until(browser, f"document.querySelector('.deck-item segue-cover').getAttribute('item') == '{first}'")
+
+        if width < 1100:
+            click(browser, ".queue-button")
+        click(browser, ".chips > button.chip:last-child")
+        until(browser, "document.querySelector('.changed').textContent.includes('Less known and newer')")
+        if width < 1100:
+            click(browser, ".queue-close")
+
+        click(browser, "#switch")
+        click(browser, "dialog .primary")
+        for number in (1, 2, 3):
+            click(browser, f".picks li:nth-child({number}) .pick")
+        click(browser, "dialog .primary")
+        until(browser, "document.querySelector('h1').textContent.includes('new listener')")
+        until(browser, "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5")
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_was_done_is_in_the_history_and_the_keyboard_reaches_it(visit, player):
+    with visit() as browser:
+        browser.execute_script("document.querySelector('.shelf .art').focus()")
+        browser.switch_to.active_element.send_keys(Keys.ENTER)
+        item = playing(browser)
+        queue(browser)
+        browser.execute_script("document.querySelector('.deck [aria-label=Skip]').focus()")
+        browser.switch_to.active_element.send_keys(Keys.ENTER)
+        until(browser, f"document.querySelector('.deck-item segue-cover').getAttribute('item') != '{item}'")
+        time.sleep(0.5)  # the online store has the skip after some milliseconds
+        browser.get(player.address + "#listener")
+        until(browser, f"document.querySelector('.row segue-cover')?.getAttribute('item') == '{item}'")
+        assert browser.find_element(By.CSS_SELECTOR, ".row .mark").text == "Skipped"
+
+
+def test_a_listener_of_any_name_is_served(visit):
+    with visit(390, listener=HOSTILE) as browser:
+        assert browser.execute_script("return document.getElementById('switch').ariaLabel").count(HOSTILE) == 1
+        click(browser, ".shelf .art")
+        assert queue(browser)
+        click(browser, ".deck [aria-label^=Why]")
+        until(browser, "document.querySelectorAll('.why li').length")
+
+
+def test_the_first_visit_is_light_and_nothing_jumps(player, visit):
+    with visit() as browser:
+        network(browser)
+        browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+        browser.refresh()
+        until(browser, "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5")
+        asked, weight = network(browser)
+        assert len(asked) > 10
+        assert weight < PAGE_BYTES
+        shift = browser.execute_async_script(
+            "const done = arguments[0]; let sum = 0;"
+            "new PerformanceObserver(list => list.getEntries().forEach(e => (sum += e.hadRecentInput ? 0 : e.value)))"
+            ".observe({type: 'layout-shift', buffered: true}); setTimeout(() => done(sum), 300)"
+        )
+        assert shift < LARGEST_SHIFT
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_violation_of_level_a_or_aa(visit, dark):
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None:
+        pytest.skip("axe-core-python is not installed")
+    assert found.origin
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    tags = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}"
+    script = f"const done = arguments[0]; axe.run(document, {tags}).then(r => done(r.violations), e => done([String(e)]))"
+
+    with visit(dark=dark) as browser:
+
+        def violations(place):
+            browser.execute_script(f"if (!window.axe) {{ {axe} }}")
+            found = browser.execute_async_script(script)
+            return [(place, one if isinstance(one, str) else (one["id"], one["nodes"][0]["html"])) for one in found]
+
+        seen = violations("home")
+        click(browser, ".shelf .art")
+        queue(browser)
+        seen += violations("playing")
+        click(browser, ".deck [aria-label^=Why]")
+        until(browser, "document.querySelectorAll('.why li').length")
+        seen += violations("why")
+        browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        for page in ("new", "listener"):
+            browser.execute_script(f"location.hash = '{page}'")
+            until(browser, "!document.querySelector('main [aria-busy]')")
+            seen += violations(page)
+        click(browser, "#switch")
+        until(browser, "document.querySelectorAll('.choices button').length")
+        seen += violations("switch")
+        click(browser, "dialog .primary")
+        until(browser, "document.querySelectorAll('.pick').length")
+        seen += violations("picks")
+        assert not seen
+
+
+def test_a_model_server_that_dies_is_said_and_comes_back_without_a_reload(visit, player, home):
+    with visit() as browser:
+        browser.execute_script("window.here = true")
+        server = next(
+            one for one in psutil.Process(player.process.pid).children(recursive=True) if "serve" in one.cmdline()
+        )
+        server.kill()
+        until(browser, "document.querySelector('.notice.bad')?.textContent.includes('models do not answer')")
+        click(browser, ".shelf .art")
+        queue(browser)  # popular items
+        until(browser, "!document.querySelector('.notice.bad')", 90)
+        assert browser.execute_script("return window.here")
+        assert any("started again" in line for line in player.lines)
+        assert read_json(home.online_state)

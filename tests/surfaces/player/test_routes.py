@@ -1,0 +1,132 @@
+"""The player's read endpoints and pages, over a gateway in this process."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from surfaces.player import profiles
+from surfaces.player.routes import STATIC
+from tests.surfaces.conftest import NOW
+from tests.surfaces.gateway.conftest import catalogue
+
+REQUEST = {"user_id": "u1", "request_id": "r1"}
+
+
+def test_the_pages_are_bound_to_the_gateway(get):
+    page = get("/player/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert get("/").headers["location"] == "/player/"
+
+
+def test_no_page_names_another_host_or_has_an_inline_script_or_style():
+    for path in STATIC.iterdir():
+        text = path.read_text(encoding="utf-8")
+        hosts = set(re.findall(r"https?://([\w.]+)", text)) - {"www.w3.org"}  # the name of SVG's namespace
+        assert not hosts, path.name
+        if path.suffix == ".html":
+            assert not re.search(r"<script(?![^>]*\bsrc=)|\bon\w+=|<style|\bstyle=", text)
+        assert "innerHTML" not in text
+
+
+def test_the_pages_weigh_less_than_200_kb():
+    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 200_000
+
+
+def test_settings_say_what_may_be_chosen(get):
+    settings = get("/v1/player/settings", links={"MLflow": lambda: None}).json()
+    assert settings["genres"] == ["jazz", "pop", "rock"]
+    assert settings["types"] == ["music", "podcast"]
+    assert "party" in settings["moods"]  # pop
+    assert "angry" not in settings["moods"]  # metal and punk, which the catalogue lacks
+    assert (settings["read_only"], settings["links"]) == (False, ["MLflow"])
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("", ["u1", "u2", "U10", "o'brien", 'a"b', "x/y"]), ("u1", ["u1", "U10"]), ("/", ["x/y"]), ("%", []), (".", [])],
+)
+def test_listeners_are_found_by_a_part_of_their_id(listeners, text, ids):
+    assert listeners.matching(text, 12) == ids
+
+
+def test_a_listener_has_history_and_taste(get):
+    profile = get("/v1/player/listener?user_id=u1").json()
+    assert [(entry["item"]["title"], entry["action"]) for entry in profile["history"]] == [("Title 1", "play")]
+    assert profile["taste"] == [{"name": "jazz", "share": 1.0}]  # item 1 is jazz
+    assert profile["country"] == "SE"
+
+
+@pytest.mark.parametrize("user_id", ["x%2Fy", "o'brien", "a%22b", "%3Cimg%20onerror%3D1%3E"])
+def test_an_unknown_listener_of_any_name_has_an_empty_history(get, user_id):
+    answer = get(f"/v1/player/listener?user_id={user_id}")
+    assert (answer.status_code, answer.json()["history"]) == (200, [])
+
+
+def test_a_store_that_does_not_answer_is_no_empty_history(get, world):
+    world.online.failing = True
+    assert get("/v1/player/listener?user_id=u1").status_code == 503
+
+
+def test_a_taste_leaves_skips_out():
+    features = {"history_items": ["1", "2"], "history_actions": ["skip", "play"], "history_times": [20, 10]}
+    taste, types = profiles.shares(features, catalogue())
+    assert [share.name for share in taste] == ["pop"]  # item 2
+    assert [share.name for share in types] == ["music"]
+
+
+def test_picks_have_many_genres_and_creators():
+    items = catalogue()
+    picked = profiles.picks(items, "")
+    creators = [items.creator_ids[row] for row in picked]
+    assert len(set(creators)) == len(creators)
+    for genre in items.genre_names:
+        assert 1 <= sum(items.genres[row][0] == genre for row in picked) <= profiles.PER_GENRE
+    assert not items.explicit[picked].any()
+
+
+def test_why_says_how_an_item_was_found_and_what_in_the_history_has_to_do_with_it(visit):
+    async def conversation(client):
+        page = (await client.post("/v1/home", json=REQUEST)).json()
+        shown = [item["item_id"] for shelf in page["shelves"] for item in shelf["items"]]
+        asked = {**REQUEST, "item_id": next(item for item in shown if item in ("4", "5", "6"))}
+        return (await client.get("/v1/player/why", params=asked)).json(), asked
+
+    why, asked = visit(conversation)
+    assert why["item"]["item_id"] == asked["item_id"]
+    assert why["sentences"]
+    assert "Listeners of “Title 1”, which you played, play it too." in why["evidence"]
+    play = next(score for score in why["scores"] if score["name"] == "Will be played")
+    assert play["value"] == play["probability"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"), [({"item_id": "nothing"}, 404), ({"item_id": "1", "user_id": "u2"}, 409), ({}, 422)]
+)
+def test_why_refuses_what_was_not_shown_to_this_listener(visit, changes, status):
+    async def conversation(client):
+        await client.post("/v1/home", json=REQUEST)
+        return await client.get("/v1/player/why", params=REQUEST | changes)
+
+    assert visit(conversation).status_code == status
+
+
+def test_evidence_after_the_decision_is_left_out(visit, world):
+    async def conversation(client):
+        page = (await client.post("/v1/home", json=REQUEST)).json()
+        item = page["shelves"][0]["items"][0]["item_id"]
+        world.now = NOW + timedelta(days=1)  # the store answers an entry some hours before the request
+        return (await client.get("/v1/player/why", params=REQUEST | {"item_id": item})).json()
+
+    assert visit(conversation)["evidence"] == []
+
+
+def test_a_link_opens_another_server_once_it_answers(get):
+    starting = get("/player/open/MLflow", links={"MLflow": lambda: None})
+    assert (starting.status_code, starting.headers["refresh"]) == (200, "1")
+    there = get("/player/open/MLflow", links={"MLflow": lambda: "http://127.0.0.1:5000/"})
+    assert there.headers["location"] == "http://127.0.0.1:5000/"
+    assert get("/player/open/other").status_code == 404

@@ -1,0 +1,1 @@
+"""`segue up`: the servers that a person needs to see Segue work, and how processes of servers are run."""
