@@ -15,6 +15,7 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
+from surfaces.arms import Experiments
 from surfaces.engine.path import Deadlines, Path
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.rules import HomeRules
@@ -51,7 +52,7 @@ async def open_gateway(
     A model server or an online store that does not answer does not keep it from starting.
 
     Args:
-        home: the home whose data, online store and layout policy it uses.
+        home: the home whose data, online store, layout policy and experiments it uses.
         server: the address of the model server.
         journal: keeps exposures and events; the caller closes it.
         clock: the current time, UTC.
@@ -66,6 +67,8 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
+    experiments = Experiments(home.experiments)
+    await asyncio.to_thread(experiments.refresh)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -73,7 +76,7 @@ async def open_gateway(
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
-                Path(models, hydrator, catalogue, deadlines, off),
+                Path(models, hydrator, catalogue, deadlines, off, experiments),
                 home_surface(serving_policy(home), HomeRules()),
                 journal,
                 sessions,
@@ -81,7 +84,10 @@ async def open_gateway(
                 clock,
                 Exploration(),
             )
-            following = [asyncio.create_task(models.follow()), asyncio.create_task(follow_policy(gateway, home))]
+            following = [
+                asyncio.create_task(each)
+                for each in (models.follow(), follow_policy(gateway, home), experiments.follow())
+            ]
             try:
                 yield gateway
             finally:

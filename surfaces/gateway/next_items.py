@@ -108,6 +108,7 @@ async def decide(gateway: Gateway, session_id: str, request: Request, steps: Ste
         answer.page,
         dict(answer.versions.versions),
         answer.trace.degraded,
+        answer.arms.logged,
     )
     gateway.remember(decision, answer.trace)
     return decision

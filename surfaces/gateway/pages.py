@@ -1,7 +1,7 @@
 """The pages that were shown last, in memory: for a repeated request, for `why`, and for when the models are down."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ class Decision:
         page: what is shown.
         versions: the model versions that decided.
         degraded: the stages whose fallback stood in.
+        arms: the arms of experiments that decided, by experiment.
     """
 
     request_id: str
@@ -38,6 +39,7 @@ class Decision:
     page: ShownPage
     versions: dict[str, int]
     degraded: tuple[str, ...] = ()
+    arms: dict[str, str] = field(default_factory=dict)
 
 
 class Pages:
