@@ -1,6 +1,7 @@
 """The definition of an experiment: what YAML may say, checked by pydantic, with the path in the YAML in each error."""
 
 from dataclasses import asdict, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -158,13 +159,17 @@ class Definition:
         return self.arms[0]
 
     @property
+    def parameters(self) -> frozenset[str]:
+        """The parameters that an arm sets."""
+        return frozenset(name for arm in self.arms for name in arm.parameters)
+
+    @cached_property
     def changed(self) -> frozenset[str]:
         """The parameters that are not equal in all arms."""
-        names = {name for arm in self.arms for name in arm.parameters}
         absent = object()
         return frozenset(
             name
-            for name in names
+            for name in self.parameters
             if any(arm.parameters.get(name, absent) != self.control.parameters.get(name, absent) for arm in self.arms)
         )
 

@@ -105,7 +105,7 @@ class Registry:
 
         Raises:
             InputError: It has ended; it runs with another definition; its layer is full or has another salt or
-                holdback; an experiment of another layer changes the same parameter; there is no such stage.
+                holdback; an experiment of another layer sets the same parameter; there is no such stage.
         """
         with self.writing():
             if not 1 <= stage <= len(definition.share):
@@ -256,7 +256,7 @@ def check_layers(definition: Definition, running: list[Recorded], ever: list[Def
 
     Raises:
         InputError: The layer had another salt or holdback; its salt is another layer's or this experiment's; or a
-            running experiment of another layer changes the same parameter.
+            running experiment of another layer sets the same parameter.
     """
     layer = definition.layer
     if definition.salted in (layer.salted, *(other.salted for other in ever)):
@@ -280,10 +280,10 @@ def check_layers(definition: Definition, running: list[Recorded], ever: list[Def
                 f"Write `holdback: {other.layer.holdback}`, or use another layer.",
             )
     for one in running:
-        shared = overlapping(definition.changed, one.definition.changed)
+        shared = overlapping(definition.parameters, one.definition.parameters)
         if one.definition.layer.name != layer.name and shared:
             raise InputError(
-                f"A parameter belongs to one layer, or experiments overlap. {shared} is changed by "
+                f"A parameter belongs to one layer, or experiments overlap. {shared} is set by "
                 f"{one.definition.name} in layer {one.definition.layer.name}, and now in layer {layer.name}.",
                 f"Use layer {one.definition.layer.name}, or wait until {one.definition.name} has ended.",
             )

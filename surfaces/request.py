@@ -60,6 +60,7 @@ class Request:
         dislikes: items that the listener does not want to be shown now.
         rows: the most shelves of a page; None for the surface's own rule.
         request_id: names the request in the journal, and seeds everything that is drawn for it.
+        fixed: parameters that the caller has set, by their names for arms of experiments, which leave them alone.
 
     Raises:
         InputError: `k` is below 1, or `at` has no time zone.
@@ -78,6 +79,7 @@ class Request:
     dislikes: tuple[str, ...] = ()
     rows: int | None = None
     request_id: str = ""
+    fixed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.k < 1:

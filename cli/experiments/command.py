@@ -16,6 +16,7 @@ from segue.settings import Home
 from segue.terminal import say
 
 if TYPE_CHECKING:
+    from experiments.definition import Definition
     from experiments.metrics.log import Log
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
@@ -35,11 +36,10 @@ def plan(file: Path, as_json: bool) -> None:
 
     The imported log says how the metrics vary and how many listeners come. Nothing is started.
     """
-    from experiments.definition import read
     from experiments.planning import outlook
     from stores.parts import DATA, home_with
 
-    definition = read(file)
+    definition = definition_in(file)
     home = home_with(DATA)
     with log_of(home) as log:
         result = outlook(definition, log, end_of(home))
@@ -57,11 +57,10 @@ def plan(file: Path, as_json: bool) -> None:
 @json_option
 def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: bool) -> None:
     """Start the experiment in FILE, or move a running one to a later stage of its ramp."""
-    from experiments.definition import read
     from experiments.registry import Registry
     from stores import parts
 
-    definition, home = read(file), Home.from_env()
+    definition, home = definition_in(file), Home.from_env()
     instant = at.replace(tzinfo=UTC) if at else utc_now()
     state = parts.change(
         home,
@@ -166,6 +165,16 @@ def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> N
         print_json(state.stop)
     else:
         say(f"{name} has ended: {decision}. Its listeners see what is served without experiments.")
+
+
+def definition_in(file: Path) -> "Definition":
+    """Read the definition in a file. Its arms set only what the surfaces know: else they would all see the same."""
+    from experiments.definition import read
+    from surfaces.parameters import check_arms
+
+    definition = read(file)
+    check_arms(definition)
+    return definition
 
 
 def log_of(home: Home) -> "AbstractContextManager[Log]":

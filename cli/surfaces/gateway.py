@@ -51,10 +51,10 @@ def gateway(
     """
     import warnings
 
-    from stores.parts import DATA, MODELS, SURFACES, home_with
+    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, home_with
 
     tokens = read_tokens(token_file) if token_file else []
-    home = home_with(DATA, MODELS, SURFACES)
+    home = home_with(DATA, MODELS, SURFACES, EXPERIMENTS)
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         import uvloop

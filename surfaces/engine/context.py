@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from surfaces.arms import NO_ARMS, Arms
 from surfaces.catalogue import Catalogue
 from surfaces.hydrate import Features
 from surfaces.request import Request
@@ -13,12 +14,13 @@ from surfaces.versions import VersionSet
 
 @dataclass(frozen=True)
 class Context:
-    """A request with its features, the catalogue, and the model versions that all of its calls use."""
+    """A request with its features, the catalogue, the model versions that all of its calls use, and its arms."""
 
     request: Request
     features: Features
     catalogue: Catalogue
     versions: VersionSet
+    arms: Arms = NO_ARMS
 
     @cached_property
     def market(self) -> str:

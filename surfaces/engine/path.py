@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from segue.errors import SegueError
+from surfaces.arms import Experiments
 from surfaces.candidates import Candidates, SourceAnswer, merge
 from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
@@ -91,6 +92,7 @@ class Path:
         catalogue: what is known about the items.
         deadlines: of the stages.
         off: the names of stages, sources and filters that are switched off.
+        experiments: those that run.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class Path:
         catalogue: Catalogue,
         deadlines: Deadlines = Deadlines(),
         off: frozenset[str] = frozenset(),
+        experiments: Experiments | None = None,
     ) -> None:
         self.models = models
+        self.experiments = experiments or Experiments()
         self.catalogue = catalogue
         self.deadlines = deadlines
         self._off = off
@@ -142,16 +146,18 @@ class Path:
                 return await run(self.models.current, Trace(off=self._off))
         return result
 
-    async def context(self, request: Request, versions: VersionSet, trace: Trace) -> Context:
-        """A request with its features; see `answer`."""
+    async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
+        """A request to a surface with its features and arms, which may switch stages off; see `answer`."""
         features = await self._features(request, trace)
         trace.features = fingerprint(features)
-        return Context(request, features, self.catalogue, versions)
+        arms = self.experiments.arms(surface, request, features)
+        trace.off |= arms.off
+        return Context(request, features, self.catalogue, versions, arms)
 
     async def _answer(
         self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace
     ) -> Answer[Page]:
-        context = await self.context(request, versions, trace)
+        context = await self.context(surface.name, request, versions, trace)
         answers = await self._ask(surface.sources, context, trace)
         candidates = await self._filtered(surface.filters, context, merge(answers, self.catalogue), trace)
         nobody_answered = trace.errors.keys() & set(MODELS) and not any(answer.model for answer in answers)

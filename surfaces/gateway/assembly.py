@@ -13,6 +13,7 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
+from surfaces.arms import Experiments
 from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
 from surfaces.follow import catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm
@@ -49,7 +50,7 @@ async def open_gateway(
     A model server or an online store that does not answer does not keep it from starting.
 
     Args:
-        home: the home whose data, online store and layout policy it uses.
+        home: the home whose data, online store, layout policy and experiments it uses.
         server: the address of the model server.
         journal: keeps exposures and events; the caller closes it.
         clock: the current time, UTC.
@@ -67,6 +68,8 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
+    experiments = Experiments(home.experiments)
+    await asyncio.to_thread(experiments.refresh)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -74,7 +77,7 @@ async def open_gateway(
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
-                Path(models, hydrator, catalogue, deadlines, off),
+                Path(models, hydrator, catalogue, deadlines, off, experiments),
                 home_surface(serving_policy(home), rules),
                 journal,
                 sessions,
@@ -93,6 +96,7 @@ async def open_gateway(
                 asyncio.create_task(one)
                 for one in (
                     models.follow(),
+                    experiments.follow(),
                     follow_forgotten(journal.keeping, gateway.forget),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue

@@ -32,6 +32,7 @@ def exposures(decision: Decision) -> list[Exposure]:
             policy=page.policy,
             policy_version=page.policy_version,
             model_versions=decision.versions,
+            arms=decision.arms,
             propensity=item.propensity,
             layout_propensity=page.layout_propensity,
             scores=item.scores,

@@ -29,6 +29,9 @@ from surfaces.request import Exploration, Request
 
 log = logging.getLogger(__name__)
 
+# Parameters of arms that a request for Home may set itself, and its field.
+OF_THE_CALLER = {"home.rows": "k_rows", "home.exploration.budget": "explore"}
+
 
 class Gateway:
     """Decides, remembers what it decided, and writes it to the journal. All calls come from one event loop.
@@ -102,6 +105,7 @@ class Gateway:
             dislikes=session.state.dislikes if session else (),
             rows=body.k_rows,
             request_id=body.request_id or uuid.uuid4().hex,
+            fixed=frozenset(name for name, field in OF_THE_CALLER.items() if getattr(body, field) is not None),
         )
 
         async def decide() -> Decision:
@@ -165,6 +169,7 @@ class Gateway:
             dict(answer.context.versions.versions),
             answer.trace.degraded,
             answer.trace.features,
+            answer.context.arms.logged,
         )
         self.remember(decision, answer.trace)
         return decision

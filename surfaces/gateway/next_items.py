@@ -110,6 +110,7 @@ async def decide(gateway: Gateway, session_id: str, request: Request, steps: Ste
         dict(answer.versions.versions),
         answer.trace.degraded,
         answer.trace.features,
+        answer.arms.logged,
     )
     gateway.remember(decision, answer.trace)
     return decision

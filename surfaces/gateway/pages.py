@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ class Decision:
         versions: the model versions that decided.
         degraded: the stages whose fallback stood in.
         features: the fingerprint of the features that were served.
+        arms: the arms of experiments that decided, by experiment.
     """
 
     request_id: str
@@ -41,6 +42,7 @@ class Decision:
     versions: dict[str, int]
     degraded: tuple[str, ...] = ()
     features: str = ""
+    arms: dict[str, str] = field(default_factory=dict)
 
 
 class Pages:

@@ -7,8 +7,8 @@ has no such formula: its chance of an order is an integral over the posterior. T
 instead: a shelf of which little is known scores higher (Auer, JMLR 2002), and the chance stays exact.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,20 @@ class LayoutPolicy:
         """The chance of each choice of a layout under this policy, which another may have drawn, as its `chances`."""
         logits = self.logits(record.shelf_ids, record.qualities, record.context)
         return step_chances(logits, record.drawn, record.fewest, record.most)
+
+    def raised(self, weights: Mapping[str, float]) -> "LayoutPolicy":
+        """The policy with something added to the score of each shelf of some kinds.
+
+        Args:
+            weights: what is added, by kind; below 0 it is taken off.
+        """
+        kinds = (*self.kinds, *sorted(weights.keys() - set(self.kinds)))
+        before, size = len(self.mean), len(SHARED) + len(kinds) * len(OF_A_KIND)
+        mean, covariance = np.zeros(size), np.zeros((size, size))
+        mean[:before], covariance[:before, :before] = self.mean, self.covariance
+        for kind, weight in weights.items():
+            mean[len(SHARED) + kinds.index(kind) * len(OF_A_KIND)] += weight
+        return replace(self, kinds=kinds, mean=mean, covariance=covariance)
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as JSON types."""

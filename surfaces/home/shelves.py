@@ -140,3 +140,4 @@ WORDS: dict[str, Callable[[Found, Pool, HomeContext], Words]] = {
     words.__name__: words
     for words in (next_up, new_releases, jump_back_in, because_you_listened, popular, cross_content)
 }
+KINDS = ("for_you", *WORDS)

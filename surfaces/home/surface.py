@@ -12,6 +12,7 @@ from surfaces.engine.context import Context
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, ShownShelf
 from surfaces.engine.path import Surface
 from surfaces.filters.every import FILTERS
+from surfaces.home.arms import home_of
 from surfaces.home.calibration import content_mix
 from surfaces.home.compose import compose_home
 from surfaces.home.context import HomeContext
@@ -36,10 +37,12 @@ def home_surface(policy: LayoutPolicy, rules: HomeRules) -> Surface[ShownPage]:
 
     def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> ShownPage:
         rows = context.request.rows
-        limits = replace(rules, rows=rows, fewest_rows=min(rows, rules.fewest_rows)) if rows else rules
-        pool, about = pool_of(context, candidates, scores), home_context(context)
+        layout, limits, exploration = home_of(policy, rules, context.request.exploration, context.arms.parameters)
+        if rows:
+            limits = replace(limits, rows=rows, fewest_rows=min(rows, limits.fewest_rows))
+        pool, about = pool_of(context, candidates, scores), replace(home_context(context), exploration=exploration)
         shelves = build_shelves(found(context, candidates), pool, about, limits)
-        page = compose_home(about, pool, shelves, policy, limits, context.request.seed("home"))
+        page = compose_home(about, pool, shelves, layout, limits, context.request.seed("home"))
         return shown(page, pool)
 
     return Surface("home", SOURCES, FILTERS, compose, EMPTY)

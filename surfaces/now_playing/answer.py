@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import reduce
 
+from surfaces.arms import Arms
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path
@@ -34,10 +35,11 @@ class Steps:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is shown, with the reasons as the reason of its shelf; the versions that decided; what the stages did."""
+    """What is shown, with the reasons as the reason of its shelf; what decided: versions and arms; what stages did."""
 
     page: ShownPage
     versions: VersionSet
+    arms: Arms
     trace: Trace
 
 
@@ -66,16 +68,17 @@ class NowPlaying:
 
         async def run(versions: VersionSet, trace: Trace) -> tuple[Next, VersionSet, Trace]:
             if not begun:
-                context = await self._path.context(request, versions, trace)
+                context = await self._path.context(request.surface, request, versions, trace)
                 session = self.sessions.change(
                     session_id, request.user_id, lambda now: self._begun(now, context, steps)
                 )
                 begun.append((context, session))
             context, session = begun[0]
+            trace.off |= context.arms.off
             return await self._next(replace(context, versions=versions), session, trace), versions, trace
 
         found, versions, trace = await self._path.by_versions(run)
-        ((_, session),) = begun
+        ((context, session),) = begun
         queue = found.queue
         if queue is not None:
             # An action that came meanwhile has changed the session; what was drawn before it is not promised.
@@ -86,7 +89,7 @@ class NowPlaying:
             )
         reason = " ".join(why(session.state, self._path.catalogue, steps.undo))
         shelves = tuple(replace(shelf, reason=reason) for shelf in found.page.shelves)
-        return Answer(replace(found.page, shelves=shelves), versions, trace)
+        return Answer(replace(found.page, shelves=shelves), versions, context.arms, trace)
 
     def _begun(self, session: Session, context: Context, steps: Steps) -> Session:
         """The session with what the online history has and what the request brings."""
@@ -100,6 +103,6 @@ class NowPlaying:
 
     async def _next(self, context: Context, session: Session, trace: Trace) -> Next:
         request = context.request
-        mix = fitting_mix(context)
+        mix = fitting_mix(context) if context.arms.parameters.get("calibrated", True) else {}
         seed, path = request.seed("next"), self._path
         return await next_tracks(path.models, context, session, mix, request.k, seed, trace, path.deadlines)

@@ -34,7 +34,9 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 LISTENERS = 12  # that are listed at once
-STARTING = "<!doctype html><meta charset=utf-8><title>Starting</title><p>{name} is starting. This page goes on by itself."
+STARTING = (
+    "<!doctype html><meta charset=utf-8><title>Starting</title><p>{name} is starting. This page goes on by itself."
+)
 
 
 class Pages(StaticFiles):

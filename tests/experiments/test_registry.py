@@ -101,7 +101,7 @@ def test_a_layer_has_room_for_100_percent_and_stopping_frees_it(registry):
 
 def test_overlapping_layers_are_refused(registry):
     start(registry)
-    with pytest.raises(InputError, match=r"belongs to one layer.*home.weights.new is changed by more-new"):
+    with pytest.raises(InputError, match=r"belongs to one layer.*home.weights.popular is set by more-new"):
         start(registry, name="second", layer={"name": "search"})
     with pytest.raises(InputError, match="salt of its own"):
         start(registry, name="second", layer={"name": "search", "salt": "layer-home"})

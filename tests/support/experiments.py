@@ -12,7 +12,7 @@ def definition(**parts: Any) -> dict[str, Any]:
         "layer": {"name": "home"},
         "arms": [
             {"name": "control", "share": 0.5},
-            {"name": "treatment", "share": 0.5, "parameters": {"home.weights.new": 2.0}},
+            {"name": "treatment", "share": 0.5, "parameters": {"home.weights.popular": 2.0}},
         ],
         "metrics": {"success": {"play_rate": 0.02}, "guardrails": {"skip_rate": 0.02}},
         "plan": {"units": 2000},

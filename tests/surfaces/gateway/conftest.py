@@ -11,6 +11,7 @@ import pytest
 from events.journal.journal import Journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
+from surfaces.arms import Experiments
 from surfaces.engine.path import PATIENT, Path
 from surfaces.gateway.app import create_app
 from surfaces.gateway.gateway import Gateway
@@ -112,6 +113,7 @@ def world(tmp_path):
         now=NOW,
         off=frozenset(),
         journal=tmp_path / "journal.db",
+        experiments=Experiments(tmp_path / "experiments"),
         tokens=(),
     )
 
@@ -125,7 +127,7 @@ async def open_client(world):
     journal = Journal(SqliteKeeping(world.journal))
     sessions, writers = Sessions(), Writers(lambda: world.pushes, lambda: [])
     gateway = Gateway(
-        Path(models, world.online, catalogue(), PATIENT, world.off),
+        Path(models, world.online, catalogue(), PATIENT, world.off, world.experiments),
         home_surface(LayoutPolicy(), HomeRules(fewest_items=2)),
         journal,
         sessions,

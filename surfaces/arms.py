@@ -1,0 +1,106 @@
+"""The arms of a request: what the running experiments set on the surface that answers it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from experiments.assignment.assign import Assignment, Running, arms_to_log, assign
+from experiments.registry import Registry
+from segue.errors import SegueError
+from surfaces.request import Request
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 1.0
+OF_LISTENERS = ("country", "plan", "age_band")  # features
+ATTRIBUTES = (*OF_LISTENERS, "market", "surface")  # that a definition's `eligible` may name
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arms of one request.
+
+    Args:
+        surface: who answers: `home`, `now_playing` or `new_releases`.
+        assignments: the listener's arm in each running experiment.
+        fixed: parameters that the request itself sets, by their full name; no arm changes them.
+    """
+
+    surface: str = ""
+    assignments: tuple[Assignment, ...] = ()
+    fixed: frozenset[str] = frozenset()
+
+    def reads(self, name: str) -> bool:
+        """Whether the decision depends on a parameter, by its full name."""
+        return name.startswith(f"{self.surface}.") and name not in self.fixed
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """What the arms set on the surface, without its name: `rows` for `home.rows`."""
+        return {
+            name.removeprefix(f"{self.surface}."): value
+            for one in self.assignments
+            for name, value in one.parameters.items()
+            if self.reads(name)
+        }
+
+    @property
+    def off(self) -> frozenset[str]:
+        """Stages, sources and filters that the arms switch off."""
+        return frozenset(self.parameters.get("off", ()))
+
+    @property
+    def logged(self) -> dict[str, str]:
+        """The arms that the exposures name, by experiment.
+
+        A page that a fallback answered names them too. Otherwise an arm that breaks pages would lose the listeners whom
+        it harms, and its numbers would look better than they are.
+        """
+        return arms_to_log(self.assignments, {n for one in self.assignments for n in one.changed if self.reads(n)})
+
+
+class Experiments:
+    """The running experiments of a folder, as a gateway reads them. Without a folder there are none."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._written: Mapping[str, int] = {}
+        self.running: Sequence[Running] = ()
+
+    def refresh(self) -> None:
+        """Read the records if any was written since. Records that cannot be read leave the experiments as they were."""
+        written = {path.name: path.stat().st_mtime_ns for path in self._folder.glob("*")} if self._folder else {}
+        if self._folder is None or written == self._written:
+            return
+        self._written = written
+        try:
+            self.running = Registry(self._folder).running()
+        except SegueError as error:
+            log.error("the experiments stay as they were: %s", error)
+
+    async def follow(self) -> None:
+        """Refresh every second, for ever."""
+        while True:
+            await asyncio.to_thread(self.refresh)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def arms(self, surface: str, request: Request, features: Mapping[str, Any]) -> Arms:
+        """The arms of a request.
+
+        Args:
+            surface: who answers.
+            request: the request.
+            features: of the listener; an attribute that is not among them is not known.
+        """
+        if not self.running:
+            return NO_ARMS
+        attributes = {name: features.get(name) for name in OF_LISTENERS}
+        attributes |= {"market": request.market or features.get("country"), "surface": surface}
+        return Arms(surface, tuple(assign(self.running, request.user_id, attributes, request.at)), request.fixed)
+
+
+NO_ARMS = Arms()
