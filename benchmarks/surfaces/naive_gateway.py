@@ -69,6 +69,8 @@ class NaiveGateway:
         decision = Decision(request.request_id, user_id, None, request.at, "home", "home", page, {})
         return {
             "request_id": request.request_id,
+            "level": 0,
+            "degraded": [],
             "shelves": [one.model_dump() for one in shelves(decision, self.catalogue)],
         }
 
