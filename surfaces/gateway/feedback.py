@@ -45,9 +45,9 @@ async def take_events(
     """
     for number, event in enumerate(events):
         check_time(number, event.ts, now)
-        decision = pages.of_request(event.request_id, event.user_id)
+        kept = pages.of_request(event.request_id, event.user_id)
         # A model may know an item before the catalogue is read again; what was shown counts.
-        if event.item_id not in catalogue.index and not (decision and shows(decision, event.item_id)):
+        if event.item_id not in catalogue.index and not (kept and shows(kept.decision, event.item_id)):
             raise UnknownItemError(
                 f"events.{number}: there is no item {event.item_id!r}.", "Send the item_id that was shown."
             )

@@ -228,7 +228,7 @@ def test_pages_in_memory_are_bounded():
         pages.put(decision(number))
     assert pages.of_request("r0", "u0") is None
     assert pages.last("u0", "home") is None
-    assert pages.of_request("r2", "u2") == decision(2)
+    assert pages.of_request("r2", "u2").decision == decision(2)
     with pytest.raises(ConflictError):
         pages.of_request("r2", "u1")
 
