@@ -99,13 +99,13 @@ def contexts(world: World, days: Iterable[int], surface: int, count: int, seed: 
 
     Args:
         world: The world.
-        days: Days, counted from 0; they are gone through again until there are enough contexts.
+        days: Days, counted from 0. All of them are drawn whole, and drawn again until there are enough contexts.
         surface: Position in `schema.SURFACES`.
-        count: Number of contexts.
+        count: Number of contexts. They are a sample of those that were drawn, so each day and hour has its share.
         seed: Seed of the contexts. It may differ from the world's, whose own sessions it gives otherwise.
 
     Returns:
-        Contexts `[count]`.
+        Contexts `[count]`, in the order in which they were drawn.
     """
     drawn: list[Context] = []
     days, turn = list(days), 0
@@ -115,7 +115,8 @@ def contexts(world: World, days: Iterable[int], surface: int, count: int, seed: 
             rows = np.flatnonzero(found.surface == surface)
             drawn += [Context(day, int(found.user[n]), int(found.began[n]), surface) for n in rows]
         turn += 1
-    return drawn[:count]
+    chosen = np.random.default_rng(seed).choice(len(drawn), count, replace=False)
+    return [drawn[n] for n in np.sort(chosen).tolist()]
 
 
 def policy_values(

@@ -137,6 +137,16 @@ def test_contexts_are_common_to_all_policies_and_the_better_policy_has_the_highe
     assert (difference >= 0).all()
 
 
+def test_contexts_are_a_sample_of_all_days_and_hours(world):
+    moments = contexts(world, range(28, 35), HOME, 10, seed=3)
+    everything = contexts(world, range(28, 35), HOME, 25, seed=3)  # a turn has more: 7 days of some 5 sessions
+    assert len(set(everything)) == 25
+    assert {moment.day for moment in everything} == set(range(28, 35))
+    assert len({moment.day for moment in moments}) >= 4
+    last_day = [hour_of(moment.at) for moment in contexts(world, range(28, 35), HOME, 300, seed=4) if moment.day == 34]
+    assert np.mean(np.array(last_day) > 17) > 0.2  # its evening has its share
+
+
 def test_the_value_of_a_policy_is_the_mean_reward_when_it_is_simulated(world):
     moments = contexts(world, [30], HOME, 400, seed=5)
     policy = best_page(world)
