@@ -4,6 +4,7 @@ A run works on its own copy, so a later import does not change the data under a 
 run share the one split.
 """
 
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -42,6 +43,12 @@ def ingest(data: Path, out: Path, fractions: tuple[float, float, float]) -> dict
     write_json(out / SPLIT, split.to_dict())
     write_json(out / MANIFEST, manifest)
     return manifest
+
+
+def complete_until(manifest: dict) -> datetime:
+    """Return the instant up to which a log is complete: its last collection, or its last event if that is later."""
+    instants = (manifest["span"]["last"], manifest.get("collected", {}).get("until"))
+    return max(datetime.fromisoformat(instant) for instant in instants if instant)
 
 
 def read_split(ingested: Path) -> Split:

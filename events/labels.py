@@ -20,6 +20,7 @@ COLUMNS = (
     *schema.LABEL_COLUMNS, "positive",
 )  # fmt: skip
 KEYS = ("user_id", "item_id", "request_id")
+FEATURES = "features"  # the stage of the gateway that reads the online store
 DURATION = "item_duration_ms"  # a name of its own, because the log may have a column `duration_ms` too
 
 
@@ -34,6 +35,17 @@ def without_fallbacks(events: Table) -> Table:
     Nobody decided these pages, so they have no propensity that an estimate could use.
     """
     return events.filter(~events.policy.startswith(schema.FALLBACK).fill_null(False))
+
+
+def with_served_features(events: Table) -> Table:
+    """Return the log without what was served while the stage `features` was degraded.
+
+    The models decided there by default features. The features that a join gives to such an event are others.
+    """
+    exposure = events.schema().get("exposure")  # a log of its own may have such a column, or an earlier version's
+    if exposure is None or not exposure.is_struct() or "degraded" not in exposure.names:
+        return events
+    return events.filter(~events.exposure["degraded"].contains(FEATURES).fill_null(False))
 
 
 def with_duration(events: Table, items: Table | None) -> Table:
@@ -121,7 +133,7 @@ def examples(events: Table, items: Table | None = None) -> Table:
         `label_*` column for each head (float32: 0, 1 or null), `label_listen` (float32: log1p of the seconds, or null)
         and `positive` (bool: whether retrieval learns from the example as a positive).
     """
-    log = with_duration(without_fallbacks(events), items)
+    log = with_duration(with_served_features(without_fallbacks(events)), items)
     if not has_impressions(log):
         return from_interactions(log).select(COLUMNS)
     labelled = from_impressions(log).select(COLUMNS)

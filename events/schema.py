@@ -44,6 +44,9 @@ EVENTS = pa.schema([
     pa.field("propensity", pa.float64()),
 ])  # fmt: skip
 
+# When feedback that the journal has collected came, UTC; null in other events. A page decided before had not seen it.
+RECEIVED = pa.field("received", TIMESTAMP)
+
 SURFACES = ("home", "now_playing", "search", "library")
 IMPRESSION, PLAY, SKIP, LIKE, ADD = ACTIONS = ("impression", "play", "skip", "like", "add")
 INTERACTIONS = (PLAY, SKIP, LIKE, ADD)  # actions of a listener; an impression is an action of the surface

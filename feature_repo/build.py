@@ -64,12 +64,14 @@ def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies
     }
 
 
-def build(ingested: Path, tables: Path) -> dict:
+def build(ingested: Path, tables: Path, until: datetime | None = None) -> dict:
     """Build the feature tables of an ingested log in the folder `tables`. A failed build leaves the folder as it was.
 
     Args:
         ingested: a folder with `events.parquet`, `items.parquet` and `users.parquet`.
         tables: the folder to write; an existing folder is replaced.
+        until: the instant up to which the log is complete; None for its last event. At midnight a log is complete
+            to the end of the day that has just passed, and its snapshot serves the day that begins.
 
     Returns:
         The manifest that is also written to the folder: vocabularies, last complete day, rows of each table.
@@ -86,7 +88,7 @@ def build(ingested: Path, tables: Path) -> dict:
         last = engine.to_pyarrow(events.aggregate(last=_.ts.max()))["last"][0].as_py()
         if last is None:
             raise InputError("Features need at least one event; the log has none.", "Import a log with events.")
-        last_day = last_complete_day(last)
+        last_day = last_complete_day(max(last, until or last))
         expressions = feature_tables(events, items, users, axes, last_day)
         for name, expression in expressions.items():
             write(expression, folder / f"{name}.parquet")

@@ -1,11 +1,12 @@
 """The online store: refreshed from the daily snapshots, extended by pushes, read at a request."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from feast.data_source import PushMode
 from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
-from events.ingest import read_manifest
-from events.schema import EARLIEST
+from events.ingest import complete_until, read_manifest
+from events.journal.journal import Journal, has_journal, open_journal
+from events.journal.records import read_feedback
+from events.schema import EARLIEST, INTERACTIONS
 from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
@@ -28,15 +31,16 @@ from segue.files import read_json, write_json
 from segue.settings import Home
 from stores.settings import settings
 
+TOGETHER = 1000  # interactions of one transaction
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 
 
 def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     """Write the newest snapshots online, then push the interactions that came after the last snapshot.
 
-    A refresh replaces everything online with the log's: a listener, session or item that the log does not have is gone
-    afterwards, and so is an interaction that was pushed online but is missing from the log. The new content is built
-    beside the store and takes its place in one transaction, so a reader sees the old content or the new.
+    A refresh replaces everything online with the log's and with the journal's interactions that are not collected yet:
+    a listener, session or item that neither has is gone afterwards. The new content is built beside the store and takes
+    its place in one transaction, so a reader sees the old content or the new.
 
     Args:
         home: the home whose feature tables are `tables`.
@@ -44,21 +48,30 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         tables: the folder that `build` wrote.
 
     Returns:
-        `dataset`, `sha256` and `last_event`, which are also kept beside the store (see `state`).
+        `dataset`, `sha256`, `last_event`, the end of the log, and `collected`, the journal and the cursor up to which
+        the log has it. They are also kept beside the store (see `state`).
     """
     manifest = read_manifest(ingested)
     now_online = {
         "dataset": manifest["dataset"],
         "sha256": manifest["sha256"],
-        "last_event": manifest["span"]["last"],
+        "last_event": complete_until(manifest).isoformat(),
+        "collected": manifest.get("collected", {}),
     }
     now = settings()
+
+    def filled(store: FeatureStore) -> None:
+        fill(store, ingested, tables)
+        if has_journal(home, now):
+            with closing(open_journal(home, now)) as journal:
+                push_uncollected(store, journal, now_online)
+
     if now.clustered:
         definitions = define(str(tables.resolve())).all
-        cluster.replace(now, shared(), definitions, lambda store: fill(store, ingested, tables), now_online)
+        cluster.replace(now, shared(), definitions, filled, now_online)
         return now_online
     with store_over(tables) as store:
-        fill(store, ingested, tables)
+        filled(store)
         with (
             closing(sqlite3.connect(store.config.online_store.path)) as built,
             closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
@@ -77,7 +90,8 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
     with duckdb_engine() as engine:
         events = read_parquet(engine, ingested / "events.parquet")
         interactions = transformations.interactions(events)
-        late = interactions.filter(_.day > last_day).group_by("user_id").agg(event_timestamp=_.ts.max())
+        after = transformations.day_number(interactions.arrival) > last_day
+        late = interactions.filter(after).group_by("user_id").agg(event_timestamp=_.arrival.max())
         counts = interactions.group_by("user_id").agg(n_before=_.count().cast("int32"))
         today = late.join(counts, "user_id")
         sequences = transformations.sequences(events)
@@ -86,8 +100,46 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
+def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int:
+    """Push the interactions in the journal that the log did not have, and return how many the store did not have.
+
+    Args:
+        store: the feature store.
+        journal: the journal.
+        online: `state` of the store.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the journal or the online store does not answer.
+    """
+    interactions, pusher, pushed = uncollected(journal, online), Pusher(store), 0
+    while batch := list(islice(interactions, TOGETHER)):
+        pushed += sum(pusher.extend(batch))
+    return pushed
+
+
+def uncollected(journal: Journal, online: dict) -> Iterator[Interaction]:
+    """Yield the interactions in the journal that the log did not have when it was put online.
+
+    Some may be online by a push: a push of them again changes nothing.
+
+    Args:
+        journal: the journal.
+        online: `state` of the store.
+
+    Raises:
+        UnavailableError: the journal does not answer.
+    """
+    collected = online.get("collected", {})
+    after = collected["cursor"] if collected.get("journal") == journal.keeping.identity() else ""
+    for body in journal.keeping.feedback(after):
+        one = read_feedback(body)
+        if one.action in INTERACTIONS:
+            yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
+
+
 def state(home: Home) -> dict:
-    """Return the online store's `dataset` and the time of its `last_event` (ISO 8601, UTC).
+    """Return what `refresh` has kept beside the online store; times are ISO 8601, UTC.
 
     Raises:
         InputError: the online store has not been filled yet, or refuses.

@@ -13,16 +13,10 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
 
 from events import schema
-from events.dataset import MANIFEST
-from events.journal.collect import collected_until
-from events.journal.journal import Journal
-from events.journal.records import read_feedback
 from feature_repo import transformations
 from feature_repo.storage import cluster
 from feature_repo.storage.transactions import Row, Rows, changes
 from segue.errors import InputError, UnavailableError
-from segue.files import read_json
-from segue.settings import Home
 from stores.settings import settings
 
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
@@ -204,17 +198,3 @@ def stored_list(value: Value | None) -> Iterable[Any]:
     """The elements of a stored list; none if it is absent or null."""
     kind = value.WhichOneof("val") if value is not None else None
     return getattr(value, kind).val if kind and kind.endswith("_list_val") else ()
-
-
-def uncollected(journal: Journal, home: Home) -> Iterator[Interaction]:
-    """Yield the interactions that the journal has and the log of a home may not have yet, in no certain order.
-
-    Raises:
-        UnavailableError: the journal does not answer.
-    """
-    manifest = read_json(home.data / MANIFEST)
-    for request in journal.keeping.changed(collected_until(manifest, journal)):
-        for body in request.feedback:
-            one = read_feedback(body)
-            if one.action in schema.INTERACTIONS:
-                yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)

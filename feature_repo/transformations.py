@@ -5,8 +5,8 @@ that instant, so a point-in-time join on `<=` never shows an event its own day. 
 snapshot for every day with activity in the 28 days up to it. The views can therefore have a ttl of
 one day, which keeps the join cheap: its cost is the number of rows times the snapshots inside the ttl.
 
-Histories are exact to the event. `recent` counts the interactions strictly before each event, and
-`histories` takes the last 50 of them from the listener's sequence.
+Histories are exact to the event. `recent` counts the interactions that had arrived strictly before each event, and
+`histories` takes the last 50 of them from the listener's sequence, which is in order of arrival.
 """
 
 from datetime import datetime, timedelta
@@ -29,14 +29,25 @@ EPOCH = ibis.timestamp("1970-01-01")
 
 
 def interactions(events: Table, *more: str) -> Table:
-    """Return the interactions (all events but impressions) with their UTC day as an integer.
+    """Return the interactions (all events but impressions) with their UTC day as an integer and their arrival.
 
     `more` names further columns of `events` to keep.
     """
     done = events.filter(_.action.isin(schema.INTERACTIONS))
     return done.select(
-        "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", *more, day=day_number(done.ts)
-    )
+        "event_id", "user_id", "item_id", "session_id", "ts", "action", "surface", *more,
+        day=day_number(done.ts), arrival=arrival(done),
+    )  # fmt: skip
+
+
+def arrival(events: Table) -> Value:
+    """Return when each event came: `received`, or `ts` where the log does not say so.
+
+    A play of 10:00:00 that came at 10:00:40 was not in the history that a page of 10:00:20 was served with.
+    """
+    if schema.RECEIVED.name not in events.columns:
+        return events.ts
+    return ibis.greatest(events.ts, events[schema.RECEIVED.name].fill_null(events.ts))
 
 
 def since_epoch(ts, unit: str) -> Value:
@@ -230,14 +241,14 @@ def user_profile(users: Table, since: datetime) -> Table:
 
 
 def in_order(done: Table, **values: Value) -> Table:
-    """Collect each listener's interactions in order of time: lists `items`, `actions`, `times` and `values`."""
+    """Collect each listener's interactions in order of arrival: lists `items`, `actions`, `times` and `values`."""
     columns = {"items": _.item_id, "actions": _.action, "times": since_epoch(done.ts, "second"), **values}
-    order = [_.ts, _.event_id]
+    order = [_.arrival, _.ts, _.event_id]
     return done.group_by("user_id").agg(**{name: value.collect(order_by=order) for name, value in columns.items()})
 
 
 def sequences(events: Table) -> Table:
-    """Return each listener's interactions in order of time: `user_id` and the lists `items`, `actions`, `times`."""
+    """Return each listener's interactions in order of arrival: `user_id` and the lists `items`, `actions`, `times`."""
     return in_order(interactions(events))
 
 
@@ -284,8 +295,9 @@ def histories(table: Table, listeners: Table) -> Table:
 
 
 def user_history(events: Table, last_day: int) -> Table:
-    """Return each listener's last 50 interactions at the end of each day with an interaction."""
-    done = interactions(events).filter(_.day <= last_day)
+    """Return the last 50 interactions that had arrived at the end of each day with an arrival, by listener."""
+    arrived = interactions(events).mutate(day=day_number(_.arrival))
+    done = arrived.filter(_.day <= last_day)
     days = done.group_by("user_id", "day").agg(n=_.count())
     counted = days.mutate(
         n_before=_.n.sum().over(ibis.cumulative_window(group_by="user_id", order_by="day")).cast("int32")
@@ -317,17 +329,18 @@ def session_context(events: Table, last_day: int) -> Table:
 
 
 def recent(events: Table) -> Table:
-    """Count the interactions strictly before each event.
+    """Count the interactions that had arrived strictly before each event.
 
     Returns:
         `event_id`; `n_before`, the listener's interactions; `session_plays` and `session_skips`, those
         of the session, 0 without a session id. Events of the same microsecond do not count each other.
     """
+    events = events.mutate(arrival=arrival(events))
     # `n_before` is int32, because DuckDB sums into HUGEINT, which Parquet lacks, and Ibis drops a cast to
     # int64, the type that it believes the sum already has.
     before = (None, ibis.interval(microseconds=1))
-    user = ibis.range_window(group_by="user_id", order_by="ts", preceding=before)
-    session = ibis.range_window(group_by="session_id", order_by="ts", preceding=before)
+    user = ibis.range_window(group_by="user_id", order_by="arrival", preceding=before)
+    session = ibis.range_window(group_by="session_id", order_by="arrival", preceding=before)
     done = events.action.isin(schema.INTERACTIONS).cast("int64")
     skip = (events.action == schema.SKIP).cast("int64")
     counted = events.select(

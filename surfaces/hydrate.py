@@ -4,11 +4,14 @@ This is the only module of the room that reads the online store.
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from segue.errors import InputError, UnavailableError
 from segue.settings import Home
@@ -21,6 +24,9 @@ REOPEN_SECONDS = 1.0  # between two attempts to open a store that failed
 
 # Feature name -> value, None where it is not known. Histories are lists with the newest entry first, as in the models.
 Features = dict[str, Any]
+
+
+OF_THE_REQUEST = ("surface", "request_ts", "content_types", "market")  # the others are of the listener and session
 
 
 class UnknownListenerError(InputError):
@@ -142,6 +148,15 @@ def with_request(features: Features, request: Request) -> Features:
         "content_types": list(request.content_types) or None,
         "market": request.market or None,
     }
+
+
+def fingerprint(features: Features) -> str:
+    """16 hexadecimal digits of the SHA-256 of a listener's and a session's features; unknown ones do not count.
+
+    An exposure keeps it, so that a later join can be held against what the models were given.
+    """
+    values = {name: value for name, value in features.items() if name not in OF_THE_REQUEST and value not in (None, [])}
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def newest_first(features: Features) -> Features:

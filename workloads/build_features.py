@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from events.ingest import complete_until, read_manifest
 from workloads.run import Run
 
 
@@ -10,4 +11,4 @@ def step(run: Run, ingested: Path, features: Path) -> None:
     from feature_repo.build import build
 
     with run.step(__name__) as result:
-        result.update(build(ingested, features))
+        result.update(build(ingested, features, complete_until(read_manifest(ingested))))

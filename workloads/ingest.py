@@ -1,18 +1,37 @@
-"""Ingest: copy the log into the run and split it by global time, once for all models."""
+"""Ingest: collect the journal, copy the log into the run and split it by global time, once for all models."""
 
+from contextlib import closing
 from pathlib import Path
 
 from events.ingest import ingest
+from events.journal.collect import collect
+from events.journal.journal import has_journal, open_journal
+from segue.clock import utc_now
+from segue.settings import Home
 from stores import parts
+from stores.settings import settings
 from workloads.run import Run
 
 
 def step(run: Run, ingested: Path) -> dict:
-    """Copy the imported data set into the run and split it.
+    """Collect what the journal has, copy the imported data set into the run and split it.
 
     Returns:
         `dataset` and `sha256` of the imported data set.
     """
     with run.step(__name__, reads=(parts.DATA,)) as result:
+        result["journal"] = collected(run.home)
         result.update(ingest(run.home.data, ingested, run.config.split))
         return {name: result[name] for name in ("dataset", "sha256")}
+
+
+def collected(home: Home) -> dict:
+    """Collect the journal into the data set, if there are both; return what came (see `collect`).
+
+    Nothing is dropped from the journal: `segue data collect` does that, and says from which age on.
+    """
+    now = settings()
+    if not has_journal(home, now) or not (home.data / "manifest.json").is_file():
+        return {}
+    with closing(open_journal(home, now)) as journal:
+        return parts.change(home, parts.DATA, lambda: collect(journal, home.data, until=utc_now()))

@@ -1,5 +1,8 @@
 """`segue simulate`: the listeners of the imported world use the gateway, day by day."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +49,27 @@ def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) 
         ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
-    result = simulate(home, settings(), days, retrain_every, train, line, quiet_libraries)
+    result = simulate(home, settings(), days, retrain_every, train, line, quiet)
     if as_json:
         print_json(result)
         return
     rows = [[cell(day[name]) for name in COLUMNS] for day in result["days"]]
     print_table(f"Simulation of {result['world']}", (name.replace("_", " ") for name in COLUMNS), rows)
+    checks = ("collected", "missing"), ("collected", "unexpected"), ("exposures", "missing"), ("exposures", "changed")
+    lost = sum(day[name][count] for day in result["days"] for name, count in checks)
+    say(f"rows of the journal and the log that differ from the world's: {lost:,}")
+    asked, other = (sum(day["features"][name] for day in result["days"]) for name in ("requests", "different"))
+    say(f"pages decided with other features than training joins: {other:,} of {asked:,}")
+    say(result["worth"])
     say(f"chart    {result['chart']}")
     say(f"page     {result['page']}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back what TensorFlow and Feast print."""
+    with quiet_libraries(), redirect_stdout(StringIO()):
+        yield
 
 
 def cell(value: Any) -> Any:

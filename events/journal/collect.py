@@ -47,11 +47,13 @@ def collect_home(journal: Journal, home: Home, now: datetime, keep: timedelta, i
         InputError: As `collect`.
         UnavailableError: The journal or the object store does not answer.
     """
-    result = parts.change(home, parts.DATA, lambda: collect(journal, home.data, items))
+    result = parts.change(home, parts.DATA, lambda: collect(journal, home.data, items, now))
     return {**result, "dropped": journal.keeping.drop(microseconds(now - keep), result[CURSOR])}
 
 
-def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict[str, Any]:
+def collect(
+    journal: Journal, data: Path, items: pa.Table | None = None, until: datetime | None = None
+) -> dict[str, Any]:
     """Join what has come to the journal since the last collection into the data set in the folder `data`.
 
     Args:
@@ -59,6 +61,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         data: The folder. Without a data set it gets one, whose listeners are those of the journal.
         items: A table of items (`schema.ITEMS`), which go before those of the data set. With it the whole journal is
             joined again, because items that were unknown may be known now.
+        until: The instant up to which the log is complete with it, for the manifest; None for that of its last event.
 
     Returns:
         `requests`, the number joined; `added`, how many more events of each action there are than before;
@@ -69,6 +72,7 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         InputError: There is neither a data set nor items, or fewer than two listeners did anything.
         UnavailableError: The journal does not answer.
     """
+    complete = {} if until is None else {"until": until.isoformat()}
     cursor, place = journal.keeping.newest(), journal.keeping.identity()
     before: dict[str, Any] = {}
     joined = Joined()
@@ -77,9 +81,10 @@ def collect(journal: Journal, data: Path, items: pa.Table | None = None) -> dict
         nonlocal joined
         catalogue = catalogue_of(tables, items)
         before.update(tables.manifest if tables else {})
-        after = collected_until(before, journal) if items is None else ""
+        last = before.get("collected") or {}
+        after = last.get(CURSOR, "") if last.get(ID) == place and items is None else ""
         joined = join(journal.keeping.changed(after), set(catalogue["item_id"].to_pylist()))
-        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor}) if joined.requests else None
+        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor, **complete}) if joined.requests else None
 
     manifest = change(data, with_journal) or before
     added = Counter(manifest.get("actions", {}))
@@ -116,20 +121,6 @@ def catalogue_of(tables: Tables | None, items: pa.Table | None) -> pa.Table:
     return pa.concat_tables([others, items], promote_options="permissive")
 
 
-def collected_until(manifest: Mapping[str, Any], journal: Journal) -> str:
-    """Return the cursor up to which the journal is collected into a data set; empty if none of it is.
-
-    Args:
-        manifest: The data set's.
-        journal: The journal.
-
-    Raises:
-        UnavailableError: The journal does not answer.
-    """
-    last = manifest.get("collected") or {}
-    return last.get(CURSOR, "") if last.get(ID) == journal.keeping.identity() else ""
-
-
 def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Mapping[str, str]) -> Imported:
     """Return the data set with the joined requests in place of what was there of them.
 
@@ -139,7 +130,7 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
         joined: The requests. Rows whose event id another event has are moved to `refused`.
         collected: How far the journal is collected with them.
     """
-    existing = with_exposures(tables.events()) if tables else ROWS.empty_table()
+    existing = with_collected_columns(tables.events()) if tables else ROWS.empty_table()
     existing = reconciled(existing, joined)
     events = pa.concat_tables([existing, pa.Table.from_pylist(joined.rows, ROWS)], promote_options="default")
     known = tables.users["user_id"] if tables else pa.array([], pa.string())
@@ -159,20 +150,43 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
     )
 
 
-def with_exposures(events: pa.Table) -> pa.Table:
-    """Return the events with the column `exposure`, which is null before the first collection.
+def with_collected_columns(events: pa.Table) -> pa.Table:
+    """Return the events with the columns that collected rows have beside the contract's; they are null elsewhere.
+
+    A log that an earlier version collected has an `exposure` of fewer fields; the new ones are null.
 
     Raises:
-        InputError: The log has another column of that name.
+        InputError: The log has another column of such a name.
     """
-    if EXPOSURE.name not in events.column_names:
-        return events.append_column(EXPOSURE, pa.nulls(events.num_rows, EXPOSURE.type))
-    if events.schema.field(EXPOSURE.name).type != EXPOSURE.type:
-        raise InputError(
-            f"The column {EXPOSURE.name} holds what the journal knows of an event. The log has one of its own.",
-            f"Import the log again with `--map shown={EXPOSURE.name}`.",
-        )
+    for column in (EXPOSURE, schema.RECEIVED):
+        if column.name not in events.column_names:
+            events = events.append_column(column, pa.nulls(events.num_rows, column.type))
+        elif not stands_for(events.schema.field(column.name).type, column.type):
+            raise InputError(
+                f"The column {column.name} holds what the journal knows of an event. The log has one of its own.",
+                f"Import the log again with `--map shown={column.name}`.",
+            )
+        elif events.schema.field(column.name).type != column.type:
+            place = events.column_names.index(column.name)
+            events = events.set_column(
+                place, column, with_all_fields(events[column.name].combine_chunks(), column.type)
+            )
     return events
+
+
+def stands_for(stored: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether a stored column is the wanted one, or a struct of some of its fields."""
+    if not pa.types.is_struct(stored) or not pa.types.is_struct(wanted):
+        return stored == wanted
+    return all(field in list(wanted) for field in stored)
+
+
+def with_all_fields(structs: pa.StructArray, wanted: pa.StructType) -> pa.StructArray:
+    """Return structs with all fields of a type; those that they lack are null."""
+    fields = [
+        pc.struct_field(structs, f.name) if f in list(structs.type) else pa.nulls(len(structs), f.type) for f in wanted
+    ]
+    return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=structs.is_null())
 
 
 def reconciled(existing: pa.Table, joined: Joined) -> pa.Table:

@@ -35,9 +35,12 @@ EXPOSURE = pa.field(
         pa.field("arms", pa.string()),
         pa.field("scores", pa.string()),
         pa.field("sources", pa.list_(pa.string())),
+        pa.field("degraded", pa.list_(pa.string())),
+        pa.field("features", pa.string()),  # a fingerprint of the features that were served
+        pa.field("confirmed", pa.bool_()),  # the client confirmed what was in the viewport of this page
     ]),
 )  # fmt: skip
-ROWS = schema.EVENTS.append(EXPOSURE)
+ROWS = schema.EVENTS.append(EXPOSURE).append(schema.RECEIVED)
 
 OTHER_LISTENER = "user_id is not the listener of the request"
 NOT_SHOWN = "impression confirms an item that the journal does not know as shown"
@@ -92,7 +95,10 @@ def join(requests: Iterable[RequestRecords], items: set[str]) -> Joined:
                 used.append(feedback)
         rows = [interaction(f, by_item.get(f.item_id)) for f in used if f.action != schema.IMPRESSION]
         rows += [impression(by_item[item_id]) for item_id in seen(list(by_item.values()), used)]
+        confirmed = any(f.action == schema.IMPRESSION for f in used)
         for row in rows:
+            if EXPOSURE.name in row:
+                row[EXPOSURE.name]["confirmed"] = confirmed
             if row["item_id"] in items:
                 joined.rows.append(row)
             else:
@@ -149,6 +155,7 @@ def interaction(feedback: Feedback, exposure: Exposure | None) -> dict[str, Any]
         "action": feedback.action,
         "ms_played": feedback.ms_played,
         "request_id": feedback.request_id,
+        schema.RECEIVED.name: feedback.received,
         **(place(exposure) if exposure else {}),
     }
 
@@ -170,6 +177,8 @@ def place(exposure: Exposure) -> dict[str, Any]:
             "arms": as_json(exposure.arms),
             "scores": as_json(exposure.scores),
             "sources": exposure.sources,
+            "degraded": exposure.degraded,
+            "features": exposure.features,
         },
     }
 

@@ -153,6 +153,11 @@ class Journal:
         return [True] * len(records) if repeated else new
 
 
+def has_journal(home: Home, settings: Settings) -> bool:
+    """Return whether anything may have been written to a journal: a cluster's server always has one."""
+    return settings.clustered or home.journal.is_file()
+
+
 def open_journal(home: Home, settings: Settings) -> Journal:
     """Open the journal: a file of the home, or Redis Streams where the settings say cluster.
 
@@ -172,7 +177,7 @@ def forget(home: Home, settings: Settings, user_id: str) -> int:
 
     Raises: as `open_journal`.
     """
-    if not settings.clustered and not home.journal.is_file():
+    if not has_journal(home, settings):
         return 0
     keeping = RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
     with contextlib.closing(keeping):

@@ -45,6 +45,10 @@ class Keeping(Protocol):
         """Yield each request that has feedback, and a record after a cursor, with all of its records."""
         ...
 
+    def feedback(self, after: str) -> Iterator[bytes]:
+        """Yield the body of each feedback after a cursor, in the order in which it came."""
+        ...
+
     def forget(self, user_id: str) -> int:
         """Delete a listener's records for good, and return their number."""
         ...

@@ -41,6 +41,8 @@ class Exposure:
         sources: The sources that proposed the item.
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
+        degraded: The stages whose fallback stood in; a page of level 0 may have some.
+        features: A fingerprint of the features that were served, of the listener and the session; empty if not kept.
         title, reason: The words above the shelf.
 
     Raises:
@@ -67,6 +69,8 @@ class Exposure:
     sources: tuple[str, ...] = ()
     fallback: int = 0
     query: str | None = None
+    degraded: tuple[str, ...] = ()
+    features: str = ""
     title: str = ""
     reason: str = ""
 
@@ -106,7 +110,8 @@ class Feedback:
         item_id: The item.
         action: One of `schema.ACTIONS`; `impression` confirms that the item was in the viewport.
         ms_played: Milliseconds played, if known.
-        ts: When it happened, UTC.
+        ts: When it happened, UTC; not after `received`.
+        received: When it came, UTC: no page decided before had seen it. None is as if it came when it happened.
 
     Raises:
         InputError: A value breaks one of these rules.
@@ -120,6 +125,7 @@ class Feedback:
     action: str
     ms_played: int | None
     ts: datetime
+    received: datetime | None = None
 
     def __post_init__(self) -> None:
         check_ids(self, "event_id", "request_id", "user_id", "item_id")
@@ -130,6 +136,10 @@ class Feedback:
             refuse("action", f"is one of {', '.join(schema.ACTIONS)}", self.action)
         if self.ms_played is not None and not 0 <= self.ms_played < 2**53:
             refuse("ms_played", "is 0 or more milliseconds", self.ms_played)
+        if self.received is not None:
+            check_time(self.received, "received")
+            if self.ts > self.received:
+                refuse("ts", f"is not after received, {self.received.isoformat()}", self.ts)
 
 
 @dataclass(frozen=True)
@@ -195,7 +205,15 @@ def encoded(value: Any) -> bytes:
 def read_page(body: bytes) -> list[Exposure]:
     """Return the exposures of a page's record, in reading order."""
     exposures = [
-        unchecked(Exposure, {**values, "sources": tuple(values["sources"])})
+        unchecked(
+            Exposure,
+            {
+                **values,
+                "sources": tuple(values["sources"]),
+                "degraded": tuple(values.get("degraded", ())),  # records of earlier versions have neither
+                "features": values.get("features", ""),
+            },
+        )
         for values in orjson.loads(zlib.decompress(body))
     ]
     return sorted(exposures, key=lambda exposure: exposure.position)
@@ -203,7 +221,9 @@ def read_page(body: bytes) -> list[Exposure]:
 
 def read_feedback(body: bytes) -> Feedback:
     """Return the feedback of a record."""
-    return unchecked(Feedback, orjson.loads(body))
+    values = orjson.loads(body)
+    received = values.get("received")  # records of earlier versions have none
+    return unchecked(Feedback, {**values, "received": received and datetime.fromisoformat(received)})
 
 
 def unchecked(kind: type[Kind], values: dict[str, Any]) -> Kind:
@@ -233,10 +253,10 @@ def check_ids(record: Any, *required: str) -> None:
             )
 
 
-def check_time(ts: datetime) -> None:
+def check_time(ts: datetime, name: str = "ts") -> None:
     """Refuse a time without a zone, and a time before `schema.EARLIEST`."""
     if ts.tzinfo is None or ts < schema.EARLIEST:
-        refuse("ts", f"has a zone and is {schema.EARLIEST:%Y-%m-%d} or later", ts)
+        refuse(name, f"has a zone and is {schema.EARLIEST:%Y-%m-%d} or later", ts)
 
 
 def refuse(name: str, rule: str, value: Any) -> NoReturn:

@@ -114,6 +114,11 @@ class RedisKeeping:
             for request_id, body in zip(new, bodies, strict=True):
                 yield RequestRecords(request_id.decode(), body, feedback[request_id])
 
+    def feedback(self, after: str) -> Iterator[bytes]:
+        """Yield the feedback after a cursor (see `Keeping`)."""
+        for _, record in self._entries(FEEDBACK, places(after)[1]):
+            yield record[b"body"]
+
     def forget(self, user_id: str) -> int:
         """Delete a listener's records (see `Keeping`). The server's file loses them when it is next rewritten."""
         from redis.exceptions import ResponseError
@@ -152,9 +157,9 @@ class RedisKeeping:
         with self._faults():
             return bool(self._client.hexists(KEYS, f"{PAGE}:{request_id.decode()}"))
 
-    def _entries(self, kind: str) -> Iterator[Entry]:
-        """Yield the entries of a stream, oldest first."""
-        last = "-"
+    def _entries(self, kind: str, after: str = FIRST) -> Iterator[Entry]:
+        """Yield the entries of a stream after a place, oldest first."""
+        last = f"({after}"
         while True:
             with self._faults():
                 entries = cast(list[Entry], self._client.xrange(STREAMS[kind], min=last, count=CHUNK))

@@ -37,6 +37,7 @@ CHANGED = f"""
 select distinct request_id from records new where seq > ?
 and exists (select 1 from records where request_id = new.request_id and kind = '{FEEDBACK}')
 """
+NEW_FEEDBACK = "select seq, body from records where kind = ? and seq > ? order by seq limit ?"
 OLD_PAGES = f"select request_id from records where kind = '{PAGE}' and ts < ? and seq <= ?"
 OLD_ORPHANS = f"""
 select seq from records where kind = '{FEEDBACK}' and ts < ? and seq <= ?
@@ -109,6 +110,13 @@ class SqliteKeeping:
                 else:
                     requests[request_id].feedback.append(body)
             yield from requests.values()
+
+    def feedback(self, after: str) -> Iterator[bytes]:
+        """Yield the feedback after a cursor (see `Keeping`)."""
+        last = number(after)
+        while rows := self._read(NEW_FEEDBACK, FEEDBACK, last, CHUNK):
+            yield from (body for _, body in rows)
+            last = rows[-1][0]
 
     def forget(self, user_id: str) -> int:
         """Delete a listener's records and overwrite their bytes (see `Keeping`)."""

@@ -16,7 +16,7 @@ from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.stage import Stage, Trace
 from surfaces.filters.filter import Filter
-from surfaces.hydrate import Features, UnknownListenerError, cold_start, with_request
+from surfaces.hydrate import Features, UnknownListenerError, cold_start, fingerprint, with_request
 from surfaces.request import Request
 from surfaces.score import by_sources, score
 from surfaces.sources.source import ModelSource, Source
@@ -144,7 +144,9 @@ class Path:
 
     async def context(self, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request with its features; see `answer`."""
-        return Context(request, await self._features(request, trace), self.catalogue, versions)
+        features = await self._features(request, trace)
+        trace.features = fingerprint(features)
+        return Context(request, features, self.catalogue, versions)
 
     async def _answer(
         self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace

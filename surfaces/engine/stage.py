@@ -28,6 +28,7 @@ class Trace:
         outcomes: by stage, `ok`, `off`, `late` or `failed`.
         seconds: by stage, how long it took.
         errors: by stage, why its fallback stands in.
+        features: the fingerprint of the listener's and the session's features (`hydrate.fingerprint`).
     """
 
     began: float = field(default_factory=time.perf_counter)
@@ -35,6 +36,7 @@ class Trace:
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+    features: str = ""
 
     @property
     def refused(self) -> bool:

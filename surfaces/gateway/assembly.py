@@ -123,7 +123,7 @@ def open_pusher(home: Home) -> "Pusher":
 
 
 def uncollected_of(journal: Journal, home: Home) -> "Iterator[Interaction]":
-    """The journal's interactions that no collection has taken. Feast is imported when they are asked for."""
-    from feature_repo.pushes import uncollected
+    """The journal's interactions that may not be online. Feast is imported when they are asked for."""
+    from feature_repo.online import state, uncollected
 
-    return uncollected(journal, home)
+    return uncollected(journal, state(home))

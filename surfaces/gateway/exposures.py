@@ -37,6 +37,8 @@ def exposures(decision: Decision) -> list[Exposure]:
             scores=item.scores,
             sources=item.sources,
             fallback=page.level,
+            degraded=decision.degraded,
+            features=decision.features,
             title=shelf.title,
             reason=shelf.reason,
         )
@@ -55,7 +57,16 @@ def remembered(shown: Sequence[Exposure]) -> Decision:
     )
     page = ShownPage(shelves, first.policy, first.policy_version, first.layout_propensity, first.fallback)
     return Decision(
-        first.request_id, first.user_id, first.session_id, first.ts, kind, first.surface, page, first.model_versions
+        first.request_id,
+        first.user_id,
+        first.session_id,
+        first.ts,
+        kind,
+        first.surface,
+        page,
+        first.model_versions,
+        first.degraded,
+        first.features,
     )
 
 

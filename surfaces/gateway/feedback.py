@@ -50,7 +50,8 @@ async def take_events(
                 f"events.{number}: there is no item {event.item_id!r}.", "Send the item_id that was shown."
             )
         pages.of_request(event.request_id, event.user_id)
-    feedback = [Feedback(**event.model_dump()) for event in events]
+    # A client's clock may be fast: what comes has happened, also for the session and the online history.
+    feedback = [Feedback(**{**event.model_dump(), "ts": min(event.ts, now)}, received=now) for event in events]
     path.check(feedback)
     loop = asyncio.get_running_loop()
 

@@ -164,6 +164,7 @@ class Gateway:
             page,
             dict(answer.context.versions.versions),
             answer.trace.degraded,
+            answer.trace.features,
         )
         self.remember(decision, answer.trace)
         return decision

@@ -109,6 +109,7 @@ async def decide(gateway: Gateway, session_id: str, request: Request, steps: Ste
         answer.page,
         dict(answer.versions.versions),
         answer.trace.degraded,
+        answer.trace.features,
     )
     gateway.remember(decision, answer.trace)
     return decision

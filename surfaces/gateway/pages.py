@@ -27,6 +27,7 @@ class Decision:
         page: what is shown.
         versions: the model versions that decided.
         degraded: the stages whose fallback stood in.
+        features: the fingerprint of the features that were served.
     """
 
     request_id: str
@@ -38,6 +39,7 @@ class Decision:
     page: ShownPage
     versions: dict[str, int]
     degraded: tuple[str, ...] = ()
+    features: str = ""
 
 
 class Pages:

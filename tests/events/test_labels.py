@@ -223,3 +223,13 @@ def test_a_log_of_interactions_goes_on_with_collected_impressions():
     ]
     # A log that has impressions of its own learns from impressions alone, as before.
     assert len(play_skip_like_positive(log(early, impression(), shown | {"request_id": "r2"}))) == 2
+
+
+def test_no_example_was_served_without_features():
+    exposures = pa.array(
+        [{"degraded": ["features"]}, {"degraded": ["sequence"]}, {"degraded": []}, None],
+        pa.struct([("degraded", pa.list_(pa.string()))]),
+    )
+    shown = pa.Table.from_pylist([impression(event_id=f"e{n}") for n in range(4)], schema.EVENTS)
+    served = examples(ibis.memtable(shown.append_column("exposure", exposures))).order_by("event_id").execute()
+    assert served["event_id"].tolist() == ["e1", "e2", "e3"]

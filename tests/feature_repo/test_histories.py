@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from events import schema
 from feature_repo.transformations import HISTORY, histories, sequences, user_history
 
 # One interaction a minute: item i0 at 10:00, i1 at 10:01, …
@@ -55,6 +56,16 @@ def test_impressions_are_not_in_a_history(history_of):
 def test_events_of_the_same_instant_are_sorted_by_id(history_of):
     row = history_of("u b 0 10:00 play\nu a 0 10:00 play\nv c 0 10:00 play", "u", 2)
     assert row["history_items"] == ["b", "a"]
+
+
+def test_a_history_is_in_order_of_arrival_and_a_snapshot_has_what_had_arrived(make_log, memory, rows, at, day_number):
+    log = make_log("u late 0 10:00 play\nu b 0 11:00 play\nu c 1 12:00 play")
+    received = pa.array([at(1, "09:00"), at(0, "11:00"), at(1, "12:00")], schema.RECEIVED.type)
+    log = memory(log.append_column(schema.RECEIVED, received))
+    days = rows(user_history(log, day_number(1)), "user_id", "event_timestamp")
+    assert [row["history_items"] for row in days] == [["b"], ["b", "late", "c"]]
+    # The time of an entry is when the listener did it.
+    assert days[1]["history_times"][1] == int(at(0, "10:00").timestamp())
 
 
 def test_a_listener_without_interactions_has_an_empty_history(history_of):

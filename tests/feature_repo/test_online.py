@@ -1,11 +1,14 @@
 """The online store: refreshed, extended by pushes, read at a request."""
 
+from contextlib import closing
 from datetime import timedelta
 
 import pyarrow as pa
 import pytest
 
 from events import schema
+from events.journal.journal import open_journal
+from events.journal.records import Feedback
 from feature_repo import transformations
 from feature_repo.feast_store import open_store, publish
 from feature_repo.online import (
@@ -13,11 +16,13 @@ from feature_repo.online import (
     USER_VIEWS,
     listener,
     push_interaction,
+    push_uncollected,
     refresh,
     session_state,
     state,
 )
 from segue.errors import InputError
+from stores.settings import Settings
 from tests.support.small_log import ITEMS, LOG
 
 USERS = [{"user_id": "u", "country": "SE"}, {"user_id": "v"}, {"user_id": "x", "plan": "free"}]  # w has no profile
@@ -183,7 +188,9 @@ def test_an_online_history_keeps_the_last_interactions(refreshed, at, monkeypatc
 
 
 def test_a_refresh_records_what_is_online(log, refreshed, at):
-    assert state(log.home) == {"dataset": "small", "sha256": "small", "last_event": at(4, "10:00").isoformat()}
+    assert state(log.home) == {
+        "dataset": "small", "sha256": "small", "last_event": at(4, "10:00").isoformat(), "collected": {},
+    }  # fmt: skip
 
 
 def test_before_the_first_refresh_there_is_no_state(home):
@@ -259,3 +266,25 @@ def test_request_features_online_equal_the_point_in_time_join(refreshed, point_i
     (joined,) = point_in_time(refreshed, [("v", "a", ts)])
     # v plays only rock, and a is rock. It was released on day -2, six and a half days before the request.
     assert [online[name][0] for name in names] == [joined[name] for name in names] == [1.0, 6.5]
+
+
+def test_a_refresh_goes_on_with_what_the_journal_has_and_the_log_has_not(ingest_log, tmp_path, at):
+    """They came in another order, and one of them was pushed before."""
+    log = ingest_log(tmp_path, LOG, ITEMS)
+    late = [
+        Feedback("e1", "r1", "u", "s9", "b", "skip", None, at(4, "11:00"), at(4, "11:09")),
+        Feedback("e2", "r1", "u", "s9", "a", "play", 1000, at(4, "10:30"), at(4, "11:10")),
+        Feedback("e3", "r1", "u", "s9", "a", "impression", None, at(4, "10:30"), at(4, "11:10")),
+    ]
+    with closing(open_journal(log.home, Settings())) as journal:
+        journal.record(late).result()
+        store = log.refresh()
+        assert [(item, action) for item, action, _ in history(store, "u", at(5))][-2:] == [("a", "play"), ("b", "skip")]
+        assert session_state(store, "s9") == {"session_plays": 1, "session_skips": 1}
+        # Nothing is pushed twice; what came since is.
+        assert push_uncollected(store, journal, state(log.home)) == 0
+        journal.record([Feedback("e4", "r2", "u", "s9", "a", "like", None, at(4, "11:30"))]).result()
+        assert push_uncollected(store, journal, state(log.home)) == 1
+        # What the log has, up to its cursor, is not pushed again.
+        collected = {"journal": journal.keeping.identity(), "cursor": journal.keeping.newest()}
+        assert push_uncollected(log.store(), journal, {"collected": collected}) == 0

@@ -1,7 +1,9 @@
 """Interactions strictly before each event, counted by hand."""
 
+import pyarrow as pa
 import pytest
 
+from events import schema
 from feature_repo.transformations import recent
 
 LOG = """
@@ -49,3 +51,10 @@ def test_recent(counts, event, expected):
 
 def test_every_event_has_one_row(counts):
     assert len(counts) == 11
+
+
+def test_an_interaction_counts_once_it_has_arrived(make_log, memory, rows, at):
+    log = make_log("u a 0 10:00:00 play s1\nu b 0 10:00:20 impression s1\nu c 0 10:00:41 impression s1")
+    received = pa.array([at(0, "10:00:40"), None, None], schema.RECEIVED.type)
+    counted = rows(recent(memory(log.append_column(schema.RECEIVED, received))), "event_id")
+    assert [(row["n_before"], row["session_plays"]) for row in counted] == [(0, 0), (0, 0), (1, 1)]

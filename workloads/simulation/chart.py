@@ -19,7 +19,7 @@ SHARES = {
 COLUMNS = {
     "date": "day", "sessions": "sessions", "pages": "pages", "reward": "true reward", "best_reward": "best",
     "popular_reward": "popular", "plays": "plays drawn", "calibration_kl": "KL to the mix", "explored": "explored",
-    "new": "new", "fallback": "fallback", "trained": "trained", "missing": "rows lost",
+    "new": "new", "fallback": "fallback", "trained": "trained", "missing": "rows lost", "different": "other features",
 }  # fmt: skip
 PAGE = """<!doctype html>
 <html lang="en">
@@ -39,6 +39,7 @@ PAGE = """<!doctype html>
 <p>The true reward is the expected number of items played through on a page, exact under the world. The best page is
 told the mood of the session, which the gateway has to guess. A vertical line is a push of models trained on what was
 served.</p>
+<p>{worth}</p>
 <img alt="True reward, calibration and shares by day" src="data:image/png;base64,{image}">
 <div class="table"><table>
 <tr>{head}</tr>
@@ -78,25 +79,30 @@ def picture(days: Sequence[dict[str, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def page(world: str, days: Sequence[dict[str, Any]], image: bytes) -> str:
+def page(world: str, days: Sequence[dict[str, Any]], image: bytes, worth: str) -> str:
     """Return the page of a simulation, which needs no other file.
 
     Args:
         world: A line that names the world.
         days: The days, as for `picture`.
         image: The chart.
+        worth: What the training was worth, in a sentence.
     """
     head = "".join(f"<th>{escape(title)}</th>" for title in COLUMNS.values())
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{escape(cell(day, name))}</td>" for name in COLUMNS) + "</tr>" for day in days
     )
-    return PAGE.format(world=escape(world), image=base64.b64encode(image).decode(), head=head, rows=rows)
+    return PAGE.format(
+        world=escape(world), worth=escape(worth), image=base64.b64encode(image).decode(), head=head, rows=rows
+    )
 
 
 def cell(day: dict[str, Any], name: str) -> str:
     """Return a cell of the table."""
     if name == "trained":
         return day["training"]["status"] if day.get("training") else ""
+    if name == "different":
+        return str(day["features"]["different"])
     value = day["collected"]["missing"] if name == "missing" else day[name]
     return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 

@@ -62,7 +62,7 @@ def serve(world: World, day: int, gateway: Gateway, record: Record) -> None:
             disliked.setdefault(moment.visit.session, []).extend(world.item_ids[item] for item in items)
         if moment.visit.request not in record.told:
             if moment.events:
-                gateway.tell(moment.events, instant(int(moment.responses.left[0])))
+                gateway.tell(moment.events)
             record.tell(moment.visit.request)
 
     play(world, day, show, hear)

@@ -3,18 +3,23 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from events import schema
+from feature_repo.online import session_state
 from segue.errors import InputError, UnavailableError
 from surfaces.gateway import api
 from surfaces.gateway.client import GatewayClient
 from surfaces.gateway.next_items import NextRequest
 from workloads.simulation.served import Shown
 
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
 HOME = schema.SURFACES.index("home")
 TRACKS = 10  # of one answer of Now Playing
 TRIES, PAUSE_SECONDS, TIMEOUT_SECONDS = 20, 0.5, 30.0
+ONLINE_TRIES, ONLINE_SECONDS = 400, 0.005  # events that were sent before a kill are counted already: 2 s pass then
 
 Answer = TypeVar("Answer")
 
@@ -24,10 +29,12 @@ class Gateway:
 
     Args:
         address: `http://host:port`.
+        store: The feature store whose online part the gateway writes to.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, store: "FeatureStore") -> None:
         self._client = GatewayClient(address, timeout=TIMEOUT_SECONDS)
+        self._store = store
 
     def close(self) -> None:
         """Close the connections."""
@@ -65,14 +72,27 @@ class Gateway:
         except InputError:
             return patiently(lambda: ask([]))
 
-    def tell(self, events: list[dict[str, Any]], at: datetime) -> None:
-        """Send events. They are durable when this returns, and events that were sent before count for nothing.
+    def tell(self, events: list[dict[str, Any]]) -> None:
+        """Send the events of a session's page, when the last of them happens.
+
+        They are durable and online when this returns; events that were sent before count for nothing. The clock jumps
+        to the next page, so the milliseconds that a push takes would otherwise hide the events from that page.
 
         Raises:
             InputError: The gateway refuses the events.
         """
-        self._client.now = at
+        session, done = events[0]["session_id"], sum(event["action"] in schema.INTERACTIONS for event in events)
+        wanted = self._counted(session) + done
+        self._client.now = max(datetime.fromisoformat(event["ts"]) for event in events)
         patiently(lambda: self._client.events([api.Event.model_validate(event) for event in events]))
+        for _ in range(ONLINE_TRIES):
+            if self._counted(session) >= wanted:
+                return
+            time.sleep(ONLINE_SECONDS)
+
+    def _counted(self, session: str) -> float:
+        """Return how many interactions of a session are online."""
+        return sum(session_state(self._store, session).values())
 
 
 def shown(answer: api.Decided, rows: list[list[api.PlacedItem]]) -> Shown:

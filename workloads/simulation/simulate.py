@@ -5,7 +5,7 @@ twice: items that were added are updated, pages and events that were sent count 
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from events.journal.journal import open_journal
 from events.world.config import FUTURE_DAYS, WorldConfig
 from events.world.day import DAY
 from events.world.live.world import World
+from feature_repo.feast_store import open_store
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
@@ -31,9 +32,11 @@ from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
 from workloads.simulation import chart, servers
-from workloads.simulation.check import compared
+from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
+from workloads.simulation.features import compared_features, refresh_features
 from workloads.simulation.figures import figures
+from workloads.simulation.gain import first_home, gain, keep_first, sentence
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.served import Record
 
@@ -59,7 +62,8 @@ def simulate(
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected` and `training`), and the paths `chart` and `page`.
+        `world`, the `days` (see `figures`, `collected`, `exposures`, `features` and `training`); the `gain` of the
+        last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
 
     Raises:
         InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.
@@ -78,6 +82,8 @@ def simulate(
     state_file = home.simulation / "state.json"
     state = read_json(state_file) if state_file.is_file() else {"log": dataset.identity(manifest), "days": []}
     require_same(state, manifest)
+    if not state["days"]:
+        keep_first(home)
     if len(state["days"]) < count:
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + count):
@@ -87,16 +93,24 @@ def simulate(
                     say(f"{result['date']}: training on what was served")
                     result["training"] = train()
                 state["days"].append(result)
+                state["gain"] = None  # of fewer days
                 write_json(state_file, state)
+    if not state.get("gain") and any(map(chart.pushed, state["days"])) and model_store.stable(first_home(home).models):
+        say("comparing the last models with the first")
+        next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
+        state["gain"] = gain(home, world, next_day, quiet)
+        write_json(state_file, state)
     name = f"{manifest['dataset']}, seed {seed}"
+    worth = sentence(state["gain"]) if state.get("gain") else "No models were trained and pushed."
     image = chart.picture(state["days"])
     with atomic_path(home.simulation / "simulation.png") as temporary:
         temporary.write_bytes(image)
-    write_text(home.simulation / "simulation.html", chart.page(name, state["days"], image))
-    result = {"world": name, "days": state["days"]}
+    write_text(home.simulation / "simulation.html", chart.page(name, state["days"], image, worth))
+    result = {"world": name, "days": state["days"], "gain": state.get("gain")}
     write_json(home.simulation / "simulation.json", result)
     return {
         **result,
+        "worth": worth,
         "chart": str(home.simulation / "simulation.png"),
         "page": str(home.simulation / "simulation.html"),
     }
@@ -109,30 +123,32 @@ def one_day(
     record = Record.open(home.simulation / f"day-{day:04d}.jsonl")
     if not record.pages:
         begin(home, world, day, say, quiet)
+        with quiet():
+            refresh_features(home, instant(day * DAY))
     with servers.gateway(home, server) as address:
-        gateway = Gateway(address)
+        gateway = Gateway(address, open_store(home))
         try:
             serve(world, day, gateway, record)
         finally:
             gateway.close()
-    journal = open_journal(home, settings)
-    try:
-        collect_home(journal, home, instant((day + 1) * DAY), KEEP)
-    finally:
-        journal.close()
     moments = replayed(world, day, record)
     result = figures(world, day, moments)
-    result["collected"] = compared(moments, dataset.load(home.data).events())
+    with closing(open_journal(home, settings)) as journal:
+        collect_home(journal, home, instant((day + 1) * DAY), KEEP)
+        events = dataset.load(home.data).events()
+        result["collected"] = compared(moments, events)
+        result["exposures"] = compared_exposures(moments, events, journal.exposures)
+    with quiet():
+        result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))
     reward, popular = (result[name] or 0 for name in ("reward", "popular_reward"))
     say(f"{result['date']}: {result['pages']} pages, true reward {reward:.3f}, of popular items {popular:.3f}")
     return result
 
 
 def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
-    """Bring the day's releases and sign-ups into the data set, and the releases into the served models."""
+    """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
+    the served models."""
     released, joined = world.items_table(day, day), world.users_table(day, day)
-    if not released.num_rows + joined.num_rows:
-        return
 
     def with_new(tables: dataset.Tables | None) -> Imported:
         assert tables is not None  # the simulation began with it
@@ -141,7 +157,8 @@ def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
             for key, old, new in (("item_id", tables.items, released), ("user_id", tables.users, joined))
         )
         log = dataset.identity(tables.manifest)
-        return dataset.continued(tables, tables.events(), log, items=items, users=users)
+        collected = {**tables.manifest.get("collected", {}), "until": instant(day * DAY).isoformat()}
+        return dataset.continued(tables, tables.events(), log, items=items, users=users, collected=collected)
 
     parts.change(home, parts.DATA, lambda: dataset.change(home.data, with_new))
     if released.num_rows:
@@ -149,7 +166,8 @@ def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
             file = Path(folder) / "items.parquet"
             pq.write_table(released, file)
             with quiet():
-                add_items(home, [file], instant(day * DAY), {}, Dialect())
+                for models in (home, first_home(home)):
+                    add_items(models, [file], instant(day * DAY), {}, Dialect())
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
 
 

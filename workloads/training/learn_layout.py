@@ -35,6 +35,9 @@ STEPS = (1.0, 0.75, 0.5, 0.25, 0.1)
 LEAST_EFFECTIVE = 0.3  # effective sample size, as a share of the pages
 LARGEST_LOSS = 0.02  # that the interval may leave open, as a share of the logged value
 SEED = 0
+SHOWN_AS = pds.field(EXPOSURE.name)
+COMPOSED = (pds.field("surface") == "home") & SHOWN_AS.is_valid() & (pc.struct_field(SHOWN_AS, "fallback") == 0)
+CONFIRMED = pc.coalesce(pc.struct_field(SHOWN_AS, "confirmed"), False)
 
 
 def step(run: Run, ingested: Path) -> bool:
@@ -47,8 +50,9 @@ def step(run: Run, ingested: Path) -> bool:
     with run.step(__name__, reads=(parts.SURFACES,)) as result:
         tables = load(ingested)
         pages = logged_pages(composed_events(tables.events_files), tables.items, run.config.ranking.reward)
+        result["pages_unconfirmed"] = unconfirmed = unconfirmed_pages(tables.events_files)
         if reason := too_few(pages):
-            result["skipped"] = reason
+            result["skipped"] = f"{reason}, and {unconfirmed:,} that no client confirmed are left out"
             return False
         policy, verdict = learned(pages, serving_policy(run.home))
         result.update(verdict.to_dict())
@@ -58,24 +62,44 @@ def step(run: Run, ingested: Path) -> bool:
 
 
 def composed_events(files: Sequence[str]) -> pa.Table:
-    """The events of Home pages that were composed: what was seen there, and what was done.
+    """The events of Home pages that were composed and confirmed: what was seen there, and what was done.
 
     Only collected events have the column `exposure`; an imported log has no such pages. Fallback pages have no drawn
     layout, and are left out. The rest of the log is not held in memory.
+
+    A page of a client that confirms nothing is in the log only if the listener did something there. Such pages would
+    make every layout look better than it is, so they are left out too.
 
     Args:
         files: Parquet files of the log.
     """
     log = pds.dataset(files, format="parquet")
-    if EXPOSURE.name not in log.schema.names:
+    if not says_confirmed(log.schema):
         return schema.EVENTS.append(EXPOSURE).empty_table()
-    exposure = pds.field(EXPOSURE.name)
-    composed = exposure.is_valid() & (pc.struct_field(exposure, "fallback") == 0)
-    return log.to_table(filter=(pds.field("surface") == "home") & composed)
+    return log.to_table(filter=COMPOSED & CONFIRMED)
+
+
+def unconfirmed_pages(files: Sequence[str]) -> int:
+    """The number of composed Home pages in the log whose client confirmed nothing.
+
+    Args:
+        files: Parquet files of the log.
+    """
+    log = pds.dataset(files, format="parquet")
+    if not says_confirmed(log.schema):
+        return 0
+    requests = log.to_table(["request_id"], filter=COMPOSED & ~CONFIRMED)["request_id"]
+    return len(requests.unique())
+
+
+def says_confirmed(columns: pa.Schema) -> bool:
+    """Whether a log has collected pages; those that an earlier version collected do not say what was confirmed."""
+    exposure = columns.field(EXPOSURE.name).type if EXPOSURE.name in columns.names else pa.null()
+    return pa.types.is_struct(exposure) and exposure.get_field_index("confirmed") >= 0
 
 
 def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
-    """The pages whose layout was drawn, with the reward of each shelf. A page of which nothing was seen is not there.
+    """The pages whose layout was drawn, with the reward of each shelf.
 
     Args:
         events: of Home pages.
@@ -113,7 +137,8 @@ def too_few(pages: Sequence[LoggedPage]) -> str:
     """Why the pages of a log are too few to learn and to judge a policy, in one sentence; empty if there are enough."""
     if min(map(len, parted(pages))) >= LEAST_PAGES:
         return ""
-    return f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge; the log has {len(pages)}"
+    need = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge"
+    return f"{need}; the log has {len(pages)} confirmed ones"
 
 
 def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy, Verdict]:

@@ -11,7 +11,7 @@ import pytest
 from events import dataset
 from events.imported import Imported
 from events.journal.collect import TAKEN, collect, collect_home
-from events.journal.joins import NOT_SHOWN, OTHER_LISTENER
+from events.journal.joins import EXPOSURE, NOT_SHOWN, OTHER_LISTENER
 from events.journal.journal import Journal, open_journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError
@@ -85,7 +85,11 @@ def test_a_confirmed_page_becomes_its_confirmed_items_and_what_was_done(journal,
             "arms": "{}",
             "scores": '{"ranking":1.5}',
             "sources": ["retrieval", "popular"],
+            "degraded": [],
+            "features": "",
+            "confirmed": True,
         },
+        "received": None,
     }
     assert (third["position"], third["exposure"]["row"], third["exposure"]["column"]) == (7, 2, 2)
     assert play["event_id"] == "e4"
@@ -187,6 +191,29 @@ def test_what_cannot_be_used_is_quarantined_once_with_its_reason(journal, data, 
     more = pa.table({"item_id": ["i99"], "title": ["Late Release"]})
     assert unknown not in collect(journal, data, more)["quarantined"]
     assert rows(data, "event_id", item_id="i99") == ["impression:r2:1", "e2"]
+
+
+def test_an_event_says_when_it_came_and_what_was_degraded(journal, data, page, feedback):
+    journal.append(page("r1", degraded=("features", "sequence")))
+    journal.record([feedback("e1", "r1", "i1", received=NOON + timedelta(minutes=9))]).result()
+    collect(journal, data)
+    assert rows(data, "received") == [None, NOON + timedelta(minutes=9)]
+    exposure = rows(data, "exposure", action="play")[0]
+    assert (exposure["degraded"], exposure["confirmed"]) == (["features", "sequence"], False)
+
+
+def test_a_log_that_an_earlier_version_collected_goes_on(journal, home, page, feedback, event):
+    fields = [one for one in EXPOSURE.type if one.name not in ("degraded", "features", "confirmed")]
+    old = typed([event(0), event(-1)]).append_column(
+        "exposure", pa.array([{"shelf": "s", "row": 1}, None], pa.struct(fields))
+    )
+    dataset.write(home.data, Imported("tiny", ITEMS, pa.table({"user_id": ["u0", "u1"]}), old))
+    journal.append(page("r1"))
+    journal.record([feedback("e9", "r1", "i1")]).result()
+    collect(journal, home.data)
+    exposures = {row["event_id"]: row["exposure"] for row in dataset.load(home.data).events().to_pylist()}
+    assert exposures["e0"] == dict.fromkeys(EXPOSURE.type.names) | {"shelf": "s", "row": 1}
+    assert exposures["impression:r1:1"]["degraded"] == []
 
 
 def test_an_interaction_is_not_before_its_exposure(journal, data, page, feedback):

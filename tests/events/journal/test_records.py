@@ -1,7 +1,10 @@
 """Records refuse what an import would refuse later, and read back as they were written."""
 
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from events.journal.records import feedback_record, page_record, read_feedback, read_page
@@ -9,10 +12,21 @@ from segue.errors import InputError
 
 
 def test_records_read_back_as_they_were(page, feedback):
-    exposures = page("r1", arms={"layout": "b"}, query="jazz ☃", session_id=None)
+    exposures = page("r1", arms={"layout": "b"}, query="jazz ☃", session_id=None, degraded=("features",))
     assert read_page(page_record(exposures[::-1]).body) == exposures
     one = feedback("e1", "r1", "i1", ts=datetime(2026, 1, 5, 12, 0, 0, 123456, UTC))
     assert read_feedback(feedback_record(one).body) == one
+    one = replace(one, received=datetime(2026, 1, 5, 12, 0, 40, 5, UTC))
+    assert read_feedback(feedback_record(one).body) == one
+
+
+def test_records_of_earlier_versions_lack_what_came_later(page, feedback):
+    old = [
+        {name: value for name, value in vars(one).items() if name not in ("degraded", "features")} for one in page("r1")
+    ]
+    assert read_page(zlib.compress(orjson.dumps(old))) == page("r1")
+    one = feedback("e1", "r1", "i1")
+    assert read_feedback(orjson.dumps({n: v for n, v in vars(one).items() if n != "received"})) == one
 
 
 def test_a_page_takes_a_tenth_of_its_json(page):
@@ -57,6 +71,8 @@ def test_an_exposure_that_breaks_a_rule_is_refused(page, field, value):
         ("ms_played", -1),
         ("ms_played", 2**60),
         ("ts", datetime(1980, 1, 1, tzinfo=UTC)),
+        ("received", datetime(2026, 1, 5)),  # without a zone
+        ("received", datetime(2026, 1, 5, tzinfo=UTC)),  # before it happened
     ],
 )
 def test_feedback_that_breaks_a_rule_is_refused(feedback, field, value):

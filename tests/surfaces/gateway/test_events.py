@@ -159,3 +159,14 @@ def test_a_journal_that_cannot_write_asks_to_try_again(talk, monkeypatch):
         return await client.post("/v1/events", json={"events": [event(1)]})
 
     assert talk(conversation).status_code == 503
+
+
+def test_an_event_of_a_fast_clock_has_happened_when_it_comes(talk, world):
+    fast = event(1, ts=(NOW + timedelta(minutes=4)).isoformat(), session_id="s1")
+
+    async def conversation(client):
+        await client.post("/v1/events", json={"events": [fast, event(2, session_id="s1")]})
+        return [(a.item_id, a.ts) for a in client.gateway.now_playing.sessions.get("s1", "u1").state.actions]
+
+    assert talk(conversation) == [("2", NOW - timedelta(minutes=1)), ("1", NOW)]
+    assert world.pushes.interactions[-1].ts == NOW  # a push of the future would refuse all that come before it

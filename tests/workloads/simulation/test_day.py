@@ -12,12 +12,13 @@ import pytest
 
 from events import schema
 from events.importers.synthetic import sized
-from events.journal.joins import EXPOSURE
+from events.journal.joins import EXPOSURE, ROWS, impression
+from events.journal.records import Exposure
 from events.world.day import HOME
 from events.world.live.world import World
 from workloads.simulation import chart
-from workloads.simulation.check import COLUMNS, compared, rows_of
-from workloads.simulation.day import replayed, serve
+from workloads.simulation.check import COLUMNS, compared, compared_exposures, rows_of
+from workloads.simulation.day import Moment, instant, replayed, serve
 from workloads.simulation.figures import figures
 from workloads.simulation.served import Record, Shown
 
@@ -62,7 +63,7 @@ class Shop:
         rows = [items[:5], items[5:]] if surface == HOME else [items]
         return Shown(request_id, rows, [[False] * (len(row) - 1) + [True] for row in rows], 0, {"ranking": 1})
 
-    def tell(self, events, at) -> None:
+    def tell(self, events) -> None:
         self._call()
         for event in events:
             self.events.setdefault(event["event_id"], event)
@@ -166,17 +167,47 @@ def test_the_check_counts_what_is_missing_and_what_is_too_much(world, served):
     assert compared(moments, pa.concat_tables([whole, whole.slice(0, 1)]))["unexpected"] == 1
 
 
+def test_the_check_compares_every_exposure_and_what_was_collected_of_it(world, served):
+    moments = replayed(world, DAY, served[1])
+    pages = {moment.shown.request_id: exposures_of(moment) for moment in moments}
+    count = sum(map(len, pages.values()))
+    seen = pa.Table.from_pylist([impression(one) for page in pages.values() for one in page[:3]], ROWS)
+    whole = {"expected": count, "missing": 0, "unexpected": 0, "changed": 0}
+    assert compared_exposures(moments, seen, pages.__getitem__) == whole
+    first = moments[0].shown.request_id
+    for place, change, worse in (
+        (-1, {"item_id": "other"}, {"missing": 1, "unexpected": 1}),  # nobody saw it
+        (0, {"column": 7}, {"missing": 1, "unexpected": 1}),
+        (1, {"propensity": 0.25}, {"changed": 1}),
+        (2, {"scores": {"reward": 1.0}}, {"changed": 1}),
+    ):
+        page = list(pages[first])
+        page[place] = replace(page[place], **change)
+        assert compared_exposures(moments, seen, {**pages, first: page}.__getitem__) == whole | worse
+
+
+def exposures_of(moment: Moment) -> list[Exposure]:
+    """The exposures of a page, as a gateway would write them."""
+    shown, at = moment.shown, instant(moment.visit.at)
+    places = [(row, column, item) for row, items in enumerate(shown.rows, 1) for column, item in enumerate(items, 1)]
+    return [
+        Exposure(shown.request_id, "u", None, at, "home", "", row, column, position, item, "p", "1", propensity=0.5)
+        for position, (row, column, item) in enumerate(places, 1)
+    ]
+
+
 @pytest.mark.slow  # Matplotlib looks for fonts when it is imported for the first time
 def test_the_chart_is_a_picture_and_a_page_of_its_own(world, served):
     day = figures(world, DAY, replayed(world, DAY, served[1]))
-    collected = {"expected": 10, "missing": 2, "unexpected": 0}
-    days = [
-        {**day, "collected": collected},
-        {**day, "day": DAY + 1, "reward": None, "collected": collected, "training": {"status": "pushed"}},
-    ]
+    day |= {
+        "collected": {"expected": 10, "missing": 2, "unexpected": 0},
+        "features": {"requests": 5, "different": 1},
+    }
+    days = [day, {**day, "day": DAY + 1, "reward": None, "training": {"status": "pushed"}}]
     image = chart.picture(days)
     assert image.startswith(b"\x89PNG")
-    page = chart.page("a <world>", days, image)
+    page = chart.page("a <world>", days, image, "Worth <1>.")
+    assert "Worth &lt;1&gt;." in page
     assert "a &lt;world&gt;" in page
     assert "http" not in page
     assert "<td>pushed</td>" in page

@@ -69,6 +69,10 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
         assert day["pages"] > 3
         assert day["collected"]["expected"] > 10
         assert day["collected"]["missing"] == day["collected"]["unexpected"] == 0
+        assert day["exposures"]["expected"] > day["pages"]
+        assert [day["exposures"][name] for name in ("missing", "unexpected", "changed")] == [0, 0, 0]
+        assert day["features"]["requests"] > 3
+        assert day["features"]["different"] == 0
         assert 0 < day["reward"] < day["best_reward"]
         assert day["fallback"] < 0.5
     assert days[1]["training"]["status"] in ("pushed", "stopped")

@@ -21,7 +21,7 @@ from tests.support.home_pages import KINDS, SATURDAY, context_of, logged
 from workloads.run import Run
 from workloads.training import learn_layout
 from workloads.training.layout_value import decisions, down_to, gain, overlap, value
-from workloads.training.learn_layout import composed_events, learned, logged_pages, parted, too_few
+from workloads.training.learn_layout import composed_events, learned, logged_pages, parted, too_few, unconfirmed_pages
 
 EVEN = LayoutPolicy(temperature=1e6)
 WORTH = (0.2, 1.2, 0.6, 0.3)
@@ -38,8 +38,11 @@ def log_of(*rows: dict) -> pa.Table:
     return pa.Table.from_pylist(complete, schema.EVENTS.append(EXPOSURE))
 
 
-def exposure(shelf: str, row: int, column: int, scores=None, fallback: int = 0) -> dict:
-    return {"shelf": shelf, "row": row, "column": column, "scores": json.dumps(scores or {}), "fallback": fallback}
+def exposure(shelf: str, row: int, column: int, scores=None, fallback: int = 0, confirmed: bool = True) -> dict:
+    return {
+        "shelf": shelf, "row": row, "column": column, "scores": json.dumps(scores or {}), "fallback": fallback,
+        "confirmed": confirmed,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -76,10 +79,22 @@ def test_pages_without_a_drawn_layout_are_left_out(record, tmp_path, how):
     assert logged_pages(composed_events([str(tmp_path / "log.parquet")]), ITEMS, {"play": 1.0}) == []
 
 
+def test_a_page_that_nobody_confirmed_is_left_out_and_counted(record, tmp_path):
+    seen = {"item_id": "a", "exposure": exposure(KINDS[record.drawn[0]], 1, 1, record.to_scores())}
+    unsure = {**seen, "exposure": {**seen["exposure"], "confirmed": False}}
+    old = {**seen, "exposure": {**seen["exposure"], "confirmed": None}}
+    log = log_of(seen, *({**one, "request_id": f"r{n}"} for n, one in enumerate((unsure, unsure, old), 2)))
+    pq.write_table(log, tmp_path / "log.parquet")
+    files = [str(tmp_path / "log.parquet")]
+    assert set(composed_events(files)["request_id"].to_pylist()) == {"r1"}
+    assert unconfirmed_pages(files) == 3
+
+
 @pytest.mark.parametrize("columns", [["exposure"], []], ids=["imported", "imported before a collection"])
 def test_an_imported_log_has_no_pages(tmp_path, columns):
     pq.write_table(log_of({"item_id": "a"}).drop_columns(columns), tmp_path / "log.parquet")
-    assert composed_events([str(tmp_path / "log.parquet")]).num_rows == 0
+    files = [str(tmp_path / "log.parquet")]
+    assert (composed_events(files).num_rows, unconfirmed_pages(files)) == (0, 0)
 
 
 @pytest.mark.slow
@@ -149,7 +164,7 @@ def test_a_policy_that_may_be_worse_does_not_serve():
 
 
 def test_too_few_pages_are_a_sentence():
-    assert too_few([]) == "a layout policy needs 200 pages to learn and as many to judge; the log has 0"
+    assert too_few([]) == "a layout policy needs 200 pages to learn and as many to judge; the log has 0 confirmed ones"
     assert "the log has 20" in too_few(logged(EVEN, WORTH, 10, 2, seed=0))
 
 
