@@ -21,8 +21,8 @@ MODELS, STORE, ONLINE, JOURNAL, GATEWAY = "model server", "Valkey", "online stor
 # How often each is killed; a model server takes longest to start again. Valkey has the online store and the journal of
 # a cluster. In a home both are files, which another process locks until it is killed.
 VICTIMS = {
-    "cluster": {MODELS: 1, STORE: 4, GATEWAY: 2},
-    "embedded": {MODELS: 1, ONLINE: 3, JOURNAL: 3, GATEWAY: 2},
+    "cluster": {MODELS: 1, STORE: 6, GATEWAY: 3},
+    "embedded": {MODELS: 1, ONLINE: 4, JOURNAL: 4, GATEWAY: 3},
 }
 # Another process that writes to a database and does not end.
 LOCK = """
