@@ -11,7 +11,8 @@ from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import Settings
 
-MOST_RECORDS = 5_000_000  # of either kind; the server's own limit of memory comes first where it is small
+MOST_RECORDS = 5_000_000  # of either kind
+MOST_MEMORY = 0.8  # of the server's maxmemory; the rest is for the online store, which shares the server
 CHUNK = 1000  # records that are read or deleted at once
 NAME = "segue:{journal}"  # the braces keep all keys on one node of a cluster
 STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK)}
@@ -26,7 +27,12 @@ WRITE = f"""
 local new = {{}}
 local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3]}}
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[1]) or redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then
-  return redis.error_reply('{FULL} the journal has its ' .. ARGV[1] .. ' records')
+  return redis.error_reply('{FULL} it has its ' .. ARGV[1] .. ' records')
+end
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, 'maxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > {MOST_MEMORY} * most then
+  return redis.error_reply('{FULL} its server uses more than {MOST_MEMORY:.0%} of its maxmemory')
 end
 for i = 2, #ARGV, 6 do
   local field = ARGV[i] .. ':' .. ARGV[i + 1]
@@ -48,8 +54,8 @@ class RedisKeeping:
 
     Args:
         settings: The settings, with the address.
-        most_records: The number of pages, or of feedback, from which on no further record is taken.
-
+        most_records: The number of pages, or of feedback, from which on no further record is taken. Nor is one taken
+            while the server uses more than `MOST_MEMORY` of its maxmemory, so that the online store keeps its share.
     """
 
     def __init__(self, settings: Settings, most_records: int = MOST_RECORDS) -> None:
@@ -204,9 +210,10 @@ class RedisKeeping:
             except ResponseError as error:
                 if FULL not in str(error):
                     raise
+                reason = str(error).partition(FULL)[2].strip().partition(" script:")[0]
                 raise UnavailableError(
-                    f"The journal has its {self._most_records:,} records.",
-                    "Run `segue data collect`, which removes old records.",
+                    f"The journal takes no record: {reason}.",
+                    "Run `segue data collect`, which removes old records, or give the server more memory.",
                 ) from error
 
 

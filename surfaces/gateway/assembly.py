@@ -15,7 +15,7 @@ from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
 from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
-from surfaces.follow import catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm
+from surfaces.follow import BRING_SECONDS, catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm, repeat
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
@@ -41,6 +41,7 @@ async def open_gateway(
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
     tls: TLS | None = None,
+    bring: Callable[[], None] = lambda: None,
     rules: HomeRules = HomeRules(),
     exploration: Exploration = Exploration(),
 ) -> AsyncIterator[Gateway]:
@@ -56,6 +57,7 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
+        bring: brings the newest data, models' cards and layout policy to the home, where others publish them.
         rules: the weights and limits of Home pages.
         exploration: of a request that names no budget.
 
@@ -93,6 +95,7 @@ async def open_gateway(
                 asyncio.create_task(one)
                 for one in (
                     models.follow(),
+                    repeat("data and policy", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
