@@ -14,6 +14,7 @@ from segue.errors import InputError
 
 LONGEST_ID = 256  # characters
 PAGE, FEEDBACK = "page", "feedback"
+PROMISED = "promised"  # the first source of an item that an earlier request drew, and that is only shown again
 NO_IDS = frozenset(MISSING)
 Kind = TypeVar("Kind")
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -38,7 +39,7 @@ class Exposure:
         propensity: Probability of this item at this place given the layout, in (0, 1].
         layout_propensity: Probability of the layout, in (0, 1].
         scores: The scores that decided.
-        sources: The sources that proposed the item.
+        sources: The sources that proposed the item; the first one is `PROMISED` if an earlier request drew it.
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
         degraded: The stages whose fallback stood in; a page of level 0 may have some.

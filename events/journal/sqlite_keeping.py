@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from events.journal.keeping import RequestRecords
+from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
 from events.journal.records import FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from segue.lock import latched
@@ -28,6 +28,7 @@ create table if not exists records (
     unique (kind, key)
 );
 create index if not exists records_by_request on records (request_id);
+create table if not exists forgotten (seq integer primary key autoincrement, tombstone text not null);
 """
 INSERT = """
 insert into records (kind, key, request_id, user_id, ts, body) values (?, ?, ?, ?, ?, ?)
@@ -120,11 +121,18 @@ class SqliteKeeping:
 
     def forget(self, user_id: str) -> int:
         """Delete a listener's records and overwrite their bytes (see `Keeping`)."""
+        gone = tombstone(self.identity(), user_id)
         with self._faults():
             with self._transaction() as connection:
                 count = connection.execute("delete from records where user_id = ?", [user_id]).rowcount
+                last = connection.execute("insert into forgotten (tombstone) values (?)", [gone]).lastrowid
+                connection.execute("delete from forgotten where seq <= ? - ?", [last, TOMBSTONES])
             self._writing.execute("pragma wal_checkpoint(truncate)")  # the log of writes has the bytes too
             return count
+
+    def forgotten(self) -> dict[str, str]:
+        """Return the newest tombstones (see `Keeping`)."""
+        return {str(place): gone for place, gone in self._read("select seq, tombstone from forgotten")}
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""

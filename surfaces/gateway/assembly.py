@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from events.journal.journal import Journal
@@ -15,8 +13,11 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
+from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
+from surfaces.follow import BRING_SECONDS, catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm, repeat
 from surfaces.gateway.gateway import Gateway
+from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
 from surfaces.home.serving_policy import serving_policy
 from surfaces.home.surface import home_surface
@@ -24,16 +25,11 @@ from surfaces.hydrate import Hydrator
 from surfaces.now_playing.feedback import FeedbackPath
 from surfaces.now_playing.sessions import Sessions
 from surfaces.now_playing.writers import Writers
-from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Exploration
 from surfaces.versions import Models
 
 if TYPE_CHECKING:
     from feature_repo.pushes import Interaction, Pusher
-
-log = logging.getLogger(__name__)
-
-POLICY_SECONDS = 1.0  # between two looks at the file of the layout policy
 
 
 @asynccontextmanager
@@ -45,8 +41,11 @@ async def open_gateway(
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
     tls: TLS | None = None,
+    bring: Callable[[], None] = lambda: None,
+    rules: HomeRules = HomeRules(),
+    exploration: Exploration = Exploration(),
 ) -> AsyncIterator[Gateway]:
-    """A gateway that follows the model versions while the body runs.
+    """A gateway that follows the model versions, the catalogue and the layout policy while the body runs.
 
     A model server or an online store that does not answer does not keep it from starting.
 
@@ -58,11 +57,15 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
+        bring: brings the newest data, models' cards and layout policy to the home, where others publish them.
+        rules: the weights and limits of Home pages.
+        exploration: of a request that names no budget.
 
     Raises:
         InputError: nothing was imported, or no run has filled the online store.
     """
-    catalogue = await asyncio.to_thread(read_catalogue, home)
+    stamps = catalogue_stamp(home), policy_stamp(home)
+    catalogue = await asyncio.to_thread(read_warm, home)
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
@@ -74,14 +77,38 @@ async def open_gateway(
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
                 Path(models, hydrator, catalogue, deadlines, off),
-                home_surface(serving_policy(home), HomeRules()),
+                home_surface(serving_policy(home), rules),
                 journal,
                 sessions,
                 FeedbackPath(sessions, writers),
                 clock,
-                Exploration(),
+                exploration,
             )
-            following = [asyncio.create_task(models.follow()), asyncio.create_task(follow_policy(gateway, home))]
+
+            def use_catalogue(newer: Catalogue) -> None:
+                gateway.path.catalogue = newer
+
+            def use_policy(newer: LayoutPolicy) -> None:
+                gateway.home_surface = home_surface(newer, rules)
+
+            following = [
+                asyncio.create_task(one)
+                for one in (
+                    models.follow(),
+                    repeat("data and policy", bring, BRING_SECONDS),
+                    follow_forgotten(journal.keeping, gateway.forget),
+                    follow(
+                        "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
+                    ),
+                    follow(
+                        "layout policy",
+                        partial(policy_stamp, home),
+                        stamps[1],
+                        partial(serving_policy, home),
+                        use_policy,
+                    ),
+                )
+            ]
             try:
                 yield gateway
             finally:
@@ -90,28 +117,6 @@ async def open_gateway(
     finally:
         hydrator.close()
         await asyncio.to_thread(writers.close)
-
-
-async def follow_policy(gateway: Gateway, home: Home) -> None:
-    """Serve the layout policy that the training pipeline pushes, for ever; a broken file leaves the last one."""
-    before = changed_at(home.layout_policy)
-    while True:
-        await asyncio.sleep(POLICY_SECONDS)
-        now = changed_at(home.layout_policy)
-        if now != before:
-            before = now
-            try:
-                gateway.home_surface = home_surface(serving_policy(home), HomeRules())
-            except SegueError as error:
-                log.error("the layout policy stays as it was: %s", error)
-
-
-def changed_at(path: FilePath) -> int:
-    """When a file was written, in nanoseconds; 0 without a file."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def open_pusher(home: Home) -> "Pusher":

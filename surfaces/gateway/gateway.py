@@ -210,6 +210,12 @@ class Gateway:
         if error:
             log.error("the exposures of request %s are lost: %s", decision.request_id, error)
 
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop all that is remembered of the listeners for whom `gone` is true."""
+        self.pages.forget(gone)
+        self.now_playing.sessions.forget(gone)
+        self._feedback.writers.forget(gone)
+
     def item(self, item_id: str) -> api.Item | None:
         """An item; None if the catalogue does not have it."""
         row = self.catalogue.index.get(item_id)
