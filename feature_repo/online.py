@@ -26,6 +26,7 @@ from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.feast_store import embedded_store, shared, store_over
 from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key
 from feature_repo.storage import cluster
+from feature_repo.storage.transactions import faults
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
@@ -252,10 +253,15 @@ def read_view(store: FeatureStore, name: str, join_key: str, entity: str) -> Vie
         name: the view.
         join_key: of the view's entity, e.g. `user_id`.
         entity: the id.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the online store does not answer.
     """
     view = views()[name]
     names = [feature.name for feature in view.features]
-    ((stamp, row),) = store._get_provider().online_read(store.config, view, [key(join_key, entity)], names)
+    with faults(store):
+        ((stamp, row),) = store._get_provider().online_read(store.config, view, [key(join_key, entity)], names)
     values = {name: feast_value_type_to_python_type(value) for name, value in (row or {}).items()}
     stamp = stamp.replace(microsecond=0) if stamp else datetime.fromtimestamp(0, UTC)
     return ViewRow({name: values.get(name) for name in names}, stamp, view.ttl or timedelta(0))

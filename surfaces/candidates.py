@@ -80,12 +80,13 @@ class Candidates:
         )
 
 
-def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue) -> Candidates:
+def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue, longest: int | None = None) -> Candidates:
     """The candidates of all sources; an item that several sources of one model found keeps its first score.
 
     Args:
         answers: of each model, the most general source first.
         catalogue: gives the rows of the items.
+        longest: how many items of a source's list become candidates; None for all. Scores come from the whole lists.
     """
     sources: dict[str, list[str]] = {}
     first_scores: dict[str, dict[str, float]] = {}
@@ -94,8 +95,9 @@ def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue) -> Candidates:
     for answer in answers:
         present = answer.item_ids != ""
         found, scores = answer.item_ids[present].tolist(), answer.scores[present]
-        lists.append((answer, found))
-        for item in found:
+        best = found[:longest]
+        lists.append((answer, best))
+        for item in best:
             names = sources.setdefault(item, [])
             if answer.source not in names:
                 names.append(answer.source)
@@ -116,7 +118,7 @@ def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue) -> Candidates:
         listed,
         list(sources.values()),
         tuple(
-            SourceList(answer.source, answer.anchor, np.array([places[item] for item in found], np.int32))
-            for answer, found in lists
+            SourceList(answer.source, answer.anchor, np.array([places[item] for item in best], np.int32))
+            for answer, best in lists
         ),
     )

@@ -1,6 +1,5 @@
 """Load on `segue gateway` with everything on one machine, the client included, beside a naive gateway."""
 
-import asyncio
 import itertools
 import json
 import time
@@ -13,10 +12,18 @@ from typing import Any
 import httpx
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import uvloop
 
 from benchmarks.results import Say, machine, target
-from benchmarks.serving.process import ending, free_port, start, start_server, wait_ready
-from benchmarks.surfaces.http_load import as_fast_as_it_can, at_rate, check_no_failures, mean_ms, stage_seconds
+from benchmarks.serving.process import cpu_seconds, ending, free_port, start, start_server, wait_ready
+from benchmarks.surfaces.http_load import (
+    Measured,
+    as_fast_as_it_can,
+    at_rate,
+    check_no_failures,
+    mean_ms,
+    stage_seconds,
+)
 from events.schema import PLAY
 from segue.errors import SegueError
 from segue.settings import Home
@@ -38,8 +45,8 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
         say: prints a line of progress.
 
     Returns:
-        `home` and `next` (percentiles in ms, stages in ms), `throughput` and `naive_throughput` (requests per second
-        with 8 in flight), `targets`, `machine`.
+        `home` and `next` (percentiles, `stages_ms`, and `cpu_ms_per_page` of gateway, server and client), `throughput`
+        and `naive_throughput` (whole answers per second with 8 in flight, and CPU time), `targets`, `machine`.
 
     Raises:
         SegueError: a process does not start, or a request fails.
@@ -61,29 +68,35 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
         process = stack.enter_context(ending(start_server(int(server.rpartition(":")[2]), [], home.root, log)))
         wait_ready(process, server, MODELS, log)
         result: dict[str, Any] = {"rate_rps": RATE, "seconds": seconds}
-        with started("the gateway", ["-m", "segue", "gateway", "--server", server, "--port"], home, log, say) as port:
+        gateway = ["-m", "segue", "gateway", "--server", server, "--port"]
+        with started("the gateway", gateway, home, log, say) as (port, pid):
+            pids = {"gateway": pid, "server": process.pid}
             for name, request in (("home", home_page), ("next", next_items)):
                 say(f"{name} at {RATE:g} requests per second")
-                asyncio.run(at_rate(HOST, port, request, RATE, WARM_SECONDS))
-                before = stages_of(port)
-                measured = asyncio.run(at_rate(HOST, port, request, RATE, seconds))
-                check_no_failures("Segue", [measured])
+                uvloop.run(at_rate(HOST, port, request, RATE, WARM_SECONDS))
+                before, cpu = stages_of(port), cpu_of(pids)
+                found = uvloop.run(at_rate(HOST, port, request, RATE, seconds))
+                result[name] = figures("Segue", found, cpu, pids)
                 kind = "home" if name == "home" else "now_playing"
-                means = mean_ms(before.get(kind, {}), stages_of(port)[kind])
-                result[name] = measured.figures() | {"stages_ms": means}
+                result[name]["stages_ms"] = mean_ms(before.get(kind, {}), stages_of(port)[kind])
             say("as many Home pages as it can")
-            fast = asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
+            cpu = cpu_of(pids)
+            fast = uvloop.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
+            result["throughput"] = figures("Segue", fast, cpu, pids)
         naive = ["-m", "benchmarks.surfaces.naive_gateway", server]
-        with started("the naive gateway", naive, home, log, say) as port:
-            asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, WARM_SECONDS))
-            slow = asyncio.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
-        check_no_failures("Segue", [fast])
-        check_no_failures("naive", [slow])
-    result["throughput"], result["naive_throughput"] = fast.figures(), slow.figures()
+        with started("the naive gateway", naive, home, log, say) as (port, pid):
+            pids = {"gateway": pid, "server": process.pid}
+            uvloop.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, WARM_SECONDS))
+            cpu = cpu_of(pids)
+            slow = uvloop.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
+            result["naive_throughput"] = figures("naive", slow, cpu, pids)
     result["targets"] = {
         "home p99 ms": target(result["home"]["p99_ms"], at_most=80.0),
         "next p99 ms": target(result["next"]["p99_ms"], at_most=50.0),
-        "times the naive throughput": target(fast.figures()["rps"] / slow.figures()["rps"], at_least=3.0),
+        "times the naive throughput": target(
+            result["throughput"]["rps"] / result["naive_throughput"]["rps"], at_least=3.0
+        ),
+        "answers that are not whole": target(sum(result[name]["not_whole"] for name in ("home", "next")), at_most=0),
     }
     result["machine"] = machine("fastapi", "uvicorn", "grpcio", "feast")
     return result
@@ -101,9 +114,32 @@ def stages_of(port: int) -> dict[str, dict[str, tuple[float, int]]]:
     return stage_seconds(httpx.get(f"http://{HOST}:{port}/metrics", trust_env=False).text)
 
 
+def cpu_of(pids: dict[str, int]) -> dict[str, float]:
+    """Process -> its CPU time so far, in seconds."""
+    return {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+
+def figures(name: str, found: Measured, before: dict[str, float], pids: dict[str, int]) -> dict[str, Any]:
+    """The figures of a load, with the CPU time of each process for one page.
+
+    Args:
+        name: of the gateway, for the error.
+        found: the load.
+        before: what `cpu_of` told before the load.
+        pids: the process ids of gateway and server.
+
+    Raises:
+        SegueError: a request failed.
+    """
+    check_no_failures(name, found)
+    used = {part: after - before[part] for part, after in cpu_of(pids).items()} | {"client": found.client_seconds}
+    pages = len(found.seconds)
+    return {**found.figures(), "cpu_ms_per_page": {part: used[part] / pages * 1e3 for part in used}}
+
+
 @contextmanager
-def started(name: str, command: list[str], home: Home, log: Path, say: Say) -> Iterator[int]:
-    """The port of a gateway that runs while the body runs.
+def started(name: str, command: list[str], home: Home, log: Path, say: Say) -> Iterator[tuple[int, int]]:
+    """The port and the process id of a gateway that runs while the body runs.
 
     Raises:
         SegueError: it does not answer in time; the fix shows the end of its log.
@@ -122,4 +158,4 @@ def started(name: str, command: list[str], home: Home, log: Path, say: Say) -> I
                     tail = log.read_text(errors="replace")[-2000:]
                     raise SegueError(f"{name} does not answer.", f"Its log ends with:\n{tail}") from None
                 time.sleep(0.1)
-        yield port
+        yield port, process.pid

@@ -60,7 +60,8 @@ class NaiveGateway:
         """A Home page."""
         request = Request(user_id, utc_now(), exploration=Exploration(), request_id=uuid.uuid4().hex)
         context = Context(request, self._features(request), self.catalogue, self._versions)
-        candidates = merge([one for source in SOURCES for one in self._ask(source, context)], self.catalogue)
+        answers = [one for source in SOURCES for one in self._ask(source, context)]
+        candidates = merge(answers, self.catalogue, self._surface.longest)
         for one in FILTERS:
             candidates = candidates.keep(one.keep(context, candidates))
         inputs = model_inputs({**context.features, **candidates.features()}, self._versions.inputs(RANKING))
@@ -69,7 +70,9 @@ class NaiveGateway:
         decision = Decision(request.request_id, user_id, None, request.at, "home", "home", page, {})
         return {
             "request_id": request.request_id,
-            "shelves": [one.model_dump() for one in shelves(decision, self.catalogue)],
+            "level": 0,
+            "degraded": [],
+            "shelves": shelves(decision, self.catalogue),
         }
 
     def _features(self, request: Request) -> dict[str, Any]:

@@ -25,12 +25,16 @@ def gateway(seconds: float, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    figures = ("rps", "p50_ms", "p99_ms")
+    figures, parts = ("rps", "p50_ms", "p99_ms", "not_whole"), ("gateway", "server", "client")
     print_table(
         "HTTP, client included",
-        ("", *(figure.replace("_", " ") for figure in figures)),
+        ("", *(figure.replace("_", " ") for figure in figures), *(f"{part} CPU ms" for part in parts)),
         [
-            [name.replace("_", " "), *(f"{result[name][figure]:,.1f}" for figure in figures)]
+            [
+                name.replace("_", " "),
+                *(f"{result[name][figure]:,.1f}" for figure in figures),
+                *(f"{result[name]['cpu_ms_per_page'][part]:.1f}" for part in parts),
+            ]
             for name in ("home", "next", "throughput", "naive_throughput")
         ],
     )

@@ -15,19 +15,22 @@ from surfaces.sources.popular import popular
 STAND_INS = 20  # items of a page that no model decides
 
 
-def finalize(answer: Answer[ShownPage], last: ShownPage | None, stand_in: Callable[[Context], ShownPage]) -> ShownPage:
+def finalize(
+    answer: Answer[ShownPage], last: Callable[[], ShownPage | None], stand_in: Callable[[Context], ShownPage]
+) -> ShownPage:
     """The page to show.
 
     Args:
         answer: what the path made of the request.
-        last: the last page of the listener that models decided; None if there is none.
+        last: gives the last page of the listener that models decided; None if there is none.
         stand_in: the page that needs no model, if there is nothing better.
     """
     if answer.level == UNRANKED:
         return answer.page.degraded_to(UNRANKED)
     if answer.level is not None:
         return answer.page
-    kept = last and still_allowed(last, answer.context)
+    page = last()
+    kept = page and still_allowed(page, answer.context)
     if kept and kept.shelves:
         return kept.degraded_to(CACHED)
     return stand_in(answer.context).degraded_to(POPULAR)

@@ -52,6 +52,7 @@ class Surface(Generic[Page]):
         filters: what may not be shown.
         compose: arranges the scored candidates; a pure function.
         empty: what stands in for a composed page.
+        longest: how many items of a source's list are ranked; None for all.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Surface(Generic[Page]):
     filters: Sequence[Filter]
     compose: Callable[[Context, Candidates, Mapping[str, np.ndarray]], Page]
     empty: Page
+    longest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Path:
         self.models = models
         self.catalogue = catalogue
         self.deadlines = deadlines
-        self._off = off
+        self.off = off
         self._features: Stage[Request, Features] = Stage(
             "features",
             hydrate,
@@ -133,13 +135,13 @@ class Path:
         Args:
             run: the stages; they note in the trace how they ended.
         """
-        versions, trace = self.models.current, Trace(off=self._off)
+        versions, trace = self.models.current, Trace(off=self.off)
         result = await run(versions, trace)
         if trace.refused:
             with contextlib.suppress(SegueError):
                 await self.models.refresh(self.deadlines.features)
             if self.models.current != versions:
-                return await run(self.models.current, Trace(off=self._off))
+                return await run(self.models.current, Trace(off=self.off))
         return result
 
     async def context(self, request: Request, versions: VersionSet, trace: Trace) -> Context:
@@ -153,9 +155,15 @@ class Path:
     ) -> Answer[Page]:
         context = await self.context(request, versions, trace)
         answers = await self._ask(surface.sources, context, trace)
-        candidates = await self._filtered(surface.filters, context, merge(answers, self.catalogue), trace)
+        merging: Stage[list[SourceAnswer], Candidates] = Stage(
+            "merge",
+            lambda answers: merge(answers, self.catalogue, surface.longest),
+            lambda answers: merge([], self.catalogue),
+            self.deadlines.ranking,
+        )
+        candidates = await self._filtered(surface.filters, context, await merging(answers, trace), trace)
         nobody_answered = trace.errors.keys() & set(MODELS) and not any(answer.model for answer in answers)
-        if nobody_answered:
+        if nobody_answered or merging.name in trace.errors:
             return Answer(context, candidates, NO_SCORES, surface.empty, None, trace)
         if not candidates.item_ids:
             return Answer(context, candidates, NO_SCORES, surface.empty, WHOLE, trace)
@@ -210,4 +218,5 @@ class Path:
 
 def kept_by(one: Filter, context: Context, candidates: Candidates) -> Candidates:
     """The candidates that a filter keeps."""
-    return candidates.keep(one.keep(context, candidates))
+    kept = one.keep(context, candidates)
+    return candidates if kept.all() else candidates.keep(kept)

@@ -7,7 +7,7 @@ from surfaces.filters.every import FILTERS
 from surfaces.sources.every import SOURCES
 from surfaces.versions import MODELS
 
-SWITCHES = ("features", "compose", *MODELS, *(one.name for one in (*SOURCES, *FILTERS)))
+SWITCHES = ("features", "compose", "journal", *MODELS, *(one.name for one in (*SOURCES, *FILTERS)))
 
 
 def check_switches(names: Iterable[str]) -> None:

@@ -14,6 +14,8 @@ def keep(context: Context, candidates: Candidates) -> np.ndarray:
     for item, action in zip(context.features.get("history_items") or [], context.actions, strict=True):
         newest.setdefault(item, action)
     unwanted = {item for item, action in newest.items() if action == SKIP} | set(context.request.dislikes)
+    if unwanted.isdisjoint(candidates.item_ids):
+        return np.ones(len(candidates.item_ids), bool)
     return np.array([item not in unwanted for item in candidates.item_ids], bool)
 
 

@@ -7,6 +7,7 @@ Retrieval and the sequence model have a rule of their own (films are not recomme
 import numpy as np
 
 from surfaces.candidates import Candidates
+from surfaces.catalogue import UNKNOWN
 from surfaces.engine.context import Context
 from surfaces.filters.filter import Filter
 
@@ -15,9 +16,14 @@ DISCOVERY = frozenset({"because_you_listened", "popular", "cross_content"})
 
 def keep(context: Context, candidates: Candidates) -> np.ndarray:
     """Drop an item of the history that only sources of discovery found."""
-    heard = np.isin(candidates.rows, context.history[context.history >= 0])
-    only_discovery = np.array([DISCOVERY.issuperset(sources) for sources in candidates.sources], bool)
-    return ~(heard & only_discovery)
+    heard = set(context.history.tolist()) - {UNKNOWN}
+    return np.array(
+        [
+            row not in heard or not DISCOVERY.issuperset(sources)
+            for row, sources in zip(candidates.rows.tolist(), candidates.sources, strict=True)
+        ],
+        bool,
+    )
 
 
 heard = Filter("heard", keep)

@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Query
+import orjson
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from segue.errors import InputError, SegueError, UnavailableError
@@ -15,7 +17,7 @@ from surfaces.gateway.feedback import UnknownItemError
 from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.limits import Limits
 from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
-from surfaces.gateway.pages import ConflictError
+from surfaces.gateway.pages import ConflictError, Decision
 from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
 from surfaces.now_playing.sessions import OtherListenersSessionError
@@ -62,8 +64,8 @@ def application() -> FastAPI:
     return app
 
 
-def gateway_of(request: HttpRequest) -> Gateway:
-    """The gateway that answers a request."""
+async def gateway_of(request: HttpRequest) -> Gateway:
+    """The gateway that answers a request. A plain function would run on a thread."""
     return request.app.state.gateway
 
 
@@ -71,22 +73,23 @@ Answering = Annotated[Gateway, Depends(gateway_of)]
 routes = APIRouter()
 
 
-@routes.post("/v1/home")
-async def home(body: api.HomeRequest, gateway: Answering, after: BackgroundTasks) -> api.HomeAnswer:
+@routes.post("/v1/home", response_model=api.HomeAnswer)
+async def home(body: api.HomeRequest, gateway: Answering) -> Response:
     """A Home page."""
-    answer, decision = await gateway.home(body)
-    after.add_task(gateway.write, decision)
-    return answer
+    return shown(gateway, *await gateway.home(body))
 
 
-@routes.post("/v1/sessions/{session_id}/next")
-async def next_of_session(
-    session_id: api.Id, body: NextRequest, gateway: Answering, after: BackgroundTasks
-) -> NextAnswer:
+@routes.post("/v1/sessions/{session_id}/next", response_model=NextAnswer)
+async def next_of_session(session_id: api.Id, body: NextRequest, gateway: Answering) -> Response:
     """The next items of a session."""
-    answer, decision = await next_items(gateway, session_id, body)
-    after.add_task(gateway.write, decision)
-    return answer
+    return shown(gateway, *await next_items(gateway, session_id, body))
+
+
+def shown(gateway: Gateway, answer: dict[str, Any], decision: Decision) -> Response:
+    """An answer that shows items; its decision goes to the journal once it is sent."""
+    return Response(
+        orjson.dumps(answer), media_type="application/json", background=BackgroundTask(gateway.write, decision)
+    )
 
 
 @routes.post("/v1/events")
@@ -104,18 +107,15 @@ async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Wh
     return found
 
 
-@routes.get("/v1/new-releases")
+@routes.get("/v1/new-releases", response_model=api.ListAnswer)
 async def new_releases(
     gateway: Answering,
-    after: BackgroundTasks,
     user_id: Annotated[api.Id, Query()],
     market: Annotated[api.Id | None, Query()] = None,
     k: Annotated[int, Query(ge=1, le=api.MOST_ITEMS)] = 20,
-) -> api.ListAnswer:
+) -> Response:
     """The releases of the last two weeks that fit a listener best."""
-    answer, decision = await gateway.new_releases(user_id, market or "", k)
-    after.add_task(gateway.write, decision)
-    return answer
+    return shown(gateway, *await gateway.new_releases(user_id, market or "", k))
 
 
 @routes.get("/v1/items/{item_id}")

@@ -108,13 +108,14 @@ class Repeated:
         """
         before = self._pages.of_request(request_id, user_id, kind)
         if before:
-            return before
+            return before.decision
         running = self._running.get(request_id)
         if running is None:
             running = self._running[request_id] = asyncio.ensure_future(self._first(request_id, decide))
             running.add_done_callback(lambda _: self._running.pop(request_id))
         decision = await asyncio.shield(running)  # a client that has gone does not end it for another one
-        return self._pages.of_request(request_id, user_id, kind) or decision
+        self._pages.of_request(request_id, user_id, kind)  # whose request it was is known now
+        return decision
 
     async def _first(self, request_id: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:
         try:

@@ -10,8 +10,9 @@ from events.journal.journal import Journal
 from events.journal.records import Feedback
 from segue.errors import InputError, UnavailableError
 from surfaces.catalogue import Catalogue
+from surfaces.engine.page import ShownPage
 from surfaces.gateway import api
-from surfaces.gateway.pages import Decision, Pages
+from surfaces.gateway.pages import Pages
 from surfaces.now_playing.feedback import FeedbackPath
 
 FUTURE = timedelta(minutes=5)  # by which clocks of clients may be fast
@@ -45,9 +46,9 @@ async def take_events(
     """
     for number, event in enumerate(events):
         check_time(number, event.ts, now)
-        decision = pages.of_request(event.request_id, event.user_id)
+        kept = pages.of_request(event.request_id, event.user_id)
         # A model may know an item before the catalogue is read again; what was shown counts.
-        if event.item_id not in catalogue.index and not (decision and shows(decision, event.item_id)):
+        if event.item_id not in catalogue.index and not (kept and shows(kept.page, event.item_id)):
             raise UnknownItemError(
                 f"events.{number}: there is no item {event.item_id!r}.", "Send the item_id that was shown."
             )
@@ -76,9 +77,9 @@ async def take_events(
     return api.EventsAnswer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
 
 
-def shows(decision: Decision, item_id: str) -> bool:
+def shows(page: ShownPage, item_id: str) -> bool:
     """Whether a page has an item."""
-    return any(item.item_id == item_id for item in decision.page.items)
+    return any(item.item_id == item_id for item in page.items)
 
 
 def check_time(number: int, ts: datetime, now: datetime) -> None:

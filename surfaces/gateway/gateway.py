@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from events.journal.journal import Journal
 from segue.errors import SegueError
@@ -13,9 +16,9 @@ from surfaces.catalogue import Catalogue
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
 from surfaces.engine.metrics import GatewayMetrics, Reading
-from surfaces.engine.page import ShownPage
-from surfaces.engine.path import Path, Surface
-from surfaces.engine.stage import Trace
+from surfaces.engine.page import EMPTY, ShownPage
+from surfaces.engine.path import POPULAR, Answer, Path, Surface
+from surfaces.engine.stage import Stage, Trace
 from surfaces.gateway import api
 from surfaces.gateway.exposures import Repeated, exposures
 from surfaces.gateway.feedback import take_events
@@ -62,6 +65,7 @@ class Gateway:
         self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
+        self._journal: Stage[Decision, None] = Stage("journal", self._append, lambda decision: None, math.inf)
         self._features_failed = False  # at the last request
         writers = feedback.writers
         self.metrics.readings += [
@@ -82,8 +86,8 @@ class Gateway:
         """The items."""
         return self.path.catalogue
 
-    async def home(self, body: api.HomeRequest) -> tuple[api.HomeAnswer, Decision]:
-        """A Home page, and the decision to write to the journal once it is answered.
+    async def home(self, body: api.HomeRequest) -> tuple[dict[str, Any], Decision]:
+        """A Home page as an `api.HomeAnswer`, and the decision to write to the journal once it is answered.
 
         Raises:
             OtherListenersSessionError: the session is another listener's.
@@ -108,13 +112,13 @@ class Gateway:
             return await self.decide(self.home_surface, request, popular_page)
 
         decision = await self.once(body.request_id, request, self.home_surface.name, decide)
-        return api.HomeAnswer(**said(decision), shelves=shelves(decision, self.catalogue)), decision
+        return {**said(decision), "shelves": shelves(decision, self.catalogue)}, decision
 
-    async def new_releases(self, user_id: str, market: str, k: int) -> tuple[api.ListAnswer, Decision]:
-        """The new releases that fit a listener best; otherwise as `home`."""
+    async def new_releases(self, user_id: str, market: str, k: int) -> tuple[dict[str, Any], Decision]:
+        """The new releases that fit a listener best, as an `api.ListAnswer`; otherwise as `home`."""
         request = Request(user_id, self.clock(), k=k, market=market, request_id=uuid.uuid4().hex)
         decision = await self.decide(NEW_RELEASES, request, newest)
-        return api.ListAnswer(**said(decision), items=placed_items(decision, self.catalogue)), decision
+        return {**said(decision), "items": placed_items(decision, self.catalogue)}, decision
 
     async def events(self, body: api.Events) -> api.EventsAnswer:
         """Take a batch of events; see `take_events`."""
@@ -153,7 +157,13 @@ class Gateway:
         """
         self.check(request)
         answer = await self.path.answer(surface, request)
-        page = finalize(answer, self.pages.last(request.user_id, surface.name), stand_in)
+        finish: Stage[Answer[ShownPage], ShownPage] = Stage(
+            "finalize",
+            lambda answer: finalize(answer, partial(self.pages.last, request.user_id, surface.name), stand_in),
+            lambda answer: EMPTY.degraded_to(POPULAR),
+            math.inf,  # it runs however late: without it there is no page
+        )
+        page = await finish(answer, answer.trace)
         decision = Decision(
             request.request_id,
             request.user_id,
@@ -192,8 +202,14 @@ class Gateway:
             stages = ", ".join(decision.degraded) or "none"
             log.warning("%s %s: level %d, fallbacks: %s", kind, decision.request_id, level, stages)
 
-    def write(self, decision: Decision) -> None:
-        """The side effect after an answer: hand the exposures to the journal, which writes them on its own thread."""
+    async def write(self, decision: Decision) -> None:
+        """The side effect after an answer, and its last stage: hand the exposures to the journal."""
+        trace = Trace(off=self.path.off)
+        await self._journal(decision, trace)
+        self.metrics.observe(decision.kind, trace)
+
+    def _append(self, decision: Decision) -> None:
+        """Hand the exposures to the journal, which writes them on its own thread."""
         rows = exposures(decision)
         if not rows:
             return
@@ -234,7 +250,7 @@ class Gateway:
         return api.State(ready=True, models=dict(self.path.models.current.versions), down=down)
 
 
-def said(decision: Decision) -> dict:
+def said(decision: Decision) -> dict[str, Any]:
     """What every answer says about its decision."""
     return {
         "request_id": decision.request_id,

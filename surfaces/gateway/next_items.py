@@ -1,7 +1,7 @@
 """`POST /v1/sessions/{id}/next`: the types of the endpoint, and the way from a body to an answer."""
 
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -60,8 +60,8 @@ class NextAnswer(api.Decided):
     changed: str = Field(description="What the items follow, and why, in words.")
 
 
-async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tuple[NextAnswer, Decision]:
-    """The next items, and the decision to write to the journal once it is answered: items and queue were both shown.
+async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tuple[dict[str, Any], Decision]:
+    """The next items as a `NextAnswer`, and the decision to write to the journal: items and queue were both shown.
 
     Raises:
         ConflictError: the request id is another request's.
@@ -86,7 +86,7 @@ async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tu
     )
     items = placed_items(decision, gateway.catalogue)
     changed = " ".join(shelf.reason for shelf in decision.page.shelves)
-    return NextAnswer(**said(decision), items=items[: body.k], queue=items[body.k :], changed=changed), decision
+    return {**said(decision), "items": items[: body.k], "queue": items[body.k :], "changed": changed}, decision
 
 
 def steps_of(body: NextRequest) -> Steps:

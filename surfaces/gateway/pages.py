@@ -1,5 +1,6 @@
 """The pages that were shown last, in memory: for a repeated request, for `why`, and for when the models are down."""
 
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from segue.errors import InputError
 from surfaces.engine.page import ShownPage
 
-MOST = 2_000  # pages; a full Home page takes some 0.1 MB
+MOST = 2_000  # pages
 
 
 class ConflictError(InputError):
@@ -43,6 +44,35 @@ class Decision:
     features: str = ""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A decision as bytes: a Home page is some 15 KB, and no object that the garbage collector must visit.
+
+    Attributes:
+        user_id, kind: of the decision.
+        packed: the decision, pickled by this process.
+    """
+
+    user_id: str
+    kind: str
+    packed: bytes
+
+    @classmethod
+    def of(cls, decision: Decision) -> "Kept":
+        """A decision to keep."""
+        return cls(decision.user_id, decision.kind, pickle.dumps(decision, pickle.HIGHEST_PROTOCOL))
+
+    @property
+    def decision(self) -> Decision:
+        """The decision again."""
+        return pickle.loads(self.packed)
+
+    @property
+    def page(self) -> ShownPage:
+        """The page of the decision."""
+        return self.decision.page
+
+
 class Pages:
     """The decisions of this process. All calls come from one event loop.
 
@@ -52,16 +82,17 @@ class Pages:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._by_request: OrderedDict[str, Decision] = OrderedDict()
-        self._by_listener: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self._by_request: OrderedDict[str, Kept] = OrderedDict()
+        self._by_listener: OrderedDict[tuple[str, str], Kept] = OrderedDict()
 
     def put(self, decision: Decision) -> None:
         """Keep a decision."""
-        self._keep(self._by_request, decision.request_id, decision)
+        kept = Kept.of(decision)
+        self._keep(self._by_request, decision.request_id, kept)
         if decision.page.level <= 1 and decision.page.shelves:
-            self._keep(self._by_listener, (decision.user_id, decision.kind), decision)
+            self._keep(self._by_listener, (decision.user_id, decision.kind), kept)
 
-    def of_request(self, request_id: str, user_id: str, kind: str = "") -> Decision | None:
+    def of_request(self, request_id: str, user_id: str, kind: str = "") -> Kept | None:
         """The decision of a request; None if this process did not make it, or made it too long ago.
 
         Args:
@@ -72,31 +103,33 @@ class Pages:
         Raises:
             ConflictError: the request is another listener's, or asked for something else.
         """
-        decision = self._by_request.get(request_id)
-        if decision and (decision.user_id != user_id or (kind and decision.kind != kind)):
+        kept = self._by_request.get(request_id)
+        if kept and (kept.user_id != user_id or (kind and kept.kind != kind)):
             raise ConflictError(
                 f"A request id names one request of one listener. {request_id!r} is not one of {user_id!r} here.",
                 "Send the request id of the page that the listener saw; a new request has a new id, or none.",
             )
-        return decision
+        return kept
 
     def decided(self, request_id: str) -> Decision | None:
         """The decision of a request, whoever asks."""
-        return self._by_request.get(request_id)
+        kept = self._by_request.get(request_id)
+        return kept.decision if kept else None
 
     def last(self, user_id: str, kind: str) -> ShownPage | None:
         """The last page of a kind that models decided for a listener."""
-        decision = self._by_listener.get((user_id, kind))
-        return decision.page if decision else None
+        kept = self._by_listener.get((user_id, kind))
+        return kept.page if kept else None
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Drop the decisions for the listeners for whom `gone` is true."""
-        for kept in (self._by_request, self._by_listener):
-            for key in [key for key, decision in kept.items() if gone(decision.user_id)]:
-                del kept[key]
+        pages: OrderedDict[Any, Kept]
+        for pages in (self._by_request, self._by_listener):
+            for key in [key for key, kept in pages.items() if gone(kept.user_id)]:
+                del pages[key]
 
-    def _keep(self, kept: OrderedDict[Any, Decision], key: Any, decision: Decision) -> None:
-        kept[key] = decision
-        kept.move_to_end(key)
-        if len(kept) > self._most:
-            kept.popitem(last=False)
+    def _keep(self, pages: OrderedDict[Any, Kept], key: Any, kept: Kept) -> None:
+        pages[key] = kept
+        pages.move_to_end(key)
+        if len(pages) > self._most:
+            pages.popitem(last=False)

@@ -4,7 +4,8 @@ Steck, Calibrated recommendations, RecSys 2018: items are chosen one after the o
 Kullback-Leibler distance of the page's mix to the mix that fits.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,18 +53,22 @@ def distance(mix: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return (mix[wanted] * np.log(mix[wanted] / smoothed[..., wanted])).sum(axis=-1)
 
 
-def excess(mix: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def excess(mix: Sequence[float], counts: Sequence[float]) -> list[float]:
     """What each content type would cost as the type of the next item, `[t]`; the best type costs 0.
 
     The cost is the distance after the item, above that of the best type, times the number of items. So a choice at the
     end of a page counts as much as at its beginning. Two distances differ only in the terms of the types that they add,
-    so no distance is computed as a whole.
+    so no distance is computed as a whole. There are a handful of types, so plain numbers are faster than arrays.
 
     Args:
         mix: the share of each content type that fits, `[t]`.
         counts: number of items chosen before by content type, `[t]`.
     """
-    number = counts.sum() + 1
-    before = (1 - SMOOTHING) / number * counts + SMOOTHING * mix
-    gain = mix * np.log1p((1 - SMOOTHING) / number / (before + TINY))
-    return number * (gain.max() - gain)
+    number = sum(counts) + 1
+    step = (1 - SMOOTHING) / number
+    gains = [
+        share * math.log1p(step / (step * count + SMOOTHING * share + TINY))
+        for share, count in zip(mix, counts, strict=True)
+    ]
+    best = max(gains)
+    return [number * (best - gain) for gain in gains]

@@ -36,7 +36,8 @@ def compose_home(
         )
     offered = sorted((shelf for shelf in shelves if len(shelf.items) >= rules.fewest_items), key=lambda shelf: shelf.id)
     members = [shelf.items[np.argsort(pool.order[shelf.items])] for shelf in offered]  # so ties break by item id
-    qualities = np.array([quality(pool, context, rows, rules.columns) for rows in members]).reshape(-1, 3)
+    fit = np.array([context.content_mix.get(name, 0.0) for name in pool.content_type.tolist()])  # [n]
+    qualities = np.array([quality(pool, fit, rows, rules.columns) for rows in members]).reshape(-1, 3)
     rng = np.random.Generator(np.random.PCG64(seed))
     layout = policy.draw(
         tuple(shelf.id for shelf in offered), qualities, context.features, rules.fewest_rows, rules.rows, rng
@@ -47,15 +48,14 @@ def compose_home(
     return Page(rows, layout, NAME, str(policy.version))
 
 
-def quality(pool: Pool, context: HomeContext, members: np.ndarray, columns: int) -> list[float]:
+def quality(pool: Pool, fit: np.ndarray, members: np.ndarray, columns: int) -> list[float]:
     """`SHELF_FEATURES` of a shelf: means over the best items that fit on it.
 
     Args:
         pool: the candidates.
-        context: of the request.
+        fit: share of the item's content type in the context's mix, `[n]`.
         members: the shelf's rows of the pool, sorted by item id, `[m]`.
         columns: how many items fit.
     """
     best = members[np.argsort(-pool.relevance[members], kind="stable")[:columns]]
-    shares = [context.content_mix.get(name, 0.0) for name in pool.content_type[best].tolist()]
-    return [float(pool.relevance[best].mean()), float(pool.uncertainty[best].mean()), float(np.mean(shares))]
+    return [float(np.add.reduce(column[best]) / len(best)) for column in (pool.relevance, pool.uncertainty, fit)]

@@ -32,11 +32,13 @@ class Filling:
     placed: list[list[Placed]] = field(default_factory=list)  # by row
 
     def __post_init__(self) -> None:
-        names = sorted({*self.context.content_mix, *self.pool.content_type.tolist()})
-        self.mix = np.array([self.context.content_mix.get(name, 0.0) for name in names])  # [types]
-        self.types = np.searchsorted(names, self.pool.content_type)  # [n]
-        self.type_counts = np.zeros(len(names))
-        self.creator_counts = np.zeros(self.pool.creators.max(initial=0) + 1, int)
+        content_types = self.pool.content_type.tolist()
+        names = sorted({*self.context.content_mix, *content_types})
+        numbers = {name: number for number, name in enumerate(names)}
+        self.mix = [self.context.content_mix.get(name, 0.0) for name in names]  # [types]
+        self.types = np.array([numbers[name] for name in content_types], np.intp)  # [n]
+        self.type_counts = [0.0] * len(names)
+        self.creator_counts = [0] * (self.pool.creators.max(initial=0) + 1)
         self.is_free = np.ones(len(self.pool), bool)
         self.optimistic = (
             self.pool.relevance + self.context.exploration.bonus / self.pool.spread * self.pool.uncertainty
@@ -50,50 +52,46 @@ class Filling:
                 the same way, `[m]`.
         """
         before = self.is_free.copy(), self.creator_counts.copy(), self.type_counts.copy()
-        earned = self.context.exploration.places(sum(map(len, self.placed)))
-        draws_left = earned - sum(place.explored for row in self.placed for place in row)
+        count = sum(map(len, self.placed))
+        draws_left = self.context.exploration.places(count)
+        draws_left -= sum(place.explored for row in self.placed for place in row)
         directions, creators = self.pool.directions[members], self.pool.creators[members]  # [m, d], [m]
-        value, types = self.pool.relevance[members], self.types[members]  # [m]
-        likeness = np.zeros(len(members))  # of each member to the items on the shelf: the largest cosine
+        alike, types = self.rules.diversity * directions, self.types[members]  # [m, d], [m]
+        value = self.pool.relevance[members]  # [m]
+        left = np.where(self.is_free[members], value, -np.inf)  # less what each member is like an item on the shelf
         row: list[Placed] = []
         self.placed.append(row)
         while len(row) < self.rules.columns:
-            allowed = self.allowed(members, creators)
-            if not allowed.any():
+            costs = np.array([self.rules.calibration * cost for cost in excess(self.mix, self.type_counts)])
+            worth = left - costs[types]
+            for creator in self.neighbours():
+                worth[creators == creator] = -np.inf
+            number, propensity = int(worth.argmax()), 1.0
+            if worth[number] == -np.inf:
                 break
             is_drawn = draws_left > 0 and len(row) >= self.rules.columns // 2
             if is_drawn:
-                number, propensity = self.draw(members, allowed)
+                number, propensity = self.draw(members, np.flatnonzero(worth > -np.inf))
                 draws_left -= 1
-            else:
-                costs = excess(self.mix, self.type_counts)[types]
-                total = value - self.rules.diversity * likeness - self.rules.calibration * costs
-                number, propensity = int(np.where(allowed, total, -np.inf).argmax()), 1.0
-            self.place(int(members[number]), propensity, is_drawn)
-            np.maximum(likeness, directions @ directions[number], out=likeness)
+            left[number] = -np.inf
+            if self.place(int(members[number]), count + len(row) + 1, propensity, is_drawn):
+                left[creators == creators[number]] = -np.inf
+            np.minimum(left, value - alike @ directions[number], out=left)
         if len(row) >= self.rules.fewest_items:
             return True
         self.placed.pop()
         self.is_free, self.creator_counts, self.type_counts = before
         return False
 
-    def allowed(self, members: np.ndarray, creators: np.ndarray) -> np.ndarray:
-        """Which members may stand at the next place, bool `[m]`: no item twice, no neighbours of one creator.
-
-        Args:
-            members: as `add_row`.
-            creators: numbers of their creators, `[m]`.
-        """
-        allowed = self.is_free[members]
+    def neighbours(self) -> list[int]:
+        """The creators, as numbers, of the items to the left of the next place and above it."""
         *above, row = self.placed
-        neighbours = [row[-1]] if row else []
+        items = row[-1:]
         if above and len(row) < len(above[-1]):
-            neighbours.append(above[-1][len(row)])
-        for neighbour in neighbours:
-            allowed &= creators != self.pool.creators[neighbour.index]
-        return allowed
+            items = [*items, above[-1][len(row)]]
+        return [int(self.pool.creators[item.index]) for item in items]
 
-    def draw(self, members: np.ndarray, allowed: np.ndarray) -> tuple[int, float]:
+    def draw(self, members: np.ndarray, able: np.ndarray) -> tuple[int, float]:
         """Draw one of the most promising items by a softmax over optimistic rewards.
 
         Optimism in the face of uncertainty decides who competes (Auer, JMLR 2002); the draw gives each contender a
@@ -101,32 +99,34 @@ class Filling:
 
         Args:
             members: as `add_row`.
-            allowed: which of them may stand there, bool `[m]`, at least one.
+            able: numbers of those that may stand there, `[a]`, at least one.
 
         Returns:
             The number of the member, and its chance.
         """
-        able = np.flatnonzero(allowed)
         contenders = able[np.argsort(-self.optimistic[members[able]], kind="stable")[: self.rules.contenders]]
         weights = self.optimistic[members[contenders]] / self.rules.draw_temperature
         chances = np.exp(weights - weights.max())
         drawn = int((weights + self.rng.gumbel(size=len(weights))).argmax())  # a draw from their softmax (Gumbel, 1954)
         return int(contenders[drawn]), float(chances[drawn] / chances.sum())
 
-    def place(self, chosen: int, propensity: float, is_drawn: bool) -> None:
-        """Give an item the next place. From then on it is not free, nor is a creator who has the most items.
+    def place(self, chosen: int, position: int, propensity: float, is_drawn: bool) -> bool:
+        """Give an item the next place; return whether its creator has the most items now, and so no other free ones.
 
         Args:
             chosen: the item's row of the pool.
+            position: the place on the page, from 1.
             propensity: its chance at this place.
             is_drawn: whether it was drawn.
         """
-        row, position = self.placed[-1], sum(map(len, self.placed)) + 1
+        row = self.placed[-1]
         item_id = str(self.pool.item_ids[chosen])
         row.append(Placed(chosen, item_id, len(self.placed), len(row) + 1, position, propensity, is_drawn))
         self.is_free[chosen] = False
         self.type_counts[self.types[chosen]] += 1
         creator = self.pool.creators[chosen]
         self.creator_counts[creator] += 1
-        if self.creator_counts[creator] >= self.rules.per_creator:
+        is_full = bool(self.creator_counts[creator] >= self.rules.per_creator)
+        if is_full:
             self.is_free[self.pool.creators == creator] = False
+        return is_full

@@ -87,10 +87,15 @@ class Pool:
     @cached_property
     def order(self) -> np.ndarray:
         """The place of each item in the order of the ids, `[n]`: ties are broken by it."""
-        return np.argsort(np.argsort(self.item_ids))
+        order = np.empty(len(self), np.intp)
+        ids = self.item_ids.tolist()
+        order[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))  # twice as fast as numpy on text
+        return order
 
     @cached_property
     def creators(self) -> np.ndarray:
         """A number for each creator, `[n]`; items of unknown creators have numbers of their own."""
-        _, codes = np.unique(self.creator_id, return_inverse=True)
+        names = self.creator_id.tolist()
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        codes = np.array([numbers[name] for name in names], np.intp)
         return np.where(self.creator_id == "", len(self) + np.arange(len(self)), codes)

@@ -1,9 +1,9 @@
 """The surface `home`: every source fills shelves, and the layout policy arranges them."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from surfaces.home.shelves import Found, build_shelves
 from surfaces.sources.every import SOURCES
 from surfaces.sources.source import DAY_SECONDS
 
+# Of each source's list, the items that are ranked: each costs time. Of the items that pages of the demo world show
+# without this bound, 1 % are further down in all lists; with a bound of 60, shelves of one genre run out of items.
+LONGEST = 100
 EVERY_TYPE = "unknown"  # the content type of a catalogue that names none
 
 
@@ -42,7 +45,7 @@ def home_surface(policy: LayoutPolicy, rules: HomeRules) -> Surface[ShownPage]:
         page = compose_home(about, pool, shelves, policy, limits, context.request.seed("home"))
         return shown(page, pool)
 
-    return Surface("home", SOURCES, FILTERS, compose, EMPTY)
+    return Surface("home", SOURCES, FILTERS, compose, EMPTY, LONGEST)
 
 
 def home_context(context: Context) -> HomeContext:
@@ -74,8 +77,8 @@ def pool_of(context: Context, candidates: Candidates, scores: Mapping[str, np.nd
         item_ids=np.array(candidates.item_ids, str),
         reward=scores["reward"],
         uncertainty=scores.get("uncertainty", np.zeros_like(scores["reward"])),
-        creator_id=catalogue.creator_ids[rows].astype(str),
-        content_type=catalogue.content_types[rows].astype(str),
+        creator_id=catalogue.creator_ids[rows],
+        content_type=catalogue.content_types[rows],
         genres=catalogue.genres[rows].tolist(),
         vectors=catalogue.genre_vectors[rows],
         age_days=ages,
@@ -104,10 +107,13 @@ def shown(page: Page, pool: Pool) -> ShownPage:
     collected, and of a shelf that was looked at, the first item was.
     """
     layout = page.layout.to_scores()
-    columns = {name: given.tolist() for name, given in pool.scores.items()}
-
-    def scores(index: int) -> dict[str, float]:
-        return {name: given[index] for name, given in columns.items() if math.isfinite(given[index])}
+    indices = [item.index for row in page.rows for item in row.items]
+    given = np.array([column[indices] for column in pool.scores.values()])  # [scores, shown]
+    finite = np.isfinite(given).T.tolist()
+    scores = [
+        dict(compress(zip(pool.scores, values, strict=True), has))
+        for values, has in zip(given.T.tolist(), finite, strict=True)
+    ]
 
     shelves = tuple(
         ShownShelf(
@@ -122,7 +128,7 @@ def shown(page: Page, pool: Pool) -> ShownPage:
                     item.position,
                     item.propensity,
                     item.explored,
-                    scores(item.index) | (layout if item.column == 1 else {}),
+                    scores[item.position - 1] | (layout if item.column == 1 else {}),
                     tuple(pool.sources[item.index]),
                 )
                 for item in row.items

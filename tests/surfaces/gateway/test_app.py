@@ -1,5 +1,6 @@
 """The other endpoints, the errors, and the document of the API."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,8 @@ def test_each_dependency_that_does_not_answer_is_named(talk, world, monkeypatch)
         world.online.failing = True
         monkeypatch.setattr(client.gateway.journal.keeping, "write", down)
         await client.post("/v1/home", json={"user_id": "u1"})
+        while client.gateway.journal.backlog():
+            await asyncio.sleep(0.001)
         return (await client.get("/readyz")).json()["down"]
 
     assert talk(conversation) == ["reads of the online store", "journal"]
@@ -228,7 +231,7 @@ def test_pages_in_memory_are_bounded():
         pages.put(decision(number))
     assert pages.of_request("r0", "u0") is None
     assert pages.last("u0", "home") is None
-    assert pages.of_request("r2", "u2") == decision(2)
+    assert pages.of_request("r2", "u2").decision == decision(2)
     with pytest.raises(ConflictError):
         pages.of_request("r2", "u1")
 

@@ -25,7 +25,7 @@ def test_a_missing_type_has_a_finite_distance():
 def test_the_excess_is_the_difference_of_distances(counts):
     mix, counts = np.array([0.6, 0.4, 0.0]), np.array(counts, float)
     after = np.array([distance(mix, counts + step) for step in np.eye(3)]) * (counts.sum() + 1)
-    assert excess(mix, counts) == pytest.approx(after - after.min(), abs=1e-9)
+    assert excess(mix.tolist(), counts.tolist()) == pytest.approx(after - after.min(), abs=1e-9)
 
 
 def test_a_new_listener_has_the_mix_of_the_hour():
