@@ -57,18 +57,18 @@ async def take_events(
     path.check(feedback)
     loop = asyncio.get_running_loop()
 
-    def take_new(kept: Future[list[bool]]) -> None:
+    def take_new(recorded: Future[list[bool]]) -> None:
         """Bring what is new to the session and the online store, also if the request no longer waits for it."""
-        if not kept.exception():
-            new = in_order(one for one, new in zip(feedback, kept.result(), strict=True) if new)
+        if not recorded.exception():
+            new = in_order(one for one, new in zip(feedback, recorded.result(), strict=True) if new)
             with suppress(RuntimeError):  # the gateway has ended; the next one replays the journal
                 loop.call_soon_threadsafe(path.take, new)
 
     try:
-        kept = journal.record(feedback)
-        kept.add_done_callback(take_new)
+        recorded = journal.record(feedback)
+        recorded.add_done_callback(take_new)
         async with asyncio.timeout(WAIT_SECONDS):
-            is_new = await asyncio.wrap_future(kept)
+            is_new = await asyncio.wrap_future(recorded)
     except Exception as error:  # the events keep the journal's rules, so any error is the journal's
         reason = "no answer in time" if isinstance(error, TimeoutError) else error
         raise UnavailableError(
