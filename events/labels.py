@@ -48,7 +48,7 @@ def with_served_features(events: Table) -> Table:
 
 
 def says(events: Table, field: str) -> bool:
-    """Return whether the log has a field of exposures. A column `exposure` of its own or of an earlier version may not."""
+    """Return whether the log has a field of exposures; a column of its own, or of an earlier version, may lack it."""
     exposure = events.schema().get("exposure")
     return exposure is not None and exposure.is_struct() and field in exposure.names
 
