@@ -16,7 +16,8 @@ from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
 from events.ingest import complete_until, read_manifest
-from events.journal.journal import Journal, has_journal, open_journal
+from events.journal.journal import has_journal, keeping_of
+from events.journal.keeping import Keeping
 from events.journal.records import read_feedback
 from events.schema import EARLIEST, INTERACTIONS
 from feature_repo import transformations
@@ -63,8 +64,8 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     def filled(store: FeatureStore) -> None:
         fill(store, ingested, tables)
         if has_journal(home, now):
-            with closing(open_journal(home, now)) as journal:
-                push_uncollected(store, journal, now_online)
+            with closing(keeping_of(home, now)) as keeping:
+                push_uncollected(store, keeping, now_online)
 
     if now.clustered:
         definitions = define(str(tables.resolve())).all
@@ -100,7 +101,7 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
-def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int:
+def push_uncollected(store: FeatureStore, keeping: Keeping, online: dict) -> int:
     """Push the interactions in the journal that neither the log had nor the store has, in order of time.
 
     A push that was dropped, refused or cut off by a kill is made up for by this. An interaction that is older than its
@@ -108,7 +109,7 @@ def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int
 
     Args:
         store: the feature store.
-        journal: the journal.
+        keeping: where the journal is kept.
         online: `state` of the store.
 
     Returns:
@@ -119,8 +120,8 @@ def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int
         UnavailableError: the journal or the online store does not answer.
     """
     collected = online.get("collected", {})
-    after = collected["cursor"] if collected.get("journal") == journal.keeping.identity() else ""
-    bodies, pusher, pushed = journal.keeping.feedback(after), Pusher(store), 0
+    after = collected["cursor"] if collected.get("journal") == keeping.identity() else ""
+    bodies, pusher, pushed = keeping.feedback(after), Pusher(store), 0
     while chunk := [read_feedback(body) for body in islice(bodies, CHUNK)]:
         done = sorted((one for one in chunk if one.action in INTERACTIONS), key=lambda one: one.ts)
         stored = {user: entries(store, user) for user in {one.user_id for one in done}}

@@ -120,7 +120,7 @@ def catch_up(home: Home, journal: Journal) -> None:
     from feature_repo.feast_store import open_store
     from feature_repo.online import push_uncollected, state
 
-    if pushed := push_uncollected(open_store(home), journal, state(home)):
+    if pushed := push_uncollected(open_store(home), journal.keeping, state(home)):
         log.warning("%d interactions of the journal are online now", pushed)
 
 
