@@ -16,7 +16,8 @@ from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
 from events.ingest import complete_until, read_manifest
-from events.journal.journal import Journal, has_journal, open_journal
+from events.journal.journal import has_journal, keeping_of
+from events.journal.keeping import Keeping
 from events.journal.records import read_feedback
 from events.schema import EARLIEST, INTERACTIONS
 from feature_repo import transformations
@@ -64,8 +65,8 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     def filled(store: FeatureStore) -> None:
         fill(store, ingested, tables)
         if has_journal(home, now):
-            with closing(open_journal(home, now)) as journal:
-                push_uncollected(store, journal, now_online)
+            with closing(keeping_of(home, now)) as keeping:
+                push_uncollected(store, keeping, now_online)
 
     if now.clustered:
         definitions = define(str(tables.resolve())).all
@@ -101,39 +102,39 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
-def push_uncollected(store: FeatureStore, journal: Journal, online: dict) -> int:
+def push_uncollected(store: FeatureStore, keeping: Keeping, online: dict) -> int:
     """Push the interactions in the journal that the log did not have, and return how many the store did not have.
 
     Args:
         store: the feature store.
-        journal: the journal.
+        keeping: where the journal is kept.
         online: `state` of the store.
 
     Raises:
         InputError: the online store refuses.
         UnavailableError: the journal or the online store does not answer.
     """
-    interactions, pusher, pushed = uncollected(journal, online), Pusher(store), 0
+    interactions, pusher, pushed = uncollected(keeping, online), Pusher(store), 0
     while batch := list(islice(interactions, TOGETHER)):
         pushed += sum(pusher.extend(batch))
     return pushed
 
 
-def uncollected(journal: Journal, online: dict) -> Iterator[Interaction]:
+def uncollected(keeping: Keeping, online: dict) -> Iterator[Interaction]:
     """Yield the interactions in the journal that the log did not have when it was put online.
 
     Some may be online by a push: a push of them again changes nothing.
 
     Args:
-        journal: the journal.
+        keeping: where the journal is kept.
         online: `state` of the store.
 
     Raises:
         UnavailableError: the journal does not answer.
     """
     collected = online.get("collected", {})
-    after = collected["cursor"] if collected.get("journal") == journal.keeping.identity() else ""
-    for body in journal.keeping.feedback(after):
+    after = collected["cursor"] if collected.get("journal") == keeping.identity() else ""
+    for body in keeping.feedback(after):
         one = read_feedback(body)
         if one.action in INTERACTIONS:
             yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)

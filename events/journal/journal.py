@@ -165,11 +165,20 @@ def open_journal(home: Home, settings: Settings) -> Journal:
         InputError: The file is no journal, or the server refuses or does not write to its disk.
         UnavailableError: The keeping does not answer.
     """
-    if settings.clustered:
-        keeping = RedisKeeping(settings)
+    keeping = keeping_of(home, settings)
+    if isinstance(keeping, RedisKeeping):
         keeping.check_durable()
-        return Journal(keeping)
-    return Journal(SqliteKeeping(home.journal))
+    return Journal(keeping)
+
+
+def keeping_of(home: Home, settings: Settings) -> Keeping:
+    """Open what keeps the journal, for a process that writes no record: its server need not be durable.
+
+    Raises:
+        InputError: The file is no journal.
+        UnavailableError: The file cannot be opened.
+    """
+    return RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
 
 
 def forget(home: Home, settings: Settings, user_id: str) -> int:
@@ -179,6 +188,5 @@ def forget(home: Home, settings: Settings, user_id: str) -> int:
     """
     if not has_journal(home, settings):
         return 0
-    keeping = RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
-    with contextlib.closing(keeping):
+    with contextlib.closing(keeping_of(home, settings)) as keeping:
         return keeping.forget(user_id)

@@ -53,8 +53,17 @@ class Keeping(Protocol):
         """Return the cursor of the newest record."""
         ...
 
-    def changed(self, after: str) -> Iterator[RequestRecords]:
-        """Yield each request that has feedback, and a record after a cursor, with all of its records."""
+    def ahead(self, after: str, count: int, until: str) -> str:
+        """Return the cursor that has so many records (on Redis: of either kind) after another one, or `until`."""
+        ...
+
+    def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
+        """Yield each request that has feedback, and a record after a cursor, with all of its records.
+
+        Args:
+            after: The cursor.
+            until: The cursor of the last record that counts as new; None for the newest.
+        """
         ...
 
     def feedback(self, after: str) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
@@ -101,23 +102,29 @@ class RedisKeeping:
             newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in STREAMS]
         return " ".join(entries[0][0].decode() if entries else FIRST for entries in newest)
 
-    def changed(self, after: str) -> Iterator[RequestRecords]:
-        """Yield the requests that have changed (see `Keeping`). All feedback is read, and held meanwhile."""
-        page_after, feedback_after = map(order, places(after))
+    def ahead(self, after: str, count: int, until: str) -> str:
+        """Return a cursor further on (see `Keeping`)."""
+        ends = []
+        for kind, first, last in zip((PAGE, FEEDBACK), places(after), places(until), strict=True):
+            end = first
+            for place, _ in islice(self._entries(kind, first, last), count):
+                end = place.decode()
+            ends.append(end)
+        return " ".join(ends)
+
+    def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
+        """Yield the requests that have changed (see `Keeping`). The feedback of these requests is held meanwhile."""
+        limits = zip(STREAMS, places(after), places(self.newest() if until is None else until), strict=True)
+        new = {record[b"request_id"] for kind, first, last in limits for _, record in self._entries(kind, first, last)}
         feedback: dict[bytes, list[bytes]] = {}
-        with_new: set[bytes] = set()
-        for place, record in self._entries(FEEDBACK):
-            feedback.setdefault(record[b"request_id"], []).append(record[b"body"])
-            if order(place) > feedback_after:
-                with_new.add(record[b"request_id"])
+        for _, record in self._entries(FEEDBACK):
+            if record[b"request_id"] in new:
+                feedback.setdefault(record[b"request_id"], []).append(record[b"body"])
         for request_ids in chunks(list(feedback)):
             with self._faults():
                 fields = [f"{PAGE}:{request_id.decode()}" for request_id in request_ids]
-                found = dict(zip(request_ids, cast(list, self._client.hmget(KEYS, fields)), strict=True))
-            new = [r for r, place in found.items() if r in with_new or (place and order(place) > page_after)]
-            with self._faults():
-                bodies = self._bodies([found[request_id] for request_id in new])
-            for request_id, body in zip(new, bodies, strict=True):
+                bodies = self._bodies(cast(list, self._client.hmget(KEYS, fields)))
+            for request_id, body in zip(request_ids, bodies, strict=True):
                 yield RequestRecords(request_id.decode(), body, feedback[request_id])
 
     def feedback(self, after: str) -> Iterator[bytes]:
@@ -171,16 +178,16 @@ class RedisKeeping:
         with self._faults():
             return bool(self._client.hexists(KEYS, f"{PAGE}:{request_id.decode()}"))
 
-    def _entries(self, kind: str, after: str = FIRST) -> Iterator[Entry]:
-        """Yield the entries of a stream after a place, oldest first."""
-        last = f"({after}"
+    def _entries(self, kind: str, after: str = FIRST, until: str = "+") -> Iterator[Entry]:
+        """Yield the entries of a stream after a place, up to another one, oldest first."""
         while True:
             with self._faults():
-                entries = cast(list[Entry], self._client.xrange(STREAMS[kind], min=last, count=CHUNK))
+                some = self._client.xrange(STREAMS[kind], min=f"({after}", max=until, count=CHUNK)
+            entries = cast(list[Entry], some)
             yield from entries
             if len(entries) < CHUNK:
                 return
-            last = f"({entries[-1][0].decode()}"  # what comes after
+            after = entries[-1][0].decode()
 
     def _bodies(self, pages: list[bytes | None]) -> list[bytes | None]:
         """Return the bodies of pages by their places; None for a place that is None or empty."""

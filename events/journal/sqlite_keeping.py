@@ -35,9 +35,10 @@ insert into records (kind, key, request_id, user_id, ts, body) values (?, ?, ?, 
 on conflict (kind, key) do nothing
 """
 CHANGED = f"""
-select distinct request_id from records new where seq > ?
+select distinct request_id from records new where seq > ? and seq <= ?
 and exists (select 1 from records where request_id = new.request_id and kind = '{FEEDBACK}')
 """
+AHEAD = "select max(seq) from (select seq from records where seq > ? and seq <= ? order by seq limit ?)"
 NEW_FEEDBACK = "select seq, body from records where kind = ? and seq > ? order by seq limit ?"
 OLD_PAGES = f"select request_id from records where kind = '{PAGE}' and ts < ? and seq <= ?"
 OLD_ORPHANS = f"""
@@ -97,9 +98,14 @@ class SqliteKeeping:
         """Return the cursor of the newest record: its number (see `Keeping`)."""
         return str(self._read("select coalesce(max(seq), 0) from records")[0][0])
 
-    def changed(self, after: str) -> Iterator[RequestRecords]:
+    def ahead(self, after: str, count: int, until: str) -> str:
+        """Return a cursor further on (see `Keeping`)."""
+        return str(self._read(AHEAD, number(after), number(until), count)[0][0] or until)
+
+    def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
         """Yield the requests that have changed (see `Keeping`)."""
-        request_ids = [request_id for (request_id,) in self._read(CHANGED, number(after))]
+        last = number(self.newest() if until is None else until)
+        request_ids = [request_id for (request_id,) in self._read(CHANGED, number(after), last)]
         for start in range(0, len(request_ids), CHUNK):
             chunk = request_ids[start : start + CHUNK]
             requests = {request_id: RequestRecords(request_id, None, []) for request_id in chunk}

@@ -131,4 +131,4 @@ def uncollected_of(journal: Journal, home: Home) -> "Iterator[Interaction]":
     """The journal's interactions that may not be online. Feast is imported when they are asked for."""
     from feature_repo.online import state, uncollected
 
-    return uncollected(journal, state(home))
+    return uncollected(journal.keeping, state(home))

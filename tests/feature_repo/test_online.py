@@ -282,9 +282,9 @@ def test_a_refresh_goes_on_with_what_the_journal_has_and_the_log_has_not(ingest_
         assert [(item, action) for item, action, _ in history(store, "u", at(5))][-2:] == [("a", "play"), ("b", "skip")]
         assert session_state(store, "s9") == {"session_plays": 1, "session_skips": 1}
         # Nothing is pushed twice; what came since is.
-        assert push_uncollected(store, journal, state(log.home)) == 0
+        assert push_uncollected(store, journal.keeping, state(log.home)) == 0
         journal.record([Feedback("e4", "r2", "u", "s9", "a", "like", None, at(4, "11:30"))]).result()
-        assert push_uncollected(store, journal, state(log.home)) == 1
+        assert push_uncollected(store, journal.keeping, state(log.home)) == 1
         # What the log has, up to its cursor, is not pushed again.
         collected = {"journal": journal.keeping.identity(), "cursor": journal.keeping.newest()}
-        assert push_uncollected(log.store(), journal, {"collected": collected}) == 0
+        assert push_uncollected(log.store(), journal.keeping, {"collected": collected}) == 0

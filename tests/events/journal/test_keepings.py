@@ -132,6 +132,27 @@ class TestKeeping:
         assert kept == {"new": ["e2"], "none": ["e4"]}
         assert (len(journal.exposures("old")), len(journal.exposures("late"))) == (0, 10)
 
+    def test_a_part_of_what_is_new(self, journal, page, feedback):
+        journal.record([feedback(f"e{number}", f"r{number // 3}", "i1") for number in range(9)]).result()
+        journal.append(page("r0")).result()
+        keeping, cursor, seen, newest = journal.keeping, "", [], journal.keeping.newest()
+        while cursor != newest:
+            before, cursor = cursor, keeping.ahead(cursor, 4, newest)
+            seen.append({one.request_id: len(one.feedback) for one in keeping.changed(before, cursor)})
+        assert 1 < len(seen) < 9
+        assert all(set(part.values()) == {3} for part in seen)  # all of a request's, whatever is new
+        assert {request for part in seen for request in part} == {"r0", "r1", "r2"}
+        assert keeping.ahead(newest, 4, newest) == newest
+
+    def test_the_feedback_after_a_cursor_comes_in_its_order(self, journal, page, feedback):
+        journal.record([feedback("e1", "r1", "i1")]).result()
+        cursor = journal.keeping.newest()
+        journal.append(page("r1")).result()
+        journal.record([feedback("e3", "r1", "i1"), feedback("e2", "r2", "i1")]).result()
+        assert [read_feedback(body).event_id for body in journal.keeping.feedback(cursor)] == ["e3", "e2"]
+        assert [read_feedback(body).event_id for body in journal.keeping.feedback("")] == ["e1", "e3", "e2"]
+        assert list(journal.keeping.feedback(journal.keeping.newest())) == []
+
     def test_records_of_several_threads_are_all_written_in_the_order_of_each(self, journal, feedback):
         def send(user):
             for number in range(50):
