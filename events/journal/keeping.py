@@ -78,6 +78,13 @@ class Keeping(Protocol):
         """Return the tombstones of the listeners who were forgotten last, `TOMBSTONES` at most, by their places."""
         ...
 
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the bodies of the dislikes that came after a place, and the place of the last; '' is before all.
+
+        They have no age: they stay until the listener is forgotten.
+        """
+        ...
+
     def drop(self, before: int, until: str) -> int:
         """Delete old requests, and return the number of records that are gone.
 

@@ -1,4 +1,4 @@
-"""Keep the journal in Redis Streams: one of pages, one of feedback, and a hash that finds a record by its key."""
+"""Keep the journal in Redis Streams of pages, feedback and dislikes; a hash finds a record by its key."""
 
 import contextlib
 import uuid
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, cast
 
 from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
-from events.journal.records import FEEDBACK, PAGE, Record
+from events.journal.records import DISLIKE, FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import Settings
@@ -16,7 +16,7 @@ MOST_RECORDS = 5_000_000  # of either kind
 MOST_MEMORY = 0.8  # of the server's maxmemory; the rest is for the online store, which shares the server
 CHUNK = 1000  # records that are read or deleted at once
 NAME = "segue:{journal}"  # the braces keep all keys on one node of a cluster
-STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK)}
+STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK, DISLIKE)}
 KEYS, IDENTITY, FORGOTTEN = f"{NAME}:keys", f"{NAME}:id", f"{NAME}:forgotten"
 FULL = "JOURNALFULL"
 FIRST = "0-0"
@@ -26,7 +26,7 @@ Entry = tuple[bytes, dict[bytes, bytes]]  # the place in the stream, and the fie
 # kind, key, request, listener, time and body of each record. The answer says of each whether it was new.
 WRITE = f"""
 local new = {{}}
-local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3]}}
+local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3], {DISLIKE} = KEYS[4]}}
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[1]) or redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then
   return redis.error_reply('{FULL} it has its ' .. ARGV[1] .. ' records')
 end
@@ -87,7 +87,7 @@ class RedisKeeping:
         """Write records in one step of the server (see `Keeping`)."""
         arguments = [value for r in records for value in (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body)]
         with self._faults():
-            new = self._script(keys=[KEYS, STREAMS[PAGE], STREAMS[FEEDBACK]], args=[self._most_records, *arguments])
+            new = self._script(keys=[KEYS, *STREAMS.values()], args=[self._most_records, *arguments])
         return [bool(one) for one in cast(list[int], new)]
 
     def page(self, request_id: str) -> bytes | None:
@@ -99,7 +99,7 @@ class RedisKeeping:
     def newest(self) -> str:
         """Return the cursor of the newest record: the last places of both streams (see `Keeping`)."""
         with self._faults():
-            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in STREAMS]
+            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in (PAGE, FEEDBACK)]
         return " ".join(entries[0][0].decode() if entries else FIRST for entries in newest)
 
     def ahead(self, after: str, count: int, until: str) -> str:
@@ -153,6 +153,12 @@ class RedisKeeping:
         with self._faults():
             entries = cast(list[Entry], self._client.xrange(FORGOTTEN))
         return {place.decode(): fields[b"tombstone"].decode() for place, fields in entries}
+
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the dislikes after a place (see `Keeping`)."""
+        with self._faults():
+            entries = cast(list[Entry], self._client.xrange(STREAMS[DISLIKE], min=f"({after}" if after else "-"))
+        return [fields[b"body"] for _, fields in entries], entries[-1][0].decode() if entries else after
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""

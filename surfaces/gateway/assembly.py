@@ -97,6 +97,7 @@ async def open_gateway(
                     models.follow(),
                     repeat("data and policy", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
+                    gateway.dislikes.follow(journal.keeping),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
                     ),

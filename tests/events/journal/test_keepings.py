@@ -9,7 +9,7 @@ import pytest
 
 from events.journal.journal import Journal, open_journal
 from events.journal.keeping import tombstone
-from events.journal.records import microseconds, page_record, read_feedback, read_page
+from events.journal.records import Dislike, microseconds, page_record, read_dislike, read_feedback, read_page
 from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError, UnavailableError
@@ -110,6 +110,26 @@ class TestKeeping:
         first, second, third = forgotten.values()
         assert first == third == tombstone(journal.keeping.identity(), "u0") != second
         assert "u0" not in first
+
+    def test_dislikes_stay_until_their_listener_is_forgotten(self, journal, open_keeping, page, feedback):
+        said = [Dislike(f"d{n}", user, f"i{n}", NOON) for n, user in enumerate(("u0", "u1", "u0"))]
+        journal.append(page("r1"))
+        journal.record([feedback("e1", "r1", "i1")])
+        assert [journal.dislike(one).result() for one in (*said, said[0])] == [[True]] * 3 + [[False]]
+        bodies, place = journal.keeping.dislikes("")
+        assert [read_dislike(body) for body in bodies] == said
+        assert journal.keeping.dislikes(place) == ([], place)
+        back = Dislike("d9", "u0", "i0", NOON, withdrawn=True)
+        journal.dislike(back).result()
+        assert [read_dislike(body) for body in journal.keeping.dislikes(place)[0]] == [back]
+        # Neither a collection nor the retention sees them.
+        assert [len(request.feedback) for request in journal.keeping.changed("")] == [1]
+        assert journal.keeping.drop(microseconds(NOON + timedelta(days=9)), journal.keeping.newest()) == 2
+        assert len(journal.keeping.dislikes("")[0]) == 4
+        assert journal.keeping.forget("u0") == 3
+        other = open_keeping()
+        assert [read_dislike(body).user_id for body in other.dislikes("")[0]] == ["u1"]
+        other.close()
 
     def test_an_old_request_goes_as_a_whole_once_it_was_collected(self, journal, page, feedback):
         old, new = NOON, NOON + timedelta(days=2)
