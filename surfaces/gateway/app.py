@@ -15,14 +15,13 @@ from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
 from surfaces.gateway.feedback import UnknownItemError
 from surfaces.gateway.gateway import Gateway
-from surfaces.gateway.limits import Limits
+from surfaces.gateway.limits import RETRY_SECONDS, Limits
 from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError, Decision
 from surfaces.gateway.simulated_clock import SimulatedClock
 from surfaces.hydrate import UnknownListenerError
 from surfaces.now_playing.sessions import OtherListenersSessionError
 
-RETRY_SECONDS = 1
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": api.Problem, "description": description}
     for status, description in {
@@ -34,7 +33,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "The body has more than 64 KiB.",
         422: "A field breaks its rule.",
         500: "The gateway has a fault; its log has the cause.",
-        503: "A store that the answer needs does not answer; try again.",
+        503: "A store that the answer needs does not answer, or too many pages are decided now; try again.",
     }.items()
 }
 

@@ -97,3 +97,23 @@ def test_a_lasting_dislike_leaves_the_creator_out_too(now, lasting, expected):
     candidates = merge([SourceAnswer("retrieval", np.array(list("abcde")), np.ones(5, np.float32))], BY_CREATOR)
     context = Context(request, {}, BY_CREATOR, VersionSet())
     assert candidates.keep(BY_NAME["dislikes"].keep(context, candidates)).item_ids == expected.split()
+
+
+def test_a_bound_on_lists_keeps_the_scores_of_whole_lists():
+    answers = [
+        SourceAnswer("retrieval", np.array(["a", "b", "c"]), np.array([3, 2, 1], np.float32), "retrieval"),
+        SourceAnswer("popular", np.array(["c", "a"]), np.ones(2, np.float32)),
+    ]
+    candidates = merge(answers, CATALOGUE, longest=1)
+    assert candidates.item_ids == ["a", "c"]
+    assert candidates.scores["retrieval"].tolist() == [3, 1]  # c was found, though it is not among the first
+    assert candidates.listed["retrieval"].tolist() == [3, 2, 1]
+    assert [(one.source, one.places.tolist()) for one in candidates.lists] == [("retrieval", [0]), ("popular", [1])]
+
+
+def test_the_first_score_of_an_item_counts():
+    answers = [
+        SourceAnswer(source, np.array(["a", "b"]), np.array([score, score], np.float32), "retrieval")
+        for source, score in (("retrieval", 3), ("new_releases", 2))
+    ]
+    assert merge(answers, CATALOGUE).scores["retrieval"].tolist() == [3, 3]
