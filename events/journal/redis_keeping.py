@@ -114,7 +114,7 @@ class RedisKeeping:
 
     def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
         """Yield the requests that have changed (see `Keeping`). The feedback of these requests is held meanwhile."""
-        limits = zip(STREAMS, places(after), places(self.newest() if until is None else until), strict=True)
+        limits = zip((PAGE, FEEDBACK), places(after), places(self.newest() if until is None else until), strict=True)
         new = {record[b"request_id"] for kind, first, last in limits for _, record in self._entries(kind, first, last)}
         feedback: dict[bytes, list[bytes]] = {}
         for _, record in self._entries(FEEDBACK):
