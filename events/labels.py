@@ -42,10 +42,15 @@ def with_served_features(events: Table) -> Table:
 
     The models decided there by default features. The features that a join gives to such an event are others.
     """
-    exposure = events.schema().get("exposure")  # a log of its own may have such a column, or an earlier version's
-    if exposure is None or not exposure.is_struct() or "degraded" not in exposure.names:
+    if not says(events, "degraded"):
         return events
     return events.filter(~events.exposure["degraded"].contains(FEATURES).fill_null(False))
+
+
+def says(events: Table, field: str) -> bool:
+    """Return whether the log has a field of exposures; a column of its own, or of an earlier version, may lack it."""
+    exposure = events.schema().get("exposure")
+    return exposure is not None and exposure.is_struct() and field in exposure.names
 
 
 def with_duration(events: Table, items: Table | None) -> Table:
@@ -86,6 +91,8 @@ def from_impressions(events: Table) -> Table:
     )
     shown = events.filter(_.action == schema.IMPRESSION)
     derived = [name for name in schema.LABEL_COLUMNS if name not in events.columns]
+    if says(events, "layout_propensity"):  # an example is about the item at its place, whatever the layout
+        shown = shown.mutate(propensity=_.propensity / _.exposure["layout_propensity"].fill_null(1.0))
     joined = shown.left_join(outcomes.select(*KEYS, "followed", *derived), KEYS).drop(*(f"{key}_right" for key in KEYS))
     labels = {name: joined.followed.isnull().ifelse(0.0, joined[name]) for name in derived}
     if "label_complete" in derived:
@@ -131,7 +138,8 @@ def examples(events: Table, items: Table | None = None) -> Table:
     Returns:
         A table with `event_id, user_id, item_id, ts, session_id, request_id, surface, position, propensity`, one
         `label_*` column for each head (float32: 0, 1 or null), `label_listen` (float32: log1p of the seconds, or null)
-        and `positive` (bool: whether retrieval learns from the example as a positive).
+        and `positive` (bool: whether retrieval learns from the example as a positive). The propensity is that of the
+        item at its place, given the layout.
     """
     log = with_duration(with_served_features(without_fallbacks(events)), items)
     if not has_impressions(log):

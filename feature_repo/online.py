@@ -1,7 +1,7 @@
 """The online store: refreshed from the daily snapshots, extended by pushes, read at a request."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,21 +16,24 @@ from feast.type_map import feast_value_type_to_python_type
 from ibis import _
 
 from events.ingest import complete_until, read_manifest
-from events.journal.journal import Journal, has_journal, open_journal
-from events.schema import EARLIEST
+from events.journal.journal import has_journal, keeping_of
+from events.journal.keeping import Keeping
+from events.journal.records import read_feedback
+from events.schema import EARLIEST, INTERACTIONS
 from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
 from feature_repo.feast_store import embedded_store, shared, store_over
-from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key, uncollected
+from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key
 from feature_repo.storage import cluster
+from feature_repo.storage.transactions import faults
 from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from stores.settings import settings
 
-CHUNK = 10_000  # feedback that is held at once
+TOGETHER = 1000  # interactions of one transaction
 USER_VIEWS = ("user_profile", "user_daily", "user_history")
 
 
@@ -62,8 +65,8 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
     def filled(store: FeatureStore) -> None:
         fill(store, ingested, tables)
         if has_journal(home, now):
-            with closing(open_journal(home, now)) as journal:
-                push_uncollected(store, journal, now_online)
+            with closing(keeping_of(home, now)) as keeping:
+                push_uncollected(store, keeping, now_online)
 
     if now.clustered:
         definitions = define(str(tables.resolve())).all
@@ -99,14 +102,42 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
-def push_uncollected(store: FeatureStore, journal: Journal, collected: Mapping[str, Any]) -> None:
-    """Push the interactions that the journal has and the log does not have yet.
+def push_uncollected(store: FeatureStore, keeping: Keeping, online: dict) -> int:
+    """Push the interactions in the journal that the log did not have, and return how many the store did not have.
 
-    Raises: as `uncollected` and `Pusher.extend`.
+    Args:
+        store: the feature store.
+        keeping: where the journal is kept.
+        online: `state` of the store.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the journal or the online store does not answer.
     """
-    interactions, pusher = uncollected(journal, collected), Pusher(store)
-    while chunk := list(islice(interactions, CHUNK)):
-        pusher.extend(chunk)
+    interactions, pusher, pushed = uncollected(keeping, online), Pusher(store), 0
+    while batch := list(islice(interactions, TOGETHER)):
+        pushed += sum(pusher.extend(batch))
+    return pushed
+
+
+def uncollected(keeping: Keeping, online: dict) -> Iterator[Interaction]:
+    """Yield the interactions in the journal that the log did not have when it was put online.
+
+    Some may be online by a push: a push of them again changes nothing.
+
+    Args:
+        keeping: where the journal is kept.
+        online: `state` of the store.
+
+    Raises:
+        UnavailableError: the journal does not answer.
+    """
+    collected = online.get("collected", {})
+    after = collected["cursor"] if collected.get("journal") == keeping.identity() else ""
+    for body in keeping.feedback(after):
+        one = read_feedback(body)
+        if one.action in INTERACTIONS:
+            yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)
 
 
 def state(home: Home) -> dict:
@@ -223,10 +254,15 @@ def read_view(store: FeatureStore, name: str, join_key: str, entity: str) -> Vie
         name: the view.
         join_key: of the view's entity, e.g. `user_id`.
         entity: the id.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the online store does not answer.
     """
     view = views()[name]
     names = [feature.name for feature in view.features]
-    ((stamp, row),) = store._get_provider().online_read(store.config, view, [key(join_key, entity)], names)
+    with faults(store):
+        ((stamp, row),) = store._get_provider().online_read(store.config, view, [key(join_key, entity)], names)
     values = {name: feast_value_type_to_python_type(value) for name, value in (row or {}).items()}
     stamp = stamp.replace(microsecond=0) if stamp else datetime.fromtimestamp(0, UTC)
     return ViewRow({name: values.get(name) for name in names}, stamp, view.ttl or timedelta(0))

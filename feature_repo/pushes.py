@@ -1,9 +1,7 @@
 """Pushes: interactions extend the online histories of listeners and the counts of sessions."""
 
-import contextlib
-import sqlite3
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,14 +11,9 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
 
 from events import schema
-from events.journal.collect import collected_until
-from events.journal.journal import Journal
-from events.journal.records import read_feedback
 from feature_repo import transformations
-from feature_repo.storage import cluster
-from feature_repo.storage.transactions import Row, Rows, changes
-from segue.errors import InputError, UnavailableError
-from stores.settings import settings
+from feature_repo.storage.transactions import Row, Rows, changes, faults
+from segue.errors import InputError
 
 HISTORY_COLUMNS = ("history_items", "history_actions", "history_times")
 SESSION_COLUMNS = ("session_plays", "session_skips")
@@ -100,8 +93,8 @@ class Pusher:
     def __init__(self, store: FeatureStore) -> None:
         self._config, self._provider = store.config, store._get_provider()
         self._history, self._session = (store.get_feature_view(name) for name in ("user_history", "session_context"))
-        self._settings = settings()
-        with self._faults():
+        self._store = store
+        with faults(store):
             self._change = changes(store)
 
     def extend(self, interactions: Sequence[Interaction]) -> list[bool]:
@@ -131,7 +124,7 @@ class Pusher:
 
         if taken:
             entities = [*(key("user_id", user) for user in users), *(key("session_id", one) for one in sessions)]
-            with self._faults():
+            with faults(self._store):
                 self._change(entities, step)
         return [is_new.get(id(new), False) for new in interactions]
 
@@ -177,20 +170,6 @@ class Pusher:
             for value, (stamp, row) in zip(ids, rows, strict=True)
         }
 
-    @contextlib.contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Raise the errors of the online store, embedded or on a server, as errors for people."""
-        try:
-            if self._settings.clustered:
-                with cluster.faults(self._settings):
-                    yield
-            else:
-                yield
-        except sqlite3.DatabaseError as error:
-            raise UnavailableError(
-                f"The online store does not take a push: {error}.", "Check the disk; the push may be repeated."
-            ) from error
-
 
 def key(join_key: str, value: str) -> EntityKey:
     """The entity of an id, as Feast names it."""
@@ -201,19 +180,3 @@ def stored_list(value: Value | None) -> Iterable[Any]:
     """The elements of a stored list; none if it is absent or null."""
     kind = value.WhichOneof("val") if value is not None else None
     return getattr(value, kind).val if kind and kind.endswith("_list_val") else ()
-
-
-def uncollected(journal: Journal, collected: Mapping[str, Any]) -> Iterator[Interaction]:
-    """Yield the interactions that the journal has and a log does not have yet, in the order in which they came.
-
-    Args:
-        journal: the journal.
-        collected: the log's manifest, or the state of an online store that was filled from the log.
-
-    Raises:
-        UnavailableError: the journal does not answer.
-    """
-    for body in journal.keeping.feedback(collected_until(collected, journal)):
-        one = read_feedback(body)
-        if one.action in schema.INTERACTIONS:
-            yield Interaction(one.user_id, one.item_id, one.action, one.ts, one.session_id)

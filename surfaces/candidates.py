@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 
@@ -103,12 +104,12 @@ def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue, longest: int | 
                 names.append(answer.source)
         if answer.model:
             listed.setdefault(answer.model, scores)
-            of_model = first_scores.setdefault(answer.model, {})
-            for item, score in zip(found, scores.tolist(), strict=True):
-                of_model.setdefault(item, score)
+            # Of two scores of an item the first stays, so it is written last.
+            own = dict(zip(reversed(found), reversed(scores.tolist()), strict=True))
+            first_scores[answer.model] = own | first_scores.get(answer.model, {})
     places = {item: place for place, item in enumerate(sources)}
     arrays = {
-        model: np.array([scores.get(item, -np.inf) for item in sources], np.float32)
+        model: np.fromiter(map(scores.get, sources, repeat(-np.inf)), np.float32, len(sources))
         for model, scores in first_scores.items()
     }
     return Candidates(
@@ -118,7 +119,7 @@ def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue, longest: int | 
         listed,
         list(sources.values()),
         tuple(
-            SourceList(answer.source, answer.anchor, np.array([places[item] for item in best], np.int32))
+            SourceList(answer.source, answer.anchor, np.fromiter(map(places.__getitem__, best), np.int32, len(best)))
             for answer, best in lists
         ),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
@@ -56,8 +57,7 @@ class Catalogue:
 
     def rows(self, item_ids: Iterable[str]) -> np.ndarray:
         """The rows of some items, int32 `[k]`; -1 for an item that the catalogue does not have."""
-        index = self.index
-        return np.array([index.get(item, UNKNOWN) for item in item_ids], np.int32)
+        return np.fromiter(map(self.index.get, item_ids, repeat(UNKNOWN)), np.int32)
 
     def title(self, item_id: str) -> str:
         """The title of an item; its id if none is known."""
@@ -85,6 +85,22 @@ class Catalogue:
     def known_markets(self) -> frozenset[str]:
         """The markets that an item or a listener names."""
         return frozenset(self.popularity) - {""} | frozenset(name for names in self.markets for name in names)
+
+    @cached_property
+    def type_codes(self) -> np.ndarray:
+        """The number in `types` of each item's content type, int8 `[n + 1]`; -1 where it is not known."""
+        codes = {name: code for code, name in enumerate(self.types)}
+        return np.array([codes.get(name, -1) for name in self.content_types.tolist()], np.int8)
+
+    @cached_property
+    def available(self) -> dict[str, np.ndarray]:
+        """By market, whether each item may be shown there, bool `[n + 1]`; '' for a market that no item names."""
+        everywhere = np.array([not names for names in self.markets], bool)
+        masks = {market: everywhere.copy() for market in (*self.known_markets, "")}
+        for row, names in enumerate(self.markets):
+            for market in names:
+                masks[market][row] = True
+        return masks
 
     @cached_property
     def genre_names(self) -> tuple[str, ...]:
@@ -132,7 +148,8 @@ class Catalogue:
         """
         allowed = np.ones(len(rows), bool)
         if market:
-            allowed &= np.array([not names or market in names for names in self.markets[rows]], bool)
+            allowed &= self.available.get(market, self.available[""])[rows]
         if content_types:
-            allowed &= np.isin(self.content_types[rows].astype(str), content_types)
+            codes = [self.types.index(name) for name in content_types if name in self.types]
+            allowed &= np.isin(self.type_codes[rows], codes)
         return allowed | (rows < 0)

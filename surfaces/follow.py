@@ -17,6 +17,7 @@ from surfaces.read_catalogue import read_catalogue
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks at the files
+BRING_SECONDS = 60.0  # between two looks at the object store
 Stamp = tuple[int, ...]  # of files: when each was written, in nanoseconds; it differs if one of them changes
 Value = TypeVar("Value")
 
@@ -50,6 +51,22 @@ async def follow(
                 use(await asyncio.to_thread(read))
         except Exception as error:  # whatever the files hold, the next change is looked at
             log.error("the %s stays as it was: %s", name, error)
+
+
+async def repeat(name: str, bring: Callable[[], None], seconds: float) -> None:
+    """Bring the newest files in a thread, for ever; while they cannot be brought the last ones stay.
+
+    Args:
+        name: of the files, for the log.
+        bring: brings them.
+        seconds: before each call.
+    """
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await asyncio.to_thread(bring)
+        except Exception as error:  # the next call may succeed
+            log.error("the newest %s could not be brought: %s", name, error)
 
 
 async def follow_forgotten(

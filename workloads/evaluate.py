@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from models.evaluation.blessing import bless, primary_head
 from models.evaluation.frames import prediction_frame
 from models.evaluation.held_out import calibration_by_slice, evaluate_retrieval, predict_ranking, ranking_metrics
+from models.evaluation.off_policy import off_policy
 from models.evaluation.report import flat_metrics, markdown
 from models.evaluation.slices import slice_columns
 from models.inputs.arrow_columns import number, sample
@@ -67,7 +68,8 @@ def evaluate(
 
     Returns:
         `retrieval`, `ranking` (metrics by model), `analysis` (slices of the primary head), `calibration` (of the
-        candidate's heads, by slice) and the `verdict`.
+        candidate's heads, by slice), `off_policy` (what the models' lists would bring, estimated from the propensities
+        of the log; empty without any) and the `verdict`.
     """
     from models.evaluation.model_analysis import analyze
 
@@ -82,6 +84,15 @@ def evaluate(
         before,
         test,
         items,
+        read_card(candidate["retrieval"])["filter_seen"],
+        config.seed,
+    )
+    estimated = off_policy(
+        {name: models["retrieval"] for name, models in contestants.items()},
+        before,
+        test,
+        items,
+        config.ranking.reward,
         read_card(candidate["retrieval"])["filter_seen"],
         config.seed,
     )
@@ -111,5 +122,6 @@ def evaluate(
         "ranking": heads,
         "analysis": {"head": head, **slices},
         "calibration": calibration,
+        "off_policy": estimated,
         "verdict": verdict.to_dict(),
     }

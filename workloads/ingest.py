@@ -5,7 +5,7 @@ from pathlib import Path
 
 from events.ingest import ingest
 from events.journal.collect import collect
-from events.journal.journal import has_journal, open_journal
+from events.journal.journal import Journal, has_journal, keeping_of
 from segue.clock import utc_now
 from segue.settings import Home
 from stores import parts
@@ -33,5 +33,5 @@ def collected(home: Home) -> dict:
     now = settings()
     if not has_journal(home, now) or not (home.data / "manifest.json").is_file():
         return {}
-    with closing(open_journal(home, now)) as journal:
+    with closing(Journal(keeping_of(home, now))) as journal:
         return parts.change(home, parts.DATA, lambda: collect(journal, home.data, until=utc_now()))

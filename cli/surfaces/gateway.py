@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -51,10 +52,13 @@ def gateway(
     """
     import warnings
 
-    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, home_with
+    from segue.settings import Home
+    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, bring_newer
 
     tokens = read_tokens(token_file) if token_file else []
-    home = home_with(DATA, MODELS, SURFACES, EXPERIMENTS)
+    home = Home.from_env()
+    bring = partial(bring_newer, home, {}, DATA, MODELS, SURFACES, EXPERIMENTS)
+    bring()
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         import uvloop
@@ -91,6 +95,7 @@ def gateway(
             clock,
             frozenset(off),
             tls=TLS(server_ca) if server_ca else None,
+            bring=bring,
             rules=rules,
             exploration=exploration,
         ) as opened:

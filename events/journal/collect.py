@@ -1,7 +1,8 @@
 """Collect the journal into the imported events: each request once, whenever and however often it is collected.
 
 The data set's manifest says how far the journal was collected, and takes the place of the old one together with the
-events. So a collection that is killed has happened or has not. Each collection joins all requests that have got a
+events. So a collection that is killed has happened or has not. A long journal is collected in parts, each of which is
+such a collection. Each joins all requests that have got a
 record since, from all of their records: late feedback, or a late page, changes the rows that are there.
 """
 
@@ -27,6 +28,7 @@ from stores import parts
 
 JOURNAL = "journal"  # the file that quarantined rows name
 TAKEN = "event_id is taken by another event"
+PART = 50_000  # records that are joined at once
 ID, CURSOR = "journal", "cursor"  # of the manifest's `collected`
 
 
@@ -72,30 +74,51 @@ def collect(
         InputError: There is neither a data set nor items, or fewer than two listeners did anything.
         UnavailableError: The journal does not answer.
     """
-    complete = {} if until is None else {"until": until.isoformat()}
-    cursor, place = journal.keeping.newest(), journal.keeping.identity()
-    before: dict[str, Any] = {}
-    joined = Joined()
+    newest = journal.keeping.newest()
+    result, actions, reasons = Counter[str](), Counter[str](), Counter[str]()
+    cursor = None
+    while cursor != newest:
+        cursor, joined, before, manifest = collect_part(journal, data, items, until, cursor, newest)
+        actions.update(manifest.get("actions", {}))
+        actions.subtract(before.get("actions", {}))
+        reasons.update(reason for reason, _ in joined.refused)
+        result["requests"] += joined.requests
+        result["listeners"] += users_of(manifest) - users_of(before)
+        result["unexplained"] += sum("exposure" not in row for row in joined.rows)
+    added = {action: count for action, count in actions.items() if count}
+    return {**result, "added": added, "quarantined": dict(reasons), "cursor": newest}
 
-    def with_journal(tables: Tables | None) -> Imported | None:
-        nonlocal joined
+
+def collect_part(
+    journal: Journal, data: Path, items: pa.Table | None, until: datetime | None, after: str | None, newest: str
+) -> tuple[str, Joined, dict[str, Any], dict[str, Any]]:
+    """Collect the next `PART` records of a journal, so that a long one needs no more memory than a short one.
+
+    Args:
+        journal, data, items, until: As for `collect`.
+        after: The cursor of the last part; None at the beginning, where the manifest names it.
+        newest: The cursor at which the collection ends.
+
+    Returns:
+        The cursor up to which the journal is collected now, what was joined, and the manifests before and after.
+    """
+    keeping = journal.keeping
+    place, before, cursor, joined = keeping.identity(), {}, "", Joined()
+
+    def with_part(tables: Tables | None) -> Imported | None:
+        nonlocal cursor, joined
         catalogue = catalogue_of(tables, items)
         before.update(tables.manifest if tables else {})
-        after = collected_until(before, journal) if items is None else ""
-        joined = join(journal.keeping.changed(after), set(catalogue["item_id"].to_pylist()))
-        return merged(tables, catalogue, joined, {ID: place, CURSOR: cursor, **complete}) if joined.requests else None
+        last = before.get("collected") or {}
+        goes_on = last.get(ID) == place and items is None
+        first = after if after is not None else last.get(CURSOR, "") if goes_on else ""
+        cursor = keeping.ahead(first, PART, newest)
+        joined = join(keeping.changed(first, cursor), set(catalogue["item_id"].to_pylist()))
+        collected = {ID: place, CURSOR: cursor, **({"until": until.isoformat()} if until else {})}
+        return merged(tables, catalogue, joined, collected) if joined.requests else None
 
-    manifest = change(data, with_journal) or before
-    added = Counter(manifest.get("actions", {}))
-    added.subtract(before.get("actions", {}))
-    return {
-        "requests": joined.requests,
-        "added": {action: count for action, count in added.items() if count},
-        "listeners": users_of(manifest) - users_of(before),
-        "unexplained": sum("exposure" not in row for row in joined.rows),
-        "quarantined": dict(Counter(reason for reason, _ in joined.refused)),
-        "cursor": cursor,
-    }
+    manifest = change(data, with_part) or before
+    return cursor, joined, before, manifest
 
 
 def users_of(manifest: Mapping[str, Any]) -> int:
@@ -118,20 +141,6 @@ def catalogue_of(tables: Tables | None, items: pa.Table | None) -> pa.Table:
         return items if tables is None else tables.items
     others = tables.items.filter(pc.invert(pc.is_in(tables.items["item_id"], items["item_id"].combine_chunks())))
     return pa.concat_tables([others, items], promote_options="permissive")
-
-
-def collected_until(manifest: Mapping[str, Any], journal: Journal) -> str:
-    """Return the cursor up to which the journal is collected into a data set; empty if none of it is.
-
-    Args:
-        manifest: The data set's.
-        journal: The journal.
-
-    Raises:
-        UnavailableError: The journal does not answer.
-    """
-    last = manifest.get("collected") or {}
-    return last.get(CURSOR, "") if last.get(ID) == journal.keeping.identity() else ""
 
 
 def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Mapping[str, str]) -> Imported:

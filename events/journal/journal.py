@@ -9,7 +9,16 @@ from concurrent.futures import Future
 from itertools import islice
 
 from events.journal.keeping import Keeping
-from events.journal.records import Exposure, Feedback, Record, feedback_record, page_record, read_page
+from events.journal.records import (
+    Dislike,
+    Exposure,
+    Feedback,
+    Record,
+    dislike_record,
+    feedback_record,
+    page_record,
+    read_page,
+)
 from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
@@ -67,6 +76,10 @@ class Journal:
             UnavailableError: Too much waits to be written, or the journal is closed.
         """
         return self._put([feedback_record(one) for one in feedback])
+
+    def dislike(self, dislike: Dislike) -> Future[list[bool]]:
+        """Write a dislike, or that one is withdrawn; errors and future as for `record`."""
+        return self._put([dislike_record(dislike)])
 
     def exposures(self, request_id: str) -> list[Exposure]:
         """Return the exposures of a request in reading order; none if the journal does not have it.
@@ -165,11 +178,20 @@ def open_journal(home: Home, settings: Settings) -> Journal:
         InputError: The file is no journal, or the server refuses or does not write to its disk.
         UnavailableError: The keeping does not answer.
     """
-    if settings.clustered:
-        keeping = RedisKeeping(settings)
+    keeping = keeping_of(home, settings)
+    if isinstance(keeping, RedisKeeping):
         keeping.check_durable()
-        return Journal(keeping)
-    return Journal(SqliteKeeping(home.journal))
+    return Journal(keeping)
+
+
+def keeping_of(home: Home, settings: Settings) -> Keeping:
+    """Open what keeps the journal, for a process that writes no record: its server need not be durable.
+
+    Raises:
+        InputError: The file is no journal.
+        UnavailableError: The file cannot be opened.
+    """
+    return RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
 
 
 def forget(home: Home, settings: Settings, user_id: str) -> int:
@@ -179,6 +201,5 @@ def forget(home: Home, settings: Settings, user_id: str) -> int:
     """
     if not has_journal(home, settings):
         return 0
-    keeping = RedisKeeping(settings) if settings.clustered else SqliteKeeping(home.journal)
-    with contextlib.closing(keeping):
+    with contextlib.closing(keeping_of(home, settings)) as keeping:
         return keeping.forget(user_id)

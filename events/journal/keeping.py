@@ -53,8 +53,17 @@ class Keeping(Protocol):
         """Return the cursor of the newest record."""
         ...
 
-    def changed(self, after: str) -> Iterator[RequestRecords]:
-        """Yield each request that has feedback, and a record after a cursor, with all of its records."""
+    def ahead(self, after: str, count: int, until: str) -> str:
+        """Return the cursor that has so many records (on Redis: of either kind) after another one, or `until`."""
+        ...
+
+    def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
+        """Yield each request that has feedback, and a record after a cursor, with all of its records.
+
+        Args:
+            after: The cursor.
+            until: The cursor of the last record that counts as new; None for the newest.
+        """
         ...
 
     def feedback(self, after: str) -> Iterator[bytes]:
@@ -67,6 +76,13 @@ class Keeping(Protocol):
 
     def forgotten(self) -> dict[str, str]:
         """Return the tombstones of the listeners who were forgotten last, `TOMBSTONES` at most, by their places."""
+        ...
+
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the bodies of the dislikes that came after a place, and the place of the last; '' is before all.
+
+        They have no age: they stay until the listener is forgotten.
+        """
         ...
 
     def drop(self, before: int, until: str) -> int:

@@ -1,20 +1,22 @@
-"""Keep the journal in Redis Streams: one of pages, one of feedback, and a hash that finds a record by its key."""
+"""Keep the journal in Redis Streams of pages, feedback and dislikes; a hash finds a record by its key."""
 
 import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
-from events.journal.records import FEEDBACK, PAGE, Record
+from events.journal.records import DISLIKE, FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import Settings
 
-MOST_RECORDS = 5_000_000  # of either kind; the server's own limit of memory comes first where it is small
+MOST_RECORDS = 5_000_000  # of either kind
+MOST_MEMORY = 0.8  # of the server's maxmemory; the rest is for the online store, which shares the server
 CHUNK = 1000  # records that are read or deleted at once
 NAME = "segue:{journal}"  # the braces keep all keys on one node of a cluster
-STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK)}
+STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK, DISLIKE)}
 KEYS, IDENTITY, FORGOTTEN = f"{NAME}:keys", f"{NAME}:id", f"{NAME}:forgotten"
 FULL = "JOURNALFULL"
 FIRST = "0-0"
@@ -24,9 +26,14 @@ Entry = tuple[bytes, dict[bytes, bytes]]  # the place in the stream, and the fie
 # kind, key, request, listener, time and body of each record. The answer says of each whether it was new.
 WRITE = f"""
 local new = {{}}
-local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3]}}
+local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3], {DISLIKE} = KEYS[4]}}
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[1]) or redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then
-  return redis.error_reply('{FULL} the journal has its ' .. ARGV[1] .. ' records')
+  return redis.error_reply('{FULL} it has its ' .. ARGV[1] .. ' records')
+end
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, 'maxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > {MOST_MEMORY} * most then
+  return redis.error_reply('{FULL} its server uses more than {MOST_MEMORY:.0%} of its maxmemory')
 end
 for i = 2, #ARGV, 6 do
   local field = ARGV[i] .. ':' .. ARGV[i + 1]
@@ -48,8 +55,8 @@ class RedisKeeping:
 
     Args:
         settings: The settings, with the address.
-        most_records: The number of pages, or of feedback, from which on no further record is taken.
-
+        most_records: The number of pages, or of feedback, from which on no further record is taken. Nor is one taken
+            while the server uses more than `MOST_MEMORY` of its maxmemory, so that the online store keeps its share.
     """
 
     def __init__(self, settings: Settings, most_records: int = MOST_RECORDS) -> None:
@@ -80,7 +87,7 @@ class RedisKeeping:
         """Write records in one step of the server (see `Keeping`)."""
         arguments = [value for r in records for value in (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body)]
         with self._faults():
-            new = self._script(keys=[KEYS, STREAMS[PAGE], STREAMS[FEEDBACK]], args=[self._most_records, *arguments])
+            new = self._script(keys=[KEYS, *STREAMS.values()], args=[self._most_records, *arguments])
         return [bool(one) for one in cast(list[int], new)]
 
     def page(self, request_id: str) -> bytes | None:
@@ -92,26 +99,32 @@ class RedisKeeping:
     def newest(self) -> str:
         """Return the cursor of the newest record: the last places of both streams (see `Keeping`)."""
         with self._faults():
-            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in STREAMS]
+            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in (PAGE, FEEDBACK)]
         return " ".join(entries[0][0].decode() if entries else FIRST for entries in newest)
 
-    def changed(self, after: str) -> Iterator[RequestRecords]:
-        """Yield the requests that have changed (see `Keeping`). All feedback is read, and held meanwhile."""
-        page_after, feedback_after = map(order, places(after))
+    def ahead(self, after: str, count: int, until: str) -> str:
+        """Return a cursor further on (see `Keeping`)."""
+        ends = []
+        for kind, first, last in zip((PAGE, FEEDBACK), places(after), places(until), strict=True):
+            end = first
+            for place, _ in islice(self._entries(kind, first, last), count):
+                end = place.decode()
+            ends.append(end)
+        return " ".join(ends)
+
+    def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:
+        """Yield the requests that have changed (see `Keeping`). The feedback of these requests is held meanwhile."""
+        limits = zip((PAGE, FEEDBACK), places(after), places(self.newest() if until is None else until), strict=True)
+        new = {record[b"request_id"] for kind, first, last in limits for _, record in self._entries(kind, first, last)}
         feedback: dict[bytes, list[bytes]] = {}
-        with_new: set[bytes] = set()
-        for place, record in self._entries(FEEDBACK):
-            feedback.setdefault(record[b"request_id"], []).append(record[b"body"])
-            if order(place) > feedback_after:
-                with_new.add(record[b"request_id"])
+        for _, record in self._entries(FEEDBACK):
+            if record[b"request_id"] in new:
+                feedback.setdefault(record[b"request_id"], []).append(record[b"body"])
         for request_ids in chunks(list(feedback)):
             with self._faults():
                 fields = [f"{PAGE}:{request_id.decode()}" for request_id in request_ids]
-                found = dict(zip(request_ids, cast(list, self._client.hmget(KEYS, fields)), strict=True))
-            new = [r for r, place in found.items() if r in with_new or (place and order(place) > page_after)]
-            with self._faults():
-                bodies = self._bodies([found[request_id] for request_id in new])
-            for request_id, body in zip(new, bodies, strict=True):
+                bodies = self._bodies(cast(list, self._client.hmget(KEYS, fields)))
+            for request_id, body in zip(request_ids, bodies, strict=True):
                 yield RequestRecords(request_id.decode(), body, feedback[request_id])
 
     def feedback(self, after: str) -> Iterator[bytes]:
@@ -141,6 +154,12 @@ class RedisKeeping:
             entries = cast(list[Entry], self._client.xrange(FORGOTTEN))
         return {place.decode(): fields[b"tombstone"].decode() for place, fields in entries}
 
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the dislikes after a place (see `Keeping`)."""
+        with self._faults():
+            entries = cast(list[Entry], self._client.xrange(STREAMS[DISLIKE], min=f"({after}" if after else "-"))
+        return [fields[b"body"] for _, fields in entries], entries[-1][0].decode() if entries else after
+
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""
         page_until, feedback_until = map(order, places(until))
@@ -165,16 +184,16 @@ class RedisKeeping:
         with self._faults():
             return bool(self._client.hexists(KEYS, f"{PAGE}:{request_id.decode()}"))
 
-    def _entries(self, kind: str, after: str = FIRST) -> Iterator[Entry]:
-        """Yield the entries of a stream after a place, oldest first."""
-        last = f"({after}"
+    def _entries(self, kind: str, after: str = FIRST, until: str = "+") -> Iterator[Entry]:
+        """Yield the entries of a stream after a place, up to another one, oldest first."""
         while True:
             with self._faults():
-                entries = cast(list[Entry], self._client.xrange(STREAMS[kind], min=last, count=CHUNK))
+                some = self._client.xrange(STREAMS[kind], min=f"({after}", max=until, count=CHUNK)
+            entries = cast(list[Entry], some)
             yield from entries
             if len(entries) < CHUNK:
                 return
-            last = f"({entries[-1][0].decode()}"  # what comes after
+            after = entries[-1][0].decode()
 
     def _bodies(self, pages: list[bytes | None]) -> list[bytes | None]:
         """Return the bodies of pages by their places; None for a place that is None or empty."""
@@ -209,9 +228,10 @@ class RedisKeeping:
             except ResponseError as error:
                 if FULL not in str(error):
                     raise
+                reason = str(error).partition(FULL)[2].strip().partition(" script:")[0]
                 raise UnavailableError(
-                    f"The journal has its {self._most_records:,} records.",
-                    "Run `segue data collect`, which removes old records.",
+                    f"The journal takes no record: {reason}.",
+                    "Run `segue data collect`, which removes old records, or give the server more memory.",
                 ) from error
 
 

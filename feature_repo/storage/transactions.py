@@ -1,8 +1,8 @@
 """Changes of online rows in one transaction: read, extended and written, whoever else writes to the same store."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,34 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from feature_repo.storage import cluster
+from segue.errors import UnavailableError
+from stores.settings import settings
+
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]  # entity, values, stamp, time of writing
 Rows = list[tuple[Any, list[Row]]]  # by view, as Feast writes them
 Change = Callable[[Sequence[EntityKey], Callable[[], Rows]], None]
+
+
+@contextmanager
+def faults(store: FeatureStore) -> Iterator[None]:
+    """Raise the errors of an online store, embedded or on a server, as errors for people.
+
+    Raises:
+        InputError: the online store refuses.
+        UnavailableError: the online store does not answer.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UnavailableError(
+            f"The online store does not answer: {error}.", "Check the disk, and try again later."
+        ) from error
+    except Exception:
+        if store.config.online_store.type != "redis":
+            raise
+        with cluster.faults(settings()):
+            raise
 
 
 def changes(store: FeatureStore) -> Change:

@@ -34,6 +34,12 @@ def flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
         for head, parts in evaluation["calibration"].items()
         for part, m in parts.items()
     }
+    flat |= {
+        f"off_policy.{policy}.{estimator}.{name}": value
+        for policy, estimators in evaluation.get("off_policy", {}).get("policies", {}).items()
+        for estimator, figures in estimators.items()
+        for name, value in figures.items()
+    }
     return {name: float(value) for name, value in flat.items() if value is not None and value == value}
 
 
@@ -92,6 +98,21 @@ def reliability_rows(evaluation: dict[str, Any]) -> list[list]:
     ]
 
 
+def off_policy_rows(evaluation: dict[str, Any]) -> list[list]:
+    """Rows of the off-policy table, by `OFF_POLICY_COLUMNS`; none if the log has no propensities."""
+    estimated = evaluation.get("off_policy")
+    if not estimated:
+        return []
+    logged = estimated["logged"]
+    interval = f"{logged['low']:.4f}–{logged['high']:.4f}"
+    rows: list[list] = [["the log", "mean", logged["mean"], interval, float(estimated["impressions"])]]
+    for policy, estimators in estimated["policies"].items():
+        for estimator, m in estimators.items():
+            interval = f"{m['low']:.4f}–{m['high']:.4f}"
+            rows.append([policy, estimator, m["value"], interval, m["effective_sample_size"]])
+    return rows
+
+
 def gains(evaluation: dict[str, Any]) -> list[str]:
     """The gain over popularity and the gains of the sequence model as a second source, a sentence each."""
     retrieval = evaluation["retrieval"]
@@ -112,6 +133,7 @@ def gains(evaluation: dict[str, Any]) -> list[str]:
 RETRIEVAL_COLUMNS = ("model", "recall@10", "recall@100", "NDCG@10")
 RANKING_COLUMNS = ("model", "head", "AUC", "95 % interval", "log loss", "ECE", "label mean")
 SLICE_COLUMNS = ("slice", "examples", "AUC", "calibration", "recall@100")
+OFF_POLICY_COLUMNS = ("what is shown", "estimate", "reward of an impression", "95 % interval", "effective sample")
 CALIBRATION_COLUMNS = ("head", "slice", "examples", "prediction mean", "label mean", "ECE")
 RELIABILITY_COLUMNS = ("head", "prediction mean", "label mean", "examples")
 
@@ -133,6 +155,12 @@ def markdown(evaluation: dict[str, Any]) -> str:
         "## Reliability of the candidate, lowest predictions first",
         table(RELIABILITY_COLUMNS, reliability_rows(evaluation)),
     ]
+    if rows := off_policy_rows(evaluation):
+        parts += [
+            "## Off-policy: an item of the model's first ten in each place of the log\n\nBy the propensities of the "
+            "log. Items that it would never show count 0 in IPS and not at all in SNIPS.",
+            table(OFF_POLICY_COLUMNS, rows),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

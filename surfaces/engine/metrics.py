@@ -61,9 +61,10 @@ class GatewayMetrics:
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        for metric in (
+        metrics: tuple[Counter | Histogram | Reading, ...] = (
             self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects, *self.readings,
-        ):  # fmt: skip
+        )  # fmt: skip
+        for metric in metrics:
             yield f"# HELP {metric.name} {metric.help}"
             yield f"# TYPE {metric.name} {metric.type_name}"
             yield from metric.lines()

@@ -1,6 +1,7 @@
 """One stage of a request: what it does, by when, what stands in for it, and whether it is switched on."""
 
 import asyncio
+import contextvars
 import inspect
 import logging
 import time
@@ -17,6 +18,14 @@ Result = TypeVar("Result")
 
 OK, OFF, LATE, FAILED = "ok", "off", "late", "failed"  # how a stage of a request can end
 
+# When the current request came, seconds of `time.perf_counter`: what it waited before its stages counts too.
+came: contextvars.ContextVar[float] = contextvars.ContextVar("came")
+
+
+def began() -> float:
+    """When the current request came; now for what no request asked for."""
+    return came.get(time.perf_counter())
+
 
 @dataclass
 class Trace:
@@ -31,7 +40,7 @@ class Trace:
         features: the fingerprint of the listener's and the session's features (`hydrate.fingerprint`).
     """
 
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=began)
     off: frozenset[str] = frozenset()
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -123,6 +123,13 @@ class EventsAnswer(BaseModel):
     duplicates: int
 
 
+class Dislikes(BaseModel):
+    """What a listener does not want to be shown again; nor is anything else of the creators of these items."""
+
+    user_id: str
+    items: list[str]
+
+
 class Why(BaseModel):
     """Why an item was shown."""
 

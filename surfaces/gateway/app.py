@@ -15,7 +15,7 @@ from segue.errors import InputError, SegueError, UnavailableError
 from surfaces.gateway import api
 from surfaces.gateway.feedback import UnknownItemError
 from surfaces.gateway.gateway import Gateway
-from surfaces.gateway.limits import Limits
+from surfaces.gateway.limits import RETRY_SECONDS, Limits
 from surfaces.gateway.next_items import NextAnswer, NextRequest, next_items
 from surfaces.gateway.pages import ConflictError, Decision
 from surfaces.gateway.simulated_clock import SimulatedClock
@@ -24,7 +24,6 @@ from surfaces.now_playing.sessions import OtherListenersSessionError
 from surfaces.player.player import Player
 from surfaces.player.routes import mount
 
-RETRY_SECONDS = 1
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": api.Problem, "description": description}
     for status, description in {
@@ -36,7 +35,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "The body has more than 64 KiB.",
         422: "A field breaks its rule.",
         500: "The gateway has a fault; its log has the cause.",
-        503: "A store that the answer needs does not answer; try again.",
+        503: "A store that the answer needs does not answer, or too many pages are decided now; try again.",
     }.items()
 }
 
@@ -103,6 +102,18 @@ def shown(gateway: Gateway, answer: dict[str, Any], decision: Decision) -> Respo
 async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
     """Take a batch of events. It is answered once they are durable."""
     return await gateway.events(body)
+
+
+@routes.put("/v1/listeners/{user_id}/dislikes/{item_id}")
+async def dislike(user_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Dislikes:
+    """Show a listener neither an item nor its creator again. It is answered once it is durable."""
+    return await gateway.dislike(user_id, item_id, withdrawn=False)
+
+
+@routes.delete("/v1/listeners/{user_id}/dislikes/{item_id}")
+async def withdraw_dislike(user_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Dislikes:
+    """Take a dislike back."""
+    return await gateway.dislike(user_id, item_id, withdrawn=True)
 
 
 @routes.get("/v1/why/{request_id}/{item_id}")

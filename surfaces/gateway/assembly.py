@@ -16,7 +16,7 @@ from serving.client.connection import TLS
 from surfaces.arms import Experiments
 from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
-from surfaces.follow import catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm
+from surfaces.follow import BRING_SECONDS, catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm, repeat
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
@@ -42,6 +42,7 @@ async def open_gateway(
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
     tls: TLS | None = None,
+    bring: Callable[[], None] = lambda: None,
     rules: HomeRules = HomeRules(),
     exploration: Exploration = Exploration(),
 ) -> AsyncIterator[Gateway]:
@@ -57,6 +58,7 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
+        bring: brings the newest data, models' cards and layout policy to the home, where others publish them.
         rules: the weights and limits of Home pages.
         exploration: of a request that names no budget.
 
@@ -97,7 +99,9 @@ async def open_gateway(
                 for one in (
                     models.follow(),
                     experiments.follow(),
+                    repeat("data and policy", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
+                    gateway.dislikes.follow(journal.keeping),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
                     ),
@@ -129,8 +133,7 @@ def open_pusher(home: Home) -> "Pusher":
 
 
 def uncollected_of(journal: Journal, home: Home) -> "Iterator[Interaction]":
-    """The journal's interactions that came after the last refresh. Feast is imported when they are asked for."""
-    from feature_repo.online import state
-    from feature_repo.pushes import uncollected
+    """The journal's interactions that may not be online. Feast is imported when they are asked for."""
+    from feature_repo.online import state, uncollected
 
-    return uncollected(journal, state(home))
+    return uncollected(journal.keeping, state(home))

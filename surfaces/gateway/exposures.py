@@ -38,10 +38,10 @@ def exposures(decision: Decision) -> list[Exposure]:
             scores=item.scores,
             sources=item.sources,
             fallback=page.level,
-            title=shelf.title,
-            reason=shelf.reason,
             degraded=decision.degraded,
             features=decision.features,
+            title=shelf.title,
+            reason=shelf.reason,
         )
         for shelf in page.shelves
         for item in shelf.items
@@ -116,7 +116,7 @@ class Repeated:
             running = self._running[request_id] = asyncio.ensure_future(self._first(request_id, decide))
             running.add_done_callback(lambda _: self._running.pop(request_id))
         decision = await asyncio.shield(running)  # a client that has gone does not end it for another one
-        self._pages.of_request(request_id, user_id, kind)  # it may have been another listener's
+        self._pages.of_request(request_id, user_id, kind)  # whose request it was is known now
         return decision
 
     async def _first(self, request_id: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:

@@ -10,8 +10,9 @@ from events.journal.journal import Journal
 from events.journal.records import Feedback
 from segue.errors import InputError, UnavailableError
 from surfaces.catalogue import Catalogue
+from surfaces.engine.page import ShownPage
 from surfaces.gateway import api
-from surfaces.gateway.pages import Decision, Pages
+from surfaces.gateway.pages import Pages
 from surfaces.now_playing.feedback import FeedbackPath
 
 FUTURE = timedelta(minutes=5)  # by which clocks of clients may be fast
@@ -47,7 +48,7 @@ async def take_events(
         check_time(number, event.ts, now)
         kept = pages.of_request(event.request_id, event.user_id)
         # A model may know an item before the catalogue is read again; what was shown counts.
-        if event.item_id not in catalogue.index and not (kept and shows(kept.decision, event.item_id)):
+        if event.item_id not in catalogue.index and not (kept and shows(kept.page, event.item_id)):
             raise UnknownItemError(
                 f"events.{number}: there is no item {event.item_id!r}.", "Send the item_id that was shown."
             )
@@ -56,18 +57,18 @@ async def take_events(
     path.check(feedback)
     loop = asyncio.get_running_loop()
 
-    def take_new(kept: Future[list[bool]]) -> None:
+    def take_new(recorded: Future[list[bool]]) -> None:
         """Bring what is new to the session and the online store, also if the request no longer waits for it."""
-        if not kept.exception():
-            new = in_order(one for one, new in zip(feedback, kept.result(), strict=True) if new)
+        if not recorded.exception():
+            new = in_order(one for one, new in zip(feedback, recorded.result(), strict=True) if new)
             with suppress(RuntimeError):  # the gateway has ended; the next one replays the journal
                 loop.call_soon_threadsafe(path.take, new)
 
     try:
-        kept = journal.record(feedback)
-        kept.add_done_callback(take_new)
+        recorded = journal.record(feedback)
+        recorded.add_done_callback(take_new)
         async with asyncio.timeout(WAIT_SECONDS):
-            is_new = await asyncio.wrap_future(kept)
+            is_new = await asyncio.wrap_future(recorded)
     except Exception as error:  # the events keep the journal's rules, so any error is the journal's
         reason = "no answer in time" if isinstance(error, TimeoutError) else error
         raise UnavailableError(
@@ -76,9 +77,9 @@ async def take_events(
     return api.EventsAnswer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
 
 
-def shows(decision: Decision, item_id: str) -> bool:
+def shows(page: ShownPage, item_id: str) -> bool:
     """Whether a page has an item."""
-    return any(item.item_id == item_id for item in decision.page.items)
+    return any(item.item_id == item_id for item in page.items)
 
 
 def check_time(number: int, ts: datetime, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Limits before the application: the size and the time of a body, and the callers' tokens."""
+"""Limits before the application: the size and the time of a body, the callers' tokens, and the requests at once."""
 
 import asyncio
 import hmac
@@ -9,10 +9,16 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from surfaces.engine.metrics import GatewayMetrics
+from surfaces.engine.stage import came
 
 BODY_BYTES = 64 * 1024
 BODY_SECONDS = 10.0
 OPEN_PATHS = ("/healthz", "/readyz")  # probes have no token
+# Pages that are decided at once. Each takes about 0.02 s of a core, so many more would all miss their deadlines. Events
+# wait for the journal, which has a bound of its own.
+MOST_RUNNING = 32
+RETRY_SECONDS = 1
+GONE = 499  # nginx's status for a client that has gone before its answer
 
 
 class Limits:
@@ -32,27 +38,34 @@ class Limits:
         self._metrics = metrics
         self._tokens = [token.encode() for token in tokens]
         self._body_seconds = body_seconds
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, ended, status = time.perf_counter(), 0.0, 500
 
         async def counted(message: Message) -> None:
-            nonlocal status
+            nonlocal ended, status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended = time.perf_counter()  # side effects follow
 
+        token = came.set(began)
         try:
             await self._limited(scope, receive, counted)
+        except ConnectionResetError:
+            status = GONE
         finally:
+            came.reset(token)
             route = scope.get("route")
             endpoint = getattr(route, "path", "") or "none"
             self._metrics.requests.inc(endpoint, str(status))
-            self._metrics.latency.observe(time.perf_counter() - began, endpoint)
+            self._metrics.latency.observe((ended or time.perf_counter()) - began, endpoint)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -82,7 +95,16 @@ class Limits:
             sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self._app(scope, replay, send)
+        if not scope["path"].startswith("/v1/") or scope["path"] == "/v1/events":
+            await self._app(scope, replay, send)
+        elif self._running >= MOST_RUNNING:
+            await refuse(send, 503, f"At most {MOST_RUNNING} pages are decided at once.", "Send the request again.")
+        else:
+            self._running += 1
+            try:
+                await self._app(scope, replay, send)
+            finally:
+                self._running -= 1
 
     def _allowed(self, header: bytes) -> bool:
         """Whether a header has a known token. All tokens are compared, in constant time."""
@@ -115,6 +137,8 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | No
 async def refuse(send: Send, status: int, error: str, fix: str, close: bool = False) -> None:
     """Answer a request without the application; `close` ends the connection, whose body was not read to its end."""
     headers = [(b"content-type", b"application/json")]
+    if status == 503:
+        headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if close:

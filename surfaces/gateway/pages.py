@@ -125,7 +125,8 @@ class Pages:
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Drop the decisions for the listeners for whom `gone` is true."""
-        for pages in (self._by_request, self._by_listener):
+        every: tuple[OrderedDict[Any, Kept], ...] = (self._by_request, self._by_listener)
+        for pages in every:
             for key in [key for key, kept in pages.items() if gone(kept.user_id)]:
                 del pages[key]
 

@@ -81,7 +81,10 @@ async def next_tracks(
         request=replace(context.request, dislikes=session.state.dislikes),
     )
     version = context.versions.versions.get(SEQUENCE, 0)
-    allowed = allowed_items(context, [one.item_id for one in session.state.queue])
+    filtered: Stage[list[str], set[str]] = Stage(
+        "queue", lambda ids: allowed_items(context, ids), lambda ids: set(), deadlines.compose, enabled=bool
+    )
+    allowed = await filtered([one.item_id for one in session.state.queue], trace)
     state = replace(session.state, queue=tuple(one for one in session.state.queue if one.item_id in allowed))
     stays = state.conditions == conditions(context.request)
     promised = tuple(one for one in state.queue if stays and one.version == version)

@@ -10,6 +10,7 @@ from surfaces.candidates import SourceAnswer
 from surfaces.engine.context import Context
 
 DAY_SECONDS = 86_400
+BLOCK = 1_000  # rows that are filtered at once: the first often hold as many items as are asked for
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,14 @@ def listed(name: str, context: Context, rows: np.ndarray, scores: np.ndarray, k:
         k: how many items to answer.
         anchor: see `SourceAnswer`.
     """
-    request = context.request
-    allowed = (rows >= 0) & context.catalogue.allowed(rows, request.market, request.content_types)
-    # An item of a future release is not in the catalogue yet.
-    allowed &= context.catalogue.release_days[rows] <= request.timestamp // DAY_SECONDS
-    chosen = np.flatnonzero(allowed)[:k]
-    return SourceAnswer(name, context.catalogue.item_ids[rows[chosen]], scores[chosen].astype(np.float32), "", anchor)
+    request, catalogue = context.request, context.catalogue
+    chosen = np.empty(0, np.intp)
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        allowed = (block >= 0) & catalogue.allowed(block, request.market, request.content_types)
+        # An item of a future release is not in the catalogue yet.
+        allowed &= catalogue.release_days[block] <= request.timestamp // DAY_SECONDS
+        chosen = np.append(chosen, start + np.flatnonzero(allowed))[:k]
+        if len(chosen) == k:
+            break
+    return SourceAnswer(name, catalogue.item_ids[rows[chosen]], scores[chosen].astype(np.float32), "", anchor)

@@ -233,3 +233,9 @@ def test_no_example_was_served_without_features():
     shown = pa.Table.from_pylist([impression(event_id=f"e{n}") for n in range(4)], schema.EVENTS)
     served = examples(ibis.memtable(shown.append_column("exposure", exposures))).order_by("event_id").execute()
     assert served["event_id"].tolist() == ["e1", "e2", "e3"]
+
+
+def test_the_propensity_of_an_example_is_that_of_the_item_given_the_layout():
+    exposures = pa.array([{"layout_propensity": 0.25}, None], pa.struct([("layout_propensity", pa.float64())]))
+    shown = log(impression(propensity=0.125), impression(propensity=0.3), exposure=exposures)
+    assert examples(shown).order_by("event_id").execute()["propensity"].tolist() == [0.5, 0.3]

@@ -19,7 +19,7 @@ from surfaces.gateway.next_items import NextRequest
 PACE = 1.0  # seconds between two visits of a listener: no two events of a listener share item, action and second
 EVENTS, VISITS = 3, 16  # of a visit, and visits with events: an online history holds 50
 RETRY_SECONDS = 1.0  # as the gateway's Retry-After says
-UP_SECONDS = 120.0  # in which a killed gateway is started again
+UP_SECONDS = 600.0  # in which a killed gateway is started again
 
 Answer = TypeVar("Answer")
 

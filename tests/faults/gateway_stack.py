@@ -21,8 +21,8 @@ MODELS, STORE, ONLINE, JOURNAL, GATEWAY = "model server", "Valkey", "online stor
 # How often each is killed; a model server takes longest to start again. Valkey has the online store and the journal of
 # a cluster. In a home both are files, which another process locks until it is killed.
 VICTIMS = {
-    "cluster": {MODELS: 1, STORE: 4, GATEWAY: 2},
-    "embedded": {MODELS: 1, ONLINE: 3, JOURNAL: 3, GATEWAY: 2},
+    "cluster": {MODELS: 1, STORE: 6, GATEWAY: 3},
+    "embedded": {MODELS: 1, ONLINE: 4, JOURNAL: 4, GATEWAY: 3},
 }
 # Another process that writes to a database and does not end.
 LOCK = """
@@ -44,16 +44,19 @@ class Stack:
 
     def __init__(self, home: Home, valkey: servers.Server | None) -> None:
         self.home, self._valkey = home, valkey
-        model_port, self._port = servers.free_ports(2)
-        self._server = f"{servers.HOST}:{model_port}"
-        self._models = model_server(home.root, model_port).wait()
-        self._gateway = self._start_gateway()
+        self._model_port, self._port = servers.free_ports(2)
         self._lock: subprocess.Popen | None = None
+        self._models, self._gateway = self._start_models(), self._start_gateway()
 
     @property
     def address(self) -> str:
         """The gateway's address, which stays."""
         return f"http://{servers.HOST}:{self._port}"
+
+    def wait(self) -> None:
+        """Wait until the model server and the gateway answer."""
+        self._models.wait()
+        self._gateway.wait()
 
     def kill(self, victim: str) -> None:
         """End a part by SIGKILL, or lock its file."""
@@ -78,9 +81,11 @@ class Stack:
             assert self._valkey
             self._valkey.start()
         elif victim == MODELS:
-            self._models = model_server(self.home.root, int(self._server.rpartition(":")[2])).wait()
+            self._models = self._start_models()
+            self._models.wait()
         else:
             self._gateway = self._start_gateway()
+            self._gateway.wait()
 
     def end(self) -> None:
         """End the processes, and check that the gateway ended in order."""
@@ -89,7 +94,10 @@ class Stack:
         assert code == 0, "".join(self._gateway.lines)
 
     def _start_gateway(self) -> Running:
-        return gateway(self.home.root, self._server, port=self._port).wait()
+        return gateway(self.home.root, f"{servers.HOST}:{self._model_port}", port=self._port)
+
+    def _start_models(self) -> Running:
+        return model_server(self.home.root, self._model_port)
 
 
 @contextmanager
@@ -117,6 +125,7 @@ def stack(profile: str, home: Home, folder: Path) -> Iterator[Stack]:
             put_online(home, folder / "ingested")
         started = Stack(home, valkey)
         ending.callback(started.end)
+        started.wait()
         yield started
 
 

@@ -146,5 +146,7 @@ def test_a_store_that_does_not_answer_is_said(ingest_log, tmp_path, push):
     store = ingest_log(tmp_path, "u a 3 12:00 play s1", "a music rock -").refresh()
     pusher = Pusher(store)
     pusher._provider.online_store._conn.execute("drop table segue_user_history")
-    with pytest.raises(UnavailableError, match="The online store does not take a push"):
+    with pytest.raises(UnavailableError, match="The online store does not answer"):
         pusher.extend([push("u", "a", "12:00")])
+    with pytest.raises(UnavailableError, match="The online store does not answer"):
+        listener(store, "u")

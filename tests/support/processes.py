@@ -37,7 +37,7 @@ class Running:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def wait(self, seconds: float = 120) -> "Running":
+    def wait(self, seconds: float = 600) -> "Running":
         """Wait for the start line."""
         assert self._seen.wait(seconds), "".join(self.lines)
         assert self.address, "".join(self.lines)

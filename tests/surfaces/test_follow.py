@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from events import schema
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from segue.files import write_json
 from segue.settings import MODEL_CARD
 from serving.store import model_store
-from surfaces.follow import catalogue_stamp, follow, policy_stamp, read_warm
+from surfaces.follow import catalogue_stamp, follow, policy_stamp, read_warm, repeat
 
 
 def import_items(home, *ids, sha256="1"):
@@ -97,3 +97,21 @@ def test_what_cannot_be_read_leaves_what_was_read_last_until_the_next_change(hom
     asyncio.run(run())
     assert taken == ["policy"]
     assert f"the policy stays as it was: {error}" in caplog.text
+
+
+def test_a_store_that_does_not_answer_is_asked_again(caplog):
+    calls = []
+
+    def bring():
+        calls.append(1)
+        if len(calls) == 1:
+            raise UnavailableError("the object store does not answer", "")
+
+    async def run():
+        task = asyncio.create_task(repeat("data", bring, 0.001))
+        while len(calls) < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+
+    asyncio.run(run())
+    assert caplog.text.count("the newest data could not be brought: the object store does not answer") == 1

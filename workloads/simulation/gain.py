@@ -127,7 +127,7 @@ async def home_pages(
         models = Models(client)
         await models.refresh()
         path = Path(models, hydrate, catalogue, PATIENT)
-        pages = [finalize(await path.answer(surface, request), None, popular_page) for request, _ in asked]
+        pages = [finalize(await path.answer(surface, request), lambda: None, popular_page) for request, _ in asked]
     return [[[item.item_id for item in shelf.items] for shelf in page.shelves] for page in pages]
 
 

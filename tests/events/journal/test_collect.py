@@ -1,6 +1,7 @@
 """The journal becomes events: only what was seen, each once, in order, late feedback in its place."""
 
 import json
+import shutil
 from datetime import timedelta
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from events import dataset
 from events.imported import Imported
 from events.journal.collect import TAKEN, collect, collect_home
-from events.journal.joins import EXPOSURE, NOT_SHOWN, OTHER_LISTENER
+from events.journal.joins import EXPOSURE, NOT_SHOWN, OTHER_LISTENER, join
 from events.journal.journal import Journal, open_journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError
@@ -191,6 +192,38 @@ def test_what_cannot_be_used_is_quarantined_once_with_its_reason(journal, data, 
     more = pa.table({"item_id": ["i99"], "title": ["Late Release"]})
     assert unknown not in collect(journal, data, more)["quarantined"]
     assert rows(data, "event_id", item_id="i99") == ["impression:r2:1", "e2"]
+
+
+def test_a_long_journal_is_collected_in_parts(journal, data, home, page, feedback, monkeypatch, tmp_path):
+    """The log is that of one collection. A part that was killed is collected again, and no part holds much."""
+    for number in range(9):
+        journal.append(page(f"r{number}"))
+        journal.record([feedback(f"e{number}", f"r{number}", "i3"), feedback(f"late{number}", f"r{number // 2}", "i5")])
+    journal.record([]).result()
+    shutil.copytree(data, tmp_path / "whole")
+    whole = collect(journal, tmp_path / "whole")
+    sizes = []
+
+    def counted(*arguments):
+        joined = join(*arguments)
+        sizes.append(joined.requests)
+        if len(sizes) == 3:
+            raise KilledError
+        return joined
+
+    monkeypatch.setattr("events.journal.collect.join", counted)
+    monkeypatch.setattr("events.journal.collect.PART", 4)
+    with pytest.raises(KilledError):
+        collect(journal, data)
+    parts = collect(journal, data)
+    assert len(sizes) >= 27 // 4
+    assert max(sizes) <= 4
+    assert parts["cursor"] == whole["cursor"]
+    assert dataset.load(data).events().equals(dataset.load(tmp_path / "whole").events())
+
+
+class KilledError(Exception):
+    """A collection ends here."""
 
 
 def test_an_event_says_when_it_came_and_what_was_degraded(journal, data, page, feedback):

@@ -1,5 +1,6 @@
 """The other endpoints, the errors, and the document of the API."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,8 @@ def test_each_dependency_that_does_not_answer_is_named(talk, world, monkeypatch)
         world.online.failing = True
         monkeypatch.setattr(client.gateway.journal.keeping, "write", down)
         await client.post("/v1/home", json={"user_id": "u1"})
+        while client.gateway.journal.backlog():
+            await asyncio.sleep(0.001)
         return (await client.get("/readyz")).json()["down"]
 
     assert talk(conversation) == ["reads of the online store", "journal"]

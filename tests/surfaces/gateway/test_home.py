@@ -6,6 +6,7 @@ import math
 import pytest
 
 from segue.errors import UnavailableError
+from surfaces.candidates import merge
 
 PLACE = ("position", "item_id")
 
@@ -237,3 +238,34 @@ def test_what_is_switched_off_is_not_on_the_page(world, post):
     page = post("/v1/home", user_id="u1").json()
     assert (page["level"], page["degraded"]) == (0, [])
     assert not {"next_up", "popular", "jump_back_in"} & {shelf["id"] for shelf in page["shelves"]}
+
+
+def test_every_stage_has_its_time_in_the_metrics(talk):
+    async def conversation(client):
+        await client.post("/v1/home", json={"user_id": "u1"})
+        return (await client.get("/metrics")).text
+
+    text = talk(conversation)
+    for stage in ("features", "retrieval", "merge", "filter market", "ranking", "compose", "finalize", "journal"):
+        assert f'segue_gateway_stage_seconds_count{{surface="home",stage="{stage}"}} 1' in text
+
+
+def test_the_journal_can_be_switched_off(world, talk):
+    world.off = frozenset({"journal"})
+
+    async def conversation(client):
+        page = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        client.gateway.journal.append([]).result(5)
+        return client.gateway.journal.exposures(page["request_id"])
+
+    assert talk(conversation) == []
+
+
+def test_a_merge_that_fails_is_answered_by_a_stored_page(world, post, monkeypatch):
+    def broken(answers, catalogue, longest=None):
+        return merge(answers, catalogue, longest) if not answers else 1 / 0
+
+    monkeypatch.setattr("surfaces.engine.path.merge", broken)
+    page = post("/v1/home", user_id="u1").json()
+    assert (page["level"], page["degraded"]) == (3, ["merge"])
+    assert items_of(page)

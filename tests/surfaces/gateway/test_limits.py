@@ -1,12 +1,14 @@
 """Limits before the application: size, time and tokens."""
 
 import asyncio
+import time
 
 import orjson
 import pytest
 
 from surfaces.engine.metrics import GatewayMetrics
-from surfaces.gateway.limits import BODY_BYTES, Limits
+from surfaces.engine.stage import Trace
+from surfaces.gateway.limits import BODY_BYTES, MOST_RUNNING, Limits
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -72,12 +74,80 @@ def test_a_body_that_does_not_come_is_not_awaited_for_ever():
 def test_an_announced_length_is_believed():
     sent = []
 
-    async def receive():
-        raise AssertionError("nothing is read")
-
     async def send(message):
         sent.append(message)
 
     headers = [(b"content-length", str(BODY_BYTES + 1).encode())]
-    asyncio.run(Limits(None, GatewayMetrics())({"type": "http", "path": "/", "headers": headers}, receive, send))
+    asyncio.run(Limits(None, GatewayMetrics())({"type": "http", "path": "/", "headers": headers}, never, send))
     assert sent[0]["status"] == 413
+
+
+async def never():
+    raise AssertionError("nothing is read")
+
+
+async def body():
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def scope(path="/v1/home"):
+    return {"type": "http", "path": path, "headers": []}
+
+
+def test_pages_at_once_are_bounded():
+    sent = []
+
+    async def conversation():
+        release = asyncio.Event()
+
+        async def application(scope, receive, send):
+            await release.wait()
+            await send({"type": "http.response.start", "status": 200})
+
+        async def send(message):
+            sent.append(message)
+
+        limits = Limits(application, GatewayMetrics())
+        running = [asyncio.create_task(limits(scope(), body, send)) for _ in range(MOST_RUNNING)]
+        await asyncio.sleep(0.01)
+        await limits(scope(), body, send)
+        refused = list(sent)
+        events = asyncio.create_task(limits(scope("/v1/events"), body, send))
+        release.set()
+        await asyncio.gather(*running, events)
+        await limits(scope(), body, send)
+        return refused
+
+    (start, answer) = asyncio.run(conversation())
+    assert start["status"] == 503
+    assert (b"retry-after", b"1") in start["headers"]
+    assert orjson.loads(answer["body"])["fix"]
+    assert [message["status"] for message in sent[2:]] == [200] * (MOST_RUNNING + 2)
+
+
+def test_a_client_that_leaves_within_its_body_is_counted():
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    metrics = GatewayMetrics()
+    asyncio.run(Limits(None, metrics)(scope(), gone, None))
+    assert 'segue_gateway_requests_total{endpoint="none",status="499"} 1' in metrics.text()
+
+
+def test_deadlines_count_from_the_arrival_and_seconds_end_with_the_answer():
+    seen = []
+
+    async def application(scope, receive, send):
+        await asyncio.sleep(0.02)
+        seen.append(time.perf_counter() - Trace().began)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b""})
+        await asyncio.sleep(0.3)  # a side effect
+
+    async def send(message):
+        pass
+
+    metrics = GatewayMetrics()
+    asyncio.run(Limits(application, metrics)(scope(), body, send))
+    assert seen[0] >= 0.02
+    assert 'segue_gateway_request_seconds_bucket{endpoint="none",le="0.2"} 1' in metrics.text()

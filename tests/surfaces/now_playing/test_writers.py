@@ -182,7 +182,7 @@ def test_closing_with_a_dead_store_ends(store):
 def test_what_waits_of_a_forgotten_listener_is_dropped():
     store = Store()
     store.gate.clear()
-    writers = Writers(lambda: store, workers=1)
+    writers = Writers(lambda: store, lambda: [], workers=1)
     try:
         pushed = [writers.submit(interaction("first", "i"))]
         while writers.backlog():  # it is being pushed, and what comes now waits

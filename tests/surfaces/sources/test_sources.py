@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from surfaces.engine.context import Context
@@ -12,7 +13,7 @@ from surfaces.sources.jump_back_in import jump_back_in
 from surfaces.sources.new_releases import new_releases
 from surfaces.sources.popular import popular
 from surfaces.sources.sequence import sequence
-from surfaces.sources.source import DAY_SECONDS
+from surfaces.sources.source import BLOCK, DAY_SECONDS, listed
 from surfaces.sources.two_tower import two_tower
 from surfaces.versions import VersionSet
 from tests.surfaces.catalogues import make_catalogue
@@ -138,3 +139,16 @@ def test_similar_items_follow_the_filters_of_the_request():
     given = context("song")
     asked = replace(given, request=replace(given.request, content_types=("podcast",)))
     assert lists(because_you_listened, asked) == [("song", ["talk"])]
+
+
+def test_what_may_be_shown_is_found_behind_many_others():
+    count = 2 * BLOCK + 20  # only the first and the last may be shown in Norway
+    items = {
+        f"i{row}": {"markets": frozenset() if row in (0, count - 1) else frozenset({"SE"})} for row in range(count)
+    }
+    catalogue = make_catalogue(items)
+    context = Context(Request("u", NOW, market="NO"), {}, catalogue, VersionSet())
+    rows, scores = np.arange(count, dtype=np.int32), -np.arange(count, dtype=np.float32)
+    found = listed("all", context, rows, scores, 5)
+    assert (found.item_ids.tolist(), found.scores.tolist()) == (["i0", f"i{count - 1}"], [0, 1 - count])
+    assert listed("all", context, rows, scores, 1).item_ids.tolist() == ["i0"]
