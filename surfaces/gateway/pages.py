@@ -89,9 +89,12 @@ class Pages:
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Drop the decisions for the listeners for whom `gone` is true."""
-        for kept in (self._by_request, self._by_listener):
-            for key in [key for key, decision in kept.items() if gone(decision.user_id)]:
-                del kept[key]
+        self._drop(self._by_request, gone)
+        self._drop(self._by_listener, gone)
+
+    def _drop(self, kept: OrderedDict[Any, Decision], gone: Callable[[str], bool]) -> None:
+        for key in [key for key, decision in kept.items() if gone(decision.user_id)]:
+            del kept[key]
 
     def _keep(self, kept: OrderedDict[Any, Decision], key: Any, decision: Decision) -> None:
         kept[key] = decision
