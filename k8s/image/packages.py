@@ -1,7 +1,8 @@
 """Write the lists of packages that the images install: what their rooms import, and what that needs in turn.
 
 `python k8s/image/packages.py` reads the metadata of the environment that runs it, which is the lock's, and writes
-`pipeline.txt` and `sync.txt` beside this file. The Dockerfile installs these packages in the versions of the lock.
+`pipeline.txt`, `gateway.txt` and `sync.txt` beside this file. The Dockerfile installs these packages in the versions of
+the lock.
 A test compares the lists with the metadata, so a changed lock cannot leave them behind.
 """
 
@@ -20,6 +21,12 @@ ROOTS = {
         *("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "threadpoolctl", "google-crc32c"),
         *("grpcio-health-checking", "grpcio-reflection", "uvicorn", "httptools", "uvloop", "orjson"),
         *("click", "rich", "pyyaml", "jinja2", "pydantic", "pydantic-settings", "boto3", "typeguard"),
+    ],
+    "gateway": [
+        *("fastapi", "uvicorn", "httptools", "uvloop", "orjson", "feast[duckdb,postgres,redis]"),
+        *("tensorflow-serving-api", "grpcio-health-checking", "grpcio-reflection", "ml-dtypes"),
+        *("numpy", "scipy", "pandas", "pyarrow"),
+        *("click", "rich", "pyyaml", "jinja2", "pydantic", "pydantic-settings", "boto3", "psutil", "typeguard"),
     ],
     "sync": [
         *("boto3", "click", "packaging", "protobuf", "pydantic", "pydantic-settings", "pyyaml"),
@@ -44,7 +51,9 @@ UNUSED = {
         *("statsmodels", "faker", "polyfactory"),  # Evidently: other tests of drift, and its own server's examples
         *("matplotlib", "skops"),  # MLflow: plots of its evaluations, models of scikit-learn
     },
-    # TensorFlow Serving's API: of its messages the configuration alone is read.
+    # TensorFlow Serving's API: the descriptors of the messages are read, and TensorFlow is not imported.
+    "gateway": {"tensorflow", "mypy", "types-greenlet", "dask", "uvicorn-worker"},
+    # Of its messages the configuration alone is read.
     "sync": {"tensorflow", "grpcio"},
 }
 

@@ -24,7 +24,7 @@ def k8s(tmp_path_factory) -> Path:
         values = (line.split("=", 1) for line in file.read_text().splitlines())
         file.write_text("".join(f"{name}={value or 'filled-in-by-a-person'}\n" for name, value in values))
     digest = hashlib.sha256(b"an image").hexdigest()
-    images = ("segue", "segue-sync", "tensorflow/serving")
+    images = ("segue", "segue-gateway", "segue-sync", "tensorflow/serving")
     pins = [f"{image}=registry.example:5000/{image}:1@sha256:{digest}" for image in images]
     subprocess.run([folder / "overlays/prod/pin", *pins], check=True)
     return folder

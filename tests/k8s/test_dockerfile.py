@@ -37,7 +37,7 @@ def test_every_base_is_the_argument_or_a_stage_before_it(lines):
         before.add(name)
 
 
-@pytest.mark.parametrize("target", ["pipeline", "sync"])
+@pytest.mark.parametrize("target", ["pipeline", "gateway", "sync"])
 def test_a_target_has_no_compiler_and_runs_as_the_user_of_the_manifests(lines, target):
     final = stages(lines)
     assert final[target][0] == f"FROM runtime AS {target}"
@@ -47,8 +47,9 @@ def test_a_target_has_no_compiler_and_runs_as_the_user_of_the_manifests(lines, t
         assert "PYTHONDONTWRITEBYTECODE" not in line
 
 
-def test_packages_come_before_the_code_so_that_a_change_of_code_keeps_their_layer(lines):
-    copies = [line for line in stages(lines)["pipeline"] if line.startswith("COPY")]
+@pytest.mark.parametrize("target", ["pipeline", "gateway", "sync"])
+def test_packages_come_before_the_code_so_that_a_change_of_code_keeps_their_layer(lines, target):
+    copies = [line for line in stages(lines)[target] if line.startswith("COPY")]
     assert [line.split()[-1] for line in copies] == ["/opt/venv", "/opt/segue"]
 
 

@@ -61,6 +61,7 @@ JUDGED = {"metric": "recall_at_100", "objective": 0.5}
 CARD_OF_RUN = {"dataset": "plays", "log": "tiny", "sha256": "abc", "split": {}, "run_id": "r1"}
 RECORDS, PARTS, UPLOAD = (records, "bring"), (trees, "download"), (Bucket, "upload_tree")
 PUBLISH, KEEP = (trees, "publish"), (records, "keep")
+UNSENT, SENT = (records, "bring_unsent"), (records, "drop_sent")  # before and after MLflow takes the record
 
 
 def trained(*arguments, **options) -> dict:
@@ -144,9 +145,11 @@ STEPS = {
     ),
     "push": Step(lambda run, at: push.step(run, at.models, at.requests, at.reference, at.window), (PARTS, PUBLISH)),
     "register": Step(
-        lambda run, at: register.step(run, 1), (PARTS,), {"workloads.register.flat_metrics": lambda _: {}}
+        lambda run, at: register.step(run, 1),
+        (PARTS, UNSENT, SENT),
+        {"workloads.register.flat_metrics": lambda _: {}},
     ),
-    "report": Step(lambda run, at: report.step(run)),
+    "report": Step(lambda run, at: report.step(run), (UNSENT, SENT)),
     "detect-drift": Step(
         lambda run, at: detect_drift.step(run, at.training_set, at.out),
         (PARTS, PUBLISH),
