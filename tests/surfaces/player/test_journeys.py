@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -57,12 +58,12 @@ def player(home):
 @pytest.fixture
 def visit(player):
     """Open the player with whole answers: `with visit(390, dark=True) as browser`."""
-    import contextlib
 
-    @contextlib.contextmanager
+    @contextmanager
     def opened(width=1280, dark=False, listener=None):
         with chromium(width, 844, dark) as browser:
             browser.get(player.address)
+            until(browser, "document.querySelector('.card')")
             if listener:
                 browser.execute_script(
                     "localStorage.setItem('segue.player', JSON.stringify({listener: {id: arguments[0], picks: []}}))",
@@ -93,7 +94,9 @@ def click(browser, selector):
 def queue(browser):
     """The items of the queue, once it is filled."""
     until(browser, "document.querySelectorAll('.queue [data-item]').length")
-    return browser.execute_script("return [...document.querySelectorAll('.queue [data-item]')].map(e => e.dataset.item)")
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.queue [data-item]')].map(e => e.dataset.item)"
+    )
 
 
 def playing(browser):
@@ -194,7 +197,9 @@ def test_axe_finds_no_violation_of_level_a_or_aa(visit, dark):
     assert found.origin
     axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
     tags = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}"
-    script = f"const done = arguments[0]; axe.run(document, {tags}).then(r => done(r.violations), e => done([String(e)]))"
+    script = (
+        f"const done = arguments[0]; axe.run(document, {tags}).then(r => done(r.violations), e => done([String(e)]))"
+    )
 
     with visit(dark=dark) as browser:
 
