@@ -11,12 +11,14 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from segue.files import read_json
 from stores.servers import free_ports
-from tests.support.browser import chromium, network, until
+from tests.support.browser import SECONDS, chromium, network, until
 from tests.support.processes import Running
 
 pytestmark = pytest.mark.slow
@@ -85,10 +87,16 @@ def visit(player):
 
 def click(browser, selector):
     """Click an element as a person does, once it can be clicked."""
-    until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
-    element = browser.find_element(By.CSS_SELECTOR, selector)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
+
+    def clicked(browser):
+        until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
+        element = browser.find_element(By.CSS_SELECTOR, selector)
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+        return True
+
+    # A page that the models had no part in is replaced once they are back.
+    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(clicked)
 
 
 def queue(browser):
