@@ -8,10 +8,9 @@ from datetime import datetime
 
 from surfaces.catalogue import UNKNOWN, Catalogue
 from surfaces.gateway import api as gateway_api
-from surfaces.gateway.views import described
 from surfaces.hydrate import Features
 from surfaces.player import api
-from surfaces.player.profiles import entries
+from surfaces.player.profiles import entries, named
 
 VERBS = {"play": "played", "skip": "skipped", "like": "liked", "add": "added"}
 MOST = 2  # sentences of one kind of evidence
@@ -48,7 +47,7 @@ def explanation(why: gateway_api.Why, features: Features, catalogue: Catalogue) 
         if score in why.scores
     ]
     return api.Explanation(
-        item=described(row, catalogue, why.item_id),
+        item=named(why.item_id, catalogue),
         at=why.at,
         sentences=why.reasons,
         evidence=evidence(row, before, catalogue) if row != UNKNOWN else [],

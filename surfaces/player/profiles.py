@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from surfaces.catalogue import UNKNOWN, Catalogue
+from surfaces.gateway.api import Item
 from surfaces.gateway.views import described
 from surfaces.hydrate import Features
 from surfaces.player import api
@@ -23,6 +24,11 @@ def entries(features: Features) -> Iterator[tuple[str, str, datetime]]:
         yield item, action, datetime.fromtimestamp(seconds, UTC)
 
 
+def named(item_id: str, catalogue: Catalogue) -> Item:
+    """An item, also one that the catalogue does not have any more."""
+    return Item(**described(catalogue.index.get(item_id, UNKNOWN), catalogue, item_id))
+
+
 def summary(user_id: str, features: Features, catalogue: Catalogue) -> dict[str, Any]:
     """The fields of `ListenerSummary`."""
     history = list(entries(features))
@@ -38,7 +44,7 @@ def profile(user_id: str, features: Features, catalogue: Catalogue) -> api.Profi
     """A listener with history and taste."""
     taste, types = shares(features, catalogue)
     history = [
-        api.Entry(item=described(catalogue.index.get(item, UNKNOWN), catalogue, item), action=action, at=at)
+        api.Entry(item=named(item, catalogue), action=action, at=at)
         for item, action, at in list(entries(features))[:ENTRIES]
     ]
     return api.Profile(**summary(user_id, features, catalogue), history=history, taste=taste, types=types)

@@ -34,6 +34,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 LISTENERS = 12  # that are listed at once
+ATTEMPTS = 3  # at a history: each has the deadline of a request, which can go on without it, and this cannot
 STARTING = (
     "<!doctype html><meta charset=utf-8><title>Starting</title><p>{name} is starting. This page goes on by itself."
 )
@@ -110,7 +111,7 @@ async def listeners(
 ) -> api.Listeners:
     """The first listeners whose id contains a text."""
     found = player.listeners.matching(q, LISTENERS)
-    read = [await features_of(gateway, user_id, []) for user_id in found]
+    read = [await features_of(gateway, user_id) for user_id in found]
     return api.Listeners(
         listeners=[
             api.ListenerSummary(**profiles.summary(user_id, features, gateway.catalogue))
@@ -122,7 +123,7 @@ async def listeners(
 @routes.get("/v1/player/listener")
 async def listener(gateway: Answering, user_id: Annotated[Id, Query()]) -> api.Profile:
     """A listener with history and taste; both are empty for a listener whom the online store does not know."""
-    return profiles.profile(user_id, await features_of(gateway, user_id, []), gateway.catalogue)
+    return profiles.profile(user_id, await features_of(gateway, user_id), gateway.catalogue)
 
 
 @routes.get("/v1/player/picks")
@@ -137,7 +138,7 @@ async def why(
     user_id: Annotated[Id, Query()],
     request_id: Annotated[Id, Query()],
     item_id: Annotated[Id, Query()],
-    pick: Annotated[list[Id], Query(max_length=MOST_PICKS)] = [],
+    pick: Annotated[tuple[Id, ...], Query(max_length=MOST_PICKS)] = (),
 ) -> api.Explanation:
     """Why an item was shown to a listener, in words."""
     gateway.pages.of_request(request_id, user_id)
@@ -147,17 +148,19 @@ async def why(
     return explanation(found, await features_of(gateway, user_id, pick), gateway.catalogue)
 
 
-async def features_of(gateway: Gateway, user_id: str, picked: list[str]) -> Features:
+async def features_of(gateway: Gateway, user_id: str, picked: tuple[str, ...] = ()) -> Features:
     """The features of a listener now; those of a new listener if the online store does not know them.
 
     Raises:
         UnavailableError: the online store does not answer in time; a page goes on without it, but a history cannot.
     """
-    path, at, trace = gateway.path, gateway.clock(), Trace()
-    try:
-        context = await path.context(Request(user_id, at), path.models.current, trace)
-    except UnknownListenerError:
-        context = await path.context(Request(user_id, at, picks=tuple(picked)), path.models.current, trace)
-    if trace.errors:
-        raise UnavailableError("The online store does not answer in time.", "Try again.")
-    return context.features
+    path, at, models = gateway.path, gateway.clock(), gateway.path.models.current
+    for _ in range(ATTEMPTS):
+        trace = Trace()
+        try:
+            context = await path.context(Request(user_id, at), models, trace)
+        except UnknownListenerError:
+            context = await path.context(Request(user_id, at, picks=picked), models, trace)
+        if not trace.errors:
+            return context.features
+    raise UnavailableError("The online store does not answer in time.", "Try again.")

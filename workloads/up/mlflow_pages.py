@@ -32,8 +32,9 @@ class MlflowPages:
             if self._process is None or self._process.poll() is not None:
                 self._port = free_port()
                 command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
-                # The address may hold a password, which a command line would show.
-                self._process = start(command, self._log, {"MLFLOW_BACKEND_STORE_URI": self._uri})
+                # The address may hold a password, which a command line would show; jobs would be more processes.
+                variables = {"MLFLOW_BACKEND_STORE_URI": self._uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+                self._process = start(command, self._log, variables)
         return f"http://127.0.0.1:{self._port}/" if accepts(self._port) else None
 
     def stop(self) -> None:

@@ -69,7 +69,7 @@ export async function profile() {
 
 const EVERY = 3000;
 
-/** Watch what the gateway stands on. `shared.health` is {reachable, down}; it is told when it changes. */
+/** Watch what the gateway stands on: `shared.health` is {reachable, down}. A change is told as `health`, a look as `look`. */
 export async function watch() {
   let health = { reachable: true, down: [] };
   try {
@@ -81,5 +81,6 @@ export async function watch() {
     shared.health = health;
     shared.dispatchEvent(new Event("health"));
   }
+  shared.dispatchEvent(new Event("look"));
   setTimeout(watch, EVERY);
 }

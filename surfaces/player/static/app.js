@@ -42,7 +42,7 @@ function showHealth() {
   const parts = [];
   if (shared.settings?.read_only) parts.push("Read-only: nothing that you do is recorded.");
   if (!reachable) parts.push("The gateway does not answer. Trying again…");
-  else if (down.includes("models")) parts.push("The models do not answer. You see popular items until they are back.");
+  else if (down.includes("models")) parts.push("The models do not answer. Shelves and queue are simpler until they are back.");
   else if (down.length) parts.push(`${down.join(", ")}: no answer now. The rest goes on.`);
   notice.classList.toggle("bad", !reachable || down.length > 0);
   notice.textContent = parts.join(" ");

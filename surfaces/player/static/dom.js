@@ -19,11 +19,18 @@ function filled(element, classes, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : READ.includes(name) ? clean(value) : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const there = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...there.map((child) => (child instanceof Node ? child : clean(String(child)))));
   return element;
 }
+
+const READ = ["aria-label", "title"];
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text without the characters that would turn the text around it: controls, and overrides of the direction. */
+export const clean = (value) => value.replace(UNSEEN, " ");
 
 /** Text of the catalogue: its direction is its own, and does not turn the text around it. */
 export function text(spec, value, attributes = {}) {

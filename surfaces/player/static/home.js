@@ -9,6 +9,7 @@ import { greeting, percent } from "./words.js";
 
 const SEEN = 0.6; // of a card in the viewport
 const FLUSH = 2000; // ms between two batches of impressions
+const PATIENCE = 5000; // ms between two loads of a page that the models had no part in
 const DEGRADED = {
   1: "The ranking model does not answer. Items stand in the order in which they were found.",
   2: "The models do not answer. This is your last page.",
@@ -58,6 +59,7 @@ class Home extends HTMLElement {
   }
 
   async load() {
+    this.asked = performance.now();
     this.shelves.setAttribute("aria-busy", "true");
     if (!this.answer) this.shelves.replaceChildren(...[0, 1, 2].map(() => h("section.shelf", {}, h("h2.ghost"), h("p.reason.ghost"), h("ul", {}, ghosts(7)))));
     try {
@@ -69,8 +71,9 @@ class Home extends HTMLElement {
     this.shelves.removeAttribute("aria-busy");
   }
 
-  get degraded() {
-    return !this.answer || this.answer.level > 0;
+  /** Whether the models had no part in what is shown. */
+  get isPoor() {
+    return !this.answer || this.answer.level > 1;
   }
 
   render() {
@@ -82,7 +85,7 @@ class Home extends HTMLElement {
     }
     const number = { value: 0 };
     this.shelves.replaceChildren(
-      level ? h("p.degraded", {}, DEGRADED[level]) : "",
+      level ? h("p.degraded", {}, DEGRADED[level], h("button.again", { type: "button", onclick: () => this.load() }, "Load again")) : "",
       ...shown.map((shelf) => this.shelf(shelf, request_id, `shelf-${number.value++}`)),
     );
   }
@@ -115,7 +118,7 @@ class NewReleases extends HTMLElement {
     try {
       const { items, request_id } = await call(query("/v1/new-releases", { user_id: id }));
       const cards = items.map((item) => h("li", {}, card({ ...item, request_id })));
-      const none = notice("Nothing came out", "The catalogue has no item of the last two weeks. Import a newer one, or add items by `segue models add-items`.");
+      const none = notice("Nothing came out", "The catalogue has no item of the last two weeks. Import a newer one, or add items by segue models add-items.");
       this.list.replaceChildren(items.length ? h("ul.grid", {}, cards) : none);
     } catch (problem) {
       this.list.replaceChildren(failure(problem, () => this.load()));
@@ -123,9 +126,10 @@ class NewReleases extends HTMLElement {
   }
 }
 
-/** Load Home again once what it stands on is back, without a reload. */
-shared.addEventListener("health", () => {
-  if (shared.health.reachable && !shared.health.down.length && onScreen?.degraded) onScreen.load();
+/** Load Home again once what it stands on is back, without a reload of the page; but not again and again. */
+shared.addEventListener("look", () => {
+  const well = shared.health.reachable && !shared.health.down.length;
+  if (well && onScreen?.isPoor && performance.now() - onScreen.asked > PATIENCE) onScreen.load();
 });
 
 customElements.define("segue-home", Home);

@@ -2,7 +2,7 @@
 
 import { shared } from "./api.js";
 import { cover } from "./card.js";
-import { h, iconButton, text } from "./dom.js";
+import { clean, h, iconButton, text } from "./dom.js";
 import { playback, setSpeed, SPEEDS } from "./playback.js";
 import { showWhy } from "./why.js";
 import { clock } from "./words.js";
@@ -64,7 +64,7 @@ class Deck extends HTMLElement {
   time() {
     const { position, length, current } = playback;
     this.bar.value = position;
-    this.bar.style.setProperty("--done", `${(100 * position) / length}%`);
+    this.bar.style.setProperty("--done", position / length);
     this.bar.setAttribute("aria-valuetext", `${clock(position)} of ${clock(length)}`);
     this.at.textContent = current ? clock(position) : "–:––";
     this.end.textContent = current ? clock(length) : "–:––";
@@ -86,10 +86,10 @@ class Queue extends HTMLElement {
 
   render() {
     const { queue, arrived, changed, current, level } = playback;
-    const news = arrived.size ? `${arrived.size} of ${queue.length} are new in the queue.` : "";
+    const news = arrived.size ? `${arrived.size} of ${queue.length} ${arrived.size === 1 ? "is" : "are"} new in the queue.` : "";
     const why = [level ? "The models do not answer in full, so the queue is simpler than usual." : "", changed, news].filter(Boolean);
     const said = current ? why.join(" ") || "Chosen to follow what plays." : "What plays next follows what you do: play, skip or like something.";
-    if (this.words.textContent !== said) this.words.textContent = said;
+    if (this.words.textContent !== clean(said)) this.words.textContent = clean(said);
     const key = JSON.stringify([queue.map((item) => item.item_id), [...arrived]]);
     if (this.key !== key) {
       this.key = key;

@@ -4,18 +4,21 @@ import importlib.util
 import shutil
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from segue.files import read_json
 from stores.servers import free_ports
-from tests.support.browser import chromium, network, until
+from tests.support.browser import SECONDS, chromium, network, until
 from tests.support.processes import Running
 
 pytestmark = pytest.mark.slow
@@ -57,12 +60,12 @@ def player(home):
 @pytest.fixture
 def visit(player):
     """Open the player with whole answers: `with visit(390, dark=True) as browser`."""
-    import contextlib
 
-    @contextlib.contextmanager
+    @contextmanager
     def opened(width=1280, dark=False, listener=None):
         with chromium(width, 844, dark) as browser:
             browser.get(player.address)
+            until(browser, "document.querySelector('.card')")
             if listener:
                 browser.execute_script(
                     "localStorage.setItem('segue.player', JSON.stringify({listener: {id: arguments[0], picks: []}}))",
@@ -84,10 +87,16 @@ def visit(player):
 
 def click(browser, selector):
     """Click an element as a person does, once it can be clicked."""
-    until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
-    element = browser.find_element(By.CSS_SELECTOR, selector)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
+
+    def clicked(browser):
+        until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
+        element = browser.find_element(By.CSS_SELECTOR, selector)
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+        return True
+
+    # A page that the models had no part in is replaced once they are back.
+    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(clicked)
 
 
 def queue(browser):
