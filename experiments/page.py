@@ -49,8 +49,11 @@ def scale_of(rows: list[dict[str, Any]]) -> float:
 
 
 def interval(row: Mapping[str, Any], scale: float) -> dict[str, float] | None:
-    """Return the places of a row's interval in the drawing, in pixels: `low`, `high`, `point`, and `margin` if any."""
-    if row["lift"] is None:
+    """Return the places of a row's interval in the drawing, in pixels: `low`, `high`, `point`, and `margin` if any.
+
+    None stands for no interval: early looks may have none yet.
+    """
+    if row["lift_low"] is None:
         return None
     places = {"low": row["lift_low"], "high": row["lift_high"], "point": row["lift"]}
     if row["margin"] is not None:
