@@ -31,6 +31,7 @@ from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
 from workloads.simulation import chart, servers
+from workloads.simulation.arms import worth
 from workloads.simulation.check import compared
 from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.figures import figures
@@ -59,7 +60,7 @@ def simulate(
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected` and `training`), and the paths `chart` and `page`.
+        `world`, the `days` (see `figures`, `collected`, `arms` and `training`), and the paths `chart` and `page`.
 
     Raises:
         InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.
@@ -122,7 +123,9 @@ def one_day(
         journal.close()
     moments = replayed(world, day, record)
     result = figures(world, day, moments)
-    result["collected"] = compared(moments, dataset.load(home.data).events())
+    events = dataset.load(home.data).events()
+    result["collected"] = compared(moments, events)
+    result["arms"] = worth(world, day, moments, events)
     reward, popular = (result[name] or 0 for name in ("reward", "popular_reward"))
     say(f"{result['date']}: {result['pages']} pages, true reward {reward:.3f}, of popular items {popular:.3f}")
     return result
