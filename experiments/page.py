@@ -34,6 +34,7 @@ def render(report: Report) -> str:
         card=card,
         rows=[(row, interval(row, scale)) for row in rows],
         scale=scale,
+        several=len(card["units"]) > 2,  # arms
         width=WIDTH,
         height=HEIGHT,
         unlike=[row for row in card["slices"] if row["p_same"] < 0.05],
