@@ -34,6 +34,7 @@ def render(report: Report) -> str:
         card=card,
         rows=[(row, interval(row, scale)) for row in rows],
         scale=scale,
+        several=len(card["units"]) > 2,  # arms
         width=WIDTH,
         height=HEIGHT,
         unlike=[row for row in card["slices"] if row["p_same"] < 0.05],
@@ -49,8 +50,11 @@ def scale_of(rows: list[dict[str, Any]]) -> float:
 
 
 def interval(row: Mapping[str, Any], scale: float) -> dict[str, float] | None:
-    """Return the places of a row's interval in the drawing, in pixels: `low`, `high`, `point`, and `margin` if any."""
-    if row["lift"] is None:
+    """Return the places of a row's interval in the drawing, in pixels: `low`, `high`, `point`, and `margin` if any.
+
+    None stands for no interval: early looks may have none yet.
+    """
+    if row["lift_low"] is None:
         return None
     places = {"low": row["lift_low"], "high": row["lift_high"], "point": row["lift"]}
     if row["margin"] is not None:

@@ -34,7 +34,8 @@ class Row:
         higher_is_better: The metric's direction.
         control, treatment: The values.
         difference: Treatment minus control, after CUPED, with its interval `low`, `high`.
-        lift: The relative difference with `lift_low`, `lift_high`; None unless both values are positive.
+        lift: The relative difference with `lift_low`, `lift_high`; None unless both values are positive. Early looks of
+            the group-sequential method may have no bound yet, and so no ends of the interval.
         z: The difference in standard errors.
         critical: The bound of |z| at this look.
         improved, worse: Whether z has crossed the bound in or against the metric's direction, at this look or before.
@@ -235,12 +236,12 @@ def scored(
         non_inferior = z_above_margin(result, margin, better > 0) > limit
         bound = limit
     low, high = result.interval(bound) if math.isfinite(bound) else (-math.inf, math.inf)
-    relative = (None, None, None)
-    if not math.isnan(result.lift) and math.isfinite(bound):
-        relative = (result.lift, *result.lift_interval(bound))  # type: ignore[assignment]
+    lift, ends = (None if math.isnan(result.lift) else result.lift), (None, None)
+    if lift is not None and math.isfinite(bound):
+        ends = result.lift_interval(bound)  # type: ignore[assignment]
     return Row(
         metric, role, sums.arms[arm], better > 0, plain.control.value, plain.treatment.value, result.difference,
-        low, high, *relative, result.z, bound,
+        low, high, lift, *ends, result.z, bound,
         improved=crossed.get("improved", False) or better * result.z > bound,
         worse=crossed.get("worse", False) or better * result.z < -harm,
         margin=margin,

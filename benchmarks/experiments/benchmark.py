@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments import errors, rankers, scorecards
+from benchmarks.experiments import arms, errors, rankers, scorecards
 from benchmarks.results import Say, machine, target
 from experiments.statistics import sequential
 from experiments.statistics.cuped import adjusted_effect
@@ -25,8 +25,8 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         `aa` and `ab` (the share of tests that each method finds, the coverage and the reduction of variance), `planned`
-        (the planted lift and its computed power), `sample_ratio`, `interleaving`, `peers`, `scorecard`, `targets`,
-        `machine`.
+        (the planted lift and its computed power), `sample_ratio`, `interleaving`, `peers`, `scorecard`,
+        `page_cpu_ms` (what three experiments cost the gateway), `targets`, `machine`.
 
     Raises:
         SegueError: A contestant of the scorecard failed.
@@ -53,6 +53,7 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
         "interleaving": interleaving,
         "peers": peers,
         "scorecard": scorecard,
+        "page_cpu_ms": arms.milliseconds_of_a_page(),
         "targets": targets(tests, aa, ab, ratios, peers, scorecard),
         "machine": machine("duckdb", "numpy", "pandas", "spotify-confidence", "tea-tasting"),
     }

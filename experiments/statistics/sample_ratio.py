@@ -10,6 +10,8 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import chisquare
 
+WEIGHTS = (1, 1000)  # units of an arm that the prior counts as: a lost arm is seen at once, and a small loss at last
+
 
 def p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return the p-value of the chi-square test that units fell into arms by their shares; for one look."""
@@ -18,17 +20,20 @@ def p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return a p-value that may be looked at after every unit: 1 over the Bayes factor of other shares.
+    """Return a p-value that may be looked at after every unit: 1 over the mean Bayes factor of other shares.
 
-    The mixture is a Dirichlet distribution centred on the planned shares, with the weight of 1,000 units for each arm
-    (Lindon and Malek 2022, "Anytime-Valid Inference for Multinomial Count Data").
+    The priors are Dirichlet distributions centred on the planned shares (Lindon and Malek 2022, "Anytime-Valid
+    Inference for Multinomial Count Data"). A wide one finds an arm that lost everybody within some 15 units, where a
+    narrow one needs hundreds; the narrow one finds a loss of 5 %. A mean of Bayes factors is one, too.
     """
-    weights = 1000 * len(counts) * np.asarray(shares)
     observed = np.asarray(counts)
-    log_factor = (
-        gammaln(weights.sum())
-        - gammaln(weights.sum() + observed.sum())
-        + (gammaln(weights + observed) - gammaln(weights)).sum()
-        - (observed * np.log(shares)).sum()
-    )
-    return min(1.0, math.exp(min(0.0, -float(log_factor))))
+    log_factors = []
+    for weight in WEIGHTS:
+        prior = weight * len(counts) * np.asarray(shares)
+        log_factors.append(
+            gammaln(prior.sum())
+            - gammaln(prior.sum() + observed.sum())
+            + (gammaln(prior + observed) - gammaln(prior)).sum()
+            - (observed * np.log(shares)).sum()
+        )
+    return min(1.0, float(np.exp(-np.logaddexp.reduce(log_factors) + math.log(len(WEIGHTS)))))

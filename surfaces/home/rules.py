@@ -44,5 +44,11 @@ class HomeRules:
                 raise InputError(
                     f"`{name}` is a number of at least 0. Received {getattr(self, name)}.", "Give 0 to switch it off."
                 )
+        if self.columns < self.fewest_items:
+            raise InputError(
+                f"`columns` is at least `fewest_items`, or no shelf is shown. Received {self.columns} columns and "
+                f"{self.fewest_items} items.",
+                "Raise the columns, or lower the fewest items.",
+            )
         if not 0 < self.draw_temperature < math.inf:
             raise InputError(f"`draw_temperature` is above 0. Received {self.draw_temperature}.", "Give e.g. 0.5.")

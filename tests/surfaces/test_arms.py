@@ -100,6 +100,7 @@ def test_damaged_records_leave_the_experiments_as_they_were(experiments, tmp_pat
         ({"arms": arms({}, {"home.wieghts.popular": 1})}, "no parameter 'home.wieghts.popular'"),
         ({"arms": arms({}, {"home.rows": "6"})}, r"arms\[1\].parameters.home.rows must be a valid integer"),
         ({"arms": arms({}, {"home.rows": 0})}, r"arms\[1\], arm1: `rows` is at least 1"),
+        ({"arms": arms({}, {"home.columns": 1})}, r"`columns` is at least `fewest_items`"),  # its pages would be empty
         ({"arms": arms({"home.layout.temperature": -1.0}, {})}, "temperature of a layout policy is above 0"),
         ({"arms": arms({"home.exploration.budget": 0.9}, {})}, "exploration budget lies from 0 to 0.5"),
         ({"arms": arms({}, {"home.off": ["populr"]})}, "no part of home.off 'populr'"),

@@ -32,6 +32,7 @@ from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
 from workloads.simulation import chart, servers
+from workloads.simulation.arms import worth
 from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.features import compared_features, refresh_features
@@ -62,7 +63,7 @@ def simulate(
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected`, `exposures`, `features` and `training`); the `gain` of the
+        `world`, the `days` (see `figures`, `collected`, `exposures`, `features`, `arms` and `training`); the `gain` of the
         last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
 
     Raises:
@@ -137,6 +138,7 @@ def one_day(
         collect_home(journal, home, instant((day + 1) * DAY), KEEP)
         events = dataset.load(home.data).events()
         result["collected"] = compared(moments, events)
+        result["arms"] = worth(world, day, moments, events)
         result["exposures"] = compared_exposures(moments, events, journal.exposures)
     with quiet():
         result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))

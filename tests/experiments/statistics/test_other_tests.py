@@ -36,6 +36,12 @@ def test_a_loss_of_5_percent_is_found_and_a_fair_split_is_not():
     assert sample_ratio.sequential_p_value([9000, 1000], [0.9, 0.1]) > 0.1
 
 
+def test_an_arm_that_lost_everybody_is_found_among_few_listeners():
+    # The wide prior alone gives 2^20 / 21 for 20 units in one arm; the mean with the narrow one is half of it.
+    assert sample_ratio.sequential_p_value([20, 0], [0.5, 0.5]) == pytest.approx(2 * 21 / 2**20, rel=0.01)
+    assert sample_ratio.sequential_p_value([44, 0], [0.5, 0.5]) < 1e-9
+
+
 def test_sequential_sample_ratio_holds_over_many_looks():
     rng = np.random.default_rng(0)
     alarms = 0

@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from segue.errors import InputError
-from tests.support.nano_loop import NANO_CONFIG, Segue
+from tests.support.nano_loop import NANO_CONFIG
 from workloads.simulation.simulate import require_same, world_of
 
 DAYS = ("simulate", "--days", "2", "--retrain-every", "2", "--config", str(NANO_CONFIG), "--json")
@@ -30,22 +29,6 @@ def test_a_simulation_of_another_data_set_is_refused():
     for manifest in ({"log": "xyz", "collected": {"cursor": "1"}}, {"log": "abc"}):
         with pytest.raises(InputError, match="simulation of one data set"):
             require_same(state, manifest)
-
-
-@pytest.fixture
-def trained_world(build_once) -> Segue:
-    """A home with a trained nano world of version 2."""
-
-    def build(folder: Path) -> None:
-        segue = Segue(folder)
-        for command in (
-            ("data", "import", "synthetic", "--size", "nano", "--world", "2"),
-            ("run", "training", "--config", str(NANO_CONFIG), "--json"),
-        ):
-            done = segue(*command)
-            assert done.returncode == 0, done.stderr
-
-    return Segue(build_once("trained-world", build))
 
 
 @pytest.mark.slow

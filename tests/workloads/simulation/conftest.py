@@ -1,0 +1,24 @@
+"""A home with a trained nano world of version 2, made once; each test has a copy of its own."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.nano_loop import NANO_CONFIG, Segue
+
+
+@pytest.fixture
+def trained_world(build_once, tmp_path) -> Segue:
+    """A copy of a home with a trained nano world of version 2."""
+
+    def build(folder: Path) -> None:
+        segue = Segue(folder)
+        for command in (
+            ("data", "import", "synthetic", "--size", "nano", "--world", "2"),
+            ("run", "training", "--config", str(NANO_CONFIG), "--json"),
+        ):
+            done = segue(*command)
+            assert done.returncode == 0, done.stderr
+
+    return Segue(shutil.copytree(build_once("trained-world", build), tmp_path / "home"))
