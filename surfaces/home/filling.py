@@ -59,6 +59,10 @@ class Filling:
         self.placed.append(row)
         while len(row) < self.rules.columns:
             allowed = self.allowed(members, creators)
+            if len(row) == self.rules.visible:
+                ready = ~self.waiting()[members]
+            if len(row) >= self.rules.visible and (allowed & ready).any():
+                allowed &= ready
             if not allowed.any():
                 break
             is_drawn = draws_left > 0 and len(row) >= self.rules.columns // 2
@@ -92,6 +96,18 @@ class Filling:
         for neighbour in neighbours:
             allowed &= creators != self.pool.creators[neighbour.index]
         return allowed
+
+    def waiting(self) -> np.ndarray:
+        """The best free items, as many as there may be visible places in the rows below: bool `[n]`.
+
+        Behind the edge of the screen few listeners would see them. A row asks for nothing below it, so what it shows
+        depends on the rows above alone, as the estimates of layouts need.
+        """
+        below = self.rules.visible * (self.rules.rows - len(self.placed))
+        best = np.lexsort((self.pool.order, -self.pool.relevance, ~self.is_free))[: max(below, 0)]
+        waiting = np.zeros(len(self.pool), bool)
+        waiting[best] = True
+        return waiting
 
     def draw(self, members: np.ndarray, allowed: np.ndarray) -> tuple[int, float]:
         """Draw one of the most promising items by a softmax over optimistic rewards.
