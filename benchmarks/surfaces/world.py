@@ -130,18 +130,14 @@ def measured(home: Home, world: World, size: Size, say: Say, quiet: Quiet, seed:
         policy, verdict = learned(logged(world, to_learn, surface, weights, tables.items, seed), LayoutPolicy())
         served = pages_at(contexts(world, days, HOME, size.moments, seed + 2))
         say(f"{len(served):,} pages to value")
-        releases = serve(
-            home, server, world, [one.moment for one in served], NEW_RELEASES, k=RELEASES
-        )  # fmt: skip
-        different = one_a_listener(served)
+        releases = serve(home, server, world, [one.moment for one in served], NEW_RELEASES, k=RELEASES)
+        sessions = [one.moment for one in one_a_listener(served)[: size.sessions]]
         parts = {
             "home": home_value.run(world, served, policy if verdict.passed else LayoutPolicy(), PLAY_REWARD, seed),
             "new_releases": new_release_value.run(world, releases, RELEASES, seed),
-            "skips": skip_reaction.run(
-                home, server, world, [one.moment for one in different[: size.sessions]], seed
-            ),
+            "skips": skip_reaction.run(home, server, world, sessions, seed),
             "diversity": diversity.run(served),
-        }  # fmt: skip
+        }
     say("pages, new releases and skips are measured")
     parts["next"] = next_item.run(home, say, seed, size.predicted)
     parts["estimates"] = layout_estimates.run(

@@ -18,6 +18,7 @@ from events.journal.collect import collect
 from events.journal.journal import Journal
 from events.journal.records import Feedback
 from events.journal.sqlite_keeping import SqliteKeeping
+from events.world.day import IMPRESSION
 from events.world.live.moods import mood_chances
 from events.world.live.outcomes import hour_of
 from events.world.live.pages import Pages
@@ -98,23 +99,20 @@ def responses(world: World, visits: Sequence[Served], made: Sequence[Decision], 
         done = respond(world.day(today), seed, of_day, mood[of_day], at[of_day], pages)
         acted = actions(done)
         kept = acted.action != DISLIKE
-        seen = np.nonzero(done.examined)
-        events = [
-            *zip(*(column.tolist() for column in seen), [schema.IMPRESSION] * len(seen[0]), at[of_day][seen[0]].tolist()
-                 , [-1] * len(seen[0]), strict=True),
-            *zip(*(column[kept].tolist() for column in (acted.page, acted.slot)),
-                 [schema.ACTIONS[code] for code in acted.action[kept].tolist()],
-                 *(column[kept].tolist() for column in (acted.ts, acted.ms)), strict=True),
-        ]  # fmt: skip
-        for page, slot, action, ts, ms in events:
-            request_id = made[of_day[page]].request_id
+        page, slot = np.nonzero(done.examined)
+        seen = (page, slot, np.full(len(page), IMPRESSION), at[of_day][page], np.full(len(page), -1))
+        did = (column[kept] for column in (acted.page, acted.slot, acted.action, acted.ts, acted.ms))
+        events = np.concatenate([np.stack(seen), np.stack(list(did))], axis=1)  # [5, events]
+        for page_number, slot_number, code, ts, ms in events.T.tolist():
+            request_id = made[of_day[page_number]].request_id
+            action = schema.ACTIONS[code]
             told.append(
                 Feedback(
-                    event_id=f"{request_id}:{slot}:{action}",
+                    event_id=f"{request_id}:{slot_number}:{action}",
                     request_id=request_id,
                     user_id=request_id,
                     session_id=request_id,
-                    item_id=world.item_ids[pages.item[page, slot]],
+                    item_id=world.item_ids[pages.item[page_number, slot_number]],
                     action=action,
                     ms_played=ms if ms >= 0 else None,
                     ts=instant(ts),

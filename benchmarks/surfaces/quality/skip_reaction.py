@@ -86,9 +86,7 @@ async def before_and_after(
 
     async def five(session_id: str, draw: str, seconds: int) -> list[str]:
         at = instant(moment.at) + timedelta(seconds=seconds)
-        request = Request(
-            user_id, at, "now_playing", k=NEXT, session_id=session_id, request_id=f"{name}-{draw}"
-        )  # fmt: skip
+        request = Request(user_id, at, "now_playing", k=NEXT, session_id=session_id, request_id=f"{name}-{draw}")
         answer = await now_playing.answer(session_id, request, Steps())
         return [item.item_id for item in answer.page.items[:NEXT]]
 
