@@ -5,7 +5,7 @@ its propensities the value of another policy is estimated. The true value of tha
 of many pages that it draws for the same listeners.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -82,8 +82,8 @@ def run(
         wrong.append(value(decisions([evenly_drawn(page) for page in made], policy, model, repeat), repeat))
         if repeat % 10 == 0:
             say(f"{repeat} of {repeats} logs of {pages} pages")
-    covered = {name: covering(right, lambda one, name=name: one[name], truth) for name in ESTIMATORS}
-    by_wrong = covering(wrong, lambda one: one["ips"], truth)
+    covered = {name: covering(right, name, truth) for name in ESTIMATORS}
+    by_wrong = covering(wrong, "ips", truth)
     return {
         "repeats": repeats,
         "pages": pages,
@@ -118,8 +118,6 @@ def evenly_drawn(page: LoggedPage) -> LoggedPage:
     return replace(page, record=replace(record, chances=even))
 
 
-def covering(
-    made: Sequence[dict[str, Estimate]], chosen: Callable[[dict[str, Estimate]], Estimate], truth: float
-) -> int:
+def covering(made: Sequence[dict[str, Estimate]], name: str, truth: float) -> int:
     """Number of intervals of one estimator that contain the true value."""
-    return sum(chosen(one).low <= truth <= chosen(one).high for one in made)
+    return sum(one[name].low <= truth <= one[name].high for one in made)

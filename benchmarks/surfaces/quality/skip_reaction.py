@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ async def before_and_after(
     before = await five(f"{name}-b", "b", 0)
     for place, item in enumerate(skipped, 1):
         action = Action(f"{name}-{place}", item, schema.SKIP, instant(moment.at) + timedelta(seconds=place))
-        now_playing.sessions.change(f"{name}-a", user_id, lambda now, action=action: take(now, action))
+        now_playing.sessions.change(f"{name}-a", user_id, partial(take, action=action))
     after = await five(f"{name}-a", "c", SKIPS + 1)
     return genre_counts(catalogue, before)[genre] / NEXT, genre_counts(catalogue, after)[genre] / NEXT
 
