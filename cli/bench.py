@@ -7,8 +7,7 @@ import click
 from cli.bench_output import print_retrieval, print_targets, with_interval
 from cli.output import json_option, print_json, print_table
 from cli.surfaces.bench_gateway import gateway
-from cli.surfaces.bench_home import home
-from cli.surfaces.bench_next import next_item
+from cli.surfaces.bench_surfaces import surfaces
 from segue.terminal import say
 
 size_option: Callable = click.option(
@@ -32,7 +31,7 @@ def bench() -> None:
     """Measure quality, speed and memory beside a named peer, in one run."""
 
 
-for command in (gateway, home, next_item):
+for command in (gateway, surfaces):
     bench.add_command(command)
 
 

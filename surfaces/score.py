@@ -16,7 +16,10 @@ async def score(models: Models, context: Context, candidates: Candidates) -> dic
         context: of the request.
         candidates: `n` items, at least 1.
     """
-    inputs = model_inputs({**context.features, **candidates.features()}, context.versions.inputs(RANKING))
+    signature = context.versions.inputs(RANKING)
+    # A model that was not asked scores 0, as in training: new releases ask retrieval alone.
+    not_asked = {name: np.zeros(len(candidates.item_ids)) for name in signature if name.endswith("_scores")}
+    inputs = model_inputs({**context.features, **not_asked, **candidates.features()}, signature)
     outputs = await models.predict(context.versions, RANKING, inputs)
     return {name: values[0] for name, values in outputs.items()}
 

@@ -66,6 +66,10 @@ class Filling:
             worth = left - costs[types]
             for creator in self.neighbours():
                 worth[creators == creator] = -np.inf
+            if len(row) == self.rules.visible:
+                waits = self.waiting()[members]
+            if len(row) >= self.rules.visible and (worth[~waits] > -np.inf).any():
+                worth[waits] = -np.inf
             number, propensity = int(worth.argmax()), 1.0
             if worth[number] == -np.inf:
                 break
@@ -90,6 +94,18 @@ class Filling:
         if above and len(row) < len(above[-1]):
             items = [*items, above[-1][len(row)]]
         return [int(self.pool.creators[item.index]) for item in items]
+
+    def waiting(self) -> np.ndarray:
+        """The best free items, as many as there may be visible places in the rows below: bool `[n]`.
+
+        Behind the edge of the screen few listeners would see them. A row asks for nothing below it, so what it shows
+        depends on the rows above alone, as the estimates of layouts need.
+        """
+        below = self.rules.visible * (self.rules.rows - len(self.placed))
+        best = np.lexsort((self.pool.order, -self.pool.relevance, ~self.is_free))[: max(below, 0)]
+        waiting = np.zeros(len(self.pool), bool)
+        waiting[best] = True
+        return waiting
 
     def draw(self, members: np.ndarray, able: np.ndarray) -> tuple[int, float]:
         """Draw one of the most promising items by a softmax over optimistic rewards.

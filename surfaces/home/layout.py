@@ -49,7 +49,7 @@ class LayoutPolicy:
     kinds: tuple[str, ...] = ()
     mean: np.ndarray = field(default_factory=lambda: np.array(PRIOR_MEAN))
     covariance: np.ndarray = field(default_factory=lambda: np.zeros((len(PRIOR_MEAN), len(PRIOR_MEAN))))
-    temperature: float = 0.5
+    temperature: float = 0.25
     optimism: float = 0.0
 
     def __post_init__(self) -> None:

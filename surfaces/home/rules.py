@@ -14,6 +14,7 @@ class HomeRules:
         rows: the most shelves of a page.
         fewest_rows: the number of shelves before which the layout policy may not end a page.
         columns: the most items of a shelf.
+        visible: how many columns the screen shows; the others need a swipe. The best items wait for visible places.
         fewest_items: a shelf with fewer items is not shown.
         per_creator: the most items of one creator on a page.
         diversity: how much an item loses that is wholly like an item before it on its shelf.
@@ -28,15 +29,16 @@ class HomeRules:
     rows: int = 7
     fewest_rows: int = 3
     columns: int = 10
+    visible: int = 4
     fewest_items: int = 3
-    per_creator: int = 4
-    diversity: float = 0.3
+    per_creator: int = 7
+    diversity: float = 0.1
     calibration: float = 1.0
     contenders: int = 20
     draw_temperature: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("rows", "fewest_rows", "columns", "fewest_items", "per_creator", "contenders"):
+        for name in ("rows", "fewest_rows", "columns", "visible", "fewest_items", "per_creator", "contenders"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` is at least 1. Received {getattr(self, name)}.", "Give 1 or more.")
         for name in ("diversity", "calibration"):

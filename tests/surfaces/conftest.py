@@ -75,6 +75,8 @@ class FakeServer:
             return self.lists([self.new if after else self.old for after in inputs.get("released_after", [0])])
         if model == "sequence":
             return self.lists([self.following])
+        pairs = [given for name, given in inputs.items() if name == "candidate_ids" or name.endswith("_scores")]
+        assert len({given.shape for given in pairs}) == 1  # the real model refuses others
         ids = inputs["candidate_ids"][0]
         reward = np.array([[float(item.strip("?")) for item in ids]], np.float32)
         out = {"reward": reward, "play": reward / 10}

@@ -63,8 +63,8 @@ def simulate(
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected`, `exposures`, `features`, `arms` and `training`); the `gain` of the
-        last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
+        `world`, the `days` (see `figures`, `collected`, `exposures`, `features`, `arms` and `training`); the `gain` of
+        the last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
 
     Raises:
         InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.

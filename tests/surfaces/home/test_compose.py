@@ -132,6 +132,27 @@ def test_calibration_by_hand():
     assert one_shelf(pool, rules, context) == ["i0", "i3", "i1", "i2", "i4"]
 
 
+def test_the_best_items_wait_for_the_places_that_the_screen_shows():
+    pool = pool_of([5, 4, 3, 2, 1, 0])
+    shelves = [Shelf(name, "", "", np.arange(6)) for name in ("a", "b")]
+    rules = HomeRules(
+        rows=2, fewest_rows=2, columns=3, visible=1, fewest_items=1, diversity=0, calibration=0
+    )  # fmt: skip
+    page = compose_home(context_of(), pool, shelves, LayoutPolicy(), rules, 0)
+    # i1 waits for the first place of the second row; below the last row nothing waits.
+    assert [[item.item_id for item in row.items] for row in page.rows] == [["i0", "i2", "i3"], ["i1", "i4", "i5"]]
+
+
+def test_a_row_does_not_depend_on_the_rows_below():
+    pages = [compose_home(context_of(MIX), random_pool(3), random_shelves(3), LayoutPolicy(temperature=10.0),
+                          HomeRules(), seed) for seed in range(20)]  # fmt: skip
+    first: dict[str, set[tuple[str, ...]]] = {}
+    for page in pages:
+        first.setdefault(page.rows[0].shelf.id, set()).add(tuple(item.item_id for item in page.rows[0].items))
+    assert len({tuple(row.shelf.id for row in page.rows) for page in pages}) > len(first)
+    assert {len(rows) for rows in first.values()} == {1}
+
+
 def test_a_creator_has_no_neighbour_of_its_own_and_no_more_than_its_share():
     pool = pool_of([5, 4, 3, 2, 1], creator_id=np.array(["a", "a", "a", "b", ""]))
     rules = HomeRules(fewest_items=1, diversity=0, calibration=0, per_creator=2)
