@@ -56,7 +56,9 @@ def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Referenc
     if frame.empty:
         raise InputError("A reference span needs rows. Received 0 rows.", "Import a longer log.")
     reference = statistics(frame)
-    schema = tfdv.infer_schema(reference, max_string_domain_size=MAX_CATEGORIES)
+    # A shape demands a value in every row. An item has no statistics until somebody has played it, and a log that was
+    # collected has such rows, because unplayed items are explored.
+    schema = tfdv.infer_schema(reference, max_string_domain_size=MAX_CATEGORIES, infer_feature_shape=False)
     number_limit, category_limit = (NUMBER_DISTANCE, CATEGORY_DISTANCE) if judge_distance else (NO_LIMIT, NO_LIMIT)
     for feature in schema.feature:
         feature.presence.min_fraction = min(feature.presence.min_fraction, 0.5)

@@ -1,11 +1,10 @@
 """The features of a simulated day: refreshed before it, and afterwards held against the point-in-time join."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +21,7 @@ from feature_repo.feast_store import publish, store_over
 from feature_repo.online import HISTORY_COLUMNS, SESSION_COLUMNS, USER_VIEWS, refresh
 from models.training_config import TrainingConfig
 from segue.settings import Home
-from surfaces.hydrate import fingerprint, newest_first
+from surfaces.hydrate import Features, fingerprint, newest_first
 
 
 def refresh_features(home: Home, now: datetime) -> None:
@@ -69,7 +68,7 @@ def served(events: pa.Table, since: datetime) -> dict[str, str]:
     return dict(decisions.values())
 
 
-def joined_features(log: Path, tables: Path, event_ids: list[str]) -> dict[str, Mapping[str, Any]]:
+def joined_features(log: Path, tables: Path, event_ids: list[str]) -> dict[str, Features]:
     """Return the listener's and the session's features that training joins to some events, by event id.
 
     Args:

@@ -100,3 +100,16 @@ def test_an_evaluation_without_a_sequence_model_has_a_page_too():
     page = markdown(EVALUATION | {"retrieval": without})
     assert "recall@100 over popularity: +0.1000" in page
     assert "sequence" not in page
+
+
+def test_off_policy_estimates_are_a_table_and_flat_figures():
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "effective_sample_size": 12.0, "clipped": 0.0}
+    estimated = {
+        "impressions": 40,
+        "logged": {"mean": 0.25, "low": 0.2, "high": 0.3},
+        "policies": {"candidate": {"ips": estimate, "snips": estimate}},
+    }
+    evaluation = EVALUATION | {"off_policy": estimated}
+    assert flat_metrics(evaluation)["off_policy.candidate.snips.value"] == 0.5
+    assert "| candidate | snips | 0.5000 | 0.4000–0.6000 | 12.0000 |" in markdown(evaluation)
+    assert "Off-policy" not in markdown(EVALUATION | {"off_policy": {}})

@@ -63,7 +63,8 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
         os.kill(first.pid, signal.SIGKILL)
     result = trained_world(*DAYS)
     assert result.returncode == 0, result.stderr
-    days = json.loads(result.stdout)["days"]
+    simulated = json.loads(result.stdout)
+    days, gain = simulated["days"], simulated["gain"]
     assert [day["day"] for day in days] == [28, 29]
     for day in days:
         assert day["pages"] > 3
@@ -75,7 +76,12 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
         assert day["features"]["different"] == 0
         assert 0 < day["reward"] < day["best_reward"]
         assert day["fallback"] < 0.5
-    assert days[1]["training"]["status"] in ("pushed", "stopped")
+    training = days[1]["training"]
+    assert training["status"] == "pushed" or "data validation" not in training["reason"]
+    assert (gain is None) == (training["status"] != "pushed")
+    if gain:
+        assert gain["pages"] == 300
+        assert gain["low"] <= gain["difference"] == pytest.approx(gain["last"] - gain["first"]) <= gain["high"]
     assert (home.simulation / "simulation.png").read_bytes().startswith(b"\x89PNG")
     assert "<table>" in (home.simulation / "simulation.html").read_text()
     again = trained_world(*DAYS)
