@@ -174,7 +174,7 @@ def knobs(kind: type[Knobs], name: str) -> Knobs:
     Raises:
         InputError: a name is unknown, or a value is no number or breaks its rule.
     """
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # it is a dataclass
     values = getattr(settings(), name)
     for key in values:
         check_known(f"number of {name}", key, known)

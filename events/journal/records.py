@@ -275,9 +275,9 @@ def microseconds(ts: datetime) -> int:
 
 
 def check_ids(record: Any, *required: str) -> None:
-    """Refuse an id that an import would change or refuse; a session is optional."""
+    """Refuse an id that an import would change or refuse; a session is optional, and a dislike has none."""
     for name in (*required, "session_id"):
-        value = getattr(record, name, None)
+        value: Any = getattr(record, name, None)
         if name == "session_id" and value is None:
             continue
         plain = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()

@@ -97,16 +97,10 @@ async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
     return await gateway.events(body)
 
 
-@routes.put("/v1/listeners/{user_id}/dislikes/{item_id}")
-async def dislike(user_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Dislikes:
-    """Show a listener neither an item nor its creator again. It is answered once it is durable."""
-    return await gateway.dislike(user_id, item_id, withdrawn=False)
-
-
-@routes.delete("/v1/listeners/{user_id}/dislikes/{item_id}")
-async def withdraw_dislike(user_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Dislikes:
-    """Take a dislike back."""
-    return await gateway.dislike(user_id, item_id, withdrawn=True)
+@routes.post("/v1/dislikes")
+async def dislikes(body: api.DislikeRequest, gateway: Answering) -> api.Dislikes:
+    """Show a listener neither an item nor its creator again, or take that back. It is answered once it is durable."""
+    return await gateway.dislike(body)
 
 
 @routes.get("/v1/why/{request_id}/{item_id}")

@@ -69,13 +69,9 @@ class GatewayClient:
             accepted=sum(answer.accepted for answer in answers), duplicates=sum(answer.duplicates for answer in answers)
         )
 
-    def dislike(self, user_id: str, item_id: str) -> api.Dislikes:
-        """Show a listener neither an item nor its creator again; it is durable when this returns."""
-        return self._call("PUT", f"/v1/listeners/{quoted(user_id)}/dislikes/{quoted(item_id)}", api.Dislikes)
-
-    def withdraw_dislike(self, user_id: str, item_id: str) -> api.Dislikes:
-        """Take a dislike back."""
-        return self._call("DELETE", f"/v1/listeners/{quoted(user_id)}/dislikes/{quoted(item_id)}", api.Dislikes)
+    def dislike(self, request: api.DislikeRequest) -> api.Dislikes:
+        """Keep for good that a listener dislikes an item, or take it back; it is durable when this returns."""
+        return self._call("POST", "/v1/dislikes", api.Dislikes, request)
 
     def item(self, item_id: str) -> api.Item:
         """An item of the catalogue."""

@@ -135,16 +135,16 @@ class Gateway:
         """Take a batch of events; see `take_events`."""
         return await take_events(body.events, self.clock(), self.catalogue, self.pages, self.journal, self._feedback)
 
-    async def dislike(self, user_id: str, item_id: str, withdrawn: bool) -> api.Dislikes:
+    async def dislike(self, body: api.DislikeRequest) -> api.Dislikes:
         """Keep for good that a listener dislikes an item, or take it back; done once the journal has it.
 
         Raises:
             UnknownItemError: the catalogue does not have the item.
             UnavailableError: the journal does not answer.
         """
-        if item_id not in self.catalogue.index and item_id not in self.dislikes.of(user_id):
-            raise UnknownItemError(f"There is no item {item_id!r}.", "Send the item_id that was shown.")
-        one = Dislike(uuid.uuid4().hex, user_id, item_id, self.clock(), withdrawn)
+        if body.item_id not in self.catalogue.index and body.item_id not in self.dislikes.of(body.user_id):
+            raise UnknownItemError(f"There is no item {body.item_id!r}.", "Send the item_id that was shown.")
+        one = Dislike(uuid.uuid4().hex, body.user_id, body.item_id, self.clock(), body.withdrawn)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await asyncio.wrap_future(self.journal.dislike(one))
@@ -152,7 +152,7 @@ class Gateway:
             reason = "no answer in time" if isinstance(error, TimeoutError) else error
             raise UnavailableError(f"The journal did not keep the dislike: {reason}.", "Send it again.") from error
         self.dislikes.take([one])
-        return api.Dislikes(user_id=user_id, items=list(self.dislikes.of(user_id)))
+        return api.Dislikes(user_id=body.user_id, items=list(self.dislikes.of(body.user_id)))
 
     async def why(self, request_id: str, item_id: str) -> api.Why | None:
         """Why an item was shown; None if it was not, or if the journal no longer has the request.

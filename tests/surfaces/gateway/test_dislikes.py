@@ -7,12 +7,16 @@ import pytest
 from surfaces.dislikes import Dislikes
 from tests.surfaces.gateway.conftest import IDS, open_client
 
-PATH = "/v1/listeners/u1/dislikes/"
 SAME = {item for item in IDS if int(item) % 11 == 20 % 11}  # by the creator of item 20
 
 
 def items_of(page):
     return {item["item_id"] for shelf in page["shelves"] for item in shelf["items"]}
+
+
+async def dislike(client, item, **more):
+    """Say that `u1` dislikes an item."""
+    return await client.post("/v1/dislikes", json={"user_id": "u1", "item_id": item, **more})
 
 
 async def shown(client, user="u1"):
@@ -27,9 +31,9 @@ async def shown(client, user="u1"):
 def test_a_disliked_item_and_its_creator_are_not_shown_again_until_it_is_withdrawn(talk):
     async def run(client):
         before = await shown(client)  # some of them are promised
-        answer = await client.put(PATH + "20")
+        answer = await dislike(client, "20")
         during, other = await shown(client), await shown(client, "u2")
-        back = await client.delete(PATH + "20")
+        back = await dislike(client, "20", withdrawn=True)
         return before, answer.json(), during, other, back.json(), await shown(client)
 
     before, answer, during, other, back, after = talk(run)
@@ -44,7 +48,7 @@ def test_a_disliked_item_and_its_creator_are_not_shown_again_until_it_is_withdra
 @pytest.mark.parametrize("failing", [{"server"}, {"sequence", "retrieval"}])
 def test_fallbacks_do_not_show_them_either(talk, world, failing):
     async def run(client):
-        await client.put(PATH + "20")
+        await dislike(client, "20")
         world.server.failing = failing
         return await shown(client)
 
@@ -57,12 +61,12 @@ def test_they_outlive_the_gateway_and_reach_other_gateways(world):
     async def run():
         async with open_client(world) as one, open_client(world) as two:
             following = asyncio.create_task(two.gateway.dislikes.follow(two.gateway.journal.keeping, 0.001))
-            await one.put(PATH + "20")
+            await dislike(one, "20")
             while not two.gateway.dislikes.of("u1"):
                 await asyncio.sleep(0.001)
             items = await shown(two)
-            await two.delete(PATH + "20")
-            await two.put(PATH + "21")
+            await dislike(two, "20", withdrawn=True)
+            await dislike(two, "21")
             following.cancel()
         restarted = Dislikes()
         async with open_client(world) as later:
@@ -79,10 +83,10 @@ def test_they_outlive_the_gateway_and_reach_other_gateways(world):
     assert restarted.of("u1") == ()
 
 
-@pytest.mark.parametrize(("path", "status"), [("zzz", 404), ("%00", 422), ("20", 200)])
-def test_an_unknown_item_is_refused(talk, path, status):
+@pytest.mark.parametrize(("item", "status"), [("zzz", 404), ("\0", 422), ("20", 200)])
+def test_an_unknown_item_is_refused(talk, item, status):
     async def run(client):
-        return [(await client.request(method, PATH + path)).status_code for method in ("PUT", "DELETE")]
+        return [(await dislike(client, item, withdrawn=withdrawn)).status_code for withdrawn in (False, True)]
 
     assert talk(run) == [status, status]
 
@@ -90,7 +94,7 @@ def test_an_unknown_item_is_refused(talk, path, status):
 def test_a_journal_that_is_down_asks_to_try_again(talk):
     async def run(client):
         client.gateway.journal.close()
-        return await client.put(PATH + "20"), client.gateway.dislikes.of("u1")
+        return await dislike(client, "20"), client.gateway.dislikes.of("u1")
 
     answer, kept = talk(run)
     assert (answer.status_code, kept) == (503, ())
