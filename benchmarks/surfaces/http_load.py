@@ -22,8 +22,8 @@ class Measured:
     Attributes:
         seconds: of each request, from the moment at which it was due to the last byte of its answer, `[requests]`.
         duration: seconds from the first request to the last answer.
-        failures: answers with another status than 200.
-        not_whole: answers with status 200 in which a fallback stood in for a stage.
+        failures: answers with another status than 200 and 503.
+        not_whole: answers in which a fallback stood in for a stage, and those refused with 503 for want of room.
         client_seconds: CPU time of this process.
     """
 
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._data += data
         if not self._size and (end := self._data.find(b"\r\n\r\n")) >= 0:
             _, _, length = self._data[:end].lower().partition(b"content-length:")
-            self._size = end + 4 + int(length.split(b"\r\n")[0])
+            self._size = end + 4 + int(length.partition(b"\r\n")[0])
         if self._size and len(self._data) >= self._size and self._answer:
             answer = Answer(int(self._data.split(b" ", 2)[1]), WHOLE in self._data)
             self._data.clear()
@@ -175,8 +175,8 @@ async def as_fast_as_it_can(host: str, port: int, request: Request, in_flight: i
 
 def measured(took: list[float], answers: list[Answer], duration: float, client_seconds: float) -> Measured:
     """The answers of a load, counted."""
-    failures = sum(answer.status != 200 for answer in answers)
-    not_whole = sum(answer.status == 200 and not answer.whole for answer in answers)
+    failures = sum(answer.status not in (200, 503) for answer in answers)
+    not_whole = sum(not answer.whole for answer in answers) - failures
     return Measured(np.array(took), duration, failures, not_whole, client_seconds)
 
 
@@ -207,7 +207,7 @@ def mean_ms(before: dict, after: dict) -> dict[str, float]:
 
 
 def check_no_failures(name: str, found: Measured) -> None:
-    """Check that every request was answered with 200.
+    """Check that every request was answered, or refused for want of room.
 
     Raises:
         SegueError: some were not, so the figures mean nothing.

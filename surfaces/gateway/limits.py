@@ -136,7 +136,8 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | No
 
 async def refuse(send: Send, status: int, error: str, fix: str, close: bool = False) -> None:
     """Answer a request without the application; `close` ends the connection, whose body was not read to its end."""
-    headers = [(b"content-type", b"application/json")]
+    body = orjson.dumps({"error": error, "fix": fix})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 503:
         headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
     if status == 401:
@@ -144,4 +145,4 @@ async def refuse(send: Send, status: int, error: str, fix: str, close: bool = Fa
     if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps({"error": error, "fix": fix})})
+    await send({"type": "http.response.body", "body": body})

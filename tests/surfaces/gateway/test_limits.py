@@ -121,6 +121,7 @@ def test_pages_at_once_are_bounded():
     (start, answer) = asyncio.run(conversation())
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
+    assert (b"content-length", str(len(answer["body"])).encode()) in start["headers"]
     assert orjson.loads(answer["body"])["fix"]
     assert [message["status"] for message in sent[2:]] == [200] * (MOST_RUNNING + 2)
 
