@@ -17,13 +17,22 @@ from tests.support.nano_loop import NANO_CONFIG, Segue
 
 pytestmark = pytest.mark.slow
 
+# Each step has a home of its own, and the addresses of the stores that it uses; at the others nothing listens.
 EACH_STEP_AT_HOME = """
     import os, tempfile
     from kfp.local import subprocess_task_handler
     execute = subprocess_task_handler.run_local_subprocess
-    def in_an_empty_home(*arguments, **options):
+    users = {
+        "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["refresh_online"]),
+        "SEGUE_REGISTRY": ("postgresql://segue@127.0.0.1:9/feast", ["refresh_online"]),
+        "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report"]),
+    }
+    stores = {name: os.environ[name] for name in users}
+    def in_an_empty_home(full_command, **options):
         os.environ["SEGUE_HOME"] = tempfile.mkdtemp(prefix="step-", dir=os.environ["STEP_HOMES"])
-        return execute(*arguments, **options)
+        for name, (nowhere, steps) in users.items():
+            os.environ[name] = stores[name] if set(steps) & set(full_command) else nowhere
+        return execute(full_command, **options)
     subprocess_task_handler.run_local_subprocess = in_an_empty_home
 """
 USERS = ["u00002", "u00003", "u00004"]
@@ -48,7 +57,7 @@ def test_the_loop_gives_the_same_as_the_embedded_stores(trained, cluster, one_pr
     importing = Segue(tmp_path / "importing")
     assert importing("data", "import", "synthetic", "--size", "nano", "--seed", "0").returncode == 0
 
-    # Two runs at once, on machines of their own; each step of each run in a new, empty home.
+    # Two runs at once, on machines of their own; each step of each run in a new, empty home, with its own stores alone.
     site, processes, step_homes = one_process(EACH_STEP_AT_HOME), [], []
     for name in ("one", "two"):
         step_homes.append(tmp_path / f"steps-{name}")
