@@ -17,7 +17,7 @@ COMMANDS = {
     "run": ("cli.pipelines.run:run", "Run a pipeline: training, monitoring or search."),
     "runs": ("cli.pipelines.runs:runs", "List runs, follow a run's log, stop a run."),
     "compile": ("cli.pipelines.run:compile_", "Compile the pipelines to YAML for a Kubeflow cluster."),
-    "up": ("cli.surfaces.up:up", "Show it all to a person: model server, gateway and the player's pages."),
+    "up": ("cli.surfaces.up:up", "Open the player: model server, gateway and pages by one command."),
     "serve": ("serving.command:serve", "Serve the model store over TF Serving's protocol."),
     "gateway": ("cli.surfaces.gateway:gateway", "Answer listeners over HTTP: Home, Now Playing, events."),
     "recommend": ("cli.surfaces.recommend:recommend", "Recommend items to listeners, on the terminal."),
