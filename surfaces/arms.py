@@ -10,7 +10,6 @@ from typing import Any
 
 from experiments.assignment.assign import Assignment, Running, arms_to_log, assign
 from experiments.registry import Registry
-from segue.errors import SegueError
 from surfaces.request import Request
 
 log = logging.getLogger(__name__)
@@ -73,14 +72,15 @@ class Experiments:
 
     def refresh(self) -> None:
         """Read the records if any was written since. Records that cannot be read leave the experiments as they were."""
-        written = {path.name: path.stat().st_mtime_ns for path in self._folder.glob("*")} if self._folder else {}
-        if self._folder is None or written == self._written:
+        if self._folder is None:
             return
-        self._written = written
         try:
-            self.running = Registry(self._folder).running()
-        except SegueError as error:
-            log.error("the experiments stay as they were: %s", error)
+            written = {path.name: path.stat().st_mtime_ns for path in self._folder.glob("*")}
+            if written != self._written:
+                self._written = written
+                self.running = Registry(self._folder).running()
+        except Exception as error:  # whatever a record holds, the gateway goes on
+            log.error("the experiments stay as they were: %r", error)
 
     async def follow(self) -> None:
         """Refresh every second, for ever."""

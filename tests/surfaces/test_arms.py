@@ -85,10 +85,11 @@ def test_records_are_read_when_they_change_and_not_for_each_request(experiments,
     assert (of(experiments), len(reads)) == (NO_ARMS, 2)
 
 
-def test_damaged_records_leave_the_experiments_as_they_were(experiments, tmp_path, caplog):
+@pytest.mark.parametrize("record", ["{", "{}", '{"kind": "change"}'])
+def test_damaged_records_leave_the_experiments_as_they_were(experiments, tmp_path, caplog, record):
     start(tmp_path / "experiments")
     experiments.refresh()
-    (tmp_path / "experiments" / "more-new" / "0002-look.json").write_text("{", encoding="utf-8")
+    (tmp_path / "experiments" / "more-new" / "0002-look.json").write_text(record, encoding="utf-8")
     experiments.refresh()
     assert of(experiments).assignments
     assert "the experiments stay as they were" in caplog.text
