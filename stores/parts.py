@@ -58,6 +58,25 @@ def bring(home: Home, *parts: str) -> None:
             pull(now, part, folder(home, part))
 
 
+def bring_newer(home: Home, seen: dict[str, int], *parts: str) -> None:
+    """Do as `bring` with those parts that were published since the last call.
+
+    Args:
+        home: the home.
+        seen: the revision of each part that was brought last; this call writes down what it brings.
+        parts: the parts.
+
+    Raises: as `bring`.
+    """
+    from stores import trees
+
+    now = settings()
+    if now.clustered:
+        for part in parts:
+            if trees.current(*place(now, part)).number != seen.get(part):
+                seen[part] = pull(now, part, folder(home, part))
+
+
 def change(home: Home, part: str, edit: Callable[[], Result]) -> Result:
     """Change the folder of a part and publish it, as a whole: others see the part before the change or after it.
 

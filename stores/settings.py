@@ -6,14 +6,14 @@ One file moves every store from the parts that are embedded in the home to serve
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from segue.errors import InputError
 from segue.near_names import check_known
@@ -25,6 +25,7 @@ CLUSTER = "cluster"
 IN_ADDRESS = re.compile(r"(://[^:/?#@]*):[^/?#]+@")  # a user and a password
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # Amazon S3 user guide, "Bucket naming rules"
 MLFLOW = "MLFLOW_TRACKING_URI"  # MLflow's own name for `tracking`
+Knobs = TypeVar("Knobs")
 NEEDED = ("online_store", "registry", "tracking", "objects")  # by the profile `cluster`
 
 
@@ -77,6 +78,8 @@ class Settings(BaseSettings):
         models: the place of the model store; `<objects>/models`, if it is unset.
         kubeflow: the address of Kubeflow Pipelines, for `--on kfp`.
         kubeflow_namespace: the namespace of runs, if the installation has several users.
+        home_page: weights and limits of a Home page by name (`surfaces.home.rules.HomeRules`); see `knobs`.
+        exploration: `budget` and `bonus` of a request that names no budget (`surfaces.request.Exploration`).
         online_store_password, registry_password, kubeflow_token: secrets. Those of S3 and MLflow are read by boto3 and
             MLflow, from their own variables and files (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, …).
     """
@@ -93,6 +96,8 @@ class Settings(BaseSettings):
     models: Place | None = None
     kubeflow: Http | None = None
     kubeflow_namespace: Namespace | None = None
+    home_page: dict[str, float] = {}
+    exploration: dict[str, float] = {}
     online_store_password: SecretStr | None = None
     registry_password: SecretStr | None = None
     kubeflow_token: SecretStr | None = None
@@ -159,6 +164,30 @@ def read(environ: Mapping[str, str]) -> InForce:
     return InForce(made, origins)
 
 
+def knobs(kind: type[Knobs], name: str) -> Knobs:
+    """Return a dataclass of numbers with the values of a setting; what the setting does not name keeps its default.
+
+    Args:
+        kind: the dataclass; it may raise InputError for a number outside its range.
+        name: of the setting, a mapping of the dataclass's names to numbers.
+
+    Raises:
+        InputError: a name is unknown, or a value is no number or breaks its rule.
+    """
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # it is a dataclass
+    values = getattr(settings(), name)
+    for key in values:
+        check_known(f"number of {name}", key, known)
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as refused:
+        error = refused.errors()[0]
+        raise InputError(
+            f"{name}.{error['loc'][0]} breaks a rule: {error['msg']}. Received {error['input']!r}.",
+            f"Correct it in {FILE}, or in {PREFIX}{name.upper()}.",
+        ) from None
+
+
 def settings_file(environ: Mapping[str, str]) -> Path | None:
     """Return the settings file: the one that SEGUE_SETTINGS names, or `segue.yaml` if it exists, or None."""
     named = environ.get("SEGUE_SETTINGS")
@@ -201,7 +230,14 @@ def secrets_of_files(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
 
 def variables(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     """Read the variables of settings."""
-    found = {name: (value, f"{PREFIX}{name}".upper()) for name, value in EnvSettingsSource(Settings)().items()}
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise InputError(
+            f"A variable of a setting with several numbers is a JSON object: {error}.",
+            f"""Write it like {PREFIX}HOME_PAGE='{{"diversity": 0.5}}'.""",
+        ) from None
+    found = {name: (value, f"{PREFIX}{name}".upper()) for name, value in values.items()}
     if "tracking" not in found and environ.get(MLFLOW):
         found["tracking"] = (environ[MLFLOW], MLFLOW)
     return found

@@ -58,6 +58,7 @@ class Request:
         exploration: how much of the list may be explored.
         explicit: whether items marked as explicit may be answered.
         dislikes: items that the listener does not want to be shown now.
+        lasting_dislikes: items that the listener never wants to be shown, nor others of their creators.
         rows: the most shelves of a page; None for the surface's own rule.
         request_id: names the request in the journal, and seeds everything that is drawn for it.
         fixed: parameters that the caller has set, by their names for arms of experiments, which leave them alone.
@@ -77,6 +78,7 @@ class Request:
     exploration: Exploration = NO_EXPLORATION
     explicit: bool = True
     dislikes: tuple[str, ...] = ()
+    lasting_dislikes: tuple[str, ...] = ()
     rows: int | None = None
     request_id: str = ""
     fixed: frozenset[str] = frozenset()

@@ -19,7 +19,9 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         `failed` or `incomplete`; `reason`, one sentence; `version`, the pushed version or None; `failed_step`, its name
         or None; `steps`, the record of each step by name; `not_tracked`, why MLflow does not have the run yet, or None.
     """
-    records = sorted((read_json(path) for path in run.steps.glob("*.json")), key=lambda record: record["started"])
+    # A record of an earlier version of Segue has no `started`; all of its run have none.
+    read = [read_json(path) for path in sorted(run.steps.glob("*.json"))]
+    records = sorted(read, key=lambda record: record.get("started", ""))
     steps = {record["step"]: record for record in records if record["step"] != "report"}
     not_tracked = read_json(run.unsent)["not_tracked"] if run.unsent.is_file() else None
     common: dict[str, Any] = {

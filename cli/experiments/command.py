@@ -177,7 +177,7 @@ def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> N
 def definition_in(file: Path) -> "Definition":
     """Read the definition in a file. Its arms set only what the surfaces know: else they would all see the same."""
     from experiments.definition import read
-    from surfaces.parameters import check_arms
+    from surfaces.arms.parameters import check_arms
 
     definition = read(file)
     check_arms(definition)

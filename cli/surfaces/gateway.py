@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -51,10 +52,13 @@ def gateway(
     """
     import warnings
 
-    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, home_with
+    from segue.settings import Home
+    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, bring_newer
 
     tokens = read_tokens(token_file) if token_file else []
-    home = home_with(DATA, MODELS, SURFACES, EXPERIMENTS)
+    home = Home.from_env()
+    bring = partial(bring_newer, home, {}, DATA, MODELS, SURFACES, EXPERIMENTS)
+    bring()
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         import uvloop
@@ -63,14 +67,17 @@ def gateway(
         from surfaces.gateway.assembly import open_gateway
         from surfaces.gateway.run import listening, serve
         from surfaces.gateway.simulated_clock import simulated_now
+        from surfaces.home.rules import HomeRules
+        from surfaces.request import Exploration
 
     from events.journal.journal import open_journal
     from segue.clock import utc_now
     from serving.client.connection import TLS
     from serving.command import VisibleFormatter
-    from stores.settings import settings
+    from stores.settings import knobs, settings
 
     check_switches(off)
+    rules, exploration = knobs(HomeRules, "home_page"), knobs(Exploration, "exploration")
     clock = simulated_now if simulated_clock else utc_now
     bound = listening(host, port)
     to_stderr = logging.StreamHandler()
@@ -82,7 +89,15 @@ def gateway(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with open_gateway(
-            home, server, journal, clock, frozenset(off), tls=TLS(server_ca) if server_ca else None
+            home,
+            server,
+            journal,
+            clock,
+            frozenset(off),
+            tls=TLS(server_ca) if server_ca else None,
+            bring=bring,
+            rules=rules,
+            exploration=exploration,
         ) as opened:
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"

@@ -8,7 +8,16 @@ from concurrent.futures import Future
 from itertools import islice
 
 from events.journal.keeping import Keeping
-from events.journal.records import Exposure, Feedback, Record, feedback_record, page_record, read_page
+from events.journal.records import (
+    Dislike,
+    Exposure,
+    Feedback,
+    Record,
+    dislike_record,
+    feedback_record,
+    page_record,
+    read_page,
+)
 from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
@@ -64,6 +73,10 @@ class Journal:
             UnavailableError: Too much waits to be written, or the journal is closed.
         """
         return self._put([feedback_record(one) for one in feedback])
+
+    def dislike(self, dislike: Dislike) -> Future[list[bool]]:
+        """Write a dislike, or that one is withdrawn; errors and future as for `record`."""
+        return self._put([dislike_record(dislike)])
 
     def exposures(self, request_id: str) -> list[Exposure]:
         """Return the exposures of a request in reading order; none if the journal does not have it.

@@ -1,5 +1,6 @@
 """What a keeping of the journal does, whichever server or file it writes to."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,17 @@ class RequestRecords(NamedTuple):
     request_id: str
     page: bytes | None
     feedback: list[bytes]
+
+
+TOMBSTONES = 1000  # of the listeners who were forgotten last
+
+
+def tombstone(identity: str, user_id: str) -> str:
+    """Return what stands for a forgotten listener: a hash of the id with that of the journal, from which no id follows.
+
+    Processes that remember listeners compare it with those whom they remember.
+    """
+    return hashlib.sha256(f"{identity} {user_id}".encode()).hexdigest()
 
 
 class Keeping(Protocol):
@@ -46,7 +58,18 @@ class Keeping(Protocol):
         ...
 
     def forget(self, user_id: str) -> int:
-        """Delete a listener's records for good, and return their number."""
+        """Delete a listener's records for good, leave a tombstone, and return the number of records."""
+        ...
+
+    def forgotten(self) -> dict[str, str]:
+        """Return the tombstones of the listeners who were forgotten last, `TOMBSTONES` at most, by their places."""
+        ...
+
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the bodies of the dislikes that came after a place, and the place of the last; '' is before all.
+
+        They have no age: they stay until the listener is forgotten.
+        """
         ...
 
     def drop(self, before: int, until: str) -> int:

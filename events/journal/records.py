@@ -13,7 +13,8 @@ from events.values.reading import MISSING
 from segue.errors import InputError
 
 LONGEST_ID = 256  # characters
-PAGE, FEEDBACK = "page", "feedback"
+PAGE, FEEDBACK, DISLIKE = "page", "feedback", "dislike"
+PROMISED = "promised"  # the first source of an item that an earlier request drew, and that is only shown again
 NO_IDS = frozenset(MISSING)
 Kind = TypeVar("Kind")
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -38,7 +39,7 @@ class Exposure:
         propensity: Probability of this item at this place given the layout, in (0, 1].
         layout_propensity: Probability of the layout, in (0, 1].
         scores: The scores that decided.
-        sources: The sources that proposed the item.
+        sources: The sources that proposed the item; the first one is `PROMISED` if an earlier request drew it.
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
 
@@ -130,13 +131,38 @@ class Feedback:
 
 
 @dataclass(frozen=True)
+class Dislike:
+    """A listener does not want to be shown an item again, nor others of its creator.
+
+    Args:
+        key: A new id.
+        user_id, item_id: The listener and the item.
+        ts: When it was said, UTC.
+        withdrawn: Whether the listener takes it back.
+
+    Raises:
+        InputError: A value breaks a rule.
+    """
+
+    key: str
+    user_id: str
+    item_id: str
+    ts: datetime
+    withdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        check_ids(self, "key", "user_id", "item_id")
+        check_time(self.ts)
+
+
+@dataclass(frozen=True)
 class Record:
     """A record as a keeping stores it.
 
     Args:
-        kind: `PAGE`, which holds all exposures of a request, or `FEEDBACK`.
+        kind: `PAGE`, which holds all exposures of a request, `FEEDBACK` or `DISLIKE`.
         key: The request id of a page, the event id of feedback; unique within its kind.
-        request_id, user_id: The request and the listener.
+        request_id, user_id: The request, '' for a dislike, and the listener.
         ts: The record's time, microseconds since 1970 UTC.
         body: The record itself.
     """
@@ -177,6 +203,11 @@ def feedback_record(feedback: Feedback) -> Record:
     )
 
 
+def dislike_record(dislike: Dislike) -> Record:
+    """Return the record of a dislike."""
+    return Record(DISLIKE, dislike.key, "", dislike.user_id, microseconds(dislike.ts), encoded(dislike))
+
+
 def encoded(value: Any) -> bytes:
     """Return records as JSON.
 
@@ -203,6 +234,11 @@ def read_feedback(body: bytes) -> Feedback:
     return unchecked(Feedback, orjson.loads(body))
 
 
+def read_dislike(body: bytes) -> Dislike:
+    """Return the dislike of a record."""
+    return unchecked(Dislike, orjson.loads(body))
+
+
 def unchecked(kind: type[Kind], values: dict[str, Any]) -> Kind:
     """Return a record as it was written. Its rules were checked then; again they would take most of a collection."""
     record = object.__new__(kind)
@@ -216,9 +252,9 @@ def microseconds(ts: datetime) -> int:
 
 
 def check_ids(record: Any, *required: str) -> None:
-    """Refuse an id that an import would change or refuse; a session is optional."""
+    """Refuse an id that an import would change or refuse; a session is optional, and a dislike has none."""
     for name in (*required, "session_id"):
-        value = getattr(record, name)
+        value: Any = getattr(record, name, None)
         if name == "session_id" and value is None:
             continue
         plain = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()

@@ -1,21 +1,22 @@
-"""Keep the journal in Redis Streams: one of pages, one of feedback, and a hash that finds a record by its key."""
+"""Keep the journal in Redis Streams of pages, feedback and dislikes; a hash finds a record by its key."""
 
 import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from events.journal.keeping import RequestRecords
-from events.journal.records import FEEDBACK, PAGE, Record
+from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
+from events.journal.records import DISLIKE, FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from stores import online_store
 from stores.settings import Settings
 
-MOST_RECORDS = 5_000_000  # of either kind; the server's own limit of memory comes first where it is small
+MOST_RECORDS = 5_000_000  # of either kind
+MOST_MEMORY = 0.8  # of the server's maxmemory; the rest is for the online store, which shares the server
 CHUNK = 1000  # records that are read or deleted at once
 NAME = "segue:{journal}"  # the braces keep all keys on one node of a cluster
-STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK)}
-KEYS, IDENTITY = f"{NAME}:keys", f"{NAME}:id"
+STREAMS = {kind: f"{NAME}:{kind}" for kind in (PAGE, FEEDBACK, DISLIKE)}
+KEYS, IDENTITY, FORGOTTEN = f"{NAME}:keys", f"{NAME}:id", f"{NAME}:forgotten"
 FULL = "JOURNALFULL"
 FIRST = "0-0"
 Entry = tuple[bytes, dict[bytes, bytes]]  # the place in the stream, and the fields of the record
@@ -24,9 +25,14 @@ Entry = tuple[bytes, dict[bytes, bytes]]  # the place in the stream, and the fie
 # kind, key, request, listener, time and body of each record. The answer says of each whether it was new.
 WRITE = f"""
 local new = {{}}
-local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3]}}
+local streams = {{{PAGE} = KEYS[2], {FEEDBACK} = KEYS[3], {DISLIKE} = KEYS[4]}}
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[1]) or redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then
-  return redis.error_reply('{FULL} the journal has its ' .. ARGV[1] .. ' records')
+  return redis.error_reply('{FULL} it has its ' .. ARGV[1] .. ' records')
+end
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, 'maxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > {MOST_MEMORY} * most then
+  return redis.error_reply('{FULL} its server uses more than {MOST_MEMORY:.0%} of its maxmemory')
 end
 for i = 2, #ARGV, 6 do
   local field = ARGV[i] .. ':' .. ARGV[i + 1]
@@ -48,8 +54,8 @@ class RedisKeeping:
 
     Args:
         settings: The settings, with the address.
-        most_records: The number of pages, or of feedback, from which on no further record is taken.
-
+        most_records: The number of pages, or of feedback, from which on no further record is taken. Nor is one taken
+            while the server uses more than `MOST_MEMORY` of its maxmemory, so that the online store keeps its share.
     """
 
     def __init__(self, settings: Settings, most_records: int = MOST_RECORDS) -> None:
@@ -80,7 +86,7 @@ class RedisKeeping:
         """Write records in one step of the server (see `Keeping`)."""
         arguments = [value for r in records for value in (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body)]
         with self._faults():
-            new = self._script(keys=[KEYS, STREAMS[PAGE], STREAMS[FEEDBACK]], args=[self._most_records, *arguments])
+            new = self._script(keys=[KEYS, *STREAMS.values()], args=[self._most_records, *arguments])
         return [bool(one) for one in cast(list[int], new)]
 
     def page(self, request_id: str) -> bytes | None:
@@ -92,7 +98,7 @@ class RedisKeeping:
     def newest(self) -> str:
         """Return the cursor of the newest record: the last places of both streams (see `Keeping`)."""
         with self._faults():
-            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in STREAMS]
+            newest = [cast(list[Entry], self._client.xrevrange(STREAMS[kind], count=1)) for kind in (PAGE, FEEDBACK)]
         return " ".join(entries[0][0].decode() if entries else FIRST for entries in newest)
 
     def changed(self, after: str) -> Iterator[RequestRecords]:
@@ -118,15 +124,29 @@ class RedisKeeping:
         """Delete a listener's records (see `Keeping`). The server's file loses them when it is next rewritten."""
         from redis.exceptions import ResponseError
 
-        theirs = user_id.encode()
+        theirs, gone = user_id.encode(), tombstone(self.identity(), user_id)
         count = sum(
             self._delete(kind, [entry for entry in self._entries(kind) if entry[1][b"user_id"] == theirs])
             for kind in STREAMS
         )
+        with self._faults():
+            self._client.xadd(FORGOTTEN, {"tombstone": gone}, maxlen=TOMBSTONES)
         if count:
             with self._faults(), contextlib.suppress(ResponseError):  # one is under way, or the server does not let us
                 self._client.bgrewriteaof()
         return count
+
+    def forgotten(self) -> dict[str, str]:
+        """Return the newest tombstones (see `Keeping`)."""
+        with self._faults():
+            entries = cast(list[Entry], self._client.xrange(FORGOTTEN))
+        return {place.decode(): fields[b"tombstone"].decode() for place, fields in entries}
+
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the dislikes after a place (see `Keeping`)."""
+        with self._faults():
+            entries = cast(list[Entry], self._client.xrange(STREAMS[DISLIKE], min=f"({after}" if after else "-"))
+        return [fields[b"body"] for _, fields in entries], entries[-1][0].decode() if entries else after
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""
@@ -196,9 +216,10 @@ class RedisKeeping:
             except ResponseError as error:
                 if FULL not in str(error):
                     raise
+                reason = str(error).partition(FULL)[2].strip().partition(" script:")[0]
                 raise UnavailableError(
-                    f"The journal has its {self._most_records:,} records.",
-                    "Run `segue data collect`, which removes old records.",
+                    f"The journal takes no record: {reason}.",
+                    "Run `segue data collect`, which removes old records, or give the server more memory.",
                 ) from error
 
 

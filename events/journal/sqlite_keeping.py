@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from events.journal.keeping import RequestRecords
-from events.journal.records import FEEDBACK, PAGE, Record
+from events.journal.keeping import TOMBSTONES, RequestRecords, tombstone
+from events.journal.records import DISLIKE, FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from segue.lock import latched
 
@@ -28,11 +28,17 @@ create table if not exists records (
     unique (kind, key)
 );
 create index if not exists records_by_request on records (request_id);
+create table if not exists dislikes (
+    seq integer primary key autoincrement, key text not null unique, user_id text not null, body blob not null
+);
+create index if not exists dislikes_by_user on dislikes (user_id);
+create table if not exists forgotten (seq integer primary key autoincrement, tombstone text not null);
 """
 INSERT = """
 insert into records (kind, key, request_id, user_id, ts, body) values (?, ?, ?, ?, ?, ?)
 on conflict (kind, key) do nothing
 """
+INSERT_DISLIKE = "insert into dislikes (key, user_id, body) values (?, ?, ?) on conflict (key) do nothing"
 CHANGED = f"""
 select distinct request_id from records new where seq > ?
 and exists (select 1 from records where request_id = new.request_id and kind = '{FEEDBACK}')
@@ -82,7 +88,12 @@ class SqliteKeeping:
         """Write records in one transaction (see `Keeping`)."""
         with self._faults(), self._transaction() as connection:
             return [
-                connection.execute(INSERT, (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body)).rowcount == 1
+                (
+                    connection.execute(INSERT_DISLIKE, (r.key, r.user_id, r.body))
+                    if r.kind == DISLIKE
+                    else connection.execute(INSERT, (r.kind, r.key, r.request_id, r.user_id, r.ts, r.body))
+                ).rowcount
+                == 1
                 for r in records
             ]
 
@@ -112,11 +123,26 @@ class SqliteKeeping:
 
     def forget(self, user_id: str) -> int:
         """Delete a listener's records and overwrite their bytes (see `Keeping`)."""
+        gone = tombstone(self.identity(), user_id)
         with self._faults():
             with self._transaction() as connection:
-                count = connection.execute("delete from records where user_id = ?", [user_id]).rowcount
+                count = sum(
+                    connection.execute(f"delete from {table} where user_id = ?", [user_id]).rowcount
+                    for table in ("records", "dislikes")
+                )
+                last = connection.execute("insert into forgotten (tombstone) values (?)", [gone]).lastrowid
+                connection.execute("delete from forgotten where seq <= ? - ?", [last, TOMBSTONES])
             self._writing.execute("pragma wal_checkpoint(truncate)")  # the log of writes has the bytes too
             return count
+
+    def forgotten(self) -> dict[str, str]:
+        """Return the newest tombstones (see `Keeping`)."""
+        return {str(place): gone for place, gone in self._read("select seq, tombstone from forgotten")}
+
+    def dislikes(self, after: str) -> tuple[list[bytes], str]:
+        """Return the dislikes after a place (see `Keeping`)."""
+        rows = self._read("select seq, body from dislikes where seq > ? order by seq", number(after))
+        return [body for _, body in rows], str(rows[-1][0]) if rows else after
 
     def drop(self, before: int, until: str) -> int:
         """Delete old requests (see `Keeping`)."""

@@ -1,4 +1,7 @@
-"""The filter `dislikes`: neither what the listener said no to, nor what the listener skipped last."""
+"""The filter `dislikes`: neither what the listener said no to, nor what the listener skipped last.
+
+A lasting dislike leaves out the creator too, of whom the listener does not want to be shown anything.
+"""
 
 import numpy as np
 
@@ -9,12 +12,18 @@ from surfaces.filters.filter import Filter
 
 
 def keep(context: Context, candidates: Candidates) -> np.ndarray:
-    """Drop the request's dislikes, and items whose newest interaction in the history is a skip."""
+    """Drop the request's dislikes, the creators of lasting ones, and items whose newest interaction is a skip."""
     newest: dict[str, str] = {}
     for item, action in zip(context.features.get("history_items") or [], context.actions, strict=True):
         newest.setdefault(item, action)
-    unwanted = {item for item, action in newest.items() if action == SKIP} | set(context.request.dislikes)
-    return np.array([item not in unwanted for item in candidates.item_ids], bool)
+    catalogue, lasting = context.catalogue, context.request.lasting_dislikes
+    unwanted = {item for item, action in newest.items() if action == SKIP} | {*context.request.dislikes, *lasting}
+    kept = np.array([item not in unwanted for item in candidates.item_ids], bool)
+    creators = {*catalogue.creator_ids[catalogue.rows(lasting)].tolist()} - {""}
+    if creators:
+        by_others = [creator not in creators for creator in catalogue.creator_ids[candidates.rows].tolist()]
+        kept &= np.array(by_others, bool)
+    return kept
 
 
 dislikes = Filter("dislikes", keep)

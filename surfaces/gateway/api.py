@@ -123,6 +123,21 @@ class EventsAnswer(BaseModel):
     duplicates: int
 
 
+class DislikeRequest(Body):
+    """A listener does not want to be shown an item again, nor others of its creator."""
+
+    user_id: Id
+    item_id: Id
+    withdrawn: bool = Field(False, description="Take the dislike back.")
+
+
+class Dislikes(BaseModel):
+    """What a listener does not want to be shown again; nor is anything else of the creators of these items."""
+
+    user_id: str
+    items: list[str]
+
+
 class Why(BaseModel):
     """Why an item was shown."""
 

@@ -31,6 +31,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         409: "What the request names belongs to another listener.",
         413: "The body has more than 64 KiB.",
         422: "A field breaks its rule.",
+        500: "The gateway has a fault; its log has the cause.",
         503: "A store that the answer needs does not answer; try again.",
     }.items()
 }
@@ -56,7 +57,7 @@ def application() -> FastAPI:
     """The routes and the errors, without what answers."""
     app = FastAPI(title="Segue gateway", version="1", docs_url=None, redoc_url=None, responses=PROBLEMS)
     app.include_router(routes)
-    for kind in (SegueError, RequestValidationError, HTTPException):
+    for kind in (SegueError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problem)
     return app
 
@@ -92,6 +93,12 @@ async def next_of_session(
 async def events(body: api.Events, gateway: Answering) -> api.EventsAnswer:
     """Take a batch of events. It is answered once they are durable."""
     return await gateway.events(body)
+
+
+@routes.post("/v1/dislikes")
+async def dislikes(body: api.DislikeRequest, gateway: Answering) -> api.Dislikes:
+    """Show a listener neither an item nor its creator again, or take that back. It is answered once it is durable."""
+    return await gateway.dislike(body)
 
 
 @routes.get("/v1/why/{request_id}/{item_id}")
@@ -159,8 +166,10 @@ async def problem(request: HttpRequest, error: Exception) -> Response:
     elif isinstance(error, HTTPException):
         status, headline, headers = error.status_code, str(error.detail), dict(error.headers or {})
         fix = "See /openapi.json for the endpoints."
+    elif not isinstance(error, SegueError):  # it is raised again, and uvicorn logs it
+        status, headline = 500, "The gateway failed at this request."
+        fix = "Send the request again; the log of the gateway has the cause."
     else:
-        assert isinstance(error, SegueError)
         status, headline, fix = status_of(error), error.headline, error.fix
         if status == 503:
             headers["Retry-After"] = str(RETRY_SECONDS)

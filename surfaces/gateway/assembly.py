@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from events.journal.journal import Journal
@@ -15,9 +13,21 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
-from surfaces.arms import Experiments
+from surfaces.arms.assigned import Experiments, experiments_stamp
+from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
+from surfaces.follow import (
+    BRING_SECONDS,
+    Stamp,
+    catalogue_stamp,
+    follow,
+    follow_forgotten,
+    policy_stamp,
+    read_warm,
+    repeat,
+)
 from surfaces.gateway.gateway import Gateway
+from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
 from surfaces.home.serving_policy import serving_policy
 from surfaces.home.surface import home_surface
@@ -25,16 +35,11 @@ from surfaces.hydrate import Hydrator
 from surfaces.now_playing.feedback import FeedbackPath
 from surfaces.now_playing.sessions import Sessions
 from surfaces.now_playing.writers import Writers
-from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Exploration
 from surfaces.versions import Models
 
 if TYPE_CHECKING:
     from feature_repo.pushes import Pusher
-
-log = logging.getLogger(__name__)
-
-POLICY_SECONDS = 1.0  # between two looks at the file of the layout policy
 
 
 @asynccontextmanager
@@ -46,8 +51,11 @@ async def open_gateway(
     off: frozenset[str] = frozenset(),
     deadlines: Deadlines = Deadlines(),
     tls: TLS | None = None,
+    bring: Callable[[], None] = lambda: None,
+    rules: HomeRules = HomeRules(),
+    exploration: Exploration = Exploration(),
 ) -> AsyncIterator[Gateway]:
-    """A gateway that follows the model versions while the body runs.
+    """A gateway that follows the model versions, the catalogue and the layout policy while the body runs.
 
     A model server or an online store that does not answer does not keep it from starting.
 
@@ -59,16 +67,23 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
+        bring: brings the newest data, models' cards, layout policy and experiments to the home, where others publish
+            them.
+        rules: the weights and limits of Home pages.
+        exploration: of a request that names no budget.
 
     Raises:
         InputError: nothing was imported, or no run has filled the online store.
     """
-    catalogue = await asyncio.to_thread(read_catalogue, home)
+    stamps = catalogue_stamp(home), policy_stamp(home)
+    catalogue = await asyncio.to_thread(read_warm, home)
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
-    experiments = Experiments(home.experiments)
-    await asyncio.to_thread(experiments.refresh)
+    experiments = Experiments()
+    known: Stamp = ()
+    with contextlib.suppress(SegueError):  # damaged records do not keep the gateway from starting; `follow` logs why
+        known, experiments = experiments_stamp(home.experiments), Experiments.running_in(home.experiments)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -77,16 +92,48 @@ async def open_gateway(
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
                 Path(models, hydrator, catalogue, deadlines, off, experiments),
-                home_surface(serving_policy(home), HomeRules()),
+                home_surface(serving_policy(home), rules),
                 journal,
                 sessions,
                 FeedbackPath(sessions, writers),
                 clock,
-                Exploration(),
+                exploration,
             )
+
+            def use_catalogue(newer: Catalogue) -> None:
+                gateway.path.catalogue = newer
+
+            def use_policy(newer: LayoutPolicy) -> None:
+                gateway.home_surface = home_surface(newer, rules)
+
+            def use_experiments(newer: Experiments) -> None:
+                gateway.path.experiments = newer
+
             following = [
-                asyncio.create_task(each)
-                for each in (models.follow(), follow_policy(gateway, home), experiments.follow())
+                asyncio.create_task(one)
+                for one in (
+                    models.follow(),
+                    repeat("data, policy and experiments", bring, BRING_SECONDS),
+                    follow_forgotten(journal.keeping, gateway.forget),
+                    gateway.dislikes.follow(journal.keeping),
+                    follow(
+                        "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
+                    ),
+                    follow(
+                        "experiments",
+                        partial(experiments_stamp, home.experiments),
+                        known,
+                        partial(Experiments.running_in, home.experiments),
+                        use_experiments,
+                    ),
+                    follow(
+                        "layout policy",
+                        partial(policy_stamp, home),
+                        stamps[1],
+                        partial(serving_policy, home),
+                        use_policy,
+                    ),
+                )
             ]
             try:
                 yield gateway
@@ -96,28 +143,6 @@ async def open_gateway(
     finally:
         hydrator.close()
         await asyncio.to_thread(writers.close)
-
-
-async def follow_policy(gateway: Gateway, home: Home) -> None:
-    """Serve the layout policy that the training pipeline pushes, for ever; a broken file leaves the last one."""
-    before = changed_at(home.layout_policy)
-    while True:
-        await asyncio.sleep(POLICY_SECONDS)
-        now = changed_at(home.layout_policy)
-        if now != before:
-            before = now
-            try:
-                gateway.home_surface = home_surface(serving_policy(home), HomeRules())
-            except SegueError as error:
-                log.error("the layout policy stays as it was: %s", error)
-
-
-def changed_at(path: FilePath) -> int:
-    """When a file was written, in nanoseconds; 0 without a file."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def open_pusher(home: Home) -> "Pusher":

@@ -61,6 +61,10 @@ class GatewayClient:
         """Hand over events; they are durable when this returns."""
         return self._call("POST", "/v1/events", api.EventsAnswer, api.Events(events=list(events)))
 
+    def dislike(self, request: api.DislikeRequest) -> api.Dislikes:
+        """Keep for good that a listener dislikes an item, or take it back; it is durable when this returns."""
+        return self._call("POST", "/v1/dislikes", api.Dislikes, request)
+
     def item(self, item_id: str) -> api.Item:
         """An item of the catalogue."""
         return self._call("GET", f"/v1/items/{quoted(item_id)}", api.Item)

@@ -9,7 +9,7 @@ from events.journal.records import Feedback
 from segue.errors import InputError, UnavailableError
 from surfaces.catalogue import Catalogue
 from surfaces.gateway import api
-from surfaces.gateway.pages import Pages
+from surfaces.gateway.pages import Decision, Pages
 from surfaces.now_playing.feedback import FeedbackPath
 
 FUTURE = timedelta(minutes=5)  # by which clocks of clients may be fast
@@ -35,18 +35,19 @@ async def take_events(
         path: brings new events to the session and the online store.
 
     Raises:
-        UnknownItemError: an item is not in the catalogue.
+        UnknownItemError: an item is not in the catalogue, and the request did not show it.
         ConflictError, OtherListenersSessionError: a request or a session is another listener's.
         InputError: a time lies in the future, or too far in the past; or a record breaks a rule of the journal.
         UnavailableError: the journal or the online store has no room, or the journal does not answer.
     """
     for number, event in enumerate(events):
         check_time(number, event.ts, now)
-        if event.item_id not in catalogue.index:
+        decision = pages.of_request(event.request_id, event.user_id)
+        # A model may know an item before the catalogue is read again; what was shown counts.
+        if event.item_id not in catalogue.index and not (decision and shows(decision, event.item_id)):
             raise UnknownItemError(
                 f"events.{number}: there is no item {event.item_id!r}.", "Send the item_id that was shown."
             )
-        pages.of_request(event.request_id, event.user_id)
     feedback = [Feedback(**event.model_dump()) for event in events]
     path.check(feedback)
     try:
@@ -59,6 +60,11 @@ async def take_events(
         ) from error
     path.take(in_order(one for one, new in zip(feedback, is_new, strict=True) if new))
     return api.EventsAnswer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
+
+
+def shows(decision: Decision, item_id: str) -> bool:
+    """Whether a page has an item."""
+    return any(item.item_id == item_id for item in decision.page.items)
 
 
 def check_time(number: int, ts: datetime, now: datetime) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from events.journal.journal import Journal
-from segue.errors import SegueError
+from events.journal.records import Dislike
+from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
+from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
 from surfaces.engine.metrics import GatewayMetrics
@@ -18,7 +20,7 @@ from surfaces.engine.path import Path, Surface
 from surfaces.engine.stage import Trace
 from surfaces.gateway import api
 from surfaces.gateway.exposures import exposures
-from surfaces.gateway.feedback import take_events
+from surfaces.gateway.feedback import WAIT_SECONDS, UnknownItemError, take_events
 from surfaces.gateway.pages import Decision, Pages
 from surfaces.gateway.views import item, placed_items, shelves, why
 from surfaces.new_releases import NEW_RELEASES, newest
@@ -61,6 +63,7 @@ class Gateway:
         self.clock = clock
         self.metrics = GatewayMetrics()
         self.pages = Pages()
+        self.dislikes = Dislikes()
         self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
         self._feedback = feedback
@@ -89,6 +92,7 @@ class Gateway:
             exploration=self._exploration if body.explore is None else Exploration(body.explore),
             explicit=body.explicit,
             dislikes=session.state.dislikes if session else (),
+            lasting_dislikes=self.dislikes.of(body.user_id),
             rows=body.k_rows,
             request_id=body.request_id or uuid.uuid4().hex,
             fixed=frozenset(name for name, field in OF_THE_CALLER.items() if getattr(body, field) is not None),
@@ -98,13 +102,39 @@ class Gateway:
 
     async def new_releases(self, user_id: str, market: str, k: int) -> tuple[api.ListAnswer, Decision]:
         """The new releases that fit a listener best; otherwise as `home`."""
-        request = Request(user_id, self.clock(), k=k, market=market, request_id=uuid.uuid4().hex)
+        request = Request(
+            user_id,
+            self.clock(),
+            k=k,
+            market=market,
+            lasting_dislikes=self.dislikes.of(user_id),
+            request_id=uuid.uuid4().hex,
+        )
         decision = await self.decide(NEW_RELEASES, request, newest)
         return api.ListAnswer(**said(decision), items=placed_items(decision, self.catalogue)), decision
 
     async def events(self, body: api.Events) -> api.EventsAnswer:
         """Take a batch of events; see `take_events`."""
         return await take_events(body.events, self.clock(), self.catalogue, self.pages, self.journal, self._feedback)
+
+    async def dislike(self, body: api.DislikeRequest) -> api.Dislikes:
+        """Keep for good that a listener dislikes an item, or take it back; done once the journal has it.
+
+        Raises:
+            UnknownItemError: the catalogue does not have the item.
+            UnavailableError: the journal does not answer.
+        """
+        if body.item_id not in self.catalogue.index and body.item_id not in self.dislikes.of(body.user_id):
+            raise UnknownItemError(f"There is no item {body.item_id!r}.", "Send the item_id that was shown.")
+        one = Dislike(uuid.uuid4().hex, body.user_id, body.item_id, self.clock(), body.withdrawn)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await asyncio.wrap_future(self.journal.dislike(one))
+        except Exception as error:  # the record keeps the journal's rules, so any error is the journal's
+            reason = "no answer in time" if isinstance(error, TimeoutError) else error
+            raise UnavailableError(f"The journal did not keep the dislike: {reason}.", "Send it again.") from error
+        self.dislikes.take([one])
+        return api.Dislikes(user_id=body.user_id, items=list(self.dislikes.of(body.user_id)))
 
     async def why(self, request_id: str, item_id: str) -> api.Why | None:
         """Why an item was shown; None if it was not, or if the journal no longer has the request.
@@ -186,6 +216,13 @@ class Gateway:
         self.metrics.effects.inc("exposures", how if error else "ok")
         if error:
             log.error("the exposures of request %s are lost: %s", decision.request_id, error)
+
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop all that is remembered of the listeners for whom `gone` is true."""
+        self.pages.forget(gone)
+        self.now_playing.sessions.forget(gone)
+        self.dislikes.forget(gone)
+        self._feedback.writers.forget(gone)
 
     def item(self, item_id: str) -> api.Item | None:
         """An item; None if the catalogue does not have it."""

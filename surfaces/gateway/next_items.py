@@ -77,6 +77,7 @@ async def next_items(gateway: Gateway, session_id: str, body: NextRequest) -> tu
         content_types=tuple(body.content_types),
         market=body.market or "",
         explicit=body.explicit,
+        lasting_dislikes=gateway.dislikes.of(body.user_id),
         request_id=body.request_id or uuid.uuid4().hex,
     )
     gateway.now_playing.sessions.get(session_id, request.user_id)

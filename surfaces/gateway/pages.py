@@ -1,6 +1,7 @@
 """The pages that were shown last, in memory: for a repeated request, for `why`, and for when the models are down."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -87,6 +88,15 @@ class Pages:
         """The last page of a kind that models decided for a listener."""
         decision = self._by_listener.get((user_id, kind))
         return decision.page if decision else None
+
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop the decisions for the listeners for whom `gone` is true."""
+        self._drop(self._by_request, gone)
+        self._drop(self._by_listener, gone)
+
+    def _drop(self, kept: OrderedDict[Any, Decision], gone: Callable[[str], bool]) -> None:
+        for key in [key for key, decision in kept.items() if gone(decision.user_id)]:
+            del kept[key]
 
     def _keep(self, kept: OrderedDict[Any, Decision], key: Any, decision: Decision) -> None:
         kept[key] = decision

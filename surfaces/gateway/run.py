@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 import uvicorn
 
 from segue.errors import InputError
-from serving.api.http_protocol import LimitedProtocol
 from surfaces.gateway.app import create_app
+from surfaces.gateway.connections import RoomForNew
 from surfaces.gateway.gateway import Gateway
 
 STOP_SECONDS = 10  # in which the requests under way are answered after SIGTERM
@@ -79,7 +79,7 @@ async def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         create_app(gateway, tokens, simulated_clock),
-        http=LimitedProtocol,
+        http=RoomForNew,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from surfaces.arms import Arms
+from surfaces.arms.assigned import Arms
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path
 from surfaces.engine.stage import Trace
 from surfaces.home.surface import fitting_mix
 from surfaces.now_playing.chips import wishes_of
-from surfaces.now_playing.next_tracks import Next, next_tracks
+from surfaces.now_playing.next_tracks import Next, conditions, next_tracks
 from surfaces.now_playing.sessions import Sessions, joined, online_actions
 from surfaces.now_playing.state import Chip, Session, dislike, promise, steer, undo
 from surfaces.now_playing.why import why
@@ -83,7 +83,9 @@ class NowPlaying:
         if queue is not None:
             # An action that came meanwhile has changed the session; what was drawn before it is not promised.
             self.sessions.change(
-                session_id, request.user_id, lambda now: promise(now, queue) if now.state == session.state else now
+                session_id,
+                request.user_id,
+                lambda now: promise(now, queue, conditions(request)) if now.state == session.state else now,
             )
         reason = " ".join(why(session.state, self._path.catalogue, steps.undo))
         shelves = tuple(replace(shelf, reason=reason) for shelf in found.page.shelves)

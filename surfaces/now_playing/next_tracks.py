@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from events.journal.records import PROMISED
 from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
+from surfaces.engine.finalize import allowed_items
 from surfaces.engine.page import ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import Stage, Trace
@@ -19,8 +21,9 @@ from surfaces.now_playing.queue import fill, shaped
 from surfaces.now_playing.sessions import SCORE, with_session
 from surfaces.now_playing.state import Promise, Session, SessionState
 from surfaces.now_playing.wishes import Wishes, offsets, total
+from surfaces.request import Request
 from surfaces.sources.popular import popular
-from surfaces.sources.source import ModelSource
+from surfaces.sources.source import DAY_SECONDS, ModelSource
 from surfaces.sources.two_tower import two_tower
 from surfaces.versions import SEQUENCE, Models
 
@@ -59,7 +62,8 @@ async def next_tracks(
     for each item, 50 ms for ten of them beside 3 ms. Chips add the offsets that `generate` would add.
 
     Without one of the two models the other one's scores decide (level 1). Without both, what was promised stays (2), or
-    the popular items of the market are answered (3). Only a whole answer is promised.
+    the popular items of the market are answered (3). Only a whole answer is promised. All of them pass the request's
+    filters, also what was promised to an earlier request.
 
     Args:
         models: of the model server.
@@ -71,18 +75,22 @@ async def next_tracks(
         trace: of the request.
         deadlines: of the stages.
     """
-    state = session.state
-    version = context.versions.versions.get(SEQUENCE, 0)
-    promised = tuple(one for one in state.queue if one.version == version)
-    length = max(k, QUEUE)
-    if len(promised) >= length:
-        return Next(promised, page(promised))  # nothing has changed since it was promised
-    state = replace(state, queue=promised)
     context = replace(
         context,
         features=with_session(context.features, session),
-        request=replace(context.request, dislikes=state.dislikes),
+        request=replace(context.request, dislikes=session.state.dislikes),
     )
+    version = context.versions.versions.get(SEQUENCE, 0)
+    filtered: Stage[list[str], set[str]] = Stage(
+        "queue", lambda ids: allowed_items(context, ids), lambda ids: set(), deadlines.compose, enabled=bool
+    )
+    allowed = await filtered([one.item_id for one in session.state.queue], trace)
+    state = replace(session.state, queue=tuple(one for one in session.state.queue if one.item_id in allowed))
+    stays = state.conditions == conditions(context.request)
+    promised = tuple(one for one in state.queue if stays and one.version == version)
+    length = max(k, QUEUE)
+    if len(promised) >= length:
+        return Next(promised, page(promised, len(promised)))  # nothing has changed since it was promised
     wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
     asked, nearest = (answered_by(models, source, deadlines.sources) for source in sources(wished))
     named: Stage[list[str], list[SourceAnswer]] = Stage(
@@ -90,7 +98,7 @@ async def next_tracks(
     )
     composed: Stage[list[SourceAnswer], tuple[Promise, ...]] = Stage(
         "compose",
-        lambda answers: drawn(context, state, answers, wished, mix, length, seed, version),
+        lambda answers: drawn(context, replace(state, queue=promised), answers, wished, mix, length, seed, version),
         lambda answers: (),
         deadlines.compose,
     )
@@ -99,11 +107,20 @@ async def next_tracks(
     )
     if queue := await composed([answer for answers in found for answer in answers], trace):
         whole = found[0] and found[1]
-        return Next(queue, page(queue)) if whole else Next(None, page(queue).degraded_to(UNRANKED))
+        shown = page(queue, len(promised))
+        return Next(queue, shown) if whole else Next(None, shown.degraded_to(UNRANKED))
     if state.queue:
         return Next(None, page(state.queue).degraded_to(CACHED))
-    items = popular.find(context)[0].item_ids[:length].tolist()
-    return Next(None, page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in items)).degraded_to(POPULAR))
+    items = popular.find(context)[0].item_ids.tolist()
+    allowed = allowed_items(context, items)
+    chosen = [item for item in items if item in allowed][:length]
+    fallback = tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in chosen)
+    return Next(None, page(fallback).degraded_to(POPULAR))
+
+
+def conditions(request: Request) -> tuple:
+    """What a request says about the items that may be played; a queue is promised for the same conditions only."""
+    return request.market, request.content_types, request.explicit
 
 
 def sources(wished: Wishes) -> tuple[ModelSource, ModelSource]:
@@ -129,10 +146,12 @@ async def score_items(models: Models, context: Context, item_ids: list[str]) -> 
 def wished_items(context: Context, wished: Wishes) -> list[str]:
     """The most played items with an offset of their own by the chips: at a large catalogue, `next` may miss them."""
     catalogue, request = context.catalogue, context.request
+    if not wished.names_items:  # most requests have no chips, and a look at all items takes milliseconds
+        return []
     named = replace(wished, newer=0.0, rarer=0.0)
     rows = np.flatnonzero(offsets(named, catalogue, np.arange(len(catalogue), dtype=np.int32)) > 0)
     rows = rows[catalogue.allowed(rows, request.market, request.content_types)]
-    rows = rows[catalogue.release_days[rows] <= request.timestamp // 86_400]
+    rows = rows[catalogue.release_days[rows] <= request.timestamp // DAY_SECONDS]
     best = np.argsort(-catalogue.popularity[""][rows], kind="stable")[:WISHED]
     return catalogue.item_ids[rows[best]].tolist()
 
@@ -158,10 +177,24 @@ def drawn(
     return fill(state.queue, candidates, scores, length, seed, version)
 
 
-def page(queue: tuple[Promise, ...]) -> ShownPage:
-    """A queue as a page of one list."""
+def page(queue: tuple[Promise, ...], promised: int = 0) -> ShownPage:
+    """A queue as a page of one list.
+
+    Args:
+        queue: the next item first.
+        promised: how many items an earlier request drew: that request has their decision, and this one only shows them.
+    """
     items = [
-        ShownItem(one.item_id, 1, place, place, one.propensity, False, {SCORE: one.score}, one.sources)
+        ShownItem(
+            one.item_id,
+            1,
+            place,
+            place,
+            one.propensity,
+            False,
+            {SCORE: one.score},
+            (PROMISED, *one.sources) if place <= promised else one.sources,
+        )
         for place, one in enumerate(queue, 1)
     ]
     return one_list(items, POLICY, "Up next")

@@ -1,15 +1,13 @@
 """The sessions in memory: the newest ones of this process, and how one is rebuilt after a restart."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from events.journal.records import Exposure
 from events.schema import INTERACTIONS
 from segue.errors import InputError
 from surfaces.hydrate import Features
-from surfaces.now_playing.state import Action, Promise, Session, take
-from surfaces.versions import SEQUENCE
+from surfaces.now_playing.state import Action, Session, take
 
 MOST = 10_000  # sessions in memory: about 100 MB if each has all of its actions
 SCORE = "next"  # the name of the score in exposures
@@ -70,39 +68,26 @@ class Sessions:
             self._kept.popitem(last=False)
         return session
 
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop the sessions of the listeners for whom `gone` is true."""
+        for session_id in [name for name, session in self._kept.items() if gone(session.user_id)]:
+            del self._kept[session_id]
+
 
 def joined(session: Session, rows: Iterable[Action]) -> Session:
     """The session with the actions of some rows that it does not have yet, oldest first.
 
-    After a restart this rebuilds the session: from an empty one, or from one with the queue of the journal's newest
-    page of the session (`promised`). In between it brings what another gateway took.
+    After a restart this rebuilds the session from an empty one. In between it brings what another gateway took.
 
     Args:
         session: the session so far.
-        rows: actions of the same listener and session, from the journal or the online history, in any order.
+        rows: actions of the same listener, from the online history, in any order.
     """
     known = {action.entry for action in (*session.state.actions, *session.undone)}
-    # The same action may come from both, and only the journal's row has its event id: it comes last and stays.
-    new = {one.entry: one for one in sorted(rows, key=lambda one: one.event_id) if one.entry not in known}
+    new = {one.entry: one for one in rows if one.entry not in known}
     for action in sorted(new.values(), key=lambda one: one.ts):
         session = take(session, action)
     return session
-
-
-def promised(page: Sequence[Exposure]) -> tuple[Promise, ...]:
-    """The queue that a page of Now Playing promised, from the journal's exposures of its request."""
-    ordered = sorted(page, key=lambda one: one.position)
-    return tuple(
-        Promise(
-            one.item_id,
-            one.propensity,
-            one.scores.get(SCORE, 0.0),
-            one.sources,
-            one.model_versions.get(SEQUENCE, 0),
-        )
-        for one in ordered
-        if not one.fallback
-    )
 
 
 def online_actions(features: Features, at: datetime) -> list[Action]:

@@ -8,6 +8,7 @@ What is promised next stays, unless an action changes it:
 | like, add | the first item stays, and the rest is drawn anew |
 | skip, dislike, other chips, play of an item outside the queue | all is drawn anew |
 | undo | the queue is again as it was before the last action |
+| a request with another market, other content types or another `explicit` | all is drawn anew |
 """
 
 from dataclasses import dataclass, field, replace
@@ -72,12 +73,14 @@ class SessionState:
         queue: what is promised, the next item first.
         dislikes: items that the listener does not want to hear, in the order in which they were named.
         chips: the active wishes.
+        conditions: of the request that the queue was promised to, see `next_tracks.conditions`.
     """
 
     actions: tuple[Action, ...] = ()
     queue: tuple[Promise, ...] = ()
     dislikes: tuple[str, ...] = ()
     chips: tuple[Chip, ...] = ()
+    conditions: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,9 @@ def steer(session: Session, chips: tuple[Chip, ...]) -> Session:
     return changed(session, replace(session.state, chips=chips, queue=()))
 
 
-def promise(session: Session, queue: tuple[Promise, ...]) -> Session:
-    """The session with a filled queue; it is no action, so an undo goes past it."""
-    return replace(session, state=replace(session.state, queue=queue))
+def promise(session: Session, queue: tuple[Promise, ...], conditions: tuple = ()) -> Session:
+    """The session with a queue that is filled under some conditions; it is no action, so an undo goes past it."""
+    return replace(session, state=replace(session.state, queue=queue, conditions=conditions))
 
 
 def undo(session: Session) -> Session:

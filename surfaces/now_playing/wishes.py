@@ -37,6 +37,11 @@ class Wishes:
     eras: tuple[tuple[int, int, float], ...] = ()
     unheard: bool = False
 
+    @property
+    def names_items(self) -> bool:
+        """Whether an item can get an offset because of its genre, creator, type, release or id."""
+        return any((self.genres, self.creators, self.types, self.near, self.eras))
+
 
 def total(wishes: list[Wishes]) -> Wishes:
     """Several wishes as one: weights of one name add up."""

@@ -94,6 +94,16 @@ class Writers:
             future.set_result(False)
         return future
 
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Drop what waits of the listeners for whom `gone` is true."""
+        for waiting in self._queues:
+            with waiting.mutex:
+                theirs = [one for one in waiting.queue if one and gone(one[0].user_id)]
+                for one in theirs:
+                    waiting.queue.remove(one)
+            for _, future in theirs:
+                future.set_result(False)
+
     def close(self, seconds: float = 5.0) -> None:
         """Push what waits, for some seconds at most, and stop."""
         self._closing.set()

@@ -10,6 +10,7 @@ REASONS = {
     "jump_back_in": "was played lately",
     "popular": "is played by many in the market",
     "chips": "fits the chosen wishes",
+    "promised": "was in the queue already",
 }
 NEW_LISTENER_REASONS = {**REASONS, "retrieval": "suits the place and the hour", "sequence": "is often played first"}
 EXPLORED = "few have played it yet"

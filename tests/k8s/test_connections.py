@@ -104,9 +104,9 @@ def test_prometheus_reaches_the_metrics_alone(rendered):
 
 # The store, its port, and the servers that use it; steps reach every store.
 STORES = [
-    ("redis", 6379, {"gateway"}),
+    ("redis", 6379, {"gateway", "collect"}),
     ("postgres", 5432, {"mlflow", "postgres-backup", "gateway"}),
-    ("objects", 8333, {"mlflow", "tf-serving", "gateway"}),
+    ("objects", 8333, {"mlflow", "tf-serving", "gateway", "collect"}),
 ]
 
 
@@ -115,7 +115,9 @@ def test_a_store_is_reached_by_its_users_alone(rendered, store, port, users):
     documents = rendered["kind"]
     target = server(documents, store)
     assert allows(documents, RUN, target, port)
-    for other in {"redis", "postgres", "objects", "mlflow", "tf-serving", "postgres-backup", "gateway"} - {store}:
+    for other in {"redis", "postgres", "objects", "mlflow", "tf-serving", "postgres-backup", "gateway", "collect"} - {
+        store
+    }:
         assert allows(documents, server(documents, other), target, port) == (other in users), other
     for source in (STRANGER, CALLER, NEIGHBOUR, KUBEFLOW, OUTSIDE):
         assert not allows(documents, source, target, port)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cli.collect import collect
 from cli.surfaces.gateway import gateway
 from surfaces.gateway.app import application
 from tests.k8s.manifests import container, of_kind
@@ -48,3 +49,16 @@ def test_an_autoscaler_owns_the_number_of_replicas(rendered):
         (autoscaler,) = (d for d in of_kind(rendered[kind], "HorizontalPodAutoscaler") if d["metadata"]["name"] == name)
         assert "replicas" not in deployment["spec"]
         assert autoscaler["spec"]["scaleTargetRef"]["name"] == name
+
+
+def test_a_caller_stays_with_the_pod_that_has_its_sessions(rendered):
+    (service,) = (d for d in of_kind(rendered["prod"], "Service") if d["metadata"]["name"] == "gateway")
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
+
+
+@pytest.mark.parametrize("overlay", ["kind", "prod"])
+def test_the_journal_is_collected_by_a_command_that_there_is(rendered, overlay):
+    entry = container(rendered[overlay], "collect")
+    assert entry["command"] == ["segue", "data", "collect"]
+    known = {option for parameter in collect.params for option in parameter.opts}
+    assert {argument.partition("=")[0] for argument in entry["args"]} <= known

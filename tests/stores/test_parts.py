@@ -44,6 +44,35 @@ def test_two_changes_at_once_are_both_kept(homes):
     assert sorted(path.name for path in two.models.iterdir()) == ["one.json", "two.json"]
 
 
+def test_what_was_published_since_is_brought_and_nothing_else(homes, monkeypatch):
+    """If this fails, a running gateway serves the layout policy of its start, or copies the log each minute."""
+    one, two = homes
+    seen: dict[str, int] = {}
+    pulled: list[str] = []
+    pull = parts.pull
+
+    def counted(now, part, target) -> int:
+        pulled.append(part)
+        return pull(now, part, target)
+
+    def brought() -> list[str]:
+        pulled.clear()
+        parts.bring_newer(two, seen, parts.DATA, parts.SURFACES)
+        return list(pulled)
+
+    def write(part: str, number: int) -> None:
+        parts.change(one, part, lambda: write_json(parts.folder(one, part) / "a.json", {"n": number}))
+
+    monkeypatch.setattr(parts, "pull", counted)
+    write(parts.SURFACES, 1)
+    write(parts.DATA, 1)
+    assert brought() == [parts.DATA, parts.SURFACES]
+    assert brought() == []
+    write(parts.SURFACES, 2)
+    assert brought() == [parts.SURFACES]
+    assert read_json(two.surfaces / "a.json") == {"n": 2}
+
+
 def test_a_change_that_fails_publishes_nothing(homes):
     """If this fails, half a push is seen by others."""
     one, two = homes

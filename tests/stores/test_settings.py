@@ -1,9 +1,11 @@
 """segue.yaml and the variables over it: what is in force, where it comes from, and what is refused."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from segue.errors import InputError
-from stores.settings import SECRETS, read, shown
+from stores.settings import SECRETS, knobs, read, shown
 
 CLUSTER = """\
 profile: cluster
@@ -17,7 +19,14 @@ objects: s3://segue
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch, tmp_path):
     """No settings but those of the test."""
-    for name in ("SEGUE_PROFILE", "SEGUE_SETTINGS", "SEGUE_TRACKING", "MLFLOW_TRACKING_URI", "SEGUE_OBJECTS"):
+    for name in (
+        "SEGUE_PROFILE",
+        "SEGUE_SETTINGS",
+        "SEGUE_TRACKING",
+        "MLFLOW_TRACKING_URI",
+        "SEGUE_OBJECTS",
+        "SEGUE_HOME_PAGE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -121,3 +130,35 @@ def test_what_is_wrong_is_said_with_its_fix(monkeypatch, tmp_path, text, words):
         in_force(monkeypatch)
     assert refused.value.fix
     assert "pw" not in str(refused.value)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A stand-in for the weights of a page."""
+
+    rows: int = 7
+    diversity: float = 0.3
+
+
+def test_numbers_of_a_page_are_settings_too(monkeypatch, tmp_path):
+    (tmp_path / "segue.yaml").write_text("home_page: {rows: 5}\n")
+    assert knobs(Rules, "home_page") == Rules(5, 0.3)
+    monkeypatch.setenv("SEGUE_HOME_PAGE", '{"diversity": 0.5}')  # a variable goes over the file, as a whole
+    assert knobs(Rules, "home_page") == Rules(7, 0.5)
+    assert knobs(Rules, "exploration") == Rules()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('{"diversty": 0.5}', "Did you mean diversity"),
+        ('{"rows": 5.5}', "home_page.rows breaks a rule"),
+        ('{"rows": "many"}', "home_page must be a valid number"),
+        ("[1", "JSON object"),
+    ],
+)
+def test_a_wrong_number_of_a_page_is_named(monkeypatch, value, words):
+    monkeypatch.setenv("SEGUE_HOME_PAGE", value)
+    with pytest.raises(InputError) as refused:
+        knobs(Rules, "home_page")
+    assert words in refused.value.headline + refused.value.fix

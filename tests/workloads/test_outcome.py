@@ -3,6 +3,7 @@
 import pytest
 
 from segue.errors import InputError
+from segue.files import read_json, write_json
 from segue.settings import Home
 from workloads.outcome import outcome, verdict
 from workloads.run import Run
@@ -53,3 +54,10 @@ def test_a_failed_step_keeps_its_cause_fix_and_exit_code(home):
 
 def test_a_step_that_had_nothing_to_do_says_why():
     assert verdict({"status": "done", "result": {"skipped": "the log has no pages"}}) == "skipped: the log has no pages"
+
+
+def test_records_of_an_earlier_version_have_no_start(home):
+    run_steps(home, {"detect-drift": {"passed": True, "reason": "no drift"}, "ingest": {}})
+    for path in home.run("r1").steps.glob("*.json"):
+        write_json(path, {name: value for name, value in read_json(path).items() if name != "started"})
+    assert outcome(home.run("r1"))["reason"] == "no drift"

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from events.journal.journal import Journal, open_journal
-from events.journal.records import microseconds, read_feedback, read_page
+from events.journal.keeping import tombstone
+from events.journal.records import Dislike, microseconds, page_record, read_dislike, read_feedback, read_page
 from events.journal.redis_keeping import RedisKeeping
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError, UnavailableError
@@ -99,6 +100,37 @@ class TestKeeping:
         assert [request.request_id for request in journal.keeping.changed("")] == ["r2"]
         assert journal.record([feedback("e1", "r1", "i1")]).result() == [True]
 
+    def test_a_forgotten_listener_leaves_a_tombstone_that_does_not_name_the_listener(self, journal, open_keeping):
+        other = open_keeping()
+        for user in ("u0", "u1", "u0"):
+            journal.keeping.forget(user)
+        forgotten = other.forgotten()
+        other.close()
+        assert len(forgotten) == 3
+        first, second, third = forgotten.values()
+        assert first == third == tombstone(journal.keeping.identity(), "u0") != second
+        assert "u0" not in first
+
+    def test_dislikes_stay_until_their_listener_is_forgotten(self, journal, open_keeping, page, feedback):
+        said = [Dislike(f"d{n}", user, f"i{n}", NOON) for n, user in enumerate(("u0", "u1", "u0"))]
+        journal.append(page("r1"))
+        journal.record([feedback("e1", "r1", "i1")])
+        assert [journal.dislike(one).result() for one in (*said, said[0])] == [[True]] * 3 + [[False]]
+        bodies, place = journal.keeping.dislikes("")
+        assert [read_dislike(body) for body in bodies] == said
+        assert journal.keeping.dislikes(place) == ([], place)
+        back = Dislike("d9", "u0", "i0", NOON, withdrawn=True)
+        journal.dislike(back).result()
+        assert [read_dislike(body) for body in journal.keeping.dislikes(place)[0]] == [back]
+        # Neither a collection nor the retention sees them.
+        assert [len(request.feedback) for request in journal.keeping.changed("")] == [1]
+        assert journal.keeping.drop(microseconds(NOON + timedelta(days=9)), journal.keeping.newest()) == 2
+        assert len(journal.keeping.dislikes("")[0]) == 4
+        assert journal.keeping.forget("u0") == 3
+        other = open_keeping()
+        assert [read_dislike(body).user_id for body in other.dislikes("")[0]] == ["u1"]
+        other.close()
+
     def test_an_old_request_goes_as_a_whole_once_it_was_collected(self, journal, page, feedback):
         old, new = NOON, NOON + timedelta(days=2)
         journal.append([*page("old", ts=old), *page("new", ts=new)])
@@ -188,3 +220,19 @@ def test_a_server_that_is_killed_is_named_and_has_what_it_acknowledged(redis_set
     assert len(request.feedback) == 50
     assert journal.record([feedback("e49", "r1", "i1"), feedback("e50", "r1", "i1")]).result() == [False, True]
     journal.close()
+
+
+def test_the_journal_leaves_the_online_store_its_share_of_the_memory(redis_settings, page):
+    with contextlib.closing(online_store.connect(redis_settings)) as client:
+        keeping = RedisKeeping(redis_settings)
+        try:
+            assert keeping.write([page_record(page("r1"))]) == [True]
+            client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.85))
+            with pytest.raises(UnavailableError, match="takes no record: its server uses more than 80% of its maxmem"):
+                keeping.write([page_record(page("r2"))])
+            client.set("online", "x" * 100)  # a push
+            client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.5))
+            assert keeping.write([page_record(page("r2"))]) == [True]
+        finally:
+            client.config_set("maxmemory", 0)
+            keeping.close()

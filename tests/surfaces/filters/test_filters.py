@@ -16,6 +16,9 @@ CATALOGUE = make_catalogue({
     "b": {"content_type": "podcast", "explicit": True},
     "c": {"markets": frozenset({"NO", "SE"})},
 })  # fmt: skip
+BY_CREATOR = make_catalogue({
+    "a": {"creator_id": "x"}, "b": {"creator_id": "x"}, "c": {"creator_id": "y"}, "d": {}, "e": {},
+})  # fmt: skip
 BY_NAME = {one.name: one for one in FILTERS}
 
 
@@ -77,3 +80,20 @@ def test_the_lists_of_the_sources_follow_the_filters():
         ("one", "", [0]),
         ("two", "anchor", [1, 0]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("now", "lasting", "expected"),
+    [
+        ((), (), "a b c d e"),
+        (("a",), (), "b c d e"),
+        ((), ("a",), "c d e"),  # and the other item of its creator
+        ((), ("d",), "a b c e"),  # an unknown creator is no creator
+        ((), ("gone",), "a b c d e"),  # an item that the catalogue no longer has
+    ],
+)
+def test_a_lasting_dislike_leaves_the_creator_out_too(now, lasting, expected):
+    request = Request("u", NOW, dislikes=now, lasting_dislikes=lasting)
+    candidates = merge([SourceAnswer("retrieval", np.array(list("abcde")), np.ones(5, np.float32))], BY_CREATOR)
+    context = Context(request, {}, BY_CREATOR, VersionSet())
+    assert candidates.keep(BY_NAME["dislikes"].keep(context, candidates)).item_ids == expected.split()

@@ -190,6 +190,20 @@ def decision(number: int, level: int = 0) -> Decision:
     )
 
 
+def test_a_fault_of_the_gateway_is_an_error_with_a_fix_too(talk, monkeypatch):
+    async def conversation(client):
+        def fail(item_id):
+            raise ZeroDivisionError("a secret of the inside")
+
+        monkeypatch.setattr(client.gateway, "item", fail)
+        return await client.get("/v1/items/1")
+
+    answer = talk(conversation)
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"error", "fix"}
+    assert "secret" not in answer.text
+
+
 def test_pages_in_memory_are_bounded():
     pages = Pages(most=2)
     for number in range(3):

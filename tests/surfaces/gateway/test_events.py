@@ -43,6 +43,39 @@ def test_events_of_a_batch_are_taken_in_the_order_of_their_times(talk, world):
     assert [one.item_id for one in world.pushes.interactions] == ["2", "3", "1"]
 
 
+def test_events_of_two_batches_may_come_in_the_wrong_order(talk, world):
+    times = {1: 5, 2: 4, 3: 3, 4: 2}  # number -> minutes before now
+
+    async def conversation(client):
+        def batch(*numbers):
+            at = {n: (NOW - timedelta(minutes=times[n])).isoformat() for n in numbers}
+            return {"events": [event(n, ts=at[n], session_id="s1") for n in numbers]}
+
+        answers = [await client.post("/v1/events", json=batch(*numbers)) for numbers in ((3, 4), (1, 2), (2, 3))]
+        actions = client.gateway.now_playing.sessions.get("s1", "u1").state.actions
+        return [answer.json() for answer in answers], [action.item_id for action in actions]
+
+    answers, items = talk(conversation)
+    assert answers == [{"accepted": 2, "duplicates": 0}] * 2 + [{"accepted": 0, "duplicates": 2}]
+    assert items == ["1", "2", "3", "4"]
+    # The online store gets them as they come, and refuses what is older than its newest entry until the next refresh.
+    assert [one.item_id for one in world.pushes.interactions] == ["3", "4", "1", "2"]
+
+
+def test_an_item_that_a_model_knew_before_the_catalogue_counts_where_it_was_shown(talk, world):
+    world.server.old["99"] = 99.0
+
+    async def conversation(client):
+        page = (await client.post("/v1/home", json={"user_id": "u1", "request_id": "shown"})).json()
+        assert "99" in [item["item_id"] for shelf in page["shelves"] for item in shelf["items"]]
+        return [
+            (await client.post("/v1/events", json={"events": [event(n, item_id="99", request_id=request)]})).status_code
+            for n, request in enumerate(("shown", "another"))
+        ]
+
+    assert talk(conversation) == [200, 404]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from events.journal.joins import impression
+from events.journal.records import PROMISED
 from segue.errors import UnavailableError
 from tests.surfaces.conftest import NOW
-from tests.surfaces.gateway.conftest import GENRES
+from tests.surfaces.gateway.conftest import GENRES, IDS
 
 PATH = "/v1/sessions/s1/next"
 
@@ -115,6 +117,51 @@ def test_a_repeated_request_changes_nothing_again(talk):
     )
     assert first == again
     assert undone["changed"].startswith("As it was")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "items"),
+    [
+        ({"explicit": False}, {item for item in IDS if item != "7"}),
+        ({"content_types": ["podcast"]}, {"39", "40"}),
+    ],
+)
+def test_what_was_promised_passes_the_filters_of_the_present_request(talk, conditions, items):
+    wide, narrow, again = conversation(talk, {"k": 40}, {"k": 40} | conditions, {"k": 40})
+    assert {"7", "39", "40"} <= set(shown(wide))
+    assert shown(narrow)
+    assert set(shown(narrow)) <= items
+    assert {"7", "39", "40"} <= set(shown(again))
+
+
+@pytest.mark.parametrize("failing", [set(), {"sequence", "retrieval"}])
+def test_fallbacks_pass_the_filters_too(talk, world, failing):
+    async def run(client):
+        if not failing:  # what was promised before the models went
+            await client.post(PATH, json={"user_id": "u1", "k": 40})
+        world.server.failing = {"sequence", "retrieval"}
+        body = {"user_id": "u1", "k": 50, "explicit": False, "dislikes": ["40"]}
+        return (await client.post(PATH, json=body)).json()
+
+    answer = talk(run)
+    assert answer["level"] in (2, 3)
+    assert shown(answer)
+    assert {"7", "40"}.isdisjoint(shown(answer))
+
+
+def test_what_was_promised_before_is_marked_and_has_no_propensity_as_an_event(talk, world):
+    async def run(client):
+        first = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
+        await client.post("/v1/events", json={"events": [event(1, first["items"][0]["item_id"], "play")]})
+        await client.post(PATH, json={"user_id": "u1", "request_id": "r2"})
+        while client.gateway.journal.backlog():
+            await asyncio.sleep(0.001)
+        return [client.gateway.journal.exposures(request) for request in ("r1", "r2")]
+
+    before, after = talk(run)
+    assert [one.sources[0] == PROMISED for one in before] == [False] * 10
+    assert [one.sources[0] == PROMISED for one in after] == [True] * 9 + [False]
+    assert [impression(one)["propensity"] for one in after] == [None] * 9 + [after[-1].chance]
 
 
 def test_the_exposures_have_the_propensities_of_their_draw(talk, world):

@@ -1,5 +1,6 @@
 """`segue gateway` as it runs: over a real model server, online store and journal, which are killed."""
 
+import resource
 import shutil
 import signal
 import socket
@@ -11,10 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from segue.errors import InputError, UnavailableError
+from segue.files import read_json, write_json
 from stores.servers import free_ports
 from surfaces.gateway import api
 from surfaces.gateway.client import GatewayClient
@@ -108,6 +111,24 @@ def test_an_event_reaches_the_online_features_within_a_second(client, user, home
         time.sleep(0.02)
 
 
+def test_an_import_reaches_the_running_gateway(client, home):
+    items = pq.read_table(home.data / "items.parquet")
+    newer = {**items.slice(0, 1).to_pylist()[0], "item_id": "of-today", "title": "Of Today"}
+    manifest = read_json(home.data / "manifest.json")
+    with pytest.raises(InputError, match="of-today"):
+        client.item("of-today")
+    pq.write_table(pa.concat_tables([items, pa.Table.from_pylist([newer], items.schema)]), home.data / "items.parquet")
+    write_json(home.data / "manifest.json", {**manifest, "sha256": "of-today"})
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            assert client.item("of-today").title == "Of Today"
+            break
+        except InputError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def test_recommend_and_the_gateway_stand_on_one_model_server(home, server, user, trained):
     answer = type(trained)(home.root).json("recommend", "--user", user, "--server", f"127.0.0.1:{server['port']}")
     assert len(answer["recommendations"][user]) == 10
@@ -191,6 +212,7 @@ def test_a_killed_gateway_loses_no_acknowledged_event(home, server, user):
 
 
 def test_idle_and_slow_clients_disturb_nobody(running, client, user):
+    resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))  # as after `ulimit -n 1024`
     address = urlsplit(running.address)
     idle = [socket.create_connection((address.hostname, address.port)) for _ in range(1000)]
     slow = socket.create_connection((address.hostname, address.port))

@@ -4,30 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from events.journal.records import Exposure
 from surfaces.now_playing.sessions import (
     OtherListenersSessionError,
     Sessions,
     joined,
     online_actions,
-    promised,
     with_session,
 )
-from surfaces.now_playing.state import Action, Promise, Session, promise, take, undo
+from surfaces.now_playing.state import Action, Session, take, undo
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 
 def act(number, item, action, minutes=0.0):
     return Action(f"e{number}", item, action, NOW - timedelta(minutes=minutes))
-
-
-def exposure(position, item, fallback=0):
-    policy = f"fallback-{fallback}" if fallback else "now-playing"
-    return Exposure(
-        "r", "u", "s", NOW, "now_playing", "", 1, position, position, item, policy, "1",
-        {"sequence": 3}, {}, 1.0 if fallback else 0.25, 1.0, {"next": 2.0}, ("next",), fallback,
-    )  # fmt: skip
 
 
 def test_the_session_that_was_not_used_for_longest_is_dropped():
@@ -48,26 +38,19 @@ def test_a_session_belongs_to_one_listener():
             refused()
 
 
-def test_a_session_is_rebuilt_from_the_journal_and_the_online_history():
-    live = promise(Session("u"), promised([exposure(2, "b"), exposure(1, "a"), exposure(3, "c")]))
+def test_a_session_is_rebuilt_from_the_online_history():
+    live = Session("u")
     for one in (act(1, "a", "play", 9), act(2, "x", "like", 8)):
         live = take(live, one)
-    page = promised([exposure(3, "c"), exposure(1, "a"), exposure(2, "b")])
-    online = [Action("", "a", "play", act(1, "a", "play", 9).ts)]
-    rebuilt = joined(promise(Session("u"), page), [act(2, "x", "like", 8), act(1, "a", "play", 9), *online])
-    assert rebuilt.state == live.state
-    assert [one.item_id for one in rebuilt.state.queue] == ["b"]
-    assert rebuilt.state.queue[0] == Promise("b", 0.25, 2.0, ("next",), 3)
+    online = [Action("", *one.entry[:2], one.ts) for one in reversed(live.state.actions)]
+    rebuilt = joined(Session("u"), online)
+    assert [one.entry for one in rebuilt.state.actions] == [one.entry for one in live.state.actions]
 
 
 def test_rows_that_the_session_has_change_nothing():
     session = take(Session("u"), act(1, "a", "skip", 5))
     assert joined(session, [Action("", *act(1, "a", "skip", 5).entry[:2], act(1, "a", "skip", 5).ts)]) is session
     assert joined(undo(session), [act(1, "a", "skip", 5)]).state.actions == ()
-
-
-def test_a_fallback_page_promised_nothing():
-    assert promised([exposure(1, "a", fallback=3)]) == ()
 
 
 def test_the_running_session_ends_at_a_pause_of_half_an_hour():

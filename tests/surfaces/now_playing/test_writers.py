@@ -166,3 +166,20 @@ def test_closing_with_a_dead_store_ends(store):
     future = writers.submit(interaction("u", "a"))
     writers.close(seconds=2)
     assert future.result(2) is False
+
+
+def test_what_waits_of_a_forgotten_listener_is_dropped():
+    store = Store()
+    store.gate.clear()
+    writers = Writers(lambda: store, workers=1)
+    try:
+        pushed = [writers.submit(interaction("first", "i"))]
+        while writers.backlog():  # it is being pushed, and what comes now waits
+            time.sleep(0.001)
+        pushed += [writers.submit(interaction(user, "i")) for user in ("gone", "stays", "gone")]
+        writers.forget(lambda user_id: user_id == "gone")
+        store.gate.set()
+        assert [future.result(5) for future in pushed] == [True, False, True, False]
+    finally:
+        writers.close()
+    assert [one.user_id for one in store.taken] == ["first", "stays"]
