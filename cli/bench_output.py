@@ -38,6 +38,7 @@ def print_experiments(result: dict[str, Any]) -> None:
         [[name, *(result[kind][column] for column in columns)] for name, kind in (("no effect", "aa"), ("lift", "ab"))],
     )
     say(f"interleaving needs {result['interleaving']['speed_up']:.1f} times fewer listeners than an A/B test")
+    say(f"three experiments cost a Home page {result['page_cpu_ms']:.3f} ms of processor time")
     if card := result["scorecard"]:
         say(
             f"a scorecard over {card['rows']:,} exposed rows: {card['segue']['seconds']:.1f} s and "

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.experiments.log import STARTED
 from experiments.definition import parse
 from experiments.registry import Registry
-from surfaces.arms import Experiments
+from surfaces.arms.assigned import Experiments
 from surfaces.home.arms import home_of
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
@@ -36,8 +36,7 @@ def milliseconds_of_a_page() -> float:
                 }
             )
             Registry(Path(folder)).start(definition, STARTED, "bench")
-        experiments = Experiments(Path(folder))
-        experiments.refresh()
+        experiments = Experiments.running_in(Path(folder))
     requests = [Request(f"u{number}", STARTED) for number in range(PAGES)]
     home = LayoutPolicy(), HomeRules(), Exploration()
     before = time.process_time()

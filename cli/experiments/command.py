@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.experiments.tables import show_plan, show_report, show_state
-from cli.output import json_option, print_json, print_table
+from cli.experiments.tables import show_forecasts, show_list, show_plan, show_report, show_state
+from cli.output import json_option, print_json
 from segue.clock import utc_now
 from segue.settings import Home
 from segue.terminal import say
@@ -32,21 +33,27 @@ def experiment() -> None:
 @file_argument
 @json_option
 def plan(file: Path, as_json: bool) -> None:
-    """Compute how many listeners and days the experiment in FILE needs.
+    """Compute how many listeners and days the experiment in FILE needs, and estimate what its layouts would bring.
 
-    The imported log says how the metrics vary and how many listeners come. Nothing is started.
+    The imported log says how the metrics vary and how many listeners come, and with which chance it showed the layouts
+    that an arm prefers. Nothing is started.
     """
+    from events.dataset import load
     from experiments.planning import outlook
-    from stores.parts import DATA, home_with
+    from stores.parts import DATA, SURFACES, home_with
+    from surfaces.home.serving_policy import serving_policy
+    from workloads.training.arm_value import forecasts
 
     definition = definition_in(file)
-    home = home_with(DATA)
+    home = home_with(DATA, SURFACES)
     with log_of(home) as log:
         result = outlook(definition, log, end_of(home))
+    estimates = forecasts(definition, load(home.data), serving_policy(home))
     if as_json:
-        print_json(result.to_dict())
+        print_json({**result.to_dict(), "forecasts": [asdict(each) for each in estimates]})
     else:
         show_plan(result, definition)
+        show_forecasts(estimates)
 
 
 @experiment.command()
@@ -107,7 +114,7 @@ def status(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        print_table("Experiments", rows[0], [row.values() for row in rows])
+        show_list(rows)
     else:
         say("No experiment was started.")
 
@@ -170,7 +177,7 @@ def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> N
 def definition_in(file: Path) -> "Definition":
     """Read the definition in a file. Its arms set only what the surfaces know: else they would all see the same."""
     from experiments.definition import read
-    from surfaces.parameters import check_arms
+    from surfaces.arms.parameters import check_arms
 
     definition = read(file)
     check_arms(definition)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from experiments.planning import Outlook
     from experiments.registry import Recorded
     from experiments.reporting import Report
+    from workloads.training.arm_value import Forecast
 
 
 def show_plan(outlook: "Outlook", definition: "Definition") -> None:
@@ -35,6 +36,26 @@ def show_plan(outlook: "Outlook", definition: "Definition") -> None:
     days = "they never come" if outlook.days is None else f"{outlook.days} days"
     say(f"{outlook.units:,} listeners are needed: {days} at {definition.share[-1]:.0%} of the layer.")
     say(f"In the definition: `plan: {{units: {outlook.units}, days: {outlook.days or definition.plan.days}}}`.")
+
+
+def show_forecasts(forecasts: "list[Forecast]") -> None:
+    """Print what each arm would bring by the log, or why the log cannot say."""
+    for each in forecasts:
+        if each.gain is None:
+            say(f"{each.arm}: no estimate before the start, because {each.reason}.")
+        else:
+            gain = each.gain
+            say(
+                f"{each.arm}: by the log a Home page would bring {gain.value:+.3f} plays ({gain.low:+.3f} to "
+                f"{gain.high:+.3f}) beside {each.plays:.3f}; {gain.effective_sample_size:,.0f} pages of equal weight "
+                "say so."
+            )
+
+
+def show_list(rows: "list[dict[str, Any]]") -> None:
+    """Print the experiments, one a line."""
+    shown = [{**row, "share": f"{row['share']:.0%}", "started": row["started"][:10]} for row in rows]
+    print_table("Experiments", shown[0], [row.values() for row in shown])
 
 
 def show_state(state: "Recorded") -> None:
@@ -76,7 +97,7 @@ def show_report(report: "Report") -> None:
 
 def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the scorecard's table."""
-    interval = "" if row["lift"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
+    interval = "" if row["lift_low"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
     return (
         row["metric"],
         row["role"],

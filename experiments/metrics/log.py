@@ -7,8 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from segue.errors import InputError
-
 if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
@@ -41,18 +39,13 @@ def open_log(data: Path, requests: Path | None = None) -> Iterator[Log]:
         requests: A Parquet file of requests, or None.
 
     Raises:
-        InputError: There is no data set, or no exposure was ever collected into it.
+        InputError: There is no data set.
     """
     from events.dataset import load
 
     tables = load(data)
     with engine() as duckdb:
         events = duckdb.read_parquet(tables.events_files, hive_partitioning=False)
-        if "exposure" not in events.columns:
-            raise InputError(
-                "An experiment reads exposures that the gateway logged. The data set has none.",
-                "Serve listeners with the gateway, and then collect its journal into the data set.",
-            )
         # Paths stand in lists, because DuckDB would take a folder named `[v2]` for a pattern.
         items, users = (duckdb.read_parquet([str(data / f"{name}.parquet")]) for name in ("items", "users"))
         asked = duckdb.read_parquet([str(requests)]) if requests else None

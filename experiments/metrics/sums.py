@@ -77,10 +77,15 @@ def unit_sums(log: Log, running: Running, metrics: Sequence[Metric], started: da
         until: Rows from this instant on are not read, UTC.
 
     Raises:
-        InputError: No unit was exposed.
+        InputError: No unit was exposed, or no exposure was ever collected into the log.
     """
     import ibis
 
+    if "exposure" not in log.events.columns:
+        raise InputError(
+            "An experiment reads exposures that the gateway logged. The data set has none.",
+            "Serve listeners with the gateway, and then run `segue data collect`.",
+        )
     definition = running.definition
     switchback = definition.unit == "time_block"
     since = started if switchback else started - timedelta(days=definition.plan.pre_days)

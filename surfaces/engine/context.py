@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from surfaces.arms import NO_ARMS, Arms
+from surfaces.arms.assigned import NO_ARMS, Arms
 from surfaces.catalogue import Catalogue
 from surfaces.hydrate import Features
 from surfaces.request import Request

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from segue.errors import SegueError
-from surfaces.arms import Experiments
+from surfaces.arms.assigned import Experiments
 from surfaces.candidates import Candidates, SourceAnswer, merge
 from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
@@ -104,10 +104,10 @@ class Path:
         catalogue: Catalogue,
         deadlines: Deadlines = Deadlines(),
         off: frozenset[str] = frozenset(),
-        experiments: Experiments | None = None,
+        experiments: Experiments = Experiments(),
     ) -> None:
         self.models = models
-        self.experiments = experiments or Experiments()
+        self.experiments = experiments
         self.catalogue = catalogue
         self.deadlines = deadlines
         self.off = off

@@ -13,10 +13,19 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
-from surfaces.arms import Experiments
+from surfaces.arms.assigned import Experiments, experiments_stamp
 from surfaces.catalogue import Catalogue
 from surfaces.engine.path import Deadlines, Path
-from surfaces.follow import BRING_SECONDS, catalogue_stamp, follow, follow_forgotten, policy_stamp, read_warm, repeat
+from surfaces.follow import (
+    BRING_SECONDS,
+    Stamp,
+    catalogue_stamp,
+    follow,
+    follow_forgotten,
+    policy_stamp,
+    read_warm,
+    repeat,
+)
 from surfaces.gateway.gateway import Gateway
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.rules import HomeRules
@@ -58,7 +67,8 @@ async def open_gateway(
         off: stages, sources and filters that are switched off.
         deadlines: of the stages.
         tls: the files of an encrypted connection to the model server.
-        bring: brings the newest data, models' cards and layout policy to the home, where others publish them.
+        bring: brings the newest data, models' cards, layout policy and experiments to the home, where others publish
+            them.
         rules: the weights and limits of Home pages.
         exploration: of a request that names no budget.
 
@@ -70,8 +80,10 @@ async def open_gateway(
     hydrator = Hydrator(home)
     with contextlib.suppress(UnavailableError):
         await asyncio.to_thread(hydrator.open)
-    experiments = Experiments(home.experiments)
-    await asyncio.to_thread(experiments.refresh)
+    experiments = Experiments()
+    known: Stamp = ()
+    with contextlib.suppress(SegueError):  # damaged records do not keep the gateway from starting; `follow` logs why
+        known, experiments = experiments_stamp(home.experiments), Experiments.running_in(home.experiments)
     sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -94,16 +106,25 @@ async def open_gateway(
             def use_policy(newer: LayoutPolicy) -> None:
                 gateway.home_surface = home_surface(newer, rules)
 
+            def use_experiments(newer: Experiments) -> None:
+                gateway.path.experiments = newer
+
             following = [
                 asyncio.create_task(one)
                 for one in (
                     models.follow(),
-                    experiments.follow(),
-                    repeat("data and policy", bring, BRING_SECONDS),
+                    repeat("data, policy and experiments", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
                     gateway.dislikes.follow(journal.keeping),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
+                    ),
+                    follow(
+                        "experiments",
+                        partial(experiments_stamp, home.experiments),
+                        known,
+                        partial(Experiments.running_in, home.experiments),
+                        use_experiments,
                     ),
                     follow(
                         "layout policy",

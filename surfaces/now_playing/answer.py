@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from surfaces.arms import Arms
+from surfaces.arms.assigned import Arms
 from surfaces.engine.context import Context
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Path

@@ -5,6 +5,7 @@ import re
 import sys
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ import cli
 from benchmarks.experiments.log import STARTED, Planted, event_files, write_log
 from events import dataset
 from events.imported import Imported
+from events.journal.joins import EXPOSURE
 from experiments.definition import parse
 from experiments.page import render
 from experiments.registry import Recorded, Registry
@@ -29,10 +31,20 @@ def home(tmp_path_factory) -> Home:
     base = tmp_path_factory.mktemp("planted")
     write_log(base, running(), 1500, DAYS, Planted(lift=0.4), seed=2)
     made = Home.at(base / "home")
-    events = pds.dataset(list(map(str, event_files(base)))).to_table()
+    events = whole_exposures(pds.dataset(list(map(str, event_files(base)))).to_table())
     tables = [pq.read_table(base / f"{name}.parquet") for name in ("items", "users")]
     dataset.write(made.data, Imported("planted", *tables, pa.Table.from_batches(events.to_batches())))
     return made
+
+
+def whole_exposures(events: pa.Table) -> pa.Table:
+    """Events whose exposures have all fields of collected ones, and no scores."""
+    given = events["exposure"].combine_chunks()
+    values = {name: pc.struct_field(given, name) for name in ("arms", "fallback")}
+    values["scores"] = pa.array(["{}"] * len(given))
+    fields = [values.get(field.name, pa.nulls(len(given), field.type)) for field in EXPOSURE.type]
+    whole = pa.StructArray.from_arrays(fields, fields=list(EXPOSURE.type), mask=given.is_null())
+    return events.set_column(events.schema.get_field_index("exposure"), EXPOSURE, whole)
 
 
 @pytest.fixture
@@ -60,7 +72,10 @@ def test_from_the_plan_to_the_decision(segue, home, tmp_path):
     file = written(tmp_path / "e.yaml")
     code, out, _ = segue("plan", file, "--json")
     assert code == 0
-    assert json.loads(out)["units"] > 100
+    planned = json.loads(out)
+    assert planned["units"] > 100
+    (forecast,) = planned["forecasts"]  # the log's pages have no drawn layout
+    assert (forecast["arm"], forecast["gain"], "the log has 0" in forecast["reason"]) == ("treatment", None, True)
 
     assert segue("start", file, "--at", "2026-03-02", "--by", "me")[0] == 0
     code, out, _ = segue("report", "more-new", "--page", tmp_path / "page.html", "--json")
@@ -73,7 +88,7 @@ def test_from_the_plan_to_the_decision(segue, home, tmp_path):
     code, out, _ = segue("report", "more-new")
     assert (code, "SHIP: play_rate improved in treatment" in out) == (0, True)
     code, out, _ = segue("status")
-    assert re.search(r"more-new.*home.*1\.0000.*ship", out)
+    assert re.search(r"more-new.*home.*100%.*2026-03-02.*ship", out)
     assert segue("stop", "more-new", "--decision", "ship", "--why", "It plays more.", "--by", "me")[0] == 0
     code, out, _ = segue("status", "more-new")
     assert "by me: ship. It plays more." in out
@@ -110,3 +125,41 @@ def test_bad_input_is_an_error_of_two_lines(segue, arguments, text):
     code, out, err = segue(*arguments)
     assert (code, out) == (2, "")
     assert text in err
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({"metrics": {"success": {"play_rat": 0.02}}}, "no metric 'metrics.success.play_rat'"),
+        ({"name": "second", "layer": {"name": "search"}}, "belongs to one layer"),
+        ({"share": [0.9], "layer": {"name": "home", "holdback": 0.2}}, "at most 100 % of a layer"),
+        ({"name": "second", "share": [0.6]}, "50.00% left"),
+        ({"salt": "another"}, "keeps its salt"),
+        ({"arms": [{"name": name, "share": 0.5} for name in ("control", "new")]}, "keeps the names and shares"),
+        ({"arms": [{"name": name, "share": 0.5, "parameters": {"home.rws": 3}} for name in "ab"]}, "no parameter"),
+    ],
+)
+def test_a_start_that_breaks_a_rule_is_an_error_and_loses_nothing(segue, monkeypatch, tmp_path, parts, text):
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
+    experiments = Home(tmp_path / "home").experiments
+    assert segue("start", written(tmp_path / "e.yaml", share=[0.5]))[0] == 0
+    before = {path: path.read_bytes() for path in experiments.rglob("*.json")}
+    code, out, err = segue("start", written(tmp_path / "bad.yaml", **{"share": [0.5], **parts}))
+    assert (code, out) == (2, "")
+    assert text in err
+    assert {path: path.read_bytes() for path in experiments.rglob("*.json")} == before
+
+
+def test_a_plan_needs_no_exposures_and_a_report_does(segue, monkeypatch, tmp_path, home):
+    imported = Home(tmp_path / "home")
+    tables = dataset.load(home.data)
+    events = tables.events().drop_columns(["exposure"])
+    dataset.write(imported.data, Imported("planted", tables.items, tables.users, events))
+    monkeypatch.setenv("SEGUE_HOME", str(imported.root))
+    file = written(tmp_path / "e.yaml")
+    code, out, err = segue("plan", file, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["units"] > 100
+    assert segue("start", file)[0] == 0
+    code, _, err = segue("report", "more-new")
+    assert (code, "reads exposures that the gateway logged" in err) == (2, True)

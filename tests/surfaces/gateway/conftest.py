@@ -11,7 +11,7 @@ import pytest
 from events.journal.journal import Journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
-from surfaces.arms import Experiments
+from surfaces.arms.assigned import Experiments
 from surfaces.engine.path import PATIENT, Path
 from surfaces.gateway.app import create_app
 from surfaces.gateway.gateway import Gateway
@@ -113,7 +113,7 @@ def world(tmp_path):
         now=NOW,
         off=frozenset(),
         journal=tmp_path / "journal.db",
-        experiments=Experiments(tmp_path / "experiments"),
+        experiments=Experiments(),
         tokens=(),
     )
 

@@ -4,6 +4,7 @@ import pytest
 
 from experiments.definition import parse
 from experiments.registry import Registry
+from surfaces.arms.assigned import Experiments
 from surfaces.sources.popular import popular
 from tests.support.experiments import definition
 from tests.surfaces.conftest import NOW
@@ -16,7 +17,7 @@ def experiment(tmp_path, world, control, treatment, **parts):
     arms = [{"name": "control", "share": 0.5, "parameters": control}]
     arms.append({"name": "treatment", "share": 0.5, "parameters": treatment})
     Registry(tmp_path / "experiments").start(parse(definition(arms=arms, **parts)), NOW, "me")
-    world.experiments.refresh()
+    world.experiments = Experiments.running_in(tmp_path / "experiments")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from experiments.registry import Registry
 from experiments.reporting import report
 from segue.settings import Home
 from stores.settings import settings
-from surfaces.parameters import check_arms
+from surfaces.arms.parameters import check_arms
 from tests.support.experiments import definition
 from workloads.simulation import servers
 from workloads.simulation.arms import first_exposures, worth

@@ -9,7 +9,7 @@ from experiments.definition import Definition
 from segue.errors import InputError
 from segue.near_names import check_known
 from segue.yaml_settings import Number, Whole
-from surfaces.arms import ATTRIBUTES
+from surfaces.arms.assigned import ATTRIBUTES
 from surfaces.filters.heard import heard
 from surfaces.home.arms import home_of
 from surfaces.home.layout import LayoutPolicy

@@ -1,7 +1,5 @@
 """The arms of a request: what the running experiments set on the surface that answers it."""
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +8,8 @@ from typing import Any
 
 from experiments.assignment.assign import Assignment, Running, arms_to_log, assign
 from experiments.registry import Registry
-from segue.errors import SegueError
 from surfaces.request import Request
 
-log = logging.getLogger(__name__)
-
-REFRESH_SECONDS = 1.0
 OF_LISTENERS = ("country", "plan", "age_band")  # features
 ATTRIBUTES = (*OF_LISTENERS, "market", "surface")  # that a definition's `eligible` may name
 
@@ -63,30 +57,24 @@ class Arms:
         return arms_to_log(self.assignments, {n for one in self.assignments for n in one.changed if self.reads(n)})
 
 
+@dataclass(frozen=True)
 class Experiments:
-    """The running experiments of a folder, as a gateway reads them. Without a folder there are none."""
+    """The experiments that run.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._written: Mapping[str, int] = {}
-        self.running: Sequence[Running] = ()
+    Args:
+        running: as the assignment reads them.
+    """
 
-    def refresh(self) -> None:
-        """Read the records if any was written since. Records that cannot be read leave the experiments as they were."""
-        written = {path.name: path.stat().st_mtime_ns for path in self._folder.glob("*")} if self._folder else {}
-        if self._folder is None or written == self._written:
-            return
-        self._written = written
-        try:
-            self.running = Registry(self._folder).running()
-        except SegueError as error:
-            log.error("the experiments stay as they were: %s", error)
+    running: Sequence[Running] = ()
 
-    async def follow(self) -> None:
-        """Refresh every second, for ever."""
-        while True:
-            await asyncio.to_thread(self.refresh)
-            await asyncio.sleep(REFRESH_SECONDS)
+    @classmethod
+    def running_in(cls, folder: Path) -> "Experiments":
+        """Those that run by the records of a folder.
+
+        Raises:
+            InputError: a record is damaged.
+        """
+        return cls(Registry(folder).running())
 
     def arms(self, surface: str, request: Request, features: Mapping[str, Any]) -> Arms:
         """The arms of a request.
@@ -104,3 +92,8 @@ class Experiments:
 
 
 NO_ARMS = Arms()
+
+
+def experiments_stamp(folder: Path) -> tuple[int, ...]:
+    """When a record of each experiment was last written, in nanoseconds: it changes with every record."""
+    return tuple(path.stat().st_mtime_ns for path in sorted(folder.glob("*")))

@@ -7,8 +7,8 @@ import pytest
 from experiments.definition import parse
 from experiments.registry import Registry
 from segue.errors import InputError
-from surfaces.arms import NO_ARMS, Experiments
-from surfaces.parameters import KNOWN, check_arms
+from surfaces.arms.assigned import NO_ARMS, Experiments, experiments_stamp
+from surfaces.arms.parameters import KNOWN, check_arms
 from surfaces.request import Request
 from tests.support.experiments import definition
 
@@ -30,14 +30,9 @@ def of(experiments, surface="home", user="u1", features=None, **request):
     return experiments.arms(surface, Request(user, AT, **request), features or {})
 
 
-@pytest.fixture
-def experiments(tmp_path) -> Experiments:
-    return Experiments(tmp_path / "experiments")
-
-
-def test_an_arm_sets_the_parameters_of_its_surface_alone(experiments, tmp_path):
+def test_an_arm_sets_the_parameters_of_its_surface_alone(tmp_path):
     start(tmp_path / "experiments", arms=arms({"home.rows": 3, "now_playing.calibrated": False}, {"home.rows": 3}))
-    experiments.refresh()
+    experiments = Experiments.running_in(tmp_path / "experiments")
     users = [f"u{number}" for number in range(20)]
     given = {of(experiments, user=user).assignments[0].arm for user in users}
     assert given == {"arm0", "arm1"}
@@ -50,48 +45,39 @@ def test_an_arm_sets_the_parameters_of_its_surface_alone(experiments, tmp_path):
         assert playing.logged == {"more-new": playing.assignments[0].arm}
 
 
-def test_what_the_request_sets_no_arm_changes(experiments, tmp_path):
+def test_what_the_request_sets_no_arm_changes(tmp_path):
     start(tmp_path / "experiments", arms=arms({"home.rows": 3}, {"home.rows": 4}))
-    experiments.refresh()
+    experiments = Experiments.running_in(tmp_path / "experiments")
     assert of(experiments).logged
     fixed = of(experiments, fixed=frozenset({"home.rows"}))
     assert (fixed.parameters, fixed.logged) == ({}, {})
 
 
-def test_listeners_and_contexts_that_are_not_eligible_have_no_arm(experiments, tmp_path):
+def test_listeners_and_contexts_that_are_not_eligible_have_no_arm(tmp_path):
     start(tmp_path / "experiments", eligible={"country": ["SE"], "surface": ["home"]})
-    experiments.refresh()
+    experiments = Experiments.running_in(tmp_path / "experiments")
     assert of(experiments, features={"country": "SE"}).logged
     for features in ({"country": "NO"}, {}):
         assert not of(experiments, features=features).assignments
     assert not of(experiments, "now_playing", features={"country": "SE"}).assignments
 
 
-def test_records_are_read_when_they_change_and_not_for_each_request(experiments, tmp_path, monkeypatch):
+def test_every_record_changes_the_stamp_by_which_the_gateway_reads_again(tmp_path):
     folder = tmp_path / "experiments"
-    reads = []
-    read = Registry.running
-    monkeypatch.setattr(Registry, "running", lambda registry: reads.append(1) or read(registry))
-    experiments.refresh()
-    assert of(experiments) is NO_ARMS
+    stamps = [experiments_stamp(folder)]
+    assert of(Experiments.running_in(folder)) is NO_ARMS
     start(folder)
-    experiments.refresh()
-    for _ in range(3):
-        experiments.refresh()
-        assert of(experiments).assignments
-    assert len(reads) == 1
+    stamps.append(experiments_stamp(folder))
+    assert of(Experiments.running_in(folder)).assignments
+    start(folder, overrides={"u9": "treatment"})
+    stamps.append(experiments_stamp(folder))
+    start(folder, name="second", layer={"name": "other"}, arms=arms({}, {"home.rows": 3}))
+    stamps.append(experiments_stamp(folder))
     Registry(folder).stop("more-new", "stop", "Enough.", "me", AT + timedelta(days=1))
-    experiments.refresh()
-    assert (of(experiments), len(reads)) == (NO_ARMS, 2)
-
-
-def test_damaged_records_leave_the_experiments_as_they_were(experiments, tmp_path, caplog):
-    start(tmp_path / "experiments")
-    experiments.refresh()
-    (tmp_path / "experiments" / "more-new" / "0002-look.json").write_text("{", encoding="utf-8")
-    experiments.refresh()
-    assert of(experiments).assignments
-    assert "the experiments stay as they were" in caplog.text
+    stamps.append(experiments_stamp(folder))
+    assert len(set(stamps)) == 5
+    assert experiments_stamp(folder) == stamps[-1]
+    assert [one.experiment for one in of(Experiments.running_in(folder)).assignments] == ["second"]
 
 
 @pytest.mark.parametrize(

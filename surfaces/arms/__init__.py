@@ -1,0 +1,1 @@
+"""Arms of experiments as configuration of the surfaces: what they may set, and what they set for a request."""
