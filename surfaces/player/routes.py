@@ -154,13 +154,13 @@ async def features_of(gateway: Gateway, user_id: str, picked: tuple[str, ...] = 
     Raises:
         UnavailableError: the online store does not answer in time; a page goes on without it, but a history cannot.
     """
-    path, at, models = gateway.path, gateway.clock(), gateway.path.models.current
+    path, at, models, surface = gateway.path, gateway.clock(), gateway.path.models.current, gateway.home_surface.name
     for _ in range(ATTEMPTS):
         trace = Trace()
         try:
-            context = await path.context(Request(user_id, at), models, trace)
+            context = await path.context(surface, Request(user_id, at), models, trace)
         except UnknownListenerError:
-            context = await path.context(Request(user_id, at, picks=picked), models, trace)
+            context = await path.context(surface, Request(user_id, at, picks=picked), models, trace)
         if not trace.errors:
             return context.features
     raise UnavailableError("The online store does not answer in time.", "Try again.")

@@ -71,12 +71,12 @@ def test_only_the_eligible_are_assigned(attributes, has):
 def test_a_tester_sees_the_arm_of_the_override_also_outside_of_the_experiment():
     experiment = running(eligible={"country": ["SE"]}, overrides={"u1": "treatment"})
     (given,) = assign([experiment], "u1", {}, AT)
-    assert (given.arm, given.forced, dict(given.parameters)) == ("treatment", True, {"home.weights.new": 2.0})
+    assert (given.arm, given.forced, dict(given.parameters)) == ("treatment", True, {"home.weights.popular": 2.0})
 
 
 def test_an_exposure_names_only_experiments_whose_arms_differ_in_what_was_read():
     given = assign([running()], "u1", {}, AT)
-    assert arms_to_log(given, ["home.weights.new", "home.rows"]).keys() == {"more-new"}
+    assert arms_to_log(given, ["home.weights.popular", "home.rows"]).keys() == {"more-new"}
     assert arms_to_log(given, ["home.rows"]) == {}
 
 
