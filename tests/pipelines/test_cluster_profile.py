@@ -23,7 +23,7 @@ EACH_STEP_AT_HOME = """
     from kfp.local import subprocess_task_handler
     execute = subprocess_task_handler.run_local_subprocess
     users = {
-        "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["refresh_online"]),
+        "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["ingest", "refresh_online"]),  # ingest collects the journal
         "SEGUE_REGISTRY": ("postgresql://segue@127.0.0.1:9/feast", ["refresh_online"]),
         "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report"]),
     }
