@@ -20,7 +20,7 @@ import pyarrow as pa
 from events import schema
 from events.checks import UNKNOWN_ITEM
 from events.journal.keeping import RequestRecords
-from events.journal.records import PROMISED, Exposure, Feedback, read_feedback, read_page
+from events.journal.records import Exposure, Feedback, read_feedback, read_page
 
 # What an event keeps of its exposure beside the columns of the contract. The texts are JSON objects.
 EXPOSURE = pa.field(
@@ -125,11 +125,7 @@ def list_of(exposure: Exposure) -> int:
 
 
 def impression(exposure: Exposure) -> dict[str, Any]:
-    """Return the event that an exposure was seen. Its time is that of the decision, so features are those served.
-
-    An item that an earlier request drew has no propensity here: one draw must not count once for each request that
-    shows it again.
-    """
+    """Return the event that an exposure was seen. Its time is that of the decision, so features are those served."""
     return {
         "event_id": f"{schema.SHOWN}{exposure.request_id}:{exposure.position}",
         "user_id": exposure.user_id,
@@ -140,7 +136,7 @@ def impression(exposure: Exposure) -> dict[str, Any]:
         "ms_played": None,
         "request_id": exposure.request_id,
         **place(exposure),
-        "propensity": None if exposure.sources[:1] == (PROMISED,) else exposure.chance,
+        "propensity": exposure.drawn_chance,
     }
 
 

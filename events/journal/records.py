@@ -99,6 +99,11 @@ class Exposure:
         """Probability of the logged action: the layout, and then the item at its place."""
         return self.propensity * self.layout_propensity
 
+    @property
+    def drawn_chance(self) -> float | None:
+        """The chance as an event has it: None if an earlier request drew the item, so that each draw counts once."""
+        return None if self.sources[:1] == (PROMISED,) else self.chance
+
 
 @dataclass(frozen=True)
 class Feedback:

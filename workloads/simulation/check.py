@@ -85,7 +85,7 @@ def compared_exposures(
             if one.position <= len(places):
                 found[request_id, one.position, one.row, one.column, one.item_id] += 1
             key = (request_id, f"{schema.SHOWN}{request_id}:{one.position}")
-            decided[key] = (one.chance, one.layout_propensity, as_json(one.scores), list(one.sources))
+            decided[key] = (one.drawn_chance, one.layout_propensity, as_json(one.scores), list(one.sources))
     requests = pa.array({moment.shown.request_id for moment in moments}, pa.string())
     collected = events.filter(pc.is_in(events["request_id"], requests))
     collected = collected.filter(pc.equal(collected["action"], schema.IMPRESSION))

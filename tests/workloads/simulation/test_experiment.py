@@ -18,6 +18,7 @@ from experiments.definition import parse
 from experiments.metrics.log import open_log
 from experiments.registry import Registry
 from experiments.reporting import report
+from feature_repo.feast_store import open_store
 from segue.settings import Home
 from stores.settings import settings
 from surfaces.arms.parameters import check_arms
@@ -100,7 +101,7 @@ def test_a_planted_lift_ships_a_planted_harm_is_blocked_and_a_broken_logger_is_i
     with (
         servers.model_server(home) as server,
         servers.gateway(home, server) as address,
-        closing(Gateway(address)) as gateway,
+        closing(Gateway(address, open_store(home))) as gateway,
     ):
         serve(world, DAY_OF_TEST, gateway, record)
     for each in ("experiments", "journal"):
