@@ -62,7 +62,7 @@ class GatewayClient:
     def events(self, events: Sequence[api.Event]) -> api.EventsAnswer:
         """Hand over events, in as many batches as they need; they are durable when this returns.
 
-        After an error the batches before it are kept, and all events may be sent again.
+        If a batch fails, the journal has the batches before it. Send all events again: each counts once.
         """
         answers = [self._call("POST", "/v1/events", api.EventsAnswer, batch) for batch in batches(events)]
         return api.EventsAnswer(

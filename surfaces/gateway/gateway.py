@@ -256,7 +256,7 @@ class Gateway:
             written.add_done_callback(lambda done: self._count_write(decision, "failed", done.exception()))
 
     def _count_write(self, decision: Decision, how: str, error: BaseException | None) -> None:
-        """Count the end of a write to the journal. After an error the exposures are lost, and the log says so."""
+        """Count whether the journal kept a page's exposures. If the write failed they are lost, and the log says so."""
         self.metrics.effects.inc("exposures", how if error else "ok")
         if error:
             log.error("the exposures of request %s are lost: %s", decision.request_id, error)

@@ -97,7 +97,7 @@ class Writers:
         return future
 
     def forget(self, gone: Callable[[str], bool]) -> None:
-        """Drop what waits of the listeners for whom `gone` is true."""
+        """Drop the waiting interactions of the listeners for whom `gone` is true."""
         for waiting in self._queues:
             with waiting.mutex:
                 theirs = [one for one in waiting.queue if one and gone(one[0].user_id)]

@@ -1,7 +1,7 @@
 """What the arms of an experiment would bring, estimated from the log before anybody sees them.
 
-Of all that an arm may set, only Home's layout is drawn at random, with a chance that the log keeps. So the estimate is
-of arms that change the layout policy alone.
+An arm may set many parameters. Home draws only the layout at random, with a chance that the log keeps. So the estimate
+covers arms that change the layout policy and nothing else.
 """
 
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ class ModelServer:
         return start(self._command, self._log)
 
     async def watch(self, say: Callable[[str], None]) -> None:
-        """Start the server again whenever it has ended, until the caller cancels this.
+        """Watch the model server, and start it again each time it ends. The caller cancels the watch.
 
         Raises:
             UnavailableError: it ends again and again.

@@ -162,7 +162,9 @@ def test_fallbacks_pass_the_filters_too(talk, world, failing):
     assert {"7", "40"}.isdisjoint(shown(answer))
 
 
-def test_what_was_promised_before_is_marked_and_has_no_propensity_as_an_event(talk, world):
+def exposures_of_two_requests(talk):
+    """The exposures of a request, and of the next one after its first item was played."""
+
     async def run(client):
         first = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
         await client.post("/v1/events", json={"events": [event(1, first["items"][0]["item_id"], "play")]})
@@ -171,22 +173,18 @@ def test_what_was_promised_before_is_marked_and_has_no_propensity_as_an_event(ta
             await asyncio.sleep(0.001)
         return [client.gateway.journal.exposures(request) for request in ("r1", "r2")]
 
-    before, after = talk(run)
+    return talk(run)
+
+
+def test_what_was_promised_before_is_marked_and_has_no_propensity_as_an_event(talk):
+    before, after = exposures_of_two_requests(talk)
     assert [one.sources[0] == PROMISED for one in before] == [False] * 10
     assert [one.sources[0] == PROMISED for one in after] == [True] * 9 + [False]
     assert [impression(one)["propensity"] for one in after] == [None] * 9 + [after[-1].chance]
 
 
-def test_the_exposures_have_the_propensities_of_their_draw(talk, world):
-    async def run(client):
-        first = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
-        await client.post("/v1/events", json={"events": [event(1, first["items"][0]["item_id"], "play")]})
-        await client.post(PATH, json={"user_id": "u1", "request_id": "r2"})
-        while client.gateway.journal.backlog():
-            await asyncio.sleep(0.001)
-        return [client.gateway.journal.exposures(request) for request in ("r1", "r2")]
-
-    before, after = talk(run)
+def test_the_exposures_have_the_propensities_of_their_draw(talk):
+    before, after = exposures_of_two_requests(talk)
     assert all(0 < one.propensity <= 1 for one in before)
     assert {(one.surface, one.policy, one.session_id, one.fallback) for one in before + after} == {
         ("now_playing", "now-playing", "s1", 0)

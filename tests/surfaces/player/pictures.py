@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+from selenium.webdriver.remote.webdriver import WebDriver
+
 from segue.settings import Home
 from stores.servers import free_ports
 from tests.support.browser import chromium, until
@@ -20,25 +22,26 @@ def pictures(home: Home) -> None:
         with chromium(1280, 800) as browser:
             browser.get(player.address)
             until(browser, WHOLE, 120)
-            browser.get(player.address)
-            until(browser, WHOLE)
-            # The notice of a read-only player is not what the pictures are about.
-            browser.execute_script("document.getElementById('notice').hidden = true")
-            browser.execute_script("document.querySelector('.shelf .art').click()")
-            until(browser, "document.querySelectorAll('.queue .row').length")
+            play_first(browser, player.address)
             save(browser.get_screenshot_as_png(), IMAGES / "player-home.png")
             browser.execute_script("document.querySelector('.deck [aria-label^=Why]').click()")
             until(browser, "document.querySelectorAll('.why li').length")
             save(browser.get_screenshot_as_png(), IMAGES / "player-why.png")
         with chromium(390, 800, dark=True) as browser:
-            browser.get(player.address)
-            until(browser, WHOLE)
-            browser.execute_script("document.getElementById('notice').hidden = true")
-            browser.execute_script("document.querySelector('.shelf .art').click()")
-            until(browser, "document.querySelectorAll('.queue .row').length")
+            play_first(browser, player.address)
             save(browser.get_screenshot_as_png(), IMAGES / "player-phone.png")
     finally:
         player.end(signal.SIGINT)
+
+
+def play_first(browser: WebDriver, address: str) -> None:
+    """Open Home, play its first item, and wait for the queue."""
+    browser.get(address)
+    until(browser, WHOLE)
+    # The notice of a read-only player is not what the pictures are about.
+    browser.execute_script("document.getElementById('notice').hidden = true")
+    browser.execute_script("document.querySelector('.shelf .art').click()")
+    until(browser, "document.querySelectorAll('.queue .row').length")
 
 
 def save(png: bytes, path: Path) -> None:
