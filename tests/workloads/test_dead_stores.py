@@ -37,6 +37,7 @@ from stores.s3 import Bucket
 from stores.settings import settings
 from tracking import client, outbox, runs
 from tracking.address import tracking_uri
+from tracking.registry import registered_name
 from tracking.runs import SEARCHES
 from workloads import ingest, push, refresh_online, register, report
 from workloads.run import Run
@@ -217,6 +218,23 @@ def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies,
     assert not seen.run("r1").unsent.exists()
 
 
+def test_a_record_that_mlflow_took_before_the_object_store_died_is_kept_once(run, objects, dies, tmp_path):
+    """If this fails, a repeated step registers the same models twice."""
+    parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
+    write_json(run.folder.evaluation, NO_FIGURES)
+    records.keep(run.folder, {})
+    revive = dies(objects, records, "drop_sent")
+    step = Run(Home(tmp_path / "register"), "r1", {})
+    fails_at_once(lambda: register.step(step, 1), "object store", step)
+    revive()
+    mlflow = client.connect(tracking_uri(run.home))
+    before = {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS}
+    again = Run(Home(tmp_path / "again"), "r1", {})
+    register.step(again, 1)
+    assert {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS} == before
+    assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
+
+
 @pytest.mark.parametrize("name", ["log_run", "register"])
 def test_a_register_without_the_object_store(run, objects, dies, tmp_path, name):
     """MLflow keeps its files there too; the step's own record is what the run cannot do without."""
@@ -265,7 +283,6 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     assert time.monotonic() - started < 30
     revive()
     assert read_json(planned.folder.report)["status"] == "searched"
-    assert ("mlflow_run" in read_json(planned.folder.unsent)) == (owner is runs)  # the search was half sent
     report.step(Run(Home(tmp_path / "again"), planned.id, config))
     mlflow = client.connect(tracking_uri(run.home))
     (experiment,) = mlflow.search_experiments(filter_string=f"name = '{SEARCHES}'")
