@@ -20,7 +20,7 @@ class Finding:
     """What the doctor found out about one part.
 
     Attributes:
-        part: `home`, `online_store`, `registry`, `tracking` or `objects`.
+        part: `home`, `online_store`, `registry`, `objects`, `models` or `tracking`.
         where: its address, with the password masked.
         detail: what it is, if all is well; else the headline of the error.
         fix: what to do; empty if all is well.
@@ -40,7 +40,9 @@ def examine(settings: Settings, home: Path) -> Iterator[Finding]:
     if settings.clustered:
         yield find("online_store", settings.online_store, lambda: online_store.check(settings))
         yield find("registry", settings.registry, lambda: registry.check(settings))
-        yield find("objects", settings.objects, lambda: check_objects(settings))
+        yield find("objects", settings.objects, lambda: check_objects(settings, str(settings.objects)))
+        if settings.models != f"{settings.objects}/models":  # else it has the bucket and the rights of `objects`
+            yield find("models", settings.models, lambda: check_objects(settings, str(settings.models)))
     if settings.tracking:
         yield find("tracking", settings.tracking, lambda: tracking.check(str(settings.tracking)))
 
@@ -77,8 +79,15 @@ def check_home(home: Path) -> str:
     return f"{free:.0f} GiB free"
 
 
-def check_objects(settings: Settings) -> str:
-    """Check that the bucket takes conditional writes, on which every atomic change stands.
+def check_objects(settings: Settings, place: str) -> str:
+    """Check that a bucket takes conditional writes, on which every atomic change stands.
+
+    Args:
+        settings: the settings in force.
+        place: the bucket and the beginning of the keys, `s3://BUCKET[/PREFIX]`.
+
+    Returns:
+        What the server calls itself, if it does, and what it let us do.
 
     Raises:
         InputError: the server refuses the credentials, the bucket or the right, or ignores the condition.
@@ -86,14 +95,14 @@ def check_objects(settings: Settings) -> str:
     """
     from stores.s3 import Bucket, Taken
 
-    bucket = Bucket.at(str(settings.objects), settings)
+    bucket = Bucket.at(place, settings)
     key = f"doctor/{socket.gethostname()}"
     bucket.delete([key])
     bucket.put(key, b"1", if_absent=True)
     try:
         bucket.put(key, b"2", if_absent=True)
     except Taken:
-        return "read, write, conditional write"
+        return f"{bucket.server() or 'S3'}: read, write, conditional write"
     finally:
         bucket.delete([key])
     raise InputError(

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from segue import tls
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import redis
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
+MIB = 2**20
 PASSWORD = f"{PREFIX}ONLINE_STORE_PASSWORD"
 
 
@@ -89,15 +90,20 @@ def speaks_plainly(address: str) -> bool:
 
 
 def check(settings: Settings) -> str:
-    """Write, read and remove a key, and return what the server is: `Valkey 9.1.2`.
+    """Write and remove a key, and return what the server is: `Valkey 9.1.2, 12 of 384 MiB used, appendonly on`.
+
+    The journal needs the last: without it a gateway does not start.
 
     Raises: as `faults`.
     """
     with faults(settings), contextlib.closing(connect(settings)) as client:
         client.set("segue:doctor", "1", ex=60)
         client.delete("segue:doctor")
-        told = cast(dict[str, str], client.info("server"))
-    return f"{'Valkey' if 'valkey_version' in told else 'Redis'} {told.get('valkey_version') or told['redis_version']}"
+        state = cast(dict[str, Any], client.info())
+    kind = "Valkey" if "valkey_version" in state else "Redis"
+    used, most = state["used_memory"] / MIB, state["maxmemory"] / MIB
+    memory = f"{used:.0f} of {most:.0f} MiB used" if most else f"{used:.0f} MiB used"
+    return f"{kind} {state[f'{kind.lower()}_version']}, {memory}, appendonly {'on' if state['aof_enabled'] else 'off'}"
 
 
 def first_line(error: BaseException) -> str:

@@ -156,6 +156,17 @@ class Bucket:
                 for entry in page.get("Contents", ()):
                     yield Stored(entry["Key"][start:], entry["Size"], entry["LastModified"])
 
+    def server(self) -> str:
+        """Return the name and version that the server gives itself (`AmazonS3`), or an empty text.
+
+        Raises:
+            InputError: the server refuses.
+            UnavailableError: the server does not answer.
+        """
+        with self._errors(""):
+            answer = self._client.list_objects_v2(Bucket=self.name, Prefix=self._full(""), MaxKeys=1)
+        return str(answer["ResponseMetadata"]["HTTPHeaders"].get("server", ""))
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; keys without an object are passed over.
 

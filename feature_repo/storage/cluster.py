@@ -35,11 +35,7 @@ def open_live(settings: Settings, shared: dict[str, Any]) -> FeatureStore:
         shared: what the embedded store has too: project, provider, offline store, version of entity keys.
     """
     password = settings.registry_password
-    arguments = {
-        "connect_timeout": registry.CONNECT_SECONDS,
-        "options": f"-c statement_timeout={registry.STATEMENT_MILLISECONDS}",
-        **({"password": password.get_secret_value()} if password else {}),
-    }
+    arguments = registry.TIME_OUTS | ({"password": password.get_secret_value()} if password else {})
     return over_redis(
         settings,
         shared,

@@ -6,13 +6,15 @@ from typing import Any
 
 from pipelines.kubeflow import runs
 from pipelines.kubeflow.api import Kubeflow
+from pipelines.placement import SECRETS, SETTINGS
 from pipelines.runner import SILENCE_SECONDS, failure
 from segue.errors import UnavailableError
 from segue.settings import RunFolder
 from workloads.outcome import verdict
 
 POLL_SECONDS = 2.0
-WAITS = "waits for a node or the image (kubectl get pods)"
+# The API does not say which: a pod without its ConfigMap or Secret is pending as one without its image is.
+WAITS = f"waits for a node, the image, or {SETTINGS} and {SECRETS} (kubectl get pods)"
 LOST_SECONDS = 60.0  # a port-forward is started again, or a server, within this time
 
 

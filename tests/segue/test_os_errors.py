@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -109,6 +110,25 @@ def test_a_command_ends_with_two_lines(tmp_path, command, exit_code):
     lines = done.stderr.splitlines()
     assert (done.returncode, len(lines)) == (exit_code, 2), done.stderr
     assert (lines[0][:7], lines[1][:7]) == ("error: ", "  fix: ")
+
+
+@pytest.mark.slow
+def test_a_read_only_volume_is_named_and_can_be_read(tmp_path):
+    """If this fails, a home on a read-only volume ends in a traceback, or hides what is on it."""
+    root_here = ["unshare", "--map-root-user", "--mount"]  # a namespace of its own, in which it may mount
+    if not shutil.which("unshare") or subprocess.run([*root_here, "true"], capture_output=True).returncode:
+        pytest.skip("no user may make a namespace here")
+    assert segue("segue data import synthetic --size nano --seed 0", tmp_path).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    volume = "mount --bind home home && mount -o remount,bind,ro home"
+    for command, exit_code in (("data import synthetic", 2), ("doctor", 2), ("data describe", 0)):
+        inside = f"export -f segue; {shlex.join(root_here)} bash -c '{volume} && segue {command}'"
+        done = segue(inside, tmp_path)
+        assert done.returncode == exit_code, done.stderr
+        said = done.stdout if command == "doctor" else done.stderr
+        assert ("Read-only file system" in said, "Traceback" in said) == (exit_code == 2, False)
+        assert len(said.splitlines()) <= 2
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.slow

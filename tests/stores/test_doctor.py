@@ -1,13 +1,16 @@
 """The doctor names the part that fails, with its fix and an exit code, within 15 seconds."""
 
 import os
+import re
 import signal
+import socket
+import sys
 import time
 
 import pytest
 
 from segue.errors import EXIT_RETRY, EXIT_USAGE, UnavailableError
-from stores import online_store, registry
+from stores import online_store, registry, servers
 from stores.doctor import examine
 from stores.settings import settings
 
@@ -25,9 +28,27 @@ def test_all_parts_of_a_cluster_are_well(cluster, tmp_path):
     found = findings(tmp_path / "home")
     assert list(found) == ["home", "online_store", "registry", "objects", "tracking"]
     assert {part: finding.detail for part, finding in found.items() if finding.fix} == {}
-    assert found["online_store"].detail.startswith("Valkey ")
+    assert re.fullmatch(r"Valkey \d+\.\S+, \d+ MiB used, appendonly on", found["online_store"].detail)
     assert found["registry"].detail.startswith("PostgreSQL ")
-    assert "conditional write" in found["objects"].detail
+    assert re.fullmatch(r"SeaweedFS .*\d: read, write, conditional write", found["objects"].detail)
+
+
+def test_a_model_store_of_its_own_is_a_part_of_its_own(cluster, tmp_path, monkeypatch):
+    """If this fails, a run trains for an hour before its push finds that its bucket is missing."""
+    monkeypatch.setenv("SEGUE_MODELS", "s3://no-such-bucket/models")
+    found = findings(tmp_path / "home")
+    assert {part for part, finding in found.items() if finding.fix} == {"models"}
+    assert "no bucket of s3://no-such-bucket" in found["models"].detail
+
+
+def test_the_memory_of_a_bounded_online_store_is_told(cluster, tmp_path):
+    """If this fails, nobody sees that the journal will soon be refused."""
+    client = online_store.connect(settings())
+    client.config_set("maxmemory", "384mb")
+    try:
+        assert re.search(r", \d+ of 384 MiB used, ", findings(tmp_path)["online_store"].detail)
+    finally:
+        client.config_set("maxmemory", "0")
 
 
 def test_no_secret_is_shown(cluster, tmp_path, service_password):
@@ -47,6 +68,7 @@ def test_no_secret_is_shown(cluster, tmp_path, service_password):
         ("SEGUE_OBJECTS_ENDPOINT", f"http://{NOWHERE}", "objects", EXIT_RETRY, "does not answer"),
         ("SEGUE_OBJECTS", "s3://no-such-bucket", "objects", EXIT_USAGE, "no bucket"),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "objects", EXIT_USAGE, "credentials"),
+        ("AWS_ACCESS_KEY_ID", servers.READER, "objects", EXIT_USAGE, "no right"),
         ("SEGUE_REGISTRY", "postgresql://segue@no-such-host.invalid/feast", "registry", EXIT_RETRY, "does not answer"),
         ("SEGUE_REGISTRY", "postgresql://nobody@{}/feast", "registry", EXIT_USAGE, "authentication failed"),
         ("SEGUE_ONLINE_STORE", "redis://{}/99", "online_store", EXIT_USAGE, "index"),
@@ -105,8 +127,9 @@ def test_a_registry_on_a_full_disk_may_have_room_later(database):
     [
         (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
         (("REPLICAOF", "127.0.0.1", "9"), ("REPLICAOF", "NO", "ONE")),
+        (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
     ],
-    ids=["full", "read-only"],
+    ids=["full", "read-only", "without its replicas"],
 )
 def test_an_online_store_that_takes_no_writes_may_take_them_later(cluster, tmp_path, bad, good):
     """If this fails, the first refresh finds out, or a full memory is told as a fault of the settings."""
@@ -119,16 +142,33 @@ def test_an_online_store_that_takes_no_writes_may_take_them_later(cluster, tmp_p
     assert (found.exit_code, "does not take writes" in found.detail) == (EXIT_RETRY, True), found
 
 
-def test_a_server_that_hangs_is_given_up(cluster, tmp_path, valkey):
+@pytest.mark.skipif(sys.platform != "linux", reason="the options of the kernel have other names elsewhere")
+def test_a_registry_whose_host_is_gone_is_given_up(database):
+    """If this fails, a step waits for two hours for a node that has lost its power. The figures are the kernel's."""
+    with socket.socket(fileno=os.dup(database.fileno())) as connection:
+        idle, interval, count = (
+            connection.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert idle + interval * count < 15
+        assert 0 < connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) < 15_000  # milliseconds
+
+
+@pytest.mark.parametrize(("server", "stopped"), [("valkey", {"online_store"}), ("postgres", {"registry", "tracking"})])
+def test_a_server_that_hangs_is_given_up(cluster, tmp_path, request, server, stopped):
     """If this fails, a stopped server holds the doctor."""
-    os.kill(valkey.pid, signal.SIGSTOP)
+    pid = request.getfixturevalue(server).pid
+    os.kill(pid, signal.SIGSTOP)
     try:
         started = time.monotonic()
         found = findings(tmp_path)
         assert time.monotonic() - started < 15
     finally:
-        os.kill(valkey.pid, signal.SIGCONT)
-    assert found["online_store"].exit_code == EXIT_RETRY
+        os.kill(pid, signal.SIGCONT)
+    assert {part: finding.exit_code for part, finding in found.items() if finding.fix} == dict.fromkeys(
+        stopped, EXIT_RETRY
+    )
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path, monkeypatch):

@@ -1,4 +1,9 @@
-"""The hand-made tables and the checkerboard's models of `tests/models`, a tiny training set, and the nano log."""
+"""The models of `tests/models`, a tiny training set, the nano log, and stores that die while a step uses them."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,8 +13,11 @@ from events import dataset
 from events.importers.synthetic import generate, sized
 from events.ingest import ingest
 from feature_repo.build import build
-from segue.files import write_json
+from segue.errors import EXIT_RETRY, UnavailableError
+from segue.files import read_json, write_json
 from segue.settings import Home
+from stores import online_store
+from stores.settings import settings
 from tests.models.conftest import (
     make_catalogue,
     make_table,
@@ -21,6 +29,7 @@ from tests.models.conftest import (
     trained_sequence,
     world,
 )
+from workloads.run import Run
 from workloads.training_set import write_vocabularies
 
 __all__ = [
@@ -69,3 +78,52 @@ def log(tmp_path_factory) -> Home:
     ingest(home.data, home.root / "ingested", (0.7, 0.15, 0.15))
     build(home.root / "ingested", home.root / "tables")
     return home
+
+
+@pytest.fixture
+def run(cluster, tmp_path) -> Run:
+    """A run whose step starts with an empty home."""
+    client = online_store.connect(settings())
+    client.flushdb()
+    client.save()  # a server that was killed starts from what it saved last
+    return Run(Home(tmp_path / "step"), "r1", {})
+
+
+@pytest.fixture
+def dies(monkeypatch) -> Iterator:
+    """`dies(server, owner, name)`: the server is killed when a function is called for the first time.
+
+    It lives again at the end of the test, or when the returned function is called.
+    """
+    dead = []
+
+    def kill_at(server, owner, name: str, call: int = 1):
+        function, calls = getattr(owner, name), []
+
+        def killing(*arguments, **options):
+            calls.append(name)
+            if len(calls) == call:
+                os.kill(server.pid, signal.SIGKILL)
+                dead.append(server)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, killing)
+        return revive
+
+    def revive() -> None:
+        while dead:
+            dead.pop().start()
+
+    yield kill_at
+    revive()
+
+
+def fails_at_once(step, part: str, run: Run) -> None:
+    """Check that a step ends within 15 seconds with an error that names the part, and that its record says so."""
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=part) as raised:
+        step()
+    assert time.monotonic() - started < 15
+    assert raised.value.fix
+    (record,) = (read_json(path) for path in run.folder.steps.iterdir())
+    assert (record["status"], record["exit_code"]) == ("failed", EXIT_RETRY)

@@ -3,6 +3,7 @@
     store                          steps that use it            tried in
     object store                   each                         test_cut_off_steps.py; some of them here, by SIGKILL
     online store (Redis)           refresh-online               here
+    journal (the same Redis)       ingest                       here
     registry (PostgreSQL)          refresh-online               here
     MLflow (PostgreSQL), no 75:    register, report             here
     the record waits for a rerun
@@ -15,18 +16,24 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from cli.drift import retrain
+from events import dataset
+from events.journal.journal import open_journal
+from events.journal.records import Feedback
+from events.journal.redis_keeping import RedisKeeping
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
 from monitoring import decision
-from segue.errors import EXIT_RETRY, UnavailableError
+from segue.errors import UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from segue.verdict import Verdict
@@ -36,6 +43,7 @@ from serving.store.model_store import push as push_models
 from stores import online_store, parts, records, trees
 from stores.s3 import Bucket
 from stores.settings import settings
+from tests.workloads.conftest import fails_at_once
 from tracking import client, outbox, runs
 from tracking.address import tracking_uri
 from tracking.registry import registered_name
@@ -54,55 +62,6 @@ NO_FIGURES = {
 }
 
 
-@pytest.fixture
-def run(cluster, tmp_path) -> Run:
-    """A run whose step starts with an empty home."""
-    client = online_store.connect(settings())
-    client.flushdb()
-    client.save()  # a server that was killed starts from what it saved last
-    return Run(Home(tmp_path / "step"), "r1", {})
-
-
-@pytest.fixture
-def dies(monkeypatch) -> Iterator:
-    """`dies(server, owner, name)`: the server is killed when a function is called for the first time.
-
-    It lives again at the end of the test, or when the returned function is called.
-    """
-    dead = []
-
-    def kill_at(server, owner, name: str, call: int = 1):
-        function, calls = getattr(owner, name), []
-
-        def killing(*arguments, **options):
-            calls.append(name)
-            if len(calls) == call:
-                os.kill(server.pid, signal.SIGKILL)
-                dead.append(server)
-            return function(*arguments, **options)
-
-        monkeypatch.setattr(owner, name, killing)
-        return revive
-
-    def revive() -> None:
-        while dead:
-            dead.pop().start()
-
-    yield kill_at
-    revive()
-
-
-def fails_at_once(step, part: str, run: Run) -> None:
-    """Check that a step ends within 15 seconds with an error that names the part, and that its record says so."""
-    started = time.monotonic()
-    with pytest.raises(UnavailableError, match=part) as raised:
-        step()
-    assert time.monotonic() - started < 15
-    assert raised.value.fix
-    (record,) = (read_json(path) for path in run.folder.steps.iterdir())
-    assert (record["status"], record["exit_code"]) == ("failed", EXIT_RETRY)
-
-
 @pytest.mark.parametrize(("owner", "name"), [(trees, "current"), (Bucket, "get_file")])
 def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owner, name):
     parts.change(log, parts.DATA, lambda: None)  # publishes what is there
@@ -113,6 +72,34 @@ def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owne
     assert not list(run.home.root.rglob("*.parquet"))
     revive()
     assert ingest.step(Run(Home(tmp_path / "again"), "r1", {}), out)["dataset"] == "synthetic-nano"
+
+
+@pytest.mark.parametrize(
+    ("server", "part", "owner", "name"),
+    [
+        ("valkey", "online store", RedisKeeping, "changed"),  # while it is read and joined
+        ("objects", "object store", trees, "publish"),  # joined, and not published
+        ("objects", "object store", records, "keep"),  # published, and the step has not ended
+    ],
+)
+def test_an_ingest_that_collects_the_journal_without_a_server(
+    run, log, dies, request, tmp_path, server, part, owner, name
+):
+    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
+    before = dataset.load(log.data).events()
+    (last,) = before.slice(before.num_rows - 1).to_pylist()
+    played = [last["user_id"], None, last["item_id"], "play", 40_000, last["ts"] + timedelta(minutes=1)]
+    with closing(open_journal(run.home, settings())) as journal:
+        journal.record([Feedback(f"of-the-journal-{n}", f"request-{n}", *played) for n in range(3)]).result()
+    revive = dies(request.getfixturevalue(server), owner, name)
+    fails_at_once(lambda: ingest.step(run, tmp_path / "lost"), part, run)
+    revive()
+    ingest.step(Run(Home(tmp_path / "again"), "r1", {}), tmp_path / "ingested")
+    events = pq.read_table(tmp_path / "ingested" / "events.parquet")["event_id"].to_pylist()
+    assert sorted(e for e in events if e.startswith("of-the-journal")) == [f"of-the-journal-{n}" for n in range(3)]
+    seen = Home(tmp_path / "seen")
+    parts.bring(seen, parts.DATA)
+    assert len(events) == dataset.load(seen.data).events().num_rows == before.num_rows + 3
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pipelines import PIPELINES
 from pipelines.kubeflow.package import compile_all, specification
 from pipelines.placement import SECRET_VARIABLES, SETTING_VARIABLES
 from segue.settings import image
+from stores.settings import Settings
 
 pytestmark = pytest.mark.slow  # compiles every pipeline
 GOLDEN = Path(__file__).with_name("golden.yaml")
@@ -86,6 +87,13 @@ def packages() -> dict[str, dict[str, Any]]:
 def test_the_placement_is_the_golden_one(packages):
     """Write the page again after a decision: `python -m tests.pipelines.kubeflow.test_package`."""
     assert {name: placement(package) for name, package in packages.items()} == yaml.safe_load(GOLDEN.read_text())
+
+
+def test_a_step_takes_every_setting_of_a_store():
+    """If this fails, steps on a cluster do not use a store that `segue.yaml` names: a push goes to another place."""
+    of_others = {"kubeflow", "kubeflow_namespace", "kubeflow_token", "home_page", "exploration"}
+    names = {f"SEGUE_{name}".upper() for name in Settings.model_fields.keys() - of_others}
+    assert names <= {*SETTING_VARIABLES, *SECRET_VARIABLES}
 
 
 def test_no_step_lacks_anything(packages):

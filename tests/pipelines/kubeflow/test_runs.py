@@ -224,5 +224,5 @@ def test_a_long_silence_says_what_the_run_waits_for(kubeflow, started, stored, t
         move("SUCCEEDED", records={"push": done(version=1)}, into=stored),
     ]
     lines, _ = followed(kubeflow, tmp_path)
-    assert "waits for a node or the image (kubectl get pods) for 0 s" in lines
+    assert "waits for a node, the image, or segue-settings and segue-secrets (kubectl get pods) for 0 s" in lines
     assert "at work for 0 s" in lines
