@@ -66,8 +66,12 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
     """Start the experiment in FILE, or move a running one to a later stage of its ramp."""
     from experiments.registry import Registry
     from stores import parts
+    from surfaces.arms.assigned import choices
+    from surfaces.arms.parameters import check_versions
 
     definition, home = definition_in(file), Home.from_env()
+    if choices(definition):
+        check_versions(definition, parts.home_with(parts.MODELS).models)
     instant = at.replace(tzinfo=UTC) if at else utc_now()
     state = parts.change(
         home,

@@ -137,6 +137,10 @@ def test_bad_input_is_an_error_of_two_lines(segue, arguments, text):
         ({"salt": "another"}, "keeps its salt"),
         ({"arms": [{"name": name, "share": 0.5} for name in ("control", "new")]}, "keeps the names and shares"),
         ({"arms": [{"name": name, "share": 0.5, "parameters": {"home.rws": 3}} for name in "ab"]}, "no parameter"),
+        (
+            {"arms": [{"name": name, "share": 0.5, "parameters": {"models.ranking": "canary"}} for name in "ab"]},
+            "no label of ranking 'canary'",
+        ),
     ],
 )
 def test_a_start_that_breaks_a_rule_is_an_error_and_loses_nothing(segue, monkeypatch, tmp_path, parts, text):
@@ -148,6 +152,17 @@ def test_a_start_that_breaks_a_rule_is_an_error_and_loses_nothing(segue, monkeyp
     assert (code, out) == (2, "")
     assert text in err
     assert {path: path.read_bytes() for path in experiments.rglob("*.json")} == before
+
+
+def test_an_ended_experiment_is_not_started_again(segue, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
+    file, records = written(tmp_path / "e.yaml"), Home(tmp_path / "home").experiments
+    assert segue("start", file)[0] == 0
+    assert segue("stop", "more-new", "--decision", "stop", "--why", "No effect.", "--by", "ann")[0] == 0
+    before = {path: path.read_bytes() for path in records.rglob("*.json")}
+    code, out, err = segue("start", file)
+    assert (code, out, "stays ended" in err) == (2, "", True)
+    assert {path: path.read_bytes() for path in records.rglob("*.json")} == before
 
 
 def test_a_plan_needs_no_exposures_and_a_report_does(segue, monkeypatch, tmp_path, home):
