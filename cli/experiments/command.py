@@ -93,6 +93,7 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
 def status(name: str | None, as_json: bool) -> None:
     """List all experiments, or show the records of the experiment NAME. No look is taken."""
     from experiments.registry import Registry
+    from experiments.reporting import overview
     from stores.parts import EXPERIMENTS, home_with
 
     registry = Registry(home_with(EXPERIMENTS).experiments)
@@ -103,18 +104,7 @@ def status(name: str | None, as_json: bool) -> None:
         else:
             show_state(state)
         return
-    rows = [
-        {
-            "name": each.definition.name,
-            "layer": each.definition.layer.name,
-            "share": each.definition.share[each.stage - 1],
-            "started": each.started.isoformat(),
-            "looks": len(each.looks),
-            "verdict": each.looks[-1]["verdict"] if each.looks else "",
-            "decision": each.stop["decision"] if each.stop else "",
-        }
-        for each in registry.all()
-    ]
+    rows = overview(registry)
     if as_json:
         print_json(rows)
     elif rows:

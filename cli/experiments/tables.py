@@ -97,6 +97,8 @@ def show_report(report: "Report") -> None:
 
 def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the scorecard's table."""
+    from experiments.reporting import result
+
     interval = "" if row["lift_low"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
     return (
         row["metric"],
@@ -107,14 +109,6 @@ def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         percent(row["lift"]) + interval,
         result(row),
     )
-
-
-def result(row: Mapping[str, Any]) -> str:
-    """Say what a metric shows, in a few words."""
-    if row["margin"] is not None:
-        within = f"within {row['margin']:.1%}" if row["non_inferior"] else f"not shown within {row['margin']:.1%}"
-        return f"{within}, worse" if row["worse"] and not row["non_inferior"] else within
-    return "improved" if row["improved"] else "worse" if row["worse"] else ""
 
 
 def percent(share: float | None) -> str:
