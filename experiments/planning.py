@@ -11,7 +11,7 @@ from events.schema import IMPRESSION
 from experiments.definition import Definition
 from experiments.metrics.catalogue import CATALOGUE, DAY_US
 from experiments.metrics.log import Log
-from experiments.metrics.sums import measurable, read_sums, with_sums, within
+from experiments.metrics.sums import measurable, read_sums, with_pages, with_sums, within
 from experiments.statistics import sample_size, sequential
 from experiments.statistics.cuped import adjusted_effect
 from experiments.statistics.effects import Sums, linearized, ratio
@@ -76,8 +76,7 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
     plan = definition.plan
     started = end - timedelta(days=plan.days)
     since = started - timedelta(days=plan.pre_days)
-    rows = within(log.events, since, end)
-    rows = rows.mutate(fallback=rows.exposure["fallback"] if "exposure" in rows.columns else 0)
+    rows = with_pages(within(log.events, since, end))
     seen = rows.filter((rows.action == IMPRESSION) & (rows.ts >= started))
     exposed = seen.group_by("user_id").agg(first=seen.micros.min())
     roles = {name: role for name, role in definition.metrics.roles().items() if role != "deterioration"}

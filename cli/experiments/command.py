@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from experiments.metrics.log import Log
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
+requests_option: Callable = click.option(
+    "--requests",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parquet file of requests with user_id, ts and latency_ms, for the metric `latency`.",
+)
 file_argument: Callable = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -31,8 +36,9 @@ def experiment() -> None:
 
 @experiment.command()
 @file_argument
+@requests_option
 @json_option
-def plan(file: Path, as_json: bool) -> None:
+def plan(file: Path, requests: Path | None, as_json: bool) -> None:
     """Compute how many listeners and days the experiment in FILE needs, and estimate what its layouts would bring.
 
     The imported log says how the metrics vary and how many listeners come, and with which chance it showed the layouts
@@ -46,7 +52,7 @@ def plan(file: Path, as_json: bool) -> None:
 
     definition = definition_in(file)
     home = home_with(DATA, SURFACES)
-    with log_of(home) as log:
+    with log_of(home, requests) as log:
         result = outlook(definition, log, end_of(home))
     estimates = forecasts(definition, load(home.data), serving_policy(home))
     if as_json:
@@ -116,8 +122,9 @@ def status(name: str | None, as_json: bool) -> None:
 @experiment.command()
 @click.argument("name")
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the scorecard as a page.")
+@requests_option
 @json_option
-def report(name: str, page: Path | None, as_json: bool) -> None:
+def report(name: str, page: Path | None, requests: Path | None, as_json: bool) -> None:
     """Look at the experiment NAME: metrics with intervals, checks, and a verdict.
 
     The look reads the collected log to its end, and is recorded: it spends alpha. Of an experiment that has ended, the
@@ -129,7 +136,7 @@ def report(name: str, page: Path | None, as_json: bool) -> None:
     from stores import parts
 
     home = parts.home_with(parts.DATA)
-    with log_of(home) as log:
+    with log_of(home, requests) as log:
         result = parts.change(
             home, parts.EXPERIMENTS, lambda: look(Registry(home.experiments), name, log, end_of(home))
         )
@@ -178,11 +185,11 @@ def definition_in(file: Path) -> "Definition":
     return definition
 
 
-def log_of(home: Home) -> "AbstractContextManager[Log]":
-    """Open the log of a home."""
+def log_of(home: Home, requests: Path | None) -> "AbstractContextManager[Log]":
+    """Open the log of a home, with a file of requests if one is given."""
     from experiments.metrics.log import open_log
 
-    return open_log(home.data)
+    return open_log(home.data, requests)
 
 
 def end_of(home: Home) -> datetime:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -163,6 +164,27 @@ def test_an_ended_experiment_is_not_started_again(segue, monkeypatch, tmp_path):
     code, out, err = segue("start", file)
     assert (code, out, "stays ended" in err) == (2, "", True)
     assert {path: path.read_bytes() for path in records.rglob("*.json")} == before
+
+
+@pytest.mark.slow
+def test_latency_comes_from_a_file_of_requests(segue, home, tmp_path):
+    users = dataset.load(home.data).users["user_id"].to_pylist()
+    instants = [STARTED - timedelta(days=day) for day in range(-DAYS, DAYS)]
+    rows = [
+        {"user_id": user, "ts": at, "latency_ms": 20.0 + number % 7}
+        for number, user in enumerate(users)
+        for at in instants
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "requests.parquet")
+    metrics = {"success": {"play_rate": 0.02}, "guardrails": {"latency": 0.05}}
+    file = written(tmp_path / "e.yaml", metrics=metrics)
+    _, out, _ = segue("plan", file, "--json")
+    assert json.loads(out)["unmeasured"] == {"latency": "there is no log of requests"}
+    _, out, _ = segue("plan", file, "--requests", tmp_path / "requests.parquet", "--json")
+    (need,) = [each for each in json.loads(out)["needs"] if each["metric"] == "latency"]
+    assert need["value"] == pytest.approx(23.0, abs=0.1)  # the mean of 20 to 26
+    code, _, err = segue("plan", file, "--requests", file)
+    assert (code, f"{file} cannot be read" in err) == (2, True)
 
 
 def test_a_plan_needs_no_exposures_and_a_report_does(segue, monkeypatch, tmp_path, home):
