@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def show_plan(outlook: "Outlook", definition: "Definition") -> None:
     """Print what each metric needs, and what the experiment needs."""
+    from experiments.planning import units_of
+
+    units = units_of(definition)
     print_table(
         f"Plan of {definition.name}",
-        ("metric", "role", "value", "to find", "listeners", "variance removed"),
+        ("metric", "role", "value", "to find", units, "variance removed"),
         [
             (
                 each.metric,
@@ -34,7 +37,7 @@ def show_plan(outlook: "Outlook", definition: "Definition") -> None:
     for name, reason in outlook.unmeasured.items():
         say(f"not measured: {name}, {reason}")
     days = "they never come" if outlook.days is None else f"{outlook.days} days"
-    say(f"{outlook.units:,} listeners are needed: {days} at {definition.share[-1]:.0%} of the layer.")
+    say(f"{outlook.units:,} {units} are needed: {days} at {definition.share[-1]:.0%} of the layer.")
     say(f"In the definition: `plan: {{units: {outlook.units}, days: {outlook.days or definition.plan.days}}}`.")
 
 

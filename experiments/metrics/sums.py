@@ -98,7 +98,7 @@ def unit_sums(log: Log, running: Running, metrics: Sequence[Metric], started: da
         rows = rows.filter(~rows.user_id.isin(list(definition.overrides)))
     lost = lost_exposures(rows, running, started)
     if switchback:
-        rows = in_blocks(rows, definition)
+        rows = in_blocks(rows.filter(arm_of(rows.arms, definition.name).notnull()), definition)
     exposed = ibis.memtable(first_exposures(rows, definition.name, started).to_pyarrow())  # read once, used often
     measured, unmeasured = measurable(log, metrics)
     table = with_sums(log, rows, exposed, measured, started, until, since)
@@ -166,10 +166,10 @@ def first_exposures(rows: "ir.Table", experiment: str, started: datetime) -> "ir
 
 
 def in_blocks(rows: "ir.Table", definition: Definition) -> "ir.Table":
-    """The exposed rows of a switchback without the start of each block; the block takes the place of the listener."""
+    """The rows of a switchback without the start of each block; the block takes the place of the listener."""
     length = 3600 * 1_000_000 * definition.block_hours
-    kept = rows.mutate(user_id=(rows.micros // length).cast("string"))
-    return kept.filter(arm_of(rows.arms, definition.name).notnull() & (rows.micros % length >= int(BURN_IN * length)))
+    kept = rows.filter(rows.micros % length >= int(BURN_IN * length))
+    return kept.mutate(user_id=(kept.micros // length).cast("string"))
 
 
 def measurable(log: Log, metrics: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
