@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from segue.errors import InputError, UnavailableError
@@ -102,7 +103,7 @@ def test_a_real_server_answers_by_the_chosen_version_until_its_label_goes(tmp_pa
             now = await models.refresh()
             scales = []
             for chosen in (now, now.chosen({"ranking": "canary"}), now.chosen({"ranking": 2})):
-                outputs = await models.predict(chosen, "ranking", {"x": [[1.0, 1.0]]})
+                outputs = await models.predict(chosen, "ranking", {"x": np.ones((1, 2), np.float32)})
                 scales.append(float(outputs["y"][0, 0]))
             await asyncio.to_thread(model_store.drop, root, "canary", lambda *texts: move_labels(address, *texts))
             after = await models.refresh()
