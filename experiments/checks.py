@@ -10,6 +10,7 @@ from experiments.metrics.sums import UnitSums
 from experiments.statistics import sample_ratio
 from experiments.statistics.cuped import adjusted_effect, imbalance
 from experiments.statistics.effects import effect
+from experiments.statistics.multiple import holm
 from experiments.statistics.slices import heterogeneity
 
 LEAST_SLICE = 100  # units of an arm in a slice that is shown
@@ -46,7 +47,10 @@ def checks(definition: Definition, sums: UnitSums) -> dict[str, float]:
 
 
 def sliced(definition: Definition, sums: UnitSums) -> list[dict[str, Any]]:
-    """Return the success metrics' effects by slice."""
+    """Return the success metrics' effects by slice.
+
+    `p_same` is corrected (Holm 1979) for all slices of all metrics and arms together, because a reader sees them all.
+    """
     rows = []
     for metric in definition.metrics.success:
         for column, values in sums.slices.items():
@@ -58,18 +62,18 @@ def sliced(definition: Definition, sums: UnitSums) -> list[dict[str, Any]]:
                     each = [(sums.arm == number) & (values == name) for number in (0, arm)]
                     if metric in sums.sums and min(map(np.count_nonzero, each)) >= LEAST_SLICE:
                         effects[name] = adjusted_effect(*(sums.sums[metric].take(units) for units in each))[0]
-                slices, _ = heterogeneity(effects)
                 rows += [
                     {
                         "metric": metric,
                         "arm": sums.arms[arm],
                         "column": column,
                         "value": name,
-                        "units": one.effect.control.units + one.effect.treatment.units,
-                        "difference": one.effect.difference,
-                        "lift": None if math.isnan(one.effect.lift) else one.effect.lift,
-                        "p_same": one.p,
+                        "units": effects[name].control.units + effects[name].treatment.units,
+                        "difference": effects[name].difference,
+                        "lift": None if math.isnan(effects[name].lift) else effects[name].lift,
+                        "p_same": p,
                     }
-                    for name, one in slices.items()
+                    for name, p in heterogeneity(effects).items()
                 ]
-    return rows
+    corrected = holm(np.array([row["p_same"] for row in rows])).tolist()
+    return [{**row, "p_same": p} for row, p in zip(rows, corrected, strict=True)]

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from experiments.reporting import Report
+from experiments.reporting import Report, result
 from segue.terminal import visible
 
-WIDTH, HEIGHT = 320, 26  # of the drawing of one interval, in pixels
+WIDTH, HEIGHT = 240, 26  # of the drawing of one interval, in pixels
 ROLES = ("success", "guardrail", "deterioration", "quality")
 
 
@@ -24,7 +24,8 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters["percent"] = lambda share: "" if share is None else f"{share:+.2%}"
+    environment.filters["percent"] = lambda share, digits=2: "" if share is None else f"{share:+.{digits}%}"
+    environment.filters["result"] = result
     card = report.card
     rows = sorted(card["rows"], key=lambda row: (ROLES.index(row["role"]), row["arm"], row["metric"]))
     scale = scale_of(rows)

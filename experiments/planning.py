@@ -1,7 +1,10 @@
-"""Plan an experiment from the log that is there: how many listeners each metric needs, and how many days that takes."""
+"""Plan an experiment from the log that is there: how many units each metric needs, and how many days that takes.
+
+Units are listeners, or the blocks of hours of a switchback.
+"""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +14,7 @@ from events.schema import IMPRESSION
 from experiments.definition import Definition
 from experiments.metrics.catalogue import CATALOGUE, DAY_US
 from experiments.metrics.log import Log
-from experiments.metrics.sums import measurable, read_sums, with_sums, within
+from experiments.metrics.sums import in_blocks, measurable, read_sums, with_pages, with_sums, within
 from experiments.statistics import sample_size, sequential
 from experiments.statistics.cuped import adjusted_effect
 from experiments.statistics.effects import Sums, linearized, ratio
@@ -27,7 +30,7 @@ class Need:
         metric, role: Names.
         value: Its value in the log.
         change: The relative lift to find, or a guardrail's margin.
-        units: Listeners of all arms that it needs.
+        units: Units of all arms that it needs.
         variance_removed: Share of the variance that the days before explain.
     """
 
@@ -46,15 +49,15 @@ class Outlook:
     Attributes:
         needs: What each success metric and guardrail needs.
         units: The largest of these numbers: `plan.units` of the definition.
-        days: Days until so many listeners come to the experiment's last share of the layer; None if they never do.
-        listeners: Listeners of the log in the planned days.
+        days: Days until so many come to the experiment's last share of the layer; None if they never do.
+        seen: Units of the log in the planned days.
         unmeasured: Metrics that the log cannot give, with the reason.
     """
 
     needs: tuple[Need, ...]
     units: int
     days: int | None
-    listeners: int
+    seen: int
     unmeasured: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,11 +76,12 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
     Raises:
         InputError: The log has no listener in these days, or a metric never happens.
     """
-    plan = definition.plan
+    plan, switchback = definition.plan, definition.unit == "time_block"
     started = end - timedelta(days=plan.days)
-    since = started - timedelta(days=plan.pre_days)
-    rows = within(log.events, since, end)
-    rows = rows.mutate(fallback=rows.exposure["fallback"] if "exposure" in rows.columns else 0)
+    since = started if switchback else started - timedelta(days=plan.pre_days)
+    rows = with_pages(within(log.events, since, end))
+    if switchback:
+        log, rows = replace(log, requests=None), in_blocks(rows, definition)
     seen = rows.filter((rows.action == IMPRESSION) & (rows.ts >= started))
     exposed = seen.group_by("user_id").agg(first=seen.micros.min())
     roles = {name: role for name, role in definition.metrics.roles().items() if role != "deterioration"}
@@ -85,17 +89,22 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
     frame = with_sums(log, rows, exposed, measured, started, end, since).order_by("user_id").to_pyarrow()
     if frame.num_rows < 2:
         raise InputError(
-            f"A plan needs listeners with impressions. The {plan.days} days before {end:%Y-%m-%d} have "
-            f"{frame.num_rows}.",
+            f"A plan needs impressions of several {units_of(definition)}. The {plan.days} days before "
+            f"{end:%Y-%m-%d} have {frame.num_rows}.",
             "Import a log with impressions, or plan with more days.",
         )
-    sums = read_sums(frame, measured, np.ones(frame.num_rows, dtype=bool), plan.pre_days > 0)
+    sums = read_sums(frame, measured, np.ones(frame.num_rows, dtype=bool), since < started)
     needs = [need(definition, metric.name, roles[metric.name], sums[metric.name]) for metric in measured]
     days = (frame["first"].to_numpy() - round(started.timestamp() * 1e6)) // DAY_US
-    share = definition.share[-1]
+    share = 1 if switchback else definition.share[-1]  # each block has listeners of the experiment
     arrivals = [int(share * count) for count in np.bincount(days, minlength=plan.days)]
     units = max((each.units for each in needs), default=0)
     return Outlook(tuple(needs), units, sample_size.days_for(units, arrivals), frame.num_rows, unmeasured)
+
+
+def units_of(definition: Definition) -> str:
+    """Say what the units of an experiment are."""
+    return "listeners" if definition.unit == "user_id" else f"blocks of {definition.block_hours} hours"
 
 
 def need(definition: Definition, metric: str, role: str, sums: Sums) -> Need:

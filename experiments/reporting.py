@@ -1,5 +1,6 @@
-"""Look at an experiment: read the log, score, advise, and record the look."""
+"""Look at an experiment: read the log, score, advise, and record the look. Past looks are read without a new one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +70,45 @@ def look(state: Recorded, log: Log, at: datetime) -> Scorecard:
     return score(
         state.definition, unit_sums(log, state.running, metrics, state.started, at), state.started, at, state.looks
     )
+
+
+def last_look(registry: Registry, name: str) -> Report | None:
+    """Return an experiment with its last look, without taking a new one; None if none was taken.
+
+    `experiments.page.render` makes its page.
+
+    Raises:
+        InputError: There is no such experiment.
+    """
+    state = registry.get(name)
+    return Report(state, state.looks[-1]) if state.looks else None
+
+
+def overview(registry: Registry) -> list[dict[str, Any]]:
+    """Return a row for each experiment, as JSON types, by name: what `segue experiment status` and pages list.
+
+    `verdict` is that of the last look, and `decision` that of the end; both are empty before.
+    """
+    return [
+        {
+            "name": each.definition.name,
+            "layer": each.definition.layer.name,
+            "share": each.definition.share[each.stage - 1],
+            "started": each.started.isoformat(),
+            "looks": len(each.looks),
+            "verdict": each.looks[-1]["verdict"] if each.looks else "",
+            "decision": each.stop["decision"] if each.stop else "",
+        }
+        for each in registry.all()
+    ]
+
+
+def result(row: Mapping[str, Any]) -> str:
+    """Say in a few words what a metric's row of a scorecard shows."""
+    if row["margin"] is not None:
+        within = f"within {row['margin']:.1%}" if row["non_inferior"] else f"not shown within {row['margin']:.1%}"
+        return f"{within}, worse" if row["worse"] and not row["non_inferior"] else within
+    return "improved" if row["improved"] else "worse" if row["worse"] else ""
 
 
 def over(state: Recorded) -> bool:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from surfaces.model_inputs import Signature
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+Signatures = Mapping[str, Signature]  # signature -> its inputs
+Choice = str | int  # a label, or the number of a version
+
 RETRIEVAL, RANKING, SEQUENCE = MODELS = ("retrieval", "ranking", "sequence")
 REFRESH_SECONDS = 1.0
 CALL_SECONDS = 10.0  # the longest call; the deadline of its stage comes first
@@ -22,15 +26,35 @@ CALL_SECONDS = 10.0  # the longest call; the deadline of its stage comes first
 
 @dataclass(frozen=True)
 class VersionSet:
-    """The versions with the label `stable` at one instant, and what their signatures take.
+    """The versions that answer a request, and what their signatures take.
 
     Attributes:
         versions: model -> version.
         signatures: model -> signature -> its inputs.
+        served: what arms of experiments may choose instead: the version and its signatures by model and choice.
     """
 
     versions: Mapping[str, int] = field(default_factory=dict)
-    signatures: Mapping[str, Mapping[str, Signature]] = field(default_factory=dict)
+    signatures: Mapping[str, Signatures] = field(default_factory=dict)
+    served: Mapping[tuple[str, Choice], tuple[int, Signatures]] = field(default_factory=dict)
+
+    def chosen(self, choices: Mapping[str, Choice]) -> "VersionSet":
+        """This set with other versions of some models, by their labels or numbers.
+
+        Raises:
+            UnavailableError: a version is not served. No set is made of the others: models are evaluated together.
+        """
+        for model, choice in choices.items():
+            if (model, choice) not in self.served:
+                raise UnavailableError(
+                    f"No version {choice!r} of the model {model!r} answers.", "List them with `segue models list`."
+                )
+        others = {model: self.served[model, choice] for model, choice in choices.items()}
+        return VersionSet(
+            {**self.versions, **{model: version for model, (version, _) in others.items()}},
+            {**self.signatures, **{model: signatures for model, (_, signatures) in others.items()}},
+            self.served,
+        )
 
     def inputs(self, model: str, signature: str = "serving_default") -> Signature:
         """The inputs of a signature.
@@ -59,10 +83,11 @@ class Models:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self.current = VersionSet()
+        self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
         self.down: SegueError | None = None  # why the last reading of the versions failed
 
     async def refresh(self, timeout: float = CALL_SECONDS) -> VersionSet:
-        """Read the versions with the label `stable`, and return them; they become the current set.
+        """Read the versions with the label `stable`, and return them; they become the current set, beside the choices.
 
         A push moves the labels of all models, and the answers of one reading may lie on both sides of it. So versions
         that differ from the current ones count once two readings agree.
@@ -71,11 +96,12 @@ class Models:
             InputError, UnavailableError, SegueError: the server does not describe the models; see `AsyncClient`.
         """
         try:
-            read = await self._labelled(timeout)
-            while read != self.current.versions and read != (again := await self._labelled(timeout)):
+            known = {choice: version for choice, (version, _) in self.current.served.items()}
+            read = await self._read(timeout)
+            while read != known and read != (again := await self._read(timeout)):
                 read = again
-            if read != self.current.versions:
-                self.current = VersionSet(read, await self._signatures(read, timeout))
+            if read != known:
+                self.current = await self._described(read, timeout)
         except SegueError as error:
             self.down = error
             raise
@@ -108,25 +134,48 @@ class Models:
             model, inputs, signature=signature, version=versions.versions[model], timeout=CALL_SECONDS
         )
 
-    async def _labelled(self, timeout: float) -> dict[str, int]:
-        """Model -> the version with the label `stable`."""
-        answers = await asyncio.gather(*(self._version(model, timeout) for model in MODELS))
-        return {model: version for model, version in zip(MODELS, answers, strict=True) if version is not None}
+    async def _read(self, timeout: float) -> dict[tuple[str, Choice], int]:
+        """The version of each model with the label `stable`, and of each choice that answers."""
+        wanted = sorted({*((model, STABLE) for model in MODELS), *self.choices}, key=str)
+        answers = await asyncio.gather(*(unless_refused(one, self._version(*one, timeout)) for one in wanted))
+        return {one: version for one, version in zip(wanted, answers, strict=True) if version is not None}
 
-    async def _version(self, model: str, timeout: float) -> int | None:
-        """The version of a model with the label `stable`; None for the sequence model, which a server need not have."""
-        try:
-            return next(iter(await self._client.status(model, label=STABLE, timeout=timeout)))
-        except InputError:
-            if model == SEQUENCE:
-                return None
-            raise
+    async def _version(self, model: str, choice: Choice, timeout: float) -> int | None:
+        """The version of a choice; None if it is not loaded."""
+        name = {"label": choice} if isinstance(choice, str) else {"version": choice}
+        status = await self._client.status(model, **name, timeout=timeout)  # type: ignore[arg-type]
+        return next((version for version, each in status.items() if each["state"] == "AVAILABLE"), None)
 
-    async def _signatures(self, versions: Mapping[str, int], timeout: float) -> dict[str, dict[str, Signature]]:
+    async def _described(self, read: Mapping[tuple[str, Choice], int], timeout: float) -> VersionSet:
+        """The versions of a reading with their signatures."""
         answers = await asyncio.gather(
-            *(self._client.metadata(model, version=version, timeout=timeout) for model, version in versions.items())
+            *(
+                unless_refused(one, self._client.metadata(one[0], version=version, timeout=timeout))
+                for one, version in read.items()
+            )
         )
-        return {
-            model: {name: signature["inputs"] for name, signature in answer["signatures"].items()}
-            for model, answer in zip(versions, answers, strict=True)
+        served = {
+            one: (version, {name: signature["inputs"] for name, signature in answer["signatures"].items()})
+            for (one, version), answer in zip(read.items(), answers, strict=True)
+            if answer is not None
         }
+        stable = {model: version for (model, choice), version in served.items() if choice == STABLE}
+        return VersionSet(
+            {model: version for model, (version, _) in stable.items()},
+            {model: signatures for model, (_, signatures) in stable.items()},
+            served,
+        )
+
+
+async def unless_refused(one: tuple[str, Choice], call: Awaitable[Result]) -> Result | None:
+    """The answer about a choice; None for what a server need not have: the sequence model, and what arms choose.
+
+    Raises:
+        InputError: the server has no `stable` version of another model.
+    """
+    try:
+        return await call
+    except InputError:
+        if one[0] == SEQUENCE or one[1] != STABLE:
+            return None
+        raise

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from experiments.metrics.log import Log
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
+requests_option: Callable = click.option(
+    "--requests",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parquet file of requests with user_id, ts and latency_ms, for the metric `latency`.",
+)
 file_argument: Callable = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -31,8 +36,9 @@ def experiment() -> None:
 
 @experiment.command()
 @file_argument
+@requests_option
 @json_option
-def plan(file: Path, as_json: bool) -> None:
+def plan(file: Path, requests: Path | None, as_json: bool) -> None:
     """Compute how many listeners and days the experiment in FILE needs, and estimate what its layouts would bring.
 
     The imported log says how the metrics vary and how many listeners come, and with which chance it showed the layouts
@@ -46,7 +52,7 @@ def plan(file: Path, as_json: bool) -> None:
 
     definition = definition_in(file)
     home = home_with(DATA, SURFACES)
-    with log_of(home) as log:
+    with log_of(home, requests) as log:
         result = outlook(definition, log, end_of(home))
     estimates = forecasts(definition, load(home.data), serving_policy(home))
     if as_json:
@@ -66,8 +72,12 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
     """Start the experiment in FILE, or move a running one to a later stage of its ramp."""
     from experiments.registry import Registry
     from stores import parts
+    from surfaces.arms.assigned import choices
+    from surfaces.arms.parameters import check_versions
 
     definition, home = definition_in(file), Home.from_env()
+    if choices(definition):
+        check_versions(definition, parts.home_with(parts.MODELS).models)
     instant = at.replace(tzinfo=UTC) if at else utc_now()
     state = parts.change(
         home,
@@ -89,6 +99,7 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
 def status(name: str | None, as_json: bool) -> None:
     """List all experiments, or show the records of the experiment NAME. No look is taken."""
     from experiments.registry import Registry
+    from experiments.reporting import overview
     from stores.parts import EXPERIMENTS, home_with
 
     registry = Registry(home_with(EXPERIMENTS).experiments)
@@ -99,18 +110,7 @@ def status(name: str | None, as_json: bool) -> None:
         else:
             show_state(state)
         return
-    rows = [
-        {
-            "name": each.definition.name,
-            "layer": each.definition.layer.name,
-            "share": each.definition.share[each.stage - 1],
-            "started": each.started.isoformat(),
-            "looks": len(each.looks),
-            "verdict": each.looks[-1]["verdict"] if each.looks else "",
-            "decision": each.stop["decision"] if each.stop else "",
-        }
-        for each in registry.all()
-    ]
+    rows = overview(registry)
     if as_json:
         print_json(rows)
     elif rows:
@@ -122,8 +122,9 @@ def status(name: str | None, as_json: bool) -> None:
 @experiment.command()
 @click.argument("name")
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the scorecard as a page.")
+@requests_option
 @json_option
-def report(name: str, page: Path | None, as_json: bool) -> None:
+def report(name: str, page: Path | None, requests: Path | None, as_json: bool) -> None:
     """Look at the experiment NAME: metrics with intervals, checks, and a verdict.
 
     The look reads the collected log to its end, and is recorded: it spends alpha. Of an experiment that has ended, the
@@ -135,7 +136,7 @@ def report(name: str, page: Path | None, as_json: bool) -> None:
     from stores import parts
 
     home = parts.home_with(parts.DATA)
-    with log_of(home) as log:
+    with log_of(home, requests) as log:
         result = parts.change(
             home, parts.EXPERIMENTS, lambda: look(Registry(home.experiments), name, log, end_of(home))
         )
@@ -184,11 +185,11 @@ def definition_in(file: Path) -> "Definition":
     return definition
 
 
-def log_of(home: Home) -> "AbstractContextManager[Log]":
-    """Open the log of a home."""
+def log_of(home: Home, requests: Path | None) -> "AbstractContextManager[Log]":
+    """Open the log of a home, with a file of requests if one is given."""
     from experiments.metrics.log import open_log
 
-    return open_log(home.data)
+    return open_log(home.data, requests)
 
 
 def end_of(home: Home) -> datetime:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def show_plan(outlook: "Outlook", definition: "Definition") -> None:
     """Print what each metric needs, and what the experiment needs."""
+    from experiments.planning import units_of
+
+    units = units_of(definition)
     print_table(
         f"Plan of {definition.name}",
-        ("metric", "role", "value", "to find", "listeners", "variance removed"),
+        ("metric", "role", "value", "to find", units, "variance removed"),
         [
             (
                 each.metric,
@@ -34,7 +37,7 @@ def show_plan(outlook: "Outlook", definition: "Definition") -> None:
     for name, reason in outlook.unmeasured.items():
         say(f"not measured: {name}, {reason}")
     days = "they never come" if outlook.days is None else f"{outlook.days} days"
-    say(f"{outlook.units:,} listeners are needed: {days} at {definition.share[-1]:.0%} of the layer.")
+    say(f"{outlook.units:,} {units} are needed: {days} at {definition.share[-1]:.0%} of the layer.")
     say(f"In the definition: `plan: {{units: {outlook.units}, days: {outlook.days or definition.plan.days}}}`.")
 
 
@@ -97,6 +100,8 @@ def show_report(report: "Report") -> None:
 
 def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the scorecard's table."""
+    from experiments.reporting import result
+
     interval = "" if row["lift_low"] is None else f" ({percent(row['lift_low'])} to {percent(row['lift_high'])})"
     return (
         row["metric"],
@@ -107,14 +112,6 @@ def metric_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         percent(row["lift"]) + interval,
         result(row),
     )
-
-
-def result(row: Mapping[str, Any]) -> str:
-    """Say what a metric shows, in a few words."""
-    if row["margin"] is not None:
-        within = f"within {row['margin']:.1%}" if row["non_inferior"] else f"not shown within {row['margin']:.1%}"
-        return f"{within}, worse" if row["worse"] and not row["non_inferior"] else within
-    return "improved" if row["improved"] else "worse" if row["worse"] else ""
 
 
 def percent(share: float | None) -> str:

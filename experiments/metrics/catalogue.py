@@ -1,9 +1,9 @@
 """The metrics of experiments, by name.
 
 Rows of `events` are those of the data contract, with `micros` (microseconds of `ts` since 1970 UTC), `creator_id` and
-`release_date` of the item and `fallback`, the level of degradation of the page (0 is whole). Rows of `requests` have
-`latency_ms`, and `failed`: whether the request got no page. To add a metric, add a line: its tests, the scorecard and
-`segue experiment plan` follow.
+`release_date` of the item. Of the page they have `fallback`, its level of degradation (0 is whole), and `degraded`, the
+stages that failed or were late. Rows of `requests` have `latency_ms`. To add a metric, add a line: its tests, the
+scorecard and `segue experiment plan` follow.
 """
 
 from typing import Any
@@ -51,6 +51,11 @@ def of_fallback(rows: Any) -> Any:
     return ((rows.action == IMPRESSION) & (rows.fallback > 0)).cast("float64")
 
 
+def of_errors(rows: Any) -> Any:
+    """1 where a row is an impression on a page of which a stage failed or was late, else 0."""
+    return ((rows.action == IMPRESSION) & (rows.degraded.length() > 0)).fill_null(False).cast("float64")
+
+
 def each_row(rows: Any) -> Any:
     """1 for each row."""
     return rows.ts.notnull().cast("float64")
@@ -86,8 +91,8 @@ METRICS = (
         "Milliseconds to answer a request, on average.", table="requests", needs=("latency_ms",),
     ),
     Metric(
-        "errors", "guardrail", False, lambda rows: rows.failed.cast("float64"), each_row,
-        "Share of requests without a page.", table="requests", needs=("failed",),
+        "errors", "guardrail", False, of_errors, did(IMPRESSION),
+        "Share of impressions on a page of which a stage failed or was late.", needs=("degraded",),
     ),
     Metric("plays", "deterioration", True, did(PLAY), None, "Plays of each listener."),
 )  # fmt: skip

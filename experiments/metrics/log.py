@@ -7,9 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from segue.errors import InputError
+
 if TYPE_CHECKING:
     import ibis
     import ibis.expr.types as ir
+
+OF_REQUESTS = ("user_id", "ts", "latency_ms")
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,10 @@ class Log:
 
     Args:
         events: Events of the data contract. Collected ones have `exposure`, a struct with `arms` (a JSON object: arm by
-            experiment) and `fallback`.
+            experiment), `fallback` and `degraded`.
         items: The catalogue, for `creator_id` and `release_date`.
         users: The listeners, for slices.
-        requests: A row for each request to the gateway (`user_id`, `ts`, `latency_ms`, `failed`), if it is kept.
+        requests: A row for each request (`user_id`, `ts`, `latency_ms`), if the caller has such a log.
     """
 
     events: "ir.Table"
@@ -39,7 +43,7 @@ def open_log(data: Path, requests: Path | None = None) -> Iterator[Log]:
         requests: A Parquet file of requests, or None.
 
     Raises:
-        InputError: There is no data set.
+        InputError: There is no data set, or the file of requests cannot be read or lacks a column.
     """
     from events.dataset import load
 
@@ -48,8 +52,25 @@ def open_log(data: Path, requests: Path | None = None) -> Iterator[Log]:
         events = duckdb.read_parquet(tables.events_files, hive_partitioning=False)
         # Paths stand in lists, because DuckDB would take a folder named `[v2]` for a pattern.
         items, users = (duckdb.read_parquet([str(data / f"{name}.parquet")]) for name in ("items", "users"))
-        asked = duckdb.read_parquet([str(requests)]) if requests else None
+        asked = duckdb.read_parquet([str(checked_requests(requests))]) if requests else None
         yield Log(events, items, users, asked)
+
+
+def checked_requests(path: Path) -> Path:
+    """Return the path of a file of requests that has the columns of one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_schema(path).names
+    except (OSError, pa.ArrowInvalid):
+        raise InputError(f"The requests {path} cannot be read.", "Give a Parquet file.") from None
+    if missing := [name for name in OF_REQUESTS if name not in columns]:
+        raise InputError(
+            f"A log of requests has the columns {', '.join(OF_REQUESTS)}. {path} lacks {', '.join(missing)}.",
+            "Add them: the listener, the instant in UTC, and the milliseconds of the answer.",
+        )
+    return path
 
 
 @contextmanager

@@ -5,7 +5,7 @@ later events count, on every surface, because an arm may move listening from one
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SLICES = ("country", "plan", "age_band")  # of the table of users
 OF_ITEMS = ("creator_id", "release_date")
+OF_PAGES = ("fallback", "degraded")  # of exposures
 PARTS = ("n", "d", "bn", "bd")  # numerator and denominator after the first exposure, and before the experiment
 BURN_IN = 0.25  # share of a switchback's block that is left out
 
@@ -89,13 +90,15 @@ def unit_sums(log: Log, running: Running, metrics: Sequence[Metric], started: da
     definition = running.definition
     switchback = definition.unit == "time_block"
     since = started if switchback else started - timedelta(days=definition.plan.pre_days)
-    rows = within(log.events, since, until)
-    rows = rows.mutate(arms=rows.exposure["arms"], fallback=rows.exposure["fallback"])
+    if switchback:
+        log = replace(log, requests=None)  # what has no exposure has no arm
+    rows = with_pages(within(log.events, since, until))
+    rows = rows.mutate(arms=rows.exposure["arms"])
     if definition.overrides:
         rows = rows.filter(~rows.user_id.isin(list(definition.overrides)))
     lost = lost_exposures(rows, running, started)
     if switchback:
-        rows = in_blocks(rows, definition)
+        rows = in_blocks(rows.filter(arm_of(rows.arms, definition.name).notnull()), definition)
     exposed = ibis.memtable(first_exposures(rows, definition.name, started).to_pyarrow())  # read once, used often
     measured, unmeasured = measurable(log, metrics)
     table = with_sums(log, rows, exposed, measured, started, until, since)
@@ -140,6 +143,12 @@ def within(rows: "ir.Table", since: datetime, until: datetime) -> "ir.Table":
     return rows.filter((rows.ts >= since) & (rows.ts < until)).mutate(micros=epoch_us(rows.ts))
 
 
+def with_pages(rows: "ir.Table") -> "ir.Table":
+    """The rows with what metrics read of their exposures, as far as the log has it."""
+    given = rows.exposure.names if "exposure" in rows.columns else ()
+    return rows.mutate(**{name: rows.exposure[name] for name in OF_PAGES if name in given})
+
+
 def arm_of(arms: Any, experiment: str) -> Any:
     """The arm of an experiment in a column of JSON objects; null where it is not named."""
     return arms.cast("json")[experiment].str
@@ -157,20 +166,22 @@ def first_exposures(rows: "ir.Table", experiment: str, started: datetime) -> "ir
 
 
 def in_blocks(rows: "ir.Table", definition: Definition) -> "ir.Table":
-    """The exposed rows of a switchback without the start of each block; the block takes the place of the listener."""
+    """The rows of a switchback without the start of each block; the block takes the place of the listener."""
     length = 3600 * 1_000_000 * definition.block_hours
-    kept = rows.mutate(user_id=(rows.micros // length).cast("string"))
-    return kept.filter(arm_of(rows.arms, definition.name).notnull() & (rows.micros % length >= int(BURN_IN * length)))
+    kept = rows.filter(rows.micros % length >= int(BURN_IN * length))
+    return kept.mutate(user_id=(kept.micros // length).cast("string"))
 
 
 def measurable(log: Log, metrics: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
     """Return the metrics whose columns the log has, and the others with the reason."""
-    columns = {*log.events.columns, "fallback", *(set(OF_ITEMS) & set(log.items.columns))}
+    columns = {*with_pages(log.events).columns, *(set(OF_ITEMS) & set(log.items.columns))}
     requests = set(log.requests.columns) if log.requests is not None else set()
     measured, unmeasured = [], {}
     for metric in metrics:
         missing = set(metric.needs) - (columns if metric.table == "events" else requests)
-        if missing:
+        if metric.table == "requests" and log.requests is None:
+            unmeasured[metric.name] = "there is no log of requests"
+        elif missing:
             unmeasured[metric.name] = f"the {metric.table} have no {', '.join(sorted(missing))}"
         else:
             measured.append(metric)

@@ -100,8 +100,17 @@ class Effect:
 
     @property
     def z(self) -> float:
-        """The difference in standard errors; 0 where nothing varies."""
-        return self.difference / self.error if self.error > 0 else 0.0
+        """The difference in standard errors; 0 where all units are alike.
+
+        If each arm is constant and the arms differ, the error is that of all units together, as if none were treated:
+        an arm whose pages all fail is found, and a few units that differ by chance are not.
+        """
+        if self.error > 0:
+            return self.difference / self.error
+        alike = math.isclose(self.treatment.value, self.control.value, rel_tol=1e-9)
+        if alike or math.isnan(self.error):
+            return 0.0
+        return math.copysign(math.sqrt(self.control.units + self.treatment.units), self.difference)
 
     @property
     def p(self) -> float:

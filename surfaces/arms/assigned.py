@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.assignment.assign import Assignment, Running, arms_to_log, assign
+from experiments.definition import Definition
 from experiments.registry import Registry
 from surfaces.request import Request
+from surfaces.versions import MODELS, RANKING, RETRIEVAL, SEQUENCE, Choice
 
 OF_LISTENERS = ("country", "plan", "age_band")  # features
 ATTRIBUTES = (*OF_LISTENERS, "market", "surface")  # that a definition's `eligible` may name
+OF_MODELS = "models."  # parameters that choose model versions, on all surfaces that ask the model
+ASKED = {"home": MODELS, "new_releases": (RETRIEVAL, RANKING), "now_playing": (RETRIEVAL, SEQUENCE)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Arms:
 
     def reads(self, name: str) -> bool:
         """Whether the decision depends on a parameter, by its full name."""
+        if name.startswith(OF_MODELS):
+            return name.removeprefix(OF_MODELS) in ASKED.get(self.surface, ())
         return name.startswith(f"{self.surface}.") and name not in self.fixed
 
     @cached_property
@@ -40,6 +46,13 @@ class Arms:
             for one in self.assignments
             for name, value in one.parameters.items()
             if self.reads(name)
+        }
+
+    @cached_property
+    def versions(self) -> dict[str, Choice]:
+        """The model versions that the arms choose: model -> label or number."""
+        return {
+            name.removeprefix(OF_MODELS): value for name, value in self.parameters.items() if name.startswith(OF_MODELS)
         }
 
     @property
@@ -76,6 +89,11 @@ class Experiments:
         """
         return cls(Registry(folder).running())
 
+    @property
+    def choices(self) -> frozenset[tuple[str, Choice]]:
+        """The model versions that arms may choose: model, and label or number."""
+        return frozenset(pair for one in self.running for pair in choices(one.definition))
+
     def arms(self, surface: str, request: Request, features: Mapping[str, Any]) -> Arms:
         """The arms of a request.
 
@@ -92,6 +110,16 @@ class Experiments:
 
 
 NO_ARMS = Arms()
+
+
+def choices(definition: Definition) -> list[tuple[str, Choice]]:
+    """The model versions that the arms of an experiment choose: model, and label or number."""
+    return [
+        (name.removeprefix(OF_MODELS), value)
+        for arm in definition.arms
+        for name, value in arm.parameters.items()
+        if name.startswith(OF_MODELS)
+    ]
 
 
 def experiments_stamp(folder: Path) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -118,6 +118,12 @@ class Path:
             deadlines.features,
             passes=(UnknownListenerError,),
         )
+        self._versions: Stage[Context, VersionSet] = Stage(
+            "versions",
+            lambda context: context.versions.chosen(context.arms.versions),
+            lambda context: context.versions,
+            deadlines.ranking,
+        )
         self._ranking: Stage[tuple[Context, Candidates], Mapping[str, np.ndarray]] = Stage(
             "ranking", lambda given: score(models, *given), lambda given: NO_SCORES, deadlines.ranking
         )
@@ -156,10 +162,16 @@ class Path:
         trace.off |= arms.off
         return Context(request, features, self.catalogue, versions, arms)
 
+    async def with_versions(self, context: Context, trace: Trace) -> Context:
+        """A request with the model versions that its arms choose; as it is if one of them does not answer."""
+        if not context.arms.versions:
+            return context
+        return replace(context, versions=await self._versions(context, trace))
+
     async def _answer(
         self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace
     ) -> Answer[Page]:
-        context = await self.context(surface.name, request, versions, trace)
+        context = await self.with_versions(await self.context(surface.name, request, versions, trace), trace)
         answers = await self._ask(surface.sources, context, trace)
         merging: Stage[list[SourceAnswer], Candidates] = Stage(
             "merge",

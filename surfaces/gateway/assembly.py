@@ -88,6 +88,7 @@ async def open_gateway(
     try:
         async with AsyncClient(server, tls) as client:
             models = Models(client)
+            models.choices = experiments.choices
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)
             gateway = Gateway(
@@ -108,6 +109,7 @@ async def open_gateway(
 
             def use_experiments(newer: Experiments) -> None:
                 gateway.path.experiments = newer
+                models.choices = newer.choices
 
             following = [
                 asyncio.create_task(one)

@@ -75,7 +75,8 @@ class NowPlaying:
                 begun.append((context, session))
             context, session = begun[0]
             trace.off |= context.arms.off
-            return await self._next(replace(context, versions=versions), session, trace), versions, trace
+            context = await self._path.with_versions(replace(context, versions=versions), trace)
+            return await self._next(context, session, trace), context.versions, trace
 
         found, versions, trace = await self._path.by_versions(run)
         ((context, session),) = begun

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -137,6 +138,10 @@ def test_bad_input_is_an_error_of_two_lines(segue, arguments, text):
         ({"salt": "another"}, "keeps its salt"),
         ({"arms": [{"name": name, "share": 0.5} for name in ("control", "new")]}, "keeps the names and shares"),
         ({"arms": [{"name": name, "share": 0.5, "parameters": {"home.rws": 3}} for name in "ab"]}, "no parameter"),
+        (
+            {"arms": [{"name": name, "share": 0.5, "parameters": {"models.ranking": "canary"}} for name in "ab"]},
+            "no label of ranking 'canary'",
+        ),
     ],
 )
 def test_a_start_that_breaks_a_rule_is_an_error_and_loses_nothing(segue, monkeypatch, tmp_path, parts, text):
@@ -148,6 +153,38 @@ def test_a_start_that_breaks_a_rule_is_an_error_and_loses_nothing(segue, monkeyp
     assert (code, out) == (2, "")
     assert text in err
     assert {path: path.read_bytes() for path in experiments.rglob("*.json")} == before
+
+
+def test_an_ended_experiment_is_not_started_again(segue, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
+    file, records = written(tmp_path / "e.yaml"), Home(tmp_path / "home").experiments
+    assert segue("start", file)[0] == 0
+    assert segue("stop", "more-new", "--decision", "stop", "--why", "No effect.", "--by", "ann")[0] == 0
+    before = {path: path.read_bytes() for path in records.rglob("*.json")}
+    code, out, err = segue("start", file)
+    assert (code, out, "stays ended" in err) == (2, "", True)
+    assert {path: path.read_bytes() for path in records.rglob("*.json")} == before
+
+
+@pytest.mark.slow
+def test_latency_comes_from_a_file_of_requests(segue, home, tmp_path):
+    users = dataset.load(home.data).users["user_id"].to_pylist()
+    instants = [STARTED - timedelta(days=day) for day in range(-DAYS, DAYS)]
+    rows = [
+        {"user_id": user, "ts": at, "latency_ms": 20.0 + number % 7}
+        for number, user in enumerate(users)
+        for at in instants
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "requests.parquet")
+    metrics = {"success": {"play_rate": 0.02}, "guardrails": {"latency": 0.05}}
+    file = written(tmp_path / "e.yaml", metrics=metrics)
+    _, out, _ = segue("plan", file, "--json")
+    assert json.loads(out)["unmeasured"] == {"latency": "there is no log of requests"}
+    _, out, _ = segue("plan", file, "--requests", tmp_path / "requests.parquet", "--json")
+    (need,) = [each for each in json.loads(out)["needs"] if each["metric"] == "latency"]
+    assert need["value"] == pytest.approx(23.0, abs=0.1)  # the mean of 20 to 26
+    code, _, err = segue("plan", file, "--requests", file)
+    assert (code, f"{file} cannot be read" in err) == (2, True)
 
 
 def test_a_plan_needs_no_exposures_and_a_report_does(segue, monkeypatch, tmp_path, home):

@@ -86,8 +86,20 @@ def test_a_plan_says_listeners_and_days(open_planted, started):
     assert smaller.needs[0].units == pytest.approx(needs["play_rate"].units / 4, rel=0.03)
 
 
+def test_a_plan_of_a_switchback_counts_blocks(open_planted, started):
+    planned = parse(definition(plan=PLAN, unit="time_block", block_hours=6, share=[0.5]))
+    result = outlook(planned, open_planted("nothing"), started)
+    assert result.seen == DAYS * 24 / 6
+    assert {each.variance_removed for each in result.needs} == {0.0}  # a block has no days before
+    # Some hundred listeners share a block, so their chances even out: far fewer blocks than listeners are needed.
+    listeners = outlook(parse(definition(plan={**PLAN, "pre_days": 0})), open_planted("nothing"), started)
+    assert 0 < result.units < listeners.units / 10
+    # Four blocks a day, also for half of the layer's listeners.
+    assert result.days == pytest.approx(result.units / 4, abs=1)
+
+
 def test_a_plan_without_listeners_is_refused(open_planted, started):
-    with pytest.raises(InputError, match="needs listeners with impressions"):
+    with pytest.raises(InputError, match="needs impressions of several listeners"):
         outlook(parse(definition(plan=PLAN)), open_planted("nothing"), started - timedelta(days=100))
 
 

@@ -50,24 +50,32 @@ class FakeServer:
             self.signatures["sequence"] = {name: (QUERY | FILTERS)[name] for name in SEQUENCE}
         self.uncertain = uncertain
         self.versions = dict.fromkeys(self.signatures, 1)
+        self.others = {}  # (model, label or number) -> a version beside the stable one
+        self.asked_versions = []  # (model, version) of every call
         self.requests = []  # (model, inputs) in the order of arrival; calls at the same time arrive in any order
 
     def asked(self, model):
         """The inputs of the last call of a model."""
         return next(inputs for name, inputs in reversed(self.requests) if name == model)
 
-    async def status(self, model, label, timeout):
-        assert label == "stable"
-        if model not in self.versions:
+    async def status(self, model, timeout, label=None, version=None):
+        found = self.versions.get(model) if label == "stable" else self.others.get((model, label or version))
+        if found is None:
             raise InputError(f"no model {model}", "")
-        return {self.versions[model]: {"state": "AVAILABLE", "error": ""}}
+        return {found: {"state": "AVAILABLE", "error": ""}}
+
+    def has(self, model, version):
+        """Whether a version is loaded."""
+        loaded = {other for (name, _), other in self.others.items() if name == model}
+        return version in loaded | {self.versions.get(model)}
 
     async def metadata(self, model, version, timeout):
-        assert version == self.versions[model]
+        assert self.has(model, version)
         return {"version": version, "signatures": {"serving_default": {"inputs": self.signatures[model]}}}
 
     async def predict(self, model, inputs, signature, version, timeout):
-        if version != self.versions.get(model):
+        self.asked_versions.append((model, version))
+        if not self.has(model, version):
             raise InputError(f"Servable not found for request: Specific({model}, {version})", "")
         assert set(inputs) == set(self.signatures[model])
         self.requests.append((model, inputs))

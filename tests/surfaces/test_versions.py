@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from segue.errors import InputError, UnavailableError
@@ -16,11 +17,11 @@ class Pushing(FakeServer):
         super().__init__({}, {}, following={})
         self.readings = 0
 
-    async def status(self, model, label, timeout):
+    async def status(self, model, timeout, **named):
         self.readings += 1
         if self.readings == 2:  # retrieval was read before, the other models are read after
             self.versions = dict.fromkeys(self.versions, 2)
-        return await super().status(model, label, timeout)
+        return await super().status(model, timeout, **named)
 
 
 def test_a_reading_that_lies_on_both_sides_of_a_push_does_not_count():
@@ -35,6 +36,83 @@ def test_the_sequence_model_need_not_be_served():
         return await Models(FakeServer({}, {})).refresh()
 
     assert asyncio.run(read()).versions == {"retrieval": 1, "ranking": 1}
+
+
+def test_an_arm_chooses_a_version_by_its_label_or_number():
+    server = FakeServer({}, {}, following={})
+    server.others = {("ranking", "canary"): 7, ("retrieval", 6): 6}
+
+    async def read():
+        models = Models(server)
+        models.choices = frozenset({("ranking", "canary"), ("retrieval", 6), ("sequence", "gone"), ("ranking", 99)})
+        first = await models.refresh()
+        server.versions = dict.fromkeys(server.versions, 8)  # a push moves `stable` alone
+        return first, await models.refresh()
+
+    for stable, now in zip((1, 8), asyncio.run(read()), strict=True):
+        assert now.versions == dict.fromkeys(("retrieval", "ranking", "sequence"), stable)
+        both = now.chosen({"ranking": "canary", "retrieval": 6})
+        assert both.versions == {"retrieval": 6, "ranking": 7, "sequence": stable}
+        assert both.inputs("ranking")
+        assert now.chosen({"ranking": "stable"}).versions == now.versions
+        # Of two versions one is not there: a mixture with `stable` was never evaluated.
+        for missing in ({"sequence": "gone"}, {"ranking": 99}, {"ranking": "canary", "sequence": "gone"}):
+            with pytest.raises(UnavailableError, match=r"No version ('gone'|99) of the model"):
+                now.chosen(missing)
+
+
+def test_a_choice_that_the_server_refuses_to_describe_does_not_hold_up_the_others():
+    server = FakeServer({}, {})
+    server.others = {("ranking", "canary"): 7}
+    metadata = server.metadata
+
+    async def gone(model, version, timeout):
+        if version == 7:  # unloaded after its status was read
+            raise InputError("Servable not found", "")
+        return await metadata(model, version, timeout)
+
+    server.metadata = gone
+
+    async def read():
+        models = Models(server)
+        models.choices = frozenset({("ranking", "canary")})
+        return await models.refresh()
+
+    now = asyncio.run(read())
+    assert now.versions == {"retrieval": 1, "ranking": 1}
+    with pytest.raises(UnavailableError):
+        now.chosen({"ranking": "canary"})
+
+
+@pytest.mark.slow
+def test_a_real_server_answers_by_the_chosen_version_until_its_label_goes(tmp_path, saved_models):
+    from serving.client.async_client import AsyncClient
+    from serving.run_server import ModelServer
+    from serving.server_config import ServerConfig
+    from serving.store import model_store
+    from serving.store.relabel import move_labels
+
+    root = tmp_path / "models"
+    model_store.push(root, {"retrieval": saved_models["one"], "ranking": saved_models["one"]})
+    model_store.push(root, {"ranking": saved_models["two"]}, label="canary")
+
+    async def talk(address):
+        async with AsyncClient(address) as client:
+            models = Models(client)
+            models.choices = frozenset({("ranking", "canary"), ("ranking", 2)})
+            now = await models.refresh()
+            scales = []
+            for chosen in (now, now.chosen({"ranking": "canary"}), now.chosen({"ranking": 2})):
+                outputs = await models.predict(chosen, "ranking", {"x": np.ones((1, 2), np.float32)})
+                scales.append(float(outputs["y"][0, 0]))
+            await asyncio.to_thread(model_store.drop, root, "canary", lambda *texts: move_labels(address, *texts))
+            after = await models.refresh()
+            with pytest.raises(UnavailableError, match="'canary' of the model 'ranking'"):
+                after.chosen({"ranking": "canary"})
+            return scales, after.versions
+
+    with ModelServer(ServerConfig(model_config_file=root / "models.config")) as server:
+        assert asyncio.run(talk(server.address)) == ([1.0, 2.0, 2.0], {"retrieval": 1, "ranking": 1})
 
 
 def test_while_the_server_is_down_calls_fail_at_once_and_the_last_set_stays():

@@ -121,3 +121,13 @@ def test_non_inferiority_counts_the_control(margin, higher, z):
     by_hand = (treatment - factor * 10) / math.sqrt(1 + factor**2) * (1 if higher else -1)
     assert z_above_margin(result, margin, higher) == pytest.approx(by_hand)
     assert by_hand == pytest.approx(z, abs=0.01)
+
+
+def test_arms_that_are_constant_and_differ_have_the_error_of_all_units_together():
+    # An arm of which every page fails: all units together have variance .25, so the error is sqrt(.25 / 50 + .25 / 50).
+    each, none = Sums(np.ones(50), np.ones(50)), Sums(np.zeros(50), np.ones(50))
+    assert effect(none, each).z == pytest.approx(1 / np.sqrt(0.25 / 50 + 0.25 / 50))
+    assert effect(each, none).z == -effect(none, each).z
+    assert effect(none, none).z == effect(each, each).z == 0.0
+    one = Sums(np.ones(1), np.ones(1))
+    assert effect(none.take(np.array([0])), one).z == 0.0  # the variance of one unit is not known

@@ -1,5 +1,6 @@
 """The arms of a request: who is assigned, what the surface reads, and when the records are read again."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from experiments.definition import parse
 from experiments.registry import Registry
 from segue.errors import InputError
+from serving.protocol.config_files import render_config
 from surfaces.arms.assigned import NO_ARMS, Experiments, experiments_stamp
-from surfaces.arms.parameters import KNOWN, check_arms
+from surfaces.arms.parameters import KNOWN, check_arms, check_versions
 from surfaces.request import Request
 from tests.support.experiments import definition
 
@@ -91,12 +93,35 @@ def test_every_record_changes_the_stamp_by_which_the_gateway_reads_again(tmp_pat
         ({"arms": arms({"home.exploration.budget": 0.9}, {})}, "exploration budget lies from 0 to 0.5"),
         ({"arms": arms({}, {"home.off": ["populr"]})}, "no part of home.off 'populr'"),
         ({"arms": arms({}, {"home.off": ["explicit"]})}, "no part of home.off 'explicit'"),  # rights are kept
+        ({"arms": arms({}, {"models.rankin": "canary"})}, "no parameter 'models.rankin'"),
+        ({"arms": arms({}, {"models.ranking": 0})}, r"models.ranking must be a label such as `canary`, or the number"),
+        ({"arms": arms({}, {"models.ranking": ""})}, r"models.ranking must be a label"),
+        ({"arms": arms({}, {"models.ranking": True})}, r"models.ranking must be a label"),
         ({"eligible": {"contry": ["SE"]}}, "no attribute 'contry'"),
     ],
 )
 def test_what_no_surface_reads_is_refused_before_the_start(parts, text):
     with pytest.raises(InputError, match=text):
         check_arms(parse(definition(**parts)))
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        ("canry", "no label of ranking 'canry'"),
+        (1, "a version with a label.*ranking 1 has none"),
+        ("stable", None),
+        (3, None),
+    ],
+)
+def test_a_version_that_the_store_does_not_serve_is_refused_before_the_start(tmp_path, choice, text):
+    (tmp_path / "models.config").write_text(
+        render_config({"ranking": {"stable": 2, "canary": 3}}, str(tmp_path)), encoding="utf-8"
+    )
+    chosen = parse(definition(arms=arms({}, {"models.ranking": choice})))
+    check_arms(chosen)
+    with pytest.raises(InputError, match=text) if text else nullcontext():
+        check_versions(chosen, tmp_path)
 
 
 def test_every_parameter_may_be_set():

@@ -61,10 +61,10 @@ class ModelServer(FakeServer):
         )
         self.failing: set[str] = set()
 
-    async def status(self, model, label, timeout):
+    async def status(self, model, timeout, **named):
         if "server" in self.failing:
             raise UnavailableError("the model server is down", "")
-        return await super().status(model, label, timeout)
+        return await super().status(model, timeout, **named)
 
     async def predict(self, model, *rest, **named):
         if {model, "server"} & self.failing:
@@ -122,6 +122,7 @@ def world(tmp_path):
 async def open_client(world):
     """A client of a gateway over a world: `client.gateway` is the gateway."""
     models = Models(world.server)
+    models.choices = world.experiments.choices
     with contextlib.suppress(UnavailableError):
         await models.refresh()
     journal = Journal(SqliteKeeping(world.journal))

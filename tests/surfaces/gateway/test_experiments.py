@@ -6,9 +6,11 @@ from experiments.definition import parse
 from experiments.registry import Registry
 from surfaces.arms.assigned import Experiments
 from surfaces.sources.popular import popular
+from surfaces.versions import MODELS
 from tests.support.experiments import definition
 from tests.surfaces.conftest import NOW
 
+NEW_RELEASES = "/v1/new-releases"
 USERS = [f"u{number}" for number in range(1, 10)]
 
 
@@ -28,9 +30,13 @@ def answers(talk):
         async def conversation(client):
             found = []
             for user in USERS:
-                # A page is drawn by its request's id: named ids give the same pages in every run.
-                request = {"request_id": f"{path.rpartition('/')[2]}-{user}", "user_id": user, **body}
-                page = (await client.post(path.format(user=user), json=request)).json()
+                if path == NEW_RELEASES:
+                    response = await client.get(path, params={"user_id": user})
+                else:
+                    # A page is drawn by its request's id: named ids give the same pages in every run.
+                    request = {"request_id": f"{path.rpartition('/')[2]}-{user}", "user_id": user, **body}
+                    response = await client.post(path.format(user=user), json=request)
+                page = response.json()
                 client.gateway.journal.append([]).result(5)  # what was handed over before is durable
                 found.append((page, client.gateway.journal.exposures(page["request_id"])))
             return found
@@ -84,6 +90,68 @@ def test_now_playing_reads_its_own_parameters(world, tmp_path, answers):
     experiment(tmp_path, world, {}, {"now_playing.calibrated": False})
     assert {arms_of(logged) for _, logged in answers("/v1/sessions/{user}/next", k=3)} == {"control", "treatment"}
     assert {arms_of(logged) for _, logged in answers("/v1/home")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/v1/home", "ranking"),
+        ("/v1/home", "sequence"),
+        (NEW_RELEASES, "ranking"),
+        ("/v1/sessions/{user}/next", "retrieval"),
+    ],
+)
+def test_an_arm_chooses_a_model_version_on_each_surface_that_asks_the_model(world, tmp_path, answers, path, model):
+    world.server.others = {(model, "canary"): 2}
+    experiment(tmp_path, world, {}, {f"models.{model}": "canary"})
+    pages = answers(path)
+    assert {(arms_of(logged), logged[0].model_versions[model]) for _, logged in pages} == {
+        ("control", 1),
+        ("treatment", 2),
+    }
+    for page, logged in pages:
+        assert (page["level"], page["degraded"]) == (0, [])
+        assert (
+            page["versions"] == logged[0].model_versions == {**dict.fromkeys(MODELS, 1), model: page["versions"][model]}
+        )
+    assert {version for asked, version in world.server.asked_versions if asked == model} == {1, 2}
+    assert {version for asked, version in world.server.asked_versions if asked != model} == {1}
+
+
+def test_a_version_that_is_not_there_is_said_and_the_page_stays_with_its_arm(world, tmp_path, answers):
+    # Without the arm in the log, listeners whose version is missing would leave the treatment alone.
+    experiment(tmp_path, world, {}, {"models.ranking": "canary"})
+    for page, logged in answers("/v1/home"):
+        treated = arms_of(logged) == "treatment"
+        assert (page["level"], page["degraded"]) == (0, ["versions"] if treated else [])
+        assert logged[0].degraded == (("versions",) if treated else ())
+        assert page["versions"] == dict.fromkeys(MODELS, 1)
+    assert {arms_of(logged) for _, logged in answers("/v1/home")} == {"control", "treatment"}
+
+
+@pytest.mark.parametrize("path", ["/v1/home", "/v1/sessions/{user}/next"])
+def test_a_version_that_goes_while_a_page_is_made_is_replaced_on_that_page(world, tmp_path, answers, path):
+    world.server.others = {("retrieval", "canary"): 2}
+    experiment(tmp_path, world, {}, {"models.retrieval": "canary"})
+    predict = world.server.predict
+
+    async def unloaded(model, inputs, signature, version, timeout):
+        world.server.others.clear()
+        return await predict(model, inputs, signature=signature, version=version, timeout=timeout)
+
+    world.server.predict = unloaded
+    pages = answers(path)
+    assert {(arms_of(logged), page["level"], *page["degraded"]) for page, logged in pages} == {
+        ("control", 0),
+        ("treatment", 0, "versions"),
+    }
+    assert {logged[0].model_versions["retrieval"] for _, logged in pages} == {1}
+
+
+def test_a_surface_that_does_not_ask_the_model_names_no_arm(world, tmp_path, answers):
+    world.server.others = {("ranking", "canary"): 2}
+    experiment(tmp_path, world, {}, {"models.ranking": "canary"})
+    assert {arms_of(logged) for _, logged in answers("/v1/sessions/{user}/next", k=3)} == {None}
 
 
 def test_a_page_of_a_fallback_names_its_arm(world, tmp_path, answers):
