@@ -80,6 +80,6 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
     if not as_json:
         say(str(decision["reason"]))
     if decision["retrain"]:
-        execute("training", "local", None, False, config, None, as_json)
+        execute("training", "local", None, False, config, None, as_json, why=str(decision["reason"]))
     elif as_json:
         print_json(decision)

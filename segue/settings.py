@@ -162,6 +162,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def decisions(self) -> Path:
+        """Who moved a label of the models when and why, a file for each; beside the models, so they travel together."""
+        return self.models / "decisions"
+
+    @property
     def surfaces(self) -> Path:
         """What the training pipeline makes for the gateway."""
         return self.root / "surfaces"
