@@ -217,6 +217,11 @@ class Home:
         return self.reports / "drift.html"
 
     @property
+    def drift_snapshots(self) -> Path:
+        """The results of the last drift comparisons, as Evidently's own pages read them."""
+        return self.reports / "snapshots"
+
+    @property
     def tracking_artifacts(self) -> Path:
         """Files that MLflow stores with its runs."""
         return self.mlflow / "artifacts"

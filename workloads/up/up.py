@@ -24,7 +24,7 @@ from surfaces.operator.operator import Operator
 from surfaces.player.player import Listeners, Player
 from workloads.operating.operations import HomeOperations
 from workloads.operating.overview import StateOf
-from workloads.up.mlflow_pages import mlflow_pages
+from workloads.up.linked_pages import linked_pages
 from workloads.up.model_server import ModelServer, model_server
 from workloads.up.processes import accepts
 from workloads.up.training import training
@@ -62,8 +62,8 @@ def up(home: Home, settings: Settings, port: int, read_only: bool, state_of: Sta
     served = model_store.stable(home.models)
     model_port = next_free(MODEL_PORT, lambda one: None if accepts(one) else one, say) if served else 0
     bound = next_free(port, bind, say)
-    with bound, mlflow_pages(home) as mlflow, training(home) as runs:
-        operator = Operator(HomeOperations(home, state_of, runs, utc_now), {"MLflow": mlflow.open})
+    with bound, linked_pages(home) as links, training(home) as runs:
+        operator = Operator(HomeOperations(home, state_of, runs, utc_now), links)
         if not served:
             asyncio.run(answer_alone(bound, operator, read_only, say))
             return
