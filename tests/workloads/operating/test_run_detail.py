@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.run_state import state
 from segue.errors import InputError
-from segue.files import write_text
+from segue.files import read_json, write_json, write_text
 from tests.support.loops import COMPARED, STOPPED, TRAINED, looped
 from workloads.operating.run_detail import report_file, run_detail, run_named
 
@@ -18,6 +18,12 @@ def test_a_run_has_its_steps_gates_tables_and_reports(home):
     assert ranking["rows"][0][:3] == ["candidate", "play", 0.61]
     assert detail["sentences"] == ["recall@100 over popularity: +0.1000 (95 % interval +0.0500 to +0.1500)"]
     assert detail["reports"] == ["evaluation", "log"]
+
+
+def test_a_run_says_why_it_was_started(home):
+    run = looped(home).run(TRAINED)
+    write_json(run.request, {**read_json(run.request), "why": "a week of new plays"})
+    assert run_detail(run, state)["why"] == "a week of new plays"
 
 
 def test_a_run_that_a_gate_stopped_has_no_tables(home):
