@@ -32,7 +32,7 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
 
     def compare() -> Verdict:
         windows = reference or home.reference_window, current or home.current_window
-        return compare_files(*windows, home.drift_verdict, home.drift_page)
+        return compare_files(*windows, home.drift_verdict, home.drift_page, home.drift_snapshots)
 
     verdict = parts.change(home, parts.REPORTS, compare)
     if as_json:
@@ -80,6 +80,6 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
     if not as_json:
         say(str(decision["reason"]))
     if decision["retrain"]:
-        execute("training", "local", None, False, config, None, as_json)
+        execute("training", "local", None, False, config, None, as_json, why=str(decision["reason"]))
     elif as_json:
         print_json(decision)

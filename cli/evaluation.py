@@ -14,22 +14,18 @@ if TYPE_CHECKING:
 
 def figures(run: RunFolder) -> "list[Figures]":
     """Return the tables of a run's evaluation against popularity; empty if the run ended before its evaluation."""
-    from models.evaluation import report
+    from models.evaluation.report import gains
     from surfaces.recommendations_page.page import Figures
+    from workloads.operating.run_detail import tables
 
     if not run.evaluation.is_file():
         return []
     evaluation = read_json(run.evaluation)
-    tables = (
-        Figures(
-            "Retrieval on held-out time",
-            report.RETRIEVAL_COLUMNS,
-            report.retrieval_rows(evaluation),
-            report.gains(evaluation),
-        ),
-        Figures("Ranking on held-out time", report.RANKING_COLUMNS, report.ranking_rows(evaluation)),
-    )
-    return [replace(table, rows=[[cell_text(cell) for cell in row] for row in table.rows]) for table in tables]
+    shown = [
+        Figures(table["title"], table["columns"], [[cell_text(cell) for cell in row] for row in table["rows"]])
+        for table in tables(evaluation)[:2]  # retrieval and ranking
+    ]
+    return [replace(shown[0], sentences=gains(evaluation)), *shown[1:]]
 
 
 def show_evaluation(run: RunFolder) -> None:

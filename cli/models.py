@@ -21,6 +21,7 @@ server_option = click.option(
     help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
     "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
 )
+why_option = click.option("--why", default="", help="The reason; `segue models show` has it.")
 
 
 @click.group()
@@ -37,24 +38,11 @@ def models() -> None:
 def list_(as_json: bool) -> None:
     """List the versions of each model: labels, time of the push, and whether the files are as they were pushed."""
     from serving.store import model_store
-    from serving.store.versions import pushed_at
     from stores.parts import MODELS, home_with
+    from workloads.operating.model_versions import version_entries
 
     root = home_with(MODELS).models
-    labels = model_store.labels(root)
-    listing: dict[str, list[dict[str, Any]]] = {
-        model: [
-            {
-                "version": version,
-                "labels": sorted(name for name, at in labels.get(model, {}).items() if at == version),
-                "pushed": (at := pushed_at(root, model, version)) and at.isoformat(timespec="seconds"),
-                "whole": not (faults := model_store.faults(root, model, version)),
-                "faults": faults,
-            }
-            for version in model_store.versions(root, model)
-        ]
-        for model in model_store.models(root)
-    }
+    listing = {model: version_entries(root, model) for model in model_store.models(root)}
     if as_json:
         print_json({"store": str(root), "models": listing})
         return
@@ -72,25 +60,53 @@ def list_(as_json: bool) -> None:
     print_table(f"Models in {root}", ("model", "version", "labels", "pushed (UTC)", "files"), rows)
 
 
+@models.command("show")
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the model NAME: the lineage and the figures of each version, and who moved its labels, when and why."""
+    from stores.parts import MODELS, home_with
+    from workloads.operating.model_versions import model_detail
+
+    detail = model_detail(home_with(MODELS), name)
+    if as_json:
+        print_json(detail)
+        return
+    metrics = sorted({metric for entry in detail["versions"] for metric in entry["figures"]})
+    rows = [
+        ("labels", *(", ".join(entry["labels"]) for entry in detail["versions"])),
+        ("run", *(entry["lineage"]["run"] or "" for entry in detail["versions"])),
+        ("data until", *((entry["lineage"]["split"] or {}).get("end", "")[:10] for entry in detail["versions"])),
+        *((metric, *(entry["figures"].get(metric, "") for entry in detail["versions"])) for metric in metrics),
+    ]
+    print_table(name, ("", *(f"version {entry['version']}" for entry in detail["versions"])), rows)
+    for each in detail["decisions"]:
+        versions = ", ".join(f"{model} {version or 'none'}" for model, version in each["versions"].items())
+        say(f"{each['at'][:16]} {each['by']}: {each['action']}, {each['label']} is {versions}. {each['why']}")
+
+
 @models.command()
 @click.argument("version", type=int, required=False)
 @click.option("--label", default="stable", show_default=True, help="The label to move.")
 @server_option
+@why_option
 @json_option
-def promote(version: int | None, label: str, server: str | None, as_json: bool) -> None:
+def promote(version: int | None, label: str, server: str | None, why: str, as_json: bool) -> None:
     """Point a label at VERSION, for every model that has it.
 
     Without VERSION the canary becomes stable, and the label `canary` ends. The labels of all models move together.
     """
     from serving.store import model_store
 
-    report(label, changed(lambda root: model_store.promote(root, version, label, label_mover(server))), as_json)
+    mover = label_mover(server)
+    report(decided("promote", lambda root: (label, model_store.promote(root, version, label, mover)), why), as_json)
 
 
 @models.command()
 @server_option
+@why_option
 @json_option
-def rollback(server: str | None, as_json: bool) -> None:
+def rollback(server: str | None, why: str, as_json: bool) -> None:
     """Remove the canary if there is one. Otherwise move `stable` back to the version before.
 
     With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
@@ -98,19 +114,19 @@ def rollback(server: str | None, as_json: bool) -> None:
     """
     from serving.store import model_store
 
-    label, moved = changed(lambda root: model_store.rollback(root, label_mover(server)))
-    report(label, moved, as_json)
+    report(decided("rollback", lambda root: model_store.rollback(root, label_mover(server)), why), as_json)
 
 
 @models.command()
 @click.argument("label")
 @server_option
+@why_option
 @json_option
-def drop(label: str, server: str | None, as_json: bool) -> None:
+def drop(label: str, server: str | None, why: str, as_json: bool) -> None:
     """Remove LABEL from all models. The versions stay; `stable` can only move."""
     from serving.store import model_store
 
-    report(label, changed(lambda root: model_store.drop(root, label, label_mover(server))), as_json)
+    report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), why), as_json)
 
 
 @models.command()
@@ -193,6 +209,17 @@ def changed(edit: Callable[[Path], Any]) -> Any:
     return parts.change(home, parts.MODELS, lambda: edit(home.models))
 
 
+def decided(action: str, move: Callable[[Path], tuple[str, Mapping[str, int | None]]], why: str) -> dict[str, Any]:
+    """Move a label in the model store, and return the recorded decision."""
+    from getpass import getuser
+
+    from segue.clock import utc_now
+    from workloads.operating.decisions import decide
+
+    home = Home.from_env()
+    return decide(home, action, lambda: move(home.models), why, getuser(), utc_now())
+
+
 def label_mover(server: str | None) -> Callable[[str, str], None] | None:
     """Return the function that moves labels in a running server; None without a server."""
     if server is None:
@@ -202,10 +229,11 @@ def label_mover(server: str | None) -> Callable[[str, str], None] | None:
     return partial(move_labels, server)
 
 
-def report(label: str, moved: Mapping[str, int | None], as_json: bool) -> None:
+def report(decision: Mapping[str, Any], as_json: bool) -> None:
     """Print the version that a label names now, by model; None means that the label was removed."""
+    label, moved = decision["label"], decision["versions"]
     if as_json:
-        print_json({"label": label, "models": dict(moved)})
+        print_json({"label": label, "models": moved})
         return
     for version in dict.fromkeys(moved.values()):
         names = ", ".join(name for name, at in moved.items() if at == version)

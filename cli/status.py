@@ -4,44 +4,33 @@ import click
 
 from cli.evaluation import show_evaluation, show_places
 from cli.output import json_option, print_json, print_table
-from segue.files import read_json
 from segue.settings import Home, RunFolder
+
+SHOWN = ("home", "data", "last_run", "served", "drift")  # in the table
 
 
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the data, the last run, the served versions, the last evaluation and the last drift verdict."""
-    from stores.parts import DATA, MODELS, REPORTS, home_with
+    """Show the data, the last run, the served versions, the last evaluation and the last drift verdict.
 
-    home = home_with(DATA, MODELS, REPORTS)
-    state = collect(home)
+    With --json it also prints the newest runs, the gates of the last training, the drift verdicts and the experiments,
+    as the operator's page of `segue up` shows them.
+    """
+    from pipelines.run_state import state as state_of
+    from stores.parts import DATA, EXPERIMENTS, MODELS, REPORTS, home_with
+    from workloads.operating.overview import overview
+
+    home = home_with(DATA, EXPERIMENTS, MODELS, REPORTS)
+    state = overview(home, state_of)
     if as_json:
         print_json(state)
         return
-    print_table("Segue", ("what", "state"), [(name.replace("_", " "), text(value)) for name, value in state.items()])
+    print_table("Segue", ("what", "state"), [(name.replace("_", " "), text(state[name])) for name in SHOWN])
     run = last_evaluated(home)
     if run:
         show_evaluation(run)
         show_places(home, run)
-
-
-def collect(home: Home) -> dict:
-    """Collect the state of a home. Parts that do not exist yet are None."""
-    from pipelines.run_state import state
-    from serving.store.model_store import labels
-
-    manifest = home.data / "manifest.json"
-    drift = home.drift_verdict
-    folders = home.run_folders()
-    last = state(folders[-1]) if folders else None
-    return {
-        "home": str(home.root),
-        "data": read_json(manifest) if manifest.is_file() else None,
-        "last_run": {name: last[name] for name in ("run", "status", "reason")} if last else None,
-        "served": labels(home.models) or None,
-        "drift": read_json(drift)["reason"] if drift.is_file() else None,
-    }
 
 
 def last_evaluated(home: Home) -> RunFolder | None:

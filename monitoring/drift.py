@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring.aligning import Comparable, align
+from monitoring.snapshots import keep
 from segue.errors import InputError
 from segue.files import write_json, write_text
 from segue.verdict import Verdict
@@ -55,7 +56,13 @@ class DriftLimits:
             )
 
 
-def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits, html: Path | None) -> Verdict:
+def compare(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    limits: DriftLimits,
+    html: Path | None,
+    snapshots: Path | None = None,
+) -> Verdict:
     """Compare two windows with Evidently and judge the result.
 
     Columns named `prediction_*` are predictions, all others are features. The window has drifted if the share of
@@ -68,6 +75,7 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
         current: the newer window, with the same columns.
         limits: the limits of drift.
         html: the file to write Evidently's report to; None for no report.
+        snapshots: the folder to add Evidently's result to, for its own pages; None for none.
 
     Returns:
         The verdict, passed if the windows have not drifted. Its figures: `share_drifted`, `columns` (name -> score,
@@ -83,6 +91,8 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
     columns = _scores(snapshot, limits)
     if html is not None:
         write_text(html, snapshot.get_html_str(as_iframe=False))
+    if snapshots is not None:
+        keep(snapshot, snapshots)
     drifted = [name for name in windows.features if columns[name]["drifted"]]
     predictions = [name for name in windows.predictions if columns[name]["drifted"]]
     share = len(drifted) / len(windows.features) if windows.features else 0.0
@@ -100,14 +110,15 @@ def compare(reference: pd.DataFrame, current: pd.DataFrame, limits: DriftLimits,
     )
 
 
-def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path) -> Verdict:
-    """Compare two windows in Parquet files; write the verdict as JSON, and Evidently's report as HTML.
+def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path, snapshots: Path) -> Verdict:
+    """Compare two windows in Parquet files; write the verdict as JSON, and Evidently's report as HTML and snapshot.
 
     Args:
         reference: the file of the older window.
         current: the file of the newer window.
         verdict_file: the JSON file to write.
         page: the HTML file to write.
+        snapshots: the folder to add Evidently's result to.
 
     Returns:
         The verdict of `compare` with the default limits.
@@ -116,7 +127,7 @@ def compare_files(reference: Path, current: Path, verdict_file: Path, page: Path
         InputError: a file is missing or is no Parquet file, or `compare` refuses the windows.
     """
     windows = [_read_window(path).drop(columns=TIME, errors="ignore") for path in (reference, current)]
-    verdict = compare(windows[0], windows[1], DriftLimits(), page)
+    verdict = compare(windows[0], windows[1], DriftLimits(), page, snapshots)
     write_json(verdict_file, verdict.to_dict())
     return verdict
 

@@ -53,6 +53,7 @@ def run_locally(
     started: datetime,
     on_step: Callable[[dict], None],
     on_progress: Callable[[str], None],
+    why: str = "",
 ) -> dict[str, Any]:
     """Run a pipeline with `kfp.local` and wait until it ends.
 
@@ -63,6 +64,7 @@ def run_locally(
         started: the time of the start, which names the run.
         on_step: called with a step's record (`step`, `status`, `seconds` once it has ended) when it changes.
         on_progress: called with each line of progress that a running step prints.
+        why: the reason of the start, for who reads it later.
 
     Returns:
         The run's `workloads.outcome.outcome`, and the paths of its `folder` and its `log`.
@@ -82,7 +84,7 @@ def run_locally(
     with locked(home.lock, f"segue run {name}", started) as lock:
         remove_leftovers(home)
         run = new_run(home, name, started)
-        write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config})
+        write_json(run.request, {"pipeline": name, "home": str(home.root), "config": config, "why": why})
         run.temporary.mkdir()
         run.reserve.write_bytes(os.urandom(RESERVE_BYTES))
         with hold(run), run.log.open("wb") as log:

@@ -162,6 +162,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def decisions(self) -> Path:
+        """Who moved a label of the models when and why, a file for each; beside the models, so they travel together."""
+        return self.models / "decisions"
+
+    @property
     def surfaces(self) -> Path:
         """What the training pipeline makes for the gateway."""
         return self.root / "surfaces"
@@ -210,6 +215,11 @@ class Home:
     def drift_page(self) -> Path:
         """Evidently's report of the last drift comparison."""
         return self.reports / "drift.html"
+
+    @property
+    def drift_snapshots(self) -> Path:
+        """The results of the last drift comparisons, as Evidently's own pages read them."""
+        return self.reports / "snapshots"
 
     @property
     def tracking_artifacts(self) -> Path:

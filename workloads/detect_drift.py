@@ -33,7 +33,8 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
         def compare() -> Verdict:
             with atomic_path(home.current_window) as temporary:
                 frame.to_parquet(temporary)
-            return compare_files(home.reference_window, home.current_window, home.drift_verdict, home.drift_page)
+            windows = home.reference_window, home.current_window
+            return compare_files(*windows, home.drift_verdict, home.drift_page, home.drift_snapshots)
 
         verdict = parts.change(home, parts.REPORTS, compare)
         result.update(verdict.to_dict())

@@ -39,13 +39,14 @@ def pipeline_options(command):
 
 @run.command()
 @pipeline_options
-def training(on, host, wait, config, seed, as_json) -> None:
+@click.option("--why", default="", help="The reason, for who reads it later: `segue runs status --json` has it.")
+def training(on, host, wait, config, seed, as_json, why) -> None:
     """Train and evaluate all models, and push them if they pass every gate.
 
     A gate that stops the run is a result, not a failure: the exit code is 0, nothing is pushed, and the report names
     the reason.
     """
-    execute("training", on, host, wait, config, seed, as_json)
+    execute("training", on, host, wait, config, seed, as_json, why=why)
 
 
 @run.command()
@@ -75,8 +76,9 @@ def execute(
     seed: int | None,
     as_json: bool,
     trials: int | None = None,
+    why: str = "",
 ) -> None:
-    """Run a pipeline and print its outcome."""
+    """Run a pipeline and print its outcome. A run on this machine records why it was started."""
     from cli.pipelines.progress import Steps
     from cli.pipelines.search import trial_steps
     from models.training_config import load
@@ -106,7 +108,7 @@ def execute(
         require_labels(home.data, settings["split"], "test" if name == "training" else "validation")
     names = [*steps(name), *(trial_names if name == "search" else [])]
     with Steps(names, quiet=as_json) as progress:
-        result = run_locally(home, name, settings, utc_now(), progress.update, progress.say)
+        result = run_locally(home, name, settings, utc_now(), progress.update, progress.say, why)
     if name == "search":
         result["search"] = read_json(RunFolder(Path(result["folder"])).search)
     if as_json:

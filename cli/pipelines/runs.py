@@ -51,8 +51,9 @@ def list_(on: str, host: str | None, as_json: bool) -> None:
 @click.option("--wait", is_flag=True, help="Wait until the run ends, and end with its exit code: 0, 1, 2 or 75.")
 @json_option
 def status(run: str | None, on: str, host: str | None, wait: bool, as_json: bool) -> None:
-    """Show how a run is doing: each step, its verdict and its reason."""
+    """Show how a run is doing: each step, its verdict and its reason. --json has its evaluation too."""
     from pipelines import run_state
+    from workloads.operating.run_detail import run_detail
 
     places.require_kfp(on, host)
     if on == places.KFP:
@@ -66,7 +67,7 @@ def status(run: str | None, on: str, host: str | None, wait: bool, as_json: bool
         folder = chosen(run)
         while wait and run_state.holder(folder) is not None:
             time.sleep(POLL_SECONDS)
-        result = run_state.state(folder)
+        result = run_detail(folder, run_state.state)
         if wait and result["status"] == "failed":
             from pipelines.runner import failure
             from pipelines.runner import places as paths

@@ -1,4 +1,4 @@
-"""`segue up`: the model server, the gateway and the player's pages by one command."""
+"""`segue up`: the model server, the gateway, the player and the operator's page by one command."""
 
 import click
 
@@ -11,22 +11,28 @@ from segue.terminal import say
     "--port", type=click.IntRange(1, 65535), default=8700, show_default=True,
     help="The port of the pages; if it is taken, the next free one.",
 )  # fmt: skip
-@click.option("--read-only", is_flag=True, help="Refuse plays, skips and likes, and record nothing that is shown.")
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="Refuse plays, skips, likes and an operator's decisions, and record nothing that is shown.",
+)
 def up(port: int, read_only: bool) -> None:
-    """Open the player on this machine's models until Ctrl-C, SIGTERM or a closed terminal, which stop all of it.
+    """Open the player and the operator's page until Ctrl-C, SIGTERM or a closed terminal, which stop all of it.
 
-    It runs the model server, and the gateway with the player's pages, on loopback. A model server that dies is started
-    again. The pages link to MLflow, which starts when it is first opened. The output of the servers is in the folder
-    `up` of the home.
+    It runs the model server, and the gateway with the pages, on loopback. A model server that dies is started again.
+    In a home without pushed models only the operator's page opens. That page shows how the loop is doing, promotes,
+    rolls back and starts trainings; it links to MLflow, which starts when it is first opened. The output of the servers
+    is in the folder `up` of the home.
     """
     import warnings
 
-    from stores.parts import DATA, MODELS, SURFACES, home_with
+    from pipelines.run_state import state
+    from stores.parts import DATA, EXPERIMENTS, MODELS, REPORTS, SURFACES, home_with
     from stores.settings import settings
 
-    home = home_with(DATA, MODELS, SURFACES)
+    home = home_with(DATA, EXPERIMENTS, MODELS, REPORTS, SURFACES)
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
         from workloads.up.up import up as run
 
-    run(home, settings(), port, read_only, say)
+    run(home, settings(), port, read_only, state, say)

@@ -36,11 +36,14 @@ class Counter:
         with self._lock:
             self._values[values] = self._values.get(values, 0) + by
 
+    def samples(self) -> list[tuple[tuple[str, ...], float]]:
+        """The label values with their number, sorted."""
+        with self._lock:
+            return sorted(self._values.items())
+
     def lines(self) -> Iterator[str]:
         """The samples as lines of text."""
-        with self._lock:
-            samples = sorted(self._values.items())
-        for values, number in samples:
+        for values, number in self.samples():
             yield f"{self.name}{_labelled(self._labels, values)} {_number(number)}"
 
 
@@ -60,28 +63,31 @@ class Histogram:
         self.name = name.replace("/", ":")
         self.help = help
         self._labels = tuple(labels)
-        self._bounds = tuple(buckets)
+        self.bounds = tuple(buckets)
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, ...], list[int]] = {}
         self._sums: dict[tuple[str, ...], float] = {}
 
     def observe(self, value: float, *values: str) -> None:
         """Add one observation."""
-        bucket = bisect.bisect_left(self._bounds, value)
+        bucket = bisect.bisect_left(self.bounds, value)
         with self._lock:
             counts = self._counts.get(values)
             if counts is None:
-                counts = self._counts[values] = [0] * (len(self._bounds) + 1)
+                counts = self._counts[values] = [0] * (len(self.bounds) + 1)
             counts[bucket] += 1
             self._sums[values] = self._sums.get(values, 0.0) + value
 
+    def samples(self) -> list[tuple[tuple[str, ...], list[int], float]]:
+        """The label values with the count of each bucket, the last of which has no bound, and the sum; sorted."""
+        with self._lock:
+            return sorted((values, list(counts), self._sums[values]) for values, counts in self._counts.items())
+
     def lines(self) -> Iterator[str]:
         """The samples as lines of text; the counts of the buckets are cumulative, as Prometheus expects."""
-        with self._lock:
-            samples = sorted((values, list(counts), self._sums[values]) for values, counts in self._counts.items())
-        for values, counts, total in samples:
+        for values, counts, total in self.samples():
             below = 0
-            for bound, count in zip((*(f"{bound:g}" for bound in self._bounds), "+Inf"), counts, strict=True):
+            for bound, count in zip((*(f"{bound:g}" for bound in self.bounds), "+Inf"), counts, strict=True):
                 below += count
                 yield f"{self.name}_bucket{_labelled((*self._labels, 'le'), (*values, bound))} {below}"
             labels = _labelled(self._labels, values)

@@ -65,6 +65,11 @@ def application() -> FastAPI:
     """The routes and the errors, without what answers."""
     app = FastAPI(title="Segue gateway", version="1", docs_url=None, redoc_url=None, responses=PROBLEMS)
     app.include_router(routes)
+    return with_errors(app)
+
+
+def with_errors(app: FastAPI) -> FastAPI:
+    """Add the errors as statuses to an application."""
     for kind in (SegueError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problem)
     return app

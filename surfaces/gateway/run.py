@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from segue.errors import InputError
 from surfaces.gateway.app import create_app
@@ -83,13 +84,18 @@ async def serve(
         simulated_clock: whether each request says what time it is.
         player: the settings of the player's pages; None for no pages.
     """
+    await serve_app(create_app(gateway, tokens, simulated_clock, player), bound, on_start, stopping)
+
+
+async def serve_app(app: FastAPI, bound: socket.socket, on_start: Callable[[], None], stopping: asyncio.Event) -> None:
+    """Answer an application's requests; the arguments are those of `serve`."""
     sys.setswitchinterval(SWITCH_SECONDS)
     # What is loaded by now stays. To visit it again would stop all requests for a tenth of a second and more.
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNGEST, 10, 10)
     config = uvicorn.Config(
-        create_app(gateway, tokens, simulated_clock, player),
+        app,
         http=RoomForNew,
         ws="none",
         lifespan="off",

@@ -80,4 +80,5 @@ class Settings(BaseModel):
     moods: list[str] = Field(description="Mood words that stand for genres of this catalogue.")
     types: list[str]
     markets: list[str]
-    links: list[str] = Field(description="Names of other servers' pages, at `/player/open/{name}`.")
+    newest_release: str | None = Field(description="The day of the newest release until now; none if no date is known.")
+    operator: bool = Field(description="Whether the operator's page is at `/operator/`.")

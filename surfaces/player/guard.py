@@ -3,12 +3,13 @@
 import ipaddress
 from urllib.parse import urlsplit
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from surfaces.gateway.limits import refuse
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-CHANGES = "/v1/events"  # the one call that outlives the process; sessions are in memory
+CHANGES = ("/v1/events", "/v1/operator/")  # calls that outlive the process; sessions are in memory
 
 
 class Guard:
@@ -19,7 +20,7 @@ class Guard:
 
     Args:
         app: the application.
-        read_only: whether events are refused.
+        read_only: whether events and an operator's decisions are refused.
     """
 
     def __init__(self, app: ASGIApp, read_only: bool = False) -> None:
@@ -43,9 +44,15 @@ class Guard:
         origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", "same-origin")
         if site not in ("same-origin", "none") or (origin is not None and origin != f"{scope['scheme']}://{host}"):
             return f"A change comes from the player's own pages. Received the origin {origin!r}.", "Open the player."
-        if self._read_only and scope["path"] == CHANGES:
-            return "This player is read-only: it takes no events.", "Start `segue up` without --read-only."
+        if self._read_only and scope["path"].startswith(CHANGES):
+            return "This is read-only: it takes no events and no decisions.", "Start `segue up` without --read-only."
         return None
+
+
+def guard(app: FastAPI, read_only: bool) -> None:
+    """Guard an application with pages."""
+    app.state.read_only = read_only
+    app.add_middleware(Guard, read_only=read_only)
 
 
 def is_address(host: str) -> bool:

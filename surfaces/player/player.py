@@ -1,16 +1,13 @@
 """What the player's pages stand on, beside the gateway."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segue.settings import Home
-
-# Answers the address of a page of another server, and starts that server if need be; None while it starts.
-Open = Callable[[], str | None]
+from surfaces.operator.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -20,12 +17,12 @@ class Player:
     Args:
         listeners: finds the ids of listeners.
         read_only: whether every change is refused.
-        links: name -> opens another server's pages.
+        operator: the operator's page beside them; None for none.
     """
 
     listeners: "Listeners"
     read_only: bool = False
-    links: Mapping[str, Open] = field(default_factory=dict)
+    operator: Operator | None = None
 
 
 class Listeners:

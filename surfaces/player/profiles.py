@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from surfaces.catalogue import UNKNOWN, Catalogue
+from surfaces.catalogue import NO_DAY, UNKNOWN, Catalogue
 from surfaces.gateway.api import Item
-from surfaces.gateway.views import described
+from surfaces.gateway.views import day_of, described, iso_date
 from surfaces.hydrate import Features
 from surfaces.player import api
 
@@ -65,6 +65,13 @@ def shares(features: Features, catalogue: Catalogue) -> tuple[list[api.Share], l
 def largest(counts: Counter[str]) -> list[api.Share]:
     """The largest counts as shares of all counts."""
     return [api.Share(name=name, share=count / counts.total()) for name, count in counts.most_common(TASTES)]
+
+
+def newest_release(catalogue: Catalogue, at: datetime) -> str | None:
+    """The day of the newest release until an instant, in ISO 8601; None if no date is known."""
+    days = catalogue.release_days[:-1]
+    out = days[(days != NO_DAY) & (days <= day_of(at))]
+    return iso_date(int(out.max())) if out.size else None
 
 
 def picks(catalogue: Catalogue, market: str) -> list[int]:

@@ -1,6 +1,5 @@
 """The player's pages and read endpoints, and how they are added to the gateway's application."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,6 @@ from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi import Request as HttpRequest
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from segue.errors import UnavailableError
 from surfaces.engine.stage import Trace
@@ -18,44 +15,27 @@ from surfaces.gateway.gateway import Gateway
 from surfaces.gateway.views import item
 from surfaces.hydrate import Features, UnknownListenerError
 from surfaces.now_playing.moods import MOODS
+from surfaces.operator.routes import mount as mount_operator
 from surfaces.player import api, profiles
 from surfaces.player.explain import explanation
-from surfaces.player.guard import Guard
+from surfaces.player.guard import guard
 from surfaces.player.player import Player
+from surfaces.player.static_files import Pages
 from surfaces.request import Request
 
 STATIC = Path(__file__).with_name("static")
-HEADERS = {
-    # Everything comes from the gateway, and no script or style stands in a page.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 LISTENERS = 12  # that are listed at once
 ATTEMPTS = 3  # at a history: each has the deadline of a request, which can go on without it, and this cannot
-STARTING = (
-    "<!doctype html><meta charset=utf-8><title>Starting</title><p>{name} is starting. This page goes on by itself."
-)
-
-
-class Pages(StaticFiles):
-    """The files of the pages, with the headers that bind a browser."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """A file."""
-        response = await super().get_response(path, scope)
-        response.headers.update(HEADERS)
-        return response
 
 
 def mount(app: FastAPI, player: Player) -> None:
-    """Add the player to the gateway's application, and guard all of it."""
+    """Add the player, and the operator's page if there is one, to the gateway's application, and guard all of it."""
     app.state.player = player
     app.include_router(routes)
     app.mount("/player", Pages(directory=STATIC, html=True))
-    app.add_middleware(Guard, read_only=player.read_only)
+    if player.operator:
+        mount_operator(app, player.operator)
+    guard(app, player.read_only)
 
 
 def gateway_of(request: HttpRequest) -> Gateway:
@@ -79,17 +59,6 @@ async def root() -> Response:
     return RedirectResponse("/player/")
 
 
-@routes.get("/player/open/{name}")
-async def opened(name: str, player: Settings) -> Response:
-    """Another server's pages; the server starts when it is first asked for."""
-    if name not in player.links:
-        raise HTTPException(404, f"There is no link {name!r}.")
-    address = await asyncio.to_thread(player.links[name])
-    if address:
-        return RedirectResponse(address)
-    return Response(STARTING.format(name=name), media_type="text/html", headers=HEADERS | {"Refresh": "1"})
-
-
 @routes.get("/v1/player/settings")
 async def settings(gateway: Answering, player: Settings) -> api.Settings:
     """What the pages need to know once."""
@@ -101,7 +70,8 @@ async def settings(gateway: Answering, player: Settings) -> api.Settings:
         moods=[word for word, mood in MOODS.items() if mood.newer or mood.rarer or genres & set(mood.genres)],
         types=list(catalogue.types),
         markets=sorted(catalogue.known_markets),
-        links=list(player.links),
+        newest_release=profiles.newest_release(catalogue, gateway.clock()),
+        operator=player.operator is not None,
     )
 
 

@@ -163,3 +163,19 @@ def test_an_example_runs_as_it_is_printed(run, home, saved_models):
             request = json_format.Parse(words[words.index("-d") + 1], predict_pb2.PredictRequest())
             method = channel.unary_unary(f"/{words[-1]}", predict_pb2.PredictRequest.SerializeToString)
             assert method(request)
+
+
+def test_show_has_the_lineage_of_versions_and_who_moved_labels_why(run, root):
+    assert run("models", "promote", "--why", "fewer skips").exit_code == 0
+    assert run("models", "rollback").exit_code == 0
+    shown = run("models", "show", "a").output
+    assert "version 3" in shown
+    assert re.search(r"rollback, stable is a 2, b 2", shown)
+    assert re.search(r"promote, stable is a 3, b 3\. fewer skips", shown)
+    detail = json.loads(run("models", "show", "a", "--json").output)
+    assert [one["why"] for one in detail["decisions"]] == ["", "fewer skips"]
+
+
+def test_show_of_another_model_names_the_models(run, root):
+    with pytest.raises(InputError, match="There is no model 'c'"):
+        run("models", "show", "c")

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitoring.drift import DriftLimits, compare
+from monitoring.evidently_pages import Workspace
 from segue.errors import InputError
 from segue.files import TEMPORARY, read_json
 from segue.verdict import Verdict
@@ -32,6 +33,15 @@ def window(seed: int = 0) -> pd.DataFrame:
 def drifted(verdict: Verdict) -> list[str]:
     """The names of the drifted columns."""
     return [name for name, column in verdict.figures["columns"].items() if column["drifted"]]
+
+
+def test_evidentlys_own_pages_have_each_comparison_once(tmp_path):
+    compare(window(), window(1), LIMITS, None, tmp_path / "snapshots")
+    workspace = Workspace(tmp_path / "workspace", tmp_path / "snapshots")
+    workspace.add_new()
+    compare(window(), window(2), LIMITS, None, tmp_path / "snapshots")
+    workspace.add_new()
+    assert len(workspace.evidently.list_runs(workspace.project.id)) == 2
 
 
 def test_identical_windows_have_not_drifted():

@@ -1,6 +1,7 @@
 """The parts of the local runner: run folders, errors, the log's lines, and the order of steps."""
 
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipelines.runner import (
     whole_lines,
 )
 from segue.errors import EXIT_FAILED, EXIT_USAGE, InputError
+from segue.files import read_json
 from segue.settings import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +36,15 @@ def test_a_home_that_tensorflow_cannot_load_from_is_refused_at_once(tmp_path, na
     with pytest.raises(InputError, match="TensorFlow takes"):
         run_locally(Home(tmp_path / name), "training", {}, NOON, print, print)
     assert not (tmp_path / name).exists()
+
+
+def test_a_run_records_why_it_was_started(home, monkeypatch):
+    popen = subprocess.Popen  # a pipeline without steps
+    monkeypatch.setattr(
+        "pipelines.runner.subprocess.Popen", lambda command, **o: popen([sys.executable, "-c", ""], **o)
+    )
+    run_locally(home, "training", {}, NOON, print, print, why="a week of new plays")
+    assert read_json(home.run("training-20260301T120000").request)["why"] == "a week of new plays"
 
 
 def test_a_run_removes_what_killed_commands_left_in_the_home(home):

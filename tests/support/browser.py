@@ -1,16 +1,22 @@
 """Chromium without a window, for tests that use pages as a person does."""
 
+import importlib.util
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+FAILURES = Path(__file__).resolve().parents[2] / "build" / "browser"
 SECONDS = 30  # that a page may take, on a machine with other work
 FLAGS = (
     "--headless=new",
@@ -43,8 +49,21 @@ def chromium(width: int = 1280, height: int = 860, dark: bool = False) -> Iterat
         named = [{"name": name, "value": value} for name, value in features.items()]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
         yield browser
+    except Exception:
+        keep_failure(browser)
+        raise
     finally:
         browser.quit()
+
+
+def keep_failure(browser: WebDriver) -> None:
+    """Keep what a failed test saw: a screenshot, and the messages of the browser and of its network."""
+    FAILURES.mkdir(parents=True, exist_ok=True)
+    path = FAILURES / f"{time.strftime('%H%M%S')}-{browser.session_id}.png"
+    browser.get_screenshot_as_file(str(path))
+    messages = {kind: browser.get_log(kind) for kind in ("browser", "performance")}
+    path.with_suffix(".json").write_text(json.dumps({"url": browser.current_url, **messages}, indent=1))
+    print(f"what the browser showed is in {path}")
 
 
 def until(browser: WebDriver, script: str, seconds: float = SECONDS):
@@ -58,3 +77,39 @@ def network(browser: WebDriver) -> tuple[list[str], int]:
     asked = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
     bytes_ = [one["params"]["encodedDataLength"] for one in messages if one["method"] == "Network.loadingFinished"]
     return asked, int(sum(bytes_))
+
+
+def click(browser: WebDriver, selector: str) -> None:
+    """Click an element as a person does, once it can be clicked."""
+
+    def clicked(browser):
+        until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
+        element = browser.find_element(By.CSS_SELECTOR, selector)
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+        return True
+
+    # A page that the models had no part in is replaced once they are back.
+    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(clicked)
+
+
+def violations(browser: WebDriver, place: str) -> list[tuple]:
+    """What axe-core finds on the page against level A and AA: the place, the rule, and the first element."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("axe-core-python is not installed")
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    browser.execute_script(f"if (!window.axe) {{ {axe} }}")
+    tags = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}"
+    broken = browser.execute_async_script(
+        f"const done = arguments[0]; axe.run(document, {tags}).then(r => done(r.violations), e => done([String(e)]))"
+    )
+    return [(place, one if isinstance(one, str) else (one["id"], one["nodes"][0]["html"])) for one in broken]
+
+
+def check_quiet(browser: WebDriver, base: str) -> None:
+    """Check that a page asked nobody but `base`, and logged no error but of a request that was refused."""
+    asked, _ = network(browser)
+    assert not [url for url in asked if not url.startswith((base, "data:"))]
+    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not [text for text in errors if "Failed to load resource" not in text]

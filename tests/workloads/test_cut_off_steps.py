@@ -72,7 +72,7 @@ def trained(*arguments, **options) -> dict:
     return {}
 
 
-def compared(reference: Path, current: Path, verdict: Path, page: Path) -> Verdict:
+def compared(reference: Path, current: Path, verdict: Path, page: Path, snapshots: Path) -> Verdict:
     """A comparison in no time."""
     write_json(verdict, PASSED.to_dict())
     write_text(page, "page")

@@ -18,11 +18,16 @@ from segue.settings import Home
 from serving.store import model_store
 from stores.settings import Settings
 from surfaces.gateway.assembly import open_gateway
-from surfaces.gateway.run import listening, serve
+from surfaces.gateway.run import listening, serve, serve_app
+from surfaces.operator.alone import operator_app
+from surfaces.operator.operator import Operator
 from surfaces.player.player import Listeners, Player
-from workloads.up.mlflow_pages import mlflow_pages
+from workloads.operating.operations import HomeOperations
+from workloads.operating.overview import StateOf
+from workloads.up.linked_pages import linked_pages
 from workloads.up.model_server import ModelServer, model_server
 from workloads.up.processes import accepts
+from workloads.up.training import training
 
 HOST = "127.0.0.1"
 MODEL_PORT = 8500
@@ -33,57 +38,58 @@ Say = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-def up(home: Home, settings: Settings, port: int, read_only: bool, say: Say) -> None:
-    """Run a model server, the gateway and the player's pages until SIGINT, SIGTERM or SIGHUP.
+def up(home: Home, settings: Settings, port: int, read_only: bool, state_of: StateOf, say: Say) -> None:
+    """Run a model server, the gateway and the pages until SIGINT, SIGTERM or SIGHUP.
 
-    The gateway answers before the models are loaded, with what it has.
+    The gateway answers before the models are loaded, with what it has. In a home without pushed models the operator's
+    page runs alone.
 
     Args:
-        home: the home, with pushed models and online features.
+        home: the home.
         settings: say where the journal is.
         port: of the pages; if it is taken, the next free one.
-        read_only: whether events are refused, and pages that are shown are not recorded.
+        read_only: whether every change is refused, and pages that are shown are not recorded.
+        state_of: says how a run is doing.
         say: prints a line.
 
     Raises:
-        InputError: nothing is served, or no port is free.
+        InputError: no port is free.
         UnavailableError: the model server ends again and again, or the journal does not answer.
     """
-    if not model_store.stable(home.models):
-        raise InputError("The player needs pushed models. There are none.", "Run `segue run training` first.")
     log = home.root / "up" / "gateway.log"
-    log.parent.mkdir(exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, filename=log, format="%(asctime)s %(levelname)s %(message)s")
-    model_port = next_free(MODEL_PORT, lambda one: None if accepts(one) else one, say)
+    served = model_store.stable(home.models)
+    model_port = next_free(MODEL_PORT, lambda one: None if accepts(one) else one, say) if served else 0
     bound = next_free(port, bind, say)
-    with (
-        bound,
-        read_only_journal() if read_only else contextlib.closing(open_journal(home, settings)) as journal,
-        mlflow_pages(home) as mlflow,
-        model_server(home, model_port) as server,
-    ):
-        player = Player(Listeners.of(home), read_only, {"MLflow": mlflow.open})
-        asyncio.run(answer(home, f"{HOST}:{model_port}", journal, bound, player, server, say))
+    with bound, linked_pages(home) as links, training(home) as runs:
+        operator = Operator(HomeOperations(home, state_of, runs, utc_now), links)
+        if not served:
+            asyncio.run(answer_alone(bound, operator, read_only, say))
+            return
+        with (
+            read_only_journal() if read_only else contextlib.closing(open_journal(home, settings)) as journal,
+            model_server(home, model_port) as server,
+        ):
+            player = Player(Listeners.of(home), read_only, operator)
+            asyncio.run(answer(home, f"{HOST}:{model_port}", journal, bound, player, server, say))
 
 
 async def answer(
     home: Home, models: str, journal: Journal, bound: socket.socket, player: Player, server: ModelServer, say: Say
 ) -> None:
     """Answer requests until a signal ends it, or until the model server cannot be kept running."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = until_signal()
     watching = asyncio.create_task(server.watch(say))
     watching.add_done_callback(lambda _: stopping.set())
 
     def started() -> None:
-        host, port = bound.getsockname()
-        say(f"player   http://{host}:{port}/player/{' (read-only)' if player.read_only else ''}")
-        say(f"gateway  http://{host}:{port}")
+        address = address_of(bound)
+        mode = " (read-only)" if player.read_only else ""
+        say(f"player   {address}/player/{mode}")
+        say(f"operator {address}/operator/{mode}")
+        say(f"gateway  {address}")
         say(f"models   {models}")
-        for name in player.links:
-            say(f"{name}   http://{host}:{port}/player/open/{name} (starts when it is opened)")
         say("Ctrl-C stops all of it.")
 
     async with open_gateway(home, models, journal, utc_now) as gateway:
@@ -91,6 +97,32 @@ async def answer(
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
+
+
+async def answer_alone(bound: socket.socket, operator: Operator, read_only: bool, say: Say) -> None:
+    """Answer the operator's page until a signal ends it."""
+
+    def started() -> None:
+        say("The player needs pushed models, and there are none. Run `segue run training`, then `segue up` again.")
+        say(f"operator {address_of(bound)}/operator/{' (read-only)' if read_only else ''}")
+        say("Ctrl-C stops it.")
+
+    await serve_app(operator_app(operator, read_only), bound, started, until_signal())
+
+
+def until_signal() -> asyncio.Event:
+    """An event that SIGINT, SIGTERM and SIGHUP set."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def address_of(bound: socket.socket) -> str:
+    """The address of what listens on a socket."""
+    host, port = bound.getsockname()
+    return f"http://{host}:{port}"
 
 
 @contextlib.contextmanager

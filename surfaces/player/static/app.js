@@ -2,8 +2,7 @@
 
 import { call, change, profile, query, shared, watch } from "./api.js";
 import "./cover.js";
-import { failure } from "./card.js";
-import { h, text } from "./dom.js";
+import { failure, h, text } from "./dom.js";
 import "./home.js";
 import { chooseListener } from "./listener.js";
 import "./playing.js";
@@ -68,9 +67,7 @@ async function begin() {
     listening = shared.listener.id;
     show(false);
   });
-  for (const name of shared.settings.links) {
-    document.querySelector(".bar nav").append(h("a.outside", { href: `open/${encodeURIComponent(name)}`, target: "_blank", rel: "noopener" }, name));
-  }
+  if (shared.settings.operator) document.querySelector(".bar nav").append(h("a", { href: "../operator/" }, "Operator"));
   who.addEventListener("click", chooseListener);
   addEventListener("hashchange", () => show(true));
   shared.addEventListener("health", showHealth);

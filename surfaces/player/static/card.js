@@ -41,16 +41,3 @@ export function ghosts(count) {
     h("li", { "aria-hidden": "true" }, h("div.card.ghost", {}, h("div.art"), h("div.card-text", {}, h("h3"), h("p"), h("p.marks")))),
   );
 }
-
-/** Why there is nothing to see, and what can be done. */
-export function notice(title, body, ...actions) {
-  return h("div.empty", {}, h("h2", {}, title), h("p", {}, body), h("p.actions", {}, ...actions));
-}
-
-/** An error with a button that tries again. */
-export function failure(problem, again) {
-  const retry = h("button.primary", { type: "button", onclick: again }, "Try again");
-  const shown = notice(problem.message, problem.fix ?? "", retry);
-  shown.setAttribute("role", "alert");
-  return shown;
-}

@@ -90,3 +90,16 @@ export function dialog(label, ...children) {
   title.focus();
   return element;
 }
+
+/** Why there is nothing to see, and what can be done. */
+export function notice(title, body, ...actions) {
+  return h("div.empty", {}, h("h2", {}, title), h("p", {}, body), h("p.actions", {}, ...actions));
+}
+
+/** An error with a button that tries again. */
+export function failure(problem, again) {
+  const retry = h("button.primary", { type: "button", onclick: again }, "Try again");
+  const shown = notice(problem.message, problem.fix ?? "", retry);
+  shown.setAttribute("role", "alert");
+  return shown;
+}

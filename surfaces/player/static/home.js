@@ -1,11 +1,11 @@
 // Home: shelves with reasons, and the share of places that may be explored.
 
 import { asking, call, change, query, shared } from "./api.js";
-import { card, failure, ghosts, notice } from "./card.js";
-import { h, text } from "./dom.js";
+import { card, ghosts } from "./card.js";
+import { failure, h, notice, text } from "./dom.js";
 import * as outbox from "./outbox.js";
 import { playback } from "./playback.js";
-import { greeting, percent } from "./words.js";
+import { day, greeting, percent } from "./words.js";
 
 const SEEN = 0.6; // of a card in the viewport
 const FLUSH = 2000; // ms between two batches of impressions
@@ -118,7 +118,9 @@ class NewReleases extends HTMLElement {
     try {
       const { items, request_id } = await call(query("/v1/new-releases", { user_id: id }));
       const cards = items.map((item) => h("li", {}, card({ ...item, request_id })));
-      const none = notice("Nothing came out", "The catalogue has no item of the last two weeks. Import a newer one, or add items by segue models add-items.");
+      const { newest_release: newest } = shared.settings;
+      const since = newest ? `The newest item of this catalogue came out on ${day(`${newest}T12:00`)}` : "This catalogue has no release dates";
+      const none = notice("Nothing came out in the last two weeks", `${since}. New items come with segue data import, or with segue models add-items.`, h("a.primary", { href: "#home" }, "Go to Home"));
       this.list.replaceChildren(items.length ? h("ul.grid", {}, cards) : none);
     } catch (problem) {
       this.list.replaceChildren(failure(problem, () => this.load()));

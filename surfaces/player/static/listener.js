@@ -1,8 +1,8 @@
 // The listener: taste and recent history, the list to choose another from, and the way in for a new one.
 
 import { call, profile, query, shared } from "./api.js";
-import { byline, cover, failure, notice } from "./card.js";
-import { dialog, h, icon, level, text } from "./dom.js";
+import { byline, cover } from "./card.js";
+import { dialog, failure, h, icon, level, notice, text } from "./dom.js";
 import { listenAs } from "./playback.js";
 import { day, moment, percent } from "./words.js";
 

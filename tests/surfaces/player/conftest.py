@@ -39,7 +39,7 @@ def visit(world, listeners):
 
 @pytest.fixture
 def get(visit):
-    """One GET: `get("/player/", headers={...}, links={...})`."""
+    """One GET: `get("/player/", headers={...}, read_only=True)`."""
 
     def call(path, headers=None, **settings):
         return visit(lambda client: client.get(path, headers=headers or {}), **settings)

@@ -1,4 +1,4 @@
-"""Pictures of the player for the documentation, from a trained home: `python -m tests.surfaces.player.pictures`."""
+"""Pictures of the pages for the documentation, from a trained home: `python -m tests.surfaces.player.pictures`."""
 
 import signal
 from pathlib import Path
@@ -12,11 +12,13 @@ from tests.support.processes import ROOT, Running
 
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 150_000
+# The notice of a read-only page is not what the pictures are about.
+HIDE_NOTICE = "document.getElementById('notice').hidden = true"
 WHOLE = "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5 && !document.querySelector('.notice.bad')"
 
 
 def pictures(home: Home) -> None:
-    """Write `player-home.png`, `player-why.png` and `player-phone.png`."""
+    """Write `player-home.png`, `player-why.png`, `player-phone.png`, `operator-loop.png` and `operator-run.png`."""
     player = Running(home.root, ["up", "--read-only", "--port", str(free_ports(1)[0])], r"player +(\S+)").wait()
     try:
         with chromium(1280, 800) as browser:
@@ -30,6 +32,14 @@ def pictures(home: Home) -> None:
         with chromium(390, 800, dark=True) as browser:
             play_first(browser, player.address)
             save(browser.get_screenshot_as_png(), IMAGES / "player-phone.png")
+        with chromium(1280, 800) as browser:
+            browser.get(player.address.replace("player", "operator"))
+            until(browser, "document.querySelectorAll('.loop .box').length && !document.querySelector('.box.bad')", 120)
+            browser.execute_script(HIDE_NOTICE)
+            save(browser.get_screenshot_as_png(), IMAGES / "operator-loop.png")
+            browser.execute_script("location.hash = document.querySelector(\".box[href^='#run/training']\").hash")
+            until(browser, "document.querySelectorAll('main tbody tr').length")
+            save(browser.get_screenshot_as_png(), IMAGES / "operator-run.png")
     finally:
         player.end(signal.SIGINT)
 
@@ -38,8 +48,7 @@ def play_first(browser: WebDriver, address: str) -> None:
     """Open Home, play its first item, and wait for the queue."""
     browser.get(address)
     until(browser, WHOLE)
-    # The notice of a read-only player is not what the pictures are about.
-    browser.execute_script("document.getElementById('notice').hidden = true")
+    browser.execute_script(HIDE_NOTICE)
     browser.execute_script("document.querySelector('.shelf .art').click()")
     until(browser, "document.querySelectorAll('.queue .row').length")
 

@@ -1,24 +1,20 @@
 """The player in Chromium, as `segue up` serves it: journeys, hostile texts, a model server that dies, budgets."""
 
-import importlib.util
 import shutil
 import signal
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from segue.files import read_json
 from stores.servers import free_ports
-from tests.support.browser import SECONDS, chromium, network, until
+from tests.support.browser import check_quiet, chromium, click, network, until, violations
 from tests.support.processes import Running
 
 pytestmark = pytest.mark.slow
@@ -75,28 +71,10 @@ def visit(player):
             until(browser, "document.querySelector('.card:not(.ghost)') && !document.querySelector('.notice.bad')", 90)
             until(browser, "document.querySelectorAll('.shelf .card').length > 5")
             yield browser
-            asked, _ = network(browser)
-            base = player.address.removesuffix("player/")
-            assert not [url for url in asked if not url.startswith((base, "data:"))]
-            errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-            assert not [text for text in errors if "Failed to load resource" not in text]
+            check_quiet(browser, player.address.removesuffix("player/"))
             assert browser.title != "owned"
 
     return opened
-
-
-def click(browser, selector):
-    """Click an element as a person does, once it can be clicked."""
-
-    def clicked(browser):
-        until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
-        element = browser.find_element(By.CSS_SELECTOR, selector)
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
-        return True
-
-    # A page that the models had no part in is replaced once they are back.
-    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(clicked)
 
 
 def queue(browser):
@@ -199,41 +177,25 @@ def test_the_first_visit_is_light_and_nothing_jumps(player, visit):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_no_violation_of_level_a_or_aa(visit, dark):
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None:
-        pytest.skip("axe-core-python is not installed")
-    assert found.origin
-    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
-    tags = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}"
-    script = (
-        f"const done = arguments[0]; axe.run(document, {tags}).then(r => done(r.violations), e => done([String(e)]))"
-    )
-
     with visit(dark=dark) as browser:
-
-        def violations(place):
-            browser.execute_script(f"if (!window.axe) {{ {axe} }}")
-            found = browser.execute_async_script(script)
-            return [(place, one if isinstance(one, str) else (one["id"], one["nodes"][0]["html"])) for one in found]
-
-        seen = violations("home")
+        seen = violations(browser, "home")
         click(browser, ".shelf .art")
         queue(browser)
-        seen += violations("playing")
+        seen += violations(browser, "playing")
         click(browser, ".deck [aria-label^=Why]")
         until(browser, "document.querySelectorAll('.why li').length")
-        seen += violations("why")
+        seen += violations(browser, "why")
         browser.switch_to.active_element.send_keys(Keys.ESCAPE)
         for page in ("new", "listener"):
             browser.execute_script(f"location.hash = '{page}'")
             until(browser, "!document.querySelector('main [aria-busy]')")
-            seen += violations(page)
+            seen += violations(browser, page)
         click(browser, "#switch")
         until(browser, "document.querySelectorAll('.choices button').length")
-        seen += violations("switch")
+        seen += violations(browser, "switch")
         click(browser, "dialog .primary")
         until(browser, "document.querySelectorAll('.pick').length")
-        seen += violations("picks")
+        seen += violations(browser, "picks")
         assert not seen
 
 

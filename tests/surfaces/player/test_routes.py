@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from surfaces.gateway.views import day_of, iso_date
 from surfaces.player import profiles
 from surfaces.player.routes import STATIC
 from tests.surfaces.conftest import NOW
@@ -37,12 +38,12 @@ def test_the_pages_weigh_less_than_200_kb():
 
 
 def test_settings_say_what_may_be_chosen(get):
-    settings = get("/v1/player/settings", links={"MLflow": lambda: None}).json()
+    settings = get("/v1/player/settings").json()
     assert settings["genres"] == ["jazz", "pop", "rock"]
     assert settings["types"] == ["music", "podcast"]
     assert "party" in settings["moods"]  # pop
     assert "angry" not in settings["moods"]  # metal and punk, which the catalogue lacks
-    assert (settings["read_only"], settings["links"]) == (False, ["MLflow"])
+    assert (settings["read_only"], settings["operator"]) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +125,10 @@ def test_evidence_after_the_decision_is_left_out(visit, world):
     assert visit(conversation)["evidence"] == []
 
 
-def test_a_link_opens_another_server_once_it_answers(get):
-    starting = get("/player/open/MLflow", links={"MLflow": lambda: None})
-    assert (starting.status_code, starting.headers["refresh"]) == (200, "1")
-    there = get("/player/open/MLflow", links={"MLflow": lambda: "http://127.0.0.1:5000/"})
-    assert there.headers["location"] == "http://127.0.0.1:5000/"
-    assert get("/player/open/other").status_code == 404
+def test_the_newest_release_is_the_last_until_now(get):
+    items = catalogue()
+    days = [int(day) for day in items.release_days[:-1]]
+    newest = profiles.newest_release(items, NOW)
+    assert newest == iso_date(max(day for day in days if day <= day_of(NOW)))
+    assert profiles.newest_release(items, NOW - timedelta(days=40_000)) is None
+    assert get("/v1/player/settings").json()["newest_release"] == newest

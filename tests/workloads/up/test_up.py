@@ -60,7 +60,7 @@ def test_sigterm_ends_the_model_server_and_mlflow_too(branch, default_signals):
     assert f"port {port} is taken" in "".join(up.lines)
     assert f":{port}/" not in up.address
     assert "default-src 'self'" in httpx.get(up.address).headers["content-security-policy"]
-    assert httpx.get(up.address + "open/MLflow").status_code == 200  # it starts
+    assert httpx.get(up.address.replace("player", "operator") + "open/MLflow").status_code == 200  # it starts
     children = psutil.Process(up.process.pid).children(recursive=True)
     commands = [" ".join(child.cmdline()) for child in children]
     assert any("segue serve" in command for command in commands)

@@ -1,0 +1,104 @@
+"""What the operator's page shows of a home and does to it, by the functions of the command line."""
+
+from collections.abc import Callable
+from datetime import datetime
+from getpass import getuser
+from pathlib import Path
+from typing import Any
+
+from experiments.page import render
+from experiments.registry import Registry
+from experiments.reporting import Report
+from monitoring.decision import decide as decide_on_retraining
+from segue.errors import InputError
+from segue.files import read_json
+from segue.settings import Home
+from segue.verdict import Verdict
+from serving.store import model_store
+from workloads.operating.decisions import decide
+from workloads.operating.model_versions import model_detail
+from workloads.operating.overview import StateOf, overview
+from workloads.operating.run_detail import report_file, run_detail, run_named
+from workloads.up.training import Training
+
+
+class HomeOperations:
+    """The `surfaces.operator.operator.Operations` of a home.
+
+    Args:
+        home: the home.
+        state_of: says how a run is doing.
+        training: starts training runs.
+        clock: the current time, UTC.
+    """
+
+    def __init__(self, home: Home, state_of: StateOf, training: Training, clock: Callable[[], datetime]) -> None:
+        self._home = home
+        self._state_of = state_of
+        self._training = training
+        self._clock = clock
+
+    def overview(self) -> dict[str, Any]:
+        """The home's overview, and the `training` that was started here."""
+        return {**overview(self._home, self._state_of), "training": self._training.state()}
+
+    def run(self, name: str) -> dict[str, Any]:
+        """A run."""
+        return run_detail(run_named(self._home, name), self._state_of)
+
+    def run_report(self, name: str, report: str) -> Path:
+        """The file of a run's report."""
+        path = report_file(run_named(self._home, name), report)
+        if path is None:
+            raise InputError(f"The run {name} has no {report}.", "It may have ended before.")
+        return path
+
+    def model(self, name: str) -> dict[str, Any]:
+        """A model."""
+        return model_detail(self._home, name)
+
+    def drift(self) -> dict[str, Any]:
+        """The last drift verdict, the decision on retraining that follows from it, and whether its page is there."""
+        home = self._home
+        saved = read_json(home.drift_verdict) if home.drift_verdict.is_file() else None
+        return {
+            "verdict": saved,
+            "decision": decide_on_retraining(Verdict.from_dict(saved)) if saved else None,
+            "page": home.drift_page.is_file(),
+        }
+
+    def drift_page(self) -> Path:
+        """Evidently's page of the last comparison."""
+        if not self._home.drift_page.is_file():
+            raise InputError("There is no drift report yet.", "Run `segue run monitoring`.")
+        return self._home.drift_page
+
+    def scorecard(self, name: str) -> str:
+        """The newest scorecard of an experiment as a page. No look is taken."""
+        recorded = Registry(self._home.experiments).get(name)
+        if not recorded.looks:
+            raise InputError(f"Nobody has looked at {name} yet.", f"Run `segue experiment report {name}`.")
+        return render(Report(recorded, recorded.looks[-1]))
+
+    def promote(self, version: int | None, why: str) -> dict[str, Any]:
+        """Make a version stable; without a version, the canary. The same as `segue models promote`."""
+
+        def move() -> tuple[str, dict[str, int]]:
+            return model_store.STABLE, model_store.promote(self._home.models, version)
+
+        return decide(self._home, "promote", move, why, getuser(), self._clock())
+
+    def roll_back(self, why: str) -> dict[str, Any]:
+        """Remove the canary, or make the version before stable. The same as `segue models rollback`."""
+        return decide(
+            self._home,
+            "rollback",
+            lambda: model_store.rollback(self._home.models),
+            why,
+            getuser(),
+            self._clock(),
+        )
+
+    def train(self, why: str) -> None:
+        """Start `segue run training`."""
+        self._training.start(why)
