@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import compress, repeat
 
 import numpy as np
 
@@ -69,14 +69,14 @@ class Candidates:
 
     def keep(self, wanted: np.ndarray) -> "Candidates":
         """The candidates of a mask, bool `[n]`, in the same order."""
-        kept = np.flatnonzero(wanted)
+        is_wanted = wanted.tolist()
         moved = np.where(wanted, np.cumsum(wanted) - 1, -1)
         return replace(
             self,
-            item_ids=[self.item_ids[i] for i in kept],
-            rows=self.rows[kept],
-            scores={model: scores[kept] for model, scores in self.scores.items()},
-            sources=[self.sources[i] for i in kept],
+            item_ids=list(compress(self.item_ids, is_wanted)),
+            rows=self.rows[wanted],
+            scores={model: scores[wanted] for model, scores in self.scores.items()},
+            sources=list(compress(self.sources, is_wanted)),
             lists=tuple(replace(one, places=moved[one.places[wanted[one.places]]]) for one in self.lists),
         )
 

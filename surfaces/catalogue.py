@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cached_property
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from segue.errors import InputError
 
 UNKNOWN = -1  # the row of an item that the catalogue does not have: the last entry of every array
 NO_DAY = np.iinfo(np.int32).min
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,28 @@ class Catalogue:
                 f"Picked items must be in the imported catalogue; not in it: {', '.join(map(repr, unknown))}.",
                 "Take ids from the column `item_id` of `items.parquet` in the imported data.",
             )
+
+    @cached_property
+    def cards(self) -> list[dict[str, Any]]:
+        """What a person recognises each item by: the fields of `surfaces.gateway.api.Item`, `[n + 1]`."""
+        columns = (
+            self.item_ids, self.titles, self.creators, self.content_types, self.genres, self.durations_ms,
+            self.release_days,
+        )  # fmt: skip
+        return [
+            {
+                "item_id": item_id,
+                "title": title or item_id,
+                "creator": creator,
+                "content_type": content_type,
+                "genres": genres,
+                "duration_ms": duration_ms or None,
+                "release_date": None if day == NO_DAY else (EPOCH + timedelta(days=day)).isoformat(),
+            }
+            for item_id, title, creator, content_type, genres, duration_ms, day in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
+        ]
 
     @cached_property
     def types(self) -> tuple[str, ...]:

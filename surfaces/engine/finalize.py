@@ -46,7 +46,7 @@ def still_allowed(page: ShownPage, context: Context) -> ShownPage:
         for item in shelf.items:
             if item.item_id in allowed:
                 position += 1
-                items.append(replace(item, row=len(shelves) + 1, column=len(items) + 1, position=position))
+                items.append(item._replace(row=len(shelves) + 1, column=len(items) + 1, position=position))
         if items:
             shelves.append(replace(shelf, items=tuple(items)))
     return replace(page, shelves=tuple(shelves))

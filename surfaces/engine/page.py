@@ -1,10 +1,12 @@
 """A page as it is shown, whatever surface composed it: plain data that can be sent, logged and kept."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+NO_SCORES: dict[str, float] = {}
 
 
-@dataclass(frozen=True)
-class ShownItem:
+class ShownItem(NamedTuple):
     """An item at its place.
 
     Args:
@@ -23,7 +25,7 @@ class ShownItem:
     position: int
     propensity: float = 1.0
     explored: bool = False
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float] = NO_SCORES
     sources: tuple[str, ...] = ()
 
 
@@ -62,7 +64,7 @@ class ShownPage:
     def degraded_to(self, level: int) -> "ShownPage":
         """The page as a fallback: of a policy of its own, so that training and estimates leave it out."""
         shelves = tuple(
-            replace(shelf, items=tuple(replace(item, propensity=1.0, explored=False) for item in shelf.items))
+            replace(shelf, items=tuple(item._replace(propensity=1.0, explored=False) for item in shelf.items))
             for shelf in self.shelves
         )
         return ShownPage(shelves, f"fallback-{level}", "1", 1.0, level)

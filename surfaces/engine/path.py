@@ -222,19 +222,14 @@ class Path:
         self, filters: Sequence[Filter], context: Context, candidates: Candidates, trace: Trace
     ) -> Candidates:
         """The candidates that all filters keep; none if a filter fails, because it may be a matter of rights."""
+        kept = np.ones(len(candidates.item_ids), bool)
         for one in filters:
             if one.name not in trace.off and candidates.item_ids:
-                stage: Stage[Candidates, Candidates] = Stage(
+                stage: Stage[Candidates, np.ndarray] = Stage(
                     f"filter {one.name}",
-                    partial(kept_by, one, context),
-                    lambda found: found.keep(np.zeros(len(found.item_ids), bool)),
+                    partial(one.keep, context),
+                    lambda found: np.zeros(len(found.item_ids), bool),
                     self.deadlines.ranking,
                 )
-                candidates = await stage(candidates, trace)
-        return candidates
-
-
-def kept_by(one: Filter, context: Context, candidates: Candidates) -> Candidates:
-    """The candidates that a filter keeps."""
-    kept = one.keep(context, candidates)
-    return candidates if kept.all() else candidates.keep(kept)
+                kept &= await stage(candidates, trace)
+        return candidates if kept.all() else candidates.keep(kept)

@@ -17,13 +17,11 @@ DISCOVERY = frozenset({"because_you_listened", "popular", "cross_content"})
 def keep(context: Context, candidates: Candidates) -> np.ndarray:
     """Drop an item of the history that only sources of discovery found."""
     heard = set(context.history.tolist()) - {UNKNOWN}
-    return np.array(
-        [
-            row not in heard or not DISCOVERY.issuperset(sources)
-            for row, sources in zip(candidates.rows.tolist(), candidates.sources, strict=True)
-        ],
-        bool,
-    )
+    kept = np.ones(len(candidates.item_ids), bool)
+    for place, row in enumerate(candidates.rows.tolist()):
+        if row in heard and DISCOVERY.issuperset(candidates.sources[place]):
+            kept[place] = False
+    return kept
 
 
 heard = Filter("heard", keep)

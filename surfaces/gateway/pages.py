@@ -3,12 +3,12 @@
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from segue.errors import InputError
-from surfaces.engine.page import ShownPage
+from surfaces.engine.page import ShownItem, ShownPage, ShownShelf
 
 MOST = 2_000  # pages
 
@@ -52,7 +52,7 @@ class Kept:
 
     Attributes:
         user_id, kind: of the decision.
-        packed: the decision, pickled by this process.
+        packed: the decision without its shelves, and these, pickled by this process.
     """
 
     user_id: str
@@ -61,13 +61,20 @@ class Kept:
 
     @classmethod
     def of(cls, decision: Decision) -> "Kept":
-        """A decision to keep."""
-        return cls(decision.user_id, decision.kind, pickle.dumps(decision, pickle.HIGHEST_PROTOCOL))
+        """A decision to keep. Items are pickled as plain tuples, in half the time."""
+        page = decision.page
+        shelves = [
+            (shelf.id, shelf.title, shelf.reason, [tuple(item) for item in shelf.items]) for shelf in page.shelves
+        ]
+        bare = replace(decision, page=replace(page, shelves=()))
+        return cls(decision.user_id, decision.kind, pickle.dumps((bare, shelves), pickle.HIGHEST_PROTOCOL))
 
     @property
     def decision(self) -> Decision:
         """The decision again."""
-        return pickle.loads(self.packed)
+        bare, shelves = pickle.loads(self.packed)
+        whole = tuple(ShownShelf(*words, tuple(map(ShownItem._make, items))) for *words, items in shelves)
+        return replace(bare, page=replace(bare.page, shelves=whole))
 
     @property
     def page(self) -> ShownPage:

@@ -1,19 +1,16 @@
 """What a decision looks like in an answer: places with titles, creators and genres."""
 
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 from typing import Any
 
 from events.journal.records import Exposure
-from surfaces.catalogue import NO_DAY, Catalogue
+from surfaces.catalogue import EPOCH, UNKNOWN, Catalogue
 from surfaces.engine.page import ShownItem
 from surfaces.gateway import api
 from surfaces.gateway.pages import Decision
 from surfaces.home.layout_record import PREFIX
 from surfaces.sources.new_releases import DAYS
 from surfaces.sources.reasons import REASONS
-
-EPOCH = date(1970, 1, 1)
 
 
 def item(row: int, catalogue: Catalogue) -> api.Item:
@@ -46,11 +43,11 @@ def placed_items(decision: Decision, catalogue: Catalogue) -> list[dict[str, Any
 
 def placed(shown: ShownItem, today: int, catalogue: Catalogue) -> dict[str, Any]:
     """An item at its place, on a day since 1970 UTC."""
-    row = catalogue.index.get(shown.item_id, -1)
+    row = catalogue.index.get(shown.item_id, UNKNOWN)
     return {
         **described(row, catalogue, shown.item_id),
         "position": shown.position,
-        "new": today - DAYS < int(catalogue.release_days[row]) <= today,
+        "new": today - DAYS < catalogue.release_days.item(row) <= today,
         "explored": shown.explored,
     }
 
@@ -58,12 +55,6 @@ def placed(shown: ShownItem, today: int, catalogue: Catalogue) -> dict[str, Any]
 def day_of(at: datetime) -> int:
     """The day of an instant, in days since 1970 UTC."""
     return (at.astimezone(UTC).date() - EPOCH).days
-
-
-@cache
-def iso_date(day: int) -> str:
-    """A day since 1970 in ISO 8601."""
-    return (EPOCH + timedelta(days=day)).isoformat()
 
 
 def why(exposure: Exposure, catalogue: Catalogue) -> api.Why:
@@ -88,14 +79,5 @@ def why(exposure: Exposure, catalogue: Catalogue) -> api.Why:
 
 def described(row: int, catalogue: Catalogue, item_id: str = "") -> dict[str, Any]:
     """The fields of `api.Item`; `item_id` names an item that the catalogue does not have."""
-    day = int(catalogue.release_days[row])
-    item = item_id or str(catalogue.item_ids[row])
-    return {
-        "item_id": item,
-        "title": catalogue.titles[row] or item,
-        "creator": catalogue.creators[row],
-        "content_type": catalogue.content_types[row],
-        "genres": catalogue.genres[row],
-        "duration_ms": int(catalogue.durations_ms[row]) or None,
-        "release_date": None if day == NO_DAY else iso_date(day),
-    }
+    card = catalogue.cards[row]
+    return card if row >= 0 else {**card, "item_id": item_id, "title": item_id}

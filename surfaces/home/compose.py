@@ -35,7 +35,8 @@ def compose_home(
             "Add to the id what the shelf is about, e.g. `because_you_listened:i00042`.",
         )
     offered = sorted((shelf for shelf in shelves if len(shelf.items) >= rules.fewest_items), key=lambda shelf: shelf.id)
-    members = [shelf.items[np.argsort(pool.order[shelf.items])] for shelf in offered]  # so ties break by item id
+    place = np.argsort(pool.best_first)  # [n], of each item among the best
+    members = [shelf.items[np.argsort(place[shelf.items])] for shelf in offered]  # best first
     fit = np.array([context.content_mix.get(name, 0.0) for name in pool.content_type.tolist()])  # [n]
     qualities = np.array([quality(pool, fit, rows, rules.columns) for rows in members]).reshape(-1, 3)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -54,8 +55,8 @@ def quality(pool: Pool, fit: np.ndarray, members: np.ndarray, columns: int) -> l
     Args:
         pool: the candidates.
         fit: share of the item's content type in the context's mix, `[n]`.
-        members: the shelf's rows of the pool, sorted by item id, `[m]`.
+        members: the shelf's rows of the pool, best first, `[m]`.
         columns: how many items fit.
     """
-    best = members[np.argsort(-pool.relevance[members], kind="stable")[:columns]]
+    best = members[:columns]
     return [float(np.add.reduce(column[best]) / len(best)) for column in (pool.relevance, pool.uncertainty, fit)]

@@ -1,9 +1,14 @@
 """Fill the shelves of a page with items, from top to bottom and from left to right.
 
 A place depends on the places before it and on nothing else. So the chance of a drawn item is exact given those places.
+A place looks at a handful of items, so plain numbers are faster than arrays.
 """
 
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -13,10 +18,12 @@ from surfaces.home.page import Placed
 from surfaces.home.pool import Pool
 from surfaces.home.rules import HomeRules
 
+NO_ITEM = -1
+
 
 @dataclass
 class Filling:
-    """The state of a page that is being filled.
+    """The state of a page that is being filled. Items are rows of the pool.
 
     Args:
         pool: the candidates.
@@ -36,101 +43,126 @@ class Filling:
         names = sorted({*self.context.content_mix, *content_types})
         numbers = {name: number for number, name in enumerate(names)}
         self.mix = [self.context.content_mix.get(name, 0.0) for name in names]  # [types]
-        self.types = np.array([numbers[name] for name in content_types], np.intp)  # [n]
+        self.types = [numbers[name] for name in content_types]  # [n]
         self.type_counts = [0.0] * len(names)
-        self.creator_counts = [0] * (self.pool.creators.max(initial=0) + 1)
-        self.is_free = np.ones(len(self.pool), bool)
+        self.creators = self.pool.creators.tolist()  # [n]
+        self.creator_counts: Counter[int] = Counter()
+        self.relevance = self.pool.relevance.tolist()  # [n]
+        self.order = self.pool.order.tolist()  # [n]
+        self.best_first = self.pool.best_first.tolist()  # [n]
+        self.is_free = [True] * len(self.pool)
         self.optimistic = (
             self.pool.relevance + self.context.exploration.bonus / self.pool.spread * self.pool.uncertainty
         )  # [n]
+        most_promising = np.lexsort((self.pool.order, -self.optimistic))
+        self.promise = np.argsort(most_promising).tolist()  # [n], the place of each among the most promising
 
     def add_row(self, members: np.ndarray) -> bool:
         """Fill the next shelf; return False and leave the page as it was if too few items may stand on it.
 
         Args:
-            members: rows of the pool that may stand on the shelf, sorted by item id, so that ties are always broken in
-                the same way, `[m]`.
+            members: the items that may stand on the shelf, best first, `[m]`.
         """
         before = self.is_free.copy(), self.creator_counts.copy(), self.type_counts.copy()
         count = sum(map(len, self.placed))
         draws_left = self.context.exploration.places(count)
         draws_left -= sum(place.explored for row in self.placed for place in row)
-        directions, creators = self.pool.directions[members], self.pool.creators[members]  # [m, d], [m]
-        alike, types = self.rules.diversity * directions, self.types[members]  # [m, d], [m]
-        value = self.pool.relevance[members]  # [m]
-        left = np.where(self.is_free[members], value, -np.inf)  # less what each member is like an item on the shelf
+        alike = self.rules.diversity * self.pool.directions[members]  # [m, d]
+        value = left = self.pool.relevance[members]  # [m]; `left` is less what each is like an item on the shelf
+        items, waiting = members.tolist(), frozenset[int]()
+        above: list[Placed] = self.placed[-1] if self.placed else []
         row: list[Placed] = []
         self.placed.append(row)
         while len(row) < self.rules.columns:
-            costs = np.array([self.rules.calibration * cost for cost in excess(self.mix, self.type_counts)])
-            worth = left - costs[types]
-            for creator in self.neighbours():
-                worth[creators == creator] = -np.inf
             if len(row) == self.rules.visible:
-                waits = self.waiting()[members]
-            if len(row) >= self.rules.visible and (worth[~waits] > -np.inf).any():
-                worth[waits] = -np.inf
-            number, propensity = int(worth.argmax()), 1.0
-            if worth[number] == -np.inf:
-                break
+                waiting = self.waiting()
+            neighbours = [self.creators[place.index] for place in (*row[-1:], *above[len(row) : len(row) + 1])]
             is_drawn = draws_left > 0 and len(row) >= self.rules.columns // 2
-            if is_drawn:
-                number, propensity = self.draw(members, np.flatnonzero(worth > -np.inf))
-                draws_left -= 1
-            left[number] = -np.inf
-            if self.place(int(members[number]), count + len(row) + 1, propensity, is_drawn):
-                left[creators == creators[number]] = -np.inf
-            np.minimum(left, value - alike @ directions[number], out=left)
+            choose, worths = self.draw if is_drawn else self.best, left.tolist()
+            chosen, propensity = choose(self.able(items, worths, neighbours, waiting))
+            if chosen == NO_ITEM:  # only those that wait are left
+                chosen, propensity = choose(self.able(items, worths, neighbours, ()))
+            if chosen == NO_ITEM:
+                break
+            draws_left -= is_drawn
+            self.place(chosen, count + len(row) + 1, propensity, is_drawn)
+            left = np.minimum(left, value - alike @ self.pool.directions[chosen])
         if len(row) >= self.rules.fewest_items:
             return True
         self.placed.pop()
         self.is_free, self.creator_counts, self.type_counts = before
         return False
 
-    def neighbours(self) -> list[int]:
-        """The creators, as numbers, of the items to the left of the next place and above it."""
-        *above, row = self.placed
-        items = row[-1:]
-        if above and len(row) < len(above[-1]):
-            items = [*items, above[-1][len(row)]]
-        return [int(self.pool.creators[item.index]) for item in items]
+    def able(
+        self, items: list[int], left: list[float], neighbours: list[int], waiting: Collection[int]
+    ) -> Iterator[tuple[int, float]]:
+        """The items that may take the next place, in their order, each with its `left`.
 
-    def waiting(self) -> np.ndarray:
-        """The best free items, as many as there may be visible places in the rows below: bool `[n]`.
+        Args:
+            items: of the shelf.
+            left: the relevance of each, less what it is like an item on the shelf.
+            neighbours: the creators to the left of the place and above it, who may not come again.
+            waiting: items that wait for a better place.
+        """
+        is_free, creators = self.is_free, self.creators
+        for item, worth in zip(items, left, strict=True):
+            if is_free[item] and creators[item] not in neighbours and item not in waiting:
+                yield item, worth
+
+    def waiting(self) -> frozenset[int]:
+        """The best free items, as many as there may be visible places in the rows below.
 
         Behind the edge of the screen few listeners would see them. A row asks for nothing below it, so what it shows
         depends on the rows above alone, as the estimates of layouts need.
         """
         below = self.rules.visible * (self.rules.rows - len(self.placed))
-        best = np.lexsort((self.pool.order, -self.pool.relevance, ~self.is_free))[: max(below, 0)]
-        waiting = np.zeros(len(self.pool), bool)
-        waiting[best] = True
-        return waiting
+        return frozenset(islice((item for item in self.best_first if self.is_free[item]), max(below, 0)))
 
-    def draw(self, members: np.ndarray, able: np.ndarray) -> tuple[int, float]:
+    def best(self, able: Iterable[tuple[int, float]]) -> tuple[int, float]:
+        """The item that is worth most after the cost of its content type, and its chance, which is 1.
+
+        Of equal ones it is the first by id.
+
+        Args:
+            able: see `able`; the most relevant items first.
+        """
+        costs = [self.rules.calibration * cost for cost in excess(self.mix, self.type_counts)]  # [types]
+        relevance, types = self.relevance, self.types
+        chosen, most = NO_ITEM, -math.inf
+        for item, left in able:
+            if relevance[item] < most:  # no later one can be worth more
+                break
+            worth = left - costs[types[item]]
+            if worth > most or (worth == most and self.order[item] < self.order[chosen]):
+                chosen, most = item, worth
+        return chosen, 1.0
+
+    def draw(self, able: Iterable[tuple[int, float]]) -> tuple[int, float]:
         """Draw one of the most promising items by a softmax over optimistic rewards.
 
         Optimism in the face of uncertainty decides who competes (Auer, JMLR 2002); the draw gives each contender a
         chance that is known exactly.
 
         Args:
-            members: as `add_row`.
-            able: numbers of those that may stand there, `[a]`, at least one.
+            able: see `able`.
 
         Returns:
-            The number of the member, and its chance.
+            The item and its chance; `NO_ITEM` if none may stand there.
         """
-        contenders = able[np.argsort(-self.optimistic[members[able]], kind="stable")[: self.rules.contenders]]
-        weights = self.optimistic[members[contenders]] / self.rules.draw_temperature
+        items = [item for item, _ in able]
+        contenders = sorted(items, key=self.promise.__getitem__)[: self.rules.contenders]
+        if not contenders:
+            return NO_ITEM, 1.0
+        weights = self.optimistic[contenders] / self.rules.draw_temperature
         chances = np.exp(weights - weights.max())
         drawn = int((weights + self.rng.gumbel(size=len(weights))).argmax())  # a draw from their softmax (Gumbel, 1954)
-        return int(contenders[drawn]), float(chances[drawn] / chances.sum())
+        return contenders[drawn], float(chances[drawn] / chances.sum())
 
-    def place(self, chosen: int, position: int, propensity: float, is_drawn: bool) -> bool:
-        """Give an item the next place; return whether its creator has the most items now, and so no other free ones.
+    def place(self, chosen: int, position: int, propensity: float, is_drawn: bool) -> None:
+        """Give an item the next place. Once its creator has the most items of a page, the others are no longer free.
 
         Args:
-            chosen: the item's row of the pool.
+            chosen: the item.
             position: the place on the page, from 1.
             propensity: its chance at this place.
             is_drawn: whether it was drawn.
@@ -140,9 +172,9 @@ class Filling:
         row.append(Placed(chosen, item_id, len(self.placed), len(row) + 1, position, propensity, is_drawn))
         self.is_free[chosen] = False
         self.type_counts[self.types[chosen]] += 1
-        creator = self.pool.creators[chosen]
+        creator = self.creators[chosen]
         self.creator_counts[creator] += 1
-        is_full = bool(self.creator_counts[creator] >= self.rules.per_creator)
-        if is_full:
-            self.is_free[self.pool.creators == creator] = False
-        return is_full
+        if self.creator_counts[creator] >= self.rules.per_creator:
+            for item, other in enumerate(self.creators):
+                if other == creator:
+                    self.is_free[item] = False

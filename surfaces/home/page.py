@@ -1,6 +1,7 @@
 """A Home page: shelves of placed items, with the chance of every choice that was drawn."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,7 @@ def kind_of(shelf_id: str) -> str:
     return shelf_id.partition(":")[0]
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """An item at its place.
 
     Args:

@@ -93,6 +93,11 @@ class Pool:
         return order
 
     @cached_property
+    def best_first(self) -> np.ndarray:
+        """Rows from the most to the least relevant item, `[n]`; of equal ones the first by id."""
+        return np.lexsort((self.order, -self.relevance))
+
+    @cached_property
     def creators(self) -> np.ndarray:
         """A number for each creator, `[n]`; items of unknown creators have numbers of their own."""
         names = self.creator_id.tolist()

@@ -1,9 +1,9 @@
 """The surface `home`: every source fills shelves, and the layout policy arranges them."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import compress
 
 import numpy as np
 
@@ -110,14 +110,12 @@ def shown(page: Page, pool: Pool) -> ShownPage:
     collected, and of a shelf that was looked at, the first item was.
     """
     layout = page.layout.to_scores()
-    indices = [item.index for row in page.rows for item in row.items]
-    given = np.array([column[indices] for column in pool.scores.values()])  # [scores, shown]
-    finite = np.isfinite(given).T.tolist()
-    scores = [
-        dict(compress(zip(pool.scores, values, strict=True), has))
-        for values, has in zip(given.T.tolist(), finite, strict=True)
-    ]
-
+    indices = np.array([item.index for row in page.rows for item in row.items], np.intp)
+    scores: list[dict[str, float]] = [{} for _ in indices]
+    for name, column in pool.scores.items():
+        for own, score in zip(scores, column[indices].tolist(), strict=True):
+            if math.isfinite(score):
+                own[name] = score
     shelves = tuple(
         ShownShelf(
             row.shelf.id,

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,7 +44,7 @@ def page() -> Callable[..., list[Exposure]]:
     """`page("r1")`: ten exposures in two rows, decided at noon of 2026-01-05 for `u0`."""
 
     def build(request: str, items: int = 10, **values: Any) -> list[Exposure]:
-        return [replace(exposure(request, position), **values) for position in range(1, items + 1)]
+        return [exposure(request, position)._replace(**values) for position in range(1, items + 1)]
 
     return build
 

@@ -1,6 +1,7 @@
 """Composed Home pages: the rules that every page keeps, on random pools; and small pages worked by hand."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segue.errors import InputError
+from surfaces.home.calibration import excess
 from surfaces.home.compose import compose_home
 from surfaces.home.layout import LayoutPolicy
 from surfaces.home.page import Shelf
@@ -130,6 +132,35 @@ def test_calibration_by_hand():
     assert one_shelf(pool, context=context) == ["i0", "i1", "i2", "i3", "i4"]
     rules = HomeRules(fewest_items=1, diversity=0, calibration=1)
     assert one_shelf(pool, rules, context) == ["i0", "i3", "i1", "i2", "i4"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_place_has_the_item_that_is_worth_most(seed):
+    # Of one shelf on a screen without an edge; the rewards are whole numbers, so that many are equal.
+    pool, rules = random_pool(seed, 60), HomeRules(columns=30, visible=30, diversity=0.3, per_creator=3)
+    pool = replace(pool, reward=pool.reward.round())
+    types = sorted(MIX)
+    mix, kinds = [MIX[name] for name in types], [types.index(name) for name in pool.content_type]
+    shelf = Shelf("for_you", "", "", np.arange(60))
+    page = compose_home(context_of(MIX), pool, [shelf], LayoutPolicy(), rules, seed)
+    placed: list[int] = []
+    for place in page.items:
+        creators = [pool.creator_id[item] for item in placed]
+        costs = excess(mix, [float([kinds[item] for item in placed].count(kind)) for kind in range(len(types))])
+        likeness = (
+            (pool.directions @ pool.directions[placed].T).max(axis=1, initial=-np.inf) if placed else np.zeros(60)
+        )
+        able = [
+            item
+            for item in np.argsort(pool.order)
+            if item not in placed
+            and pool.creator_id[item] not in creators[-1:]
+            and creators.count(pool.creator_id[item]) < 3
+        ]
+        worth = {item: pool.relevance[item] - 0.3 * likeness[item] - costs[kinds[item]] for item in able}
+        assert worth[place.index] == pytest.approx(max(worth.values()), abs=1e-9)
+        placed.append(place.index)
+    assert len(placed) == 30
 
 
 def test_the_best_items_wait_for_the_places_that_the_screen_shows():
