@@ -24,7 +24,7 @@ from models.evaluation.metrics import bootstrap_mean, rank_of_target, reciprocal
 from segue.settings import Home
 from serving.store.model_store import served
 from surfaces.candidates import SourceAnswer, merge
-from surfaces.catalogue import Catalogue
+from surfaces.catalogue import UNKNOWN, Catalogue
 from surfaces.engine.context import Context
 from surfaces.home.surface import home_context
 from surfaces.model_inputs import item_ids, model_inputs
@@ -34,7 +34,7 @@ from surfaces.now_playing.queue import shaped
 from surfaces.now_playing.sessions import with_session
 from surfaces.now_playing.state import Action, Session, SessionState
 from surfaces.now_playing.wishes import Wishes
-from surfaces.read_catalogue import read_catalogue
+from surfaces.read_catalogue import POPULAR_DAYS, read_catalogue
 from surfaces.request import Request
 from surfaces.versions import RETRIEVAL, VersionSet
 
@@ -68,8 +68,11 @@ def run(home: Home, say: Say, seed: int = 0, most_sessions: int | None = None) -
     now_playing = partial(now_playing_ranks, predictions, contexts, answers)
     ranks = {
         NAME: now_playing(),
-        "sequence_alone": now_playing_ranks(predictions, contexts, [given[:1] for given in answers]),
-        "two_tower_with_session": now_playing_ranks(predictions, contexts, [given[1:] for given in answers]),
+        "sequence_alone": now_playing_ranks(predictions, contexts, [given[:1] for given in answers], habits=False),
+        "two_tower_with_session": now_playing_ranks(
+            predictions, contexts, [given[1:] for given in answers], habits=False
+        ),
+        f"{NAME}_without_habits": now_playing(habits=False),
         f"{NAME}_without_skip_reaction": now_playing(reacts=False),
         f"{NAME}_without_talk_rule": now_playing(fits=False),
         f"{NAME}_drawn": now_playing(seed=seed),
@@ -100,15 +103,16 @@ def measured(name: str, ranks: dict[str, np.ndarray], sessions: np.ndarray, seed
 
 
 def as_of_training(catalogue: Catalogue, held_out: HeldOut) -> Catalogue:
-    """The catalogue with the plays by hour of the log before the test span."""
-    counts = np.zeros_like(catalogue.plays_by_hour)
-    columns = {name: column for column, name in enumerate(catalogue.types)}
+    """The catalogue with the plays by hour, and the popularity in all markets, of the log before the test span."""
+    by_hour, popularity = np.zeros_like(catalogue.plays_by_hour), np.zeros_like(catalogue.popularity[""])
+    newest = held_out.split.validation_end - timedelta(days=POPULAR_DAYS)
     for history in held_out.histories.values():
         for entry in history:
-            kind = str(catalogue.content_types[catalogue.index.get(entry.item_id, -1)])
-            if entry.action in schema.POSITIVE and kind in columns:
-                counts[utc(entry.micros).hour, columns[kind]] += 1
-    return replace(catalogue, plays_by_hour=counts)
+            row, at = catalogue.index.get(entry.item_id, UNKNOWN), utc(entry.micros)
+            if entry.action in schema.POSITIVE and row != UNKNOWN:
+                by_hour[at.hour, catalogue.type_codes[row]] += catalogue.type_codes[row] >= 0
+                popularity[row] += at >= newest
+    return replace(catalogue, plays_by_hour=by_hour, popularity={"": popularity})
 
 
 def history_of(entries: tuple[Entry, ...]) -> dict[str, list]:
@@ -198,6 +202,7 @@ def now_playing_ranks(
     answers: list[list[SourceAnswer]],
     reacts: bool = True,
     fits: bool = True,
+    habits: bool = True,
     seed: int | None = None,
 ) -> np.ndarray:
     """The rank of each play among the shaped scores; infinite if it is no candidate, `[n]`.
@@ -208,6 +213,7 @@ def now_playing_ranks(
         answers: of both models.
         reacts: whether skips of the session weigh.
         fits: whether content types get nearer to the mix of the hour.
+        habits: whether the listener's creators and saved items weigh beside the models.
         seed: of the draw; None ranks by the scores.
     """
     ranks = np.full(len(predictions), np.inf)
@@ -217,6 +223,8 @@ def now_playing_ranks(
             state = replace(state, actions=tuple(replace(action, action=schema.PLAY) for action in state.actions))
         candidates = merge(given, context.catalogue)
         mix = home_context(context).content_mix if fits else {}
+        if not habits:
+            context = replace(context, features={})
         scores = shaped(context, state, candidates, Wishes(), mix)
         order = draw(scores, len(scores), seed + place)[0] if seed is not None else np.argsort(-scores, kind="stable")
         found = [candidates.item_ids[i] for i in order.tolist() if np.isfinite(scores[i])]

@@ -11,10 +11,10 @@ from surfaces.now_playing.moods import MOODS
 from surfaces.now_playing.state import Chip
 from surfaces.now_playing.wishes import Wishes
 
-# The weight of a chip: e^2.5, an item that it names is 12 times as likely. Measured: see docs/now-playing.md.
-STRENGTH = 2.5
-ALIKE = 1.5  # of the genres of "more like this"; the creator and the neighbours share the rest of a chip's strength
-RARER, NEWER = 1.0, 1.0
+# The weight of a chip: e^3.5, an item that it names is 33 times as likely. Measured: see docs/now-playing.md.
+STRENGTH = 3.5
+ALIKE = 2.1  # of the genres of "more like this"; the creator and the neighbours share the rest of a chip's strength
+RARER, NEWER = 1.4, 1.4
 ERA = re.compile(r"(?:(19|20)?(\d0)s|(\d{4})(?:-(\d{4}))?)")
 CENTURY_TURNS = 30  # "20s" are the 2020s, "30s" the 1930s
 EPOCH = date(1970, 1, 1).toordinal()

@@ -1,4 +1,4 @@
-"""Filling the queue: the models' scores, shaped by the session, and drawn place by place."""
+"""Filling the queue: the chance of each next play, shaped by the session, and drawn place by place."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,7 @@ from surfaces.candidates import Candidates
 from surfaces.engine.context import Context
 from surfaces.now_playing import skips, talk, wishes
 from surfaces.now_playing.draw import TEMPERATURE, draw
+from surfaces.now_playing.next_play import log_chances
 from surfaces.now_playing.state import Promise, SessionState
 from surfaces.now_playing.wishes import Wishes
 
@@ -30,7 +31,7 @@ def shaped(
             calibration. A chip that names types goes before it.
     """
     catalogue, rows = context.catalogue, candidates.rows
-    out = combined(candidates) + wishes.offsets(wished, catalogue, rows)
+    out = log_chances(candidates, context.features, state, catalogue) + wishes.offsets(wished, catalogue, rows)
     had = {action.item_id for action in state.actions} | {promise.item_id for promise in state.queue}
     had |= set(state.dislikes)
     if wished.unheard:
@@ -38,17 +39,6 @@ def shaped(
     out[np.array([item in had for item in candidates.item_ids], bool)] = -np.inf
     out += talk.offsets(out, catalogue.content_types[rows].astype(str), {} if wished.types else mix)
     return skips.react(out, state, catalogue, rows, TEMPERATURE)
-
-
-def combined(candidates: Candidates) -> np.ndarray:
-    """The mean of the models' scores, float32 `[n]`; an item that a model did not find has the least of its list.
-
-    Both models are trained by a softmax over items, so their scores are logits, and their mean is the geometric mean of
-    two distributions (Hinton, Neural Computation 2002: a product of experts). The sequence model knows the order of the
-    session, the two-tower its listener.
-    """
-    given = candidates.features()
-    return np.stack([given[f"{model}_scores"] for model in candidates.scores]).mean(axis=0, dtype=np.float32)
 
 
 def fill(

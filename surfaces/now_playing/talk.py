@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 # Measured on held-out sessions of the demo world: see docs/now-playing.md.
-TOWARDS = 0.25
+TOWARDS = 0.1
 MOST = 2.0  # the largest offset
 LEAST_SHARE = 0.01  # of a type, so that one which a listener never played is not shut out
 

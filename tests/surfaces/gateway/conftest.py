@@ -55,7 +55,7 @@ class ModelServer(FakeServer):
 
     def __init__(self):
         super().__init__(
-            old={item: float(item) for item in IDS[:30]},
+            old={item: float(item) / 10 for item in IDS[:30]},
             new={item: float(item) for item in IDS[:10]},
             following={item: float(item) / 10 for item in IDS[20:]},
         )

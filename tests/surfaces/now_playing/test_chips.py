@@ -52,9 +52,9 @@ def test_the_20s_are_those_of_this_century_and_the_30s_of_the_last():
 
 def test_more_like_this_wishes_its_genres_its_creator_and_its_neighbours():
     like = added(("more_like_this", "a"))
-    # b has the creator (0.5) and is the nearest neighbour (2.5). c has one of the two genres (0.75) and is a quarter as
-    # near (0.625).
-    assert like.tolist() == pytest.approx([2.0, 3.0, 1.375, 0.0])
+    # b has the creator (0.7) and is the nearest neighbour (3.5). c has one of the two genres (1.05) and is a quarter as
+    # near (0.875).
+    assert like.tolist() == pytest.approx([2.8, 4.2, 1.925, 0.0])
 
 
 def test_something_new_prefers_rare_and_new_items_that_were_not_heard():

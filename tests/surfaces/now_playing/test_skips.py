@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from surfaces.now_playing.skips import LEFT, evidence, react
+from surfaces.now_playing.skips import evidence, react
 from surfaces.now_playing.state import Action, SessionState
 from tests.surfaces.catalogues import make_catalogue
 
@@ -62,13 +62,17 @@ def test_a_skipped_genre_keeps_its_part_whatever_the_scale(scores, temperature):
         share(given, [0], temperature),
         share(react(given, skipped, catalogue, rows, temperature), [0], temperature),
     )
-    assert after == pytest.approx(LEFT * before, rel=1e-4)
+    assert after == pytest.approx(0.3**0.5 * before, rel=1e-4)
 
 
-def test_two_skips_leave_less_than_half():
+def test_two_skips_leave_less_than_half_and_one_skip_more():
     scores = np.zeros(4, np.float32)
-    after = share(react(scores, state("j1 skip", "j2 skip"), CATALOGUE, ROWS, 1.0), [0, 1, 3], 1.0)
-    assert after < 0.5 * share(scores, [0, 1, 3], 1.0)
+    before = share(scores, [0, 1, 3], 1.0)
+    one, two = (
+        share(react(scores, state(*steps), CATALOGUE, ROWS, 1.0), [0, 1, 3], 1.0)
+        for steps in (("j1 skip",), ("j1 skip", "j2 skip"))
+    )
+    assert two < 0.25 * before < one < before
 
 
 def test_if_nothing_else_is_left_the_list_stays_whole():
