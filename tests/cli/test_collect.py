@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import time
 from datetime import timedelta
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from events.imported import Imported
 from events.journal.journal import open_journal
 from events.journal.records import Exposure, Feedback
 from segue.clock import utc_now
+from segue.errors import EXIT_RETRY
 from segue.settings import Home
 from stores import online_store, parts
 from stores.settings import settings
@@ -98,3 +100,25 @@ def test_a_cluster_s_journal_is_collected_into_the_object_store(segue, cluster, 
     assert dataset.load(elsewhere.data).events()["event_id"].to_pylist().count("play-r1") == 1
     assert json.loads(segue("data", "collect", "--json")[1])["added"] == {}
     assert not home.journal.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "nowhere", "part"),
+    [
+        ("SEGUE_ONLINE_STORE", "redis://127.0.0.1:9/0", "online store"),
+        ("SEGUE_OBJECTS_ENDPOINT", "http://127.0.0.1:9", "object store"),
+    ],
+)
+def test_a_dead_store_is_named_and_the_journal_stays(segue, cluster, monkeypatch, variable, nowhere, part):
+    with contextlib.closing(online_store.connect(settings())) as client:
+        client.flushdb()
+    serve("r1", "u1")
+    with monkeypatch.context() as dead:
+        dead.setenv(variable, nowhere)
+        started = time.monotonic()
+        code, _, error = segue("data", "collect")
+        assert time.monotonic() - started < 15
+    assert (code, part in error, "fix:" in error) == (EXIT_RETRY, True, True), error
+    with contextlib.closing(open_journal(Home.from_env(), settings())) as journal:
+        assert [request.request_id for request in journal.keeping.changed("")] == ["r1"]

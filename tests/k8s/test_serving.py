@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.k8s.manifests import ROOT, Documents, container, of_kind
+from tests.k8s.manifests import OVERLAYS, ROOT, Documents, container, of_kind
 
 CONFIG = ROOT / "k8s/base/config"
 COMPONENTS = ROOT / "k8s/components"
@@ -138,6 +138,16 @@ def test_ports_and_files_of_the_flags_are_those_of_the_pod(rendered):
     assert {str(file.parent) for file in files} <= mounts
     (config,) = (d for d in of_kind(rendered["prod"], "ConfigMap") if d["metadata"]["name"].startswith("serving-"))
     assert {file.name for file in files if str(file.parent) == "/config"} == set(config["data"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_tensorflow_has_a_thread_for_each_core_of_the_pod(rendered, overlay):
+    entry = container(rendered[overlay], "tf-serving")
+    sources = {variable["name"]: variable["valueFrom"] for variable in entry["env"]}
+    cores = {"resourceFieldRef": {"resource": "limits.cpu"}}
+    assert sources == {"TF_NUM_INTRAOP_THREADS": cores, "TF_NUM_INTEROP_THREADS": cores}
+    assert int(entry["resources"]["limits"]["cpu"]) > 1
+    assert not any("parallelism" in argument for argument in entry["args"])  # a flag would win
 
 
 def test_the_init_container_writes_the_key_and_certificate_as_tf_serving_wants_them(rendered, tmp_path):
