@@ -35,7 +35,10 @@ def print_experiments(result: dict[str, Any]) -> None:
     print_table(
         f"{result['tests']:,} tests of each kind: share found, share covered, share of the variance removed",
         ("", *(name.replace("_", " ") for name in columns)),
-        [[name, *(result[kind][column] for column in columns)] for name, kind in (("no effect", "aa"), ("lift", "ab"))],
+        [
+            [name, *(result[kind][column] for column in columns)]
+            for name, kind in (("no effect", "aa"), ("no effect, world", "world_aa"), ("lift", "ab"))
+        ],
     )
     say(f"interleaving needs {result['interleaving']['speed_up']:.1f} times fewer listeners than an A/B test")
     say(f"three experiments cost a Home page {result['page_cpu_ms']:.3f} ms of processor time")

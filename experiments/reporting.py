@@ -84,23 +84,22 @@ def last_look(registry: Registry, name: str) -> Report | None:
     return Report(state, state.looks[-1]) if state.looks else None
 
 
-def overview(registry: Registry) -> list[dict[str, Any]]:
-    """Return a row for each experiment, as JSON types, by name: what `segue experiment status` and pages list.
+def summary(state: Recorded) -> dict[str, Any]:
+    """Return an experiment in a line, as JSON types: what `segue experiment status` and pages list.
 
-    `verdict` is that of the last look, and `decision` that of the end; both are empty before.
+    `verdict` and `reason` are those of the last look, and `decision` that of the end; they are empty before.
     """
-    return [
-        {
-            "name": each.definition.name,
-            "layer": each.definition.layer.name,
-            "share": each.definition.share[each.stage - 1],
-            "started": each.started.isoformat(),
-            "looks": len(each.looks),
-            "verdict": each.looks[-1]["verdict"] if each.looks else "",
-            "decision": each.stop["decision"] if each.stop else "",
-        }
-        for each in registry.all()
-    ]
+    last = state.looks[-1] if state.looks else {}
+    return {
+        "name": state.definition.name,
+        "layer": state.definition.layer.name,
+        "share": state.definition.share[state.stage - 1],
+        "started": state.started.isoformat(),
+        "looks": len(state.looks),
+        "verdict": last.get("verdict", ""),
+        "reason": last.get("reason", ""),
+        "decision": state.stop["decision"] if state.stop else "",
+    }
 
 
 def result(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments import arms, errors, rankers, scorecards
+from benchmarks.experiments import arms, errors, rankers, scorecards, world
+from benchmarks.experiments.listeners import true_difference
 from benchmarks.results import Say, machine, target
 from experiments.statistics import sequential
 from experiments.statistics.cuped import adjusted_effect
@@ -24,7 +25,8 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
         seed: Seed of everything.
 
     Returns:
-        `aa` and `ab` (the share of tests that each method finds, the coverage and the reduction of variance), `planned`
+        `aa`, `world_aa` and `ab` (the share of tests that each method finds, the coverage and the reduction of
+        variance, of simulated listeners, the world's and those with a planted lift), `planned`
         (the planted lift and its computed power), `sample_ratio`, `interleaving`, `peers`, `scorecard`,
         `page_cpu_ms` (what three experiments cost the gateway), `targets`, `machine`.
 
@@ -33,9 +35,11 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
     """
     lift = errors.planned_lift(seed + 1)
     say(f"{tests:,} A/A tests with {errors.DAYS} daily looks")
-    aa = errors.run_tests(tests, 0.0, seed)
+    aa = errors.found(errors.trials(tests, 0.0, seed), 0.0)
+    say(f"{tests:,} A/A tests on the pages of the synthetic world")
+    world_aa = errors.found(world.trials(tests, seed), 0.0)
     say(f"{tests:,} A/B tests with a planted lift of {lift:.3f} logit")
-    ab = errors.run_tests(tests, lift, seed + 2)
+    ab = errors.found(errors.trials(tests, lift, seed + 2), true_difference(lift))
     say("sample ratios, interleaving and peers")
     ratios = errors.sample_ratios(tests, seed + 3)
     interleaving = rankers.speed_up(4000, seed + 4)
@@ -47,6 +51,7 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
     return {
         "tests": tests,
         "aa": aa,
+        "world_aa": world_aa,
         "ab": ab,
         "planned": {"lift": lift, "power": errors.POWER},
         "sample_ratio": ratios,
@@ -54,14 +59,14 @@ def run(tests: int, rows: int, say: Say, seed: int = 0) -> dict[str, Any]:
         "peers": peers,
         "scorecard": scorecard,
         "page_cpu_ms": arms.milliseconds_of_a_page(),
-        "targets": targets(tests, aa, ab, ratios, peers, scorecard),
+        "targets": targets(tests, {"aa": aa, "world_aa": world_aa}, ab, ratios, peers, scorecard),
         "machine": machine("duckdb", "numpy", "pandas", "spotify-confidence", "tea-tasting"),
     }
 
 
 def targets(
     tests: int,
-    aa: dict[str, float],
+    without_effect: dict[str, dict[str, float]],
     ab: dict[str, float],
     ratios: dict[str, float],
     peers: dict[str, float],
@@ -69,12 +74,13 @@ def targets(
 ) -> dict[str, dict[str, Any]]:
     """The targets of a run. An error holds 5 % if its 95 % interval does not lie above 5 %."""
     limits = {}
-    for name in ("obrien_fleming", "pocock", "always_valid"):
-        limits[f"{name}_error_lower_end"] = target(errors.lower(aa[name], tests), at_most=errors.ALPHA)
-    for name in ("peeked", "rows"):
-        limits[f"{name}_error_of_the_wrong_test"] = target(aa[name], at_least=0.15)
+    for kind, shares in without_effect.items():
+        for name in ("obrien_fleming", "pocock", "always_valid"):
+            limits[f"{kind}_{name}_error_lower_end"] = target(errors.lower(shares[name], tests), at_most=errors.ALPHA)
+        for name in ("peeked", "rows"):
+            limits[f"{kind}_{name}_error_of_the_wrong_test"] = target(shares[name], at_least=0.15)
     limits["power_gap"] = target(abs(ab["obrien_fleming"] - errors.POWER), at_most=0.04)
-    for name, shares in (("aa", aa), ("ab", ab)):
+    for name, shares in (*without_effect.items(), ("ab", ab)):
         limits[f"{name}_coverage_least"] = target(shares["interval_covers"], at_least=0.936)
         limits[f"{name}_coverage_most"] = target(shares["interval_covers"], at_most=0.964)
     limits["sample_ratio_found"] = target(ratios["lost"], at_least=0.9)

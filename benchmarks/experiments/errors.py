@@ -1,6 +1,7 @@
 """Errors, power, coverage and the reduction of variance, on many simulated tests with daily looks."""
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -56,11 +57,15 @@ def row_z(control: tuple[float, float], treatment: tuple[float, float]) -> float
     return (rates[1] - rates[0]) / math.sqrt(variance)
 
 
-def run_tests(tests: int, lift: float, seed: int) -> dict[str, float]:
-    """Run tests with a planted effect; return the share that each method finds, coverage and mean reduction."""
+def trials(tests: int, lift: float, seed: int) -> Iterator[Trial]:
+    """Yield tests of simulated listeners with a planted lift, on the logit."""
     rng = np.random.default_rng(seed)
-    results = [look_by_look(trial(LISTENERS, DAYS, lift, rng)) for _ in range(tests)]
-    truth = true_difference(lift)
+    return (trial(LISTENERS, DAYS, lift, rng) for _ in range(tests))
+
+
+def found(tests: Iterable[Trial], truth: float) -> dict[str, float]:
+    """Return the share of tests that each method finds, coverage of the true difference, and mean reduction."""
+    results = [look_by_look(test) for test in tests]
     shares = {
         name: float(np.mean([each[name] for each in results]))
         for name in (*sequential.SPENDING, "always_valid", "peeked", "rows", "removed")
@@ -95,15 +100,15 @@ def planned_lift(seed: int) -> float:
 def sample_ratios(tests: int, seed: int) -> dict[str, float]:
     """Return the share of tests with a loss, and of fair tests, that the sequential check calls broken at 0.001."""
     rng = np.random.default_rng(seed)
-    found = {}
+    shares = {}
     for name, loss in (("lost", LOSS), ("fair", 0.0)):
         alarms = 0
         for _ in range(tests):
             treated = rng.binomial(2 * SRM_UNITS, 0.5)
             counts = [2 * SRM_UNITS - treated, int(rng.binomial(treated, 1 - loss))]
             alarms += sample_ratio.sequential_p_value(counts, [0.5, 0.5]) < 0.001
-        found[name] = alarms / tests
-    return found
+        shares[name] = alarms / tests
+    return shares
 
 
 def upper(share: float, tests: int) -> float:

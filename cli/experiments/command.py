@@ -99,7 +99,7 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
 def status(name: str | None, as_json: bool) -> None:
     """List all experiments, or show the records of the experiment NAME. No look is taken."""
     from experiments.registry import Registry
-    from experiments.reporting import overview
+    from experiments.reporting import summary
     from stores.parts import EXPERIMENTS, home_with
 
     registry = Registry(home_with(EXPERIMENTS).experiments)
@@ -110,7 +110,7 @@ def status(name: str | None, as_json: bool) -> None:
         else:
             show_state(state)
         return
-    rows = overview(registry)
+    rows = [summary(each) for each in registry.all()]
     if as_json:
         print_json(rows)
     elif rows:

@@ -57,8 +57,9 @@ def show_forecasts(forecasts: "list[Forecast]") -> None:
 
 def show_list(rows: "list[dict[str, Any]]") -> None:
     """Print the experiments, one a line."""
+    columns = ("name", "layer", "share", "started", "looks", "verdict", "decision")
     shown = [{**row, "share": f"{row['share']:.0%}", "started": row["started"][:10]} for row in rows]
-    print_table("Experiments", shown[0], [row.values() for row in shown])
+    print_table("Experiments", columns, [[row[column] for column in columns] for row in shown])
 
 
 def show_state(state: "Recorded") -> None:

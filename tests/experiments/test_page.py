@@ -9,7 +9,7 @@ import pytest
 from experiments.definition import parse
 from experiments.page import WIDTH, interval, render, scale_of
 from experiments.registry import Registry
-from experiments.reporting import last_look, overview, report, result
+from experiments.reporting import last_look, report, result, summary
 from segue.errors import InputError
 from tests.experiments.conftest import DAYS, PLAN
 from tests.support.browser import chromium
@@ -78,11 +78,12 @@ def test_the_page_has_the_last_look_without_taking_another(registry):
     assert len(registry.get("more-new").looks) == 3
 
 
-def test_the_overview_lists_every_experiment_with_its_last_verdict(registry, started):
+def test_a_summary_has_the_last_verdict_and_the_decision(registry, started):
     registry.stop("more-new", "ship", "It plays more.", "me", started + timedelta(days=DAYS))
-    rows = {each["name"]: each for each in overview(registry)}
+    rows = {each["name"]: each for each in map(summary, registry.all())}
     assert [rows["more-new"][name] for name in ("looks", "verdict", "decision")] == [3, "ship", "ship"]
-    assert [rows["later"][name] for name in ("looks", "verdict", "decision")] == [0, "", ""]
+    assert rows["more-new"]["reason"] == registry.get("more-new").looks[-1]["reason"]
+    assert [rows["later"][name] for name in ("looks", "verdict", "reason", "decision")] == [0, "", "", ""]
     assert last_look(registry, "later") is None
     with pytest.raises(InputError, match="no experiment 'absent'"):
         last_look(registry, "absent")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.experiments import errors, rankers
+from benchmarks.experiments import errors, rankers, world
 from benchmarks.experiments.benchmark import run
 from benchmarks.experiments.listeners import trial, true_difference
 
@@ -16,8 +16,9 @@ def test_the_peers_agree_and_the_wrong_tests_are_seen():
     assert result["scorecard"]["largest_difference"] < 1e-9
     assert result["peers"]["tea_tasting_difference"] < 1e-9
     assert result["peers"]["spotify_confidence_difference"] < 1e-4
-    assert result["aa"]["rows"] > 0.25
-    assert result["aa"]["obrien_fleming"] < 0.2
+    for kind in ("aa", "world_aa"):
+        assert result[kind]["rows"] > 0.1
+        assert result[kind]["obrien_fleming"] < 0.2
     assert result["ab"]["obrien_fleming"] > 0.5
     assert result["interleaving"]["speed_up"] > 2
     assert "scorecard_speedup" not in result["targets"]  # the log is too short
@@ -29,6 +30,19 @@ def test_the_true_difference_is_that_of_many_listeners():
     rates = [arm.numerator.sum() / arm.denominator.sum() for arm in (control, treatment)]
     assert rates[1] - rates[0] == pytest.approx(true_difference(0.3), abs=0.003)
     assert true_difference(0.0) == 0.0
+
+
+@pytest.mark.slow
+def test_a_split_of_the_world_has_each_started_item_once():
+    everyone = world.listeners(0, users=100)
+    half = errors.DAYS
+    control, treatment = everyone.trial("a").at(half - 1)
+    both = control + treatment
+    assert both.denominator.sum() == everyone.started[:, half:].sum() > 0
+    assert both.numerator.sum() == everyone.skipped[:, half:].sum() > 0
+    assert both.before_denominator.sum() == everyone.started[:, :half].sum() > 0
+    assert (everyone.skipped <= everyone.started).all()
+    assert (everyone.trial("a").treated != everyone.trial("b").treated).any()
 
 
 def test_equal_rows_have_no_difference():
