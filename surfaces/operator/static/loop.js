@@ -32,7 +32,7 @@ export class LoopPage extends Page {
   draw() {
     const { now } = loop;
     this.paint();
-    return [head("The loop", train()), this.picture, attention(now), h("div.columns", {}, traffic(now), drift(now), runs(now))];
+    return [head("The loop", train()), this.picture, attention(now), h("div.columns", {}, traffic(now), drifts(now), runs(now))];
   }
 
   paint() {
@@ -90,7 +90,7 @@ function boxed({ title, href, said, tone = "", lines }) {
 
 /** What each box says. */
 function boxes(now) {
-  return { data: data(now), training: training(now), gates: gates(now), models: models(now), gateway: gateway(now), experiments: experiments(now), drift: drifted(now), journal: journal(now) };
+  return { data: data(now), training: training(now), gates: gates(now), models: models(now), gateway: gateway(now), experiments: experiments(now), drift: drift(now), journal: journal(now) };
 }
 
 function data({ data }) {
@@ -150,11 +150,10 @@ function experiments({ experiments }) {
   };
 }
 
-function drifted({ drift, drift_history }) {
+function drift({ drift, drifted }) {
   const box = { title: "Drift", href: "#drift" };
-  const last = drift_history.at(-1);
-  if (!last) return { ...box, said: drift ? "A verdict" : "No verdict yet", lines: [drift ?? "segue run monitoring compares"] };
-  return { ...box, said: last.drifted ? "Drifted" : "No drift", tone: last.drifted ? "warn" : "", lines: [last.reason] };
+  if (!drift) return { ...box, said: "No verdict yet", lines: ["segue run monitoring compares"] };
+  return { ...box, said: drifted ? "Drifted" : "No drift", tone: drifted ? "warn" : "", lines: [drift] };
 }
 
 function journal({ gateway }) {
@@ -172,7 +171,7 @@ function attention(now) {
   if (now.training && !now.training.running && now.training.exit_code) items.push([`The training that was started here ended with exit code ${now.training.exit_code}: ${now.training.said}`, "#runs"]);
   if (last?.status === "failed") items.push([`The newest run failed. ${last.reason}`, `#run/${last.run}`]);
   for (const { gate, passed, reason } of now.gates) if (passed === false) items.push([`${gate} said no: ${reason}`, gates(now).href]);
-  if (now.drift_history.at(-1)?.drifted) items.push([now.drift_history.at(-1).reason, "#drift"]);
+  if (now.drifted) items.push([now.drift, "#drift"]);
   for (const part of now.gateway?.down ?? []) items.push([`${part}: no answer now. Pages go on without it.`, "#traffic"]);
   if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
   if (!now.gateway && now.served) items.push(["Models are pushed. Stop this and run segue up again to serve them.", "#models"]);
@@ -185,7 +184,7 @@ function traffic({ gateway }) {
   return section("Pages a second", spark(rates(), "Pages decided a second since this page was opened"));
 }
 
-function drift({ drift_history }) {
+function drifts({ drift_history }) {
   if (!drift_history.length) return null;
   return section("Drifted features", line({ title: "Share of features that drifted", points: drift_history.map(driftPoint), limit: drift_history.at(-1).limit, format: percent }));
 }
