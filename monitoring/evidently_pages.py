@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from monitoring.snapshots import listed
+from monitoring.snapshots import listed, read
 
 EVERY_SECONDS = 5.0  # between two looks for new snapshots
 
@@ -28,11 +28,9 @@ class Workspace:
 
     def add_new(self) -> None:
         """Add the snapshots that are not there yet."""
-        from evidently.core.report import Snapshot
-
         for path in listed(self._snapshots):
             if path.name not in self._known:
-                self.evidently.add_run(self.project.id, Snapshot.load(path))
+                self.evidently.add_run(self.project.id, read(path))
                 self._known.add(path.name)
 
     def follow(self, ended: threading.Event) -> None:

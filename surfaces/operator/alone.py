@@ -7,6 +7,8 @@ from surfaces.gateway.app import with_errors
 from surfaces.operator.operator import Operator
 from surfaces.operator.routes import mount
 from surfaces.player.guard import guard
+from surfaces.player.routes import STATIC as PLAYER
+from surfaces.player.static_files import Pages
 
 
 def operator_app(operator: Operator, read_only: bool) -> FastAPI:
@@ -19,5 +21,6 @@ def operator_app(operator: Operator, read_only: bool) -> FastAPI:
         return RedirectResponse("/operator/")
 
     mount(app, operator)
+    app.mount("/player", Pages(directory=PLAYER))  # the styles and scripts that both share
     guard(app, read_only)
     return app

@@ -25,7 +25,9 @@ from surfaces.request import Request
 
 STATIC = Path(__file__).with_name("static")
 LISTENERS = 12  # that are listed at once
-ATTEMPTS = 3  # at a history: each has the deadline of a request, which can go on without it, and this cannot
+# At a history: each has the deadline of a request, which can go on without it, and this cannot. A busy machine needs
+# more than a few.
+ATTEMPTS = 10
 
 
 def mount(app: FastAPI, player: Player) -> None:

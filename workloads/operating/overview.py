@@ -26,11 +26,12 @@ def overview(home: Home, state_of: StateOf) -> dict[str, Any]:
 
     Returns:
         `home`, its folder; `data`, the manifest of the imported log; `last_run`, with `run`, `status` and `reason`;
-        `served`, model -> label -> version; `drift`, the reason of the last drift verdict; `runs`, the newest first,
+        `served`, model -> label -> version; `drift` and `drifted`, the last drift verdict; `runs`, the newest first,
         each as `brief`; `gates`, the verdicts of the newest training run, as `gates`; `drift_history`, as
         `drift_history`; and `experiments`, as `experiment`.
     """
-    manifest, drift = home.data / MANIFEST, home.drift_verdict
+    manifest = home.data / MANIFEST
+    drift = read_json(home.drift_verdict) if home.drift_verdict.is_file() else None
     folders = home.run_folders()[::-1]
     states = [state_of(folder) for folder in folders[:RUNS]]
     trained = next((state for state in states if state["run"].startswith("training-")), None)
@@ -39,7 +40,8 @@ def overview(home: Home, state_of: StateOf) -> dict[str, Any]:
         "data": read_json(manifest) if manifest.is_file() else None,
         "last_run": {name: states[0][name] for name in ("run", "status", "reason")} if states else None,
         "served": model_store.labels(home.models) or None,
-        "drift": read_json(drift)["reason"] if drift.is_file() else None,
+        "drift": drift["reason"] if drift else None,
+        "drifted": not drift["passed"] if drift else None,
         "runs": [brief(state) for state in states],
         "gates": gates(trained) if trained else [],
         "drift_history": drift_history(states),

@@ -1,6 +1,7 @@
 // The operator's pages: which one is open, and whether all is well.
 
 import { failure, h } from "../player/dom.js";
+import { DataPage } from "./data.js";
 import { DriftPage } from "./drift.js";
 import { ExperimentsPage, ScorecardPage } from "./experiments.js";
 import { LoopPage } from "./loop.js";
@@ -12,6 +13,7 @@ import { TrafficPage } from "./traffic.js";
 // The place in the address, the page, its title, and the entry of the bar that it belongs to.
 const PAGES = {
   loop: [LoopPage, "The loop", "loop"],
+  data: [DataPage, "Data", "loop"],
   runs: [RunsPage, "Runs", "runs"],
   run: [RunPage, "Run", "runs"],
   models: [ModelsPage, "Models", "models"],

@@ -12,7 +12,7 @@ export function line({ title, points, limit = null, format = String }) {
   const floor = Math.min(...values) >= 0 ? Math.max(0, low) : low;
   const x = (i) => (points.length === 1 ? (LEFT + WIDTH - RIGHT) / 2 : LEFT + (i * (WIDTH - LEFT - RIGHT)) / (points.length - 1));
   const y = (value) => TOP + ((high - value) / (high - floor)) * (HEIGHT - TOP - BOTTOM);
-  const named = points.length <= 6 ? points.map((_, i) => i) : [0, points.length - 1];
+  const named = points.length <= 5 ? points.map((_, i) => i) : [0, points.length - 1];
   const anchor = (i) => (points.length === 1 || (i && i < points.length - 1) ? "middle" : i ? "end" : "start");
   return h(
     "figure.chart",
@@ -39,7 +39,7 @@ export function line({ title, points, limit = null, format = String }) {
 
 /** A small curve of values that are not negative, with the last and the largest of them in words. */
 export function spark(values, title) {
-  if (values.length < 2) return h("p.quiet", {}, "The curve begins after some seconds.");
+  if (values.length < 2 || !values.some(Boolean)) return h("p.quiet", {}, "Nobody has asked for a page since this one was opened.");
   const most = Math.max(...values, 0.1);
   const x = (i) => (i * WIDTH) / (values.length - 1);
   const y = (value) => 4 + (1 - value / most) * 92;

@@ -30,8 +30,8 @@ export class ScorecardPage extends Page {
     if (!one) return [head(this.subject), notice("There is no such experiment", "It may have been started in another home.")];
     const { layer, share, started, looks, verdict, reason, decision } = one;
     return [
-      head(this.subject, mark(decision ? `ended: ${decision}` : "running", decision ? "" : "new")),
-      facts({ Layer: layer, "Share of listeners": percent(share), Started: day(started), Looks: looks, Verdict: verdict, Reason: reason }),
+      head(this.subject),
+      facts({ Status: mark(decision ? `ended: ${decision}` : "running", decision ? "" : "new"), Layer: layer, "Share of listeners": percent(share), Started: day(started), Looks: looks, Verdict: verdict, Reason: reason }),
       looks > 0 ? report("the scorecard", `experiments/${encodeURIComponent(this.subject)}`) : h("p.quiet", {}, "Nobody has looked at it yet. A look spends alpha, so none is taken here: segue experiment report."),
     ];
   }

@@ -1,7 +1,7 @@
 // The loop as a picture: a box for each part with what it says now, and arrows for what goes from one to the next.
 
 import { h, svg } from "../player/dom.js";
-import { day, moment, percent } from "../player/words.js";
+import { day, moment, percent, shortDay } from "../player/words.js";
 import { train } from "./act.js";
 import { line, spark } from "./chart.js";
 import { Page, count, head, mark, redraw, section } from "./page.js";
@@ -32,7 +32,7 @@ export class LoopPage extends Page {
   draw() {
     const { now } = loop;
     this.paint();
-    return [head("The loop", train()), this.picture, attention(now), h("div.columns", {}, traffic(now), drift(now), runs(now))];
+    return [head("The loop", train()), this.picture, attention(now), h("div.columns", {}, traffic(now), drifts(now), runs(now))];
   }
 
   paint() {
@@ -44,7 +44,7 @@ export class LoopPage extends Page {
 /** The picture at a width in px. */
 function drawing(boxes, width) {
   const lies = width >= WIDE;
-  const [columns, gapX, gapY, high, edge] = lies ? [4, 44, 44, 132, 30] : [2, 30, 28, 132, 16];
+  const [columns, gapX, gapY, high, edge] = lies ? [4, 44, 44, 124, 36] : [2, 30, 28, 132, 16];
   const wide = lies ? (width - gapX * (columns - 1)) / columns : (width - gapX - edge) / columns;
   const at = ([row, column]) => {
     const [r, c] = lies ? [row, column] : [column, row];
@@ -58,7 +58,7 @@ function drawing(boxes, width) {
     svg("defs", {}, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto" }, svg("path", { d: "M0 0 8 4 0 8z" }))),
     ARROWS.map(([from, to]) => arrow(straight(at(PLACES[from]), at(PLACES[to]), wide, high))),
     arrow(around(at(PLACES.gateway), at(PLACES.journal), wide, high, lies, edge)),
-    lies && svg("text", { x: width / 2, y: height - 6, "text-anchor": "middle" }, "what was shown, and what listeners did"),
+    lies && svg("text", { x: width / 2, y: height - 2, "text-anchor": "middle" }, "what was shown, and what listeners did"),
     Object.entries(boxes).map(([name, box]) => {
       const { x, y } = at(PLACES[name]);
       return svg("foreignObject", { x, y, width: wide, height: high }, boxed(box));
@@ -81,20 +81,20 @@ function straight(from, to, wide, high) {
 /** The path back to the journal, around the boxes between. */
 function around(from, to, wide, high, lies, edge) {
   if (!lies) return `M${from.x + wide + 3} ${from.y + high / 2}h${edge - 6}V${to.y + high / 2}H${to.x + wide + 4}`;
-  return `M${from.x + wide / 2} ${from.y + high + 3}v${edge - 18}H${to.x + wide / 2}V${to.y + high + 4}`;
+  return `M${from.x + wide / 2} ${from.y + high + 3}v${edge - 22}H${to.x + wide / 2}V${to.y + high + 4}`;
 }
 
 function boxed({ title, href, said, tone = "", lines }) {
-  return h("a.box", { href, class: tone }, h("span.box-title", {}, title), h("strong", {}, said), lines.filter(Boolean).map((text) => h("span", {}, text)));
+  return h("a", { href, class: `box ${tone}` }, h("span.box-title", {}, title), h("strong", {}, said), lines.filter(Boolean).map((text) => h("span", {}, text)));
 }
 
 /** What each box says. */
 function boxes(now) {
-  return { data: data(now), training: training(now), gates: gates(now), models: models(now), gateway: gateway(now), experiments: experiments(now), drift: drifted(now), journal: journal(now) };
+  return { data: data(now), training: training(now), gates: gates(now), models: models(now), gateway: gateway(now), experiments: experiments(now), drift: drift(now), journal: journal(now) };
 }
 
 function data({ data }) {
-  const box = { title: "Data", href: "#runs" };
+  const box = { title: "Data", href: "#data" };
   if (!data) return { ...box, said: "Nothing yet", lines: ["Import a log: segue data import"] };
   return { ...box, said: `${count(data.counts.events)} events`, lines: [data.dataset, `${day(data.span.first)} to ${day(data.span.last)}`] };
 }
@@ -150,11 +150,10 @@ function experiments({ experiments }) {
   };
 }
 
-function drifted({ drift, drift_history }) {
+function drift({ drift, drifted }) {
   const box = { title: "Drift", href: "#drift" };
-  const last = drift_history.at(-1);
-  if (!last) return { ...box, said: drift ? "A verdict" : "No verdict yet", lines: [drift ?? "segue run monitoring compares"] };
-  return { ...box, said: last.drifted ? "Drifted" : "No drift", tone: last.drifted ? "warn" : "", lines: [last.reason] };
+  if (!drift) return { ...box, said: "No verdict yet", lines: ["segue run monitoring compares"] };
+  return { ...box, said: drifted ? "Drifted" : "No drift", tone: drifted ? "warn" : "", lines: [drift] };
 }
 
 function journal({ gateway }) {
@@ -172,7 +171,7 @@ function attention(now) {
   if (now.training && !now.training.running && now.training.exit_code) items.push([`The training that was started here ended with exit code ${now.training.exit_code}: ${now.training.said}`, "#runs"]);
   if (last?.status === "failed") items.push([`The newest run failed. ${last.reason}`, `#run/${last.run}`]);
   for (const { gate, passed, reason } of now.gates) if (passed === false) items.push([`${gate} said no: ${reason}`, gates(now).href]);
-  if (now.drift_history.at(-1)?.drifted) items.push([now.drift_history.at(-1).reason, "#drift"]);
+  if (now.drifted) items.push([now.drift, "#drift"]);
   for (const part of now.gateway?.down ?? []) items.push([`${part}: no answer now. Pages go on without it.`, "#traffic"]);
   if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
   if (!now.gateway && now.served) items.push(["Models are pushed. Stop this and run segue up again to serve them.", "#models"]);
@@ -185,16 +184,16 @@ function traffic({ gateway }) {
   return section("Pages a second", spark(rates(), "Pages decided a second since this page was opened"));
 }
 
-function drift({ drift_history }) {
+function drifts({ drift_history }) {
   if (!drift_history.length) return null;
   return section("Drifted features", line({ title: "Share of features that drifted", points: drift_history.map(driftPoint), limit: drift_history.at(-1).limit, format: percent }));
 }
 
 /** A drift verdict as a point of a chart. */
-export const driftPoint = (one) => ({ label: one.started ? day(one.started) : one.run, value: one.share, tone: one.drifted ? "warn" : "", note: one.reason });
+export const driftPoint = (one) => ({ label: one.started ? shortDay(one.started) : one.run, value: one.share, tone: one.drifted ? "warn" : "", note: one.reason });
 
 function runs(now) {
   if (!now.runs.length) return null;
-  const rows = now.runs.slice(0, RUNS).map(({ run, status, started }) => h("li", {}, h("a.entry", { href: `#run/${run}` }, h("span", {}, run), mark(status), started && h("time", { datetime: started }, moment(started)))));
+  const rows = now.runs.slice(0, RUNS).map(({ run, status, started }) => h("li", {}, h("a.entry", { href: `#run/${run}`, title: run }, h("span", {}, run.split("-")[0]), mark(status), started && h("time", { datetime: started }, moment(started)))));
   return section("Newest runs", h("ul.entries", {}, rows));
 }

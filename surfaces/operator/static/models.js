@@ -20,7 +20,7 @@ export class ModelsPage extends Page {
     const { served } = loop.now;
     if (!served) return [head("Models"), notice("No model is pushed yet", "A training that passes every gate pushes its models.")];
     const canary = Object.values(served).some((labels) => labels.canary);
-    const rows = Object.entries(served).map(([model, labels]) => h("li", {}, h("a.entry", { href: `#model/${model}` }, h("strong", {}, model), h("span.marks", {}, labelMarks(labels)), h("span.quiet", {}, "versions, lineage, figures"))));
+    const rows = Object.entries(served).map(([model, labels]) => h("li", {}, h("a.entry", { href: `#model/${model}` }, h("strong", {}, model), h("span.marks", {}, labelMarks(labels)))));
     return [
       head("Models", canary && promote(), rollBack()),
       h("p.reason", {}, "Callers ask for stable. The labels of all models move together."),
@@ -44,7 +44,7 @@ export class ModelPage extends DetailPage {
     const { model, versions, decisions } = this.value;
     const newestFirst = [...versions].reverse();
     return [
-      head(model, versions.some(({ labels }) => labels.includes("canary")) && promote(), rollBack()),
+      head(model, rollBack()),
       h("ul.versions", {}, newestFirst.map(version)),
       charts(versions),
       decisions.length > 0 && section("Decisions", h("ul.entries", {}, decisions.map(decision))),
@@ -91,8 +91,15 @@ function decision({ at, by, action, label, versions, why }) {
   return h("li.entry", {}, h("span", {}, h("strong", {}, `${action}: ${label} ${moved}`), text("span.quiet", why || "no reason given")), h("span.quiet", {}, by), h("time", { datetime: at }, moment(at)));
 }
 
+/** A value of a card in a line: lists and settings with commas. */
+function plainly(value) {
+  if (Array.isArray(value)) return value.join(", ");
+  if (value && typeof value === "object") return Object.entries(value).map(([name, one]) => `${name} ${plainly(one)}`).join(", ");
+  return typeof value === "number" ? Number(value.toPrecision(4)) : value === false ? "no" : value === true ? "yes" : value;
+}
+
 function card({ version, card }) {
-  const { config, axes, split, ...rest } = card;
-  const plain = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : value]));
+  const { config, axes, split, dataset, log, sha256, run_id, ...rest } = card; // the lineage has the others
+  const plain = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name.replaceAll("_", " "), plainly(value)]));
   return section(`Card of version ${version}`, facts(plain), config && h("details", {}, h("summary", {}, "Configuration"), h("pre", { tabindex: "0" }, JSON.stringify(config, null, 2))));
 }

@@ -42,7 +42,7 @@ export class DetailPage extends Page {
   }
 
   async refresh() {
-    const stamp = JSON.stringify(this.stamp());
+    const stamp = JSON.stringify([this.stamp()]);
     if (this.reading || stamp === this.stamped) return;
     this.reading = true;
     if (!this.value) redraw(this.host, h("p.quiet", { "aria-busy": "true" }, "Reading…"));
@@ -67,7 +67,7 @@ export function redraw(host, ...children) {
 const key = (element) => element.dataset.key ?? element.getAttribute("href") ?? element.textContent;
 
 /** The head of a page: a title, and what can be done. */
-export const head = (title, ...actions) => h("div.head", {}, text("h1", title, { title: null }), actions.length > 0 && h("p.actions", {}, actions));
+export const head = (title, ...actions) => h("div.head", {}, text("h1", title, { title: null }), actions.some(Boolean) && h("p.actions", {}, actions));
 
 /** A section with a title. */
 export const section = (title, ...children) => h("section", {}, h("h2", {}, title), ...children);
@@ -87,19 +87,19 @@ export function table(caption, columns, rows) {
       "table",
       {},
       h("caption.unseen", {}, caption),
-      h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)))),
+      h("thead", {}, h("tr", {}, columns.map((column, i) => h("th", { scope: "col", class: rows.some((row) => typeof row[i] === "number") ? "number" : null }, column)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell)))),
     ),
   );
 }
 
-const figures = new Intl.NumberFormat(undefined, { maximumFractionDigits: 4 });
+const figures = new Intl.NumberFormat(undefined, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
 const counts = new Intl.NumberFormat();
 
 /** A count with the viewer's separators. */
 export const count = (number) => counts.format(number);
 
-/** A figure with up to four decimals. */
+/** A figure: whole, or with four decimals. */
 export const figure = (number) => (Number.isInteger(number) ? counts.format(number) : figures.format(number));
 
 function cell(value, index) {

@@ -38,9 +38,9 @@ export class RunPage extends DetailPage {
     const run = this.value;
     this.frames(run);
     return [
-      head(run.run, mark(run.status)),
+      head(run.run),
       text("p.reason", run.reason),
-      facts({ Pipeline: run.pipeline, Started: run.started && moment(run.started), Took: run.seconds ? duration(run.seconds) : "", Version: run.version, Why: run.why, "Not tracked": run.not_tracked }),
+      facts({ Status: mark(run.status), Pipeline: run.pipeline, Started: run.started && moment(run.started), Took: run.seconds ? duration(run.seconds) : "", Version: run.version, Why: run.why, "Not tracked": run.not_tracked }),
       run.gates.length > 0 && section("Gates", h("ul.gates", {}, run.gates.map(gate))),
       section("Steps", Object.keys(run.steps).length ? steps(run.steps) : h("p.quiet", {}, "No step has begun.")),
       ...checks(run),
@@ -62,7 +62,7 @@ export class RunPage extends DetailPage {
 
 function gate({ gate, passed, reason }) {
   const [word, tone] = passed === true ? ["passed", "good"] : passed === false ? ["said no", "warn"] : ["no verdict", ""];
-  return h("li", {}, mark(word, tone), h("strong", {}, gate), text("span", reason));
+  return h("li", {}, mark(word, tone), h("strong", {}, gate), text("span", tone ? reason : "The run has not come to it."));
 }
 
 function steps(steps) {

@@ -59,6 +59,7 @@ function stages(stages) {
     const ends = own.map(({ stage, outcomes }) => [stage, ...ENDS.map((end) => outcomes[end] ?? 0)]);
     return section(
       `Stages of ${surface}: half · 95 % within`,
+      shown.some(({ tone }) => tone) && h("p.reason", {}, "Where a bar has the colour of a warning, the stage was late or failed at times."),
       bars(shown),
       h("details", {}, h("summary", {}, "How they ended"), table(`How the stages of ${surface} ended`, ["stage", ...ENDS], ends)),
     );

@@ -5,6 +5,7 @@ const shares = new Intl.NumberFormat(undefined, { style: "percent", maximumSigni
 const minutes = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
 const moments = new Intl.DateTimeFormat(undefined, minutes);
 const earlier = new Intl.DateTimeFormat(undefined, { ...minutes, year: "numeric" });
+const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** A share from 0 to 1. */
@@ -18,6 +19,9 @@ export function moment(iso) {
 
 /** The day of an instant in the viewer's zone. */
 export const day = (iso) => days.format(new Date(iso));
+
+/** The day of an instant without its year. */
+export const shortDay = (iso) => short.format(new Date(iso));
 
 /** Milliseconds as minutes and seconds, with hours if there are any. */
 export function clock(ms) {

@@ -18,6 +18,7 @@ from tests.surfaces.gateway import conftest as gateway
 from workloads.operating.decisions import decisions
 
 WHY = {"why": "better skips"}
+PATHS = ("/", "/operator/", "/player/base.css", "/v1/operator/overview", "/v1/home", "/player/")
 OWN = "http://127.0.0.1:8700"
 
 
@@ -157,10 +158,12 @@ def test_a_home_without_models_has_the_operators_page_alone(operations):
 
     async def conversation():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=OWN) as client:
-            return [await client.get(path) for path in ("/", "/operator/", "/v1/operator/overview", "/v1/home")]
+            return [await client.get(path) for path in PATHS]
 
-    root, page, overview, none = gateway.asyncio.run(conversation())
-    assert (root.headers["location"], page.status_code, none.status_code) == ("/operator/", 200, 404)
+    root, page, style, overview, home, player = gateway.asyncio.run(conversation())
+    assert root.headers["location"] == "/operator/"
+    assert (page.status_code, style.status_code) == (200, 200)
+    assert (home.status_code, player.status_code) == (404, 404)
     assert overview.json()["gateway"] is None
 
 

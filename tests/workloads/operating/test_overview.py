@@ -52,6 +52,7 @@ def test_labels_and_drift_over_time(home):
     looped(home)
     leave_run(home, "monitoring-20260304T120000", {"detect-drift": drift_verdict(share=0.0)})
     seen = overview(home, state)
+    assert (seen["drift"], seen["drifted"]) == ("40% drifted.", True)
     assert seen["served"]["ranking"] == {"stable": 2, "canary": 3}
     assert [(one["run"], one["drifted"], one["share"]) for one in seen["drift_history"]] == [
         (COMPARED, True, 0.4),
