@@ -94,8 +94,10 @@ def merge(answers: Sequence[SourceAnswer], catalogue: Catalogue, longest: int | 
     listed: dict[str, np.ndarray] = {}
     lists: list[tuple[SourceAnswer, list[str]]] = []
     for answer in answers:
-        present = answer.item_ids != ""
-        found, scores = answer.item_ids[present].tolist(), answer.scores[present]
+        found, scores = answer.item_ids.tolist(), answer.scores
+        if "" in found:
+            present = answer.item_ids != ""
+            found, scores = answer.item_ids[present].tolist(), scores[present]
         best = found[:longest]
         lists.append((answer, best))
         for item in best:

@@ -27,6 +27,7 @@ from stores.settings import Settings
 
 WAITING_BYTES = 32 * 2**20  # of the records that may wait to be written: some 10,000 pages
 GROUP_BYTES = 2 * 2**20  # of one commit
+GATHER_SECONDS = 0.02  # in which a page waits for others: one commit takes as long for several
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the attempts of a commit; a server is back within them
 
 
@@ -43,7 +44,7 @@ class Journal:
         self._most_bytes = most_bytes
         self._waiting: deque[tuple[list[Record], int, Future[list[bool]]]] = deque()
         self._bytes = self._records = 0  # of what waits or is being written
-        self._open = True
+        self._open, self._urgent = True, False  # urgent: somebody waits for what is to be written
         self.trouble: UnavailableError | None = None  # why the last attempt to write failed
         self._changed = threading.Condition()
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -63,7 +64,7 @@ class Journal:
         pages: dict[str, list[Exposure]] = {}
         for exposure in exposures:
             pages.setdefault(exposure.request_id, []).append(exposure)
-        return self._put([page_record(page) for page in pages.values()])
+        return self._put([page_record(page) for page in pages.values()], urgent=False)
 
     def record(self, feedback: Sequence[Feedback]) -> Future[list[bool]]:
         """Write feedback.
@@ -75,11 +76,11 @@ class Journal:
         Raises:
             UnavailableError: Too much waits to be written, or the journal is closed.
         """
-        return self._put([feedback_record(one) for one in feedback])
+        return self._put([feedback_record(one) for one in feedback], urgent=True)
 
     def dislike(self, dislike: Dislike) -> Future[list[bool]]:
         """Write a dislike, or that one is withdrawn; errors and future as for `record`."""
-        return self._put([dislike_record(dislike)])
+        return self._put([dislike_record(dislike)], urgent=True)
 
     def exposures(self, request_id: str) -> list[Exposure]:
         """Return the exposures of a request in reading order; none if the journal does not have it.
@@ -102,7 +103,7 @@ class Journal:
         self._writer.join()
         self.keeping.close()
 
-    def _put(self, records: list[Record]) -> Future[list[bool]]:
+    def _put(self, records: list[Record], urgent: bool) -> Future[list[bool]]:
         future: Future[list[bool]] = Future()
         future.set_running_or_notify_cancel()  # from here on the records will be written, whoever waits
         size = sum(len(record.body) for record in records)
@@ -117,7 +118,9 @@ class Journal:
                 )
             self._waiting.append((records, size, future))
             self._bytes, self._records = self._bytes + size, self._records + len(records)
-            self._changed.notify()
+            self._urgent |= urgent
+            if urgent or len(self._waiting) == 1:
+                self._changed.notify()
         return future
 
     def _write(self) -> None:
@@ -127,6 +130,8 @@ class Journal:
                 self._changed.wait_for(lambda: self._waiting or not self._open)
                 if not self._waiting:
                     return
+                self._changed.wait_for(lambda: self._urgent or not self._open, GATHER_SECONDS)
+                self._urgent = False
                 group, size = [self._waiting.popleft()], 0
                 while self._waiting and (size := size + group[-1][1]) < GROUP_BYTES:
                     group.append(self._waiting.popleft())

@@ -92,7 +92,7 @@ class Stage(Generic[Given, Result]):
             if left <= 0:
                 raise TimeoutError(f"{self.name} was not begun in time")
             result = self.run(given)
-            if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
                 async with asyncio.timeout(left):
                     result = await result
             trace.outcomes[self.name] = OK

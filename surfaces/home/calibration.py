@@ -64,10 +64,10 @@ def excess(mix: Sequence[float], counts: Sequence[float]) -> list[float]:
         mix: the share of each content type that fits, `[t]`.
         counts: number of items chosen before by content type, `[t]`.
     """
-    number = sum(counts) + 1
+    number, log1p = sum(counts) + 1, math.log1p
     step = (1 - SMOOTHING) / number
     gains = [
-        share * math.log1p(step / (step * count + SMOOTHING * share + TINY))
+        share * log1p(step / (step * count + SMOOTHING * share + TINY))
         for share, count in zip(mix, counts, strict=True)
     ]
     best = max(gains)

@@ -9,7 +9,7 @@ from surfaces.home.context import HomeContext
 from surfaces.home.filling import Filling
 from surfaces.home.layout import NAME, LayoutPolicy
 from surfaces.home.page import Page, Row, Shelf
-from surfaces.home.pool import Pool
+from surfaces.home.pool import Pool, places
 from surfaces.home.rules import HomeRules
 
 
@@ -35,8 +35,8 @@ def compose_home(
             "Add to the id what the shelf is about, e.g. `because_you_listened:i00042`.",
         )
     offered = sorted((shelf for shelf in shelves if len(shelf.items) >= rules.fewest_items), key=lambda shelf: shelf.id)
-    place = np.argsort(pool.best_first)  # [n], of each item among the best
-    members = [shelf.items[np.argsort(place[shelf.items])] for shelf in offered]  # best first
+    place = places(pool.best_first)  # [n]
+    members = [shelf.items[place[shelf.items].argsort()] for shelf in offered]  # best first
     fit = np.array([context.content_mix.get(name, 0.0) for name in pool.content_type.tolist()])  # [n]
     qualities = np.array([quality(pool, fit, rows, rules.columns) for rows in members]).reshape(-1, 3)
     rng = np.random.Generator(np.random.PCG64(seed))

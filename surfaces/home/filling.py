@@ -5,7 +5,7 @@ A place looks at a handful of items, so plain numbers are faster than arrays.
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,7 +15,7 @@ import numpy as np
 from surfaces.home.calibration import excess
 from surfaces.home.context import HomeContext
 from surfaces.home.page import Placed
-from surfaces.home.pool import Pool
+from surfaces.home.pool import Pool, places
 from surfaces.home.rules import HomeRules
 
 NO_ITEM = -1
@@ -46,16 +46,17 @@ class Filling:
         self.types = [numbers[name] for name in content_types]  # [n]
         self.type_counts = [0.0] * len(names)
         self.creators = self.pool.creators.tolist()  # [n]
-        self.creator_counts: Counter[int] = Counter()
+        self.creator_counts: defaultdict[int, int] = defaultdict(int)
         self.relevance = self.pool.relevance.tolist()  # [n]
-        self.order = self.pool.order.tolist()  # [n]
         self.best_first = self.pool.best_first.tolist()  # [n]
+        self.alike = self.rules.diversity * self.pool.directions  # [n, d]
         self.is_free = [True] * len(self.pool)
         self.optimistic = (
             self.pool.relevance + self.context.exploration.bonus / self.pool.spread * self.pool.uncertainty
         )  # [n]
-        most_promising = np.lexsort((self.pool.order, -self.optimistic))
-        self.promise = np.argsort(most_promising).tolist()  # [n], the place of each among the most promising
+        best_first = self.pool.best_first
+        most_promising = best_first[(-self.optimistic[best_first]).argsort(kind="stable")]
+        self.promise = places(most_promising).tolist()  # [n]
 
     def add_row(self, members: np.ndarray) -> bool:
         """Fill the next shelf; return False and leave the page as it was if too few items may stand on it.
@@ -67,7 +68,7 @@ class Filling:
         count = sum(map(len, self.placed))
         draws_left = self.context.exploration.places(count)
         draws_left -= sum(place.explored for row in self.placed for place in row)
-        alike = self.rules.diversity * self.pool.directions[members]  # [m, d]
+        alike = self.alike[members]  # [m, d]
         value = left = self.pool.relevance[members]  # [m]; `left` is less what each is like an item on the shelf
         items, waiting = members.tolist(), frozenset[int]()
         above: list[Placed] = self.placed[-1] if self.placed else []
@@ -127,13 +128,13 @@ class Filling:
             able: see `able`; the most relevant items first.
         """
         costs = [self.rules.calibration * cost for cost in excess(self.mix, self.type_counts)]  # [types]
-        relevance, types = self.relevance, self.types
+        relevance, types, item_ids = self.relevance, self.types, self.pool.item_ids
         chosen, most = NO_ITEM, -math.inf
         for item, left in able:
             if relevance[item] < most:  # no later one can be worth more
                 break
             worth = left - costs[types[item]]
-            if worth > most or (worth == most and self.order[item] < self.order[chosen]):
+            if worth > most or (worth == most and item_ids[item] < item_ids[chosen]):
                 chosen, most = item, worth
         return chosen, 1.0
 

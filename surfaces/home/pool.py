@@ -1,5 +1,6 @@
 """The candidates of a Home page, as columns that all its shelves share."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -42,7 +43,7 @@ class Pool:
 
     def __post_init__(self) -> None:
         count = len(self.item_ids)
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"} | self.scores
+        columns = {name: getattr(self, name) for name in COLUMNS} | self.scores
         if wrong := [name for name, column in columns.items() if len(column) != count]:
             raise InputError(
                 f"Each column of a pool has one row an item, here {count}. "
@@ -65,12 +66,17 @@ class Pool:
     @cached_property
     def relevance(self) -> np.ndarray:
         """The reward in standard deviations from the pool's mean, `[n]`, so that weights fit a reward of any scale."""
-        return (self.reward - self.ascending.mean()) / self.spread
+        return (self.reward - self.mean) / self.spread
+
+    @cached_property
+    def mean(self) -> np.float64:
+        """The mean reward. Here and below, the methods of numpy's arrays would take twice as long."""
+        return np.add.reduce(self.ascending) / len(self)
 
     @cached_property
     def spread(self) -> float:
         """The standard deviation of the reward; 1 if all rewards are equal."""
-        return float(self.ascending.std()) or 1.0
+        return math.sqrt(np.add.reduce((self.ascending - self.mean) ** 2) / len(self)) or 1.0
 
     @cached_property
     def ascending(self) -> np.ndarray:
@@ -87,14 +93,16 @@ class Pool:
     @cached_property
     def order(self) -> np.ndarray:
         """The place of each item in the order of the ids, `[n]`: ties are broken by it."""
-        order = np.empty(len(self), np.intp)
         ids = self.item_ids.tolist()
-        order[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))  # twice as fast as numpy on text
-        return order
+        return places(sorted(range(len(ids)), key=ids.__getitem__))  # twice as fast as numpy on text
 
     @cached_property
     def best_first(self) -> np.ndarray:
         """Rows from the most to the least relevant item, `[n]`; of equal ones the first by id."""
+        rows = (-self.relevance).argsort(kind="stable")
+        ranked = self.relevance[rows]
+        if (ranked[1:] < ranked[:-1]).all():  # as a rule no two are equal, and ids need not be sorted
+            return rows
         return np.lexsort((self.order, -self.relevance))
 
     @cached_property
@@ -104,3 +112,13 @@ class Pool:
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         codes = np.array([numbers[name] for name in names], np.intp)
         return np.where(self.creator_id == "", len(self) + np.arange(len(self)), codes)
+
+
+def places(ranked: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The place of each item in a ranking of all items, `[n]`."""
+    places = np.empty(len(ranked), np.intp)
+    places[ranked] = np.arange(len(ranked))
+    return places
+
+
+COLUMNS = tuple(field.name for field in fields(Pool) if field.name != "scores")

@@ -56,13 +56,13 @@ def listed(name: str, context: Context, rows: np.ndarray, scores: np.ndarray, k:
         anchor: see `SourceAnswer`.
     """
     request, catalogue = context.request, context.catalogue
-    chosen = np.empty(0, np.intp)
+    chosen: list[int] = []
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         allowed = (block >= 0) & catalogue.allowed(block, request.market, request.content_types)
         # An item of a future release is not in the catalogue yet.
         allowed &= catalogue.release_days[block] <= request.timestamp // DAY_SECONDS
-        chosen = np.append(chosen, start + np.flatnonzero(allowed))[:k]
+        chosen += (start + allowed.nonzero()[0][: k - len(chosen)]).tolist()
         if len(chosen) == k:
             break
     return SourceAnswer(name, catalogue.item_ids[rows[chosen]], scores[chosen].astype(np.float32), "", anchor)

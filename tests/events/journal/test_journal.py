@@ -44,6 +44,18 @@ def test_a_full_queue_refuses_at_once_and_what_it_took_is_written(tmp_path, feed
     journal.close()
 
 
+def test_pages_wait_for_each_other_and_feedback_waits_for_nothing(tmp_path, feedback, page, monkeypatch):
+    monkeypatch.setattr(journal_module, "GATHER_SECONDS", 30.0)
+    keeping = SlowKeeping(tmp_path / "journal.db")
+    keeping.may_write.set()
+    journal = Journal(keeping)
+    pages = [journal.append(page(f"r{number}")) for number in range(5)]
+    assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+    assert [future.result(0) for future in pages] == [[True]] * 5
+    assert keeping.commits == 1
+    journal.close()
+
+
 def test_closing_writes_what_waits_and_then_takes_nothing(home, feedback, page):
     journal = open_journal(home, Settings())
     futures = [journal.record([feedback(f"e{number}", "r1", "i1")]) for number in range(20)]
