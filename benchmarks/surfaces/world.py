@@ -44,7 +44,7 @@ from workloads.training.learn_layout import learned
 BUDGETS = {
     "retrieval": {"epochs": 5, "minutes": 2.0},
     "ranking": {"epochs": 3, "minutes": 2.0},
-    "sequence": {"dim": 32, "blocks": 1, "epochs": 4, "minutes": 2.0},
+    "sequence": {"dim": 32, "blocks": 1, "epochs": 16, "minutes": 3.0},
 }
 WORLD = "demo"
 DAYS = 7  # after the log

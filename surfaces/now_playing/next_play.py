@@ -26,7 +26,7 @@ from surfaces.hydrate import Features
 from surfaces.now_playing.state import SessionState
 from surfaces.versions import RETRIEVAL, SEQUENCE
 
-MODELS = {RETRIEVAL: 0.9, SEQUENCE: 0.1}
+MODELS = {RETRIEVAL: 0.8, SEQUENCE: 0.2}
 CREATORS = 0.3
 SAVED = 0.5
 PLAYED, NAMED = 1.0, 0.5  # what a play, and any other action, tells of a creator: a skipped item was offered for it too

@@ -31,7 +31,8 @@ LEAST_COVERAGE = 0.93
 MOST_WRONG_COVERAGE = 0.5
 RULES = HomeRules(rows=4, fewest_rows=2, columns=5)  # small pages, so that 100 logs take minutes
 PAGES = 250  # of a log
-LAYOUTS = 30  # of the policy to judge for each listener, whose exact rewards are its true value
+LAYOUTS = 10  # of the policy to judge for each listener, whose exact rewards are its true value
+TOGETHER = 10  # logs that one journal holds, because each collection has a fixed cost
 
 
 def run(
@@ -67,21 +68,22 @@ def run(
     to_learn, to_log = served[::2], served[1::2]
     rng = np.random.default_rng(seed)
 
-    def log(visitors: Sequence[Served], number: int) -> list[LoggedPage]:
-        drawn = rng.integers(len(visitors), size=pages).tolist()
-        return logged(world, [visitors[n] for n in drawn], surface, reward, items, seed * (repeats + 1) + number)
+    def logs(visitors: Sequence[Served], first: int, count: int) -> list[list[LoggedPage]]:
+        drawn = rng.integers(len(visitors), size=count * pages).tolist()
+        made = logged(world, [visitors[n] for n in drawn], surface, reward, items, seed * (repeats + 1) + first)
+        return [[page for page in made if visit_of(page) // pages == number] for number in range(count)]
 
-    first = log(to_learn, 0)
+    (first,) = logs(to_learn, 0, 1)
     model = fit(first)
     step, policy = longest_step(first, logging, model.policy(version=1))
     truth = true_value(world, to_log, policy, reward)
     right, wrong = [], []
-    for repeat in range(1, repeats + 1):
-        made = log(to_log, repeat)
-        right.append(value(decisions(made, policy, model, repeat), repeat))
-        wrong.append(value(decisions([evenly_drawn(page) for page in made], policy, model, repeat), repeat))
-        if repeat % 10 == 0:
-            say(f"{repeat} of {repeats} logs of {pages} pages")
+    for begin in range(0, repeats, TOGETHER):
+        made = logs(to_log, begin + 1, min(TOGETHER, repeats - begin))
+        for repeat, log in enumerate(made, begin + 1):
+            right.append(value(decisions(log, policy, model, repeat), repeat))
+            wrong.append(value(decisions([evenly_drawn(page) for page in log], policy, model, repeat), repeat))
+        say(f"{len(right)} of {repeats} logs of {pages} pages")
     covered = {name: covering(right, name, truth) for name in ESTIMATORS}
     by_wrong = covering(wrong, "ips", truth)
     return {
@@ -109,6 +111,11 @@ def true_value(world: World, served: Sequence[Served], policy: LayoutPolicy, rew
         pages = {one.moment: rows_of(world, one.page(surface, f"true-{turn}-{n}")) for n, one in enumerate(served)}
         values.append(policy_values(world, list(pages), pages.__getitem__, reward).mean())
     return float(np.mean(values))
+
+
+def visit_of(page: LoggedPage) -> int:
+    """The number of a page's visit in its journal, see `journal_logs.decision`."""
+    return int(page.listener.rpartition("-")[2])
 
 
 def evenly_drawn(page: LoggedPage) -> LoggedPage:
