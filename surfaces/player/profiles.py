@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from surfaces.catalogue import NO_DAY, UNKNOWN, Catalogue
+from surfaces.catalogue import EPOCH, NO_DAY, UNKNOWN, Catalogue
 from surfaces.gateway.api import Item
-from surfaces.gateway.views import day_of, described, iso_date
+from surfaces.gateway.views import day_of, described
 from surfaces.hydrate import Features
 from surfaces.player import api
 
@@ -71,7 +71,7 @@ def newest_release(catalogue: Catalogue, at: datetime) -> str | None:
     """The day of the newest release until an instant, in ISO 8601; None if no date is known."""
     days = catalogue.release_days[:-1]
     out = days[(days != NO_DAY) & (days <= day_of(at))]
-    return iso_date(int(out.max())) if out.size else None
+    return (EPOCH + timedelta(days=int(out.max()))).isoformat() if out.size else None
 
 
 def picks(catalogue: Catalogue, market: str) -> list[int]:

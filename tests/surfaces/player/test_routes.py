@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from surfaces.gateway.views import day_of, iso_date
+from surfaces.catalogue import EPOCH
+from surfaces.gateway.views import day_of
 from surfaces.player import profiles
 from surfaces.player.routes import STATIC
 from tests.surfaces.conftest import NOW
@@ -129,6 +130,6 @@ def test_the_newest_release_is_the_last_until_now(get):
     items = catalogue()
     days = [int(day) for day in items.release_days[:-1]]
     newest = profiles.newest_release(items, NOW)
-    assert newest == iso_date(max(day for day in days if day <= day_of(NOW)))
+    assert newest == (EPOCH + timedelta(days=int(max(day for day in days if day <= day_of(NOW))))).isoformat()
     assert profiles.newest_release(items, NOW - timedelta(days=40_000)) is None
     assert get("/v1/player/settings").json()["newest_release"] == newest
