@@ -55,6 +55,8 @@ def report(registry: Registry, name: str, log: Log, at: datetime) -> Report:
     state = registry.get(name)
     if state.looks and (state.stop is not None or over(state) or state.looks[-1]["at"] == at.isoformat()):
         return Report(state, state.looks[-1])
+    if state.stop is not None:
+        at = min(at, datetime.fromisoformat(state.stop["at"]))  # afterwards all listeners were treated alike
     card = look(state, log, at)
     result = {**card.to_dict(), **vars(advise(state.definition, card))}
     if state.stop is None:

@@ -75,6 +75,14 @@ def test_an_experiment_that_was_stopped_keeps_its_scorecard(registry, open_plant
     assert report(registry, "more-new", log, started + WEEK).card["at"] == first["at"]
 
 
+def test_an_experiment_that_nobody_looked_at_is_read_until_its_stop(registry, open_planted, started):
+    stopped = started + timedelta(days=3)
+    registry.stop("more-new", "invalid", "It was broken.", "me", stopped)
+    read = report(registry, "more-new", open_planted("lift"), started + WEEK)
+    assert read.card["at"] == stopped.isoformat()
+    assert registry.get("more-new").looks == ()  # an ended experiment gets no record
+
+
 def test_a_plan_says_listeners_and_days(open_planted, started):
     result = outlook(parse(definition(plan=PLAN)), open_planted("nothing"), started)
     needs = {each.metric: each for each in result.needs}

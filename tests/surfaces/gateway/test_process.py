@@ -16,12 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from experiments.definition import parse
+from experiments.registry import Registry
 from segue.errors import InputError, UnavailableError
 from segue.files import read_json, write_json
+from serving.store import model_store
 from stores.servers import free_ports
 from surfaces.gateway import api
 from surfaces.gateway.client import GatewayClient
 from surfaces.gateway.next_items import NextRequest
+from tests.support.experiments import definition
 from tests.support.processes import gateway, model_server
 
 pytestmark = pytest.mark.slow
@@ -109,6 +113,30 @@ def test_an_event_reaches_the_online_features_within_a_second(client, user, home
     while listener(store, user).features_at(datetime.now(UTC))["history_items"][-1] != event.item_id:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_model_version_of_an_arm_reaches_the_running_gateway_and_its_end_is_said(client, home, user):
+    def answered_by(version, *degraded):
+        """Wait for a whole page of this version of the ranking model and with these stages degraded."""
+        deadline = time.monotonic() + 20
+        while True:
+            page = client.home(api.HomeRequest(user_id=user))
+            if (page.level, page.versions["ranking"], page.degraded) == (0, version, list(degraded)):
+                return
+            assert time.monotonic() < deadline, page
+            time.sleep(0.1)
+
+    stable = model_store.stable(home.models)["ranking"]
+    newer = model_store.push(home.models, {"ranking": stable}, label="canary")
+    arms = [{"name": "control", "share": 0.5}]
+    arms.append({"name": "treatment", "share": 0.5, "parameters": {"models.ranking": "canary"}})
+    registry = Registry(home.experiments)
+    registry.start(parse(definition(arms=arms, overrides={user: "treatment"})), datetime.now(UTC), "me")
+    answered_by(newer)
+    model_store.drop(home.models, "canary")
+    answered_by(int(stable.name), "versions")
+    registry.stop("more-new", "stop", "The label is gone.", "me", datetime.now(UTC))
+    answered_by(int(stable.name))
 
 
 def test_an_import_reaches_the_running_gateway(client, home):
