@@ -27,8 +27,8 @@ from surfaces.request import Request
 STATIC = Path(__file__).with_name("static")
 LISTENERS = 12  # that are listed at once
 # At a history: each has the deadline of a request, which can go on without it, and this cannot. A store that failed is
-# opened a second later at the earliest, and a busy machine is late again and again: the attempts last 3 s.
-ATTEMPTS, PAUSE_SECONDS = 10, 0.3
+# opened a second later at the earliest, and a busy machine is late again and again.
+ATTEMPTS, PAUSE_SECONDS = 5, 0.3
 
 
 def mount(app: FastAPI, player: Player) -> None:
