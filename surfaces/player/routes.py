@@ -1,5 +1,6 @@
 """The player's pages and read endpoints, and how they are added to the gateway's application."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +26,9 @@ from surfaces.request import Request
 
 STATIC = Path(__file__).with_name("static")
 LISTENERS = 12  # that are listed at once
-# At a history: each has the deadline of a request, which can go on without it, and this cannot. A busy machine needs
-# more than a few.
-ATTEMPTS = 10
+# At a history: each has the deadline of a request, which can go on without it, and this cannot. A store that failed is
+# opened a second later at the earliest, and a busy machine is late again and again.
+ATTEMPTS, PAUSE_SECONDS = 5, 0.3
 
 
 def mount(app: FastAPI, player: Player) -> None:
@@ -135,4 +136,5 @@ async def features_of(gateway: Gateway, user_id: str, picked: tuple[str, ...] = 
             context = await path.context(surface, Request(user_id, at, picks=picked), models, trace)
         if not trace.errors:
             return context.features
+        await asyncio.sleep(PAUSE_SECONDS)
     raise UnavailableError("The online store does not answer in time.", "Try again.")

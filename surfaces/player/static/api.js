@@ -10,9 +10,11 @@ export class Problem extends Error {
 }
 
 const SECONDS = 10;
+const READS = 5; // of what a store does not answer at once, such as one that is being opened
+const PAUSE = 1000; // ms between two reads
 
-/** The JSON that a path answers; with a body it is posted. */
-export async function call(path, body = undefined, options = {}) {
+/** The JSON that a path answers; with a body it is posted. What is only read is asked for again while a store is busy. */
+export async function call(path, body = undefined, options = {}, left = READS) {
   const sent = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   let response;
   try {
@@ -21,6 +23,10 @@ export async function call(path, body = undefined, options = {}) {
     throw new Problem(0, "The gateway does not answer.", "Check that `segue up` still runs. This page goes on by itself.");
   }
   const answer = await response.json().catch(() => ({}));
+  if (response.status === 503 && body === undefined && left > 1) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    return call(path, body, options, left - 1);
+  }
   if (!response.ok) throw new Problem(response.status, answer.error ?? `The gateway answered ${response.status}.`, answer.fix);
   return answer;
 }

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from selenium.webdriver.common.by import By
@@ -27,6 +28,8 @@ TITLES = [
     "x" * 300,
 ]
 HOSTILE = "o'b/\"<img onerror=alert(1)>&%20#?"
+ODD_IDS = ("a/b", "..", "%2F", "o'b\"", "<b>", "é 👩‍🚀", "?q=1#x", "a&b=c")
+MANY = 10_000  # items
 PAGE_BYTES = 200_000
 LARGEST_SHIFT = 0.1  # the limit of a good page (web.dev/cls)
 
@@ -213,3 +216,54 @@ def test_a_model_server_that_dies_is_said_and_comes_back_without_a_reload(visit,
         assert browser.execute_script("return window.here")
         assert any("started again" in line for line in player.lines)
         assert read_json(home.online_state)
+
+
+@pytest.fixture
+def large(trained, tmp_path):
+    """A copy of the trained home with 10,000 items, of which the most played have odd ids, also in the log."""
+    root = tmp_path / "home"
+    shutil.copytree(trained.home.root, root, ignore=shutil.ignore_patterns("runs", ".lock"))
+    events = pq.read_table(root / "data" / "events")
+    played = pc.filter(events["item_id"], pc.equal(events["action"], "play")).value_counts()
+    most = sorted(played.to_pylist(), key=lambda one: -one["counts"])
+    odd = {one["values"]: ODD_IDS[i % len(ODD_IDS)] + str(i) for i, one in enumerate(most[:100])}
+
+    def renamed(table):
+        ids = pa.array([odd.get(item, item) for item in table["item_id"].to_pylist()])
+        return table.set_column(table.column_names.index("item_id"), "item_id", ids)
+
+    for path in (root / "data" / "events").rglob("*.parquet"):
+        pq.write_table(renamed(pq.read_table(path, partitioning=None)), path)
+    items = renamed(pq.read_table(root / "data" / "items.parquet"))
+    more = pa.concat_tables([items] * (MANY // len(items) + 1)).slice(0, MANY - len(items))
+    ids = pa.array([f"more-{i}" for i in range(len(more))])
+    more = more.set_column(more.column_names.index("item_id"), "item_id", ids)
+    pq.write_table(pa.concat_tables([items, more]), root / "data" / "items.parquet")
+    return root
+
+
+def test_ten_thousand_items_and_odd_ids_are_picked_and_played(large):
+    running = Running(large, ["up", "--port", str(free_ports(1)[0])], r"player +(\S+)").wait()
+    try:
+        with chromium() as browser:
+            browser.get(running.address)
+            until(browser, "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5", 90)
+            click(browser, "#switch")
+            click(browser, "dialog .primary")
+            until(browser, "document.querySelectorAll('.pick').length >= 10")
+            picked = browser.execute_script(
+                "return [...document.querySelectorAll('.pick segue-cover')].map(e => e.getAttribute('item'))"
+            )
+            assert len({item.rstrip("0123456789") for item in picked} & set(ODD_IDS)) >= 3
+            for number in range(1, 6):
+                click(browser, f".picks li:nth-child({number}) .pick")
+            click(browser, "dialog .primary")
+            until(browser, "document.querySelector('h1')?.textContent.includes('new listener')")
+            until(browser, "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5")
+            click(browser, ".shelf .art")
+            queue(browser)
+            click(browser, ".deck [aria-label^=Why]")
+            until(browser, "document.querySelectorAll('.why li').length")
+            check_quiet(browser, running.address.removesuffix("player/"))
+    finally:
+        assert running.end(signal.SIGINT) == 0

@@ -68,7 +68,8 @@ def test_an_unknown_listener_of_any_name_has_an_empty_history(get, user_id):
     assert (answer.status_code, answer.json()["history"]) == (200, [])
 
 
-def test_a_store_that_does_not_answer_is_no_empty_history(get, world):
+def test_a_store_that_does_not_answer_is_no_empty_history(get, world, monkeypatch):
+    monkeypatch.setattr("surfaces.player.routes.PAUSE_SECONDS", 0)
     world.online.failing = True
     assert get("/v1/player/listener?user_id=u1").status_code == 503
 
