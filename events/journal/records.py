@@ -1,7 +1,7 @@
 """The two kinds of records of the journal, their rules, and their form as bytes."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
@@ -235,7 +235,9 @@ def read_page(body: bytes) -> list[Exposure]:
     else:
         values = orjson.loads(pa.CompressedInputStream(pa.BufferReader(body), "zstd").read())
         page, items = values["page"], values["items"]
-        columns = {name: repeat(value) for name, value in {**page, **read_shared(page)}.items()}
+        columns: dict[str, Iterable[Any]] = {
+            name: repeat(value) for name, value in {**page, **read_shared(page)}.items()
+        }
         columns |= {**items, "sources": map(tuple, items["sources"])}
         exposures = list(map(Exposure._make, zip(*map(columns.__getitem__, Exposure._fields), strict=False)))
     return sorted(exposures, key=lambda exposure: exposure.position)
