@@ -25,7 +25,7 @@ from segue.errors import UnavailableError
 from segue.settings import Home
 from stores.settings import Settings
 
-WAITING_BYTES = 32 * 2**20  # of the records that may wait to be written: some 10,000 pages
+WAITING_BYTES = 32 * 2**20  # of the records that may wait to be written: some 5,000 pages
 GROUP_BYTES = 2 * 2**20  # of one commit
 GATHER_SECONDS = 0.02  # in which a page waits for others: one commit takes as long for several
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the attempts of a commit; a server is back within them

@@ -1,9 +1,10 @@
 """The two kinds of records of the journal, their rules, and their form as bytes."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -227,28 +228,24 @@ def encoded(value: Any) -> bytes:
 def read_page(body: bytes) -> list[Exposure]:
     """Return the exposures of a page's record, in reading order."""
     if body.startswith(EARLIER):
-        rows = orjson.loads(zlib.decompress(body))
+        exposures = [
+            Exposure(**{**row, **read_shared(row), "sources": tuple(row["sources"])})
+            for row in orjson.loads(zlib.decompress(body))
+        ]
     else:
         values = orjson.loads(pa.CompressedInputStream(pa.BufferReader(body), "zstd").read())
-        rows = page_rows(values["page"], values["items"])
-    exposures = [
-        Exposure(
-            **{
-                **row,
-                "ts": datetime.fromisoformat(row["ts"]),
-                "sources": tuple(row["sources"]),
-                "degraded": tuple(row.get("degraded", ())),  # records of earlier versions have none
-            }
-        )
-        for row in rows
-    ]
+        page, items = values["page"], values["items"]
+        columns: dict[str, Iterable[Any]] = {
+            name: repeat(value) for name, value in {**page, **read_shared(page)}.items()
+        }
+        columns |= {**items, "sources": map(tuple, items["sources"])}
+        exposures = list(map(Exposure._make, zip(*map(columns.__getitem__, Exposure._fields), strict=False)))
     return sorted(exposures, key=lambda exposure: exposure.position)
 
 
-def page_rows(page: dict[str, Any], items: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the fields of each exposure of a page."""
-    for values in zip(*items.values(), strict=True):
-        yield {**page, **dict(zip(items, values, strict=True))}
+def read_shared(page: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a page that JSON has in another form; records of earlier versions name no stages."""
+    return {"ts": datetime.fromisoformat(page["ts"]), "degraded": tuple(page.get("degraded", ()))}
 
 
 def read_feedback(body: bytes) -> Feedback:

@@ -96,7 +96,7 @@ class Stage(Generic[Given, Result]):
                 async with asyncio.timeout(left):
                     result = await result
             trace.outcomes[self.name] = OK
-            return result
+            return result  # type: ignore[return-value]  # it is no coroutine any more
         except self.passes:
             raise
         except Exception as error:

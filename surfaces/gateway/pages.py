@@ -74,7 +74,8 @@ class Kept:
         """The decision again."""
         plain = pickle.loads(self.packed)
         shelves = tuple(
-            ShownShelf(*words, tuple(map(ShownItem._make, items))) for *words, items in plain["page"]["shelves"]
+            ShownShelf(shelf_id, title, reason, tuple(map(ShownItem._make, items)))
+            for shelf_id, title, reason, items in plain["page"]["shelves"]
         )
         return Decision(**{**plain, "page": ShownPage(**{**plain["page"], "shelves": shelves})})
 

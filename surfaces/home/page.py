@@ -48,7 +48,7 @@ class Placed(NamedTuple):
         explored: whether the item was drawn within the budget of exploration.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     item_id: str
     row: int
     column: int
