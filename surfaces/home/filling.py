@@ -75,6 +75,8 @@ class Filling:
         row: list[Placed] = []
         self.placed.append(row)
         while len(row) < self.rules.columns:
+            if row:
+                left = np.minimum(left, value - alike @ self.pool.directions[row[-1].index])
             if len(row) == self.rules.visible:
                 waiting = self.waiting()
             neighbours = [self.creators[place.index] for place in (*row[-1:], *above[len(row) : len(row) + 1])]
@@ -87,7 +89,6 @@ class Filling:
                 break
             draws_left -= is_drawn
             self.place(chosen, count + len(row) + 1, propensity, is_drawn)
-            left = np.minimum(left, value - alike @ self.pool.directions[chosen])
         if len(row) >= self.rules.fewest_items:
             return True
         self.placed.pop()

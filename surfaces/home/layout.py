@@ -190,15 +190,16 @@ def draw_layouts(logits: np.ndarray, fewest: int, most: int, rng: np.random.Gene
     steps = min(most, count)
     noise = rng.gumbel(size=(steps, draws, count + 1))
     left = np.tile(np.append(logits, -np.inf), (draws, 1))  # [draws, n + 1]; the last column is the end
-    drawn, rows = np.full((draws, steps), -1), np.arange(draws)
+    drawn, rows = np.empty((draws, steps), np.intp), np.arange(draws)
+    at_the_end = np.append(np.full(count, -np.inf), 0.0)
     for step in range(steps):
         if step == fewest:
             left[:, count] = 0.0
-        choice = (left + noise[step]).argmax(axis=1)
+        drawn[:, step] = choice = (left + noise[step]).argmax(axis=1)
         ended = choice == count
-        left[ended, :count] = -np.inf  # a page that ended stays so
-        left[rows[~ended], choice[~ended]] = -np.inf
-        drawn[~ended, step] = choice[~ended]
+        left[rows, choice] = -np.inf
+        left[ended] = at_the_end  # a page that ended stays so
+    drawn[drawn == count] = -1
     return drawn
 
 

@@ -182,7 +182,7 @@ def test_the_check_compares_every_exposure_and_what_was_collected_of_it(world, s
         (2, {"scores": {"reward": 1.0}}, {"changed": 1}),
     ):
         page = list(pages[first])
-        page[place] = replace(page[place], **change)
+        page[place] = page[place]._replace(**change)
         assert compared_exposures(moments, seen, {**pages, first: page}.__getitem__) == whole | worse
 
 
