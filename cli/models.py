@@ -37,7 +37,7 @@ def models() -> None:
 def list_(as_json: bool) -> None:
     """List the versions of each model: labels, time of the push, and whether the files are as they were pushed."""
     from serving.store import model_store
-    from serving.store.versions import pushed_at
+    from serving.store.versions import faults, pushed_at
     from stores.parts import MODELS, home_with
 
     root = home_with(MODELS).models
@@ -48,8 +48,8 @@ def list_(as_json: bool) -> None:
                 "version": version,
                 "labels": sorted(name for name, at in labels.get(model, {}).items() if at == version),
                 "pushed": (at := pushed_at(root, model, version)) and at.isoformat(timespec="seconds"),
-                "whole": not (faults := model_store.faults(root, model, version)),
-                "faults": faults,
+                "whole": not (found := faults(root, model, version)),
+                "faults": found,
             }
             for version in model_store.versions(root, model)
         ]
