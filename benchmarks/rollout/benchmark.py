@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks.results import Say, machine, target
 from benchmarks.rollout.five_strikes import FiveStrikes
 from benchmarks.rollout.world import REQUESTS, SITES, STEP, STEPS_A_DAY, Step, World
-from experiments.assignment.buckets import bucket
 from rollout.decision import decide
 from rollout.moves import SEGUE, decided
 from rollout.plan import Plan
@@ -109,9 +108,8 @@ def one(
     contestant: Callable[[Plan], Controller | FiveStrikes], plan: Plan, listeners: int, effect: float, seed: list[int]
 ) -> Outcome:
     """Simulate one roll-out; the contestants meet listeners of the same seed."""
-    salt = f"rollout/{'-'.join(map(str, seed))}"
-    buckets = np.array([bucket(salt, f"u{each:05}") for each in range(listeners)])
-    world, decides = World(effect, buckets, np.random.default_rng(seed)), contestant(plan)
+    world = World(effect, f"rollout/{'-'.join(map(str, seed))}", listeners, np.random.default_rng(seed))
+    decides = contestant(plan)
     for number in range(1, DAYS * STEPS_A_DAY + 1):
         at = STARTED + number * STEP
         step = world.step(decides.share, at)

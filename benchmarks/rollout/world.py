@@ -12,9 +12,8 @@ import numpy as np
 
 from benchmarks.experiments.listeners import ACTIVITY_SHAPE, sigmoid
 from benchmarks.experiments.log import LISTENER_SD, PAGE, PLAY
-from experiments.assignment.buckets import BUCKETS
-from experiments.assignment.layers import width
 from experiments.statistics.effects import Sums
+from rollout.cohorts import cohort
 from rollout.looks import Look, Seen
 
 SITES = {"small": 1_704, "ten_times": 17_040}  # listeners
@@ -65,20 +64,22 @@ class World:
     Args:
         effect: The candidate's true reward over the control's, minus 1: half by plays, half by skips (on the
             logarithm).
-        buckets: The roll-out's bucket of each listener, `[n]`.
+        salt: The roll-out's.
+        listeners: How many listeners there are.
         rng: Draws everything.
     """
 
-    def __init__(self, effect: float, buckets: np.ndarray, rng: np.random.Generator) -> None:
-        self.rng, self.buckets = rng, buckets
+    def __init__(self, effect: float, salt: str, listeners: int, rng: np.random.Generator) -> None:
+        self.rng, self.salt = rng, salt
+        self.users = [f"u{number:05}" for number in range(listeners)]
         factor = np.sqrt(1 + effect)
         self.plays, self.skip = factor, 1 - (1 - SKIP) * factor
-        count = len(buckets)
-        self.likes = sigmoid(PLAY + rng.normal(0, LISTENER_SD, count))
-        self.activity = rng.gamma(ACTIVITY_SHAPE, REQUESTS / ACTIVITY_SHAPE, count)
-        self.before = self.drawn(np.zeros(count, dtype=bool), DAYS_BEFORE)
-        self.since = Counts(*(np.zeros(count) for _ in range(3)))
+        self.likes = sigmoid(PLAY + rng.normal(0, LISTENER_SD, listeners))
+        self.activity = rng.gamma(ACTIVITY_SHAPE, REQUESTS / ACTIVITY_SHAPE, listeners)
+        self.before = self.drawn(np.zeros(listeners, dtype=bool), DAYS_BEFORE)
+        self.since = Counts(*(np.zeros(listeners) for _ in range(3)))
         self.errors, self.slow = [0, 0], [0, 0]  # of the control and the candidate
+        self.share, self.sides = 0.0, np.full(listeners, "")
         self.newest: list[datetime | None] = [None, None]
         self.by_candidate = self.requests = 0
 
@@ -91,8 +92,7 @@ class World:
 
     def step(self, share: float, at: datetime) -> Step:
         """Go on by one step, which ends at an instant and in which the candidate has a share of the listeners."""
-        wide = width(share)
-        arms = (self.buckets >= BUCKETS - wide, self.buckets < wide)  # control, candidate: `rollout.cohorts`
+        arms = self.cohorts(share)
         now = self.drawn(arms[1], 1 / STEPS_A_DAY)
         inside = arms[0] | arms[1]
         self.since += Counts(*(each * inside for each in (now.requests, now.started, now.skipped)))
@@ -106,6 +106,13 @@ class World:
         control, candidate = (self.seen(number, arm) for number, arm in enumerate(arms))
         fresh = [(float((now.started - now.skipped)[arm].sum()), float(now.requests[arm].sum())) for arm in arms]
         return Step(Look(control, candidate), fresh[0], fresh[1], self.by_candidate, self.requests)
+
+    def cohorts(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return who is in the control and in the candidate's cohort, each `[n]`."""
+        if share != self.share:
+            self.sides = np.array([cohort(self.salt, user, share) or "" for user in self.users])
+            self.share = share
+        return self.sides == "control", self.sides == "candidate"
 
     def seen(self, number: int, arm: np.ndarray) -> Seen:
         """Return what was seen of a cohort since its listeners entered it."""
