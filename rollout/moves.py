@@ -22,7 +22,7 @@ from rollout.rollout import Phase, Rollout, ramped, settled
 from rollout.state_file import State, change, read
 from segue.errors import InputError
 from serving.store import model_store
-from serving.store.chosen_versions import canaries, having
+from serving.store.chosen_versions import canaries, check_whole, having
 from serving.store.model_store import Announce, Labels
 from serving.store.versions import CANARY, STABLE
 
@@ -60,6 +60,9 @@ def start(
             f"A candidate differs from what is stable. Received {named(chosen)}, which is stable.",
             "Name another version: `segue models list` shows them.",
         )
+
+    for model, number in candidate.items():
+        check_whole(root, model, number)
 
     def begun(state: State) -> State:
         if state.rollout is not None and not state.rollout.ended:
@@ -111,12 +114,13 @@ def decided(state: State, decision: Decision, by: str, at: datetime, labels: Lab
     }
     if rollout is not None and (action, rollout.phase) in (
         ("hold", "held"),
+        ("resume", "running"),
         ("promote", "promoting"),
         ("take back", "taking back"),
         ("take back", "draining"),
     ):
         return state
-    if rollout is None or not rollout.active:
+    if rollout is None or not (rollout.active or (action == "take back" and not rollout.ended)):
         phase = f"Number {rollout.number} is {rollout.phase}" if rollout else "There was none yet"
         raise InputError(
             f"Only a roll-out that runs can be decided about. {phase}.", "Start one: `segue rollout start`."
@@ -197,6 +201,10 @@ def wanted(rollout: Rollout, labels: Labels) -> Labels:
         elif rollout.phase in ("taking back", "draining"):
             if version in names.values():  # else a push has ended the canary, and the version may be gone
                 names[DRAINING] = version
+            if names.get(STABLE) == version:  # a promotion that did not come to its end had moved it
+                del names[STABLE]
+                if model in rollout.control:
+                    names[STABLE] = rollout.control[model]
             if STABLE in names:
                 names[CANARY] = names[STABLE]
             else:

@@ -78,10 +78,6 @@ def test_the_share_is_0_before_the_label_can_move(store):
 def test_the_share_is_0_although_the_server_refuses(store):
     root = store()
     begin(root)
-
-    def refuse(before, after):
-        raise SegueError("The model server refused.")
-
     with pytest.raises(SegueError):
         decide(root, "take back", announce=refuse)
     assert read(root).rollout.share == 0.0
@@ -98,6 +94,47 @@ def test_the_share_is_0_while_the_store_is_locked(store):
         moves.change(root, lambda s: moves.decided(s, Decision("take back", "x"), "ann", AT, model_store.labels(root)))
         assert read(root).rollout.share == 0.0
     assert settle(root, AT).rollout.phase == "draining"
+
+
+def refuse(before, after):
+    raise SegueError("The model server refused.")
+
+
+def test_a_candidate_that_no_server_loads_can_be_taken_back(store):
+    root = store()
+    model_store.promote(root, 1, "canary")
+    with pytest.raises(SegueError, match="refused"):
+        start(root, 2, Plan(), "ann", AT, refuse)
+    assert (read(root).rollout.phase, read(root).rollout.share) == ("starting", 0.0)
+    assert decide(root, "take back").rollout.phase == "draining"
+    assert labels(root) == {"stable": 1, "canary": 1}
+
+
+def test_a_version_that_is_not_whole_starts_nothing(store):
+    root = store()
+    (root / "ranking" / "2" / "saved_model.pb").write_bytes(b"other")
+    with pytest.raises(InputError, match="Only a whole version"):
+        begin(root)
+    assert read(root).rollout is None
+
+
+def test_a_promotion_that_a_server_refuses_can_be_taken_back(store):
+    root = store()
+    begin(root)
+    with pytest.raises(SegueError, match="refused"):
+        decide(root, "promote", announce=refuse)
+    assert read(root).rollout.phase == "promoting"
+    decide(root, "take back")
+    assert labels(root) == {"stable": 1, "canary": 1, "draining": 2}
+
+
+def test_a_promotion_that_was_killed_after_its_labels_can_be_taken_back(store):
+    root = store()
+    begin(root)
+    moves.change(root, lambda s: moves.decided(s, Decision("promote", "x"), "ann", AT, model_store.labels(root)))
+    model_store.promote(root, 2)
+    decide(root, "take back")
+    assert labels(root) == {"stable": 1, "canary": 1, "draining": 2}
 
 
 def test_a_ramp_and_a_hold_are_recorded_and_a_look_is_not(store):
