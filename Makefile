@@ -49,7 +49,7 @@ unit: env ## the quick tests alone
 lint: env ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy segue stores cli events feature_repo models workloads components pipelines serving surfaces experiments tracking monitoring benchmarks
+	$(BIN)/mypy segue stores cli events feature_repo models workloads components pipelines serving surfaces experiments tracking monitoring rollout benchmarks
 
 bench: env ## speed and memory beside a named peer
 	$(BIN)/segue bench features

@@ -27,6 +27,7 @@ COMMANDS = {
     "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),
     "status": ("cli.status:status", "Show the data, the last run and what is served."),
     "experiment": ("cli.experiments.command:experiment", "Plan, start, read and stop experiments."),
+    "rollout": ("cli.rollout:rollout", "Roll out a version beside the stable one: start, status, promote, abort."),
     "settings": ("stores.command:settings_", "Print the settings of the stores and where each comes from."),
     "doctor": ("stores.command:doctor", "Check that each part that holds state works."),
     "bench": ("cli.bench:bench", "Measure quality, speed and memory beside a named peer."),

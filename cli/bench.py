@@ -5,6 +5,7 @@ from collections.abc import Callable
 import click
 
 from cli.bench_output import print_retrieval, print_targets, with_interval
+from cli.bench_rollout import rollout
 from cli.output import json_option, print_json, print_table
 from cli.surfaces.bench_gateway import gateway
 from cli.surfaces.bench_surfaces import surfaces
@@ -31,7 +32,7 @@ def bench() -> None:
     """Measure quality, speed and memory beside a named peer, in one run."""
 
 
-for command in (gateway, surfaces):
+for command in (gateway, rollout, surfaces):
     bench.add_command(command)
 
 

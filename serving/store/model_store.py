@@ -25,15 +25,17 @@ from segue.near_names import check_known
 from serving.protocol import config_files
 from serving.protocol.config_files import ModelConfig
 from serving.store import staging
+from serving.store.chosen_versions import canaries, check_whole, having
 from serving.store.own_paths import read_config
 from serving.store.rollback_targets import last_pushed, rollback_targets
-from serving.store.versions import CANARY, STABLE, faults, listed, models, versions
+from serving.store.versions import CANARY, STABLE, models, versions
 
 CONFIG = "models.config"
 
 # Called with the current and the next text of `models.config` before the file is written, e.g. to move the labels of a
 # running server first. If it raises an error, the file is not written.
 Announce = Callable[[str, str], None]
+Labels = dict[str, dict[str, int]]  # model -> label -> version
 WarmUp = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -139,17 +141,19 @@ def promote(
             is no canary; or no version is given for a label other than `stable`.
         SegueError: the error that `announce` raised.
     """
+    if version is None and label != STABLE:
+        raise InputError(
+            f"Only {STABLE} can do without a version: it moves to the canary. Received {label!r} alone.",
+            "Give the version.",
+        )
+    if not label:
+        raise InputError("A label has at least one character. Received an empty label.", "Give the label a name.")
     root = Path(root)
     with _locked(root):
         moved = labels(root)
-        chosen = _canaries(root, moved, label) if version is None else _having(root, version, label)
+        chosen = canaries(root, moved) if version is None else having(root, version)
         for name, number in chosen.items():
-            broken = faults(root, name, number)
-            if broken:
-                raise InputError(
-                    f"Only a whole version can be promoted; {name} {number}: {broken[0]}.",
-                    "Push the model again, or promote another version.",
-                )
+            check_whole(root, name, number)
             model_labels = moved.setdefault(name, {})
             model_labels[label] = number
             if label == STABLE and model_labels.get(CANARY) == number:
@@ -181,8 +185,11 @@ def rollback(root: Path, announce: Announce | None = None) -> tuple[str, Mapping
     with _locked(root):
         entries = _entries(root)
         moved = {name: dict(entry.labels) for name, entry in entries.items()}
-        without_canary = [name for name, labelled in moved.items() if labelled.pop(CANARY, None) is not None]
+        # A promoted candidate may keep the label: it is none any more, and the label goes back with `stable`.
+        without_canary = [name for name, of in moved.items() if CANARY in of and of[CANARY] != of.get(STABLE)]
         if without_canary:
+            for name in without_canary:
+                del moved[name][CANARY]
             _write_labels(root, moved, announce)
             return CANARY, dict.fromkeys(without_canary)
         back = rollback_targets(root, entries, moved)
@@ -193,9 +200,27 @@ def rollback(root: Path, announce: Announce | None = None) -> tuple[str, Mapping
                 "List the versions with `segue models list`; then promote one, or push a good model.",
             )
         for name, version in back.items():
-            moved[name][STABLE] = version
+            moved[name].update(dict.fromkeys({STABLE, CANARY} & moved[name].keys(), version))
         _write_labels(root, moved, announce)
     return STABLE, back
+
+
+def relabel(root: Path, edit: Callable[[Labels], Labels], announce: Announce | None = None) -> None:
+    """Give the labels that `edit` makes of those that there are, in one write.
+
+    Raises:
+        InputError: a version that no label named is not whole.
+        SegueError: the error that `announce` raised.
+    """
+    root = Path(root)
+    with _locked(root):
+        before = labels(root)
+        after = edit({name: dict(names) for name, names in before.items()})
+        for name, model_labels in after.items():
+            for version in set(model_labels.values()) - set(before.get(name, {}).values()):
+                check_whole(root, name, version)
+        if after != before:
+            _write_labels(root, after, announce)
 
 
 def drop(root: Path, label: str, announce: Announce | None = None) -> dict[str, None]:
@@ -266,30 +291,6 @@ def _write_labels(root: Path, moved: Mapping[str, Mapping[str, int]], announce: 
     if announce is not None:
         announce(_text(root), text)
     files.write_text(root / CONFIG, text)
-
-
-def _canaries(root: Path, current: Mapping[str, Mapping[str, int]], label: str) -> dict[str, int]:
-    """Model -> the version of its canary; InputError if there is none."""
-    if label != STABLE:
-        raise InputError(
-            f"Only {STABLE} can do without a version: it moves to the canary. Received {label!r} alone.",
-            "Give the version.",
-        )
-    canaries = {name: model_labels[CANARY] for name, model_labels in current.items() if CANARY in model_labels}
-    if not canaries:
-        raise InputError(f"There is no {CANARY} to promote in {root}.", "Give the version to promote.")
-    return canaries
-
-
-def _having(root: Path, version: int, label: str) -> dict[str, int]:
-    """Model -> `version`, for the models that have this version; InputError if there is none."""
-    if not label:
-        raise InputError("A label has at least one character. Received an empty label.", "Give the label a name.")
-    having = {name: version for name in models(root) if version in versions(root, name)}
-    if not having:
-        numbers = sorted({v for name in models(root) for v in versions(root, name)})
-        raise InputError(f"No model in {root} has a version {version}.", f"The versions are: {listed(numbers)}.")
-    return having
 
 
 def _prune(root: Path, name: str, keep: int) -> None:

@@ -108,8 +108,11 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove files and folders that a killed writer left under temporary names."""
-    for path in [*root.glob(f"{files.TEMPORARY}*"), *root.glob(f"*/{files.TEMPORARY}*")]:
+    """Remove files and folders that a killed writer left under temporary names.
+
+    Beside `models.config` the store's folder may hold files of others, which they may be writing at this moment.
+    """
+    for path in [*root.glob(f"{files.TEMPORARY}models.config*"), *root.glob(f"*/{files.TEMPORARY}*")]:
         if path.is_dir():
             shutil.rmtree(path)
         else:

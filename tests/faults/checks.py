@@ -15,6 +15,7 @@ from events import dataset
 from segue.files import TEMPORARY, tree_sha256
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.versions import faults as version_faults
 
 PATIENCE = 10.0  # seconds until the processes of a killed command and their locks are gone
 
@@ -68,7 +69,7 @@ def store_faults(home: Home) -> Iterator[str]:
         if missing := set(named.values()) - set(versions):
             yield f"{model} has no version {missing}"
         for version in versions:
-            yield from (f"{model} {version}: {fault}" for fault in model_store.faults(home.models, model, version))
+            yield from (f"{model} {version}: {fault}" for fault in version_faults(home.models, model, version))
 
 
 def still_running(folder: Path) -> list[str]:

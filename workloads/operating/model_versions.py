@@ -9,7 +9,7 @@ from segue.files import read_json
 from segue.near_names import check_known
 from segue.settings import Home
 from serving.store import model_store
-from serving.store.versions import pushed_at
+from serving.store.versions import faults, pushed_at
 from workloads.operating.decisions import decisions
 
 # The metrics of an evaluation that belong to a model, by the beginning of their names.
@@ -36,8 +36,8 @@ def version_entries(root: Path, model: str) -> list[dict[str, Any]]:
             "version": version,
             "labels": sorted(name for name, at in labels.items() if at == version),
             "pushed": (at := pushed_at(root, model, version)) and at.isoformat(timespec="seconds"),
-            "whole": not (faults := model_store.faults(root, model, version)),
-            "faults": faults,
+            "whole": not (found := faults(root, model, version)),
+            "faults": found,
         }
         for version in model_store.versions(root, model)
     ]

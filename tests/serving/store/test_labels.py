@@ -59,6 +59,31 @@ def test_rollback_drops_the_canary_first(root, source):
     assert model_store.rollback(root) == ("stable", {"a": 1, "b": 1})
 
 
+def test_rollback_takes_the_canary_of_a_promoted_version_along(root, source):
+    for _ in range(2):
+        model_store.push(root, {"a": source})
+    model_store.promote(root, 2, "canary")
+
+    assert model_store.rollback(root) == ("stable", {"a": 1})
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 1}}
+
+
+def test_several_labels_move_in_one_write_and_only_to_whole_versions(root, source):
+    for _ in range(3):
+        model_store.push(root, {"a": source})
+    written = []
+    model_store.relabel(root, lambda _: {"a": {"stable": 2, "canary": 2}}, lambda _, text: written.append(text))
+    assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}}
+    assert len(written) == 1
+    model_store.relabel(root, lambda labels: labels, lambda _, text: written.append(text))
+    assert len(written) == 1  # nothing moves
+
+    corrupt(root, "a", 1)
+    with pytest.raises(InputError, match="Only a whole version"):
+        model_store.relabel(root, lambda _: {"a": {"stable": 1}})
+    assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}}
+
+
 def test_rollback_does_not_go_to_a_canary_that_was_dropped(root, source):
     for label in ("stable", "canary"):
         model_store.push(root, {"a": source}, label=label)

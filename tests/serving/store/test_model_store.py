@@ -11,7 +11,7 @@ from segue.errors import InputError
 from segue.files import TEMPORARY
 from serving.protocol import config_files, prediction_log, tensors
 from serving.store import model_store
-from serving.store.versions import verify
+from serving.store.versions import faults, verify
 from tests.serving.store.conftest import corrupt
 
 # A program that changes a store, and ends without clean-up (as by SIGKILL) before the n-th change to the disk.
@@ -146,6 +146,13 @@ def test_every_change_removes_what_a_killed_one_left(root, source, change):
     assert not list(root.rglob(f"{TEMPORARY}*"))
 
 
+def test_a_change_leaves_what_others_write_in_the_folder(root, source):
+    model_store.push(root, {"a": source})
+    (root / f"{TEMPORARY}rollout.json-0123abcd").touch()
+    model_store.push(root, {"a": source})
+    assert (root / f"{TEMPORARY}rollout.json-0123abcd").exists()
+
+
 @pytest.mark.parametrize(
     "function", ["shutil.copytree", "serving.store.versions.write_checksums", "pathlib.Path.rename"]
 )
@@ -208,7 +215,7 @@ def test_warm_up_requests_are_written_into_the_pushed_version(root, source):
     assert not (root / "b" / "1" / prediction_log.WARMUP_FILE).exists()
     assert verify(root, "a", 1)
     (root / "a" / "1" / prediction_log.WARMUP_FILE).unlink()
-    assert model_store.faults(root, "a", 1) == ["assets.extra/tf_serving_warmup_requests is missing"]
+    assert faults(root, "a", 1) == ["assets.extra/tf_serving_warmup_requests is missing"]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +239,7 @@ def test_faults_name_each_file(root, source):
     (folder / "saved_model.pb").unlink()
     (folder / "extra").touch()
 
-    assert model_store.faults(root, "a", 1) == [
+    assert faults(root, "a", 1) == [
         "saved_model.pb is missing",
         "extra was not pushed",
         "variables/variables.index has changed",

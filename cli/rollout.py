@@ -1,0 +1,178 @@
+"""`segue rollout`: roll out a version beside the stable one, and promote it or take it back."""
+
+import time
+from collections.abc import Callable
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.models import changed, label_mover, server_option
+from cli.output import json_option, print_json
+from segue.clock import utc_now
+from segue.terminal import say
+
+if TYPE_CHECKING:
+    from rollout.decision import Action
+    from rollout.rollout import Rollout
+    from rollout.state_file import State
+
+by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
+reason_option: Callable = click.option("--reason", required=True, help="Why, for those who read it later.")
+
+
+@click.group()
+def rollout() -> None:
+    """Roll out a version beside the stable one: start, watch, decide.
+
+    The state is `rollout.json` in the model store. The gateway does not split its listeners by it yet: until then the
+    labels `canary` and `stable` say what callers get, and a person decides.
+    """
+
+
+@rollout.command()
+@click.argument("version", type=int, required=False)
+@click.option(
+    "--plan",
+    "file",
+    type=click.Path(path_type=Path),
+    help="YAML with stages, margins and risks.  [default: rollout/plan.py]",
+)
+@by_option
+@server_option
+@json_option
+def start(version: int | None, file: Path | None, by: str | None, server: str | None, as_json: bool) -> None:
+    """Roll out VERSION, or the canary: the label `canary` names it, and `stable` stays."""
+    from rollout import moves, plan
+
+    chosen = plan.read(file) if file is not None else plan.Plan()
+    show(
+        changed(lambda root: moves.start(root, version, chosen, by or getuser(), utc_now(), label_mover(server))),
+        as_json,
+    )
+
+
+@rollout.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show the newest roll-out and the last decision about it. Nothing is changed."""
+    from rollout.state_file import read
+    from stores.parts import MODELS, home_with
+
+    show(read(home_with(MODELS).models), as_json)
+
+
+@rollout.command()
+@reason_option
+@by_option
+@server_option
+@json_option
+def hold(reason: str, by: str | None, server: str | None, as_json: bool) -> None:
+    """Keep the share as it is, until `resume`. A candidate that does harm is taken back all the same."""
+    show(decided("hold", reason, by, server), as_json)
+
+
+@rollout.command()
+@reason_option
+@by_option
+@server_option
+@json_option
+def resume(reason: str, by: str | None, server: str | None, as_json: bool) -> None:
+    """Let a roll-out go on that a person holds."""
+    show(decided("resume", reason, by, server), as_json)
+
+
+@rollout.command()
+@reason_option
+@by_option
+@server_option
+@json_option
+def promote(reason: str, by: str | None, server: str | None, as_json: bool) -> None:
+    """Make the candidate stable at once, without waiting for the evidence. `segue models rollback` undoes it."""
+    show(decided("promote", reason, by, server), as_json)
+
+
+@rollout.command()
+@reason_option
+@by_option
+@server_option
+@json_option
+def abort(reason: str, by: str | None, server: str | None, as_json: bool) -> None:
+    """Take the candidate back: its share is 0 at once, then `canary` names what is stable.
+
+    After a drain of 15 seconds no label names the candidate. If the command is interrupted, repeat it.
+    """
+    from rollout import moves
+    from rollout.rollout import DRAIN
+
+    state = decided("take back", reason, by, server)
+    if state.rollout is not None and state.rollout.phase == "draining":
+        left = (state.rollout.since + DRAIN - utc_now()).total_seconds()
+        say(f"The share is 0; requests on the candidate end within {max(0.0, left):.0f} s.", err=True)
+        time.sleep(max(0.0, left))
+        state = changed(lambda root: moves.settle(root, utc_now(), label_mover(server)))
+    show(state, as_json)
+
+
+@rollout.command()
+@json_option
+def history(as_json: bool) -> None:
+    """List all that happened to roll-outs, oldest first."""
+    from rollout.state_file import read
+    from stores.parts import MODELS, home_with
+
+    state = read(home_with(MODELS).models)
+    if as_json:
+        print_json(state.to_dict()["history"])
+        return
+    for each in state.history:
+        say(
+            f"{each.rollout}  {each.at:%Y-%m-%d %H:%M:%S}  {each.action}, share {each.share:.0%}, by {each.by}: "
+            f"{each.reason}"
+        )
+
+
+def decided(action: "Action", reason: str, by: str | None, server: str | None) -> "State":
+    """Carry out a person's decision.
+
+    Raises:
+        InputError: The reason is empty, or no roll-out runs.
+    """
+    from rollout import moves
+    from rollout.decision import Decision
+    from segue.errors import InputError
+
+    if not reason.strip():
+        raise InputError("A decision says why. The reason is empty.", "Give --reason.")
+    return changed(
+        lambda root: moves.act(root, Decision(action, reason), by or getuser(), utc_now(), label_mover(server))
+    )
+
+
+def show(state: "State", as_json: bool) -> None:
+    """Print the newest roll-out."""
+    now = state.rollout
+    if as_json:
+        print_json(to_dict(state, now))
+        return
+    if now is None:
+        say("No roll-out was started.")
+        return
+    from rollout.moves import named
+
+    say(f"Roll-out {now.number} of {named(now.candidate)} beside {named(now.control)}: {now.phase}.")
+    if not now.ended:
+        say(
+            f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}, since "
+            f"{now.since:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    if state.last is not None:
+        say(f"{state.last.at:%Y-%m-%d %H:%M:%S} {state.last.action}, by {state.last.by}: {state.last.reason}")
+
+
+def to_dict(state: "State", now: "Rollout | None") -> dict[str, Any]:
+    """The newest roll-out as JSON types, with what follows from it."""
+    values = state.to_dict()
+    derived = {"salt": now.salt, "share": now.share} if now else {}
+    return {"rollout": values["rollout"] and {**values["rollout"], **derived}, "last": values["last"]}

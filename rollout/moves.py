@@ -1,0 +1,219 @@
+"""The moves of a roll-out: the state is written first, the labels of the model store follow it.
+
+    start      starting  → canary names the candidate        → running
+    take back  share 0   → canary names the stable version   → draining → the candidate may be unloaded → taken back
+    promote    promoting → stable names the candidate        → promoted
+
+Labels move and are never dropped while callers use them. The labels that a state wants are a function of the state, so
+a move that a crash interrupted is finished by calling `settle`, which every command does. A candidate that is taken
+back keeps the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server
+unloads a version that no label names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from rollout.decision import Decision
+from rollout.plan import Plan
+from rollout.rollout import Phase, Rollout, ramped, settled
+from rollout.state_file import State, change, read
+from segue.errors import InputError
+from serving.store import model_store
+from serving.store.chosen_versions import canaries, check_whole, having
+from serving.store.model_store import Announce, Labels
+from serving.store.versions import CANARY, STABLE
+
+DRAINING = "draining"
+SEGUE = "segue"  # who decides where no person does
+
+
+def start(
+    root: Path, version: int | None, plan: Plan, by: str, at: datetime, announce: Announce | None = None
+) -> State:
+    """Start the roll-out of a version, in every model that has it.
+
+    Args:
+        root: The model store.
+        version: The version; None for the canary of each model.
+        plan: The plan.
+        by: Who starts it.
+        at: The time now, UTC.
+        announce: Moves the labels of a running server first (`model_store.Announce`); None writes the files only.
+
+    Raises:
+        InputError: A roll-out runs; there is no such version, or nothing is stable yet; the version is stable or not
+            whole.
+        SegueError: The server refused; the next command tries again.
+    """
+    settle(root, at, announce)
+    labels = model_store.labels(root)
+    control = {model: names[STABLE] for model, names in labels.items() if STABLE in names}
+    if not control:
+        raise InputError("A candidate is compared with what is stable. Nothing is.", "Run `segue run training` first.")
+    chosen = canaries(root, labels) if version is None else having(root, version)
+    candidate = {model: number for model, number in chosen.items() if control.get(model) != number}
+    if not candidate:
+        raise InputError(
+            f"A candidate differs from what is stable. Received {named(chosen)}, which is stable.",
+            "Name another version: `segue models list` shows them.",
+        )
+
+    for model, number in candidate.items():
+        check_whole(root, model, number)
+
+    def begun(state: State) -> State:
+        if state.rollout is not None and not state.rollout.ended:
+            raise InputError(
+                f"One roll-out at a time. Number {state.rollout.number} is {state.rollout.phase}.",
+                "Wait for its end, or end it: `segue rollout abort`.",
+            )
+        number = state.rollout.number + 1 if state.rollout else 1
+        begins = Rollout(number, candidate, control, plan, "starting", at)
+        return state.recorded(begins, "start", by, f"{named(candidate)} beside {named(control)}.", at)
+
+    change(root, begun)
+    return settle(root, at, announce)
+
+
+def act(root: Path, decision: Decision, by: str, at: datetime, announce: Announce | None = None) -> State:
+    """Carry out a decision about the roll-out that runs. A repeated decision changes nothing.
+
+    Args:
+        root: The model store.
+        decision: The decision.
+        by: Who decides.
+        at: The time now, UTC.
+        announce: As in `start`.
+
+    Raises:
+        InputError: No roll-out runs; or it is to go on, and the stable version is no longer its control.
+        SegueError: The server refused. The share is written by then; the next command moves the labels.
+    """
+    try:
+        change(root, lambda state: decided(state, decision, by, at, model_store.labels(root)))
+    except InputError:
+        settle(root, at, announce)  # what an interrupted command left is finished in any case
+        raise
+    return settle(root, at, announce)
+
+
+def decided(state: State, decision: Decision, by: str, at: datetime, labels: Labels) -> State:
+    """Return the state after a decision.
+
+    Raises: as `act`.
+    """
+    rollout, action = state.rollout, decision.action
+    phases: Mapping[str, Phase] = {
+        "hold": "held",
+        "resume": "running",
+        "promote": "promoting",
+        "take back": "taking back",
+    }
+    if rollout is not None and (action, rollout.phase) in (
+        ("hold", "held"),
+        ("resume", "running"),
+        ("promote", "promoting"),
+        ("take back", "taking back"),
+        ("take back", "draining"),
+    ):
+        return state
+    if rollout is None or not (rollout.active or (action == "take back" and not rollout.ended)):
+        phase = f"Number {rollout.number} is {rollout.phase}" if rollout else "There was none yet"
+        raise InputError(
+            f"Only a roll-out that runs can be decided about. {phase}.", "Start one: `segue rollout start`."
+        )
+    if action in ("ramp", "promote"):
+        moved = {model: labels.get(model, {}).get(STABLE) for model in rollout.control}
+        if moved != rollout.control:
+            raise InputError(
+                f"A candidate goes on only beside the version that it was compared with. {named(rollout.control)} was "
+                "stable at the start, and another version is now.",
+                "Take it back: `segue rollout abort`.",
+            )
+    rollout = replace(rollout, evidence=dict(decision.evidence) or rollout.evidence)
+    if action == "ramp":
+        return state.recorded(ramped(rollout, decision.requests, at), action, by, decision.reason, at)
+    if action in phases:
+        return state.recorded(replace(rollout, phase=phases[action]), action, by, decision.reason, at)
+    return state.noted(rollout, action, by, decision.reason, at)
+
+
+def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
+    """Finish what is left of a move, and return the state. With nothing left nothing changes.
+
+    Raises:
+        SegueError: The server refused.
+    """
+    state = read(root)
+    while state.rollout is not None:
+        seen = followed(root, announce)
+        after = change(root, partial(gone_on, seen=seen, at=at))
+        if after == state:
+            break
+        state = after
+    return state
+
+
+def followed(root: Path, announce: Announce | None) -> Rollout:
+    """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
+    seen: list[Rollout] = []
+
+    def follow(labels: Labels) -> Labels:
+        rollout = read(root).rollout  # in the store's lock, because another decision may have come meanwhile
+        assert rollout is not None
+        seen.append(rollout)
+        return wanted(rollout, labels)
+
+    model_store.relabel(root, follow, announce)
+    return seen[0]
+
+
+def gone_on(now: State, seen: Rollout, at: datetime) -> State:
+    """Return the state after the labels were moved for a roll-out; unchanged if another decision has come since."""
+    if now.rollout is None or (now.rollout.number, now.rollout.phase) != (seen.number, seen.phase):
+        return now
+    after = settled(now.rollout, at)
+    if after.phase == now.rollout.phase:
+        return now
+    return replace(now.recorded(after, after.phase, SEGUE, REASONS[after.phase], at), last=now.last)
+
+
+REASONS: Mapping[Phase, str] = {
+    "running": "The canary names the candidate.",
+    "promoted": "stable names the candidate.",
+    "draining": "The canary names what is stable; requests on the candidate end.",
+    "taken back": "No label names the candidate.",
+}
+
+
+def wanted(rollout: Rollout, labels: Labels) -> Labels:
+    """Return the labels that a roll-out wants, by model; those of others stay."""
+    after = {model: dict(names) for model, names in labels.items()}
+    for model, version in rollout.candidate.items():
+        names = after.setdefault(model, {})
+        if rollout.phase in ("starting", "running", "held"):
+            names[CANARY] = version
+        elif rollout.phase == "promoting":
+            names[STABLE] = names[CANARY] = version
+        elif rollout.phase in ("taking back", "draining"):
+            if version in names.values():  # else a push has ended the canary, and the version may be gone
+                names[DRAINING] = version
+            if names.get(STABLE) == version:  # a promotion that did not come to its end had moved it
+                del names[STABLE]
+                if model in rollout.control:
+                    names[STABLE] = rollout.control[model]
+            if STABLE in names:
+                names[CANARY] = names[STABLE]
+            else:
+                names.pop(CANARY, None)  # a model that was new with the candidate has nothing to return to
+        elif rollout.phase == "taken back":
+            names.pop(DRAINING, None)
+    return after
+
+
+def named(versions: Mapping[str, int]) -> str:
+    """Say versions of models: `ranking 3, retrieval 3`."""
+    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))

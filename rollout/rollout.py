@@ -1,0 +1,88 @@
+"""A roll-out, and what changes it: pure functions from one state to the next."""
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from rollout.evidence import Evidence
+from rollout.plan import FORBID, Metric, Plan
+from segue.yaml_settings import AtLeast0, AtLeast1
+
+Phase = Literal["starting", "running", "held", "promoting", "taking back", "draining", "promoted", "taken back"]
+Versions = dict[str, AtLeast0]  # model -> version
+DRAIN = timedelta(seconds=15)  # the longest call of a model, which pins its version, takes 10 s
+
+
+@dataclass(frozen=True, config=FORBID)
+class Rollout:
+    """A roll-out.
+
+    Args:
+        number: Its number in the store, from 1.
+        candidate: The versions that are tried, by model.
+        control: The stable versions at its start, by model.
+        plan: Its plan.
+        phase: `starting`, `promoting`, `taking back` and `draining` are moves, which end by themselves or by the next
+            command; `promoted` and `taken back` are ends.
+        since: When the stage began; of a candidate that is drained, when that began. UTC.
+        stage: The stage, from 1.
+        requests: Requests of both cohorts when the stage began, control first.
+        evidence: The evidence for a promotion by metric.
+    """
+
+    number: AtLeast1
+    candidate: Annotated[Versions, Field(min_length=1)]
+    control: Versions
+    plan: Plan
+    phase: Phase
+    since: AwareDatetime
+    stage: AtLeast1 = 1
+    requests: tuple[AtLeast0, AtLeast0] = (0, 0)
+    evidence: dict[Metric, Evidence] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.stage > len(self.plan.stages):
+            raise PydanticCustomError("stage", f"Input should be a roll-out at one of {len(self.plan.stages)} stages")
+
+    @property
+    def salt(self) -> str:
+        """The salt of its buckets: new for each roll-out, and no name of an experiment, which has no slash."""
+        return f"rollout/{self.number}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.phase in ("promoted", "taken back")
+
+    @property
+    def active(self) -> bool:
+        """Whether its candidate is seen."""
+        return self.phase in ("running", "held")
+
+    @property
+    def share(self) -> float:
+        """The share of the listeners who see the candidate. While a promotion moves the labels, they keep it."""
+        return self.plan.stages[self.stage - 1] if self.active or self.phase == "promoting" else 0.0
+
+
+def ramped(rollout: Rollout, requests: tuple[int, int], at: datetime) -> Rollout:
+    """Return a roll-out at its next stage."""
+    return replace(rollout, stage=rollout.stage + 1, requests=requests, since=at)
+
+
+def settled(rollout: Rollout, at: datetime) -> Rollout:
+    """Return a roll-out whose labels are where its phase wants them.
+
+    The move that they were moved for has ended; a drain ends with its time.
+    """
+    following: Mapping[Phase, Phase] = {"starting": "running", "promoting": "promoted", "taking back": "draining"}
+    if rollout.phase == "draining" and at >= rollout.since + DRAIN:
+        return replace(rollout, phase="taken back", since=at)
+    if rollout.phase in following:
+        return replace(rollout, phase=following[rollout.phase], since=at)
+    return rollout

@@ -1,0 +1,83 @@
+"""`segue rollout`: each command on a store with a canary."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from rollout import rollout as rollouts
+from segue.errors import InputError
+from serving.store import model_store
+
+
+@pytest.fixture
+def segue(home, monkeypatch, tmp_path):
+    """A function that calls `segue rollout` on a store where 1 is stable and 2 the canary; a drain takes no time."""
+    from cli import cli
+
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.delenv("SEGUE_MODEL_SERVER", raising=False)
+    monkeypatch.setattr(rollouts, "DRAIN", timedelta(0))
+    source = tmp_path / "exported"
+    source.mkdir()
+    (source / "saved_model.pb").write_bytes(b"graph")
+    for label in ("stable", "canary"):
+        model_store.push(home.models, {"ranking": source}, label=label)
+    return lambda *args: CliRunner().invoke(cli, ["rollout", *args], catch_exceptions=False)
+
+
+def test_a_roll_out_that_a_person_ends(segue, home):
+    assert segue("status").output == "No roll-out was started.\n"
+    assert "Roll-out 1 of ranking 2 beside ranking 1: running.\nShare 1%, stage 1 of 4" in segue("start").output
+    held = segue("hold", "--reason", "It is Friday.", "--by", "ann").output
+    assert "held." in held
+    assert "hold, by ann: It is Friday." in held
+    segue("resume", "--reason", "It is Monday.")
+    assert "taken back" in segue("abort", "--reason", "Listeners complain.").output
+    assert model_store.labels(home.models) == {"ranking": {"stable": 1, "canary": 1}}
+    lines = segue("history").output.splitlines()
+    assert len(lines) == 7
+    assert lines[4].endswith("Listeners complain.")
+
+
+def test_status_changes_nothing_and_prints_what_the_gateway_needs(segue, home):
+    segue("start", "2")
+    before = (home.models / "rollout.json").read_bytes()
+    state = json.loads(segue("status", "--json").output)
+    assert (home.models / "rollout.json").read_bytes() == before
+    assert state["rollout"]["salt"] == "rollout/1"
+    assert (state["rollout"]["share"], state["rollout"]["candidate"]) == (0.01, {"ranking": 2})
+    assert [record["action"] for record in json.loads(segue("history", "--json").output)] == ["start", "running"]
+
+
+def test_a_plan_in_a_file(segue, tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text("stages: [0.2]\n")
+    assert json.loads(segue("start", "--plan", str(path), "--json").output)["rollout"]["share"] == 0.2
+
+
+def test_a_promotion_by_a_person(segue, home):
+    segue("start")
+    assert "promote, by " in segue("promote", "--reason", "Legal asks for it.").output
+    assert model_store.labels(home.models) == {"ranking": {"stable": 2, "canary": 2}}
+
+
+def test_the_labels_move_in_a_server_first(segue, monkeypatch):
+    from serving.store import relabel
+
+    calls = []
+    monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments[0]))
+    segue("start", "--server", "127.0.0.1:9")
+    assert calls == []  # the canary had its label already
+    segue("promote", "--reason", "x", "--server", "127.0.0.1:9")
+    assert calls == ["127.0.0.1:9"]
+
+
+@pytest.mark.parametrize("command", ["hold", "resume", "promote", "abort"])
+def test_a_person_says_why(segue, command):
+    assert "Missing option '--reason'" in segue(command).output
+    with pytest.raises(InputError, match="A decision says why"):
+        segue(command, "--reason", " ")
+    with pytest.raises(InputError, match="There was none yet"):
+        segue(command, "--reason", "x")
