@@ -172,7 +172,7 @@ function attention(now) {
   if (last?.status === "failed") items.push([`The newest run failed. ${last.reason}`, `#run/${last.run}`]);
   for (const { gate, passed, reason } of now.gates) if (passed === false) items.push([`${gate} said no: ${reason}`, gates(now).href]);
   if (now.drifted) items.push([now.drift, "#drift"]);
-  for (const part of now.gateway?.down ?? []) items.push([`${part}: no answer now. Pages go on without it.`, "#traffic"]);
+  for (const part of now.gateway?.down ?? []) items.push([`No answer now: ${part}. Pages go on without it.`, "#traffic"]);
   if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
   if (!now.gateway && now.served) items.push(["Models are pushed. Stop this and run segue up again to serve them.", "#models"]);
   if (!items.length) return null;

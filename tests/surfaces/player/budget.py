@@ -54,13 +54,12 @@ def measured(address: str, ready: str, use: Callable[[WebDriver], None]) -> Budg
 
 
 def player_budget(base: str) -> Budget:
-    """Home: play, skip, like, ask why, and go to the listener."""
+    """Home: play, skip, ask why, and go to the listener."""
 
     def use(browser: WebDriver) -> None:
         click(browser, ".shelf .art")
         until(browser, "document.querySelectorAll('.queue [data-item]').length")
-        for label in ("Skip", "Like"):
-            click(browser, f".deck [aria-label={label}]")
+        click(browser, ".deck [aria-label=Skip]")
         click(browser, ".deck [aria-label^=Why]")
         until(browser, "document.querySelectorAll('.why li').length")
         browser.switch_to.active_element.send_keys(Keys.ESCAPE)
