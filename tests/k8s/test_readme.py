@@ -46,8 +46,24 @@ def test_the_commands_of_the_image_are_those_that_its_test_runs():
 def test_make_targets_of_the_page_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^make (\S+)", PAGE, re.MULTILINE)
-    assert targets == ["kind-up", "kind-load", "kfp-install", "kind-demo", "kind-down"]
+    assert targets == ["kind-up", "kind-load", "kfp-install", "kind-demo", "kind-down", "kfp-install", "kind-demo"]
     assert all(f"\n{target}:" in makefile for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("section", "commands"),
+    [
+        ("From nothing to recommendations on kind", ["make kfp-install", "make kind-demo"]),
+        ("On minikube", ["kubectl apply -k k8s/overlays/minikube", "make kfp-install", "make kind-demo"]),
+        ("In production", ["kubectl apply -k k8s/overlays/prod", "segue run training --on kfp", "/v1/home"]),
+    ],
+)
+def test_each_cluster_ends_with_recommendations(section, commands):
+    """If this fails, whoever follows the page line by line has servers that wait for their first models."""
+    text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    places = [text.find(command) for command in commands]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 @pytest.mark.slow

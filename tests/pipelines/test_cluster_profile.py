@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from models.evaluation.report import flat_metrics
@@ -91,3 +92,6 @@ def test_the_loop_gives_the_same_as_the_embedded_stores(trained, cluster, one_pr
     again = Home(tmp_path / "again")
     parts.bring(again, parts.REPORTS)
     assert read_json(again.drift_verdict)["passed"]
+    windows = [pd.read_parquet(path) for path in (again.current_window, trained.home.reference_window)]
+    # Features and predictions, column by column; the heads of a model come in any order.
+    pd.testing.assert_frame_equal(*windows, rtol=1e-6, check_like=True)
