@@ -143,6 +143,13 @@ class Catalogue:
         return vectors
 
     @cached_property
+    def creator_shares(self) -> np.ndarray:
+        """Each item's share of its creator's plays, with one more play each, float32 `[n + 1]`; 0 without a creator."""
+        _, codes = np.unique(self.creator_ids.astype(str), return_inverse=True)
+        plays = self.popularity[""].astype(np.float64) + 1.0
+        return np.where(self.creator_ids == "", 0.0, plays / np.bincount(codes, plays)[codes]).astype(np.float32)
+
+    @cached_property
     def by_release(self) -> np.ndarray:
         """Rows from the newest release to the oldest, int32 `[n]`."""
         return np.argsort(-self.release_days[:-1].astype(np.int64), kind="stable").astype(np.int32)

@@ -31,12 +31,13 @@ def shaped(
             calibration. A chip that names types goes before it.
     """
     catalogue, rows = context.catalogue, candidates.rows
-    out = log_chances(candidates, context.features, state, catalogue) + wishes.offsets(wished, catalogue, rows)
     had = {action.item_id for action in state.actions} | {promise.item_id for promise in state.queue}
     had |= set(state.dislikes)
     if wished.unheard:
         had |= set(context.features.get("history_items") or [])
-    out[np.array([item in had for item in candidates.item_ids], bool)] = -np.inf
+    playable = np.array([item not in had for item in candidates.item_ids], bool)
+    out = log_chances(candidates, playable, context.features, state, catalogue, context.request.timestamp)
+    out += wishes.offsets(wished, catalogue, rows)
     out += talk.offsets(out, catalogue.content_types[rows].astype(str), {} if wished.types else mix)
     return skips.react(out, state, catalogue, rows, TEMPERATURE)
 

@@ -34,7 +34,7 @@ from surfaces.versions import Models
 from workloads.simulation.day import instant
 from workloads.simulation.features import refresh_features
 
-MOMENTS, SEED = 300, 0
+MOMENTS, SEED = 600, 0
 Quiet = Callable[[], AbstractContextManager]
 Rows = list[list[str]]
 

@@ -63,7 +63,7 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
     assert training["status"] == "pushed" or "data validation" not in training["reason"]
     assert (gain is None) == (training["status"] != "pushed")
     if gain:
-        assert gain["pages"] == 300
+        assert gain["pages"] == 600
         assert gain["difference"] == pytest.approx(gain["last"] - gain["first"])
         assert gain["low"] <= gain["difference"] <= gain["high"]
     assert (home.simulation / "simulation.png").read_bytes().startswith(b"\x89PNG")
