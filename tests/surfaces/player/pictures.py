@@ -18,7 +18,7 @@ WHOLE = "document.querySelectorAll('.shelf .card:not(.ghost)').length > 5 && !do
 
 
 def pictures(home: Home) -> None:
-    """Write `player-home.png`, `player-why.png`, `player-phone.png`, `operator-loop.png` and `operator-run.png`."""
+    """Write `player-home.png`, `player-phone.png` and `operator-loop.png`."""
     player = Running(home.root, ["up", "--read-only", "--port", str(free_ports(1)[0])], r"player +(\S+)").wait()
     try:
         with chromium(1280, 800) as browser:
@@ -26,9 +26,6 @@ def pictures(home: Home) -> None:
             until(browser, WHOLE, 120)
             play_first(browser, player.address)
             save(browser.get_screenshot_as_png(), IMAGES / "player-home.png")
-            browser.execute_script("document.querySelector('.deck [aria-label^=Why]').click()")
-            until(browser, "document.querySelectorAll('.why li').length")
-            save(browser.get_screenshot_as_png(), IMAGES / "player-why.png")
         with chromium(390, 800, dark=True) as browser:
             play_first(browser, player.address)
             save(browser.get_screenshot_as_png(), IMAGES / "player-phone.png")
@@ -37,9 +34,6 @@ def pictures(home: Home) -> None:
             until(browser, "document.querySelectorAll('.loop .box').length && !document.querySelector('.box.bad')", 120)
             browser.execute_script(HIDE_NOTICE)
             save(browser.get_screenshot_as_png(), IMAGES / "operator-loop.png")
-            browser.execute_script("location.hash = document.querySelector(\".box[href^='#run/training']\").hash")
-            until(browser, "document.querySelectorAll('main tbody tr').length")
-            save(browser.get_screenshot_as_png(), IMAGES / "operator-run.png")
     finally:
         player.end(signal.SIGINT)
 
