@@ -114,3 +114,4 @@ async def serve_app(app: FastAPI, bound: socket.socket, on_start: Callable[[], N
     server.should_exit = True
     stopped.cancel()
     await running
+    gc.unfreeze()  # DuckDB reports what the interpreter's end finds frozen as leaked

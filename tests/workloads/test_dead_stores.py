@@ -14,6 +14,7 @@ addresses at which nothing listens. `segue retrain` decides by the object store,
 import os
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from stores.s3 import Bucket
 from stores.settings import settings
 from tracking import client, outbox, runs
 from tracking.address import tracking_uri
+from tracking.registry import registered_name
 from tracking.runs import SEARCHES
 from workloads import ingest, push, refresh_online, register, report
 from workloads.run import Run
@@ -191,6 +193,14 @@ def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repea
     assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
 
 
+def recorded(home: Home) -> str:
+    """Keep the figures of a run that MLflow does not have, and return its id."""
+    run = home.run(f"r-{uuid.uuid4()}")
+    write_json(run.evaluation, NO_FIGURES)
+    records.keep(run, {})
+    return run.path.name
+
+
 @pytest.mark.parametrize(
     ("server", "owner", "name"),
     [
@@ -202,32 +212,46 @@ def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repea
 def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies, tmp_path, server, owner, name):
     """MLflow dies before, while or after it takes the run."""
     parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
-    write_json(run.folder.evaluation, NO_FIGURES)
-    records.keep(run.folder, {})
+    run_id = recorded(run.home)
     revive = dies(request.getfixturevalue(server), owner, name)
-    step = Run(Home(tmp_path / "register"), "r1", {})
+    step = Run(Home(tmp_path / "register"), run_id, {})
     started = time.monotonic()
     register.step(step, 1)
     assert time.monotonic() - started < 30
     revive()
-    register.step(Run(Home(tmp_path / "again"), "r1", {}), 1)
+    register.step(Run(Home(tmp_path / "again"), run_id, {}), 1)
     seen = Home(tmp_path / "seen")
-    records.bring(seen.run("r1"))
-    assert set(read_json(seen.run("r1").steps / "register.json")["result"]["versions"]) == set(MODELS)
-    assert not seen.run("r1").unsent.exists()
+    records.bring(seen.run(run_id))
+    assert set(read_json(seen.run(run_id).steps / "register.json")["result"]["versions"]) == set(MODELS)
+    assert not seen.run(run_id).unsent.exists()
+
+
+def test_a_record_that_mlflow_took_before_the_object_store_died_is_kept_once(run, objects, dies, tmp_path):
+    """If this fails, a repeated step registers the same models twice."""
+    parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
+    run_id = recorded(run.home)
+    revive = dies(objects, records, "drop_sent")
+    step = Run(Home(tmp_path / "register"), run_id, {})
+    fails_at_once(lambda: register.step(step, 1), "object store", step)
+    revive()
+    mlflow = client.connect(tracking_uri(run.home))
+    before = {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS}
+    again = Run(Home(tmp_path / "again"), run_id, {})
+    register.step(again, 1)
+    assert {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS} == before
+    assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
 
 
 @pytest.mark.parametrize("name", ["log_run", "register"])
 def test_a_register_without_the_object_store(run, objects, dies, tmp_path, name):
     """MLflow keeps its files there too; the step's own record is what the run cannot do without."""
     parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
-    write_json(run.folder.evaluation, NO_FIGURES)
-    records.keep(run.folder, {})
+    run_id = recorded(run.home)
     revive = dies(objects, outbox, name)
-    step = Run(Home(tmp_path / "register"), "r1", {})
+    step = Run(Home(tmp_path / "register"), run_id, {})
     fails_at_once(lambda: register.step(step, 1), "object store", step)
     revive()
-    again = Run(Home(tmp_path / "again"), "r1", {})
+    again = Run(Home(tmp_path / "again"), run_id, {})
     register.step(again, 1)
     assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
 
@@ -265,7 +289,6 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     assert time.monotonic() - started < 30
     revive()
     assert read_json(planned.folder.report)["status"] == "searched"
-    assert ("mlflow_run" in read_json(planned.folder.unsent)) == (owner is runs)  # the search was half sent
     report.step(Run(Home(tmp_path / "again"), planned.id, config))
     mlflow = client.connect(tracking_uri(run.home))
     (experiment,) = mlflow.search_experiments(filter_string=f"name = '{SEARCHES}'")
