@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from segue.errors import UnavailableError
 from segue.settings import Home
 from tracking.address import tracking_uri
 from workloads.up.processes import accepts, free_port, start, stop
@@ -31,9 +32,19 @@ class LinkedPages:
         self._port = 0
 
     def open(self) -> str | None:
-        """The address of the pages; None while the server starts. A server that has ended starts again."""
+        """The address of the pages; None while the server starts.
+
+        Raises:
+            UnavailableError: the server has ended since. The next call starts it again.
+        """
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
+            if self._process is not None and (code := self._process.poll()) is not None:
+                self._process = None
+                raise UnavailableError(
+                    f"The server of these pages runs until `segue up` ends. It ended with exit code {code}.",
+                    f"Read {self._log}, and open the link again.",
+                )
+            if self._process is None:
                 self._port = free_port()
                 command = [*self._command, "--host", "127.0.0.1", "--port", str(self._port)]
                 self._process = start(command, self._log, self._environment)
