@@ -1,6 +1,5 @@
 """Sends the records of runs to MLflow, and keeps those that MLflow does not take for a later run."""
 
-from contextlib import suppress
 from typing import Any
 
 from segue.files import read_json, write_json
@@ -9,7 +8,7 @@ from tracking.address import artifact_location, tracking_uri
 from tracking.client import connect
 from tracking.moved_home import relocate
 from tracking.registry import register
-from tracking.runs import log_run
+from tracking.runs import earlier_attempt, log_run
 
 
 def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
@@ -28,9 +27,7 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
         MLflow's id of the run as `mlflow_run`, and the `versions` of its models; or `not_tracked`, the reason.
     """
     home.mlflow.mkdir(parents=True, exist_ok=True)
-    # An earlier attempt of the step may have sent half of it: `send` deletes the run `mlflow_run`.
-    earlier = read_json(run.unsent) if run.unsent.is_file() else {}
-    write_json(run.unsent, earlier | record | {"not_tracked": "The run ended while it was sent."})
+    write_json(run.unsent, record | {"not_tracked": "The run ended while it was sent."})
     sent: dict[str, Any] = {}
     try:
         relocate(home.tracking_database, home.tracking_artifacts)
@@ -56,33 +53,28 @@ def keep(run: RunFolder, error: Exception) -> None:
 
 
 def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:
-    """Send a run's unsent record to MLflow, and remove it from the run's folder."""
-    from mlflow.exceptions import MlflowException
+    """Send a run's unsent record to MLflow, and remove it from the run's folder.
 
+    A step that was cut off after MLflow took its record sends it again: the run and its versions are kept.
+    """
     record = read_json(run.unsent)
-    if "mlflow_run" in record:
-        with suppress(MlflowException):  # another server does not have it
-            client.delete_run(record["mlflow_run"])  # half sent
-
-    def on_start(mlflow_run: str) -> None:
-        write_json(run.unsent, record | {"mlflow_run": mlflow_run})
-
-    mlflow_run = log_run(
+    name, tags = run.path.name, record["tags"]
+    recorded = earlier_attempt(client, record["experiment"], name, tags)
+    mlflow_run = (record["version"] and recorded) or log_run(
         client,
         record["experiment"],
         artifact_location(home),
-        run.path.name,
+        name,
         record["params"],
         record["metrics"],
-        record["tags"],
-        [run.path / name for name in record["files"] if (run.path / name).is_file()],
+        tags,
+        [run.path / file for file in record["files"] if (run.path / file).is_file()],
         record["failed"],
         record["trials"],
-        on_start,
     )
     result: dict[str, Any] = {"mlflow_run": mlflow_run, "versions": {}}
     if version := record["version"]:
         models = {path.parent.name: path for path in sorted(home.models.glob(f"*/{version}"))}  # old ones are removed
-        result["versions"] = register(client, mlflow_run, models, record["tags"], version)
+        result["versions"] = register(client, mlflow_run, models, tags, version)
     run.unsent.unlink()
     return result

@@ -16,6 +16,8 @@ def register(
 ) -> dict[str, str]:
     """Keep a run's SavedModels as new versions, and make each the champion of its model.
 
+    A version that an earlier call made of the same run is kept.
+
     Args:
         client: the `MlflowClient`.
         run_id: MLflow's id of the run, which keeps the files.
@@ -24,11 +26,15 @@ def register(
         store_version: the version of the same models in the model store, kept as the tag `store_version`.
 
     Returns:
-        The new version of each model.
+        The version of each model.
     """
+    earlier = {each.name: str(each.version) for each in client.search_model_versions(f"run_id = '{run_id}'")}
     versions = {}
     for model, path in saved_models.items():
         name = registered_name(model)
+        if name in earlier:
+            versions[model] = earlier[name]
+            continue
         client.log_artifacts(run_id, str(path), artifact_path=model)
         if not client.search_registered_models(filter_string=f"name = '{name}'"):
             client.create_registered_model(name)

@@ -1,6 +1,6 @@
 """Record runs in MLflow: training runs, and searches with their trials."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,35 @@ def log_values(
         client.log_artifact(run_id, str(file))
 
 
+def earlier_attempt(client: Any, experiment: str, name: str, tags: dict[str, str]) -> str | None:
+    """Find the run that an earlier attempt recorded whole, and delete what attempts began and did not end.
+
+    Args:
+        client: the `MlflowClient`.
+        experiment: `EXPERIMENT` or `SEARCHES`.
+        name: the run's name.
+        tags: a whole run has all of these tags.
+
+    Returns:
+        MLflow's id of the whole run; None without one.
+    """
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    existing = client.get_experiment_by_name(experiment)
+    if not existing:
+        return None
+    whole = None
+    for run in client.search_runs([existing.experiment_id], f"attributes.run_name = '{name}'"):
+        run_id = run.info.run_id
+        if run.info.status == "RUNNING":
+            nested = client.search_runs([existing.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
+            for begun in (run_id, *(trial.info.run_id for trial in nested)):
+                client.delete_run(begun)
+        elif run.info.status == "FINISHED" and tags.items() <= run.data.tags.items():
+            whole = run_id
+    return whole
+
+
 def log_run(
     client: Any,
     experiment: str,
@@ -44,7 +73,6 @@ def log_run(
     files: Sequence[Path],
     failed: bool = False,
     trials: Sequence[dict[str, Any]] = (),
-    on_start: Callable[[str], None] = lambda run_id: None,
 ) -> str:
     """Record a run that has ended, with its figures and reports.
 
@@ -59,14 +87,12 @@ def log_run(
         files: reports to keep with the run.
         failed: whether the run has failed.
         trials: the trials of a search, which are nested in its run; `log_trial` takes each.
-        on_start: called with MLflow's id of the run, once it exists.
 
     Returns:
         MLflow's id of the run.
     """
     experiment_of_run = experiment_id(client, experiment, artifacts)
     run_id = client.create_run(experiment_of_run, run_name=name, tags=tags).info.run_id
-    on_start(run_id)
     log_values(client, run_id, params, metrics, files)
     for trial in trials:
         log_trial(client, experiment_of_run, run_id, **trial)

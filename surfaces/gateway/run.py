@@ -108,3 +108,4 @@ async def serve(
     server.should_exit = True
     stopped.cancel()
     await running
+    gc.unfreeze()  # DuckDB reports what the interpreter's end finds frozen as leaked

@@ -16,7 +16,7 @@ from surfaces.gateway import api
 from surfaces.gateway.client import GatewayClient
 from surfaces.gateway.next_items import NextRequest
 
-PACE = 1.0  # seconds between two visits of a listener: no two events of a listener share item, action and second
+PACE = 1.0  # seconds between two visits of a listener
 EVENTS, VISITS = 3, 16  # of a visit, and visits with events: an online history holds 50
 RETRY_SECONDS = 1.0  # as the gateway's Retry-After says
 UP_SECONDS = 600.0  # in which a killed gateway is started again

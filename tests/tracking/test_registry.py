@@ -43,3 +43,12 @@ def test_the_newest_version_is_the_champion_of_each_model(registered, client):
     for model in MODELS:
         champion = client.get_model_version_by_alias(registered_name(model), CHAMPION)
         assert (str(champion.version), champion.tags["store_version"]) == (new[model], "8")
+
+
+def test_a_repeated_registration_keeps_the_versions_and_makes_them_champions_again(registered, client, folder):
+    run_id, versions = registered("repeated", 9)
+    saved_models = {model: folder / "repeated" / model for model in MODELS}
+    client.delete_registered_model_alias(registered_name("ranking"), CHAMPION)  # cut off before the aliases
+    assert register(client, run_id, saved_models, {"run_id": "repeated"}, 9) == versions
+    for model in MODELS:
+        assert str(client.get_model_version_by_alias(registered_name(model), CHAMPION).version) == versions[model]

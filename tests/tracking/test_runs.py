@@ -3,7 +3,8 @@
 import pytest
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from tracking.runs import EXPERIMENT, SEARCHES, log_run, text_tags
+from tracking import runs
+from tracking.runs import EXPERIMENT, SEARCHES, earlier_attempt, log_run, log_trial, text_tags
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,30 @@ def test_a_search_shows_its_settings_and_its_best_trial(search, client):
 def test_a_failed_run_is_shown_as_failed(client, artifacts):
     failed = log_run(client, SEARCHES, artifacts, "search-2", {}, {}, {}, [], failed=True)
     assert client.get_run(failed).info.status == "FAILED"
+
+
+def test_a_whole_attempt_is_found_and_one_that_was_cut_off_is_deleted_with_its_trials(client, artifacts, monkeypatch):
+    def attempt(number: int) -> str:
+        trial = {"name": f"{number}-trial", "params": {}, "history": {}, "metrics": {}}
+        return log_run(client, SEARCHES, artifacts, "tried", {}, {}, {"run_id": "a"}, [], trials=[trial])
+
+    def cut_off(number: int, name: str, fail) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(runs, name, fail)
+            with pytest.raises(ConnectionError):
+                attempt(number)
+
+    cut_off(1, "log_values", _fail)
+    cut_off(2, "log_trial", lambda *given, **named: (log_trial(*given, **named), _fail()))
+    whole = attempt(3)
+    assert earlier_attempt(client, SEARCHES, "tried", {"run_id": "a"}) == whole
+    assert earlier_attempt(client, SEARCHES, "tried", {"run_id": "b"}) is None
+    assert earlier_attempt(client, "no such experiment", "tried", {}) is None
+    experiment = client.get_experiment_by_name(SEARCHES)
+    names = [each.info.run_name for each in client.search_runs([experiment.experiment_id])]
+    assert sorted({"tried", "1-trial", "2-trial", "3-trial"} & set(names)) == ["3-trial", "tried"]
+    assert names.count("tried") == 1
+
+
+def _fail(*_):
+    raise ConnectionError("reset by peer")

@@ -3,32 +3,26 @@
     store                          steps that use it            tried in
     object store                   each                         test_cut_off_steps.py; some of them here, by SIGKILL
     online store (Redis)           refresh-online               here
-    journal (the same Redis)       ingest                       here
+    journal (the same Redis)       ingest                       test_ingest.py
     registry (PostgreSQL)          refresh-online               here
     MLflow (PostgreSQL), no 75:    register, report             here
     the record waits for a rerun
 
-That no other step uses the last three is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
+That no other step uses the last four is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
 addresses at which nothing listens. `segue retrain` decides by the object store, and asks for MLflow before it runs.
 """
 
 import os
 import signal
 import time
-from contextlib import closing
-from datetime import timedelta
+import uuid
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from cli.drift import retrain
-from events import dataset
-from events.journal.journal import open_journal
-from events.journal.records import Feedback
-from events.journal.redis_keeping import RedisKeeping
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
 from monitoring import decision
@@ -45,6 +39,7 @@ from stores.settings import settings
 from tests.workloads.conftest import fails_at_once
 from tracking import client, outbox, runs
 from tracking.address import tracking_uri
+from tracking.registry import registered_name
 from tracking.runs import SEARCHES
 from workloads import ingest, push, refresh_online, register, report
 from workloads.run import Run
@@ -70,34 +65,6 @@ def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owne
     assert not list(run.home.root.rglob("*.parquet"))
     revive()
     assert ingest.step(Run(Home(tmp_path / "again"), "r1", {}), out)["dataset"] == "synthetic-nano"
-
-
-@pytest.mark.parametrize(
-    ("server", "part", "owner", "name"),
-    [
-        ("valkey", "online store", RedisKeeping, "changed"),  # while it is read and joined
-        ("objects", "object store", trees, "publish"),  # joined, and not published
-        ("objects", "object store", records, "keep"),  # published, and the step has not ended
-    ],
-)
-def test_an_ingest_that_collects_the_journal_without_a_server(
-    run, log, dies, request, tmp_path, server, part, owner, name
-):
-    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
-    before = dataset.load(log.data).events()
-    (last,) = before.slice(before.num_rows - 1).to_pylist()
-    played = [last["user_id"], None, last["item_id"], "play", 40_000, last["ts"] + timedelta(minutes=1)]
-    with closing(open_journal(run.home, settings())) as journal:
-        journal.record([Feedback(f"of-the-journal-{n}", f"request-{n}", *played) for n in range(3)]).result()
-    revive = dies(request.getfixturevalue(server), owner, name)
-    fails_at_once(lambda: ingest.step(run, tmp_path / "lost"), part, run)
-    revive()
-    ingest.step(Run(Home(tmp_path / "again"), "r1", {}), tmp_path / "ingested")
-    events = pq.read_table(tmp_path / "ingested" / "events.parquet")["event_id"].to_pylist()
-    assert sorted(e for e in events if e.startswith("of-the-journal")) == [f"of-the-journal-{n}" for n in range(3)]
-    seen = Home(tmp_path / "seen")
-    parts.bring(seen, parts.DATA)
-    assert len(events) == dataset.load(seen.data).events().num_rows == before.num_rows + 3
 
 
 @pytest.mark.parametrize(
@@ -178,6 +145,14 @@ def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repea
     assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
 
 
+def recorded(home: Home) -> str:
+    """Keep the figures of a run that MLflow does not have, and return its id."""
+    run = home.run(f"r-{uuid.uuid4()}")
+    write_json(run.evaluation, NO_FIGURES)
+    records.keep(run, {})
+    return run.path.name
+
+
 @pytest.mark.parametrize(
     ("server", "owner", "name"),
     [
@@ -189,32 +164,46 @@ def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repea
 def test_the_record_of_a_pushed_run_does_not_wait_for_mlflow(run, request, dies, tmp_path, server, owner, name):
     """MLflow dies before, while or after it takes the run."""
     parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
-    write_json(run.folder.evaluation, NO_FIGURES)
-    records.keep(run.folder, {})
+    run_id = recorded(run.home)
     revive = dies(request.getfixturevalue(server), owner, name)
-    step = Run(Home(tmp_path / "register"), "r1", {})
+    step = Run(Home(tmp_path / "register"), run_id, {})
     started = time.monotonic()
     register.step(step, 1)
     assert time.monotonic() - started < 30
     revive()
-    register.step(Run(Home(tmp_path / "again"), "r1", {}), 1)
+    register.step(Run(Home(tmp_path / "again"), run_id, {}), 1)
     seen = Home(tmp_path / "seen")
-    records.bring(seen.run("r1"))
-    assert set(read_json(seen.run("r1").steps / "register.json")["result"]["versions"]) == set(MODELS)
-    assert not seen.run("r1").unsent.exists()
+    records.bring(seen.run(run_id))
+    assert set(read_json(seen.run(run_id).steps / "register.json")["result"]["versions"]) == set(MODELS)
+    assert not seen.run(run_id).unsent.exists()
+
+
+def test_a_record_that_mlflow_took_before_the_object_store_died_is_kept_once(run, objects, dies, tmp_path):
+    """If this fails, a repeated step registers the same models twice."""
+    parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
+    run_id = recorded(run.home)
+    revive = dies(objects, records, "drop_sent")
+    step = Run(Home(tmp_path / "register"), run_id, {})
+    fails_at_once(lambda: register.step(step, 1), "object store", step)
+    revive()
+    mlflow = client.connect(tracking_uri(run.home))
+    before = {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS}
+    again = Run(Home(tmp_path / "again"), run_id, {})
+    register.step(again, 1)
+    assert {name: len(mlflow.search_model_versions(f"name = '{registered_name(name)}'")) for name in MODELS} == before
+    assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
 
 
 @pytest.mark.parametrize("name", ["log_run", "register"])
 def test_a_register_without_the_object_store(run, objects, dies, tmp_path, name):
     """MLflow keeps its files there too; the step's own record is what the run cannot do without."""
     parts.change(run.home, parts.MODELS, lambda: push_models(run.home.models, saved_models(tmp_path)))
-    write_json(run.folder.evaluation, NO_FIGURES)
-    records.keep(run.folder, {})
+    run_id = recorded(run.home)
     revive = dies(objects, outbox, name)
-    step = Run(Home(tmp_path / "register"), "r1", {})
+    step = Run(Home(tmp_path / "register"), run_id, {})
     fails_at_once(lambda: register.step(step, 1), "object store", step)
     revive()
-    again = Run(Home(tmp_path / "again"), "r1", {})
+    again = Run(Home(tmp_path / "again"), run_id, {})
     register.step(again, 1)
     assert set(read_json(again.folder.steps / "register.json")["result"]["versions"]) == set(MODELS)
 
@@ -252,7 +241,6 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     assert time.monotonic() - started < 30
     revive()
     assert read_json(planned.folder.report)["status"] == "searched"
-    assert ("mlflow_run" in read_json(planned.folder.unsent)) == (owner is runs)  # the search was half sent
     report.step(Run(Home(tmp_path / "again"), planned.id, config))
     mlflow = client.connect(tracking_uri(run.home))
     (experiment,) = mlflow.search_experiments(filter_string=f"name = '{SEARCHES}'")
