@@ -1,4 +1,4 @@
-"""The first step of the training pipeline collects the journal before it copies the log. A dead store loses no event."""
+"""The first step of the training pipeline collects the journal before it copies the log; a dead store loses nothing."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
