@@ -3,12 +3,12 @@
     store                          steps that use it            tried in
     object store                   each                         test_cut_off_steps.py; some of them here, by SIGKILL
     online store (Redis)           refresh-online               here
-    journal (the same Redis)       ingest                       here
+    journal (the same Redis)       ingest                       test_ingest.py
     registry (PostgreSQL)          refresh-online               here
     MLflow (PostgreSQL), no 75:    register, report             here
     the record waits for a rerun
 
-That no other step uses the last three is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
+That no other step uses the last four is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
 addresses at which nothing listens. `segue retrain` decides by the object store, and asks for MLflow before it runs.
 """
 
@@ -16,20 +16,13 @@ import os
 import signal
 import time
 import uuid
-from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from cli.drift import retrain
-from events import dataset
-from events.journal.journal import open_journal
-from events.journal.records import Feedback
-from events.journal.redis_keeping import RedisKeeping
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
 from monitoring import decision
@@ -72,34 +65,6 @@ def test_ingest_without_the_object_store(run, log, objects, dies, tmp_path, owne
     assert not list(run.home.root.rglob("*.parquet"))
     revive()
     assert ingest.step(Run(Home(tmp_path / "again"), "r1", {}), out)["dataset"] == "synthetic-nano"
-
-
-@pytest.mark.parametrize(
-    ("server", "part", "owner", "name"),
-    [
-        ("valkey", "online store", RedisKeeping, "changed"),  # while it is read and joined
-        ("objects", "object store", trees, "publish"),  # joined, and not published
-        ("objects", "object store", records, "keep"),  # published, and the step has not ended
-    ],
-)
-def test_an_ingest_that_collects_the_journal_without_a_server(
-    run, log, dies, request, tmp_path, server, part, owner, name
-):
-    parts.change(log, parts.DATA, lambda: None)  # publishes what is there
-    before = dataset.load(log.data).events()
-    (last,) = before.slice(before.num_rows - 1).to_pylist()
-    played = [last["user_id"], None, last["item_id"], "play", 40_000, last["ts"] + timedelta(minutes=1)]
-    with closing(open_journal(run.home, settings())) as journal:
-        journal.record([Feedback(f"of-the-journal-{n}", f"request-{n}", *played) for n in range(3)]).result()
-    revive = dies(request.getfixturevalue(server), owner, name)
-    fails_at_once(lambda: ingest.step(run, tmp_path / "lost"), part, run)
-    revive()
-    ingest.step(Run(Home(tmp_path / "again"), "r1", {}), tmp_path / "ingested")
-    events = pq.read_table(tmp_path / "ingested" / "events.parquet")["event_id"].to_pylist()
-    assert sorted(e for e in events if e.startswith("of-the-journal")) == [f"of-the-journal-{n}" for n in range(3)]
-    seen = Home(tmp_path / "seen")
-    parts.bring(seen, parts.DATA)
-    assert len(events) == dataset.load(seen.data).events().num_rows == before.num_rows + 3
 
 
 @pytest.mark.parametrize(
