@@ -21,7 +21,7 @@ server_option = click.option(
     help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
     "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
 )
-why_option = click.option("--why", default="", help="The reason; `segue models show` has it.")
+reason_option = click.option("--reason", default="", help="The reason; `segue models show` has it.")
 
 
 @click.group()
@@ -89,9 +89,9 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("version", type=int, required=False)
 @click.option("--label", default="stable", show_default=True, help="The label to move.")
 @server_option
-@why_option
+@reason_option
 @json_option
-def promote(version: int | None, label: str, server: str | None, why: str, as_json: bool) -> None:
+def promote(version: int | None, label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Point a label at VERSION, for every model that has it.
 
     Without VERSION the canary becomes stable, and the label `canary` ends. The labels of all models move together.
@@ -99,14 +99,14 @@ def promote(version: int | None, label: str, server: str | None, why: str, as_js
     from serving.store import model_store
 
     mover = label_mover(server)
-    report(decided("promote", lambda root: (label, model_store.promote(root, version, label, mover)), why), as_json)
+    report(decided("promote", lambda root: (label, model_store.promote(root, version, label, mover)), reason), as_json)
 
 
 @models.command()
 @server_option
-@why_option
+@reason_option
 @json_option
-def rollback(server: str | None, why: str, as_json: bool) -> None:
+def rollback(server: str | None, reason: str, as_json: bool) -> None:
     """Remove the canary if there is one. Otherwise move `stable` back to the version before.
 
     With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
@@ -114,19 +114,19 @@ def rollback(server: str | None, why: str, as_json: bool) -> None:
     """
     from serving.store import model_store
 
-    report(decided("rollback", lambda root: model_store.rollback(root, label_mover(server)), why), as_json)
+    report(decided("rollback", lambda root: model_store.rollback(root, label_mover(server)), reason), as_json)
 
 
 @models.command()
 @click.argument("label")
 @server_option
-@why_option
+@reason_option
 @json_option
-def drop(label: str, server: str | None, why: str, as_json: bool) -> None:
+def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Remove LABEL from all models. The versions stay; `stable` can only move."""
     from serving.store import model_store
 
-    report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), why), as_json)
+    report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), reason), as_json)
 
 
 @models.command()

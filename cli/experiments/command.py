@@ -155,10 +155,10 @@ def report(name: str, page: Path | None, requests: Path | None, as_json: bool) -
 @experiment.command()
 @click.argument("name")
 @click.option("--decision", required=True, help="ship, stop or invalid.")
-@click.option("--why", required=True, help="The reason, for those who read it later.")
+@click.option("--reason", required=True, help="The reason, for those who read it later.")
 @by_option
 @json_option
-def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> None:
+def stop(name: str, decision: str, reason: str, by: str | None, as_json: bool) -> None:
     """Stop the experiment NAME and record the decision. Its share of the layer is free again; its looks stay."""
     from experiments.registry import Registry
     from stores import parts
@@ -167,7 +167,7 @@ def stop(name: str, decision: str, why: str, by: str | None, as_json: bool) -> N
     state = parts.change(
         home,
         parts.EXPERIMENTS,
-        lambda: Registry(home.experiments).stop(name, decision, why, by or getuser(), utc_now()),
+        lambda: Registry(home.experiments).stop(name, decision, reason, by or getuser(), utc_now()),
     )
     if as_json:
         print_json(state.stop)

@@ -39,14 +39,14 @@ def pipeline_options(command):
 
 @run.command()
 @pipeline_options
-@click.option("--why", default="", help="The reason, for who reads it later: `segue runs status --json` has it.")
-def training(on, host, wait, config, seed, as_json, why) -> None:
+@click.option("--reason", default="", help="The reason, for who reads it later: `segue runs status --json` has it.")
+def training(on, host, wait, config, seed, as_json, reason) -> None:
     """Train and evaluate all models, and push them if they pass every gate.
 
     A gate that stops the run is a result, not a failure: the exit code is 0, nothing is pushed, and the report names
     the reason.
     """
-    execute("training", on, host, wait, config, seed, as_json, why=why)
+    execute("training", on, host, wait, config, seed, as_json, why=reason)
 
 
 @run.command()

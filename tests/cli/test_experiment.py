@@ -90,7 +90,7 @@ def test_from_the_plan_to_the_decision(segue, home, tmp_path):
     assert (code, "SHIP: play_rate improved in treatment" in out) == (0, True)
     code, out, _ = segue("status")
     assert re.search(r"more-new.*home.*100%.*2026-03-02.*ship", out)
-    assert segue("stop", "more-new", "--decision", "ship", "--why", "It plays more.", "--by", "me")[0] == 0
+    assert segue("stop", "more-new", "--decision", "ship", "--reason", "It plays more.", "--by", "me")[0] == 0
     code, out, _ = segue("status", "more-new")
     assert "by me: ship. It plays more." in out
     code, out, _ = segue("status", "more-new", "--json")
@@ -118,7 +118,7 @@ def test_the_page_shows_texts_as_text():
     ("arguments", "text"),
     [
         (["report", "nothing"], "There is no experiment 'nothing'"),
-        (["stop", "nothing", "--decision", "ship", "--why", "x"], "There is no experiment 'nothing'"),
+        (["stop", "nothing", "--decision", "ship", "--reason", "x"], "There is no experiment 'nothing'"),
         (["start", "absent.yaml"], "absent.yaml cannot be read"),
     ],
 )
@@ -159,7 +159,7 @@ def test_an_ended_experiment_is_not_started_again(segue, monkeypatch, tmp_path):
     monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
     file, records = written(tmp_path / "e.yaml"), Home(tmp_path / "home").experiments
     assert segue("start", file)[0] == 0
-    assert segue("stop", "more-new", "--decision", "stop", "--why", "No effect.", "--by", "ann")[0] == 0
+    assert segue("stop", "more-new", "--decision", "stop", "--reason", "No effect.", "--by", "ann")[0] == 0
     before = {path: path.read_bytes() for path in records.rglob("*.json")}
     code, out, err = segue("start", file)
     assert (code, out, "stays ended" in err) == (2, "", True)

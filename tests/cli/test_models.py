@@ -166,7 +166,7 @@ def test_an_example_runs_as_it_is_printed(run, home, saved_models):
 
 
 def test_show_has_the_lineage_of_versions_and_who_moved_labels_why(run, root):
-    assert run("models", "promote", "--why", "fewer skips").exit_code == 0
+    assert run("models", "promote", "--reason", "fewer skips").exit_code == 0
     assert run("models", "rollback").exit_code == 0
     shown = run("models", "show", "a").output
     assert "version 3" in shown

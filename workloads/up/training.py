@@ -36,7 +36,7 @@ class Training:
                     "Wait for its end, or end it: `segue runs stop`.",
                 )
             self._log.unlink(missing_ok=True)
-            self._process = start(["segue", "run", "training", f"--why={why}"], self._log)
+            self._process = start(["segue", "run", "training", f"--reason={why}"], self._log)
 
     def state(self) -> dict[str, Any] | None:
         """Whether the run that was started last is `running`, its `exit_code`, and what it `said` last; or None."""

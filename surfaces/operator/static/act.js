@@ -54,7 +54,7 @@ function confirm(label, says, command, path, body, done) {
 export const train = () =>
   action("Run training", {
     says: "All models are trained on the imported log, evaluated, and pushed if they pass every gate. It takes minutes, and serving is slower meanwhile. The run ends with `segue up`.",
-    command: "segue run training --why …",
+    command: "segue run training --reason …",
     path: "train",
     done: "The training starts. Its run is on this page in a few seconds.",
     primary: true,
@@ -64,7 +64,7 @@ export const train = () =>
 export const promote = (version, label = "Promote the canary") =>
   action(label, {
     says: version ? `Version ${version} becomes stable in every model that has it. Callers get it within seconds.` : "The canary becomes stable in every model that has one. Callers get it within seconds.",
-    command: `segue models promote ${version ? `${version} ` : ""}--why …`,
+    command: `segue models promote ${version ? `${version} ` : ""}--reason …`,
     path: "promote",
     body: version ? { version } : {},
     done: version ? `Version ${version} is stable.` : "The canary is stable.",
@@ -74,7 +74,7 @@ export const promote = (version, label = "Promote the canary") =>
 export const rollBack = () =>
   action("Roll back", {
     says: "If there is a canary, it is removed. Otherwise stable goes back to the version before, if that is whole.",
-    command: "segue models rollback --why …",
+    command: "segue models rollback --reason …",
     path: "rollback",
     done: "Rolled back.",
   });
