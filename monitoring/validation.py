@@ -42,13 +42,14 @@ def statistics(frame: pd.DataFrame) -> statistics_pb2.DatasetFeatureStatisticsLi
     return tfdv.generate_statistics_from_dataframe(frame)
 
 
-def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Reference:
+def make_reference(frame: pd.DataFrame, judge_distance: bool = True, earlier: pd.DataFrame | None = None) -> Reference:
     """Make the schema and statistics of a span that later spans are compared with.
 
     Args:
         frame: scalar columns of the span's examples.
         judge_distance: whether a column beyond the distance limits is an anomaly. If False, distances are only
             measured, for a reference that is the older part of the same log and not the data of a model.
+        earlier: the same columns of older examples. Their categories are known too: a short span has not all.
 
     Raises:
         InputError: the frame is empty.
@@ -65,6 +66,9 @@ def make_reference(frame: pd.DataFrame, judge_distance: bool = True) -> Referenc
         if pd.api.types.is_numeric_dtype(frame[feature.name]):
             feature.drift_comparator.jensen_shannon_divergence.threshold = number_limit
         elif feature.domain:
+            if earlier is not None:
+                domain = tfdv.get_domain(schema, feature.name)
+                domain.value.extend(sorted(set(earlier[feature.name].dropna()) - set(domain.value)))
             feature.distribution_constraints.min_domain_mass = DOMAIN_MASS
             feature.drift_comparator.infinity_norm.threshold = category_limit
     return Reference(schema, reference)

@@ -33,9 +33,9 @@ def step(run: Run, ingested: Path, features: Path, training_set: Path, page: Pat
         leaks = check(ingested, features, [split.train_end, split.validation_end], list(parts.values()))
         folder = run.home.baseline(identity(read_manifest(ingested)) or "unknown")
         baseline = load_reference(folder)
-        newest = scalar_frame(parts["test"])
-        save_reference(make_reference(newest), reference)
-        expected = baseline or make_reference(scalar_frame(parts["train"]), judge_distance=False)
+        train, newest = (scalar_frame(parts[name]) for name in ("train", "test"))
+        save_reference(make_reference(newest, earlier=train), reference)
+        expected = baseline or make_reference(train, judge_distance=False)
         verdict = validate(newest, expected, page)
         figures = {**verdict.figures, "leaks": leaks, "reference": str(folder) if baseline else "the train span"}
         verdict = replace(verdict, figures=figures)

@@ -57,6 +57,13 @@ def test_a_column_whose_values_changed_is_named(frame, tmp_path, column, change)
     assert column in judged.reason
 
 
+def test_a_category_that_only_the_older_examples_have_is_known(frame, tmp_path):
+    current = frame.assign(country=np.where(np.arange(len(frame)) % 5 == 0, "IS", "SE"))
+    assert list(verdict(current, frame, tmp_path).figures["anomalies"]) == ["country"]
+    judged = verdict(current, frame, tmp_path, earlier=current)
+    assert judged.passed, judged.reason
+
+
 def test_a_few_new_values_are_no_anomaly(frame, tmp_path):
     surface = frame["surface"].where(frame.index >= 20, "library")  # 2 %
     assert verdict(frame.assign(surface=surface), frame, tmp_path).passed
