@@ -1,6 +1,7 @@
 """A log that was collected from the journal trains as the same log that was imported."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,12 +45,27 @@ def feedback_of(rows: list[dict]) -> list[Feedback]:
 
 
 @pytest.fixture(scope="module")
-def collected(world, tmp_path_factory) -> Home:
+def served(world) -> Imported:
+    """The nano world, with one time for all impressions of a page: that of the decision."""
+    events = world.events
+    shown = events.filter(pc.equal(events["action"], schema.IMPRESSION))
+    decided = dict(zip(*shown.group_by("request_id").aggregate([("ts", "min")]).to_pydict().values(), strict=True))
+    times = [
+        decided[row["request_id"]] if row["action"] == schema.IMPRESSION else row["ts"]
+        for row in events.select(["request_id", "action", "ts"]).to_pylist()
+    ]
+    at = events.schema.get_field_index("ts")
+    events = events.set_column(at, events.schema.field(at), pa.array(times, schema.TIMESTAMP))
+    return Imported("nano", world.items, world.users, events)
+
+
+@pytest.fixture(scope="module")
+def collected(served, tmp_path_factory) -> Home:
     """The home of the nano world whose last week was not imported but collected, in two goes and out of order."""
     home = Home(tmp_path_factory.mktemp("collected") / "home")
-    early = pc.less(world.events["ts"], pa.scalar(BORDER, schema.TIMESTAMP))
-    dataset.write(home.data, Imported("nano", world.items, world.users, world.events.filter(early)))
-    rows = world.events.filter(pc.invert(early)).to_pylist()
+    early = pc.less(served.events["ts"], pa.scalar(BORDER, schema.TIMESTAMP))
+    dataset.write(home.data, Imported("nano", served.items, served.users, served.events.filter(early)))
+    rows = served.events.filter(pc.invert(early)).to_pylist()
     pages, feedback = pages_of(rows), feedback_of(rows)[::-1]
     journal = open_journal(home, Settings())
     for half in (0, 1):
@@ -61,17 +77,17 @@ def collected(world, tmp_path_factory) -> Home:
 
 
 @pytest.mark.slow
-def test_collected_events_are_those_that_were_served(world, collected):
+def test_collected_events_are_those_that_were_served(served, collected):
     events = dataset.load(collected.data).events()
     names = ["ts", "user_id", "item_id", "session_id", "request_id", "surface", "action", "ms_played", "query"]
     keys = [(name, "ascending") for name in ("ts", "user_id", "item_id", "action")]
-    assert events.select(names).sort_by(keys).equals(world.events.select(names).sort_by(keys))
+    assert events.select(names).sort_by(keys).equals(served.events.select(names).sort_by(keys))
     late = events.filter(pc.is_valid(events["exposure"]))
     assert late.num_rows > 1000
-    assert set(late["policy"].to_pylist()) == {f"{world.events['policy'].drop_null()[0]}@1"}
+    assert set(late["policy"].to_pylist()) == {f"{served.events['policy'].drop_null()[0]}@1"}
     key = ["request_id", "item_id"]
     shown = [
-        t.filter(pc.equal(t["action"], schema.IMPRESSION)).select([*key, "propensity"]) for t in (events, world.events)
+        t.filter(pc.equal(t["action"], schema.IMPRESSION)).select([*key, "propensity"]) for t in (events, served.events)
     ]
     assert (
         shown[0]
@@ -80,14 +96,22 @@ def test_collected_events_are_those_that_were_served(world, collected):
     )
 
 
+def training_set_of(home: Home, folder: Path) -> dict[str, pa.Table]:
+    """The training set of a home's log, by part."""
+    ingest(home.data, folder / "ingested", (0.8, 0.1, 0.1))
+    build(folder / "ingested", home.features / "tables")
+    store = apply(home, home.features / "tables")
+    make_training_set(store, folder / "ingested", home.features / "tables", folder / "set")
+    return {part: pq.read_table(folder / "set" / f"{part}.parquet") for part in ("train", "validation", "test")}
+
+
 @pytest.mark.slow
-def test_the_training_set_of_collected_events_is_that_of_imported_ones(collected, training_set, tmp_path):
-    ingest(collected.data, tmp_path / "ingested", (0.8, 0.1, 0.1))
-    build(tmp_path / "ingested", collected.features / "tables")
-    store = apply(collected, collected.features / "tables")
-    make_training_set(store, tmp_path / "ingested", collected.features / "tables", tmp_path / "set")
+def test_the_training_set_of_collected_events_is_that_of_imported_ones(served, collected, tmp_path):
+    imported = Home(tmp_path / "imported")
+    dataset.write(imported.data, served)
     names = ["ts", "user_id", "item_id", "request_id", *schema.LABEL_COLUMNS, "positive", "propensity", "history_items"]
     keys = [(name, "ascending") for name in ("ts", "user_id", "item_id")]
-    for part, imported in training_set.items():
-        table = pq.read_table(tmp_path / "set" / f"{part}.parquet")
-        assert table.select(names).sort_by(keys).equals(imported.select(names).sort_by(keys)), part
+    expected = training_set_of(imported, tmp_path / "of-imported")
+    for part, table in training_set_of(collected, tmp_path / "of-collected").items():
+        assert table.num_rows
+        assert table.select(names).sort_by(keys).equals(expected[part].select(names).sort_by(keys)), part
