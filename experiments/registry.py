@@ -287,3 +287,21 @@ def check_layers(definition: Definition, running: list[Recorded], ever: list[Def
                 f"{one.definition.name} in layer {one.definition.layer.name}, and now in layer {layer.name}.",
                 f"Use layer {one.definition.layer.name}, or wait until {one.definition.name} has ended.",
             )
+
+
+def summary(state: Recorded) -> dict[str, Any]:
+    """Return an experiment in a line, as JSON types: what `segue experiment status` and pages list.
+
+    `verdict` and `reason` are those of the last look, and `decision` that of the end; they are empty before.
+    """
+    last = state.looks[-1] if state.looks else {}
+    return {
+        "name": state.definition.name,
+        "layer": state.definition.layer.name,
+        "share": state.definition.share[state.stage - 1],
+        "started": state.started.isoformat(),
+        "looks": len(state.looks),
+        "verdict": last.get("verdict", ""),
+        "reason": last.get("reason", ""),
+        "decision": state.stop["decision"] if state.stop else "",
+    }

@@ -86,24 +86,6 @@ def last_look(registry: Registry, name: str) -> Report | None:
     return Report(state, state.looks[-1]) if state.looks else None
 
 
-def summary(state: Recorded) -> dict[str, Any]:
-    """Return an experiment in a line, as JSON types: what `segue experiment status` and pages list.
-
-    `verdict` and `reason` are those of the last look, and `decision` that of the end; they are empty before.
-    """
-    last = state.looks[-1] if state.looks else {}
-    return {
-        "name": state.definition.name,
-        "layer": state.definition.layer.name,
-        "share": state.definition.share[state.stage - 1],
-        "started": state.started.isoformat(),
-        "looks": len(state.looks),
-        "verdict": last.get("verdict", ""),
-        "reason": last.get("reason", ""),
-        "decision": state.stop["decision"] if state.stop else "",
-    }
-
-
 def result(row: Mapping[str, Any]) -> str:
     """Say in a few words what a metric's row of a scorecard shows."""
     if row["margin"] is not None:

@@ -98,8 +98,7 @@ def start(file: Path, stage: int, at: datetime | None, by: str | None, as_json: 
 @json_option
 def status(name: str | None, as_json: bool) -> None:
     """List all experiments, or show the records of the experiment NAME. No look is taken."""
-    from experiments.registry import Registry
-    from experiments.reporting import summary
+    from experiments.registry import Registry, summary
     from stores.parts import EXPERIMENTS, home_with
 
     registry = Registry(home_with(EXPERIMENTS).experiments)

@@ -8,8 +8,8 @@ import pytest
 
 from experiments.definition import parse
 from experiments.page import WIDTH, interval, render, scale_of
-from experiments.registry import Registry
-from experiments.reporting import last_look, report, result, summary
+from experiments.registry import Registry, summary
+from experiments.reporting import last_look, report, result
 from segue.errors import InputError
 from tests.experiments.conftest import DAYS, PLAN
 from tests.support.browser import chromium

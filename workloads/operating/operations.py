@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.page import render
 from experiments.registry import Registry
-from experiments.reporting import Report
+from experiments.reporting import last_look
 from monitoring.decision import decide as decide_on_retraining
 from segue.errors import InputError
 from segue.files import read_json
@@ -75,10 +75,10 @@ class HomeOperations:
 
     def scorecard(self, name: str) -> str:
         """The newest scorecard of an experiment as a page. No look is taken."""
-        recorded = Registry(self._home.experiments).get(name)
-        if not recorded.looks:
+        last = last_look(Registry(self._home.experiments), name)
+        if last is None:
             raise InputError(f"Nobody has looked at {name} yet.", f"Run `segue experiment report {name}`.")
-        return render(Report(recorded, recorded.looks[-1]))
+        return render(last)
 
     def promote(self, version: int | None, why: str) -> dict[str, Any]:
         """Make a version stable; without a version, the canary. The same as `segue models promote`."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from events.dataset import MANIFEST
-from experiments.registry import Recorded, Registry
+from experiments.registry import Registry, summary
 from segue.files import read_json
 from segue.settings import Home, RunFolder
 from serving.store import model_store
@@ -28,7 +28,7 @@ def overview(home: Home, state_of: StateOf) -> dict[str, Any]:
         `home`, its folder; `data`, the manifest of the imported log; `last_run`, with `run`, `status` and `reason`;
         `served`, model -> label -> version; `drift` and `drifted`, the last drift verdict; `runs`, the newest first,
         each as `brief`; `gates`, the verdicts of the newest training run, as `gates`; `drift_history`, as
-        `drift_history`; and `experiments`, as `experiment`.
+        `drift_history`; and `experiments`, as `summary`.
     """
     manifest = home.data / MANIFEST
     drift = read_json(home.drift_verdict) if home.drift_verdict.is_file() else None
@@ -45,7 +45,7 @@ def overview(home: Home, state_of: StateOf) -> dict[str, Any]:
         "runs": [brief(state) for state in states],
         "gates": gates(trained) if trained else [],
         "drift_history": drift_history(states),
-        "experiments": [experiment(each) for each in Registry(home.experiments).all()],
+        "experiments": [summary(each) for each in Registry(home.experiments).all()],
     }
 
 
@@ -98,18 +98,3 @@ def drift_history(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for state, result in verdicts
         if "passed" in result
     ]
-
-
-def experiment(recorded: Recorded) -> dict[str, Any]:
-    """Return an experiment in a line: as `segue experiment status` lists it, with the reason of the last look."""
-    last = recorded.looks[-1] if recorded.looks else {}
-    return {
-        "name": recorded.definition.name,
-        "layer": recorded.definition.layer.name,
-        "share": recorded.definition.share[recorded.stage - 1],
-        "started": recorded.started.isoformat(),
-        "looks": len(recorded.looks),
-        "verdict": last.get("verdict", ""),
-        "reason": last.get("reason", ""),
-        "decision": recorded.stop["decision"] if recorded.stop else "",
-    }
