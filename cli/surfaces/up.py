@@ -19,10 +19,10 @@ from segue.terminal import say
 def up(port: int, read_only: bool) -> None:
     """Open the player and the operator's page until Ctrl-C, SIGTERM or a closed terminal, which stop all of it.
 
-    It runs the model server, and the gateway with the pages, on loopback. A model server that dies is started again.
-    In a home without pushed models only the operator's page opens. That page shows how the loop is doing, promotes,
-    rolls back and starts trainings; it links to MLflow, which starts when it is first opened. The output of the servers
-    is in the folder `up` of the home.
+    The model server and the gateway listen on loopback. A model server that dies is started again. The operator's page
+    shows the state of the loop; there one may promote, roll back and train. MLflow's and Evidently's pages start when
+    their links are first opened. A home without pushed models has the operator's page alone. The servers write their
+    output to the folder `up` of the home.
     """
     import warnings
 
