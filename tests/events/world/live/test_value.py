@@ -87,7 +87,7 @@ def test_an_item_of_a_disliked_creator_is_never_played_and_sometimes_disliked(wo
     assert drawn.examined.all()
     assert not drawn.played.any()
     assert 0.4 < drawn.disliked.mean() < 0.6
-    assert (actions(drawn).action == DISLIKE).sum() == drawn.disliked.sum()
+    assert (actions(drawn, world.day(0).lost(shown)).action == DISLIKE).sum() == drawn.disliked.sum()
     assert expected(world.day(0), page(user, HOME, [[item]])).play.sum() == 0
 
 
@@ -103,10 +103,13 @@ def test_a_response_depends_on_its_request_alone(world):
 def test_a_like_comes_after_the_play_and_an_outage_loses_only_plays_and_times(world):
     shown = page(5, HOME, ROWS, 300)
     drawn = respond(world.day(0), 0, np.arange(300), np.zeros(300, int), shown.at, shown)
-    done = actions(drawn)
+    done = actions(drawn, world.day(0).lost(shown))
     assert np.bincount(done.action)[:4].sum() > 0
     assert (np.diff(done.page) >= 0).all()
-    lost = actions(drawn, np.ones(shown.item.shape, bool))
+    outage = World.build(sized("nano", "outage", 35, version=2), 0)
+    assert not outage.day(34).lost(shown).any()
+    assert not outage.day(35).lost(page(5, NOW_PLAYING, ROWS[:1])).any()
+    lost = actions(drawn, outage.day(35).lost(shown))
     assert set(lost.action) == set(done.action) - {1}
     assert (lost.ms == -1).all()
 
