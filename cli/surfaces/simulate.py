@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,42 @@ import click
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
 from segue.clock import utc_now
+from segue.settings import Home
 from segue.terminal import say
 
-COLUMNS = ("date", "pages", "reward", "best_reward", "popular_reward", "calibration_kl", "explored", "fallback")
+COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "calibration_kl", "explored", "fallback")
 
 
 @click.command()
 @click.option(
     "--days", required=True, type=click.IntRange(min=1), help="How many days after the log there are in the end."
 )
+@click.option("--drift", help="What changes: genre, catalogue, outage or behaviour. The log stays as it was.")
+@click.option(
+    "--drift-day", type=click.IntRange(min=1),
+    help="The simulated day from which it changes; the first is 1.  [default: after a third of the days]",
+)  # fmt: skip
 @click.option(
     "--retrain-every", default=7, show_default=True, type=click.IntRange(min=1),
     help="Train after so many days, on what was served until then.",
 )  # fmt: skip
+@click.option("--daily", is_flag=True, help="Also train a rival after each day, which serves nobody.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings of the training, in YAML.")
 @json_option
-def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) -> None:
+def simulate(
+    days: int, drift: str | None, drift_day: int | None, retrain_every: int, daily: bool, config: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Let the listeners of an imported world of version 2 use the gateway, day by day, after their log ends.
 
     The models must be trained and pushed. A model server and a gateway run for it; its clock jumps from request to
-    request. What is served is collected and trained on. The command goes on where an earlier one ended or was killed.
+    request. What is served is collected and trained on. Each day the models are compared with the first ones and with
+    an oracle, which knows the world. The command goes on where an earlier one ended or was killed.
     """
     from models.training_config import load
     from stores.parts import DATA, MODELS, home_with
     from stores.settings import settings
+    from workloads.simulation.plan import Plan
     from workloads.simulation.simulate import simulate
 
     def line(text: str) -> None:
@@ -43,17 +56,24 @@ def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) 
     configuration = load(config).to_dict()
     home = home_with(DATA, MODELS)
 
-    def train() -> dict[str, Any]:
+    def train(trained: Home) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
-        ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
+        ended = run_locally(trained, "training", configuration, utc_now(), lambda record: None, line)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
-    result = simulate(home, settings(), days, retrain_every, train, line, quiet)
+    def steer(done: int, at: datetime) -> list[dict[str, Any]]:
+        if done % retrain_every:
+            return []
+        line(f"{at:%Y-%m-%d}: training on what was served")
+        trained = train(home)
+        return [{"kind": "pushed" if trained["status"] == "pushed" else "refused", **trained}]
+
+    result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train, steer, line, quiet)
     if as_json:
         print_json(result)
         return
-    rows = [[cell(day[name]) for name in COLUMNS] for day in result["days"]]
+    rows = [[cell({**day, **day["policies"]}.get(name)) for name in COLUMNS] for day in result["days"]]
     print_table(f"Simulation of {result['world']}", (name.replace("_", " ") for name in COLUMNS), rows)
     checks = ("collected", "missing"), ("collected", "unexpected"), ("exposures", "missing"), ("exposures", "changed")
     lost = sum(day[name][count] for day in result["days"] for name, count in checks)

@@ -29,10 +29,10 @@ def figures(world: World, day: int, moments: Sequence[Moment]) -> dict[str, Any]
     Returns:
         `day`, `date`, `sessions`, `pages`, `listeners`, and means over pages: `reward`, the exact expected number of
         items played through; `popular_reward` and `best_reward`, the same for pages of the same rows that hold the most
-        popular items, or the items that the listener likes best; `plays`, the number that was drawn; `calibration_kl`,
-        the KL divergence of Home's mix of content types from what the listener wants at that hour; `explored` and
-        `new`, shares of the items; `fallback`, the share of pages that models did not decide as usual; `versions`, the
-        newest model versions. None stands for a mean of nothing.
+        popular items, or the items that the listener plays through most; `plays`, the number that was drawn;
+        `calibration_kl`, the KL divergence of Home's mix of content types from what the listener wants at that hour;
+        `explored` and `new`, shares of the items; `fallback`, the share of pages that models did not decide as usual;
+        `versions`, the newest model versions. None stands for a mean of nothing.
     """
     today = world.day(day)
     values = [rewards(today, moment) for moment in moments]
