@@ -15,7 +15,7 @@ from segue.clock import utc_now
 from segue.settings import Home
 from segue.terminal import say
 
-COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "calibration_kl", "explored", "fallback")
+COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fallback")
 
 
 @click.command()
@@ -73,8 +73,10 @@ def simulate(
     if as_json:
         print_json(result)
         return
-    rows = [[cell({**day, **day["policies"]}.get(name)) for name in COLUMNS] for day in result["days"]]
-    print_table(f"Simulation of {result['world']}", (name.replace("_", " ") for name in COLUMNS), rows)
+    days_figures = [{**day, **day["policies"]} for day in result["days"]]
+    columns = [name for name in COLUMNS if any(name in figures for figures in days_figures)]
+    rows = [[cell(figures[name]) for name in columns] for figures in days_figures]
+    print_table(f"Simulation of {result['world']}", columns, rows)
     checks = ("collected", "missing"), ("collected", "unexpected"), ("exposures", "missing"), ("exposures", "changed")
     lost = sum(day[name][count] for day in result["days"] for name, count in checks)
     say(f"rows of the journal and the log that differ from the world's: {lost:,}")

@@ -88,9 +88,10 @@ def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any]) -> byte
     actions.set_yticks(range(len(did)), [MARKS[name][0] for name in reversed(did)])
     actions.set_ylim(-0.6, max(len(did), 1) - 0.4)
     lines(served, days, REWARDS, "true reward served")
-    lines(distance, days, {"calibration_kl": ("", "#5b3df5", "-")}, "KL to the mix of the hour")
+    lines(distance, days, {"calibration_kl": ("", "#5b3df5", "-")}, "KL to the hour's mix")
     lines(shares, days, SHARES, "share")
     shares.set_xlabel("day of the world")
+    shares.xaxis.get_major_locator().set_params(integer=True)
     for axes in panels:
         axes.grid(alpha=0.25)
         if drift:
