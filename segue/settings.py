@@ -222,6 +222,11 @@ class Home:
         return self.reports / "snapshots"
 
     @property
+    def check_reports(self) -> Path:
+        """The reports of monitoring windows, a file for each; the end of its window is its name."""
+        return self.reports / "checks"
+
+    @property
     def tracking_artifacts(self) -> Path:
         """Files that MLflow stores with its runs."""
         return self.mlflow / "artifacts"
