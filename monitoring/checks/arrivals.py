@@ -31,7 +31,7 @@ def freshness(events: pa.Table, windows: Windows, at: datetime) -> Check:
     pauses = np.diff(times[(times >= start) & (times < end)])
     newest = int(times[-1]) if len(times) else start
     hour = HOUR // MICROSECOND
-    limit = TIMES * max(1.0, pauses.max(initial=0) / hour)
+    limit = TIMES * max(1.0, float(pauses.max(initial=0)) / hour)
     age = (microseconds(at) - newest) / hour
     reason = f"The newest event is {age:,.1f} hours old; the limit is {limit:,.1f}."
     return made("freshness", age <= limit, reason, age, limit)

@@ -9,11 +9,10 @@ from events import dataset, schema
 from monitoring.report import Report
 from monitoring.watch import checked
 from monitoring.windows import COLUMNS, Windows
-from segue.files import read_json, write_json
+from segue.files import write_json
 from segue.settings import Home
 from stores import parts
-
-NAME = "%Y%m%dT%H%M%S"  # of a report: the end of its window, UTC
+from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
 
 
 def step(home: Home, at: datetime) -> Report:
@@ -31,20 +30,15 @@ def step(home: Home, at: datetime) -> Report:
     """
     tables = dataset.load(home.data)
     windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
-    before = newest(home)
-    if before and before.current[1] > windows.current[0]:
-        return before
+    if paths := report_files(home):
+        newest = report_of(paths[-1])
+        if newest.current[1] > windows.current[0]:
+            return newest
     events = read(tables.events_files, windows.start, at)
     report = checked(events, tables.items, windows, at)
-    path = home.check_reports / f"{windows.end:{NAME}}.json"
+    path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
     parts.change(home, parts.REPORTS, lambda: write_json(path, report.to_dict()))
     return report
-
-
-def newest(home: Home) -> Report | None:
-    """Return the report of the newest window that was checked, if there is one."""
-    paths = sorted(home.check_reports.glob("[!.]*.json"))
-    return Report.from_dict(read_json(paths[-1])) if paths else None
 
 
 def read(files: list[str], start: datetime, end: datetime) -> pa.Table:
