@@ -222,6 +222,16 @@ class Home:
         return self.reports / "snapshots"
 
     @property
+    def check_reports(self) -> Path:
+        """The reports of monitoring windows, a file for each; the end of its window is its name."""
+        return self.reports / "checks"
+
+    @property
+    def retraining(self) -> Path:
+        """The decisions about retraining, and who has been told of them."""
+        return self.reports / "retraining.json"
+
+    @property
     def tracking_artifacts(self) -> Path:
         """Files that MLflow stores with its runs."""
         return self.mlflow / "artifacts"
@@ -235,6 +245,11 @@ class Home:
     def lock(self) -> Path:
         """The file that a run locks, because runs share the online store, the registry, the models and MLflow."""
         return self.root / ".lock"
+
+    @property
+    def monitor_lock(self) -> Path:
+        """The file that `segue monitor` locks while it decides."""
+        return self.root / ".monitor.lock"
 
     @property
     def tracking_database(self) -> Path:

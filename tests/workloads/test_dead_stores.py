@@ -16,20 +16,21 @@ import os
 import signal
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cli.drift import retrain
+from cli.monitor import retrain
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
-from monitoring import decision
+from monitoring import state_file
+from monitoring.retraining import Decision
 from segue.errors import UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
-from segue.verdict import Verdict
 from serving.protocol import prediction_log
 from serving.store.model_store import labels
 from serving.store.model_store import push as push_models
@@ -253,15 +254,15 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     [
         ("objects", trees, "current", "object store"),
         ("objects", Bucket, "get_file", "object store"),
-        ("postgres", decision, "decide", "MLflow"),
+        ("postgres", state_file, "read", "MLflow"),
     ],
 )
 def test_a_decision_to_retrain_without_a_store(
     run, log, dies, request, monkeypatch, tmp_path, server, owner, name, part
 ):
-    drifted = Verdict(False, "It drifted.", {"rows": {"reference": 5_000, "current": 5_000}})
+    retraining = state_file.State().decided(Decision(datetime(2026, 3, 1, tzinfo=UTC), "retrain", "It drifted."))
     parts.change(log, parts.DATA, lambda: None)  # publishes what is there
-    parts.change(run.home, parts.REPORTS, lambda: write_json(run.home.drift_verdict, drifted.to_dict()))
+    parts.change(run.home, parts.REPORTS, lambda: write_json(run.home.retraining, retraining.to_dict()))
     monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "decides"))
     dies(request.getfixturevalue(server), owner, name)
     started = time.monotonic()
