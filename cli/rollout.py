@@ -26,8 +26,8 @@ reason_option: Callable = click.option("--reason", required=True, help="Why, for
 def rollout() -> None:
     """Roll out a version beside the stable one: start, watch, decide.
 
-    The state is `rollout.json` in the model store. The gateway does not split its listeners by it yet: until then the
-    labels `canary` and `stable` say what callers get, and a person decides.
+    The state is `rollout.json` in the model store. The gateway splits its listeners by it; other callers get what the
+    labels `canary` and `stable` name. Nothing looks by itself yet: a person decides.
     """
 
 

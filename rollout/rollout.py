@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from rollout.evidence import Evidence
 from rollout.plan import FORBID, Metric, Plan
 from segue.yaml_settings import AtLeast0, AtLeast1
+from serving.store.split import Split, salt_of
 
 Phase = Literal["starting", "running", "held", "promoting", "taking back", "draining", "promoted", "taken back"]
 Versions = dict[str, AtLeast0]  # model -> version
@@ -51,8 +52,8 @@ class Rollout:
 
     @property
     def salt(self) -> str:
-        """The salt of its buckets: new for each roll-out, and no name of an experiment, which has no slash."""
-        return f"rollout/{self.number}"
+        """The salt of its buckets."""
+        return salt_of(self.number)
 
     @property
     def ended(self) -> bool:
@@ -68,6 +69,11 @@ class Rollout:
     def share(self) -> float:
         """The share of the listeners who see the candidate. While a promotion moves the labels, they keep it."""
         return self.plan.stages[self.stage - 1] if self.active or self.phase == "promoting" else 0.0
+
+    @property
+    def split(self) -> Split:
+        """What gateways follow."""
+        return Split(self.number, self.phase, self.share, self.candidate)
 
 
 def ramped(rollout: Rollout, requests: tuple[int, int], at: datetime) -> Rollout:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -14,6 +15,7 @@ from events.journal.records import Dislike
 from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
+from surfaces.cohorts.counts import CohortCounts
 from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
@@ -86,6 +88,8 @@ class Gateway:
             ),
         ]
         self._exploration = exploration
+        self.cohorts = CohortCounts()
+        self.metrics.readings.append(self.cohorts)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -233,6 +237,10 @@ class Gateway:
         self.metrics.observe(kind, trace)
         self._features_failed = "features" in trace.errors
         self.metrics.levels.inc(kind, str(level))
+        split = self.path.experiments.split
+        if split is not None and (cohort := decision.arms.get(split.salt)):
+            error = bool(level or decision.degraded or not decision.page.shelves)
+            self.cohorts.by_number[split.number][cohort].add(error, time.perf_counter() - trace.began, decision.at)
         if level or decision.degraded:
             stages = ", ".join(decision.degraded) or "none"
             log.warning("%s %s: level %d, fallbacks: %s", kind, decision.request_id, level, stages)
