@@ -15,7 +15,6 @@ from segue.terminal import say
 
 if TYPE_CHECKING:
     from rollout.decision import Action
-    from rollout.rollout import Rollout
     from rollout.state_file import State
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
@@ -56,11 +55,29 @@ def start(version: int | None, file: Path | None, by: str | None, server: str | 
 @rollout.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the newest roll-out and the last decision about it. Nothing is changed."""
+    """Show the newest roll-out, what its cohorts and its shadow were answered, and the last decision about it.
+
+    Nothing is changed.
+    """
+    from dataclasses import asdict
+
     from rollout.state_file import read
     from stores.parts import MODELS, home_with
+    from surfaces.cohorts.counts import read_counts
 
-    show(read(home_with(MODELS).models), as_json)
+    home = home_with(MODELS)
+    state = read(home.models)
+    answers = read_counts(home.rollout_counts, state.rollout.number) if state.rollout else {}
+    if as_json:
+        print_json({**to_dict(state), "answers": {name: asdict(each) for name, each in answers.items()}})
+        return
+    show(state, as_json)
+    for name, each in sorted(answers.items()):
+        overlap = f", overlap {each.overlap / each.requests:.0%}" if each.overlap else ""
+        say(
+            f"{name.replace('_', ' ')}: {each.requests:,} requests, {each.errors:,} errors, {each.slow:,} slow, "
+            f"{each.seconds / each.requests * 1e3:.0f} ms on average{overlap}"
+        )
 
 
 @rollout.command()
@@ -154,7 +171,7 @@ def show(state: "State", as_json: bool) -> None:
     """Print the newest roll-out."""
     now = state.rollout
     if as_json:
-        print_json(to_dict(state, now))
+        print_json(to_dict(state))
         return
     if now is None:
         say("No roll-out was started.")
@@ -163,16 +180,14 @@ def show(state: "State", as_json: bool) -> None:
 
     say(f"Roll-out {now.number} of {named(now.candidate)} beside {named(now.control)}: {now.phase}.")
     if not now.ended:
-        say(
-            f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}, since "
-            f"{now.since:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        stage = f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}" if now.stage else "In the shadow"
+        say(f"{stage}, since {now.since:%Y-%m-%d %H:%M:%S} UTC.")
     if state.last is not None:
         say(f"{state.last.at:%Y-%m-%d %H:%M:%S} {state.last.action}, by {state.last.by}: {state.last.reason}")
 
 
-def to_dict(state: "State", now: "Rollout | None") -> dict[str, Any]:
+def to_dict(state: "State") -> dict[str, Any]:
     """The newest roll-out as JSON types, with what follows from it."""
-    values = state.to_dict()
+    values, now = state.to_dict(), state.rollout
     derived = {"salt": now.salt, "share": now.share} if now else {}
     return {"rollout": values["rollout"] and {**values["rollout"], **derived}, "last": values["last"]}

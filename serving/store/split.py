@@ -33,12 +33,14 @@ class Split:
         phase: Its phase, as in `rollout.rollout`.
         share: The candidate's share of the listeners; the control's is as large.
         candidate: The candidate's versions, by model.
+        shadow: The share of the requests that are also sent to the candidate, which shows them to nobody.
     """
 
     number: AtLeast1
     phase: str
     share: Annotated[float, Field(ge=0, le=0.5)]
     candidate: dict[str, AtLeast0] = field(default_factory=dict)
+    shadow: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @property
     def salt(self) -> str:
@@ -47,8 +49,8 @@ class Split:
 
     @property
     def open(self) -> bool:
-        """Whether the candidate is, or may soon be, asked by gateways."""
-        return self.phase in ("starting", "running", "held", "promoting")
+        """Whether gateways keep the candidate's versions at hand."""
+        return self.phase not in ("promoted", "taken back")
 
 
 def read_split(root: Path) -> Split | None:

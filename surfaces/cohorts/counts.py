@@ -34,6 +34,7 @@ class Answers:
         errors: those with a stage whose fallback stood in, or without an item.
         slow: those that took more than `SLOW_SECONDS`.
         seconds: of all of them.
+        overlap: of the shadow, the sum of the shares of the first items shown that its page has among its first, too.
         newest: the instant of the newest, UTC; None without a request.
     """
 
@@ -41,22 +42,25 @@ class Answers:
     errors: int = 0
     slow: int = 0
     seconds: float = 0.0
+    overlap: float = 0.0
     newest: datetime | None = None
 
-    def add(self, error: bool, seconds: float, at: datetime) -> None:
+    def add(self, error: bool, seconds: float, at: datetime, overlap: float = 0.0) -> None:
         """Count an answer."""
-        self += Answers(1, int(error), int(seconds > SLOW_SECONDS), seconds, at)
+        self += Answers(1, int(error), int(seconds > SLOW_SECONDS), seconds, overlap, at)
 
     def __iadd__(self, other: "Answers") -> "Answers":
         self.requests += other.requests
         self.errors += other.errors
         self.slow += other.slow
         self.seconds += other.seconds
+        self.overlap += other.overlap
         self.newest = max(filter(None, (self.newest, other.newest)), default=None)
         return self
 
 
-Cohorts = dict[str, Answers]  # by cohort
+Cohorts = dict[str, Answers]  # by cohort; of the shadow, STABLE_SHADOW and SHADOW
+STABLE_SHADOW, SHADOW = "shadow_stable", "shadow_candidate"  # the same requests, answered by each
 
 
 class CohortCounts:

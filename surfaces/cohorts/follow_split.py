@@ -52,4 +52,4 @@ def ready(split: Split | None, current: VersionSet) -> bool:
     wanted = {model: version for model, version in split.candidate.items() if model in MODELS}
     if split.phase == "promoted":  # the candidate's listeners keep it until it is what everybody is answered by
         return all(current.versions.get(model) == version for model, version in wanted.items())
-    return not split.share or all(pair in current.served for pair in wanted.items())
+    return not (split.share or split.shadow) or all(pair in current.served for pair in wanted.items())

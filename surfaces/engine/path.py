@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +22,7 @@ from surfaces.hydrate import Features, UnknownListenerError, cold_start, fingerp
 from surfaces.request import Request
 from surfaces.score import by_sources, score
 from surfaces.sources.source import ModelSource, Source
-from surfaces.versions import MODELS, Models, VersionSet
+from surfaces.versions import MODELS, Choice, Models, VersionSet
 
 Page = TypeVar("Page")
 Result = TypeVar("Result")
@@ -157,6 +158,16 @@ class Path:
             stable = Trace(off=self.off, outcomes={CANDIDATE: FAILED}, errors={CANDIDATE: error})
             return await run(self.models.current, stable)
         return result
+
+    async def shadow(self, surface: Surface[Page], request: Request, candidate: Mapping[str, Choice]) -> Answer[Page]:
+        """The page of a request by the versions of a candidate, which nobody sees.
+
+        Raises:
+            UnavailableError: a version is not served.
+            UnknownListenerError: the online store no longer knows the listener.
+        """
+        versions = self.models.current.chosen({model: one for model, one in candidate.items() if model in MODELS})
+        return await self._answer(surface, request, versions, Trace(time.perf_counter(), self.off))
 
     async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request to a surface with its features and arms, which may switch stages off; see `answer`."""

@@ -127,6 +127,7 @@ async def open_gateway(
                     gateway.dislikes.follow(journal.keeping),
                     follow_split(home.models, gateway.path, split_known),
                     gateway.cohorts.keep(home.rollout_counts),
+                    gateway.shadow.work(),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
                     ),

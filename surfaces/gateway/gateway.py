@@ -16,6 +16,7 @@ from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
 from surfaces.cohorts.counts import CohortCounts
+from surfaces.cohorts.shadow import Shadow
 from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
@@ -89,7 +90,12 @@ class Gateway:
         ]
         self._exploration = exploration
         self.cohorts = CohortCounts()
-        self.metrics.readings.append(self.cohorts)
+        self.shadow = Shadow(path, self.cohorts)
+        dropped = "Requests that were not sent to the shadow, because its queue was full."
+        self.metrics.readings += [
+            self.cohorts,
+            Reading("segue_gateway_shadow_dropped_total", "counter", dropped, lambda: self.shadow.dropped),
+        ]
 
     @property
     def catalogue(self) -> Catalogue:
@@ -216,6 +222,7 @@ class Gateway:
             answer.context.arms.logged,
         )
         self.remember(decision, answer.trace)
+        self.shadow.offer(surface, request, answer, page)
         return decision
 
     def check(self, request: Request) -> None:

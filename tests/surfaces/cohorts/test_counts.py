@@ -21,8 +21,8 @@ def test_the_counts_of_all_gateways_add_up(tmp_path):
     for gateway in (first, second, first):  # written again, it counts once
         asyncio.run(gateway.write(tmp_path))
     assert read_counts(tmp_path, 3) == {
-        "candidate": Answers(2, 1, 1, pytest.approx(0.4), LATER),
-        "control": Answers(1, 0, 1, 2 * SLOW_SECONDS, NOW),
+        "candidate": Answers(2, 1, 1, pytest.approx(0.4), newest=LATER),
+        "control": Answers(1, 0, 1, 2 * SLOW_SECONDS, newest=NOW),
     }
     assert read_counts(tmp_path, 5) == {}
     assert 'segue_gateway_cohort_answers_total{rollout="3",cohort="candidate",kind="errors"} 1' in list(first.lines())

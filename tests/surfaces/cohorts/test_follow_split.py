@@ -85,7 +85,9 @@ def test_a_share_is_used_once_its_versions_are_read_and_a_share_of_0_at_once(tmp
         await until(lambda: path.experiments.split == RUNNING)
         write(tmp_path, phase="taking back", share=0.0)
         await until(lambda: path.experiments.split.share == 0)
-        assert not path.models.choices
+        assert path.models.choices  # the candidate drains
+        write(tmp_path, phase="taken back", share=0.0)
+        await until(lambda: not path.models.choices)
 
     follow(story)
 
