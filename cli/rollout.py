@@ -26,7 +26,7 @@ def rollout() -> None:
     """Roll out a version beside the stable one: start, watch, decide.
 
     The state is `rollout.json` in the model store. The gateway splits its listeners by it; other callers get what the
-    labels `canary` and `stable` name. Nothing looks by itself yet: a person decides.
+    labels `canary` and `stable` name. `look` decides; a person may decide at any time.
     """
 
 
@@ -130,6 +130,40 @@ def abort(reason: str, by: str | None, server: str | None, as_json: bool) -> Non
         time.sleep(max(0.0, left))
         state = changed(lambda root: moves.settle(root, utc_now(), label_mover(server)))
     show(state, as_json)
+
+
+@rollout.command()
+@click.option(
+    "--every",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Look again and again, with so many seconds between two looks, until the command is ended.",
+)
+@server_option
+@json_option
+def look(every: float | None, server: str | None, as_json: bool) -> None:
+    """Look at both cohorts, decide, and carry the decision out: go on, promote, or take the candidate back.
+
+    Errors and slow answers are those that the gateways counted; reward and skips are those of the events that
+    `segue data collect` has brought. One process at a time looks. It may be killed at any moment: the next look
+    finishes what it began.
+    """
+    from rollout.controller import alone, step
+    from segue.errors import SegueError
+    from segue.settings import Home
+
+    home = Home.from_env()
+    with alone(home, utc_now()):
+        while True:
+            try:
+                show(changed(lambda _: step(home, utc_now(), label_mover(server))), as_json)
+            except SegueError as error:
+                if every is None:
+                    raise
+                say(f"{error.headline} {error.fix}", err=True)  # the next look may succeed
+            if every is None:
+                return
+            time.sleep(every)
 
 
 @rollout.command()

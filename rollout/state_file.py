@@ -62,6 +62,12 @@ class State:
     history: tuple[Record, ...] = ()
     last: Record | None = None
 
+    @property
+    def began(self) -> datetime:
+        """When the newest roll-out was started, UTC."""
+        assert self.rollout is not None
+        return next(record.at for record in self.history if record.rollout == self.rollout.number)
+
     def recorded(self, rollout: Rollout, action: str, by: str, reason: str, at: datetime) -> "State":
         """Return the state with another roll-out and a record of why."""
         record = Record(rollout.number, at, action, by, reason, rollout.share)

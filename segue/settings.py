@@ -184,7 +184,7 @@ class Home:
     @property
     def rollout_counts(self) -> Path:
         """What gateways count of each roll-out: a folder for its number, with a file of each gateway."""
-        return self.root / "rollout"
+        return self.root / "cohorts"
 
     @property
     def services(self) -> Path:

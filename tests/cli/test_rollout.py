@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -63,6 +64,36 @@ def test_status_says_what_gateways_counted(segue, home):
     said = segue("status").output.splitlines()[-1]
     assert said == "shadow candidate: 2 requests, 1 errors, 1 slow, 160 ms on average, overlap 50%"
     assert json.loads(segue("status", "--json").output)["answers"][SHADOW]["errors"] == 1
+
+
+def test_a_look_decides_and_says_why(segue, home):
+    assert segue("look").output == "No roll-out was started.\n"
+    segue("start")
+    assert "wait, by segue: The shadow needs 100 requests; it has 0." in segue("look").output
+    (home.rollout_counts / "1").mkdir()
+    counted = {"requests": 30, "errors": 30, "slow": 0, "newest": "2026-03-02T10:00:00Z"}
+    answers = {"shadow_stable": counted | {"errors": 0}, "shadow_candidate": counted}
+    (home.rollout_counts / "1" / "caller.json").write_text(json.dumps(answers))
+    assert json.loads(segue("look", "--json").output)["last"]["action"] == "take back"
+    segue("look")
+    assert "taken back" in segue("status").output
+
+
+def test_looks_go_on_after_one_that_failed(segue, home, monkeypatch):
+    segue("start")
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+        (home.rollout_counts / "1").mkdir(parents=True, exist_ok=True)
+        (home.rollout_counts / "1" / "caller.json").write_text("{" if len(slept) == 1 else "{}")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    output = segue("look", "--every", "5").output
+    assert slept == [5, 5, 5]
+    assert (output.count("wait, by segue"), output.count("must be JSON")) == (2, 1)
 
 
 def test_a_plan_in_a_file(segue, tmp_path):
