@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
-from segue.clock import utc_now
 from segue.settings import Home
 from segue.terminal import say
 
+FILE = click.Path(path_type=Path)
 COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fallback")
 
 
@@ -25,30 +26,42 @@ COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fall
 @click.option("--drift", help="What changes: genre, catalogue, outage or behaviour. The log stays as it was.")
 @click.option(
     "--drift-day", type=click.IntRange(min=1),
-    help="The simulated day from which it changes; the first is 1.  [default: after a third of the days]",
+    help="The simulated day from which it changes; the first is 1.  [default: after half of the days]",
 )  # fmt: skip
 @click.option(
-    "--retrain-every", default=7, show_default=True, type=click.IntRange(min=1),
-    help="Train after so many days, on what was served until then.",
+    "--retrain-every", type=click.IntRange(min=1),
+    help="Train after so many days, instead of the loop that watches and decides.",
 )  # fmt: skip
+@click.option("--rules", "rules_file", type=FILE, help="Rules of the loop's decisions, as for `segue monitor`.")
+@click.option("--plan", "plan_file", type=FILE, help="Plan of its roll-outs, as for `segue rollout start`.")
+@click.option(
+    "--worse-model-day", type=click.IntRange(min=1), help="Push a deliberately worse candidate after this day."
+)
 @click.option("--daily", is_flag=True, help="Also train a rival after each day, which serves nobody.")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings of the training, in YAML.")
+@click.option("--config", type=FILE, help="Settings of the training, in YAML.")
 @json_option
 def simulate(
-    days: int, drift: str | None, drift_day: int | None, retrain_every: int, daily: bool, config: Path | None,
-    as_json: bool,
+    days: int, drift: str | None, drift_day: int | None, retrain_every: int | None, rules_file: Path | None,
+    plan_file: Path | None, worse_model_day: int | None, daily: bool, config: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Let the listeners of an imported world of version 2 use the gateway, day by day, after their log ends.
 
     The models must be trained and pushed. A model server and a gateway run for it; its clock jumps from request to
-    request. What is served is collected and trained on. Each day the models are compared with the first ones and with
-    an oracle, which knows the world. The command goes on where an earlier one ended or was killed.
+    request. What is served is collected. After each day the loop watches, decides whether to train, rolls out what was
+    trained and takes it back if it does harm. Each day the models are compared with the first ones and with an oracle,
+    which knows the world. The command goes on where an earlier one ended or was killed.
     """
+    from cli.surfaces import loop
     from models.training_config import load
+    from monitoring import rules
+    from rollout import plan
     from stores.parts import DATA, MODELS, home_with
     from stores.settings import settings
     from workloads.simulation.plan import Plan
     from workloads.simulation.simulate import simulate
+
+    if worse_model_day and retrain_every:
+        raise click.UsageError("Only the loop tries a worse model. Leave out --retrain-every or --worse-model-day.")
 
     def line(text: str) -> None:
         say(text, err=as_json)
@@ -56,18 +69,28 @@ def simulate(
     configuration = load(config).to_dict()
     home = home_with(DATA, MODELS)
 
-    def train(trained: Home) -> dict[str, Any]:
+    chosen_rules = rules.read(rules_file) if rules_file else rules.Rules()
+    chosen_plan = plan.read(plan_file) if plan_file else plan.Plan()
+
+    def train(trained: Home, at: datetime, why: str) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
-        ended = run_locally(trained, "training", configuration, utc_now(), lambda record: None, line)
+        line(f"{at:%Y-%m-%d}: training. {why}")
+        ended = run_locally(trained, "training", configuration, at, lambda record: None, line, why)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
     def steer(done: int, at: datetime) -> list[dict[str, Any]]:
-        if done % retrain_every:
-            return []
-        line(f"{at:%Y-%m-%d}: training on what was served")
-        trained = train(home)
-        return [{"kind": "pushed" if trained["status"] == "pushed" else "refused", **trained}]
+        worse = [loop.push_worse(home)] if done == worse_model_day else []
+        if retrain_every is None:
+            since = at - timedelta(days=done)
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home), since, at)
+        elif done % retrain_every == 0:
+            did = [loop.training(train(home, at, f"{done} days are over."))]
+        else:
+            did = []
+        for each in worse + did:
+            line(f"{at:%Y-%m-%d}: {each['kind']}. {each['reason']}")
+        return worse + did
 
     result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train, steer, line, quiet)
     if as_json:

@@ -33,7 +33,8 @@ def step(home: Home, rules: Rules, at: datetime, state_of: StateOf, busy: str = 
 
     def decided(state: State) -> State:
         reports = [report_of(path) for path in report_files(home)[-max(rules.windows.values(), default=1) :]]
-        return state.decided(decide(reports, state.history, trainings(home, state_of), rules, at, busy))
+        begun = [each for each in trainings(home, state_of) if each.started <= at]  # the clock may be a simulated one
+        return state.decided(decide(reports, state.history, begun, rules, at, busy))
 
     return parts.change(home, parts.REPORTS, lambda: change(home.retraining, decided)).history[-1]
 

@@ -15,7 +15,7 @@ from stores import parts
 from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
 
 
-def step(home: Home, at: datetime) -> Report:
+def step(home: Home, at: datetime, since: datetime | None = None) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
     Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
@@ -24,12 +24,13 @@ def step(home: Home, at: datetime) -> Report:
     Args:
         home: The home, whose journal is collected.
         at: The instant of the check, UTC. Later events are not read.
+        since: When the pages that are watched began, UTC, as after a log of another system; None for the whole log.
 
     Raises:
         InputError: No data set is imported, or its log is too short (`monitoring.windows.Windows.before`).
     """
     tables = dataset.load(home.data)
-    windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
+    windows = Windows.before(at, since or datetime.fromisoformat(tables.manifest["span"]["first"]))
     if paths := report_files(home):
         newest = report_of(paths[-1])
         if newest.current[1] > windows.current[0]:

@@ -29,6 +29,8 @@ MARKS = {
     "call a person": ("called a person", "#c0392b"),
     "refused": ("a gate said no", "#c9792b"),
     "pushed": ("models pushed", "#17171c"),
+    "worse model": ("worse model planted", "#c0392b"),
+    "start": ("roll-out started", "#8a8798"),
     "ramp": ("candidate's share raised", "#5b3df5"),
     "promote": ("candidate promoted", "#1a936f"),
     "take back": ("candidate taken back", "#c0392b"),

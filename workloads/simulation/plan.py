@@ -18,7 +18,7 @@ class Plan:
     Args:
         days: How many days there are in the end; those of an earlier call count.
         drift: What changes, one of `events.world.config.DRIFTS`; None for nothing, or for what an earlier call planted.
-        drift_day: The day of the simulation from which it changes, from 1; None for the day after a third of them.
+        drift_day: The day of the simulation from which it changes, from 1; None for the first day of the second half.
         daily: Train a rival after each day.
     """
 
@@ -41,7 +41,7 @@ class Plan:
                 f"A simulation plants a drift in a world without one. The imported world has the drift {config.drift}.",
                 "Import the world without `--drift`.",
             )
-        day = self.days // 3 + 1 if self.drift_day is None else self.drift_day
+        day = self.days // 2 + 1 if self.drift_day is None else self.drift_day
         if not 1 <= day <= self.days:
             raise InputError(
                 f"The drift day of a simulation lies in 1 .. {self.days}. Received {day}.", "Change `--drift-day`."
@@ -86,6 +86,7 @@ def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str,
             )
     else:
         state = {"log": dataset.identity(manifest), "drift": planted, "daily": plan.daily, "days": []}
+        state["lacking"] = world.config.days  # the first day whose releases the loop's models lack
         folder.mkdir(exist_ok=True)
         write_json(file, state)
     return state, World.build(replace(world.config, **state["drift"]), world.seed)

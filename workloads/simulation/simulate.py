@@ -28,6 +28,7 @@ from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.split import read_split
 from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
@@ -46,7 +47,7 @@ from workloads.simulation.rivals.values import Quiet, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
-Train = Callable[[Home], dict[str, Any]]
+Train = Callable[[Home, datetime, str], dict[str, Any]]
 Steer = Callable[[int, datetime], list[dict[str, Any]]]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
@@ -62,8 +63,8 @@ def simulate(
         home: The home, with a world of version 2, pushed models and online features.
         settings: Say where the journal is.
         plan: What the simulation is to be.
-        train: Trains the models of a home on its imported data, and pushes them if they pass; returns `run`, `status`
-            and `reason`. The daily rival is trained by it.
+        train: Trains the models of a home on its imported data at an instant for a reason, and pushes them if they
+            pass; returns `run`, `status` and `reason`. The daily rival is trained by it.
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
             returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
         say: Prints a line of progress.
@@ -90,13 +91,14 @@ def simulate(
     if len(state["days"]) < plan.days:
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
-                result = one_day(home, settings, world, day, server, say, quiet)
-                result["actions"] = steer(len(state["days"]) + 1, instant((day + 1) * DAY))
+                result = one_day(home, settings, world, day, state["lacking"], server, say, quiet)
+                end = instant((day + 1) * DAY)
+                result["actions"] = steer(len(state["days"]) + 1, end)
                 if state["daily"]:
-                    say(f"{result['date']}: training the daily rival")
                     homes.give_log(home)
-                    result["daily_training"] = train(homes.daily_home(home))
+                    result["daily_training"] = train(homes.daily_home(home), end, "The daily rival.")
                 state["days"].append(result)
+                state["lacking"] = result.pop("lacking")
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
     if not state.get("gain") and any("pushed" in chart.marks(day) for day in state["days"]):
@@ -124,15 +126,16 @@ def summary(home: Home, name: str, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def one_day(
-    home: Home, settings: Settings, world: World, day: int, server: str, say: Say, quiet: Quiet
+    home: Home, settings: Settings, world: World, day: int, lacking: int, server: str, say: Say, quiet: Quiet
 ) -> dict[str, Any]:
-    """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
-    record, values_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "policies.json"
+    """Begin a day, let it happen over a gateway, collect its journal, and return its figures and `lacking` as `begin`
+    does."""
+    record, begun_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "begun.json"
     if not record.pages:
-        begin(home, world, day, say, quiet)
+        lacking = begin(home, world, day, lacking, say, quiet)
         with quiet():
             refresh_features(home, instant(day * DAY))
-        write_json(values_file, policies(home, world, day, quiet))
+        write_json(begun_file, {"lacking": lacking, "policies": policies(home, world, day, quiet)})
     with servers.gateway(home, server) as address:
         gateway = Gateway(address, open_store(home))
         try:
@@ -140,7 +143,7 @@ def one_day(
         finally:
             gateway.close()
     moments = replayed(world, day, record)
-    result = figures(world, day, moments) | {"policies": read_json(values_file)}
+    result = figures(world, day, moments) | read_json(begun_file)
     with closing(open_journal(home, settings)) as journal:
         collect_home(journal, home, instant((day + 1) * DAY), KEEP)
         events = dataset.load(home.data).events()
@@ -162,9 +165,22 @@ def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, floa
     return {name: float(value.mean()) for name, value in values.items()}
 
 
-def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
+def begin(home: Home, world: World, day: int, lacking: int, say: Say, quiet: Quiet) -> int:
     """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
-    the served models."""
+    the served models.
+
+    While a candidate is tried the releases wait, because models that become stable end the comparison.
+
+    Args:
+        home: The home.
+        world: The world.
+        day: The day, counted from 0.
+        lacking: The first day whose releases the loop's models lack.
+        say, quiet: As in `simulate`.
+
+    Returns:
+        The first day whose releases the loop's models lack now.
+    """
     released, joined = world.items_table(day, day), world.users_table(day, day)
 
     def with_new(tables: dataset.Tables | None) -> Imported:
@@ -178,11 +194,14 @@ def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
         return dataset.continued(tables, tables.events(), log, items=items, users=users, collected=collected)
 
     parts.change(home, parts.DATA, lambda: dataset.change(home.data, with_new))
-    if released.num_rows:
-        with TemporaryDirectory(prefix="segue-releases-") as folder:
-            file = Path(folder) / "items.parquet"
-            pq.write_table(released, file)
-            with quiet():
-                for models in homes.rivals(home).values():
-                    add_items(models, [file], instant(day * DAY), {}, Dialect())
+    split = read_split(home.models)
+    tried = split is not None and split.open
+    for name, models in homes.rivals(home).items():
+        items = world.items_table(lacking, day) if name == "loop" else released
+        if items.num_rows and not (tried and name == "loop"):
+            with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
+                file = Path(folder) / "items.parquet"
+                pq.write_table(items, file)
+                add_items(models, [file], instant(day * DAY), {}, Dialect())
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
+    return lacking if tried else day + 1

@@ -28,11 +28,11 @@ def test_a_drift_is_planted_in_the_days_after_the_log(tmp_path):
 
 def test_a_simulation_goes_on_with_the_drift_that_it_began_with(tmp_path):
     first, _ = begun(tmp_path, MANIFEST, Plan(15, "outage"))
-    assert first["drift"] == {"drift": "outage", "drift_day": 28 + 5}  # 5 of the 15 days are as usual
-    for plan in (Plan(20), Plan(20, "outage"), Plan(20, "outage", 6)):
+    assert first["drift"] == {"drift": "outage", "drift_day": 28 + 7}  # 7 of the 15 days are as usual
+    for plan in (Plan(20), Plan(20, "outage"), Plan(20, "outage", 8)):
         state, world = begun(tmp_path, SERVED, plan)
         assert state == first
-        assert world.config.drift_day == 33
+        assert world.config.drift_day == 35
     for plan in (Plan(20, "genre"), Plan(20, "outage", 7), Plan(20, daily=True)):
         with pytest.raises(InputError, match=r"keeps the drift and the rivals.*outage.*no daily rival"):
             begun(tmp_path, SERVED, plan)
