@@ -35,7 +35,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, since: dat
     did = looked(home, at)
     try:
         report = watch.step(home, at, since)
-        did.append({"kind": "watch", "reason": report.reason, "cause": report.cause})
+        did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
     except InputError as too_short:  # the first weeks of a simulation
         did.append({"kind": "watch", "reason": too_short.headline, "cause": None})
     decision = decide.step(home, rules, at, run_state(), roll_out(home))

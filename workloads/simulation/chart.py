@@ -24,6 +24,7 @@ SHARES = {
 }
 # What the loop does at the end of a day, in the order of the picture from the top.
 MARKS = {
+    "noticed": ("a check failed", "#c9792b"),
     "retrain": ("decided to retrain", "#5b3df5"),
     "hold": ("decided to hold", "#8a8798"),
     "call a person": ("called a person", "#c0392b"),
