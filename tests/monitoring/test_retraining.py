@@ -86,12 +86,22 @@ def test_the_first_training_is_a_persons():
 
 def test_the_cool_down_doubles_with_each_training_that_was_not_pushed():
     reports = report(9, "skip_rate"), report(10, "skip_rate")
+    asked = [Decision(day(2.5), "retrain", "genre_plays failed.", "genre", day(2))]
     pushed, stopped = Training(day(2.5), "pushed"), Training(day(2.5), "stopped")
-    assert decided(*reports, trainings=[pushed]).action == "retrain"
-    waiting = decided(*reports, trainings=[stopped])
+    assert decided(*reports, history=asked, trainings=[pushed]).action == "retrain"
+    assert decided(*reports, history=asked, trainings=[pushed], at=day(9.4)).action == "wait"
+    waiting = decided(*reports, history=asked, trainings=[stopped])
     assert waiting.action == "wait"
-    assert waiting.reason.startswith("The cool-down after the last training ends on 2026-03-17 12:00 UTC.")
+    assert waiting.reason.startswith("The cool-down ends on 2026-03-17 12:00 UTC.")
     assert "Asked for because: skip_rate failed" in waiting.reason
+
+
+def test_a_training_of_the_schedule_or_of_a_person_has_no_cool_down():
+    reports = report(9, "skip_rate"), report(10, "skip_rate")
+    scheduled = [Decision(day(7.5), "retrain", "The last training began 14 days ago.", "schedule", day(7))]
+    pushed = [Training(day(7.5), "pushed")]
+    assert decided(*reports, history=scheduled, trainings=pushed).action == "retrain"
+    assert decided(*reports, trainings=pushed).action == "retrain"
 
 
 def test_the_budget_counts_the_trainings_of_seven_days():
