@@ -98,12 +98,15 @@ def decide(
     if unfinished:
         reason, why = unfinished.reason, unfinished.cause
     elif failed := failed_in_a_row(reports, used_until(history, trainings), rules):
-        reason, why = f"{' and '.join(failed)} failed in enough windows in a row. {reports[-1].reason}", cause
+        often = f"failed in {min(failed.values())} windows in a row"
+        reason, why = f"{' and '.join(failed)} {often}. {reports[-1].reason}", cause
     elif scheduled and at >= scheduled:
         reason, why = f"The last training began {days_between(trainings[-1].started, at)} ago.", SCHEDULE
     else:
-        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "None was run yet."
-        return decided("wait", f"Nothing asks for a training. {later}")
+        once = [check.name for check in newest.failed] if newest else []
+        now = f"{' and '.join(once)} failed, in too few windows in a row." if once else "Nothing asks for a training."
+        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "No training was run yet."
+        return decided("wait", f"{now} {later}")
     asked = None if unfinished else last_asked_by_checks(history)
     if hindrance := hindered(asked, trainings, rules, at, overdue=bool(scheduled and at >= scheduled)):
         action, because = hindrance
@@ -126,8 +129,12 @@ def used_until(history: Sequence[Decision], trainings: Sequence[Training]) -> da
     return max(used, default=None)
 
 
-def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rules) -> list[str]:
-    """Return the checks that ask for a retraining and failed in as many windows in a row as their kind needs."""
+def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rules) -> dict[str, int]:
+    """Return the checks that ask for a retraining and failed in as many windows in a row as their kind needs.
+
+    Returns:
+        The windows that each needs, by name.
+    """
     fresh = [report for report in reports if used is None or report.current[1] > used]
     asking = [
         {check.name: check for check in report.failed if check.response == "retrain"}
@@ -137,13 +144,13 @@ def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rul
         for report in fresh
     ]
     newest = asking[-1] if asking else {}
-    return [
-        name
+    return {
+        name: needed
         for name, check in newest.items()
         if (needed := rules.windows.get(check.kind)) is not None
         and len(asking) >= needed
         and all(name in window for window in asking[-needed:])
-    ]
+    }
 
 
 def next_scheduled(trainings: Sequence[Training], rules: Rules) -> datetime | None:
