@@ -46,7 +46,7 @@ class Plan:
             raise InputError(
                 f"The drift day of a simulation lies in 1 .. {self.days}. Received {day}.", "Change `--drift-day`."
             )
-        drift = {"drift": self.drift, "drift_day": config.days + day - 1}
+        drift: dict[str, Any] = {"drift": self.drift, "drift_day": config.days + day - 1}
         replace(config, **drift)  # refuses an unknown drift
         return drift
 
