@@ -103,9 +103,9 @@ def decide(
     elif scheduled and at >= scheduled:
         reason, why = f"The last training began {days_between(trainings[-1].started, at)} ago.", SCHEDULE
     else:
-        once = [check.name for check in newest.failed] if newest else []
-        now = f"{' and '.join(once)} failed, in too few windows in a row." if once else "Nothing asks for a training."
-        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "No training was run yet."
+        names = " and ".join(check.name for check in newest.failed) if newest else ""
+        now = f"{names} failed, which asks for no training yet." if names else "Nothing asks for a training."
+        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "None was run so far."
         return decided("wait", f"{now} {later}")
     asked = None if unfinished else last_asked_by_checks(history)
     if hindrance := hindered(asked, trainings, rules, at, overdue=bool(scheduled and at >= scheduled)):

@@ -6,12 +6,12 @@ from datetime import datetime
 import pyarrow as pa
 
 from monitoring.checks.arrivals import freshness, growth
-from monitoring.checks.measures import Genres
+from monitoring.checks.measures import Levels
 from monitoring.checks.rules import RULES
 from monitoring.checks.sums import daily
 from monitoring.checks.verdicts import cause_of, verdicts
 from monitoring.report import Check, Report
-from monitoring.windows import Windows, rows
+from monitoring.windows import LEAST_DAYS, Windows, rows
 
 
 def checked(events: pa.Table, items: pa.Table, windows: Windows, at: datetime, seed: int = 0) -> Report:
@@ -25,12 +25,24 @@ def checked(events: pa.Table, items: pa.Table, windows: Windows, at: datetime, s
         at: The instant of the check, UTC.
         seed: Seed of the bootstrap.
     """
+    fresh = freshness(events, windows, at)
+    if not windows.enough:
+        young = f"The log has {windows.days} whole days; checks need {LEAST_DAYS}."
+        return report(windows, [fresh], usual=young)
     frame = rows(events, items, windows)
-    sums = daily(frame, Genres.of(items), windows.days, seed)
-    return report(windows, (freshness(events, windows, at), *verdicts(sums), growth(items, windows)))
+    levels = Levels.of(frame[frame["day"] < windows.days - 1], items)
+    sums = daily(frame, levels, windows.days, seed)
+    return report(windows, [fresh, *verdicts(sums), growth(items, windows)])
 
 
-def report(windows: Windows, checks: Iterable[Check]) -> Report:
-    """Return the report of a window's checks, in the order of `RULES`, and the cause that they point to."""
+def report(windows: Windows, checks: Iterable[Check], usual: str = "All checks are as usual.") -> Report:
+    """Return the report of a window's checks, in the order of `RULES`, and the cause that they point to.
+
+    Args:
+        windows: The windows.
+        checks: The checks.
+        usual: The reason if none failed.
+    """
     ordered = tuple(sorted(checks, key=lambda check: list(RULES).index(check.name)))
-    return Report(windows.reference, windows.current, ordered, *cause_of(ordered))
+    cause, reason = cause_of(ordered) or (None, usual)
+    return Report(windows.reference, windows.current, ordered, cause, reason)

@@ -18,10 +18,13 @@ from segue.errors import InputError
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MATURITY = 2 * HOUR
-BASE_DAYS = 14  # that a day is compared with: every weekday twice
+BASE_DAYS, LEAST_BASE = 14, 7  # that a day is compared with: every weekday twice, or once in a young log
 CALIBRATION_DAYS, LEAST_CALIBRATION = 28, 7  # earlier days, each compared with the base before it, give the limits
+LEAST_DAYS = LEAST_BASE + LEAST_CALIBRATION + 1
 NULLABLE = ("session_id", "surface", "position", "ms_played")
-COLUMNS = ("user_id", "item_id", "ts", "action", "request_id", schema.RECEIVED.name, *NULLABLE)  # that the checks read
+EXPOSURE = "exposure"  # what the journal knows of an event (`events.journal.joins`)
+COLUMNS = ("user_id", "item_id", "ts", "action", "request_id", schema.RECEIVED.name, EXPOSURE, *NULLABLE)  # are read
+PREDICTION = r'"play":(?P<play>[-+.0-9eE]+)'  # of the ranking model, among an exposure's scores
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -42,17 +45,22 @@ class Windows:
         """The windows whose outcomes are mature at an instant, of a log that begins at `first`.
 
         Raises:
-            InputError: The log is too short for a base and for limits.
+            InputError: The log has no whole day before the current window.
         """
         end = (at - MATURITY).replace(minute=0, second=0, microsecond=0)
         days = min((end - first) // DAY, BASE_DAYS + CALIBRATION_DAYS + 1)
-        least = BASE_DAYS + LEAST_CALIBRATION + 1
-        if days < least:
+        if days < 2:
             raise InputError(
-                f"Checks need a log of {least} whole days. Received {max(days, 0)} before {end:%Y-%m-%d %H:%M} UTC.",
+                f"A window is compared with the days before it. The log begins on {first:%Y-%m-%d %H:%M} UTC, and has "
+                f"{max(days, 0)} whole days before {end:%Y-%m-%d %H:%M} UTC.",
                 "Collect more days (`segue data collect`), or import a longer log.",
             )
         return cls(end, days)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the days are enough for a base and for limits."""
+        return self.days >= LEAST_DAYS
 
     @property
     def start(self) -> datetime:
@@ -81,8 +89,9 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
     Returns:
         A row for each event `[n]`, in the order of `day` and `listener`: `day` (from 0), `listener` (a number),
         `action`, `surface`, `ms_played`, `request` (a number; -1 for none), `null_<column>` for each of `NULLABLE`,
-        `delay` (hours until feedback came, if known), `exposure` (what the journal knows), and of the item `genres`
-        (row of `items`), `content_type`, `duration_ms` and `age` (days since its release).
+        of the item `item` (row of `items`), `content_type`, `duration_ms` and `age` (days since its release); and where
+        the journal collected the events, `delay` (hours until feedback came), `fallback` (the page was not decided as
+        usual) and `prediction` (of a play, by the ranking model).
     """
     start = microseconds(windows.start)
     ts = events["ts"].cast(pa.int64()).to_numpy()
@@ -103,6 +112,11 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
     received = events[schema.RECEIVED.name] if schema.RECEIVED.name in events.column_names else None
     if received is not None:
         frame["delay"] = (received.to_pandas() - events["ts"].to_pandas()) / HOUR
+    if EXPOSURE in events.column_names:
+        exposure = events[EXPOSURE].combine_chunks()
+        frame["fallback"] = (pc.struct_field(exposure, "fallback").fill_null(0).to_numpy(zero_copy_only=False)) > 0
+        scores = pc.extract_regex(pc.struct_field(exposure, "scores"), PREDICTION)
+        frame["prediction"] = pc.struct_field(scores, "play").cast(pa.float64()).to_numpy(zero_copy_only=False)
     return frame.sort_values(["day", "listener"], kind="stable", ignore_index=True)
 
 

@@ -19,7 +19,7 @@ Did = list[dict[str, Any]]  # what the loop did, in order: `kind` and `reason` o
 Train = Callable[[datetime, str], dict[str, Any]]  # at an instant, for a reason
 
 
-def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, since: datetime, at: datetime) -> Did:
+def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime) -> Did:
     """Steer the loop at the end of a day, and return what it did.
 
     Args:
@@ -27,16 +27,15 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, since: dat
         rules: When a training is decided.
         plan: How its models are rolled out.
         train: Trains and pushes; returns `run`, `status` and `reason`.
-        since: When the days that are watched began, UTC. The log before was served by another policy.
         at: The end of the day, UTC.
     """
     from workloads.monitoring import decide, watch
 
     did = looked(home, at)
     try:
-        report = watch.step(home, at, since)
+        report = watch.step(home, at)
         did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
-    except InputError as too_short:  # the first weeks of a simulation
+    except InputError as too_short:  # the first days of a simulation
         did.append({"kind": "watch", "reason": too_short.headline, "cause": None})
     decision = decide.step(home, rules, at, run_state(), roll_out(home))
     did.append({"kind": decision.action, "reason": decision.reason, "cause": decision.cause})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -82,8 +82,7 @@ def simulate(
     def steer(done: int, at: datetime) -> list[dict[str, Any]]:
         worse = [loop.push_worse(home)] if done == worse_model_day else []
         if retrain_every is None:
-            since = at - timedelta(days=done)
-            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home), since, at)
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home), at)
         elif done % retrain_every == 0:
             did = [loop.training(train(home, at, f"{done} days are over."))]
         else:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.checks.sums import Sums
-from monitoring.windows import BASE_DAYS
+from monitoring.windows import BASE_DAYS, LEAST_CALIBRATION
 
 FALSE_ALARMS = 0.01  # of a quiet window, over all checks together
 LEAST_EVENTS = 10  # a measure of fewer events a day is not judged, and a change of fewer is none
@@ -50,13 +50,14 @@ def changes(sums: Sums, rare: frozenset[str]) -> Changes:
     """
     totals = sums.totals.astype(np.float64)
     weight = totals[..., 1]
-    base = np.stack([totals[max(n - BASE_DAYS, 0) : n].sum(axis=0) for n in range(len(totals))])
+    base_days = min(BASE_DAYS, len(totals) - 1 - LEAST_CALIBRATION)
+    base = np.stack([totals[max(n - base_days, 0) : n].sum(axis=0) for n in range(len(totals))])
     with np.errstate(divide="ignore", invalid="ignore"):
         now, before = ratio(totals), ratio(base)
         drawn = np.abs(ratio(sums.replicates[:, :-1]) - now[:-1])  # [replicates, days - 1, measures]
         unit = np.nan_to_num(mean_of_finite(np.square(drawn).mean(axis=0) * weight[:-1]))  # variance of one event
         sd = np.sqrt(unit / weight + unit / base[..., 1])
-        squares = np.square((now - before) / sd)[BASE_DAYS:-1]
+        squares = np.square((now - before) / sd)[base_days:-1]
         wander = np.sqrt(np.maximum(median_of_finite(squares) / MEDIAN_CHI2, 1))
         scores = drawn / np.sqrt(unit / weight[:-1])
     with_rows = weight[:-1].any(axis=1)

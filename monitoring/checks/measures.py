@@ -13,44 +13,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from monitoring.checks.measure import Measure
+from monitoring.checks.quality import quality
 
 NEW_DAYS = 7  # an item is new for so long
 LATE_HOURS = 1
+FEATURES, PREDICTION = ("duration_ms", "age"), "prediction"
+QUARTERS = ("the lowest quarter", "the second quarter", "the third quarter", "the highest quarter")
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A ratio.
+class Levels:
+    """What the levels of measures are made of.
 
     Args:
-        check: The check that it belongs to.
-        level: What it measures there, such as a genre; empty if the check has one measure.
-        numerator: Of the rows of a day `[n]`.
-        denominator: The same; None for one a day, so that the ratio is a number a day.
+        genres: Names of the genres, sorted.
+        genre_share: Share of each genre in each item, equal for all genres of an item `[items + 1, genres]`; the last
+            row is of an unknown item.
+        quarters: By column, the three bounds between the quarters of its values in the reference.
     """
 
-    check: str
-    level: str
-    numerator: np.ndarray
-    denominator: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Genres:
-    """The genres of the items.
-
-    Args:
-        names: Their names, sorted.
-        share: Share of each genre in each item, equal for all genres of an item `[items + 1, genres]`; the last row is
-            of an unknown item.
-    """
-
-    names: list[str]
-    share: np.ndarray
+    genres: list[str]
+    genre_share: np.ndarray
+    quarters: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, items: pa.Table) -> "Genres":
-        """The genres of a catalogue (`events.schema.ITEMS`)."""
+    def of(cls, reference: pd.DataFrame, items: pa.Table) -> "Levels":
+        """The levels of a reference (`monitoring.windows.rows`) and a catalogue (`events.schema.ITEMS`)."""
         lists = items["genres"].combine_chunks()
         names = sorted(lists.flatten().unique().drop_null().to_pylist())
         item = pc.list_parent_indices(lists).to_numpy()
@@ -58,22 +47,25 @@ class Genres:
         share = np.zeros((items.num_rows + 1, len(names) + 1), np.float32)  # the last genre is null
         np.add.at(share, (item, genre), 1)
         share = share[:, :-1]
-        return cls(names, share / np.maximum(share.sum(axis=1, keepdims=True), 1))
+        share /= np.maximum(share.sum(axis=1, keepdims=True), 1)
+        shown = reference[reference["action"] == schema.IMPRESSION]
+        columns = [name for name in (*FEATURES, PREDICTION) if name in shown and shown[name].notna().any()]
+        return cls(names, share, {name: shown[name].quantile([0.25, 0.5, 0.75]).to_numpy() for name in columns})
 
 
-def measures(day: pd.DataFrame, genres: Genres) -> Iterator[Measure]:
+def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
     """Yield the measures of a day's rows, always the same ones in the same order.
 
     Args:
         day: Rows of `monitoring.windows.rows`.
-        genres: The genres of the catalogue.
+        levels: The levels.
     """
     play, skip, shown = ((day["action"] == name).to_numpy() for name in (schema.PLAY, schema.SKIP, schema.IMPRESSION))
     heard = play | skip
     known = heard & ~day["null_ms_played"].to_numpy()
     timed = play & known & day["duration_ms"].notna().to_numpy()
     surfaces = masks(day["surface"])
-    genre = genres.share[day["item"].to_numpy()]
+    genre = levels.genre_share[day["item"].to_numpy()]
     listened = np.nan_to_num(np.clip(day["ms_played"].to_numpy(float) / day["duration_ms"].to_numpy(float), 0, 1))
     new = (day["age"] < NEW_DAYS).to_numpy()
 
@@ -94,10 +86,19 @@ def measures(day: pd.DataFrame, genres: Genres) -> Iterator[Measure]:
         yield Measure("plays_by_type", name, play & of_type, play)
     yield Measure("new_items", "shown", shown & new, shown)
     yield Measure("new_items", "played", play & new, play)
-    for number, name in enumerate(genres.names):
+    for number, name in enumerate(levels.genres):
         yield Measure("plays_by_genre", name, play * genre[:, number], play)
-    for number, name in enumerate(genres.names):
+    for number, name in enumerate(levels.genres):
         yield Measure("play_rate_by_genre", name, play * genre[:, number], heard * genre[:, number])
+    for name, bounds in levels.quarters.items():
+        quarter, known_there = np.searchsorted(bounds, day[name]), shown & day[name].notna().to_numpy()
+        check = "predictions" if name == PREDICTION else "features"
+        for number, text in enumerate(QUARTERS):
+            yield Measure(check, f"{name} in {text}", known_there & (quarter == number), known_there)
+    if "fallback" in day:
+        yield Measure("fallback", "", shown & day["fallback"].to_numpy(), shown)
+    if PREDICTION in levels.quarters:
+        yield from quality(day)
 
 
 def first_of(codes: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ RULES = {
     "feedback": Rule("guardrail", "alert", "plays and skips per impression on {level}", "down", OUTAGE),
     "nulls": Rule("guardrail", "alert", "the share of events without {level}", "up", OUTAGE, rare=True),
     "freshness": Rule("guardrail", "alert", "the age of the newest event", "up", OUTAGE),
+    "fallback": Rule("guardrail", "alert", "the share of impressions on fallback pages", "up", OUTAGE, rare=True),
     "late": Rule("guardrail", "alert", "the share of feedback that came over an hour late", "up", OUTAGE, rare=True),
     "skip_rate": Rule("cause", "retrain", "the share of skips among plays and skips", cause=BEHAVIOUR),
     "listened": Rule("cause", "retrain", "the share of an item that a play lasts", cause=BEHAVIOUR),
@@ -45,5 +46,10 @@ RULES = {
     "new_items": Rule("cause", "retrain", "the share of new items among items {level}", cause=CATALOGUE),
     "plays_by_genre": Rule("cause", "retrain", "the share of {level} among plays", cause=GENRE),
     "play_rate_by_genre": Rule("cause", "retrain", "the share of plays among plays and skips of {level}", cause=GENRE),
+    "features": Rule("drift", "retrain", "the share of {level} among impressions"),
+    "predictions": Rule("drift", "retrain", "the share of {level} among impressions"),
+    "auc": Rule("quality", "retrain", "the AUC within pages on {level}", "down"),
+    "ndcg": Rule("quality", "retrain", "the NDCG within pages on {level}", "down"),
+    "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}"),
 }
 RARE = frozenset(name for name, rule in RULES.items() if rule.rare)

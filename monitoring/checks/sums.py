@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from monitoring.checks.measures import Genres, Measure, measures
+from monitoring.checks.measure import Measure
+from monitoring.checks.measures import Levels, measures
 
 REPLICATES = 200
 
@@ -35,7 +36,7 @@ class Sums:
         return Sums(self.names, self.totals * kept, self.replicates * kept)
 
 
-def daily(rows: pd.DataFrame, genres: Genres, days: int, seed: int) -> Sums:
+def daily(rows: pd.DataFrame, levels: Levels, days: int, seed: int) -> Sums:
     """Sum the rows of each day, and draw the listeners again.
 
     A replicate gives each listener a Poisson weight of mean 1, the same on all days: the bootstrap of whole listeners
@@ -43,7 +44,7 @@ def daily(rows: pd.DataFrame, genres: Genres, days: int, seed: int) -> Sums:
 
     Args:
         rows: `monitoring.windows.rows`.
-        genres: The genres of the catalogue.
+        levels: The levels of the measures.
         days: Number of days.
         seed: Seed of the weights.
     """
@@ -53,7 +54,7 @@ def daily(rows: pd.DataFrame, genres: Genres, days: int, seed: int) -> Sums:
     totals, replicates = [], []
     for begin, end in pairwise(bounds):
         day = rows.iloc[begin:end]
-        measured = list(measures(day, genres))
+        measured = list(measures(day, levels))
         by_row = np.stack([column for each in measured for column in columns(each)], axis=1, dtype=np.float32)
         drawn, starts = np.unique(day["listener"].to_numpy(), return_index=True)
         by_listener = np.add.reduceat(by_row, starts) if len(day) else by_row  # [listeners, 2 measures]

@@ -80,7 +80,7 @@ def sentence(rule: Rule, level: str, before: float, now: float, limit: float) ->
     return f"{begin} from {before:.1%} to {now:.1%}; the limit is {100 * limit:.1f} points."
 
 
-def cause_of(checks: Sequence[Check]) -> tuple[str | None, str]:
+def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
     """Return the cause that failed checks point to, and why in a sentence.
 
     An outage comes first, because what its events say of listeners is wrong. Otherwise the check whose change is the
@@ -91,11 +91,12 @@ def cause_of(checks: Sequence[Check]) -> tuple[str | None, str]:
         checks: The checks of a window.
 
     Returns:
-        `outage`, `catalogue`, `behaviour` or `genre`, or the name of another failed check; None if none failed.
+        `outage`, `catalogue`, `behaviour` or `genre`, or the name of another failed check, and the reason; None if none
+        failed.
     """
     failed = [check for check in checks if not check.verdict.passed]
     if not failed:
-        return None, "All checks are as usual."
+        return None
     outage = [check for check in failed if RULES[check.name].cause == OUTAGE]
     strongest = max(outage or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
     return RULES[strongest.name].cause or strongest.name, strongest.verdict.reason

@@ -37,7 +37,7 @@ def test_failures_that_are_not_in_a_row_ask_for_nothing(reports):
     decision = decided(*reports)
     name = reports[-1].failed[0].name
     later = "The schedule asks for one on 2026-03-07 00:00 UTC."
-    assert (decision.action, decision.reason) == ("wait", f"{name} failed, in too few windows in a row. {later}")
+    assert (decision.action, decision.reason) == ("wait", f"{name} failed, which asks for no training yet. {later}")
 
 
 def test_the_rules_say_which_kinds_count_and_how_many_windows():
@@ -80,7 +80,7 @@ def test_the_schedule_asks_without_any_report():
 
 
 def test_the_first_training_is_a_persons():
-    assert decide([], [], [], RULES, day(100)).reason == "Nothing asks for a training. No training was run yet."
+    assert decide([], [], [], RULES, day(100)).reason == "Nothing asks for a training. None was run so far."
 
 
 def test_the_cool_down_doubles_with_each_training_that_was_not_pushed():

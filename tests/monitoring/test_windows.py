@@ -23,9 +23,14 @@ def test_the_reference_is_no_longer_than_a_base_and_its_calibration():
     assert Windows.before(END + 2 * HOUR, END - 400 * DAY).days == 14 + 28 + 1
 
 
-def test_a_log_without_days_for_limits_is_refused():
-    with pytest.raises(InputError, match="22 whole days"):
-        Windows.before(END + 2 * HOUR, END - 21 * DAY - HOUR)
+@pytest.mark.parametrize(("days", "enough"), [(14, False), (15, True)])
+def test_a_base_and_limits_need_a_week_each(days, enough):
+    assert Windows.before(END + 2 * HOUR, END - days * DAY).enough is enough
+
+
+def test_a_log_without_a_day_before_the_window_is_refused():
+    with pytest.raises(InputError, match="1 whole days before"):
+        Windows.before(END + 2 * HOUR, END - DAY - HOUR)
 
 
 def log(*events: tuple[str, datetime, str | None]) -> pa.Table:

@@ -3,19 +3,20 @@
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from events import dataset, schema
 from monitoring.report import Report
 from monitoring.watch import checked
-from monitoring.windows import COLUMNS, Windows
+from monitoring.windows import COLUMNS, EXPOSURE, Windows
 from segue.files import write_json
 from segue.settings import Home
 from stores import parts
 from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
 
 
-def step(home: Home, at: datetime, since: datetime | None = None) -> Report:
+def step(home: Home, at: datetime) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
     Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
@@ -24,22 +25,33 @@ def step(home: Home, at: datetime, since: datetime | None = None) -> Report:
     Args:
         home: The home, whose journal is collected.
         at: The instant of the check, UTC. Later events are not read.
-        since: When the pages that are watched began, UTC, as after a log of another system; None for the whole log.
 
     Raises:
-        InputError: No data set is imported, or its log is too short (`monitoring.windows.Windows.before`).
+        InputError: No data set is imported, or its log, or what of it was served, has no whole day before the window.
     """
     tables = dataset.load(home.data)
-    windows = Windows.before(at, since or datetime.fromisoformat(tables.manifest["span"]["first"]))
+    windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
     if paths := report_files(home):
         newest = report_of(paths[-1])
         if newest.current[1] > windows.current[0]:
             return newest
-    events = read(tables.events_files, windows.start, at)
+    events = served(read(tables.events_files, windows.start, at))
+    if events.num_rows:
+        windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
     report = checked(events, tables.items, windows, at)
     path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
     parts.change(home, parts.REPORTS, lambda: write_json(path, report.to_dict()))
     return report
+
+
+def served(events: pa.Table) -> pa.Table:
+    """Return the events that the journal collected, or all if it collected none.
+
+    A log that was imported comes from pages that another system decided; that they differ is no change of listeners.
+    """
+    if EXPOSURE not in events.column_names or events[EXPOSURE].null_count == events.num_rows:
+        return events
+    return events.filter(pc.or_(events[EXPOSURE].is_valid(), events[schema.RECEIVED.name].is_valid()))
 
 
 def read(files: list[str], start: datetime, end: datetime) -> pa.Table:

@@ -1,6 +1,7 @@
 """The loop of a simulation: after a day it looks at the roll-out, watches, decides, trains, and rolls out."""
 
-from datetime import timedelta
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,6 @@ from tests.support.loops import leave_run
 from tests.support.reports import day, leave_report, report
 
 PLAN = Plan(shadow_requests=10, stages=(0.1, 0.5))
-SOON = timedelta(days=3)  # after so many days nothing is watched yet
 
 
 @pytest.fixture
@@ -46,30 +46,38 @@ def test_a_training_that_is_decided_is_rolled_out_and_the_next_one_waits_for_it(
         model_store.push(home.models, exported(tmp_path), label="canary")
         return {"run": "r", "status": "pushed", "reason": "Better."}
 
-    did = after_day(home, Rules(), PLAN, train, day(2) - SOON, day(2))
-    assert [each["kind"] for each in did] == ["watch", "retrain", "pushed", "start", "running"]
-    assert "need a log of 22 whole days. Received 2" in did[0]["reason"]
+    did = after_day(home, Rules(), PLAN, train, day(2))
+    assert [each["kind"] for each in did] == ["noticed", "retrain", "pushed", "start", "running"]
+    assert did[0]["cause"] == did[1]["cause"] == "behaviour"
     assert reasons == [did[1]["reason"]]
     assert "skip_rate changed" in reasons[0]
     assert read(home.models).rollout.candidate == {"ranking": 2}
 
-    did = after_day(home, Rules(cooldown_days=0), PLAN, train, day(3) - SOON, day(3))
-    assert [each["kind"] for each in did] == ["wait", "watch", "wait"]
+    did = after_day(home, Rules(cooldown_days=0), PLAN, train, day(3))
+    assert [each["kind"] for each in did] == ["wait", "noticed", "wait"]
     assert "Roll-out 1 is running" in did[2]["reason"]
     assert len(reasons) == 1
 
 
 def test_a_training_without_a_canary_is_not_rolled_out(home):
     refused = {"run": "r", "status": "stopped", "reason": "AUC is low."}
-    did = after_day(home, Rules(), PLAN, lambda at, why: refused, day(2) - SOON, day(2))
-    assert [each["kind"] for each in did] == ["watch", "retrain", "refused"]
+    did = after_day(home, Rules(), PLAN, lambda at, why: refused, day(2))
+    assert [each["kind"] for each in did] == ["noticed", "retrain", "refused"]
     assert read(home.models).rollout is None
 
 
 def test_what_had_not_begun_by_then_does_not_count(home):
     leave_run(home, "training-20261128T120000", {"push": {"version": 1}})  # of the real clock, before the simulation
-    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, day(2) - SOON, day(2))
+    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, day(2))
     assert "retrain" in [each["kind"] for each in did]
+
+
+def test_on_the_first_day_nothing_is_watched(home):
+    shutil.rmtree(home.check_reports)
+    did = after_day(home, Rules(), PLAN, lambda at, why: {}, datetime(2026, 1, 6, tzinfo=UTC))
+    assert (did[0]["kind"], did[0]["cause"]) == ("watch", None)
+    assert "compared with the days before it" in did[0]["reason"]
+    assert [each["kind"] for each in did[1:]] == ["wait"]
 
 
 def test_a_training_is_pushed_or_refused():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from events import schema
-from monitoring.checks.measures import Genres
+from monitoring.checks.measures import Levels
 from monitoring.checks.sums import Sums, daily
 from monitoring.windows import Windows, rows
 
@@ -44,7 +44,8 @@ def sums() -> Sums:
         ],
         schema.EVENTS,
     )
-    return daily(rows(events, ITEMS, Windows(END, 2)), Genres.of(ITEMS), 2, seed=0)
+    frame = rows(events, ITEMS, Windows(END, 2))
+    return daily(frame, Levels.of(frame, ITEMS), 2, seed=0)
 
 
 @pytest.mark.parametrize(
