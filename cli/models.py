@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,13 +13,16 @@ from cli.quiet import quiet_libraries
 from segue.settings import Home
 from segue.terminal import say
 
+if TYPE_CHECKING:
+    from serving.store.moving import Announce
+
 server_option = click.option(
     "--server",
     envvar="SEGUE_MODEL_SERVER",
     callback=checked_address,
     metavar="HOST:PORT",
-    help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
-    "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
+    help="Move the labels in this running server first; if it refuses, nothing changes. On the way back the server "
+    "comes last. Without it only models.config is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
 )
 reason_option = click.option("--reason", default="", help="The reason; `segue models show` has it.")
 
@@ -28,8 +31,8 @@ reason_option = click.option("--reason", default="", help="The reason; `segue mo
 def models() -> None:
     """List, promote and roll back model versions, add items to them, and ask them.
 
-    Callers ask for the label `stable`; `canary` is a candidate beside it. A request without a label gets the newest
-    loaded version, as in TensorFlow Serving.
+    Callers ask for the label `stable`; `canary` is a candidate beside it, or what is stable if there is no candidate. A
+    request without a label gets the newest loaded version, as in TensorFlow Serving.
     """
 
 
@@ -94,7 +97,7 @@ def show(name: str, as_json: bool) -> None:
 def promote(version: int | None, label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Point a label at VERSION, for every model that has it.
 
-    Without VERSION the canary becomes stable, and the label `canary` ends. The labels of all models move together.
+    Without VERSION the canary becomes stable, and keeps its label. The labels of all models move together.
     """
     from serving.store import model_store
 
@@ -107,14 +110,20 @@ def promote(version: int | None, label: str, server: str | None, reason: str, as
 @reason_option
 @json_option
 def rollback(server: str | None, reason: str, as_json: bool) -> None:
-    """Remove the canary if there is one. Otherwise move `stable` back to the version before.
+    """Take the candidate back if there is one. Otherwise move `stable` back to the version before.
 
-    With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
-    version that was stable before, or to the next older version whose files are whole.
+    With a candidate, `canary` moves to what is stable, and a second call moves `stable`. The models that were pushed
+    last go back to the version that was stable before, or to the next older version whose files are whole. The labels
+    move in one write, also while a push or a promotion is at work.
     """
     from serving.store import model_store
+    from serving.store.label_file import config_text
 
-    report(decided("rollback", lambda root: model_store.rollback(root, label_mover(server)), reason), as_json)
+    root = Home.from_env().models
+    before = config_text(root)
+    report(decided("rollback", model_store.rollback, reason), as_json)
+    if mover := label_mover(server):
+        mover(before, config_text(root), partial(config_text, root))
 
 
 @models.command()
@@ -123,7 +132,7 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
 @reason_option
 @json_option
 def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
-    """Remove LABEL from all models. The versions stay; `stable` can only move."""
+    """Remove LABEL from all models. The versions stay; `stable` and `canary` can only move."""
     from serving.store import model_store
 
     report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), reason), as_json)
@@ -220,7 +229,7 @@ def decided(action: str, move: Callable[[Path], tuple[str, Mapping[str, int | No
     return decide(home, action, lambda: move(home.models), why, getuser(), utc_now())
 
 
-def label_mover(server: str | None) -> Callable[[str, str], None] | None:
+def label_mover(server: str | None) -> "Announce | None":
     """Return the function that moves labels in a running server; None without a server."""
     if server is None:
         return None

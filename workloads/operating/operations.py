@@ -89,7 +89,7 @@ class HomeOperations:
         return decide(self._home, "promote", move, why, getuser(), self._clock())
 
     def roll_back(self, why: str) -> dict[str, Any]:
-        """Remove the canary, or make the version before stable. The same as `segue models rollback`."""
+        """Take the candidate back, or make the version before stable. The same as `segue models rollback`."""
         return decide(
             self._home,
             "rollback",
