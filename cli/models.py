@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import click
 
 from cli.options import checked_address, file_options, mapping_of
 from cli.output import json_option, print_json, print_table
-from cli.quiet import quiet_libraries
+from cli.quiet import quiet_libraries, stdout_to_stderr
+from segue.clock import utc_now
 from segue.settings import Home
 from segue.terminal import say
 
@@ -97,12 +99,14 @@ def show(name: str, as_json: bool) -> None:
 def promote(version: int | None, label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Point a label at VERSION, for every model that has it.
 
-    Without VERSION the canary becomes stable, and keeps its label. The labels of all models move together.
+    Without VERSION the candidate becomes stable, and keeps the label `canary`. The labels of all models move together.
+    The candidate of a roll-out ends it as promoted; another version waits for its end.
     """
-    from serving.store import model_store
+    from rollout.label_decisions import promote as decide
 
-    mover = label_mover(server)
-    report(decided("promote", lambda root: (label, model_store.promote(root, version, label, mover)), reason), as_json)
+    home, mover = home_with_models(), label_mover(server)
+    report(decide(home, version, label, reason, getuser(), utc_now(), mover), as_json)
+    finish(home, mover)
 
 
 @models.command()
@@ -114,16 +118,17 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
 
     With a candidate, `canary` moves to what is stable, and a second call moves `stable`. The models that were pushed
     last go back to the version that was stable before, or to the next older version whose files are whole. The labels
-    move in one write, also while a push or a promotion is at work.
+    move in one write, also while a push or a promotion is at work. A roll-out ends as taken back.
     """
-    from serving.store import model_store
+    from rollout.label_decisions import roll_back
     from serving.store.label_file import config_text
 
-    root = Home.from_env().models
-    before = config_text(root)
-    report(decided("rollback", model_store.rollback, reason), as_json)
-    if mover := label_mover(server):
-        mover(before, config_text(root), partial(config_text, root))
+    home, mover = home_with_models(), label_mover(server)
+    before = config_text(home.models)
+    report(roll_back(home, reason, getuser(), utc_now()), as_json)
+    if mover is not None:
+        mover(before, config_text(home.models), partial(config_text, home.models))
+    finish(home, mover)
 
 
 @models.command()
@@ -134,8 +139,14 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
 def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Remove LABEL from all models. The versions stay; `stable` and `canary` can only move."""
     from serving.store import model_store
+    from workloads.operating.decisions import decide
 
-    report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), reason), as_json)
+    home, mover = home_with_models(), label_mover(server)
+
+    def move() -> tuple[str, Mapping[str, int | None]]:
+        return label, model_store.drop(home.models, label, mover)
+
+    report(decide(home, "drop", move, reason, getuser(), utc_now()), as_json)
 
 
 @models.command()
@@ -215,18 +226,26 @@ def changed(edit: Callable[[Path], Any]) -> Any:
     from stores import parts
 
     home = Home.from_env()
-    return parts.change(home, parts.MODELS, lambda: edit(home.models))
+    result = parts.change(home, parts.MODELS, lambda: edit(home.models))
+    finish(home)
+    return result
 
 
-def decided(action: str, move: Callable[[Path], tuple[str, Mapping[str, int | None]]], why: str) -> dict[str, Any]:
-    """Move a label in the model store, and return the recorded decision."""
-    from getpass import getuser
+def home_with_models() -> Home:
+    """Return the home of this process with its newest models."""
+    from stores.parts import MODELS, home_with
 
-    from segue.clock import utc_now
-    from workloads.operating.decisions import decide
+    return home_with(MODELS)
 
-    home = Home.from_env()
-    return decide(home, action, lambda: move(home.models), why, getuser(), utc_now())
+
+def finish(home: Home, mover: "Announce | None" = None) -> None:
+    """Let all that follows the labels agree with them, and say what does not yet. The labels have moved by now."""
+    from rollout.reconcile import reconcile
+
+    with stdout_to_stderr():
+        problems = reconcile(home, utc_now(), mover)
+    for problem in problems:
+        say(f"{problem} The next command tries again.", fg="yellow", err=True)
 
 
 def label_mover(server: str | None) -> "Announce | None":

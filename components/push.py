@@ -14,7 +14,7 @@ def push(
     reference: Input[Dataset],
     window: Input[Dataset],
 ) -> int:
-    """Push one new version of all models, and keep the references that later runs are compared with."""
+    """Push one new version of all models, after the references that later runs are compared with."""
     from pathlib import Path
 
     from workloads import push

@@ -5,10 +5,12 @@ import pytest
 
 from models.saved.card import CARD
 from segue.errors import InputError
-from segue.files import tree_sha256, write_json
+from segue.files import read_json, tree_sha256, write_json
 from serving.protocol import prediction_log
+from serving.store import model_store
 from serving.store.model_store import labels
-from workloads.push import step
+from workloads.operating.agree import stable_reference
+from workloads.push import keep_window, step
 from workloads.run import Run
 from workloads.training_set import MODELS
 
@@ -62,7 +64,7 @@ def test_the_reference_and_the_window_are_copied_whole(run, inputs):
     step(run, **inputs)
 
     assert tree_sha256(run.home.baseline("tiny")) == tree_sha256(inputs["reference"])  # without the stale file
-    assert run.home.reference_window.read_bytes() == inputs["window"].read_bytes()
+    assert run.home.reference("r1").read_bytes() == inputs["window"].read_bytes()
 
 
 def test_a_model_without_requests_pushes_nothing(run, inputs):
@@ -73,4 +75,29 @@ def test_a_model_without_requests_pushes_nothing(run, inputs):
 
     assert labels(run.home.models) == {}
     assert not run.home.baseline("tiny").exists()
-    assert not run.home.reference_window.exists()
+    assert not run.home.references.exists()
+
+
+def test_the_references_are_there_before_a_label_moves(run, inputs, monkeypatch):
+    """A push that is cut off leaves a reference too many, never a version without one."""
+    monkeypatch.setattr(model_store, "push", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        step(run, **inputs)
+    assert run.home.reference("r1").is_file()
+    assert run.home.baseline("tiny").is_dir()
+
+
+def test_the_reference_is_that_of_the_stable_version(run, inputs):
+    for name in ("r1", "r2"):
+        for path in inputs["models"].values():
+            write_json(path / CARD, {**read_json(path / CARD), "run_id": name})
+        step(Run(run.home, name, {}), **inputs)
+    assert stable_reference(run.home) == run.home.reference("r2")
+    model_store.rollback(run.home.models)
+    assert stable_reference(run.home) == run.home.reference("r1")
+
+
+def test_a_reference_goes_with_the_last_version_of_its_run(run, inputs):
+    keep_window(run.home, "r0", inputs["window"])
+    step(run, **inputs)
+    assert [path.name for path in run.home.references.iterdir()] == ["r1.parquet"]
