@@ -40,7 +40,7 @@ def test_without_a_roll_out_the_labels_move(home):
 
 @pytest.mark.parametrize("version", [None, 2])
 def test_the_candidate_of_a_roll_out_is_promoted_by_it(home, version):
-    start(home.models, None, Plan(), "ann", AT)
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
     promote(home, version, "stable", "good", "bob", AT)
     state = read(home.models)
     assert (state.rollout.phase, state.last.by, state.last.reason) == ("promoted", "bob", "good")
@@ -49,7 +49,7 @@ def test_the_candidate_of_a_roll_out_is_promoted_by_it(home, version):
 
 @pytest.mark.parametrize(("version", "label"), [(1, "stable"), (1, "canary")])
 def test_other_versions_wait_for_the_end_of_a_roll_out(home, version, label):
-    start(home.models, None, Plan(), "ann", AT)
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
     with pytest.raises(InputError, match="Roll-out 1 compares ranking 2, retrieval 2 with what is stable"):
         promote(home, version, label, "", "ann", AT)
     promote(home, 1, "mine", "", "ann", AT)
@@ -58,7 +58,7 @@ def test_other_versions_wait_for_the_end_of_a_roll_out(home, version, label):
 
 def test_a_rollback_ends_a_roll_out_and_a_second_one_moves_stable(home, source):
     model_store.push(home.models, {"ranking": source, "retrieval": source})
-    start(home.models, 2, Plan(), "ann", AT)
+    start(home.models, 2, Plan(shadow=0.0), "ann", AT)
     record = roll_back(home, "", "bob", AT)
     assert (record["label"], record["versions"]) == ("canary", {"ranking": 3, "retrieval": 3})
     state = read(home.models)

@@ -23,7 +23,7 @@ def home(tmp_path, store) -> Home:
     home = Home(tmp_path / "home")
     home.root.mkdir()
     store().rename(home.models)
-    start(home.models, None, Plan(), "ann", AT)
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
     root = home.models
     decided = partial(
         moves.decided, decision=Decision("take back", "x"), by="ann", at=AT, labels=model_store.labels(root)
