@@ -7,6 +7,7 @@ from components.base import component
 
 @component
 def push(
+    config: dict,
     retrieval: Input[Model],
     ranking: Input[Model],
     sequence: Input[Model],
@@ -22,4 +23,4 @@ def push(
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
     files = (Path(artifact.path) for artifact in (reference, window))
-    return push.step(Run.now(), models, Path(requests.path), *files)
+    return push.step(Run.now(config), models, Path(requests.path), *files)

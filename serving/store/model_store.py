@@ -33,7 +33,11 @@ WarmUp = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def push(
-    root: Path, saved_models: Mapping[str, Path], keep: int = 5, warmup: WarmUp | None = None, label: str = STABLE
+    root: Path,
+    saved_models: Mapping[str, Path],
+    keep: int = 5,
+    warmup: WarmUp | None = None,
+    label: str | None = STABLE,
 ) -> int:
     """Add a new version of each given model, and move a label to the new versions: of all models or of none.
 
@@ -46,7 +50,7 @@ def push(
             would return to, are kept in any case.
         warmup: model name -> requests for `serving_default` (input name -> array), which the server runs once before
             the version is available.
-        label: `stable` or `canary`.
+        label: `stable` or `canary`; None for versions that wait without a label, and that no server loads.
 
     Returns:
         The new version number, the same for all models: 1 + the highest number of any model in the store.
@@ -57,7 +61,7 @@ def push(
     """
     if keep < 1:
         raise InputError(f"A push keeps at least 1 version. Received keep={keep}.", "Give keep=1 or more.")
-    if label not in (STABLE, CANARY):
+    if label not in (STABLE, CANARY, None):
         raise InputError(
             f"A push moves the label {STABLE} or {CANARY}. Received {label!r}.", "Move other labels with `promote`."
         )
@@ -77,7 +81,7 @@ def push(
         with latched(root / CONFIG):
             before = config_text(root)
             after = labels_in(before)
-            for name in saved_models:
+            for name in saved_models if label else ():
                 point(after.setdefault(name, {}), label, version)
             files.write_text(root / CONFIG, rendered(root, before, after))
             for name in saved_models:
@@ -230,6 +234,7 @@ def drop(root: Path, label: str, announce: Announce | None = None) -> dict[str, 
 
 def _prune(root: Path, name: str, keep: int) -> None:
     """Remove the versions of a model that are neither among the `keep` newest nor named by `models.config`."""
-    entry = entries(config_text(root))[name]
-    for version in set(versions(root, name)[:-keep]) - {*entry.specific, *entry.labels.values()}:
+    entry = entries(config_text(root)).get(name)
+    named = {*entry.specific, *entry.labels.values()} if entry else set()
+    for version in set(versions(root, name)[:-keep]) - named:
         staging.remove(root / name / str(version))
