@@ -72,26 +72,31 @@ def simulate(
     chosen_rules = rules.read(rules_file) if rules_file else rules.Rules()
     chosen_plan = plan.read(plan_file) if plan_file else plan.Plan()
 
-    def train(trained: Home, at: datetime, why: str) -> dict[str, Any]:
+    at_once = {**configuration, "push": "stable"}  # where nobody rolls out
+
+    def train(trained: Home, configured: dict[str, Any], at: datetime, why: str) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
         line(f"{at:%Y-%m-%d}: training. {why}")
-        ended = run_locally(trained, "training", configuration, at, lambda record: None, line, why)
+        ended = run_locally(trained, "training", configured, at, lambda record: None, line, why)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
     def steer(done: int, at: datetime) -> list[dict[str, Any]]:
         worse = [loop.push_worse(home)] if done == worse_model_day else []
         if retrain_every is None:
-            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home), at)
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home, configuration), at)
         elif done % retrain_every == 0:
-            did = [loop.training(train(home, at, f"{done} days are over."))]
+            did = [loop.training(train(home, at_once, at, f"{done} days are over."))]
         else:
             did = []
         for each in worse + did:
             line(f"{at:%Y-%m-%d}: {each['kind']}. {each['reason']}")
         return worse + did
 
-    result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train, steer, line, quiet)
+    def train_daily(rival: Home, at: datetime) -> dict[str, Any]:
+        return train(rival, at_once, at, "The daily rival.")
+
+    result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train_daily, steer, line, quiet)
     if as_json:
         print_json(result)
         return

@@ -47,7 +47,7 @@ from workloads.simulation.rivals.values import Quiet, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
-Train = Callable[[Home, datetime, str], dict[str, Any]]
+Train = Callable[[Home, datetime], dict[str, Any]]
 Steer = Callable[[int, datetime], list[dict[str, Any]]]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
@@ -63,8 +63,8 @@ def simulate(
         home: The home, with a world of version 2, pushed models and online features.
         settings: Say where the journal is.
         plan: What the simulation is to be.
-        train: Trains the models of a home on its imported data at an instant for a reason, and pushes them if they
-            pass; returns `run`, `status` and `reason`. The daily rival is trained by it.
+        train: Trains the daily rival's models on the data of its home at an instant, and pushes them to `stable` if
+            they pass; returns `run`, `status` and `reason`.
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
             returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
         say: Prints a line of progress.
@@ -96,7 +96,7 @@ def simulate(
                 result["actions"] = steer(len(state["days"]) + 1, end)
                 if state["daily"]:
                     homes.give_log(home)
-                    result["daily_training"] = train(homes.daily_home(home), end, "The daily rival.")
+                    result["daily_training"] = train(homes.daily_home(home), end)
                 state["days"].append(result)
                 state["lacking"] = result.pop("lacking")
                 state["gain"] = None  # of fewer days
