@@ -10,22 +10,39 @@ from segue.terminal import say
 @click.command()
 @click.option(
     "--rollouts",
-    type=click.IntRange(1),
+    type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Simulated roll-outs of each model; of an equal one ten times as many.",
+    help="Simulated roll-outs of each model; of an equal one ten times as many; 0 leaves that part out.",
+)
+@click.option(
+    "--decisions",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Decisions to take a candidate back, after which a real gateway is timed; 0 leaves that part out.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @json_option
-def rollout(rollouts: int, seed: int, as_json: bool) -> None:
+def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
     """Measure who is promoted and who is taken back, in a world without models.
 
     Worse, equal and better models are rolled out to simulated listeners of two sites, by Segue's controller and by five
-    strikes of a threshold.
+    strikes of a threshold. Then a gateway with tiny models answers listeners while a candidate is taken back again and
+    again, and the seconds from the decision to the candidate's last answer are measured.
     """
+    from benchmarks.results import machine
+    from benchmarks.rollout import last_answers
     from benchmarks.rollout.benchmark import run
+    from segue.clock import utc_now
 
-    result = run(rollouts, lambda line: say(line, err=True), seed)
+    def progress(line: str) -> None:
+        say(line, err=True)
+
+    result = run(rollouts, progress, seed) if rollouts else {"sites": {}, "targets": {}, "machine": machine()}
+    if decisions:
+        result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
+        result["targets"] |= last_answers.targets(result["last_answers"])
     if as_json:
         print_json(result)
         return
@@ -44,4 +61,7 @@ def rollout(rollouts: int, seed: int, as_json: bool) -> None:
                 for model, figures in models.items()
             ],
         )
+    if decisions:
+        figures = ", ".join(f"{name} {result['last_answers'][name]:.2f} s" for name in ("p50", "p99", "most"))
+        say(f"From a decision to the candidate's last answer, {decisions} decisions: {figures}.")
     print_targets(result["targets"])

@@ -102,12 +102,21 @@ def import_() -> None:
     type=click.IntRange(1, 2),
     help="Version: 2 has moods, hours, rows, listener effects, typos and a future for `segue simulate`.",
 )
+@click.option(
+    "--future",
+    default=28,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many days a world of version 2 goes on after its log, for `segue simulate`.",
+)
 @json_option
-def synthetic(size: str, seed: int, drift: str | None, drift_day: int | None, world: int, as_json: bool) -> None:
+def synthetic(
+    size: str, seed: int, drift: str | None, drift_day: int | None, world: int, future: int, as_json: bool
+) -> None:
     """Generate a synthetic world of listeners, with impressions, outcomes and propensities."""
     from events.importers.synthetic import generate, sized
 
-    store_and_show(generate(sized(size, drift, drift_day, world), seed), None, as_json)
+    store_and_show(generate(sized(size, drift, drift_day, world, future), seed), None, as_json)
 
 
 @import_.command()

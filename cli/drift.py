@@ -1,12 +1,10 @@
-"""`segue drift` and `segue retrain`: compare two windows, and retrain if they have drifted."""
+"""`segue drift`: compare two windows of features and predictions."""
 
 from pathlib import Path
 
 import click
 
 from cli.output import json_option, print_json, print_table
-from segue.errors import InputError
-from segue.files import read_json
 from segue.settings import Home
 from segue.terminal import say
 from segue.verdict import Verdict
@@ -15,7 +13,7 @@ WINDOW = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--reference", type=WINDOW, help="The reference window, Parquet.  [default: that of the last push]")
+@click.option("--reference", type=WINDOW, help="The reference window, Parquet.  [default: that of the stable models]")
 @click.option("--current", type=WINDOW, help="The current window, Parquet.  [default: that of the last monitoring run]")
 @json_option
 def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
@@ -23,15 +21,17 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
 
     A window is a Parquet file with one row for each example: scalar features and `prediction_*` columns. The report
     goes to reports/drift.html, the verdict to reports/drift.json. Drift is a result, not a failure: the exit code is 0
-    either way, and `segue retrain --if-needed` acts on the verdict.
+    either way. `segue monitor` decides whether to retrain, from other checks.
     """
     from monitoring.drift import compare_files
     from stores import parts
+    from workloads.operating.agree import stable_reference
 
     home = Home.from_env()
+    parts.bring(home, parts.MODELS)
 
     def compare() -> Verdict:
-        windows = reference or home.reference_window, current or home.current_window
+        windows = reference or stable_reference(home), current or home.current_window
         return compare_files(*windows, home.drift_verdict, home.drift_page, home.drift_snapshots)
 
     verdict = parts.change(home, parts.REPORTS, compare)
@@ -51,35 +51,3 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
         say(f"not compared: {name}, {reason}")
     say(verdict.reason)
     say(f"report: {home.drift_page}")
-
-
-@click.command()
-@click.option("--if-needed", is_flag=True, help="Only if the last drift verdict asks for it.")
-@click.option("--config", type=WINDOW, help="Settings in YAML, as for `segue run training`.")
-@json_option
-def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
-    """Run the training pipeline on the imported log.
-
-    With --if-needed, training runs only if the verdict in reports/drift.json asks for it. `segue run monitoring` and
-    `segue drift` write that verdict.
-    """
-    from cli.pipelines.run import execute
-
-    decision = {"retrain": True, "reason": "Retrain, as asked."}
-    if if_needed:
-        from monitoring.decision import decide
-        from stores.parts import REPORTS, home_with
-
-        verdict = home_with(REPORTS).drift_verdict
-        if not verdict.is_file():
-            raise InputError(
-                "--if-needed acts on a drift verdict; there is none yet.",
-                "Run `segue run monitoring` or `segue drift` first.",
-            )
-        decision = decide(Verdict.from_dict(read_json(verdict)))
-    if not as_json:
-        say(str(decision["reason"]))
-    if decision["retrain"]:
-        execute("training", "local", None, False, config, None, as_json, why=str(decision["reason"]))
-    elif as_json:
-        print_json(decision)

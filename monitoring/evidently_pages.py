@@ -39,12 +39,8 @@ class Workspace:
             self.add_new()
 
 
-@click.command()
-@click.argument("snapshots", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1")
-@click.option("--port", type=int, required=True)
-def main(snapshots: Path, host: str, port: int) -> None:
-    """Serve Evidently's pages on SNAPSHOTS until SIGTERM."""
+def serve(snapshots: Path, host: str, port: int) -> None:
+    """Serve Evidently's pages on a folder of snapshots until a signal ends it."""
     from evidently.ui.service.app import get_config, run
 
     with tempfile.TemporaryDirectory(prefix="segue-evidently-") as folder:
@@ -56,6 +52,15 @@ def main(snapshots: Path, host: str, port: int) -> None:
             run(get_config(host, port, folder, None, None, None))
         finally:
             ended.set()
+
+
+@click.command()
+@click.argument("snapshots", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1")
+@click.option("--port", type=int, required=True)
+def main(snapshots: Path, host: str, port: int) -> None:
+    """Serve Evidently's pages on SNAPSHOTS until SIGTERM."""
+    serve(snapshots, host, port)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from components.report import report
 from pipelines.placement import place_steps
 
 
-@dsl.pipeline(name="monitoring", description="Drift of features and predictions since the last push.")
+@dsl.pipeline(name="monitoring", description="Drift of features and predictions since the stable models were pushed.")
 def monitoring(config: dict):
-    """Compare the newest span with the span that the served model was pushed on.
+    """Compare the newest span with the span that the stable models were pushed on.
 
     Args:
         config: `TrainingConfig.to_dict()`; its split defines the newest span.

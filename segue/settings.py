@@ -182,6 +182,11 @@ class Home:
         return self.root / "experiments"
 
     @property
+    def rollout_counts(self) -> Path:
+        """What gateways count of each roll-out: a folder for its number, with a file of each gateway."""
+        return self.root / "cohorts"
+
+    @property
     def services(self) -> Path:
         """Data, passwords and process ids of the local servers that `make services` starts."""
         return self.root / "services"
@@ -197,9 +202,13 @@ class Home:
         return self.root / "simulation"
 
     @property
-    def reference_window(self) -> Path:
-        """Features and predictions of the test span of the last pushed model."""
-        return self.reports / "reference.parquet"
+    def references(self) -> Path:
+        """Features and predictions of the test span of each run whose models are in the store, a file for each."""
+        return self.reports / "references"
+
+    def reference(self, run_id: str) -> Path:
+        """Features and predictions of the test span of a run."""
+        return self.references / f"{run_id}.parquet"
 
     @property
     def current_window(self) -> Path:
@@ -222,6 +231,16 @@ class Home:
         return self.reports / "snapshots"
 
     @property
+    def check_reports(self) -> Path:
+        """The reports of monitoring windows, a file for each; the end of its window is its name."""
+        return self.reports / "checks"
+
+    @property
+    def retraining(self) -> Path:
+        """The decisions about retraining, and who has been told of them."""
+        return self.reports / "retraining.json"
+
+    @property
     def tracking_artifacts(self) -> Path:
         """Files that MLflow stores with its runs."""
         return self.mlflow / "artifacts"
@@ -237,9 +256,19 @@ class Home:
         return self.root / ".lock"
 
     @property
+    def monitor_lock(self) -> Path:
+        """The file that `segue monitor` locks while it decides."""
+        return self.root / ".monitor.lock"
+
+    @property
     def tracking_database(self) -> Path:
         """MLflow's database in this home."""
         return self.mlflow / "mlflow.db"
+
+    @property
+    def aliases(self) -> Path:
+        """The runs that MLflow's aliases name, as they were set last."""
+        return self.mlflow / "aliases.json"
 
     @property
     def own_tracking_uri(self) -> str:

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
         kubeflow_namespace: the namespace of runs, if the installation has several users.
         home_page: weights and limits of a Home page by name (`surfaces.home.rules.HomeRules`); see `knobs`.
         exploration: `budget` and `bonus` of a request that names no budget (`surfaces.request.Exploration`).
+        alerts_webhook: the address to which `segue monitor` posts its alerts; a secret, because who has it may post.
         online_store_password, registry_password, kubeflow_token: secrets. Those of S3 and MLflow are read by boto3 and
             MLflow, from their own variables and files (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, …).
     """
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     kubeflow_namespace: Namespace | None = None
     home_page: dict[str, float] = {}
     exploration: dict[str, float] = {}
+    alerts_webhook: SecretStr | None = None
     online_store_password: SecretStr | None = None
     registry_password: SecretStr | None = None
     kubeflow_token: SecretStr | None = None

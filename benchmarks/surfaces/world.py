@@ -37,7 +37,7 @@ from surfaces.home.rules import HomeRules
 from surfaces.home.surface import home_surface
 from surfaces.new_releases import NEW_RELEASES
 from surfaces.request import Exploration
-from workloads.simulation.simulate import world_of
+from workloads.simulation.plan import world_of
 from workloads.training.learn_layout import learned
 
 # Budgets that keep the training within minutes on two cores; the epochs bind there.

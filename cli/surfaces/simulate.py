@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,32 +12,56 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
-from segue.clock import utc_now
+from segue.settings import Home
 from segue.terminal import say
 
-COLUMNS = ("date", "pages", "reward", "best_reward", "popular_reward", "calibration_kl", "explored", "fallback")
+FILE = click.Path(path_type=Path)
+COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fallback")
 
 
 @click.command()
 @click.option(
     "--days", required=True, type=click.IntRange(min=1), help="How many days after the log there are in the end."
 )
+@click.option("--drift", help="What changes: genre, catalogue, outage or behaviour. The log stays as it was.")
 @click.option(
-    "--retrain-every", default=7, show_default=True, type=click.IntRange(min=1),
-    help="Train after so many days, on what was served until then.",
+    "--drift-day", type=click.IntRange(min=1),
+    help="The simulated day from which it changes; the first is 1.  [default: after half of the days]",
 )  # fmt: skip
-@click.option("--config", type=click.Path(path_type=Path), help="Settings of the training, in YAML.")
+@click.option(
+    "--retrain-every", type=click.IntRange(min=1),
+    help="Train after so many days, instead of the loop that watches and decides.",
+)  # fmt: skip
+@click.option("--rules", "rules_file", type=FILE, help="Rules of the loop's decisions, as for `segue monitor`.")
+@click.option("--plan", "plan_file", type=FILE, help="Plan of its roll-outs, as for `segue rollout start`.")
+@click.option(
+    "--worse-model-day", type=click.IntRange(min=1), help="Push a deliberately worse candidate after this day."
+)
+@click.option("--daily", is_flag=True, help="Also train a rival after each day, which serves nobody.")
+@click.option("--config", type=FILE, help="Settings of the training, in YAML.")
 @json_option
-def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) -> None:
+def simulate(
+    days: int, drift: str | None, drift_day: int | None, retrain_every: int | None, rules_file: Path | None,
+    plan_file: Path | None, worse_model_day: int | None, daily: bool, config: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Let the listeners of an imported world of version 2 use the gateway, day by day, after their log ends.
 
     The models must be trained and pushed. A model server and a gateway run for it; its clock jumps from request to
-    request. What is served is collected and trained on. The command goes on where an earlier one ended or was killed.
+    request. What is served is collected. After each day the loop watches, decides whether to train, rolls out what was
+    trained and takes it back if it does harm. Each day the models are compared with the first ones and with an oracle,
+    which knows the world. The command goes on where an earlier one ended or was killed.
     """
+    from cli.surfaces import loop
     from models.training_config import load
+    from monitoring import rules
+    from rollout import plan
     from stores.parts import DATA, MODELS, home_with
     from stores.settings import settings
+    from workloads.simulation.plan import Plan
     from workloads.simulation.simulate import simulate
+
+    if worse_model_day and retrain_every:
+        raise click.UsageError("Only the loop tries a worse model. Leave out --retrain-every or --worse-model-day.")
 
     def line(text: str) -> None:
         say(text, err=as_json)
@@ -43,18 +69,41 @@ def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) 
     configuration = load(config).to_dict()
     home = home_with(DATA, MODELS)
 
-    def train() -> dict[str, Any]:
+    chosen_rules = rules.read(rules_file) if rules_file else rules.Rules()
+    chosen_plan = plan.read(plan_file) if plan_file else plan.Plan()
+
+    at_once = {**configuration, "push": "stable"}  # where nobody rolls out
+
+    def train(trained: Home, configured: dict[str, Any], at: datetime, why: str) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
-        ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
+        line(f"{at:%Y-%m-%d}: training. {why}")
+        ended = run_locally(trained, "training", configured, at, lambda record: None, line, why)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
-    result = simulate(home, settings(), days, retrain_every, train, line, quiet)
+    def steer(done: int, at: datetime) -> list[dict[str, Any]]:
+        worse = [loop.push_worse(home)] if done == worse_model_day else []
+        if retrain_every is None:
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home, configuration), at)
+        elif done % retrain_every == 0:
+            did = [loop.training(train(home, at_once, at, f"{done} days are over."))]
+        else:
+            did = []
+        for each in worse + did:
+            line(f"{at:%Y-%m-%d}: {each['kind']}. {each['reason']}")
+        return worse + did
+
+    def train_daily(rival: Home, at: datetime) -> dict[str, Any]:
+        return train(rival, at_once, at, "The daily rival.")
+
+    result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train_daily, steer, line, quiet)
     if as_json:
         print_json(result)
         return
-    rows = [[cell(day[name]) for name in COLUMNS] for day in result["days"]]
-    print_table(f"Simulation of {result['world']}", (name.replace("_", " ") for name in COLUMNS), rows)
+    days_figures = [{**day, **day["policies"]} for day in result["days"]]
+    columns = [name for name in COLUMNS if any(name in figures for figures in days_figures)]
+    rows = [[cell(figures[name]) for name in columns] for figures in days_figures]
+    print_table(f"Simulation of {result['world']}", columns, rows)
     checks = ("collected", "missing"), ("collected", "unexpected"), ("exposures", "missing"), ("exposures", "changed")
     lost = sum(day[name][count] for day in result["days"] for name, count in checks)
     say(f"rows of the journal and the log that differ from the world's: {lost:,}")

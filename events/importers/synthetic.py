@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from events import schema
 from events.imported import Imported
 from events.world import catalogue, listeners
-from events.world.config import DRIFTS, FIRST_DAY, Stream, WorldConfig, generator
+from events.world.config import DRIFTS, FIRST_DAY, FUTURE_DAYS, Stream, WorldConfig, generator
 from events.world.day import DAY, LIBRARY_SLOTS, Rows, queries, simulate
 from events.world.live.log import logged
 from events.world.live.world import World
@@ -33,7 +33,13 @@ SIZES = {
 EPOCH_US = int(np.datetime64(FIRST_DAY, "us").astype(np.int64))
 
 
-def sized(name: str, drift: str | None = None, drift_day: int | None = None, version: int = 1) -> WorldConfig:
+def sized(
+    name: str,
+    drift: str | None = None,
+    drift_day: int | None = None,
+    version: int = 1,
+    future_days: int = FUTURE_DAYS,
+) -> WorldConfig:
     """Return the configuration of a world.
 
     Args:
@@ -41,13 +47,14 @@ def sized(name: str, drift: str | None = None, drift_day: int | None = None, ver
         drift: One of `DRIFTS`, or None for a world without drift.
         drift_day: First day of the drift, counted from 0.
         version: Version of the world, 1 or 2.
+        future_days: Days that a world of version 2 goes on after its log.
 
     Raises:
-        InputError: The size, the version or the drift is unknown, or the drift day is outside the world.
+        InputError: The size is unknown, or a value is one that `WorldConfig` refuses.
     """
     if name not in SIZES:
         raise InputError(f"Size is one of {', '.join(SIZES)}. Received {name!r}.", "Choose one of these sizes.")
-    return replace(SIZES[name], drift=drift, drift_day=drift_day, version=version)
+    return replace(SIZES[name], drift=drift, drift_day=drift_day, version=version, future_days=future_days)
 
 
 def generate(config: WorldConfig, seed: int) -> Imported:

@@ -11,7 +11,7 @@ from segue.errors import InputError
 FIRST_DAY = date(2026, 1, 5)  # a Monday; the days and weeks of a world are counted from it
 WEEK = 7
 VERSIONS = (1, 2)
-FUTURE_DAYS = 28  # a world of version 2 goes on so many days after its log, for `segue simulate`
+FUTURE_DAYS = 28  # a world of version 2 goes on so many days after its log unless told otherwise, for `segue simulate`
 
 DRIFTS = ("genre", "catalogue", "outage", "behaviour")
 
@@ -29,9 +29,12 @@ class WorldConfig:
         drift: One of `DRIFTS`, or None.
         drift_day: First day of the drift, counted from 0 (`FIRST_DAY`).
         version: 1 is the first world, whose bytes never change; 2 has the listeners of `events.world.live`.
+        future_days: Days after the log, in version 2. Releases and sign-ups are spread over the log and these days, so
+            worlds of other futures have other logs.
 
     Raises:
-        InputError: The version or the drift is unknown, or the drift day is outside the world.
+        InputError: The version or the drift is unknown, the future is empty or no part of the version, or the drift day
+            is outside the world.
     """
 
     name: str
@@ -42,12 +45,19 @@ class WorldConfig:
     drift: str | None = None
     drift_day: int | None = None
     version: int = 1
+    future_days: int = FUTURE_DAYS
 
     def __post_init__(self) -> None:
         if self.version not in VERSIONS:
             raise InputError(
                 f"The version of a world is one of {', '.join(map(str, VERSIONS))}. Received {self.version}.",
                 "Choose one of these versions.",
+            )
+        if self.future_days < 1 or (self.version == 1 and self.future_days != FUTURE_DAYS):
+            raise InputError(
+                f"A world of version 2 goes on for 1 day or more after its log; one of version 1 does not go on. "
+                f"Received {self.future_days} days for version {self.version}.",
+                "Give `--future` a positive number, with `--world 2`.",
             )
         if self.drift is None and self.drift_day is None:
             return
@@ -64,7 +74,7 @@ class WorldConfig:
     @property
     def horizon(self) -> int:
         """How many days the world has: those of its log, and in version 2 the days that can be simulated after it."""
-        return self.days + (FUTURE_DAYS if self.version > 1 else 0)
+        return self.days + (self.future_days if self.version > 1 else 0)
 
     def drifts(self, drift: str, day: int) -> bool:
         """Return whether `drift` is planted in this world and has begun by `day`."""

@@ -89,6 +89,12 @@ def model(name: str, operator: Asked) -> Response:
     return answer(operator.operations.model(name))
 
 
+@routes.get("/v1/operator/monitoring")
+def monitoring(operator: Asked) -> Response:
+    """The loop over time."""
+    return answer(operator.operations.monitoring())
+
+
 @routes.get("/v1/operator/drift")
 def drift(operator: Asked) -> Response:
     """The last drift verdict."""
@@ -103,7 +109,7 @@ def promote(body: Promotion, operator: Asked) -> Response:
 
 @routes.post("/v1/operator/rollback")
 def roll_back(body: Reason, operator: Asked) -> Response:
-    """Take the canary, or the last push, back."""
+    """Take the candidate, or the last push, back."""
     return answer(operator.operations.roll_back(body.why))
 
 

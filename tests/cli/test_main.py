@@ -55,7 +55,7 @@ def test_the_error_for_an_unknown_command_lists_all_commands():
     ("arguments", "message"),
     [
         (("recommend", "--user", "u"), "No version of the model 'retrieval' is served yet."),
-        (("retrain", "--if-needed"), "--if-needed acts on a drift verdict; there is none yet."),
+        (("retrain", "--if-needed"), "--if-needed acts on a decision; there is none yet."),
         (("run", "training"), "No data set has been imported."),
         (("data", "describe"), "No data set has been imported."),
         (("models", "rollback"), "fix:"),

@@ -16,20 +16,21 @@ import os
 import signal
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cli.drift import retrain
+from cli.monitor import retrain
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
-from monitoring import decision
+from monitoring import state_file
+from monitoring.retraining import Decision
 from segue.errors import UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
-from segue.verdict import Verdict
 from serving.protocol import prediction_log
 from serving.store.model_store import labels
 from serving.store.model_store import push as push_models
@@ -127,21 +128,22 @@ def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, n
     assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
 
 
-def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repeated(
+def test_a_push_that_loses_the_store_before_the_models_is_completed_and_not_repeated(
     run, inputs, objects, dies, tmp_path
 ):
     """If this fails, a repeated step makes a second version of the same models, and `rollback` leads to the first."""
-    revive = dies(objects, Bucket, "put", 2)  # the first put names the models, the second the baseline
+    revive = dies(objects, Bucket, "put", 3)  # the first two puts name the references, the third the models
     fails_at_once(lambda: push.step(run, **inputs), "object store", run)
     revive()
     seen = Home(tmp_path / "seen")
-    parts.bring(seen, parts.MODELS, parts.BASELINES)
-    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
-    assert not seen.baselines.exists()
-    assert push.step(Run(Home(tmp_path / "again"), "r1", {}), **inputs) == 1
-    parts.bring(seen, parts.MODELS, parts.BASELINES)
-    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    parts.bring(seen, parts.MODELS, parts.BASELINES, parts.REPORTS)
+    assert labels(seen.models) == {}
+    assert seen.reference("r1").is_file()
     assert list(seen.baselines.rglob("schema.pbtxt"))
+    for attempt in ("again", "once more"):
+        assert push.step(Run(Home(tmp_path / attempt), "r1", {}), **inputs) == 1
+    parts.bring(seen, parts.MODELS)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
     assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
 
 
@@ -253,15 +255,15 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     [
         ("objects", trees, "current", "object store"),
         ("objects", Bucket, "get_file", "object store"),
-        ("postgres", decision, "decide", "MLflow"),
+        ("postgres", state_file, "read", "MLflow"),
     ],
 )
 def test_a_decision_to_retrain_without_a_store(
     run, log, dies, request, monkeypatch, tmp_path, server, owner, name, part
 ):
-    drifted = Verdict(False, "It drifted.", {"rows": {"reference": 5_000, "current": 5_000}})
+    retraining = state_file.State().decided(Decision(datetime(2026, 3, 1, tzinfo=UTC), "retrain", "It drifted."))
     parts.change(log, parts.DATA, lambda: None)  # publishes what is there
-    parts.change(run.home, parts.REPORTS, lambda: write_json(run.home.drift_verdict, drifted.to_dict()))
+    parts.change(run.home, parts.REPORTS, lambda: write_json(run.home.retraining, retraining.to_dict()))
     monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "decides"))
     dies(request.getfixturevalue(server), owner, name)
     started = time.monotonic()

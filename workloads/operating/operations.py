@@ -9,13 +9,13 @@ from typing import Any
 from experiments.page import render
 from experiments.registry import Registry
 from experiments.reporting import last_look
-from monitoring.decision import decide as decide_on_retraining
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from segue.verdict import Verdict
 from serving.store import model_store
-from workloads.operating.decisions import decide
+from workloads.monitoring.timeline import newest, timeline
+from workloads.operating.agree import agree
+from workloads.operating.decisions import LabelDecisions
 from workloads.operating.model_versions import model_detail
 from workloads.operating.overview import StateOf, overview
 from workloads.operating.run_detail import report_file, run_detail, run_named
@@ -29,18 +29,26 @@ class HomeOperations:
         home: the home.
         state_of: says how a run is doing.
         training: starts training runs.
+        labels: decides on labels.
         clock: the current time, UTC.
     """
 
-    def __init__(self, home: Home, state_of: StateOf, training: Training, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, home: Home, state_of: StateOf, training: Training, labels: LabelDecisions, clock: Callable[[], datetime]
+    ) -> None:
         self._home = home
         self._state_of = state_of
         self._training = training
+        self._labels = labels
         self._clock = clock
 
     def overview(self) -> dict[str, Any]:
-        """The home's overview, and the `training` that was started here."""
-        return {**overview(self._home, self._state_of), "training": self._training.state()}
+        """The home's overview, the `training` that was started here, and the newest of `monitoring`."""
+        return {
+            **overview(self._home, self._state_of),
+            "training": self._training.state(),
+            "monitoring": newest(self._home),
+        }
 
     def run(self, name: str) -> dict[str, Any]:
         """A run."""
@@ -57,15 +65,15 @@ class HomeOperations:
         """A model."""
         return model_detail(self._home, name)
 
+    def monitoring(self) -> dict[str, Any]:
+        """The loop over time."""
+        return timeline(self._home, self._state_of)
+
     def drift(self) -> dict[str, Any]:
-        """The last drift verdict, the decision on retraining that follows from it, and whether its page is there."""
+        """The last drift verdict, and whether its page is there."""
         home = self._home
         saved = read_json(home.drift_verdict) if home.drift_verdict.is_file() else None
-        return {
-            "verdict": saved,
-            "decision": decide_on_retraining(Verdict.from_dict(saved)) if saved else None,
-            "page": home.drift_page.is_file(),
-        }
+        return {"verdict": saved, "page": home.drift_page.is_file()}
 
     def drift_page(self) -> Path:
         """Evidently's page of the last comparison."""
@@ -81,23 +89,16 @@ class HomeOperations:
         return render(last)
 
     def promote(self, version: int | None, why: str) -> dict[str, Any]:
-        """Make a version stable; without a version, the canary. The same as `segue models promote`."""
-
-        def move() -> tuple[str, dict[str, int]]:
-            return model_store.STABLE, model_store.promote(self._home.models, version)
-
-        return decide(self._home, "promote", move, why, getuser(), self._clock())
+        """Make a version stable; without a version, the candidate. The same as `segue models promote`."""
+        record = self._labels.promote(self._home, version, model_store.STABLE, why, getuser(), self._clock())
+        agree(self._home)  # what MLflow does not take now, the next command sends
+        return record
 
     def roll_back(self, why: str) -> dict[str, Any]:
-        """Remove the canary, or make the version before stable. The same as `segue models rollback`."""
-        return decide(
-            self._home,
-            "rollback",
-            lambda: model_store.rollback(self._home.models),
-            why,
-            getuser(),
-            self._clock(),
-        )
+        """Take the candidate back, or make the version before stable. The same as `segue models rollback`."""
+        record = self._labels.roll_back(self._home, why, getuser(), self._clock())
+        agree(self._home)
+        return record
 
     def train(self, why: str) -> None:
         """Start `segue run training`."""

@@ -1,25 +1,46 @@
 """The chart of a simulation: a picture, and a page that holds it beside the figures."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
 
+POLICIES = {
+    "oracle": ("oracle", "#8a8798", "--"),
+    "loop": ("loop", "#5b3df5", "-"),
+    "daily": ("trained every day", "#1a936f", "-."),
+    "frozen": ("never trained again", "#c9792b", ":"),
+}
 REWARDS = {
     "reward": ("served", "#5b3df5", "-"),
     "best_reward": ("best page, told the mood", "#8a8798", "--"),
     "popular_reward": ("popular items", "#c9792b", ":"),
 }
 SHARES = {
-    "explored": ("explored items", "#1a936f"),
-    "new": ("new items", "#5b3df5"),
-    "fallback": ("fallback pages", "#c0392b"),
+    "explored": ("explored items", "#1a936f", "-"),
+    "new": ("new items", "#5b3df5", "-"),
+    "fallback": ("fallback pages", "#c0392b", "-"),
+}
+# What the loop does at the end of a day, in the order of the picture from the top.
+MARKS = {
+    "noticed": ("a check failed", "#c9792b"),
+    "retrain": ("decided to retrain", "#5b3df5"),
+    "hold": ("decided to hold", "#8a8798"),
+    "call a person": ("called a person", "#c0392b"),
+    "refused": ("a gate said no", "#c9792b"),
+    "pushed": ("models pushed", "#17171c"),
+    "worse model": ("worse model planted", "#c0392b"),
+    "start": ("roll-out started", "#8a8798"),
+    "ramp": ("candidate's share raised", "#5b3df5"),
+    "promote": ("candidate promoted", "#1a936f"),
+    "take back": ("candidate taken back", "#c0392b"),
 }
 COLUMNS = {
-    "date": "day", "sessions": "sessions", "pages": "pages", "reward": "true reward", "best_reward": "best",
+    "date": "day", "sessions": "sessions", "pages": "pages", "loop": "loop", "frozen": "never trained again",
+    "daily": "trained every day", "oracle": "oracle", "reward": "served", "best_reward": "best, told the mood",
     "popular_reward": "popular", "plays": "plays drawn", "calibration_kl": "KL to the mix", "explored": "explored",
-    "new": "new", "fallback": "fallback", "trained": "trained", "missing": "rows lost", "different": "other features",
+    "new": "new", "fallback": "fallback", "actions": "then", "missing": "rows lost", "different": "other features",
 }  # fmt: skip
 PAGE = """<!doctype html>
 <html lang="en">
@@ -36,11 +57,11 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <h1>Simulation of {world}</h1>
-<p>The true reward is the expected number of items played through on a page, exact under the world. The best page is
-told the mood of the session, which the gateway has to guess. A vertical line is a push of models trained on what was
-served.</p>
+<p>The true reward is the expected number of items played through on a page, exact under the world. The loop, its
+rivals and the oracle are asked for Home in the same moments of each day; the oracle knows the listeners, but no
+session's mood. Below are the pages that were served, on all surfaces, beside the best page for the session's mood.</p>
 <p>{worth}</p>
-<img alt="True reward, calibration and shares by day" src="data:image/png;base64,{image}">
+<img alt="True reward, what the loop did, calibration and shares by day" src="data:image/png;base64,{image}">
 <div class="table"><table>
 <tr>{head}</tr>
 {rows}
@@ -50,36 +71,53 @@ served.</p>
 """
 
 
-def picture(days: Sequence[dict[str, Any]]) -> bytes:
-    """Return the chart of some days (`figures`, with `training` where models were trained) as PNG."""
+def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any]) -> bytes:
+    """Return the chart of some days as PNG.
+
+    Args:
+        days: The days, with their `figures`, `policies` and `actions`.
+        drift: The planted `drift` with its `drift_day`; empty for none.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 9), layout="constrained")
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1, 1))
-    x = [day["day"] for day in days]
-    for name, (label, colour, line) in REWARDS.items():
-        top.plot(x, values(days, name), line, color=colour, label=label, marker="o", markersize=3)
-    top.set_ylabel("true reward of a page")
-    middle.plot(x, values(days, "calibration_kl"), color="#5b3df5", marker="o", markersize=3)
-    middle.set_ylabel("KL to the mix of the hour")
-    for name, (label, colour) in SHARES.items():
-        bottom.plot(x, values(days, name), color=colour, label=label, marker="o", markersize=3)
-    bottom.set_ylabel("share")
-    bottom.set_xlabel("day of the world")
-    for axes in (top, middle, bottom):
-        axes.set_ylim(bottom=0)
+    did = [name for name in MARKS if any(name in marks(day) for day in days)]
+    figure = Figure(figsize=(10, 11 + 0.25 * len(did)), layout="constrained")
+    panels = figure.subplots(5, 1, sharex=True, height_ratios=(3, 0.1 + 0.3 * len(did), 2, 1, 1))
+    rivals, actions, served, distance, shares = panels
+    lines(rivals, days, POLICIES, "true reward of Home")
+    for height, name in enumerate(reversed(did)):
+        then = [day["day"] + 0.5 for day in days if name in marks(day)]  # at the end of the day
+        actions.plot(then, [height] * len(then), "o", color=MARKS[name][1], markersize=5)
+    actions.set_yticks(range(len(did)), [MARKS[name][0] for name in reversed(did)])
+    actions.set_ylim(-0.6, max(len(did), 1) - 0.4)
+    lines(served, days, REWARDS, "true reward served")
+    lines(distance, days, {"calibration_kl": ("", "#5b3df5", "-")}, "KL to the hour's mix")
+    lines(shares, days, SHARES, "share")
+    shares.set_xlabel("day of the world")
+    shares.xaxis.get_major_locator().set_params(integer=True)
+    for axes in panels:
         axes.grid(alpha=0.25)
-        for day in days:
-            if pushed(day):
-                axes.axvline(day["day"] + 0.5, color="#17171c", alpha=0.3)
-    top.legend(frameon=False)
-    bottom.legend(frameon=False)
+        if drift:
+            axes.axvline(drift["drift_day"], color="#c0392b", label=f"change of {drift['drift']}")
+    for axes in (rivals, served, shares):
+        axes.legend(frameon=False, fontsize=9)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 
-def page(world: str, days: Sequence[dict[str, Any]], image: bytes, worth: str) -> str:
+def lines(axes: Any, days: Sequence[Mapping[str, Any]], drawn: Mapping[str, tuple[str, str, str]], title: str) -> None:
+    """Draw figures of all days, which some days may lack, as lines over an axis from 0."""
+    for name, (label, colour, line) in drawn.items():
+        values = [flat(day).get(name) for day in days]
+        if any(value is not None for value in values):
+            heights = [float("nan") if value is None else value for value in values]
+            axes.plot([day["day"] for day in days], heights, line, color=colour, label=label, marker="o", markersize=3)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel(title)
+
+
+def page(world: str, days: Sequence[Mapping[str, Any]], image: bytes, worth: str) -> str:
     """Return the page of a simulation, which needs no other file.
 
     Args:
@@ -90,28 +128,29 @@ def page(world: str, days: Sequence[dict[str, Any]], image: bytes, worth: str) -
     """
     head = "".join(f"<th>{escape(title)}</th>" for title in COLUMNS.values())
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell(day, name))}</td>" for name in COLUMNS) + "</tr>" for day in days
+        "<tr>" + "".join(f"<td>{escape(cell(flat(day).get(name)))}</td>" for name in COLUMNS) + "</tr>" for day in days
     )
     return PAGE.format(
         world=escape(world), worth=escape(worth), image=base64.b64encode(image).decode(), head=head, rows=rows
     )
 
 
-def cell(day: dict[str, Any], name: str) -> str:
+def flat(day: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a day without levels; a rival that there is not has none."""
+    return {
+        **day,
+        **day["policies"],
+        "missing": day["collected"]["missing"],
+        "different": day["features"]["different"],
+        "actions": ", ".join(marks(day)),
+    }
+
+
+def cell(value: Any) -> str:
     """Return a cell of the table."""
-    if name == "trained":
-        return day["training"]["status"] if day.get("training") else ""
-    if name == "different":
-        return str(day["features"]["different"])
-    value = day["collected"]["missing"] if name == "missing" else day[name]
     return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def values(days: Sequence[dict[str, Any]], name: str) -> list[float]:
-    """Return a figure of all days; a day without it leaves a gap."""
-    return [float("nan") if day[name] is None else day[name] for day in days]
-
-
-def pushed(day: dict[str, Any]) -> bool:
-    """Return whether new models were pushed at the end of a day."""
-    return bool(day.get("training")) and day["training"]["status"] == "pushed"
+def marks(day: Mapping[str, Any]) -> list[str]:
+    """Return what the loop did at the end of a day, as names of `MARKS`."""
+    return [action["kind"] for action in day["actions"] if action["kind"] in MARKS]

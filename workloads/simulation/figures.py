@@ -10,7 +10,7 @@ from events.world.day import DAY, HOME
 from events.world.live.moods import content_mix
 from events.world.live.outcomes import Today, hour_of
 from events.world.live.pages import Pages
-from events.world.live.value import PLAY_REWARD, expected
+from events.world.live.value import PLAY_REWARD, best, expected
 from events.world.live.world import World
 from workloads.simulation.day import Moment, instant
 
@@ -29,10 +29,10 @@ def figures(world: World, day: int, moments: Sequence[Moment]) -> dict[str, Any]
     Returns:
         `day`, `date`, `sessions`, `pages`, `listeners`, and means over pages: `reward`, the exact expected number of
         items played through; `popular_reward` and `best_reward`, the same for pages of the same rows that hold the most
-        popular items, or the items that the listener likes best; `plays`, the number that was drawn; `calibration_kl`,
-        the KL divergence of Home's mix of content types from what the listener wants at that hour; `explored` and
-        `new`, shares of the items; `fallback`, the share of pages that models did not decide as usual; `versions`, the
-        newest model versions. None stands for a mean of nothing.
+        popular items, or the items that the listener plays through most; `plays`, the number that was drawn;
+        `calibration_kl`, the KL divergence of Home's mix of content types from what the listener wants at that hour;
+        `explored` and `new`, shares of the items; `fallback`, the share of pages that models did not decide as usual;
+        `versions`, the newest model versions. None stands for a mean of nothing.
     """
     today = world.day(day)
     values = [rewards(today, moment) for moment in moments]
@@ -72,16 +72,14 @@ def rewards(today: Today, moment: Moment) -> tuple[float, float, float]:
     if not count:
         return 0.0, 0.0, 0.0
     released = today.policy.shelves.released
-    liking = today.liking(shown.user, hour_of(shown.at), mood, released[None])[0]
     popular = released[np.argsort(-today.policy.shelves.popularity[released], kind="stable")[:count]]
-    best = released[np.argsort(-liking, kind="stable")[:count]]
-    count = min(count, len(released))
-    pages = [
-        Pages(shown.user, shown.at, shown.surface, items[None, :count], shown.row[:, :count], shown.column[:, :count])
-        for items in (shown.item[0], popular, best)
-    ]
-    served, of_popular, of_best = (float(expected(today, page, mood).reward(PLAY_REWARD)[0]) for page in pages)
-    return served, of_popular, of_best
+    count = len(popular)
+    of_popular = Pages(
+        shown.user, shown.at, shown.surface, popular[None], shown.row[:, :count], shown.column[:, :count]
+    )
+    pages = shown, of_popular, best(today, shown, mood)
+    served, by_popularity, by_oracle = (float(expected(today, page, mood).reward(PLAY_REWARD)[0]) for page in pages)
+    return served, by_popularity, by_oracle
 
 
 def calibration(world: World, today: Today, moment: Moment) -> float | None:

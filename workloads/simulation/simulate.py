@@ -5,8 +5,8 @@ twice: items that were added are updated, pages and events that were sent count 
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
-from datetime import timedelta
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,14 +20,15 @@ from events.imported import Imported
 from events.importers.own.dialects import Dialect
 from events.journal.collect import collect_home
 from events.journal.journal import open_journal
-from events.world.config import FUTURE_DAYS, WorldConfig
-from events.world.day import DAY
+from events.world.day import DAY, HOME
+from events.world.live.value import contexts
 from events.world.live.world import World
 from feature_repo.feast_store import open_store
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.split import read_split
 from stores import parts
 from stores.settings import Settings
 from workloads.add_items import add_items
@@ -37,95 +38,104 @@ from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.features import compared_features, refresh_features
 from workloads.simulation.figures import figures
-from workloads.simulation.gain import first_home, gain, keep_first, sentence
 from workloads.simulation.gateway import Gateway
+from workloads.simulation.plan import Plan, begun
+from workloads.simulation.rivals import homes
+from workloads.simulation.rivals.gain import gain, gain_sentence
+from workloads.simulation.rivals.recovery import won_back, won_sentence
+from workloads.simulation.rivals.values import Quiet, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
-Train = Callable[[], dict[str, Any]]
-Quiet = Callable[[], AbstractContextManager]
+Train = Callable[[Home, datetime], dict[str, Any]]
+Steer = Callable[[int, datetime], list[dict[str, Any]]]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
+MOMENTS, SEED = 100, 0  # of a day, in which the loop and its rivals are compared
 
 
 def simulate(
-    home: Home, settings: Settings, count: int, every: int, train: Train, say: Say, quiet: Quiet
+    home: Home, settings: Settings, plan: Plan, train: Train, steer: Steer, say: Say, quiet: Quiet
 ) -> dict[str, Any]:
-    """Simulate days after the log, up to `count` of them, and write the chart.
+    """Simulate days after the log, and write the chart.
 
     Args:
         home: The home, with a world of version 2, pushed models and online features.
         settings: Say where the journal is.
-        count: How many days there are in the end; those of an earlier call count.
-        every: Train after so many days.
-        train: Trains on the imported data, and pushes the models if they pass.
+        plan: What the simulation is to be.
+        train: Trains the daily rival's models on the data of its home at an instant, and pushes them to `stable` if
+            they pass; returns `run`, `status` and `reason`.
+        steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
+            returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
         say: Prints a line of progress.
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
 
     Returns:
-        `world`, the `days` (see `figures`, `collected`, `exposures`, `features`, `arms` and `training`); the `gain` of
-        the last models over the first, or None, and `worth`, the same in a sentence; and the paths `chart` and `page`.
+        `world`, the planted `drift` and the `days` (see `figures`, `collected`, `exposures`, `features`, `arms`,
+        `policies` and `actions`); what the loop `won_back` of the loss to the drift, or None; the `gain` of the last
+        models over the first, or None; `worth`, both in sentences; and the paths `chart` and `page`.
 
     Raises:
-        InputError: The data set is no world that goes on, nothing is served, or the simulation is of another data set.
+        InputError: The data set is no world that goes on, nothing is served, or the simulation is another one.
         UnavailableError: A server does not answer.
     """
     manifest = dataset.load(home.data).manifest
-    world, seed = world_of(manifest), manifest["world"]["seed"]
-    if not 0 < count <= FUTURE_DAYS:
-        raise InputError(
-            f"A world goes on for 1 .. {FUTURE_DAYS} days after its log. Received {count}.",
-            "Give `--days` in this range.",
-        )
     if not model_store.stable(home.models):
         raise InputError("A simulation is served by pushed models. There are none.", "Run `segue run training` first.")
-    home.simulation.mkdir(exist_ok=True)
+    state, world = begun(home.simulation, manifest, plan)
     state_file = home.simulation / "state.json"
-    state = read_json(state_file) if state_file.is_file() else {"log": dataset.identity(manifest), "days": []}
-    require_same(state, manifest)
     if not state["days"]:
-        keep_first(home)
-    if len(state["days"]) < count:
+        homes.keep_first(home)
+        if state["daily"]:
+            homes.begin_daily(home)
+    if len(state["days"]) < plan.days:
         with servers.model_server(home) as server:
-            for day in range(world.config.days + len(state["days"]), world.config.days + count):
-                done = len(state["days"]) + 1
-                result = one_day(home, settings, world, day, server, say, quiet)
-                if done % every == 0:
-                    say(f"{result['date']}: training on what was served")
-                    result["training"] = train()
+            for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
+                result = one_day(home, settings, world, day, state["lacking"], server, say, quiet)
+                end = instant((day + 1) * DAY)
+                result["actions"] = steer(len(state["days"]) + 1, end)
+                if state["daily"]:
+                    homes.give_log(home)
+                    result["daily_training"] = train(homes.daily_home(home), end)
                 state["days"].append(result)
+                state["lacking"] = result.pop("lacking")
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
-    if not state.get("gain") and any(map(chart.pushed, state["days"])) and model_store.stable(first_home(home).models):
+    if not state.get("gain") and any("pushed" in chart.marks(day) for day in state["days"]):
         say("comparing the last models with the first")
         next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
         state["gain"] = gain(home, world, next_day, quiet)
         write_json(state_file, state)
-    name = f"{manifest['dataset']}, seed {seed}"
-    worth = sentence(state["gain"]) if state.get("gain") else "No models were trained and pushed."
-    image = chart.picture(state["days"])
-    with atomic_path(home.simulation / "simulation.png") as temporary:
+    return summary(home, f"{manifest['dataset']}, seed {world.seed}", state)
+
+
+def summary(home: Home, name: str, state: dict[str, Any]) -> dict[str, Any]:
+    """Write the chart, the page and the figures of a simulation, and return what `simulate` returns."""
+    picture, page, figures = (home.simulation / f"simulation.{ending}" for ending in ("png", "html", "json"))
+    won = won_back(state["days"], state["drift"])
+    found = [won_sentence(won)] if won else []
+    found.append(gain_sentence(state["gain"]) if state.get("gain") else "No models were trained and pushed.")
+    worth = " ".join(found)
+    image = chart.picture(state["days"], state["drift"])
+    with atomic_path(picture) as temporary:
         temporary.write_bytes(image)
-    write_text(home.simulation / "simulation.html", chart.page(name, state["days"], image, worth))
-    result = {"world": name, "days": state["days"], "gain": state.get("gain")}
-    write_json(home.simulation / "simulation.json", result)
-    return {
-        **result,
-        "worth": worth,
-        "chart": str(home.simulation / "simulation.png"),
-        "page": str(home.simulation / "simulation.html"),
-    }
+    write_text(page, chart.page(name, state["days"], image, worth))
+    result = {"world": name, **{key: state.get(key) for key in ("drift", "days", "gain")}, "won_back": won}
+    write_json(figures, result)
+    return {**result, "worth": worth, "chart": str(picture), "page": str(page)}
 
 
 def one_day(
-    home: Home, settings: Settings, world: World, day: int, server: str, say: Say, quiet: Quiet
+    home: Home, settings: Settings, world: World, day: int, lacking: int, server: str, say: Say, quiet: Quiet
 ) -> dict[str, Any]:
-    """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
-    record = Record.open(home.simulation / f"day-{day:04d}.jsonl")
+    """Begin a day, let it happen over a gateway, collect its journal, and return its figures and `lacking` as `begin`
+    does."""
+    record, begun_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "begun.json"
     if not record.pages:
-        begin(home, world, day, say, quiet)
+        lacking = begin(home, world, day, lacking, say, quiet)
         with quiet():
             refresh_features(home, instant(day * DAY))
+        write_json(begun_file, {"lacking": lacking, "policies": policies(home, world, day, quiet)})
     with servers.gateway(home, server) as address:
         gateway = Gateway(address, open_store(home))
         try:
@@ -133,7 +143,7 @@ def one_day(
         finally:
             gateway.close()
     moments = replayed(world, day, record)
-    result = figures(world, day, moments)
+    result = figures(world, day, moments) | read_json(begun_file)
     with closing(open_journal(home, settings)) as journal:
         collect_home(journal, home, instant((day + 1) * DAY), KEEP)
         events = dataset.load(home.data).events()
@@ -142,14 +152,35 @@ def one_day(
         result["exposures"] = compared_exposures(moments, events, journal.exposures)
     with quiet():
         result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))
-    reward, popular = (result[name] or 0 for name in ("reward", "popular_reward"))
-    say(f"{result['date']}: {result['pages']} pages, true reward {reward:.3f}, of popular items {popular:.3f}")
+    rewards = ", ".join(f"{name} {value:.3f}" for name, value in result["policies"].items())
+    say(f"{result['date']}: {result['pages']} pages; true reward of Home: {rewards}")
     return result
 
 
-def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
+def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, float]:
+    """Return the mean true reward of Home by the loop, its rivals and the oracle, in the same moments of a day that is
+    about to begin."""
+    moments = contexts(world, [day], HOME, MOMENTS, SEED)
+    values = true_values(home, world, moments, homes.rivals(home), quiet)
+    return {name: float(value.mean()) for name, value in values.items()}
+
+
+def begin(home: Home, world: World, day: int, lacking: int, say: Say, quiet: Quiet) -> int:
     """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
-    the served models."""
+    the served models.
+
+    While a candidate is tried the releases wait, because models that become stable end the comparison.
+
+    Args:
+        home: The home.
+        world: The world.
+        day: The day, counted from 0.
+        lacking: The first day whose releases the loop's models lack.
+        say, quiet: As in `simulate`.
+
+    Returns:
+        The first day whose releases the loop's models lack now.
+    """
     released, joined = world.items_table(day, day), world.users_table(day, day)
 
     def with_new(tables: dataset.Tables | None) -> Imported:
@@ -163,40 +194,14 @@ def begin(home: Home, world: World, day: int, say: Say, quiet: Quiet) -> None:
         return dataset.continued(tables, tables.events(), log, items=items, users=users, collected=collected)
 
     parts.change(home, parts.DATA, lambda: dataset.change(home.data, with_new))
-    if released.num_rows:
-        with TemporaryDirectory(prefix="segue-releases-") as folder:
-            file = Path(folder) / "items.parquet"
-            pq.write_table(released, file)
-            with quiet():
-                for models in (home, first_home(home)):
-                    add_items(models, [file], instant(day * DAY), {}, Dialect())
+    split = read_split(home.models)
+    tried = split is not None and split.open
+    for name, models in homes.rivals(home).items():
+        items = world.items_table(lacking, day) if name == "loop" else released
+        if items.num_rows and not (tried and name == "loop"):
+            with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
+                file = Path(folder) / "items.parquet"
+                pq.write_table(items, file)
+                add_items(models, [file], instant(day * DAY), {}, Dialect())
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
-
-
-def world_of(manifest: dict[str, Any]) -> World:
-    """Return the world of an imported data set.
-
-    Raises:
-        InputError: It is no world of version 2.
-    """
-    told = dict(manifest.get("world") or {})
-    if not told:
-        raise InputError(
-            f"A simulation goes on with an imported world of version 2. The imported log is {manifest['dataset']}.",
-            "Run `segue data import synthetic --world 2` and `segue run training` in a home of their own.",
-        )
-    seed = told.pop("seed")
-    return World.build(WorldConfig(**told), seed)
-
-
-def require_same(state: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Refuse to go on with a simulation of another data set, or of one that was imported again since.
-
-    Raises:
-        InputError: It is one.
-    """
-    if state["log"] != dataset.identity(manifest) or (state["days"] and not manifest.get("collected")):
-        raise InputError(
-            "A home holds the simulation of one data set. The imported data set is another one, or was imported again.",
-            "Simulate in another home: set SEGUE_HOME.",
-        )
+    return lacking if tried else day + 1

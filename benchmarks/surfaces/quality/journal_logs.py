@@ -97,7 +97,7 @@ def responses(world: World, visits: Sequence[Served], made: Sequence[Decision], 
         of_day = np.flatnonzero(day == today)
         pages = Pages.of(user[of_day], at[of_day], surface[of_day], [rows[n] for n in of_day.tolist()])
         done = respond(world.day(today), seed, of_day, mood[of_day], at[of_day], pages)
-        acted = actions(done)
+        acted = actions(done, world.day(today).lost(pages))
         kept = acted.action != DISLIKE
         page, slot = np.nonzero(done.examined)
         seen = (page, slot, np.full(len(page), IMPRESSION), at[of_day][page], np.full(len(page), -1))

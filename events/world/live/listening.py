@@ -72,7 +72,7 @@ def listen(world: World, day: int, show: Show, hear: Hear) -> None:
         responses = respond(
             today, world.seed, np.array([visit.request]), np.array([visit.mood]), np.array([visit.began]), page
         )
-        hear(visit, page, responses, actions(responses))
+        hear(visit, page, responses, actions(responses, today.lost(page)))
         following = visit.request + 1
         if responses.more[0] and following < (visit.session + 1) * MOST_REQUESTS:
             at, surface = int(responses.left[0]), int(responses.surface[0])

@@ -5,7 +5,6 @@ import numpy as np
 from events.world.config import Stream, generator
 from events.world.day import (
     DAY,
-    HOME,
     IMPRESSION,
     LIBRARY,
     LIBRARY_SLOTS,
@@ -15,6 +14,7 @@ from events.world.day import (
     add_to_libraries,
 )
 from events.world.live import responses as live
+from events.world.live.outcomes import Today
 from events.world.live.pages import Pages
 from events.world.live.queries import searches
 from events.world.live.sessions import MOST_REQUESTS
@@ -77,7 +77,7 @@ def rounds(
         columns = COLUMNS[surface][:, None]
         pages = Pages(user, at, surface, slates, place // columns + 1, place % columns + 1)
         responses = live.respond(today, world.seed, request, mood, sessions.began[active], pages)
-        parts.append(events(world, day, sessions.number[active], request, query, pages, propensities, responses))
+        parts.append(events(today, sessions.number[active], request, query, pages, propensities, responses))
         added = responses.added
         add_to_libraries(library, user[np.nonzero(added)[0]], slates[added], responses.ended[added])
         goes_on = responses.more
@@ -86,8 +86,7 @@ def rounds(
 
 
 def events(
-    world: World,
-    day: int,
+    today: Today,
     session: np.ndarray,
     request: np.ndarray,
     query: np.ndarray,
@@ -98,17 +97,14 @@ def events(
     """Return the impressions of pages and the interactions with them. The log has no dislikes.
 
     Args:
-        world, day: The world and the day, which say whether there is an outage.
+        today: The world on the day, which says whether there is an outage.
         session, request, query: Numbers of the session, the request and the query of each page `[pages]`.
         pages: The pages.
         propensities: Probability of the draw that filled each slot `[pages, slots]`.
         responses: The responses.
     """
     page, slot = np.nonzero(pages.shown)
-    outage = world.config.drifts("outage", day)
-    done = live.actions(
-        responses, np.broadcast_to((pages.surface == HOME)[:, None], pages.item.shape) if outage else None
-    )
+    done = live.actions(responses, today.lost(pages))
     keep = done.action != live.DISLIKE
     shown = len(page)
     page, slot = np.concatenate([page, done.page[keep]]), np.concatenate([slot, done.slot[keep]])

@@ -17,9 +17,10 @@ from events.world.behaviour import (
     sigmoid,
 )
 from events.world.config import WorldConfig
-from events.world.day import DAY
+from events.world.day import DAY, HOME
 from events.world.listeners import softmax
 from events.world.live.moods import GENRE_SHIFT, content_mix
+from events.world.live.pages import Pages
 from events.world.live.traits import ItemTraits, ListenerTraits
 from events.world.policy import Policy
 
@@ -94,6 +95,12 @@ class Today:
     def play_chance(self, liking: np.ndarray) -> np.ndarray:
         """Return the probability that an item that is looked at is played on."""
         return play_chances(self.config, self.day, liking)
+
+    def lost(self, pages: Pages) -> np.ndarray:
+        """Return whether the plays and play times of each slot are lost, as those of Home are in an outage
+        `[pages, slots]`."""
+        outage = self.config.drifts("outage", self.day)
+        return np.broadcast_to((outage & (pages.surface == HOME))[:, None], pages.item.shape)
 
 
 def hour_of(at: np.ndarray) -> np.ndarray:

@@ -124,14 +124,13 @@ def respond(
     )
 
 
-def actions(responses: Responses, hidden: np.ndarray | None = None) -> Actions:
-    """Return the interactions of the responses.
+def actions(responses: Responses, lost: np.ndarray) -> Actions:
+    """Return the interactions of the responses that are told to anybody.
 
     Args:
         responses: The responses.
-        hidden: Slots whose plays and play times are lost `[pages, slots]`, as in an outage; None for none.
+        lost: Slots whose plays and play times are lost `[pages, slots]`, from `Today.lost`.
     """
-    lost = np.zeros(responses.examined.shape, bool) if hidden is None else hidden
     ms = np.where(lost, -1, responses.ms)
     none = np.full_like(ms, -1)
     skipped = responses.examined & ~responses.played

@@ -7,7 +7,7 @@ noise. Both hold under drift, because they take the day's tastes and behaviour.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -92,6 +92,37 @@ def expected_in_mood(today: Today, pages: Pages, mood: np.ndarray) -> Expected:
         like=played * like_chance(liking),
         add=played * add_chance(liking),
     )
+
+
+def best(today: Today, pages: Pages, mood: np.ndarray | None = None) -> Pages:
+    """Return pages of the same rows with what their listeners play through most: the page of an oracle.
+
+    The items are in the order of the probability that a look ends in a play of 30 s. That is not always optimal, as a
+    play lowers the chance of further looks; in tests an exchange of two items gained less than 1 %. Slots without an
+    item left are empty.
+
+    Args:
+        today: The world on the day.
+        pages: The pages, whose items are replaced.
+        mood: Moods of the sessions `[pages]`; None for an oracle that knows the listeners, but no session's mood.
+    """
+    released = today.policy.shelves.released
+    hour, item = hour_of(pages.at), np.broadcast_to(released, (len(pages.user), len(released)))
+
+    def play_through(moods: np.ndarray) -> np.ndarray:
+        return today.play_chance(today.liking(pages.user, hour, moods, item))
+
+    if mood is None:
+        shares = mood_chances(today.listeners.moods[pages.user], hour)  # [pages, moods]
+        by_mood = (shares[:, [code]] * play_through(np.full(len(item), code)) for code in range(len(MOODS)))
+        chance = sum(by_mood, np.zeros(item.shape))
+    else:
+        chance = play_through(mood)
+    chance = chance * today.long_enough(item, schema.PLAY_THROUGH_MS)
+    ranked = released[np.argsort(-chance, axis=1, kind="stable")]  # [pages, released]
+    short = max(pages.item.shape[1] - ranked.shape[1], 0)
+    ranked = np.pad(ranked, ((0, 0), (0, short)), constant_values=-1)[:, : pages.item.shape[1]]
+    return replace(pages, item=np.where(pages.shown, ranked, -1))
 
 
 def contexts(world: World, days: Iterable[int], surface: int, count: int, seed: int) -> list[Context]:

@@ -5,7 +5,7 @@ import { day, moment, percent, shortDay } from "../player/words.js";
 import { train } from "./act.js";
 import { line, spark } from "./chart.js";
 import { Page, count, head, mark, redraw, section } from "./page.js";
-import { loop, rates } from "./state.js";
+import { candidate, loop, rates } from "./state.js";
 
 const WIDE = 860; // px from which the picture lies; below it stands
 // The boxes by row and column of the picture that lies; the one that stands has rows for columns.
@@ -14,6 +14,7 @@ const ARROWS = [
   ["data", "training"], ["training", "gates"], ["gates", "models"], ["models", "gateway"],
   ["experiments", "gateway"], ["journal", "data"], ["journal", "drift"], ["drift", "training"],
 ];
+const HELD = ["hold", "call a person"]; // the decisions that a person hears of
 const RUNS = 5; // that stand below the picture
 
 export class LoopPage extends Page {
@@ -122,8 +123,8 @@ function gates(now) {
 function models({ served }) {
   const box = { title: "Models", href: "#models" };
   if (!served) return { ...box, said: "None pushed", lines: ["The first training pushes them"] };
-  const versions = (label) => [...new Set(Object.values(served).map((labels) => labels[label]).filter(Boolean))];
-  const [stable, canary] = [versions("stable"), versions("canary")];
+  const versions = (of) => [...new Set(Object.values(served).map(of).filter(Boolean))];
+  const [stable, canary] = [versions((labels) => labels.stable), versions(candidate)];
   return { ...box, said: stable.length ? `stable ${stable.join(", ")}` : "Nothing stable", lines: [canary.length ? `canary ${canary.join(", ")}` : "no canary", Object.keys(served).join(", ")] };
 }
 
@@ -150,7 +151,9 @@ function experiments({ experiments }) {
   };
 }
 
-function drift({ drift, drifted }) {
+function drift({ monitoring, drift, drifted }) {
+  const { decision, until } = monitoring;
+  if (decision) return { title: "Monitoring", href: "#monitor", said: decision.action, tone: HELD.includes(decision.action) ? "bad" : decision.action === "retrain" ? "warn" : "", lines: [decision.reason, until && `checked until ${moment(until)}`] };
   const box = { title: "Drift", href: "#drift" };
   if (!drift) return { ...box, said: "No verdict yet", lines: ["segue run monitoring compares"] };
   return { ...box, said: drifted ? "Drifted" : "No drift", tone: drifted ? "warn" : "", lines: [drift] };
@@ -171,9 +174,10 @@ function attention(now) {
   if (now.training && !now.training.running && now.training.exit_code) items.push([`The training that was started here ended with exit code ${now.training.exit_code}: ${now.training.said}`, "#runs"]);
   if (last?.status === "failed") items.push([`The newest run failed. ${last.reason}`, `#run/${last.run}`]);
   for (const { gate, passed, reason } of now.gates) if (passed === false) items.push([`${gate} said no: ${reason}`, gates(now).href]);
+  if (now.monitoring.decision && now.monitoring.decision.action !== "wait") items.push([`${now.monitoring.decision.action}: ${now.monitoring.decision.reason}`, "#monitor"]);
   if (now.drifted) items.push([now.drift, "#drift"]);
   for (const part of now.gateway?.down ?? []) items.push([`No answer now: ${part}. Pages go on without it.`, "#traffic"]);
-  if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
+  if (now.served && Object.values(now.served).some(candidate)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
   if (!now.gateway && now.served) items.push(["Models are pushed. Stop this and run segue up again to serve them.", "#models"]);
   if (!items.length) return null;
   return h("section.attention", { "aria-label": "What needs a look" }, h("h2", {}, "Needs a look"), h("ul", {}, items.map(([text, href]) => h("li", {}, h("a", { href }, text)))));

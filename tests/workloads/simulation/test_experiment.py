@@ -27,8 +27,8 @@ from workloads.simulation import servers
 from workloads.simulation.arms import first_exposures, worth
 from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.gateway import Gateway
+from workloads.simulation.plan import world_of
 from workloads.simulation.served import Record
-from workloads.simulation.simulate import world_of
 
 DAY_OF_TEST = 28  # the first after the log
 NOW = instant(DAY_OF_TEST * DAY)

@@ -9,26 +9,10 @@ import time
 
 import pytest
 
-from segue.errors import InputError
 from tests.support.nano_loop import NANO_CONFIG
-from workloads.simulation.simulate import require_same, world_of
 
-DAYS = ("simulate", "--days", "2", "--retrain-every", "2", "--config", str(NANO_CONFIG), "--json")
-
-
-def test_only_a_world_of_version_2_goes_on():
-    with pytest.raises(InputError, match=r"imported world of version 2. The imported log is movielens-100k"):
-        world_of({"dataset": "movielens-100k"})
-    told = {"name": "nano", "users": 60, "items": 150, "days": 28, "sessions": 0.18, "version": 2, "seed": 3}
-    assert world_of({"dataset": "synthetic-nano", "world": told}).seed == 3
-
-
-def test_a_simulation_of_another_data_set_is_refused():
-    state = {"log": "abc", "days": [{}]}
-    require_same(state, {"log": "abc", "collected": {"cursor": "1"}})
-    for manifest in ({"log": "xyz", "collected": {"cursor": "1"}}, {"log": "abc"}):
-        with pytest.raises(InputError, match="simulation of one data set"):
-            require_same(state, manifest)
+DAYS = ("simulate", "--days", "2", "--drift", "behaviour", "--drift-day", "2", "--retrain-every", "2",
+        "--config", str(NANO_CONFIG), "--json")  # fmt: skip
 
 
 @pytest.mark.slow
@@ -59,7 +43,9 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
         assert day["features"]["different"] == 0
         assert 0 < day["reward"] < day["best_reward"]
         assert day["fallback"] < 0.5
-    training = days[1]["training"]
+        assert 0 < day["policies"]["frozen"] == day["policies"]["loop"] < day["policies"]["oracle"]
+    assert days[1]["policies"]["oracle"] < 0.8 * days[0]["policies"]["oracle"]  # plays have become too short
+    (training,) = days[1]["actions"]
     assert training["status"] == "pushed" or "data validation" not in training["reason"]
     assert (gain is None) == (training["status"] != "pushed")
     if gain:

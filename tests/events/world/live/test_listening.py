@@ -1,11 +1,14 @@
 """A day of interactive listeners is determined by the seed and by what they are shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from events.importers.synthetic import sized
-from events.world.day import DAY, PATIENCE
+from events.world.day import DAY, HOME, PATIENCE, PLAY
 from events.world.live.listening import SERVED, listen
+from events.world.live.responses import NOW_PLAYING
 from events.world.live.sessions import MOST_REQUESTS
 from events.world.live.world import World
 
@@ -69,3 +72,16 @@ def test_new_items_are_released_on_their_day(world):
     assert new <= set(world.day(monday).policy.shelves.released)
     assert not new & set(world.day(monday - 1).policy.shelves.released)
     assert world.items_table(monday, monday).num_rows == len(new)
+
+
+def plays(world: World, day: int, surface: int) -> int:
+    """How many plays on a surface are told."""
+    return sum(actions.count(PLAY) for visit, _, actions, _ in day_of(world, day) if visit.surface == surface)
+
+
+def test_an_outage_after_the_log_loses_the_plays_on_home(world):
+    begins = NANO.days + 3
+    outage = World.build(replace(NANO, drift="outage", drift_day=begins), 0)
+    assert day_of(outage, begins - 1) == day_of(world, begins - 1)
+    assert (plays(world, begins, HOME) > 0, plays(outage, begins, HOME)) == (True, 0)
+    assert plays(outage, begins, NOW_PLAYING) == plays(world, begins, NOW_PLAYING) > 0

@@ -7,7 +7,7 @@ import pytest
 from events import dataset, schema
 from events.checks import check
 from events.importers.synthetic import DRIFTS, generate, sized
-from events.world.config import FIRST_DAY, FUTURE_DAYS
+from events.world.config import FIRST_DAY, FUTURE_DAYS, WorldConfig
 from events.world.live.world import World
 from segue.errors import InputError
 from segue.files import tree_sha256
@@ -124,6 +124,16 @@ def test_a_day_beyond_the_world_and_an_unknown_version_are_refused():
         sized("nano", version=3)
     with pytest.raises(InputError, match=r"worlds of version 2. Received version 1"):
         World.build(sized("nano"), 0)
+    with pytest.raises(InputError, match=r"one of version 1 does not go on. Received 60 days for version 1"):
+        sized("nano", future_days=60)
+
+
+def test_a_world_goes_on_as_long_as_it_is_told_and_without_a_word_for_28_days():
+    longer = World.build(sized("nano", version=2, future_days=60), 0)
+    assert longer.day(NANO.days + 59).day == longer.config.horizon - 1
+    assert NANO.days + FUTURE_DAYS < max(longer.items.release) < NANO.days + 60
+    told = {name: value for name, value in vars(NANO).items() if name != "future_days"}  # an older manifest
+    assert WorldConfig(**told) == NANO
 
 
 def test_content_follows_the_hour(imported, events):

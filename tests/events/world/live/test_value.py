@@ -1,5 +1,7 @@
 """The exact value of a page against cases worked by hand and against the responses that the world draws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from events.world.live.moods import MOODS, mood_chances
 from events.world.live.outcomes import hour_of
 from events.world.live.pages import Pages
 from events.world.live.responses import DISLIKE, NOW_PLAYING, actions, respond
-from events.world.live.value import contexts, expected, policy_values
+from events.world.live.value import best, contexts, expected, policy_values
 from events.world.live.world import World
 
 NOON = 12 * 3_600_000_000
@@ -87,7 +89,7 @@ def test_an_item_of_a_disliked_creator_is_never_played_and_sometimes_disliked(wo
     assert drawn.examined.all()
     assert not drawn.played.any()
     assert 0.4 < drawn.disliked.mean() < 0.6
-    assert (actions(drawn).action == DISLIKE).sum() == drawn.disliked.sum()
+    assert (actions(drawn, world.day(0).lost(shown)).action == DISLIKE).sum() == drawn.disliked.sum()
     assert expected(world.day(0), page(user, HOME, [[item]])).play.sum() == 0
 
 
@@ -103,10 +105,13 @@ def test_a_response_depends_on_its_request_alone(world):
 def test_a_like_comes_after_the_play_and_an_outage_loses_only_plays_and_times(world):
     shown = page(5, HOME, ROWS, 300)
     drawn = respond(world.day(0), 0, np.arange(300), np.zeros(300, int), shown.at, shown)
-    done = actions(drawn)
+    done = actions(drawn, world.day(0).lost(shown))
     assert np.bincount(done.action)[:4].sum() > 0
     assert (np.diff(done.page) >= 0).all()
-    lost = actions(drawn, np.ones(shown.item.shape, bool))
+    outage = World.build(sized("nano", "outage", 35, version=2), 0)
+    assert not outage.day(34).lost(shown).any()
+    assert not outage.day(35).lost(page(5, NOW_PLAYING, ROWS[:1])).any()
+    lost = actions(drawn, outage.day(35).lost(shown))
     assert set(lost.action) == set(done.action) - {1}
     assert (lost.ms == -1).all()
 
@@ -169,3 +174,38 @@ def test_a_drift_changes_the_value(world):
     moments = contexts(world, [36], HOME, 50, seed=1)
     policy = best_page(world)
     assert policy_values(drifted, moments, policy).mean() < 0.7 * policy_values(world, moments, policy).mean()
+
+
+@pytest.mark.parametrize("drift", [None, "behaviour"])  # a behaviour drift makes plays of short items too short
+@pytest.mark.parametrize("told", [False, True])
+def test_no_exchange_of_two_items_improves_the_page_of_the_oracle_by_1_percent(drift, told):
+    world = World.build(sized("nano", drift, 20 if drift else None, version=2), 0)
+    today, rng = world.day(30), np.random.default_rng(0)
+    for user in (2, 5, 9):
+        mood = np.array([user % len(MOODS)]) if told else None
+        asked = page(user, HOME, ROWS)
+        oracle = best(today, asked, mood)
+        assert (oracle.row == asked.row).all()
+        value = expected(today, oracle, mood).play.sum()
+        assert value > expected(today, asked, mood).play.sum()
+        for _ in range(60):
+            items = oracle.item.copy()
+            slot, other = rng.choice(items.shape[1], 2, replace=False)
+            other_item = rng.choice(today.policy.shelves.released)
+            if other_item in items:  # exchanged within the page, else with an item that is not on it
+                items[0, [slot, other]] = items[0, [other, slot]]
+            else:
+                items[0, slot] = other_item
+            assert expected(today, replace(oracle, item=items), mood).play.sum() < 1.01 * value
+
+
+def test_an_oracle_that_is_told_the_mood_is_no_worse_and_leaves_slots_empty_without_items(world):
+    today, asked = world.day(0), page(2, HOME, [list(range(12)), list(range(12, 200))])
+    moods = range(len(MOODS))
+    told = [expected(today, best(today, asked, np.array([mood])), np.array([mood])).play.sum() for mood in moods]
+    untold = [expected(today, best(today, asked), np.array([mood])).play.sum() for mood in moods]
+    assert all(a >= b - 0.01 for a, b in zip(told, untold, strict=True))
+    assert np.sum(told) > np.sum(untold)
+    released = today.policy.shelves.released
+    assert sorted(best(today, asked).item[0, : len(released)]) == sorted(released)
+    assert (best(today, asked).item[0, len(released) :] == -1).all()

@@ -1,0 +1,1 @@
+"""The checks of a window: what they measure, their limits, and their verdicts."""

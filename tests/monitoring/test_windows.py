@@ -1,0 +1,74 @@
+"""Which day an event belongs to, and what of it the checks read."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from events import schema
+from monitoring.windows import Windows, rows
+from segue.errors import InputError
+
+END = datetime(2026, 3, 8, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def test_the_current_window_is_the_last_whole_day_whose_outcomes_are_mature():
+    windows = Windows.before(END + timedelta(hours=2, minutes=59), END - 30 * DAY)
+    assert windows.current == (END - DAY, END)
+    assert windows.reference == (END - 30 * DAY, END - DAY)
+
+
+def test_the_reference_is_no_longer_than_a_base_and_its_calibration():
+    assert Windows.before(END + 2 * HOUR, END - 400 * DAY).days == 14 + 28 + 1
+
+
+@pytest.mark.parametrize(("days", "enough"), [(14, False), (15, True)])
+def test_a_base_and_limits_need_a_week_each(days, enough):
+    assert Windows.before(END + 2 * HOUR, END - days * DAY).enough is enough
+
+
+def test_a_log_without_a_day_before_the_window_is_refused():
+    with pytest.raises(InputError, match="1 whole days before"):
+        Windows.before(END + 2 * HOUR, END - DAY - HOUR)
+
+
+def log(*events: tuple[str, datetime, str | None]) -> pa.Table:
+    """Events of a listener: action, time and request."""
+    return pa.Table.from_pylist(
+        [
+            {"event_id": str(n), "user_id": "u", "item_id": "i", "ts": ts, "action": action, "request_id": request}
+            for n, (action, ts, request) in enumerate(events)
+        ],
+        schema.EVENTS,
+    )
+
+
+ITEMS = pa.Table.from_pylist(
+    [{"item_id": "i", "title": "I", "content_type": "music", "genres": ["jazz"], "release_date": date(2026, 3, 2)}],
+    schema.ITEMS,
+)
+WINDOWS = Windows(END, 2)
+
+
+def test_what_follows_a_request_belongs_to_its_day_and_counts_for_two_hours():
+    shown = END - DAY - HOUR  # an hour before the current window
+    events = log(
+        ("impression", shown, "a"), ("play", shown + 2 * HOUR, "a"), ("like", shown + 2.1 * HOUR, "a"),
+        ("impression", END - HOUR, "b"), ("skip", END + HOUR, "b"), ("play", END + HOUR, "c"),
+    )  # fmt: skip
+    frame = rows(events, ITEMS, WINDOWS)
+    assert list(zip(frame["day"], frame["action"], strict=True)) == [
+        (0, "impression"), (0, "play"), (1, "impression"), (1, "skip"),
+    ]  # fmt: skip
+
+
+def test_an_event_without_a_request_has_its_own_day():
+    frame = rows(log(("play", END - 30 * HOUR, None), ("play", END - HOUR, None)), ITEMS, WINDOWS)
+    assert frame["day"].tolist() == [0, 1]
+    assert frame["request"].tolist() == [-1, -1]
+
+
+def test_a_row_has_what_the_checks_read_of_its_item():
+    row = rows(log(("play", datetime(2026, 3, 7, 12, tzinfo=UTC), None)), ITEMS, WINDOWS).iloc[0]
+    assert (row["content_type"], row["age"], row["null_ms_played"]) == ("music", 5.5, True)

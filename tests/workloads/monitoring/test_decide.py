@@ -1,0 +1,134 @@
+"""Decisions on a home: from reports and runs to a record, and what is told of it."""
+
+import pytest
+
+from monitoring.rules import Rules
+from monitoring.state_file import read
+from pipelines.run_state import state
+from segue.errors import InputError, UnavailableError
+from segue.files import read_json, write_text
+from tests.support.loops import leave_run
+from tests.support.reports import day, leave_report, report
+from workloads.monitoring import tell
+from workloads.monitoring.decide import standing, step, trainings
+
+PUSHED = {"push": {"version": 1}}
+STOPPED = {"evaluate": {"passed": False, "reason": "AUC is low"}}
+
+
+@pytest.fixture
+def drifted(home):
+    """A home with a training of February and two windows in which skips rose."""
+    leave_run(home, "training-20260220T120000", PUSHED)
+    for number in (1, 2):
+        leave_report(home, report(number, "skip_rate", cause="behaviour"))
+    return home
+
+
+def decide(home, at=2.0, **how):
+    """Decide on a day."""
+    return step(home, Rules(), day(at), state, **how)
+
+
+def test_a_decision_is_recorded_once_and_stands_until_a_training_followed(drifted):
+    decision = decide(drifted)
+    assert (decision.action, decision.cause, decision.at) == ("retrain", "behaviour", day(2))
+    assert decide(drifted, 2.3) == decision
+    assert read(drifted.retraining).history == (decision,)
+    assert standing(drifted, state) == decision
+    leave_run(drifted, "training-20260303T000000", PUSHED)
+    assert standing(drifted, state).reason == "A training has followed the decision of 2026-03-03 00:00 UTC."
+    assert decide(drifted, 2.5).action == "wait"
+
+
+def test_a_training_that_a_gate_stopped_ends_the_decision_too(drifted):
+    decide(drifted)
+    leave_run(drifted, "training-20260303T000001", STOPPED)
+    assert decide(drifted, 3).action == "wait"
+    assert [each.status for each in trainings(drifted, state)] == ["pushed", "stopped"]
+
+
+def test_a_roll_out_that_runs_is_waited_for(drifted):
+    assert decide(drifted, busy="Roll-out 1 is running; a push would end it.").action == "wait"
+    assert decide(drifted).action == "retrain"
+
+
+def test_a_home_without_reports_waits_and_nothing_is_needed(home):
+    assert decide(home).reason == "Nothing asks for a training. None was run so far."
+    with pytest.raises(InputError, match="there is none yet"):
+        standing(type(home)(home.root / "other"), state)
+
+
+def test_a_damaged_report_is_named_and_nothing_is_decided(drifted):
+    write_text(drifted.check_reports / "20260304T000000.json", '{"reference": []}')
+    with pytest.raises(InputError, match="A saved report has"):
+        decide(drifted)
+    assert not drifted.retraining.exists()
+
+
+@pytest.fixture
+def outage(home):
+    """A home that holds."""
+    leave_report(home, report(1, "volume", cause="outage"))
+    decide(home, 1)
+    return home
+
+
+def test_an_alert_is_said_once(outage):
+    said = []
+    for at in (1.2, 2, 2.2):
+        if at == 2:
+            leave_report(outage, report(2, "volume", cause="outage"))
+        decide(outage, at)
+        assert tell.alert(outage, said.append) == ""
+    assert said == ["alert: hold. No training while this lasts: volume changed."]
+    assert [each.action for each in read(outage.retraining).history] == ["hold", "hold"]
+
+
+def test_an_alert_that_the_webhook_misses_is_sent_again(outage, monkeypatch):
+    monkeypatch.setenv("SEGUE_ALERTS_WEBHOOK", "https://hooks.example.com/s3cret")
+    sent = []
+
+    def fails(address, decision):
+        raise UnavailableError("The webhook does not answer.")
+
+    monkeypatch.setattr(tell, "send", fails)
+    assert tell.alert(outage, lambda line: None) == "The webhook does not answer."
+    monkeypatch.setattr(tell, "send", lambda address, decision: sent.append((address, decision.action)))
+    for _ in range(2):
+        assert tell.alert(outage, lambda line: None) == ""
+    assert sent == [("https://hooks.example.com/s3cret", "hold")]
+
+
+def test_what_mlflow_does_not_take_is_kept_and_sent_later(outage, monkeypatch):
+    calls = []
+
+    def log(home, decisions):
+        calls.append([each["name"] for each in decisions])
+        return (0, "MLflow does not answer.") if len(calls) == 1 else (len(decisions), "")
+
+    monkeypatch.setattr(tell, "log_decisions", log)
+    assert tell.track(outage) == "MLflow does not answer."
+    leave_report(outage, report(2))
+    decide(outage, 2)
+    assert tell.track(outage) == ""
+    assert tell.track(outage) == ""
+    assert calls == [["decision-00001"], ["decision-00001", "decision-00002"]]
+    assert read_json(outage.retraining)["tracked"] == 2
+
+
+@pytest.mark.slow
+def test_mlflow_has_each_decision_with_its_reasons_and_effects(outage):
+    from tracking.address import tracking_uri
+    from tracking.client import connect
+    from tracking.decisions import DECISIONS, log_decisions
+
+    assert tell.track(outage) == ""
+    again = tell.record(outage, 0, read(outage.retraining).history[0])
+    assert log_decisions(outage, [again]) == (1, "")  # as after a kill before it was written down
+    client = connect(tracking_uri(outage))
+    (run,) = client.search_runs([client.get_experiment_by_name(DECISIONS).experiment_id])
+    assert (run.info.run_name, run.info.status) == ("decision-00001", "FINISHED")
+    assert (run.data.tags["action"], run.data.tags["cause"]) == ("hold", "outage")
+    assert run.data.tags["reason"] == "No training while this lasts: volume changed."
+    assert run.data.metrics["effect.volume"] == 0.9

@@ -1,0 +1,63 @@
+"""The reports of a home whose listeners, catalogue or collection change."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from events import dataset
+from events.importers.synthetic import SIZES, generate
+from events.world.config import DRIFTS, FIRST_DAY
+from monitoring.report import Report
+from segue.errors import InputError
+from workloads.monitoring.watch import step
+
+DRIFT_DAY = 26
+MIDNIGHT = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
+
+
+def mature(day: int) -> datetime:
+    """The instant at which the outcomes of a day of the world are mature."""
+    return MIDNIGHT + timedelta(days=day + 1, hours=2)
+
+
+def world(home, drift: str | None = None) -> None:
+    """Import a log of 200 listeners and 28 days, of a drift from day 26 on if one is named."""
+    config = replace(SIZES["nano"], users=200, sessions=0.5, drift=drift, drift_day=DRIFT_DAY if drift else None)
+    dataset.write(home.data, generate(config, 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_the_first_window_of_a_change_names_its_cause(home, drift):
+    world(home, drift)
+    assert step(home, mature(DRIFT_DAY - 1)).cause is None
+    report = step(home, mature(DRIFT_DAY))
+    assert report.cause == drift
+    assert (drift == "outage") == any(check.response == "alert" for check in report.failed)
+
+
+@pytest.mark.slow
+def test_a_window_has_one_report_and_the_next_one_does_not_overlap_it(home):
+    world(home)
+    first = step(home, mature(24))
+    assert step(home, mature(24) + timedelta(hours=23, minutes=59)) == first
+    second = step(home, mature(25))
+    assert second.current[0] == first.current[1]
+    paths = sorted(home.check_reports.iterdir())
+    assert [path.name for path in paths] == ["20260130T000000.json", "20260131T000000.json"]
+    assert Report.from_dict(json.loads(paths[1].read_text())) == second
+
+
+@pytest.mark.slow
+def test_a_log_that_stops_is_an_outage(home):
+    world(home)
+    report = step(home, mature(29))
+    assert report.cause == "outage"
+    assert {check.name for check in report.failed} == {"volume", "freshness"}
+
+
+def test_a_home_without_a_log_is_refused(home):
+    with pytest.raises(InputError, match="No data set"):
+        step(home, mature(24))

@@ -1,0 +1,83 @@
+"""Decide whether to retrain, from the reports, the decisions and the trainings of a home."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitoring.report import Report
+from monitoring.retraining import Decision, Training, decide, unfinished_retraining
+from monitoring.rules import Rules
+from monitoring.state_file import State, change, read
+from segue.errors import InputError
+from segue.files import read_json
+from segue.settings import Home
+from stores import parts
+
+if TYPE_CHECKING:
+    from workloads.operating.overview import StateOf
+
+TRAININGS = 50  # the newest, of which the rules see the states
+REPORT_NAME = "%Y%m%dT%H%M%S"  # of the end of a window, UTC
+
+
+def step(home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str = "") -> Decision:
+    """Decide, record the decision, and return it.
+
+    Args:
+        home: the home.
+        rules: the rules.
+        at: the time now, UTC.
+        state_of: says how a run is doing.
+        busy: what a training would disturb besides another training.
+
+    Raises:
+        InputError: a report or the decisions so far are damaged, and nothing is decided.
+    """
+
+    def decided(state: State) -> State:
+        reports = [report_of(path) for path in report_files(home)[-max(rules.windows.values(), default=1) :]]
+        begun = [each for each in trainings(home, state_of) if each.started <= at]  # the clock may be a simulated one
+        return state.decided(decide(reports, state.history, begun, rules, at, busy))
+
+    return parts.change(home, parts.REPORTS, lambda: change(home.retraining, decided)).history[-1]
+
+
+def standing(home: Home, state_of: "StateOf") -> Decision:
+    """Return the last decision; one to retrain that was carried out is a decision to wait.
+
+    Raises:
+        InputError: nothing was decided yet.
+    """
+    history = read(home.retraining).history
+    if not history:
+        raise InputError("--if-needed acts on a decision; there is none yet.", "Run `segue monitor` first.")
+    last = history[-1]
+    if last.action == "retrain" and not unfinished_retraining(history, trainings(home, state_of)):
+        return Decision(last.at, "wait", f"A training has followed the decision of {last.at:%Y-%m-%d %H:%M} UTC.")
+    return last
+
+
+def report_files(home: Home) -> list[Path]:
+    """Return the files of all reports, oldest first."""
+    return sorted(home.check_reports.glob("[!.]*.json"))
+
+
+def report_of(path: Path) -> Report:
+    """Return the report in a file.
+
+    Raises:
+        InputError: the file is damaged, or of an older version.
+    """
+    return Report.from_dict(read_json(path))
+
+
+def trainings(home: Home, state_of: "StateOf") -> list[Training]:
+    """Return the newest runs of the training pipeline, oldest first."""
+    runs = [run for run in home.run_folders() if run.path.name.startswith("training-")]
+    return [
+        Training(
+            datetime.strptime(run.path.name.split("-")[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC),
+            state_of(run)["status"],
+        )
+        for run in runs[-TRAININGS:]
+    ]

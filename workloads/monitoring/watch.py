@@ -1,0 +1,63 @@
+"""Watch: check the newest window of the collected events, and write its report."""
+
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+
+from events import dataset, schema
+from monitoring.report import Report
+from monitoring.watch import checked
+from monitoring.windows import COLUMNS, EXPOSURE, Windows
+from segue.files import write_json
+from segue.settings import Home
+from stores import parts
+from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
+
+
+def step(home: Home, at: datetime) -> Report:
+    """Return the report of the newest window, and write it to the home unless it is there.
+
+    Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
+    be called at any time, as often as one likes.
+
+    Args:
+        home: The home, whose journal is collected.
+        at: The instant of the check, UTC. Later events are not read.
+
+    Raises:
+        InputError: No data set is imported, or its log, or what of it was served, has no whole day before the window.
+    """
+    tables = dataset.load(home.data)
+    windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
+    if paths := report_files(home):
+        newest = report_of(paths[-1])
+        if newest.current[1] > windows.current[0]:
+            return newest
+    events = served(read(tables.events_files, windows.start, at))
+    if events.num_rows:
+        windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
+    report = checked(events, tables.items, windows, at)
+    path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
+    parts.change(home, parts.REPORTS, lambda: write_json(path, report.to_dict()))
+    return report
+
+
+def served(events: pa.Table) -> pa.Table:
+    """Return the events that the journal collected, or all if it collected none.
+
+    A log that was imported comes from pages that another system decided; that they differ is no change of listeners.
+    """
+    if EXPOSURE not in events.column_names or events[EXPOSURE].null_count == events.num_rows:
+        return events
+    return events.filter(pc.or_(events[EXPOSURE].is_valid(), events[schema.RECEIVED.name].is_valid()))
+
+
+def read(files: list[str], start: datetime, end: datetime) -> pa.Table:
+    """Return the events of a time in the files of days, with the columns that the checks read."""
+    days = pds.dataset(files, format="parquet")
+    names = [name for name in days.schema.names if name in COLUMNS]
+    ts = pds.field("ts")
+    inside = (ts >= pa.scalar(start, schema.TIMESTAMP)) & (ts < pa.scalar(end, schema.TIMESTAMP))
+    return days.to_table(names, filter=inside)
