@@ -159,10 +159,15 @@ def one_day(
 
 def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, float]:
     """Return the mean true reward of Home by the loop, its rivals and the oracle, in the same moments of a day that is
-    about to begin."""
+    about to begin. In a roll-out the loop's is that of the stable models and the candidate, by their shares."""
     moments = contexts(world, [day], HOME, MOMENTS, SEED)
-    values = true_values(home, world, moments, homes.rivals(home), quiet)
-    return {name: float(value.mean()) for name, value in values.items()}
+    with homes.tried(home) as tried:
+        share, candidate = tried or (0.0, None)
+        served = homes.rivals(home) | ({"candidate": candidate} if candidate else {})
+        values = true_values(home, world, moments, served, quiet)
+    means = {name: float(value.mean()) for name, value in values.items()}
+    means["loop"] = (1 - share) * means["loop"] + share * means.pop("candidate", 0.0)
+    return means
 
 
 def begin(home: Home, world: World, day: int, lacking: int, say: Say, quiet: Quiet) -> int:

@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +10,14 @@ from cli.surfaces.loop import after_day, training
 from events import dataset
 from events.importers.synthetic import generate, sized
 from monitoring.rules import Rules
-from rollout.plan import Plan
+from rollout import plan
 from rollout.state_file import read
 from segue.settings import Home
 from serving.store import model_store
 from tests.support.loops import leave_run
 from tests.support.reports import day, leave_report, report
 
-PLAN = Plan(shadow_requests=10, stages=(0.1, 0.5))
+PLAN = plan.Plan(shadow_requests=10, stages=(0.1, 0.5))
 
 
 @pytest.fixture
@@ -78,6 +79,10 @@ def test_on_the_first_day_nothing_is_watched(home):
     assert (did[0]["kind"], did[0]["cause"]) == ("watch", None)
     assert "compared with the days before it" in did[0]["reason"]
     assert [each["kind"] for each in did[1:]] == ["wait"]
+
+
+def test_the_example_of_a_plan_for_few_listeners_is_one():
+    assert plan.read(Path(__file__).resolve().parents[3] / "docs/example/small-rollout.yaml").stages == (0.5,)
 
 
 def test_a_training_is_pushed_or_refused():

@@ -22,7 +22,7 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world)
     environment = {**os.environ, "SEGUE_HOME": str(home.root)}
     command = [sys.executable, "-c", "from cli import main; main()", *DAYS]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as first:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         while not (record.is_file() and record.read_bytes().count(b"\n") >= 6):
             assert first.poll() is None
             assert time.monotonic() < deadline

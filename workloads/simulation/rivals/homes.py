@@ -5,10 +5,15 @@ by its age but what training would have taught it.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from segue.files import atomic_path
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.split import read_split
 
 
 def first_home(home: Home) -> Home:
@@ -29,13 +34,29 @@ def rivals(home: Home) -> dict[str, Home]:
 
 def keep_first(home: Home) -> None:
     """Keep what serves now as the first models of a simulation, unless it is kept already."""
-    first = first_home(home)
-    if model_store.stable(first.models):
+    if not model_store.stable(first_home(home).models):
+        copy_served(home, model_store.stable(home.models), first_home(home))
+
+
+@contextmanager
+def tried(home: Home) -> Iterator[tuple[float, Home] | None]:
+    """Yield the share of the listeners who see the candidate of a roll-out, and a home that serves it; None without."""
+    split = read_split(home.models)
+    if split is None or not split.share:
+        yield None
         return
+    candidate = {model: home.models / model / str(version) for model, version in split.candidate.items()}
+    with TemporaryDirectory(prefix="segue-candidate-") as folder:
+        copy_served(home, {**model_store.stable(home.models), **candidate}, Home(Path(folder)))
+        yield split.share, Home(Path(folder))
+
+
+def copy_served(home: Home, models: dict[str, Path], other: Home) -> None:
+    """Let another home serve some models, with the layout policy of this one."""
     if home.layout_policy.is_file():
-        first.surfaces.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(home.layout_policy, first.layout_policy)
-    model_store.push(first.models, model_store.stable(home.models))
+        other.surfaces.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home.layout_policy, other.layout_policy)
+    model_store.push(other.models, models)
 
 
 def begin_daily(home: Home) -> None:
