@@ -126,9 +126,11 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
     home, mover = home_with_models(), label_mover(server)
     before = config_text(home.models)
     report(roll_back(home, reason, getuser(), utc_now()), as_json)
-    if mover is not None:
-        mover(before, config_text(home.models), partial(config_text, home.models))
-    finish(home, mover)
+    try:
+        if mover is not None:
+            mover(before, config_text(home.models), partial(config_text, home.models))
+    finally:
+        finish(home)
 
 
 @models.command()

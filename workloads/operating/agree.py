@@ -1,5 +1,6 @@
 """What follows the labels of the model store, which are the truth: MLflow's aliases and the drift reference."""
 
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,20 @@ def agree(home: Home) -> str | None:
     }
     address = tracking_uri(home)
     done = {"tracking": shown(address), "aliases": aliases}
-    if home.aliases.is_file() and read_json(home.aliases) == done:
-        return None
     evaluated = {run for of in runs.values() for run in of.values() if home.run(run).evaluation.is_file()}
+    unsent = {run for run in evaluated if home.run(run).unsent.is_file()}
+    if not unsent and home.aliases.is_file() and read_json(home.aliases) == done:
+        return None
     if address == home.own_tracking_uri and not home.tracking_database.is_file() and not evaluated:
         return None  # no run of this home has reached its registration
     try:
         missing = set_aliases(connect(address), aliases)
-        for run in sorted(missing & evaluated):
-            pushed = [
-                v for v in model_store.versions(home.models, "ranking") if run_of(home.models, "ranking", v) == run
-            ]
-            track(home, home.run(run), record_of(home, run, pushed[0]))
-        if missing & evaluated:
+        cut_off = unsent | (missing & evaluated)
+        if cut_off and not at_work(home):  # a run that is at work records itself
+            for run in sorted(cut_off):
+                versions = model_store.versions(home.models, "ranking")
+                pushed = next(each for each in versions if run_of(home.models, "ranking", each) == run)
+                track(home, home.run(run), record_of(home, run, pushed))
             missing = set_aliases(connect(address), aliases)
     except Exception as error:  # MLflow raises whatever its transport raises
         return f"MLflow's aliases do not follow the labels yet: {' '.join(str(error).split())[:300]}"
@@ -61,6 +63,18 @@ def agree(home: Home) -> str | None:
     home.mlflow.mkdir(parents=True, exist_ok=True)
     write_json(home.aliases, done)
     return None
+
+
+def at_work(home: Home) -> bool:
+    """Return whether a run works in the home."""
+    try:
+        with home.lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def labelled_runs(root: Path) -> dict[str, dict[str, str]]:

@@ -1,12 +1,14 @@
 """MLflow's aliases follow the labels: after a move, after a run that was cut off, and once MLflow is back."""
 
 import socket
+from datetime import UTC, datetime
 
 import mlflow
 import pytest
 
 from models.saved.card import CARD
 from segue.files import write_json
+from segue.lock import locked
 from segue.settings import Home
 from serving.store import model_store
 from tracking.client import make_database
@@ -68,6 +70,19 @@ def test_runs_that_were_cut_off_are_recorded_and_the_aliases_follow_each_move(ho
     model_store.rollback(home.models)
     assert agree(home) is None
     assert aliases(home) == {"champion": RUNS[0]}
+
+
+@pytest.mark.slow
+def test_a_record_that_was_not_sent_is_sent_once_no_run_is_at_work(home):
+    assert agree(home) is None
+    write_json(home.run(RUNS[0]).unsent, {"not_tracked": "The run ended while it was sent."})
+    with locked(home.lock, "segue run training", datetime(2026, 3, 3, tzinfo=UTC)):
+        assert agree(home) is None
+        assert home.run(RUNS[0]).unsent.exists()
+    assert agree(home) is None
+    assert not home.run(RUNS[0]).unsent.exists()
+    client = mlflow.MlflowClient(home.own_tracking_uri)
+    assert len(client.search_model_versions("name = 'segue-ranking'")) == 2
 
 
 @pytest.mark.slow
