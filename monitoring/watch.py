@@ -25,14 +25,12 @@ def checked(events: pa.Table, items: pa.Table, windows: Windows, at: datetime, s
         at: The instant of the check, UTC.
         seed: Seed of the bootstrap.
     """
-    fresh = freshness(events, windows, at)
     if not windows.enough:
-        young = f"The log has {windows.days} whole days; checks need {LEAST_DAYS}."
-        return report(windows, [fresh], usual=young)
+        return report(windows, (), usual=f"Checks need {LEAST_DAYS} whole days of events. There are not as many yet.")
     frame = rows(events, items, windows)
     levels = Levels.of(frame[frame["day"] < windows.days - 1], items)
     sums = daily(frame, levels, windows.days, seed)
-    return report(windows, [fresh, *verdicts(sums), growth(items, windows)])
+    return report(windows, [freshness(events, windows, at), *verdicts(sums), growth(items, windows)])
 
 
 def report(windows: Windows, checks: Iterable[Check], usual: str = "All checks are as usual.") -> Report:

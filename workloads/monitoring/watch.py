@@ -27,7 +27,7 @@ def step(home: Home, at: datetime) -> Report:
         at: The instant of the check, UTC. Later events are not read.
 
     Raises:
-        InputError: No data set is imported, or its log, or what of it was served, has no whole day before the window.
+        InputError: No data set is imported.
     """
     tables = dataset.load(home.data)
     windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
@@ -35,8 +35,9 @@ def step(home: Home, at: datetime) -> Report:
         newest = report_of(paths[-1])
         if newest.current[1] > windows.current[0]:
             return newest
-    events = served(read(tables.events_files, windows.start, at))
-    if events.num_rows:
+    read_events = read(tables.events_files, windows.start, at)
+    events = served(read_events)
+    if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
     report = checked(events, tables.items, windows, at)
     path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
