@@ -7,9 +7,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from events import dataset, schema
+from monitoring.drift import DriftLimits, compare
 from monitoring.report import Report
-from monitoring.watch import checked
-from monitoring.windows import COLUMNS, EXPOSURE, Windows
+from monitoring.watch import checked, compared
+from monitoring.windows import COLUMNS, EXPOSURE, Windows, rows
 from segue.files import write_json
 from segue.settings import Home
 from stores import parts
@@ -20,7 +21,8 @@ def step(home: Home, at: datetime) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
     Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
-    be called at any time, as often as one likes.
+    be called at any time, as often as one likes. Evidently's report of the same days is written beside it, to look at:
+    its distances decide nothing.
 
     Args:
         home: The home, whose journal is collected.
@@ -39,9 +41,16 @@ def step(home: Home, at: datetime) -> Report:
     events = served(read_events)
     if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
-    report = checked(events, tables.items, windows, at)
-    path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
-    parts.change(home, parts.REPORTS, lambda: write_json(path, report.to_dict()))
+    frame = rows(events, tables.items, windows)
+    report = checked(frame, events, tables.items, windows, at)
+
+    def write() -> None:
+        base, today = compared(frame, windows)
+        if len(base) and len(today):
+            compare(base, today, DriftLimits(), home.drift_page, home.drift_snapshots)
+        write_json(home.check_reports / f"{windows.end:{REPORT_NAME}}.json", report.to_dict())
+
+    parts.change(home, parts.REPORTS, write)
     return report
 
 

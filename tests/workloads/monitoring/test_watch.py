@@ -9,8 +9,8 @@ import pytest
 
 from events import dataset, schema
 from events.importers.synthetic import SIZES, generate
-from events.world.config import DRIFTS, FIRST_DAY
 from events.journal.joins import EXPOSURE
+from events.world.config import DRIFTS, FIRST_DAY
 from monitoring.report import Report
 from segue.errors import InputError
 from workloads.monitoring.watch import served, step
@@ -49,6 +49,8 @@ def test_a_window_has_one_report_and_the_next_one_does_not_overlap_it(home):
     assert second.current[0] == first.current[1]
     paths = sorted(home.check_reports.iterdir())
     assert [path.name for path in paths] == ["20260130T000000.json", "20260131T000000.json"]
+    assert len(list(home.drift_snapshots.iterdir())) == 2
+    assert "ms_played" in home.drift_page.read_text(encoding="utf-8")
     assert Report.from_dict(json.loads(paths[1].read_text())) == second
 
 
