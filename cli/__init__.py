@@ -22,7 +22,7 @@ COMMANDS = {
     "gateway": ("cli.surfaces.gateway:gateway", "Answer listeners over HTTP: Home, Now Playing, events."),
     "recommend": ("cli.surfaces.recommend:recommend", "Recommend items to listeners, on the terminal."),
     "simulate": ("cli.surfaces.simulate:simulate", "Let a world's listeners use the gateway, day by day."),
-    "monitor": ("cli.monitor:monitor", "Decide whether to retrain; show the loop over time."),
+    "monitor": ("cli.monitor:monitor", "Check the newest day, decide whether to retrain; show the loop over time."),
     "drift": ("cli.drift:drift", "Compare a current window with a reference window."),
     "retrain": ("cli.monitor:retrain", "Run the training pipeline, if a decision asks for it."),
     "models": ("cli.models:models", "List, promote and roll back model versions; add items; example requests."),

@@ -8,50 +8,57 @@ from cli.bench_output import print_targets
 from cli.output import json_option, print_json, print_table
 from segue.terminal import say
 
-ROLLOUTS, DRIFT = "rollouts", "drift"
-
 
 @click.command()
 @click.option(
     "--rollouts",
-    type=click.IntRange(1),
+    type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Simulated roll-outs of each model, of an equal one ten times as many; and worlds of each planted change.",
+    help="Simulated roll-outs of each model; of an equal one ten times as many; 0 leaves that part out.",
 )
-@click.option("--part", type=click.Choice([ROLLOUTS, DRIFT]), help="Measure one part.  [default: both]")
+@click.option(
+    "--decisions",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Decisions to take a candidate back, after which a real gateway is timed; 0 leaves that part out.",
+)
+@click.option(
+    "--worlds",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Worlds of each planted change; of none a quarter as many; 0 leaves that part out.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @json_option
-def rollout(rollouts: int, part: str | None, seed: int, as_json: bool) -> None:
-    """Measure who is promoted and who is taken back, and what is noticed, in worlds without models.
+def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool) -> None:
+    """Measure who is promoted and who is taken back, in a world without models.
 
     Worse, equal and better models are rolled out to simulated listeners of two sites, by Segue's controller and by five
-    strikes of a threshold. Changes are planted in synthetic worlds, and Segue and other rules decide on retraining from
-    daily windows, also in worlds without a change.
+    strikes of a threshold. Then a gateway with tiny models answers listeners while a candidate is taken back again and
+    again, and the seconds from the decision to the candidate's last answer are measured. At last changes are planted in
+    synthetic worlds, and Segue and other rules decide on retraining from daily windows, also without a change.
     """
-    from benchmarks.rollout import benchmark, drift_benchmark
+    from benchmarks.results import machine
+    from benchmarks.rollout import drift_benchmark, last_answers
+    from benchmarks.rollout.benchmark import run
+    from segue.clock import utc_now
 
     def progress(line: str) -> None:
         say(line, err=True)
 
-    result = {}
-    if part != DRIFT:
-        result |= benchmark.run(rollouts, progress, seed)
-    if part != ROLLOUTS:
-        drift = drift_benchmark.run(rollouts, progress, seed)
-        result |= {"drift": drift, "targets": {**result.get("targets", {}), **drift.pop("targets")}}
+    result = run(rollouts, progress, seed) if rollouts else {"sites": {}, "targets": {}, "machine": machine()}
+    if decisions:
+        result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
+        result["targets"] |= last_answers.targets(result["last_answers"])
+    if worlds:
+        result["drift"] = drift_benchmark.run(worlds, progress, seed)
+        result["targets"] |= drift_benchmark.targets(result["drift"])
     if as_json:
         print_json(result)
         return
-    if part != DRIFT:
-        print_rollouts(result)
-    if part != ROLLOUTS:
-        print_drift(result["drift"])
-    print_targets(result["targets"])
-
-
-def print_rollouts(result: dict[str, Any]) -> None:
-    """Print the ends of simulated roll-outs."""
     for site, contestants in result["sites"].items():
         print_table(
             f"{site.replace('_', ' ')}: {result['listeners'][site]:,} listeners",
@@ -67,14 +74,20 @@ def print_rollouts(result: dict[str, Any]) -> None:
                 for model, figures in models.items()
             ],
         )
+    if decisions:
+        figures = ", ".join(f"{name} {result['last_answers'][name]:.2f} s" for name in ("p50", "p99", "most"))
+        say(f"From a decision to the candidate's last answer, {decisions} decisions: {figures}.")
+    if worlds:
+        print_drift(result["drift"])
+    print_targets(result["targets"])
 
 
 def print_drift(result: dict[str, Any]) -> None:
     """Print what was decided in quiet windows, and after planted changes."""
     changes = list(next(iter(result["planted"].values())))
     print_table(
-        f"of {result['worlds']} worlds each: noticed in {result['in_time']} windows; with the right cause; "
-        f"and decisions and failed windows in {result['windows']} quiet windows, by world",
+        f"of {result['worlds']} worlds each: noticed in {result['in_time']} windows; with the right cause. "
+        f"By quiet world: decisions and failed windows of {result['windows']}",
         ("", *changes, "retrained on outage", "quiet decisions", "quiet failures"),
         [
             (

@@ -1,7 +1,8 @@
-"""`segue monitor` and `segue retrain`: watch the listeners, decide whether to retrain, and do so."""
+"""`segue monitor` and `segue retrain`: check the newest day, decide whether to retrain, and do so."""
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +26,25 @@ config_option: Callable = click.option("--config", type=FILE, help="Settings in 
 @click.group(invoke_without_command=True)
 @click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="Go on until a signal ends it.")
 @click.option("--rules", "file", type=FILE, help="Rules of the decision in YAML.  [default: monitoring/rules.py]")
+@click.option("--at", type=click.DateTime(), help="The time of the check, UTC, to replay a log.  [default: now]")
 @click.option("--act", is_flag=True, help="If the decision is to retrain, run the training pipeline.")
 @config_option
 @json_option
 @click.pass_context
 def monitor(
-    context: click.Context, every: int | None, file: Path | None, act: bool, config: Path | None, as_json: bool
+    context: click.Context,
+    every: int | None,
+    file: Path | None,
+    at: datetime | None,
+    act: bool,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
-    """Decide whether to retrain, once; tell MLflow and people of the decision.
+    """Collect the journal, check the newest day, and decide whether to retrain; once, unless --every is given.
 
-    The decision follows from the reports of windows in reports/checks/, the decisions and trainings before, and the
-    rules. It is recorded in reports/retraining.json. A hold, and a call for a person, go to the webhook that
-    SEGUE_ALERTS_WEBHOOK names.
+    The report of a day goes to reports/checks/. The decision follows from the reports, the decisions and trainings
+    before, and the rules. It is recorded in reports/retraining.json and in MLflow. A hold, and a call for a person, go
+    to the webhook that SEGUE_ALERTS_WEBHOOK names.
     """
     from monitoring.rules import Rules, read
 
@@ -44,27 +52,32 @@ def monitor(
         return
     if as_json and (act or every):
         raise click.UsageError("--json prints one decision. Leave out --act and --every.")
+    if at and every:
+        raise click.UsageError("--every goes on from now. Leave out --at.")
     rules = read(file) if file else Rules()
     if every is None:
-        once(rules, act, config, as_json)
+        once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json)
         return
     while True:
         try:
-            once(rules, act, config, as_json)
+            once(rules, utc_now(), act, config, as_json)
         except SegueError as error:  # the loop goes on; the next round may find the fault mended
             say(f"{error.headline} fix: {error.fix}", err=True, fg="red")
         time.sleep(every)
 
 
-def once(rules: "Rules", act: bool, config: Path | None, as_json: bool) -> None:
-    """Decide, tell, and train if the decision is to retrain and somebody asked to act."""
+def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: bool) -> None:
+    """Collect, check, decide, tell, and train if the decision is to retrain and somebody asked to act."""
     from segue.lock import locked
-    from stores.parts import MODELS, REPORTS, home_with
-    from workloads.monitoring import decide, tell
+    from stores.parts import DATA, MODELS, REPORTS, home_with
+    from workloads.ingest import collected
+    from workloads.monitoring import decide, tell, watch
 
-    home = home_with(REPORTS, MODELS)
+    home = home_with(DATA, REPORTS, MODELS)
     with locked(home.monitor_lock, "segue monitor", utc_now()):
-        decision = decide.step(home, rules, utc_now(), run_state(), roll_out(home))
+        collected(home)
+        report = watch.step(home, at)
+        decision = decide.step(home, rules, at, run_state(), roll_out(home))
         with quiet_libraries():  # MLflow says when it makes its tables
             not_tracked = tell.track(home)
         undelivered = {
@@ -72,8 +85,17 @@ def once(rules: "Rules", act: bool, config: Path | None, as_json: bool) -> None:
             "not_alerted": tell.alert(home, lambda line: say(line, err=True, fg="yellow")),
         }
     if as_json:
-        print_json({"decision": decision.to_dict(), **{name: reason or None for name, reason in undelivered.items()}})
+        told = {name: reason or None for name, reason in undelivered.items()}
+        print_json({"report": report.to_dict(), "decision": decision.to_dict(), **told})
         return
+    start, end = report.current
+    cause = f", cause {report.cause}" if report.cause else ""
+    say(
+        f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: {len(report.failed)} of {len(report.checks)} checks "
+        f"failed{cause}"
+    )
+    for check in report.failed:
+        say(f"{check.name}: {check.verdict.reason}")
     say(f"{decision.action}: {decision.reason}")
     for name, reason in undelivered.items():
         if reason:

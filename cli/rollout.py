@@ -15,7 +15,6 @@ from segue.terminal import say
 
 if TYPE_CHECKING:
     from rollout.decision import Action
-    from rollout.rollout import Rollout
     from rollout.state_file import State
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
@@ -26,8 +25,8 @@ reason_option: Callable = click.option("--reason", required=True, help="Why, for
 def rollout() -> None:
     """Roll out a version beside the stable one: start, watch, decide.
 
-    The state is `rollout.json` in the model store. The gateway does not split its listeners by it yet: until then the
-    labels `canary` and `stable` say what callers get, and a person decides.
+    The state is `rollout.json` in the model store. The gateway splits its listeners by it; other callers get what the
+    labels `canary` and `stable` name. `look` decides; a person may decide at any time.
     """
 
 
@@ -56,11 +55,29 @@ def start(version: int | None, file: Path | None, by: str | None, server: str | 
 @rollout.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the newest roll-out and the last decision about it. Nothing is changed."""
+    """Show the newest roll-out, what its cohorts and its shadow were answered, and the last decision about it.
+
+    Nothing is changed.
+    """
+    from dataclasses import asdict
+
     from rollout.state_file import read
     from stores.parts import MODELS, home_with
+    from surfaces.cohorts.counts import read_counts
 
-    show(read(home_with(MODELS).models), as_json)
+    home = home_with(MODELS)
+    state = read(home.models)
+    answers = read_counts(home.rollout_counts, state.rollout.number) if state.rollout else {}
+    if as_json:
+        print_json({**to_dict(state), "answers": {name: asdict(each) for name, each in answers.items()}})
+        return
+    show(state, as_json)
+    for name, each in sorted(answers.items()):
+        overlap = f", overlap {each.overlap / each.requests:.0%}" if each.overlap else ""
+        say(
+            f"{name.replace('_', ' ')}: {each.requests:,} requests, {each.errors:,} errors, {each.slow:,} slow, "
+            f"{each.seconds / each.requests * 1e3:.0f} ms on average{overlap}"
+        )
 
 
 @rollout.command()
@@ -116,6 +133,40 @@ def abort(reason: str, by: str | None, server: str | None, as_json: bool) -> Non
 
 
 @rollout.command()
+@click.option(
+    "--every",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Look again and again, with so many seconds between two looks, until the command is ended.",
+)
+@server_option
+@json_option
+def look(every: float | None, server: str | None, as_json: bool) -> None:
+    """Look at both cohorts, decide, and carry the decision out: go on, promote, or take the candidate back.
+
+    Errors and slow answers are those that the gateways counted; reward and skips are those of the events that
+    `segue data collect` has brought. One process at a time looks. It may be killed at any moment: the next look
+    finishes what it began.
+    """
+    from rollout.controller import alone, step
+    from segue.errors import SegueError
+    from segue.settings import Home
+
+    home = Home.from_env()
+    with alone(home, utc_now()):
+        while True:
+            try:
+                show(changed(lambda _: step(home, utc_now(), label_mover(server))), as_json)
+            except SegueError as error:
+                if every is None:
+                    raise
+                say(f"{error.headline} {error.fix}", err=True)  # the next look may succeed
+            if every is None:
+                return
+            time.sleep(every)
+
+
+@rollout.command()
 @json_option
 def history(as_json: bool) -> None:
     """List all that happened to roll-outs, oldest first."""
@@ -154,7 +205,7 @@ def show(state: "State", as_json: bool) -> None:
     """Print the newest roll-out."""
     now = state.rollout
     if as_json:
-        print_json(to_dict(state, now))
+        print_json(to_dict(state))
         return
     if now is None:
         say("No roll-out was started.")
@@ -163,16 +214,14 @@ def show(state: "State", as_json: bool) -> None:
 
     say(f"Roll-out {now.number} of {named(now.candidate)} beside {named(now.control)}: {now.phase}.")
     if not now.ended:
-        say(
-            f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}, since "
-            f"{now.since:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        stage = f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}" if now.stage else "In the shadow"
+        say(f"{stage}, since {now.since:%Y-%m-%d %H:%M:%S} UTC.")
     if state.last is not None:
         say(f"{state.last.at:%Y-%m-%d %H:%M:%S} {state.last.action}, by {state.last.by}: {state.last.reason}")
 
 
-def to_dict(state: "State", now: "Rollout | None") -> dict[str, Any]:
+def to_dict(state: "State") -> dict[str, Any]:
     """The newest roll-out as JSON types, with what follows from it."""
-    values = state.to_dict()
+    values, now = state.to_dict(), state.rollout
     derived = {"salt": now.salt, "share": now.share} if now else {}
     return {"rollout": values["rollout"] and {**values["rollout"], **derived}, "last": values["last"]}

@@ -15,6 +15,7 @@ from monitoring.rules import Rules
 
 Action = Literal["retrain", "wait", "hold", "call a person"]
 WEEK = timedelta(days=7)
+SCHEDULE = "schedule"  # the cause of a training that no check asked for
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -97,14 +98,17 @@ def decide(
     if unfinished:
         reason, why = unfinished.reason, unfinished.cause
     elif failed := failed_in_a_row(reports, used_until(history, trainings), rules):
-        reason, why = f"{' and '.join(failed)} failed in enough windows in a row. {reports[-1].reason}", cause
+        often = f"failed in {min(failed.values())} windows in a row"
+        reason, why = f"{' and '.join(failed)} {often}. {reports[-1].reason}", cause
     elif scheduled and at >= scheduled:
-        reason, why = f"The last training began {days_between(trainings[-1].started, at)} ago.", "schedule"
+        reason, why = f"The last training began {days_between(trainings[-1].started, at)} ago.", SCHEDULE
     else:
-        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "None was run yet."
-        return decided("wait", f"Nothing asks for a training. {later}")
-    hindrance = hindered(trainings, rules, at, overdue=bool(scheduled and at >= scheduled), repeated=bool(unfinished))
-    if hindrance:
+        names = " and ".join(check.name for check in newest.failed) if newest else ""
+        now = f"{names} failed, which asks for no training yet." if names else "Nothing asks for a training."
+        later = f"The schedule asks for one on {scheduled:%Y-%m-%d %H:%M} UTC." if scheduled else "None was run so far."
+        return decided("wait", f"{now} {later}")
+    asked = None if unfinished else last_asked_by_checks(history)
+    if hindrance := hindered(asked, trainings, rules, at, overdue=bool(scheduled and at >= scheduled)):
         action, because = hindrance
         return decided(action, f"{because} Asked for because: {reason}", why)
     until = unfinished.until if unfinished else newest.current[1] if newest else None
@@ -125,8 +129,12 @@ def used_until(history: Sequence[Decision], trainings: Sequence[Training]) -> da
     return max(used, default=None)
 
 
-def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rules) -> list[str]:
-    """Return the checks that ask for a retraining and failed in as many windows in a row as their kind needs."""
+def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rules) -> dict[str, int]:
+    """Return the checks that ask for a retraining and failed in as many windows in a row as their kind needs.
+
+    Returns:
+        The windows that each needs, by name.
+    """
     fresh = [report for report in reports if used is None or report.current[1] > used]
     asking = [
         {check.name: check for check in report.failed if check.response == "retrain"}
@@ -136,13 +144,13 @@ def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rul
         for report in fresh
     ]
     newest = asking[-1] if asking else {}
-    return [
-        name
+    return {
+        name: needed
         for name, check in newest.items()
         if (needed := rules.windows.get(check.kind)) is not None
         and len(asking) >= needed
         and all(name in window for window in asking[-needed:])
-    ]
+    }
 
 
 def next_scheduled(trainings: Sequence[Training], rules: Rules) -> datetime | None:
@@ -150,17 +158,22 @@ def next_scheduled(trainings: Sequence[Training], rules: Rules) -> datetime | No
     return trainings[-1].started + timedelta(days=rules.schedule_days) if trainings else None
 
 
+def last_asked_by_checks(history: Sequence[Decision]) -> datetime | None:
+    """Return when checks last led to a decision to retrain; None if they never did."""
+    return next((each.at for each in reversed(history) if each.action == "retrain" and each.cause != SCHEDULE), None)
+
+
 def hindered(
-    trainings: Sequence[Training], rules: Rules, at: datetime, overdue: bool, repeated: bool
+    asked: datetime | None, trainings: Sequence[Training], rules: Rules, at: datetime, overdue: bool
 ) -> tuple[Action, str] | None:
     """Return what keeps a training that is due from starting, and why; None if nothing does.
 
     Args:
+        asked: When checks last asked for a training; None where there is no cool-down to wait for.
         trainings: The runs of the training pipeline, oldest first.
         rules: The rules.
         at: The time now, UTC.
         overdue: Whether the schedule asks for it, too: it waits for the budget alone.
-        repeated: Whether it repeats a training that was cut off or failed: it waits for no cool-down.
     """
     refused = refusals(trainings)
     if refused >= rules.refusals and not overdue:
@@ -168,10 +181,9 @@ def hindered(
             "call a person",
             f"None of the last {refused} trainings was pushed; the last one: {trainings[-1].status}.",
         )
-    if trainings and not overdue and not repeated:
-        ready = trainings[-1].started + timedelta(days=rules.cooldown_days) * 2**refused
-        if at < ready:
-            return "wait", f"The cool-down after the last training ends on {ready:%Y-%m-%d %H:%M} UTC."
+    ready = asked and asked + timedelta(days=rules.cooldown_days) * 2**refused
+    if ready and at < ready and not overdue:
+        return "wait", f"The cool-down ends on {ready:%Y-%m-%d %H:%M} UTC."
     recent = sum(training.started > at - WEEK for training in trainings)
     if recent >= rules.a_week:
         return "wait", f"The budget of {rules.a_week} trainings in seven days is spent."

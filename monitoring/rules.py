@@ -18,8 +18,8 @@ class Rules:
         windows: By kind of check, the windows in a row in which a check fails before it asks for a retraining. Kinds
             that are left out never ask.
         schedule_days: A training starts at the latest so many days after the last one.
-        cooldown_days: So many days after a training starts, checks do not start another: the new model needs data of
-            the change, and windows that it served. Doubled by each training in a row that was not pushed.
+        cooldown_days: So many days after checks asked for a training, they ask for no other: the next model needs data
+            of the change. Doubled by each training in a row that was not pushed.
         a_week: Trainings in seven days, whoever started them.
         refusals: Trainings in a row that were not pushed, after which a person is called. The schedule goes on.
     """

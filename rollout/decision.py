@@ -7,7 +7,7 @@ from typing import Literal
 
 from experiments.statistics import sample_ratio
 from rollout.evidence import Evidence, gathered
-from rollout.harm import harmed, largest_loss
+from rollout.harm import harmed, harmed_shadow, largest_loss
 from rollout.looks import Look
 from rollout.plan import Metric
 from rollout.rollout import Rollout
@@ -51,6 +51,8 @@ def decide(rollout: Rollout, look: Look, at: datetime) -> Decision:
     def because(action: Action, reason: str, evidence: Mapping[Metric, Evidence] = rollout.evidence) -> Decision:
         return Decision(action, reason, evidence, look.requests)
 
+    if rollout.stage == 0:
+        return because(*shadowed(rollout, look))
     if reason := harmed(plan, look):
         return because("take back", reason)
     listeners = look.control.listeners, look.candidate.listeners
@@ -104,3 +106,15 @@ def decide(rollout: Rollout, look: Look, at: datetime) -> Decision:
             "the planned information."
         )
     return because("keep", reason, evidence)
+
+
+def shadowed(rollout: Rollout, look: Look) -> tuple[Action, str]:
+    """Return the action, and why, for a candidate that is only asked in the shadow."""
+    wanted, requests = rollout.plan.shadow_requests, look.shadow.requests
+    if reason := harmed_shadow(rollout.plan, look.shadow):
+        return "take back", f"In the shadow: {reason}"
+    if rollout.phase == "held":
+        return "keep", "A person holds the roll-out."
+    if requests < wanted:
+        return "wait", f"The shadow needs {wanted:,} requests; it has {requests:,}."
+    return "ramp", f"No harm in {requests:,} requests of the shadow."

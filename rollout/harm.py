@@ -15,7 +15,7 @@ from experiments.statistics import always_valid, sample_ratio
 from experiments.statistics.cuped import adjusted_effect
 from experiments.statistics.effects import Effect
 from rollout.evidence import HIGHER_IS_BETTER, information
-from rollout.looks import Look
+from rollout.looks import Look, Shadowed
 from rollout.plan import METRICS, Metric, Plan
 
 TESTS = 4  # errors, slow requests, reward, skips
@@ -26,16 +26,9 @@ TUNED = 0.1  # share of the planned information at which a loss is found soonest
 def harmed(plan: Plan, look: Look) -> str | None:
     """Return the harm of a candidate in one sentence; None if there is none so far."""
     alpha = plan.harm_alpha / TESTS
-    if min(look.requests) > 0:
-        shares = np.asarray(look.requests) / sum(look.requests)
-        for name, words in (("errors", "Errors"), ("slow", "Slow requests")):
-            counts = [getattr(look.control, name), getattr(look.candidate, name)]
-            rates = [count / requests for count, requests in zip(counts, look.requests, strict=True)]
-            if rates[1] > rates[0] and sample_ratio.sequential_p_value(counts, shares.tolist()) < alpha:
-                return (
-                    f"{words} are {rates[1]:.2%} of {look.candidate.requests:,} requests, {rates[0]:.2%} of "
-                    f"the control's {look.control.requests:,}."
-                )
+    errors, slow = ((getattr(look.control, name), getattr(look.candidate, name)) for name in ("errors", "slow"))
+    if reason := by_request(alpha, look.requests, errors, slow):
+        return reason
     if min(look.control.listeners, look.candidate.listeners) < plan.least_listeners:
         return None
     for metric in METRICS:
@@ -46,6 +39,27 @@ def harmed(plan: Plan, look: Look) -> str | None:
                 f"{metric} got worse, from {effect.control.value:.3g} to {effect.treatment.value:.3g} in "
                 f"{look.candidate.listeners:,} listeners: {abs(effect.z):.1f} standard errors, where chance reaches "
                 f"{limit:.1f}."
+            )
+    return None
+
+
+def harmed_shadow(plan: Plan, shadow: Shadowed) -> str | None:
+    """Return the harm that a candidate would have done in the shadow; None if there is none so far."""
+    requests = shadow.requests, shadow.requests
+    return by_request(plan.harm_alpha / TESTS, requests, shadow.errors, shadow.slow)
+
+
+def by_request(alpha: float, requests: tuple[int, int], errors: tuple[int, int], slow: tuple[int, int]) -> str | None:
+    """Return the harm by errors or slow requests; each pair is that of the control and of the candidate."""
+    if min(requests) == 0:
+        return None
+    shares = np.asarray(requests) / sum(requests)
+    for counts, words in ((errors, "Errors"), (slow, "Slow requests")):
+        rates = [count / total for count, total in zip(counts, requests, strict=True)]
+        if rates[1] > rates[0] and sample_ratio.sequential_p_value(counts, shares.tolist()) < alpha:
+            return (
+                f"{words} are {rates[1]:.2%} of {requests[1]:,} requests, {rates[0]:.2%} of the control's "
+                f"{requests[0]:,}."
             )
     return None
 

@@ -33,11 +33,26 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Shadowed:
+    """What the shadow counted: the same requests, answered by the stable versions and then by the candidate.
+
+    Args:
+        requests: Their number.
+        errors, slow: As in `Seen`, of the stable versions and of the candidate.
+    """
+
+    requests: int = 0
+    errors: tuple[int, int] = (0, 0)
+    slow: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class Look:
-    """Both cohorts at one instant."""
+    """Both cohorts at one instant, and the shadow before them."""
 
     control: Seen
     candidate: Seen
+    shadow: Shadowed = Shadowed()
 
     @property
     def requests(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
-from segue.yaml_settings import AtLeast1, Positive, build, read_settings
+from segue.yaml_settings import AtLeast1, Number, Positive, build, read_settings
 
 FORBID = ConfigDict(extra="forbid")
 Metric = Literal["reward", "skips"]
@@ -36,6 +36,8 @@ class Plan:
     """How a roll-out goes.
 
     Args:
+        shadow: Share of the requests that are also sent to the candidate before a listener sees it; 0 for no shadow.
+        shadow_requests: Requests of the shadow, before the first stage begins.
         stages: Shares of the listeners that see the candidate, before the promotion gives it to all. Each has a control
             cohort of the same size, so the largest is 0.5.
         stage_hours: Hours that a stage lasts at least. A cohort without a request for as long has no data.
@@ -49,6 +51,8 @@ class Plan:
         margins: The accepted harm by metric, relative to the control's value.
     """
 
+    shadow: Annotated[Number, Field(ge=0, le=1)] = 0.25
+    shadow_requests: AtLeast1 = 100
     stages: Annotated[tuple[Probability, ...], AfterValidator(nested)] = (0.01, 0.05, 0.25, 0.5)
     stage_hours: Positive = 24.0
     least_requests: AtLeast1 = 20

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from rollout.evidence import Evidence
 from rollout.plan import FORBID, Metric, Plan
 from segue.yaml_settings import AtLeast0, AtLeast1
+from serving.store.split import Split, salt_of
 
 Phase = Literal["starting", "running", "held", "promoting", "taking back", "draining", "promoted", "taken back"]
 Versions = dict[str, AtLeast0]  # model -> version
@@ -30,7 +31,7 @@ class Rollout:
         phase: `starting`, `promoting`, `taking back` and `draining` are moves, which end by themselves or by the next
             command; `promoted` and `taken back` are ends.
         since: When the stage began; of a candidate that is drained, when that began. UTC.
-        stage: The stage, from 1.
+        stage: The stage, from 1; 0 for the shadow before it, in which no listener sees the candidate.
         requests: Requests of both cohorts when the stage began, control first.
         evidence: The evidence for a promotion by metric.
     """
@@ -41,7 +42,7 @@ class Rollout:
     plan: Plan
     phase: Phase
     since: AwareDatetime
-    stage: AtLeast1 = 1
+    stage: AtLeast0 = 1
     requests: tuple[AtLeast0, AtLeast0] = (0, 0)
     evidence: dict[Metric, Evidence] = field(default_factory=dict)
 
@@ -51,8 +52,8 @@ class Rollout:
 
     @property
     def salt(self) -> str:
-        """The salt of its buckets: new for each roll-out, and no name of an experiment, which has no slash."""
-        return f"rollout/{self.number}"
+        """The salt of its buckets."""
+        return salt_of(self.number)
 
     @property
     def ended(self) -> bool:
@@ -61,13 +62,20 @@ class Rollout:
 
     @property
     def active(self) -> bool:
-        """Whether its candidate is seen."""
+        """Whether its candidate is tried."""
         return self.phase in ("running", "held")
 
     @property
     def share(self) -> float:
         """The share of the listeners who see the candidate. While a promotion moves the labels, they keep it."""
-        return self.plan.stages[self.stage - 1] if self.active or self.phase == "promoting" else 0.0
+        seen = self.stage > 0 and (self.active or self.phase == "promoting")
+        return self.plan.stages[self.stage - 1] if seen else 0.0
+
+    @property
+    def split(self) -> Split:
+        """What gateways follow."""
+        shadow = self.plan.shadow if self.active and not self.stage else 0.0
+        return Split(self.number, self.phase, self.share, self.candidate, shadow)
 
 
 def ramped(rollout: Rollout, requests: tuple[int, int], at: datetime) -> Rollout:
@@ -84,5 +92,6 @@ def settled(rollout: Rollout, at: datetime) -> Rollout:
     if rollout.phase == "draining" and at >= rollout.since + DRAIN:
         return replace(rollout, phase="taken back", since=at)
     if rollout.phase in following:
-        return replace(rollout, phase=following[rollout.phase], since=at)
+        stage = 0 if rollout.phase == "starting" and rollout.plan.shadow else rollout.stage
+        return replace(rollout, phase=following[rollout.phase], since=at, stage=stage)
     return rollout

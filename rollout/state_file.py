@@ -1,6 +1,7 @@
 """The state of roll-outs: one file in the model store, `rollout.json`, written whole under a lock of its own.
 
-The lock is not the store's, which is held while a server loads versions: taking a candidate back begins with a write of
+It also holds the `split`, which follows from the state and is all that gateways read (`serving/store/split.py`). The
+lock is not the store's, which is held while a server loads versions: taking a candidate back begins with a write of
 this file alone.
 """
 
@@ -19,8 +20,8 @@ from segue.errors import InputError
 from segue.files import read_json, write_json
 from segue.lock import latched
 from segue.yaml_settings import AtLeast1, yaml_path
+from serving.store.split import NAME
 
-NAME = "rollout.json"
 SCHEMA: Final = 1
 
 
@@ -61,6 +62,12 @@ class State:
     history: tuple[Record, ...] = ()
     last: Record | None = None
 
+    @property
+    def began(self) -> datetime:
+        """When the newest roll-out was started, UTC."""
+        assert self.rollout is not None
+        return next(record.at for record in self.history if record.rollout == self.rollout.number)
+
     def recorded(self, rollout: Rollout, action: str, by: str, reason: str, at: datetime) -> "State":
         """Return the state with another roll-out and a record of why."""
         record = Record(rollout.number, at, action, by, reason, rollout.share)
@@ -86,7 +93,10 @@ def read(root: Path) -> State:
         values = read_json(path)
     except FileNotFoundError:
         return State()
-    schema = values.get("schema") if isinstance(values, dict) else None
+    schema = None
+    if isinstance(values, dict):
+        values.pop("split", None)
+        schema = values.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise InputError(
             f"{path} has the format {SCHEMA} in this version of Segue. It has {schema}.", "Use the newer version."
@@ -112,5 +122,6 @@ def change(root: Path, edit: Callable[[State], State]) -> State:
         before = read(root)
         after = edit(before)
         if after != before:
-            write_json(path, after.to_dict())
+            split = asdict(after.rollout.split) if after.rollout else None
+            write_json(path, {**after.to_dict(), "split": split})
     return after

@@ -182,6 +182,11 @@ class Home:
         return self.root / "experiments"
 
     @property
+    def rollout_counts(self) -> Path:
+        """What gateways count of each roll-out: a folder for its number, with a file of each gateway."""
+        return self.root / "cohorts"
+
+    @property
     def services(self) -> Path:
         """Data, passwords and process ids of the local servers that `make services` starts."""
         return self.root / "services"

@@ -41,7 +41,7 @@ def run(worlds: int, say: Say, seed: int = 0) -> dict[str, Any]:
     Returns:
         `quiet`: contestant -> for each world `decisions` beyond the schedule and `failed` windows. `planted`:
         contestant -> change -> in how many worlds it was `noticed` in time, with the right `cause`, and `retrained`.
-        `worlds`, `in_time` and `windows` (numbers of windows), `site`, `targets`, `machine`.
+        `worlds`, `in_time` and `windows` (numbers of windows), `site`, `machine`.
     """
     quiet_worlds = max(worlds // 4, 1)
     quiet: dict[str, list[dict[str, int]]] = {name: [] for name in RULES}
@@ -64,7 +64,6 @@ def run(worlds: int, say: Say, seed: int = 0) -> dict[str, Any]:
         "in_time": IN_TIME,
         "windows": QUIET_WINDOWS,
         "site": SITE,
-        "targets": targets(quiet[SEGUE], planted[SEGUE], worlds),
         "machine": machine("numpy", "scipy", "evidently"),
     }
 
@@ -116,12 +115,12 @@ def noticed(decisions: Sequence[Decision], drift: str) -> dict[str, bool]:
     }
 
 
-def targets(
-    quiet: Sequence[dict[str, int]], planted: dict[str, dict[str, int]], worlds: int
-) -> dict[str, dict[str, Any]]:
+def targets(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the targets of a run."""
+    planted, worlds = result["planted"][SEGUE], result["worlds"]
+    most = max(each["decisions"] for each in result["quiet"][SEGUE])
     return {
-        "most_decisions_in_quiet_windows": target(max(each["decisions"] for each in quiet), at_most=3),
+        "most_decisions_in_quiet_windows": target(most, at_most=3),
         **{f"{drift}_noticed": target(planted[drift]["cause"] / worlds, at_least=0.95) for drift in DRIFTS},
         "outage_retrained": target(planted["outage"]["retrained"] / worlds, at_most=0),
     }

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.experiments.listeners import ACTIVITY_SHAPE, sigmoid
 from benchmarks.experiments.log import LISTENER_SD, PAGE, PLAY
+from experiments.assignment.cohorts import cohort
 from experiments.statistics.effects import Sums
-from rollout.cohorts import cohort
 from rollout.looks import Look, Seen
 
 SITES = {"small": 1_704, "ten_times": 17_040}  # listeners

@@ -53,11 +53,11 @@ def gateway(
     import warnings
 
     from segue.settings import Home
-    from stores.parts import DATA, EXPERIMENTS, MODELS, SURFACES, bring_newer
+    from stores.parts import DATA, EXPERIMENTS, MODELS, REPORTS, SURFACES, bring_newer
 
     tokens = read_tokens(token_file) if token_file else []
     home = Home.from_env()
-    bring = partial(bring_newer, home, {}, DATA, MODELS, SURFACES, EXPERIMENTS)
+    bring = partial(bring_newer, home, {}, DATA, MODELS, SURFACES, EXPERIMENTS, REPORTS)
     bring()
     warnings.simplefilter("ignore")  # Feast and Ibis warn about their own dependencies
     with quiet_libraries():
@@ -69,6 +69,7 @@ def gateway(
         from surfaces.gateway.simulated_clock import simulated_now
         from surfaces.home.rules import HomeRules
         from surfaces.request import Exploration
+        from workloads.monitoring.metrics import loop_metrics
 
     from events.journal.journal import open_journal
     from segue.clock import utc_now
@@ -99,6 +100,7 @@ def gateway(
             rules=rules,
             exploration=exploration,
         ) as opened:
+            opened.metrics.readings += loop_metrics(home, clock)
             shown = f"[{host}]" if ":" in host else host
             line = f"gateway at http://{shown}:{bound.getsockname()[1]}, models at {server}"
             await serve(opened, bound, tokens, lambda: say(line), stopping, simulated_clock)

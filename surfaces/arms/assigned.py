@@ -1,4 +1,8 @@
-"""The arms of a request: what the running experiments set on the surface that answers it."""
+"""The arms of a request: what the running experiments and the roll-out set on the surface that answers it.
+
+An arm that names versions goes before the roll-out: the request keeps the arm's versions, beside stable ones, and is in
+no cohort. Arms and cohorts are drawn independently, so both cohorts lose as many requests to an experiment.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.assignment.assign import Assignment, Running, arms_to_log, assign
+from experiments.assignment.cohorts import Cohort, cohort
 from experiments.definition import Definition
 from experiments.registry import Registry
+from serving.store.split import Split
 from surfaces.request import Request
 from surfaces.versions import MODELS, RANKING, RETRIEVAL, SEQUENCE, Choice
 
@@ -26,11 +32,15 @@ class Arms:
         surface: who answers: `home`, `now_playing` or `new_releases`.
         assignments: the listener's arm in each running experiment.
         fixed: parameters that the request itself sets, by their full name; no arm changes them.
+        split: that of the roll-out; None if none runs.
+        side: the listener's cohort in it.
     """
 
     surface: str = ""
     assignments: tuple[Assignment, ...] = ()
     fixed: frozenset[str] = frozenset()
+    split: Split | None = None
+    side: Cohort | None = None
 
     def reads(self, name: str) -> bool:
         """Whether the decision depends on a parameter, by its full name."""
@@ -49,11 +59,25 @@ class Arms:
         }
 
     @cached_property
-    def versions(self) -> dict[str, Choice]:
-        """The model versions that the arms choose: model -> label or number."""
+    def chosen(self) -> dict[str, Choice]:
+        """The model versions that the arms of experiments choose: model -> label or number."""
         return {
             name.removeprefix(OF_MODELS): value for name, value in self.parameters.items() if name.startswith(OF_MODELS)
         }
+
+    @cached_property
+    def cohort(self) -> Cohort | None:
+        """The cohort of the request; None if the roll-out's models decide nothing here, or an arm chooses versions."""
+        if self.split is None or self.chosen or not self.split.candidate.keys() & set(ASKED.get(self.surface, ())):
+            return None
+        return self.side
+
+    @cached_property
+    def versions(self) -> Mapping[str, Choice]:
+        """The versions that answer in place of the stable ones: model -> label or number."""
+        if self.split is not None and self.cohort == "candidate":
+            return {model: version for model, version in self.split.candidate.items() if model in MODELS}
+        return self.chosen
 
     @property
     def off(self) -> frozenset[str]:
@@ -62,23 +86,26 @@ class Arms:
 
     @property
     def logged(self) -> dict[str, str]:
-        """The arms that the exposures name, by experiment.
+        """The arms that the exposures name, by experiment, and the cohort by the salt of the roll-out.
 
         A page that a fallback answered names them too. Otherwise an arm that breaks pages would lose the listeners whom
         it harms, and its numbers would look better than they are.
         """
-        return arms_to_log(self.assignments, {n for one in self.assignments for n in one.changed if self.reads(n)})
+        arms = arms_to_log(self.assignments, {n for one in self.assignments for n in one.changed if self.reads(n)})
+        return arms | ({self.split.salt: self.cohort} if self.split is not None and self.cohort else {})
 
 
 @dataclass(frozen=True)
 class Experiments:
-    """The experiments that run.
+    """The experiments and the roll-out that run.
 
     Args:
-        running: as the assignment reads them.
+        running: the experiments as the assignment reads them.
+        split: of the roll-out; None before the first.
     """
 
     running: Sequence[Running] = ()
+    split: Split | None = None
 
     @classmethod
     def running_in(cls, folder: Path) -> "Experiments":
@@ -91,8 +118,11 @@ class Experiments:
 
     @property
     def choices(self) -> frozenset[tuple[str, Choice]]:
-        """The model versions that arms may choose: model, and label or number."""
-        return frozenset(pair for one in self.running for pair in choices(one.definition))
+        """The model versions that may answer beside the stable ones: model, and label or number."""
+        chosen = frozenset(pair for one in self.running for pair in choices(one.definition))
+        if self.split is None or not self.split.open:
+            return chosen
+        return chosen | {pair for pair in self.split.candidate.items() if pair[0] in MODELS}
 
     def arms(self, surface: str, request: Request, features: Mapping[str, Any]) -> Arms:
         """The arms of a request.
@@ -102,11 +132,14 @@ class Experiments:
             request: the request.
             features: of the listener; an attribute that is not among them is not known.
         """
-        if not self.running:
+        split = self.split if self.split is not None and self.split.share else None
+        if not self.running and split is None:
             return NO_ARMS
         attributes = {name: features.get(name) for name in OF_LISTENERS}
         attributes |= {"market": request.market or features.get("country"), "surface": surface}
-        return Arms(surface, tuple(assign(self.running, request.user_id, attributes, request.at)), request.fixed)
+        assignments = tuple(assign(self.running, request.user_id, attributes, request.at))
+        side = cohort(split.salt, request.user_id, split.share) if split else None
+        return Arms(surface, assignments, request.fixed, split, side)
 
 
 NO_ARMS = Arms()

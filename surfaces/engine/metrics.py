@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from serving.server.metrics import Counter, Histogram
 from surfaces.engine.stage import Trace
@@ -21,6 +22,18 @@ class Reading:
     def lines(self) -> Iterator[str]:
         """The sample as a line of text."""
         yield f"{self.name} {self.read()}"
+
+
+class Metric(Protocol):
+    """What `/metrics` shows."""
+
+    name: str
+    type_name: str
+    help: str
+
+    def lines(self) -> Iterator[str]:
+        """The samples as lines of text."""
+        ...
 
 
 class GatewayMetrics:
@@ -47,7 +60,7 @@ class GatewayMetrics:
         self.effects = Counter(
             "segue_gateway_effects_total", "Side effects after the answer, by how they ended.", ("effect", "outcome")
         )
-        self.readings: list[Reading] = []
+        self.readings: list[Metric] = []
 
     def observe(self, surface: str, trace: Trace) -> None:
         """Count the stages of one request."""
@@ -61,7 +74,7 @@ class GatewayMetrics:
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        metrics: tuple[Counter | Histogram | Reading, ...] = (
+        metrics: tuple[Metric, ...] = (
             self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects, *self.readings,
         )  # fmt: skip
         for metric in metrics:

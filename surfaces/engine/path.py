@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,13 +16,13 @@ from surfaces.candidates import Candidates, SourceAnswer, merge
 from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
-from surfaces.engine.stage import Stage, Trace
+from surfaces.engine.stage import CANDIDATE, FAILED, Stage, Trace
 from surfaces.filters.filter import Filter
 from surfaces.hydrate import Features, UnknownListenerError, cold_start, fingerprint, with_request
 from surfaces.request import Request
 from surfaces.score import by_sources, score
 from surfaces.sources.source import ModelSource, Source
-from surfaces.versions import MODELS, Models, VersionSet
+from surfaces.versions import MODELS, Choice, Models, VersionSet
 
 Page = TypeVar("Page")
 Result = TypeVar("Result")
@@ -140,7 +141,7 @@ class Path:
         """Run the stages of a request by one set of model versions.
 
         A server refuses a version that is gone. Then the versions are read again, and if they are others, the request
-        begins anew with them.
+        begins anew with them. It also begins anew, with the stable versions, if a roll-out's candidate fails.
 
         Args:
             run: the stages; they note in the trace how they ended.
@@ -151,8 +152,22 @@ class Path:
             with contextlib.suppress(SegueError):
                 await self.models.refresh(self.deadlines.features)
             if self.models.current != versions:
-                return await run(self.models.current, Trace(off=self.off))
+                trace = Trace(off=self.off)
+                result = await run(self.models.current, trace)
+        if trace.candidate and (error := trace.failed(MODELS)):
+            stable = Trace(off=self.off, outcomes={CANDIDATE: FAILED}, errors={CANDIDATE: error})
+            return await run(self.models.current, stable)
         return result
+
+    async def shadow(self, surface: Surface[Page], request: Request, candidate: Mapping[str, Choice]) -> Answer[Page]:
+        """The page of a request by the versions of a candidate, which nobody sees.
+
+        Raises:
+            UnavailableError: a version is not served.
+            UnknownListenerError: the online store no longer knows the listener.
+        """
+        versions = self.models.current.chosen({model: one for model, one in candidate.items() if model in MODELS})
+        return await self._answer(surface, request, versions, Trace(time.perf_counter(), self.off))
 
     async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request to a surface with its features and arms, which may switch stages off; see `answer`."""
@@ -163,10 +178,12 @@ class Path:
         return Context(request, features, self.catalogue, versions, arms)
 
     async def with_versions(self, context: Context, trace: Trace) -> Context:
-        """A request with the model versions that its arms choose; as it is if one of them does not answer."""
-        if not context.arms.versions:
+        """A request with the versions of its arms or its cohort; as it is if one of them does not answer, or failed."""
+        if not context.arms.versions or CANDIDATE in trace.errors:
             return context
-        return replace(context, versions=await self._versions(context, trace))
+        versions = await self._versions(context, trace)
+        trace.candidate = context.arms.cohort == "candidate" and self._versions.name not in trace.errors
+        return replace(context, versions=versions)
 
     async def _answer(
         self, surface: Surface[Page], request: Request, versions: VersionSet, trace: Trace

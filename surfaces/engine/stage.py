@@ -5,7 +5,7 @@ import contextvars
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -17,6 +17,7 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 OK, OFF, LATE, FAILED = "ok", "off", "late", "failed"  # how a stage of a request can end
+CANDIDATE = "candidate"  # stands for the stages of a roll-out's candidate in whose place stable versions answered
 
 # When the current request came, seconds of `time.perf_counter`: what it waited before its stages counts too.
 came: contextvars.ContextVar[float] = contextvars.ContextVar("came")
@@ -38,6 +39,7 @@ class Trace:
         seconds: by stage, how long it took.
         errors: by stage, why its fallback stands in.
         features: the fingerprint of the listener's and the session's features (`hydrate.fingerprint`).
+        candidate: whether the versions are those of a roll-out's candidate.
     """
 
     began: float = field(default_factory=began)
@@ -46,11 +48,16 @@ class Trace:
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     features: str = ""
+    candidate: bool = False
 
     @property
     def refused(self) -> bool:
         """Whether a server refused a call as wrong: the model versions may have changed."""
         return any(isinstance(error, InputError) for error in self.errors.values())
+
+    def failed(self, names: Iterable[str]) -> Exception | None:
+        """The error of the first of some stages that failed; a stage that was late leaves no time to run it again."""
+        return next((self.errors[name] for name in names if self.outcomes.get(name) == FAILED), None)
 
     @property
     def degraded(self) -> tuple[str, ...]:

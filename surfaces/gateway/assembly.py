@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
+from serving.store.split import read_split, split_stamp
 from surfaces.arms.assigned import Experiments, experiments_stamp
 from surfaces.catalogue import Catalogue
+from surfaces.cohorts.follow_split import follow_split
 from surfaces.engine.path import Deadlines, Path
 from surfaces.follow import (
     BRING_SECONDS,
@@ -82,8 +85,12 @@ async def open_gateway(
         await asyncio.to_thread(hydrator.open)
     experiments = Experiments()
     known: Stamp = ()
+    split_known: Stamp = ()
     with contextlib.suppress(SegueError):  # damaged records do not keep the gateway from starting; `follow` logs why
         known, experiments = experiments_stamp(home.experiments), Experiments.running_in(home.experiments)
+    with contextlib.suppress(SegueError):  # as above
+        stamp = split_stamp(home.models)
+        split_known, experiments = stamp, replace(experiments, split=read_split(home.models))
     sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -108,8 +115,8 @@ async def open_gateway(
                 gateway.home_surface = home_surface(newer, rules)
 
             def use_experiments(newer: Experiments) -> None:
-                gateway.path.experiments = newer
-                models.choices = newer.choices
+                gateway.path.experiments = replace(newer, split=gateway.path.experiments.split)
+                models.choices = gateway.path.experiments.choices
 
             following = [
                 asyncio.create_task(one)
@@ -118,6 +125,9 @@ async def open_gateway(
                     repeat("data, policy and experiments", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
                     gateway.dislikes.follow(journal.keeping),
+                    follow_split(home.models, gateway.path, split_known),
+                    gateway.cohorts.keep(home.rollout_counts),
+                    gateway.shadow.work(),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
                     ),
@@ -142,6 +152,7 @@ async def open_gateway(
             finally:
                 for task in following:
                     task.cancel()
+                await gateway.cohorts.write(home.rollout_counts)
     finally:
         hydrator.close()
         await asyncio.to_thread(writers.close)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -14,6 +15,8 @@ from events.journal.records import Dislike
 from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
+from surfaces.cohorts.counts import CohortCounts
+from surfaces.cohorts.shadow import Shadow
 from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
 from surfaces.engine.finalize import finalize, popular_page
@@ -86,6 +89,13 @@ class Gateway:
             ),
         ]
         self._exploration = exploration
+        self.cohorts = CohortCounts()
+        self.shadow = Shadow(path, self.cohorts)
+        dropped = "Requests that were not sent to the shadow, because its queue was full."
+        self.metrics.readings += [
+            self.cohorts,
+            Reading("segue_gateway_shadow_dropped_total", "counter", dropped, lambda: self.shadow.dropped),
+        ]
 
     @property
     def catalogue(self) -> Catalogue:
@@ -212,6 +222,7 @@ class Gateway:
             answer.context.arms.logged,
         )
         self.remember(decision, answer.trace)
+        self.shadow.offer(surface, request, answer, page)
         return decision
 
     def check(self, request: Request) -> None:
@@ -233,6 +244,10 @@ class Gateway:
         self.metrics.observe(kind, trace)
         self._features_failed = "features" in trace.errors
         self.metrics.levels.inc(kind, str(level))
+        split = self.path.experiments.split
+        if split is not None and (cohort := decision.arms.get(split.salt)):
+            error = bool(level or decision.degraded or not decision.page.shelves)
+            self.cohorts.by_number[split.number][cohort].add(error, time.perf_counter() - trace.began, decision.at)
         if level or decision.degraded:
             stages = ", ".join(decision.degraded) or "none"
             log.warning("%s %s: level %d, fallbacks: %s", kind, decision.request_id, level, stages)

@@ -27,6 +27,9 @@ class Operations(Protocol):
     def model(self, name: str) -> dict[str, Any]:
         """A model with its versions."""
 
+    def monitoring(self) -> dict[str, Any]:
+        """The loop over time: reports of windows, the last decision, and what happened."""
+
     def drift(self) -> dict[str, Any]:
         """The last drift verdict."""
 

@@ -89,6 +89,12 @@ def model(name: str, operator: Asked) -> Response:
     return answer(operator.operations.model(name))
 
 
+@routes.get("/v1/operator/monitoring")
+def monitoring(operator: Asked) -> Response:
+    """The loop over time."""
+    return answer(operator.operations.monitoring())
+
+
 @routes.get("/v1/operator/drift")
 def drift(operator: Asked) -> Response:
     """The last drift verdict."""

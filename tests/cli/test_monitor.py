@@ -12,7 +12,8 @@ from segue.lock import locked
 from segue.settings import Home
 from tests.support.loops import leave_run
 from tests.support.reports import DAY, START, leave_report, report
-from workloads.monitoring import tell
+from workloads.monitoring import tell, watch
+from workloads.monitoring.decide import report_files, report_of
 
 TODAY = (utc_now() - START) // DAY
 
@@ -23,6 +24,7 @@ def segue(home, monkeypatch):
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setattr(watch, "step", lambda home, at: report_of(report_files(home)[-1]))
     monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (len(decisions), ""))
     leave_run(home, f"training-{utc_now() - timedelta(days=8):%Y%m%dT%H%M%S}", {"push": {"version": 1}})
     for number in (TODAY - 2, TODAY - 1):
@@ -41,8 +43,10 @@ def trained(monkeypatch):
 
 
 def test_a_decision_in_words_and_in_json(segue):
-    reason = "skip_rate failed in enough windows in a row. skip_rate changed."
-    assert segue("monitor").output == f"retrain: {reason}\n"
+    reason = "skip_rate failed in 2 windows in a row. skip_rate changed."
+    day, failed, decided = segue("monitor").output.splitlines()
+    assert day.endswith(" UTC: 1 of 5 checks failed, cause behaviour")
+    assert (failed, decided) == ("skip_rate: skip_rate changed.", f"retrain: {reason}")
     printed = json.loads(segue("monitor", "--json").stdout)
     assert (printed["decision"]["action"], printed["decision"]["cause"]) == ("retrain", "behaviour")
     assert (printed["not_tracked"], printed["not_alerted"]) == (None, None)
@@ -56,7 +60,7 @@ def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, t
         segue("retrain", "--if-needed")
     segue("monitor")
     segue("retrain", "--if-needed")
-    assert trained == ["skip_rate failed in enough windows in a row. skip_rate changed."]
+    assert trained == ["skip_rate failed in 2 windows in a row. skip_rate changed."]
     leave_run(home, f"training-{utc_now() + timedelta(seconds=1):%Y%m%dT%H%M%S}", {"push": {"version": 2}})
     printed = json.loads(segue("retrain", "--if-needed", "--json").stdout)
     assert (printed["retrain"], printed["reason"][:23]) == (False, "A training has followed")
@@ -66,7 +70,7 @@ def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, t
 def test_to_act_trains_only_if_the_decision_says_so(segue, tmp_path, trained):
     rules = tmp_path / "rules.yaml"
     rules.write_text("windows: {quality: 1}\n")
-    assert segue("monitor", "--act", "--rules", str(rules)).output.startswith("wait: ")
+    assert segue("monitor", "--act", "--rules", str(rules)).output.splitlines()[-1][:5] == "wait:"
     assert trained == []
     segue("monitor", "--act")
     assert len(trained) == 1
@@ -74,10 +78,11 @@ def test_to_act_trains_only_if_the_decision_says_so(segue, tmp_path, trained):
 
 def test_what_was_not_delivered_is_said(segue, home, monkeypatch):
     leave_report(home, report(TODAY, "volume", cause="outage"))
+    monkeypatch.setattr(watch, "step", lambda home, at: report_of(report_files(home)[-1]))
     monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (0, "MLflow is down."))
     monkeypatch.setenv("SEGUE_ALERTS_WEBHOOK", "http://127.0.0.1:9/s3cret")
     done = segue("monitor")
-    assert done.stdout == "hold: No training while this lasts: volume changed.\n"
+    assert done.stdout.endswith("hold: No training while this lasts: volume changed.\n")
     alert, not_tracked, not_alerted = done.stderr.splitlines()
     assert alert == "alert: hold. No training while this lasts: volume changed."
     assert not_tracked == "not tracked: MLflow is down. The next `segue monitor` tries again."
@@ -94,9 +99,9 @@ def test_a_roll_out_that_runs_is_not_ended_by_a_training(segue, home, tmp_path):
     for label in ("stable", "canary"):
         model_store.push(home.models, {"ranking": source}, label=label)
     segue("rollout", "start")
-    assert segue("monitor").output == "wait: Roll-out 1 is running; a push would end it.\n"
+    assert segue("monitor").output.endswith("wait: Roll-out 1 is running; a push would end it.\n")
     segue("rollout", "promote", "--reason", "It is better.")
-    assert segue("monitor").output.startswith("retrain: ")
+    assert segue("monitor").output.splitlines()[-1].startswith("retrain: ")
 
 
 def test_one_process_decides_at_a_time(segue, home):
@@ -109,3 +114,20 @@ def test_one_process_decides_at_a_time(segue, home):
 
 def test_json_is_one_decision(segue):
     assert "Leave out --act and --every" in segue("monitor", "--json", "--act").output
+
+
+@pytest.mark.slow
+def test_a_log_is_replayed_without_a_training(home, monkeypatch):
+    """A world in which tastes change on day 50: nothing on day 49, and a training on the second full day."""
+    from cli import cli
+
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (len(decisions), ""))
+
+    def segue(*args):
+        return CliRunner().invoke(cli, [*args], catch_exceptions=False)
+
+    segue("data", "import", "synthetic", "--size", "demo", "--seed", "0", "--drift", "genre", "--drift-day", "50")
+    printed = [json.loads(segue("monitor", "--json", "--at", f"2026-02-{day} 02:00:00").stdout) for day in (24, 25, 26)]
+    assert [each["decision"]["action"] for each in printed] == ["wait", "wait", "retrain"]
+    assert [each["report"]["cause"] for each in printed] == [None, "genre", "genre"]

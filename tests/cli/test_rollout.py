@@ -1,6 +1,8 @@
 """`segue rollout`: each command on a store with a canary."""
 
+import asyncio
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,6 +11,8 @@ from click.testing import CliRunner
 from rollout import rollout as rollouts
 from segue.errors import InputError
 from serving.store import model_store
+from surfaces.cohorts.counts import SHADOW, CohortCounts
+from tests.rollout.conftest import AT
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def segue(home, monkeypatch, tmp_path):
 
 def test_a_roll_out_that_a_person_ends(segue, home):
     assert segue("status").output == "No roll-out was started.\n"
-    assert "Roll-out 1 of ranking 2 beside ranking 1: running.\nShare 1%, stage 1 of 4" in segue("start").output
+    assert "Roll-out 1 of ranking 2 beside ranking 1: running.\nIn the shadow, since " in segue("start").output
     held = segue("hold", "--reason", "It is Friday.", "--by", "ann").output
     assert "held." in held
     assert "hold, by ann: It is Friday." in held
@@ -47,13 +51,54 @@ def test_status_changes_nothing_and_prints_what_the_gateway_needs(segue, home):
     state = json.loads(segue("status", "--json").output)
     assert (home.models / "rollout.json").read_bytes() == before
     assert state["rollout"]["salt"] == "rollout/1"
-    assert (state["rollout"]["share"], state["rollout"]["candidate"]) == (0.01, {"ranking": 2})
+    assert (state["rollout"]["share"], state["rollout"]["candidate"]) == (0.0, {"ranking": 2})
     assert [record["action"] for record in json.loads(segue("history", "--json").output)] == ["start", "running"]
+
+
+def test_status_says_what_gateways_counted(segue, home):
+    segue("start")
+    counts = CohortCounts()
+    for seconds, error in ((0.02, False), (0.3, True)):
+        counts.by_number[1][SHADOW].add(error, seconds, AT, overlap=0.5)
+    asyncio.run(counts.write(home.rollout_counts))
+    said = segue("status").output.splitlines()[-1]
+    assert said == "shadow candidate: 2 requests, 1 errors, 1 slow, 160 ms on average, overlap 50%"
+    assert json.loads(segue("status", "--json").output)["answers"][SHADOW]["errors"] == 1
+
+
+def test_a_look_decides_and_says_why(segue, home):
+    assert segue("look").output == "No roll-out was started.\n"
+    segue("start")
+    assert "wait, by segue: The shadow needs 100 requests; it has 0." in segue("look").output
+    (home.rollout_counts / "1").mkdir()
+    counted = {"requests": 30, "errors": 30, "slow": 0, "newest": "2026-03-02T10:00:00Z"}
+    answers = {"shadow_stable": counted | {"errors": 0}, "shadow_candidate": counted}
+    (home.rollout_counts / "1" / "caller.json").write_text(json.dumps(answers))
+    assert json.loads(segue("look", "--json").output)["last"]["action"] == "take back"
+    segue("look")
+    assert "taken back" in segue("status").output
+
+
+def test_looks_go_on_after_one_that_failed(segue, home, monkeypatch):
+    segue("start")
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+        (home.rollout_counts / "1").mkdir(parents=True, exist_ok=True)
+        (home.rollout_counts / "1" / "caller.json").write_text("{" if len(slept) == 1 else "{}")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    output = segue("look", "--every", "5").output
+    assert slept == [5, 5, 5]
+    assert (output.count("wait, by segue"), output.count("must be JSON")) == (2, 1)
 
 
 def test_a_plan_in_a_file(segue, tmp_path):
     path = tmp_path / "plan.yaml"
-    path.write_text("stages: [0.2]\n")
+    path.write_text("shadow: 0\nstages: [0.2]\n")
     assert json.loads(segue("start", "--plan", str(path), "--json").output)["rollout"]["share"] == 0.2
 
 

@@ -85,7 +85,7 @@ class Absent:
 
 absent = set(sys.stdin.read().split())
 sys.meta_path.insert(0, Absent())
-import cli.surfaces.gateway, surfaces.gateway.assembly, surfaces.gateway.run
+import cli.surfaces.gateway, surfaces.gateway.assembly, surfaces.gateway.run, workloads.monitoring.metrics
 import events.journal.redis_keeping, feature_repo.feast_store, feature_repo.pushes, stores.parts, stores.s3
 import boto3, redis
 from stores.registry import load_psycopg

@@ -9,7 +9,11 @@ from tests.k8s.manifests import OVERLAYS, ROOT, name_of
 # Changing these changes the claim in k8s/README.md.
 OLDEST, NEWEST = "1.34", "1.37"
 # Kinds that operators add: Kubernetes itself has no schema of them.
-CUSTOM = {"monitoring.coreos.com/v1 ServiceMonitor", "cert-manager.io/v1 Certificate"}
+CUSTOM = {
+    "monitoring.coreos.com/v1 ServiceMonitor",
+    "monitoring.coreos.com/v1 PrometheusRule",
+    "cert-manager.io/v1 Certificate",
+}
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def test_a_check_that_fails_in_two_windows_in_a_row_asks_for_a_training():
     assert decided(first).action == "wait"
     decision = decided(first, second)
     assert (decision.action, decision.cause, decision.until) == ("retrain", "behaviour", day(2))
-    assert decision.reason == "skip_rate failed in enough windows in a row. skip_rate changed."
+    assert decision.reason == "skip_rate failed in 2 windows in a row. skip_rate changed."
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,9 @@ def test_a_check_that_fails_in_two_windows_in_a_row_asks_for_a_training():
 )
 def test_failures_that_are_not_in_a_row_ask_for_nothing(reports):
     decision = decided(*reports)
-    assert (decision.action, decision.reason) == (
-        "wait",
-        "Nothing asks for a training. The schedule asks for one on 2026-03-07 00:00 UTC.",
-    )
+    name = reports[-1].failed[0].name
+    later = "The schedule asks for one on 2026-03-07 00:00 UTC."
+    assert (decision.action, decision.reason) == ("wait", f"{name} failed, which asks for no training yet. {later}")
 
 
 def test_the_rules_say_which_kinds_count_and_how_many_windows():
@@ -81,17 +80,27 @@ def test_the_schedule_asks_without_any_report():
 
 
 def test_the_first_training_is_a_persons():
-    assert decide([], [], [], RULES, day(100)).reason == "Nothing asks for a training. None was run yet."
+    assert decide([], [], [], RULES, day(100)).reason == "Nothing asks for a training. None was run so far."
 
 
 def test_the_cool_down_doubles_with_each_training_that_was_not_pushed():
     reports = report(9, "skip_rate"), report(10, "skip_rate")
+    asked = [Decision(day(2.5), "retrain", "genre_plays failed.", "genre", day(2))]
     pushed, stopped = Training(day(2.5), "pushed"), Training(day(2.5), "stopped")
-    assert decided(*reports, trainings=[pushed]).action == "retrain"
-    waiting = decided(*reports, trainings=[stopped])
+    assert decided(*reports, history=asked, trainings=[pushed]).action == "retrain"
+    assert decided(*reports, history=asked, trainings=[pushed], at=day(9.4)).action == "wait"
+    waiting = decided(*reports, history=asked, trainings=[stopped])
     assert waiting.action == "wait"
-    assert waiting.reason.startswith("The cool-down after the last training ends on 2026-03-17 12:00 UTC.")
+    assert waiting.reason.startswith("The cool-down ends on 2026-03-17 12:00 UTC.")
     assert "Asked for because: skip_rate failed" in waiting.reason
+
+
+def test_a_training_of_the_schedule_or_of_a_person_has_no_cool_down():
+    reports = report(9, "skip_rate"), report(10, "skip_rate")
+    scheduled = [Decision(day(7.5), "retrain", "The last training began 14 days ago.", "schedule", day(7))]
+    pushed = [Training(day(7.5), "pushed")]
+    assert decided(*reports, history=scheduled, trainings=pushed).action == "retrain"
+    assert decided(*reports, trainings=pushed).action == "retrain"
 
 
 def test_the_budget_counts_the_trainings_of_seven_days():

@@ -75,7 +75,7 @@ def test_monitoring_of_the_same_log_finds_no_drift_and_asks_for_nothing(branch, 
     assert result["status"] == "compared"
     assert result["steps"]["detect-drift"]["result"]["passed"] is True
     assert (segue.home.reports / "drift.html").stat().st_size > 10_000
-    assert segue.json("monitor")["decision"]["action"] == "wait"
+    assert segue.json("monitor", "--at", "2026-02-02 02:00:00")["decision"]["action"] == "wait"
     decision = segue.json("retrain", "--if-needed")
     assert decision["retrain"] is False
     verdict = segue.json("drift")

@@ -1,5 +1,6 @@
 """The decision of a look: harm first, then data, time, risk and evidence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from experiments.statistics.effects import Sums
 from rollout.decision import decide
 from rollout.evidence import Evidence
+from rollout.looks import Shadowed
 from rollout.plan import Plan
 from tests.rollout.conftest import AT, DAY, look, running, seen
 
@@ -120,3 +122,24 @@ def test_a_person_decides_when_the_information_is_complete():
     decision = decide(running(4, evidence=evidence), look(), AT + DAY)
     assert decision.action == "keep"
     assert decision.reason.endswith("a person decides.")
+
+
+def test_the_shadow_ends_with_enough_requests_without_harm():
+    shadow = running(0)
+    few = Shadowed(99, (2, 3), (5, 4))
+    assert decide(shadow, replace(look(seen(0), seen(0)), shadow=few), AT).action == "wait"
+    enough = replace(look(seen(0), seen(0)), shadow=Shadowed(100, (2, 3), (5, 4)))
+    decision = decide(shadow, enough, AT)
+    assert (decision.action, decision.reason) == ("ramp", "No harm in 100 requests of the shadow.")
+    assert decide(running(0, phase="held"), enough, AT).action == "keep"
+
+
+@pytest.mark.parametrize("phase", ["running", "held"])
+def test_a_candidate_that_fails_in_the_shadow_is_taken_back(phase):
+    failed = replace(look(seen(0), seen(0)), shadow=Shadowed(20, (0, 20), (0, 0)))
+    decision = decide(running(0, phase=phase), failed, AT)
+    assert decision.action == "take back"
+    assert decision.reason == "In the shadow: Errors are 100.00% of 20 requests, 0.00% of the control's 20."
+    # The same errors of both are not the candidate's: the online store was down.
+    both = replace(look(seen(0), seen(0)), shadow=Shadowed(20, (20, 20), (0, 0)))
+    assert decide(running(0), both, AT).action == "wait"

@@ -19,6 +19,7 @@ from tests.rollout.conftest import AT
 from tests.support import killed
 
 LATER = AT + DRAIN
+NO_SHADOW = Plan(shadow=0.0)
 
 
 def labels(root: Path) -> dict[str, int]:
@@ -29,7 +30,7 @@ def labels(root: Path) -> dict[str, int]:
 
 
 def begin(root: Path, at=AT):
-    return start(root, None, Plan(), "ann", at)
+    return start(root, None, NO_SHADOW, "ann", at)
 
 
 def decide(root: Path, action, at=AT, **options):
@@ -61,6 +62,18 @@ def test_a_promoted_candidate_is_stable_and_keeps_the_canary(store):
     assert labels(root) == {"stable": 2, "canary": 2}
     assert model_store.rollback(root) == ("stable", {"ranking": 1, "retrieval": 1})
     assert labels(root) == {"stable": 1, "canary": 1}
+
+
+def test_a_shadow_comes_before_the_first_share(store):
+    root = store()
+    state = start(root, None, Plan(), "ann", AT)
+    assert (state.rollout.phase, state.rollout.stage, state.rollout.share) == ("running", 0, 0.0)
+    assert state.rollout.split.shadow == Plan().shadow
+    decide(root, "hold")
+    assert decide(root, "resume").rollout.stage == 0  # a person's pause does not skip it
+    state = decide(root, "ramp", LATER)
+    assert (state.rollout.stage, state.rollout.share, state.rollout.since) == (1, 0.01, LATER)
+    assert state.rollout.split.shadow == 0.0
 
 
 def test_the_share_is_0_before_the_label_can_move(store):
@@ -104,7 +117,7 @@ def test_a_candidate_that_no_server_loads_can_be_taken_back(store):
     root = store()
     model_store.promote(root, 1, "canary")
     with pytest.raises(SegueError, match="refused"):
-        start(root, 2, Plan(), "ann", AT, refuse)
+        start(root, 2, NO_SHADOW, "ann", AT, refuse)
     assert (read(root).rollout.phase, read(root).rollout.share) == ("starting", 0.0)
     assert decide(root, "take back").rollout.phase == "draining"
     assert labels(root) == {"stable": 1, "canary": 1}
@@ -162,7 +175,7 @@ def test_a_second_roll_out_has_another_salt(store):
 def test_a_version_without_a_label_can_be_rolled_out(store):
     root = store()
     model_store.drop(root, "canary")
-    assert start(root, 2, Plan(), "ann", AT).rollout.candidate == {"ranking": 2, "retrieval": 2}
+    assert start(root, 2, NO_SHADOW, "ann", AT).rollout.candidate == {"ranking": 2, "retrieval": 2}
     assert labels(root)["canary"] == 2
 
 
@@ -171,7 +184,7 @@ def test_what_is_stable_is_no_candidate(store, version):
     root = store()
     model_store.promote(root, 1, "canary")
     with pytest.raises(InputError, match="ranking 1, retrieval 1, which is stable"):
-        start(root, version, Plan(), "ann", AT)
+        start(root, version, NO_SHADOW, "ann", AT)
 
 
 def test_there_is_one_roll_out_at_a_time(store):
@@ -203,7 +216,7 @@ def test_a_push_to_stable_ends_the_comparison(store, source):
 def test_a_new_model_has_nothing_to_return_to(store, source):
     root = store()
     model_store.push(root, {"sequence": source}, label="canary")
-    start(root, 3, Plan(), "ann", AT)
+    start(root, 3, NO_SHADOW, "ann", AT)
     decide(root, "take back")
     assert model_store.labels(root)["sequence"] == {"draining": 3}
     settle(root, LATER)

@@ -8,6 +8,7 @@ import pytest
 from rollout.evidence import Evidence
 from rollout.state_file import NAME, State, change, read
 from segue.errors import InputError
+from serving.store.split import Split, read_split, split_stamp
 from tests.rollout.conftest import AT, running
 
 
@@ -20,6 +21,23 @@ def test_what_is_read_is_what_was_written(tmp_path):
     state = State().recorded(rollout, "ramp", "segue", "No harm.", AT)
     assert change(tmp_path, lambda _: state) == state
     assert read(tmp_path) == state
+
+
+def test_gateways_read_the_split_alone(tmp_path):
+    assert read_split(tmp_path) is None
+    change(tmp_path, lambda state: state.recorded(running(2), "ramp", "segue", "No harm.", AT))
+    assert read_split(tmp_path) == Split(1, "running", 0.05, {"ranking": 2})
+    values = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps(values | {"schema": 9, "split": values["split"] | {"newer": 1}}))
+    assert read_split(tmp_path).share == 0.05  # a controller of a newer version
+
+
+def test_the_stamp_tells_two_writes_of_one_moment_apart(tmp_path):
+    stamps = set()
+    for number in range(20):
+        change(tmp_path, lambda state, n=number: state.recorded(running(), "keep", "segue", f"Look {n}.", AT))
+        stamps.add(split_stamp(tmp_path))
+    assert len(stamps) == 20
 
 
 def test_a_decision_that_changes_nothing_leaves_the_history(tmp_path):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitoring.report import Report
 from monitoring.retraining import Decision, Training, decide, unfinished_retraining
@@ -11,13 +12,15 @@ from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
 from stores import parts
-from workloads.operating.overview import StateOf
+
+if TYPE_CHECKING:
+    from workloads.operating.overview import StateOf
 
 TRAININGS = 50  # the newest, of which the rules see the states
 REPORT_NAME = "%Y%m%dT%H%M%S"  # of the end of a window, UTC
 
 
-def step(home: Home, rules: Rules, at: datetime, state_of: StateOf, busy: str = "") -> Decision:
+def step(home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str = "") -> Decision:
     """Decide, record the decision, and return it.
 
     Args:
@@ -38,7 +41,7 @@ def step(home: Home, rules: Rules, at: datetime, state_of: StateOf, busy: str = 
     return parts.change(home, parts.REPORTS, lambda: change(home.retraining, decided)).history[-1]
 
 
-def standing(home: Home, state_of: StateOf) -> Decision:
+def standing(home: Home, state_of: "StateOf") -> Decision:
     """Return the last decision; one to retrain that was carried out is a decision to wait.
 
     Raises:
@@ -67,7 +70,7 @@ def report_of(path: Path) -> Report:
     return Report.from_dict(read_json(path))
 
 
-def trainings(home: Home, state_of: StateOf) -> list[Training]:
+def trainings(home: Home, state_of: "StateOf") -> list[Training]:
     """Return the newest runs of the training pipeline, oldest first."""
     runs = [run for run in home.run_folders() if run.path.name.startswith("training-")]
     return [

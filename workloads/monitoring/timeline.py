@@ -48,6 +48,15 @@ def timeline(home: Home, state_of: StateOf) -> dict[str, Any]:
     }
 
 
+def newest(home: Home) -> dict[str, Any]:
+    """Return the last `decision` of a home, and when the newest window was checked `until`; None for what is not."""
+    files, history = report_files(home), read(home.retraining).history
+    return {
+        "decision": history[-1].to_dict() if history else None,
+        "until": report_of(files[-1]).current[1].isoformat() if files else None,
+    }
+
+
 def window(report: Report) -> dict[str, Any]:
     """Return a report in the form of a time line: `from`, `until`, `cause`, `reason`, and `checks` with their sizes."""
     return {

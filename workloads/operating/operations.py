@@ -9,12 +9,11 @@ from typing import Any
 from experiments.page import render
 from experiments.registry import Registry
 from experiments.reporting import last_look
-from monitoring.decision import decide as decide_on_retraining
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from segue.verdict import Verdict
 from serving.store import model_store
+from workloads.monitoring.timeline import newest, timeline
 from workloads.operating.decisions import decide
 from workloads.operating.model_versions import model_detail
 from workloads.operating.overview import StateOf, overview
@@ -39,8 +38,12 @@ class HomeOperations:
         self._clock = clock
 
     def overview(self) -> dict[str, Any]:
-        """The home's overview, and the `training` that was started here."""
-        return {**overview(self._home, self._state_of), "training": self._training.state()}
+        """The home's overview, the `training` that was started here, and the newest of `monitoring`."""
+        return {
+            **overview(self._home, self._state_of),
+            "training": self._training.state(),
+            "monitoring": newest(self._home),
+        }
 
     def run(self, name: str) -> dict[str, Any]:
         """A run."""
@@ -57,15 +60,15 @@ class HomeOperations:
         """A model."""
         return model_detail(self._home, name)
 
+    def monitoring(self) -> dict[str, Any]:
+        """The loop over time."""
+        return timeline(self._home, self._state_of)
+
     def drift(self) -> dict[str, Any]:
-        """The last drift verdict, the decision on retraining that follows from it, and whether its page is there."""
+        """The last drift verdict, and whether its page is there."""
         home = self._home
         saved = read_json(home.drift_verdict) if home.drift_verdict.is_file() else None
-        return {
-            "verdict": saved,
-            "decision": decide_on_retraining(Verdict.from_dict(saved)) if saved else None,
-            "page": home.drift_page.is_file(),
-        }
+        return {"verdict": saved, "page": home.drift_page.is_file()}
 
     def drift_page(self) -> Path:
         """Evidently's page of the last comparison."""

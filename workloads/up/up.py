@@ -22,6 +22,7 @@ from surfaces.gateway.run import listening, serve, serve_app
 from surfaces.operator.alone import operator_app
 from surfaces.operator.operator import Operator
 from surfaces.player.player import Listeners, Player
+from workloads.monitoring.metrics import loop_metrics
 from workloads.operating.operations import HomeOperations
 from workloads.operating.overview import StateOf
 from workloads.up.linked_pages import linked_pages
@@ -93,6 +94,7 @@ async def answer(
         say("Ctrl-C stops all of it.")
 
     async with open_gateway(home, models, journal, utc_now) as gateway:
+        gateway.metrics.readings += loop_metrics(home, utc_now)
         await serve(gateway, bound, (), started, stopping, player=player)
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -6,6 +6,7 @@ import { DriftPage } from "./drift.js";
 import { ExperimentsPage, ScorecardPage } from "./experiments.js";
 import { LoopPage } from "./loop.js";
 import { ModelPage, ModelsPage } from "./models.js";
+import { MonitorPage } from "./monitor.js";
 import { RunPage, RunsPage } from "./runs.js";
 import { loop, watch } from "./state.js";
 import { TrafficPage } from "./traffic.js";
@@ -18,6 +19,7 @@ const PAGES = {
   run: [RunPage, "Run", "runs"],
   models: [ModelsPage, "Models", "models"],
   model: [ModelPage, "Model", "models"],
+  monitor: [MonitorPage, "Monitoring", "monitor"],
   drift: [DriftPage, "Drift", "drift"],
   experiments: [ExperimentsPage, "Experiments", "experiments"],
   experiment: [ScorecardPage, "Experiment", "experiments"],

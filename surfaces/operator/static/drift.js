@@ -18,14 +18,13 @@ export class DriftPage extends DetailPage {
   }
 
   draw() {
-    const { verdict, decision, page } = this.value;
+    const { verdict, page } = this.value;
     const { drift_history: history } = loop.now;
     if (page && !this.after.children.length) this.after.append(section("Evidently", report("Evidently's report", "drift/report")));
     if (!verdict && !history.length) return [head("Drift"), notice("No verdict yet", "segue run monitoring compares the newest span with the one that the served model was pushed on.")];
     return [
       head("Drift"),
       verdict && h("p.verdict", {}, mark(verdict.passed ? "no drift" : "drifted", verdict.passed ? "good" : "warn"), text("span", verdict.reason)),
-      decision && h("p", {}, h("strong", {}, decision.retrain ? "Retraining is advised: segue retrain --if-needed." : "Retraining is not advised."), decision.reason.includes(verdict.reason) ? null : ` ${decision.reason}`),
       history.length > 0 && section("Over time", line({ title: "Share of features that drifted", points: history.map(driftPoint), limit: history.at(-1).limit, format: percent }), runs(history)),
       verdict && section("Columns, the farthest first", columns(verdict.figures)),
     ];

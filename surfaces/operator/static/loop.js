@@ -14,6 +14,7 @@ const ARROWS = [
   ["data", "training"], ["training", "gates"], ["gates", "models"], ["models", "gateway"],
   ["experiments", "gateway"], ["journal", "data"], ["journal", "drift"], ["drift", "training"],
 ];
+const HELD = ["hold", "call a person"]; // the decisions that a person hears of
 const RUNS = 5; // that stand below the picture
 
 export class LoopPage extends Page {
@@ -150,7 +151,9 @@ function experiments({ experiments }) {
   };
 }
 
-function drift({ drift, drifted }) {
+function drift({ monitoring, drift, drifted }) {
+  const { decision, until } = monitoring;
+  if (decision) return { title: "Monitoring", href: "#monitor", said: decision.action, tone: HELD.includes(decision.action) ? "bad" : decision.action === "retrain" ? "warn" : "", lines: [decision.reason, until && `checked until ${moment(until)}`] };
   const box = { title: "Drift", href: "#drift" };
   if (!drift) return { ...box, said: "No verdict yet", lines: ["segue run monitoring compares"] };
   return { ...box, said: drifted ? "Drifted" : "No drift", tone: drifted ? "warn" : "", lines: [drift] };
@@ -171,6 +174,7 @@ function attention(now) {
   if (now.training && !now.training.running && now.training.exit_code) items.push([`The training that was started here ended with exit code ${now.training.exit_code}: ${now.training.said}`, "#runs"]);
   if (last?.status === "failed") items.push([`The newest run failed. ${last.reason}`, `#run/${last.run}`]);
   for (const { gate, passed, reason } of now.gates) if (passed === false) items.push([`${gate} said no: ${reason}`, gates(now).href]);
+  if (now.monitoring.decision && now.monitoring.decision.action !== "wait") items.push([`${now.monitoring.decision.action}: ${now.monitoring.decision.reason}`, "#monitor"]);
   if (now.drifted) items.push([now.drift, "#drift"]);
   for (const part of now.gateway?.down ?? []) items.push([`No answer now: ${part}. Pages go on without it.`, "#traffic"]);
   if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);

@@ -81,10 +81,12 @@ def test_a_small_run_measures_all_contestants(monkeypatch):
     result = drift_benchmark.run(1, lambda _: None)
     assert result["quiet"].keys() == result["planted"].keys() == {SEGUE, *PEERS, WEEKLY, "never"}
     assert all(result["planted"][SEGUE][drift]["cause"] == 1 for drift in result["planted"][SEGUE])
-    assert all(each["holds"] for each in result["targets"].values())
+    assert all(each["holds"] for each in targets(result).values())
 
 
 def test_the_targets_are_those_of_the_worst_quiet_world_and_of_nineteen_in_twenty():
     planted = {drift: {"cause": 19, "retrained": 0} for drift in ("genre", "catalogue", "behaviour")}
-    held = targets([{"decisions": 3}, {"decisions": 0}], planted | {"outage": {"cause": 18, "retrained": 1}}, 20)
+    planted |= {"outage": {"cause": 18, "retrained": 1}}
+    quiet = [{"decisions": 3}, {"decisions": 0}]
+    held = targets({"quiet": {SEGUE: quiet}, "planted": {SEGUE: planted}, "worlds": 20})
     assert [name for name, each in held.items() if not each["holds"]] == ["outage_noticed", "outage_retrained"]

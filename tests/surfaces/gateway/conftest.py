@@ -29,6 +29,8 @@ from tests.surfaces.conftest import NOW, FakeServer
 
 IDS = [str(number) for number in range(1, 41)]
 GENRES = ("rock", "jazz", "pop")
+NEW_RELEASES = "/v1/new-releases"
+USERS = [f"u{number}" for number in range(1, 10)]
 
 
 def catalogue():
@@ -171,3 +173,27 @@ def post(talk):
         return talk(conversation)
 
     return call
+
+
+@pytest.fixture
+def answers(talk):
+    """A page for each listener of some endpoint, with its exposures: `answers("/v1/home", **body)`."""
+
+    def ask(path, **body):
+        async def conversation(client):
+            found = []
+            for user in USERS:
+                if path == NEW_RELEASES:
+                    response = await client.get(path, params={"user_id": user})
+                else:
+                    # A page is drawn by its request's id: named ids give the same pages in every run.
+                    request = {"request_id": f"{path.rpartition('/')[2]}-{user}", "user_id": user, **body}
+                    response = await client.post(path.format(user=user), json=request)
+                page = response.json()
+                client.gateway.journal.append([]).result(5)  # what was handed over before is durable
+                found.append((page, client.gateway.journal.exposures(page["request_id"])))
+            return found
+
+        return talk(conversation)
+
+    return ask

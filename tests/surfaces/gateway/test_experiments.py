@@ -9,9 +9,7 @@ from surfaces.sources.popular import popular
 from surfaces.versions import MODELS
 from tests.support.experiments import definition
 from tests.surfaces.conftest import NOW
-
-NEW_RELEASES = "/v1/new-releases"
-USERS = [f"u{number}" for number in range(1, 10)]
+from tests.surfaces.gateway.conftest import NEW_RELEASES
 
 
 def experiment(tmp_path, world, control, treatment, **parts):
@@ -20,30 +18,6 @@ def experiment(tmp_path, world, control, treatment, **parts):
     arms.append({"name": "treatment", "share": 0.5, "parameters": treatment})
     Registry(tmp_path / "experiments").start(parse(definition(arms=arms, **parts)), NOW, "me")
     world.experiments = Experiments.running_in(tmp_path / "experiments")
-
-
-@pytest.fixture
-def answers(talk):
-    """A page for each listener of some endpoint, with its exposures: `answers("/v1/home", **body)`."""
-
-    def ask(path, **body):
-        async def conversation(client):
-            found = []
-            for user in USERS:
-                if path == NEW_RELEASES:
-                    response = await client.get(path, params={"user_id": user})
-                else:
-                    # A page is drawn by its request's id: named ids give the same pages in every run.
-                    request = {"request_id": f"{path.rpartition('/')[2]}-{user}", "user_id": user, **body}
-                    response = await client.post(path.format(user=user), json=request)
-                page = response.json()
-                client.gateway.journal.append([]).result(5)  # what was handed over before is durable
-                found.append((page, client.gateway.journal.exposures(page["request_id"])))
-            return found
-
-        return talk(conversation)
-
-    return ask
 
 
 def arms_of(logged):

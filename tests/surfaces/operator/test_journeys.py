@@ -22,7 +22,7 @@ from workloads.operating.decisions import decisions
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("loop", "runs", "models", "drift", "experiments", "traffic")
+PAGES = ("loop", "runs", "models", "monitor", "drift", "experiments", "traffic")
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,18 @@ import pytest
 
 from experiments.definition import parse
 from experiments.registry import Registry
+from monitoring.rules import Rules
+from pipelines.run_state import state
 from surfaces.operator.alone import operator_app
 from surfaces.operator.operator import Operator
 from surfaces.operator.routes import STATIC
 from surfaces.player.routes import STATIC as PLAYER
 from tests.support.experiments import definition
 from tests.support.loops import TRAINED
+from tests.support.reports import day, leave_report, report
 from tests.surfaces.gateway import conftest as gateway
+from workloads.monitoring.decide import step
+from workloads.monitoring.timeline import timeline
 from workloads.operating.decisions import decisions
 
 WHY = {"why": "better skips"}
@@ -61,7 +66,14 @@ def test_a_run_a_model_and_the_drift_are_shown(get):
     assert (run["status"], recall) == ("pushed", {"popularity": 0.1, "candidate": None})  # None was not measured
     assert [one["version"] for one in get("/v1/operator/models/ranking").json()["versions"]] == [1, 2, 3]
     drift = get("/v1/operator/drift").json()
-    assert (drift["verdict"]["passed"], drift["decision"]["retrain"], drift["page"]) == (False, True, True)
+    assert (drift["verdict"]["passed"], drift["page"]) == (False, True)
+
+
+def test_the_loop_over_time_is_that_of_the_command(get, home):
+    leave_report(home, report(1, "volume", cause="outage"))
+    step(home, Rules(), day(1), state)
+    assert get("/v1/operator/monitoring").json() == timeline(home, state)
+    assert get("/v1/operator/overview").json()["monitoring"]["decision"]["action"] == "hold"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def operator_budget(base: str) -> Budget:
 
     def use(browser: WebDriver) -> None:
         run = browser.execute_script("return document.querySelector(\".box[href^='#run/']\").hash.slice(1)")
-        for page in ("runs", run, "models", "model/ranking", "drift", "experiments", "traffic"):
+        for page in ("runs", run, "models", "model/ranking", "monitor", "drift", "experiments", "traffic"):
             browser.execute_script(f"location.hash = '{page}'")
             until(browser, "document.querySelector('main h1') && !document.querySelector('main [aria-busy]')")
         browser.execute_script("location.hash = 'model/retrieval'")

@@ -54,7 +54,7 @@ def test_a_roll_out_that_runs_is_waited_for(drifted):
 
 
 def test_a_home_without_reports_waits_and_nothing_is_needed(home):
-    assert decide(home).reason == "Nothing asks for a training. None was run yet."
+    assert decide(home).reason == "Nothing asks for a training. None was run so far."
     with pytest.raises(InputError, match="there is none yet"):
         standing(type(home)(home.root / "other"), state)
 

@@ -1,4 +1,4 @@
-"""The cohort of a listener: those who see the candidate, as many who are compared with them, and all others.
+"""The cohort of a listener in a roll-out: the candidate's, the control that is compared with it, or neither.
 
 The candidate's cohort grows from the first bucket and the control's from the last, so both are nested from stage to
 stage and a listener never changes sides. Both see their models from the same instant on, because the control is not

@@ -1,0 +1,123 @@
+"""What the cohorts of a roll-out were answered: counted in memory, and written each second for who decides about it.
+
+An answer counts as an error if a fallback stood in for any of its stages; a page without items does, too, because it
+leaves no exposure that would tell. Each gateway writes a file of its own, so that a look sums over the files, and a
+killed gateway loses the counts of its last second.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from segue.errors import InputError
+from segue.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+SLOW_SECONDS = 0.2  # of a slow answer; beyond 0.45 the sources are late, and the answer is an error
+WRITE_SECONDS = 1.0
+
+
+@dataclass
+class Answers:
+    """What some requests were answered.
+
+    Attributes:
+        requests: their number.
+        errors: those with a stage whose fallback stood in, or without an item.
+        slow: those that took more than `SLOW_SECONDS`.
+        seconds: of all of them.
+        overlap: of the shadow, the sum of the shares of the first items shown that its page has among its first, too.
+        newest: the instant of the newest, UTC; None without a request.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    slow: int = 0
+    seconds: float = 0.0
+    overlap: float = 0.0
+    newest: datetime | None = None
+
+    def add(self, error: bool, seconds: float, at: datetime, overlap: float = 0.0) -> None:
+        """Count an answer."""
+        self += Answers(1, int(error), int(seconds > SLOW_SECONDS), seconds, overlap, at)
+
+    def __iadd__(self, other: "Answers") -> "Answers":
+        self.requests += other.requests
+        self.errors += other.errors
+        self.slow += other.slow
+        self.seconds += other.seconds
+        self.overlap += other.overlap
+        self.newest = max(filter(None, (self.newest, other.newest)), default=None)
+        return self
+
+
+Cohorts = dict[str, Answers]  # by cohort; of the shadow, STABLE_SHADOW and SHADOW
+STABLE_SHADOW, SHADOW = "shadow_stable", "shadow_candidate"  # the same requests, answered by each
+
+
+class CohortCounts:
+    """The counts of one gateway.
+
+    Attributes:
+        by_number: roll-out's number -> cohort -> its answers.
+    """
+
+    name, type_name = "segue_gateway_cohort_answers_total", "counter"
+    help = "Answers of the cohorts of a roll-out: requests, and how many of them were errors or slow."
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, Cohorts] = defaultdict(lambda: defaultdict(Answers))
+        self._name = f"{uuid.uuid4().hex}.json"
+        self._written: dict[int, dict] = {}
+
+    def lines(self) -> Iterator[str]:
+        """The counts as lines of Prometheus' text."""
+        for number, cohorts in sorted(self.by_number.items()):
+            for cohort, answers in sorted(cohorts.items()):
+                for kind in ("requests", "errors", "slow"):
+                    labels = f'rollout="{number}",cohort="{cohort}",kind="{kind}"'
+                    yield f"{self.name}{{{labels}}} {getattr(answers, kind)}"
+
+    async def write(self, folder: Path) -> None:
+        """Write what has changed into a folder; a failure is logged, and the next attempt has it all."""
+        for number, cohorts in list(self.by_number.items()):
+            now = {cohort: asdict(answers) for cohort, answers in cohorts.items()}
+            if now != self._written.get(number):
+                try:
+                    await asyncio.to_thread(write_json, folder / str(number) / self._name, now)
+                    self._written[number] = now
+                except OSError as error:  # a full disk costs no answer
+                    log.error("the counts of the roll-out's cohorts are not written: %s", error)
+
+    async def keep(self, folder: Path, seconds: float = WRITE_SECONDS) -> None:
+        """Write what has changed every second, for ever."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.write(folder)
+
+
+def read_counts(folder: Path, number: int) -> Cohorts:
+    """Return the answers by cohort that all gateways have written of a roll-out.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    total: Cohorts = defaultdict(Answers)
+    for file in sorted((folder / str(number)).glob("*.json")):
+        try:
+            for cohort, answers in TypeAdapter(Cohorts).validate_python(read_json(file)).items():
+                total[cohort] += answers
+        except ValidationError as refused:
+            raise InputError(
+                f"{file} must have a gateway's counts of a roll-out. {refused.errors()[0]['msg']}.",
+                "Move the file away: its counts are lost.",
+            ) from None
+    return total

@@ -1,0 +1,55 @@
+"""Follow the split of the roll-out: a share of 0 holds at once, and nobody returns to an old version on the way up."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from serving.store.split import Split, Stamp, read_split, split_stamp
+from surfaces.engine.path import Path as RequestPath
+from surfaces.versions import MODELS, VersionSet
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.05  # between two looks at the file
+PATIENCE = 10.0  # seconds in which the model server may follow the labels
+
+
+async def follow_split(store: Path, path: RequestPath, seen: Stamp = (), seconds: float = LOOK_SECONDS) -> None:
+    """Keep the split of a path that of the model store, for ever.
+
+    A split that needs versions which the path has not read yet is used once it has, or after `PATIENCE`: until then
+    the one before stays. A file that cannot be read is logged once, and the last split stays.
+
+    Args:
+        store: the model store.
+        path: its requests are split.
+        seen: the stamp of the file as it was read last.
+        seconds: between two looks.
+    """
+    newest, waited = path.experiments.split, 0.0
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            now = await asyncio.to_thread(split_stamp, store)
+            if now != seen:
+                seen, waited = now, 0.0
+                newest = await asyncio.to_thread(read_split, store)
+        except Exception as error:  # whatever the file holds, the next change is looked at
+            log.error("the roll-out stays as it was: %s", error)
+        if newest == path.experiments.split:
+            continue
+        path.models.choices = replace(path.experiments, split=newest).choices
+        if ready(newest, path.models.current) or waited >= PATIENCE:
+            path.experiments = replace(path.experiments, split=newest)
+        waited += seconds
+
+
+def ready(split: Split | None, current: VersionSet) -> bool:
+    """Whether requests can follow a split: the versions that it gives listeners are known."""
+    if split is None:
+        return True
+    wanted = {model: version for model, version in split.candidate.items() if model in MODELS}
+    if split.phase == "promoted":  # the candidate's listeners keep it until it is what everybody is answered by
+        return all(current.versions.get(model) == version for model, version in wanted.items())
+    return not (split.share or split.shadow) or all(pair in current.served for pair in wanted.items())

@@ -1,0 +1,132 @@
+"""Following the split: down at once, up only with versions that are known, and never to a damaged file."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from serving.store.split import NAME, Split
+from surfaces.arms.assigned import Experiments
+from surfaces.cohorts import follow_split as module
+from surfaces.cohorts.follow_split import follow_split, ready
+from surfaces.engine.path import Path
+from surfaces.versions import Models, VersionSet
+from tests.surfaces.catalogues import make_catalogue
+from tests.surfaces.conftest import FakeServer
+
+RUNNING = Split(1, "running", 0.05, {"ranking": 2})
+SET = VersionSet({"ranking": 1}, {}, {("ranking", "stable"): (1, {}), ("ranking", 2): (2, {})})
+
+
+@pytest.mark.parametrize(
+    ("split", "current", "now"),
+    [
+        (None, VersionSet(), True),
+        (RUNNING, SET, True),
+        (RUNNING, VersionSet({"ranking": 1}), False),  # its versions are not read yet
+        (Split(1, "taking back", 0.0, {"ranking": 2}), VersionSet({"ranking": 1}), True),
+        (Split(1, "promoted", 0.0, {"ranking": 2}), SET, False),  # stable is still the old version here
+        (Split(1, "promoted", 0.0, {"ranking": 2}), VersionSet({"ranking": 2}), True),
+        (Split(1, "running", 0.05, {"other": 2}), VersionSet({"ranking": 1}), True),  # no gateway asks that model
+    ],
+)
+def test_a_split_waits_for_the_versions_that_it_gives(split, current, now):
+    assert ready(split, current) is now
+
+
+def write(store, **split):
+    """Write the state as a controller does: whole, under another name first."""
+    replace(store, json.dumps({"schema": 1, "split": {"number": 1, "candidate": {"ranking": 2}, **split}}))
+
+
+def replace(store, text):
+    """Replace the file whole."""
+    (store / "new").write_text(text)
+    (store / "new").rename(store / NAME)
+
+
+@pytest.fixture
+def follow(tmp_path):
+    """Follow `tmp_path` while a coroutine function runs: `follow(async def story(path))`."""
+
+    def run(story):
+        async def whole():
+            server = FakeServer({}, {})
+            server.others = {("ranking", 2): 2}
+            path = Path(Models(server), None, make_catalogue({"1": {}}), experiments=Experiments())
+            await path.models.refresh()
+            task = asyncio.create_task(follow_split(tmp_path, path, seconds=0.002))
+            try:
+                return await story(path)
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+        return asyncio.run(whole())
+
+    return run
+
+
+async def until(true):
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+def test_a_share_is_used_once_its_versions_are_read_and_a_share_of_0_at_once(tmp_path, follow):
+    async def story(path):
+        write(tmp_path, phase="running", share=0.05)
+        await until(lambda: ("ranking", 2) in path.models.choices)
+        await asyncio.sleep(0.02)
+        assert path.experiments.split is None
+        await path.models.refresh()
+        await until(lambda: path.experiments.split == RUNNING)
+        write(tmp_path, phase="taking back", share=0.0)
+        await until(lambda: path.experiments.split.share == 0)
+        assert path.models.choices  # the candidate drains
+        write(tmp_path, phase="taken back", share=0.0)
+        await until(lambda: not path.models.choices)
+
+    follow(story)
+
+
+def test_a_promotion_ends_once_stable_is_the_candidate(tmp_path, follow):
+    async def story(path):
+        path.experiments = Experiments(split=RUNNING)
+        write(tmp_path, phase="promoted", share=0.0)
+        await asyncio.sleep(0.05)
+        assert path.experiments.split == RUNNING
+        path.models.current = VersionSet({"ranking": 2})
+        await until(lambda: path.experiments.split.phase == "promoted")
+
+    follow(story)
+
+
+def test_a_version_that_no_server_loads_is_waited_for_and_then_counted(tmp_path, follow, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+
+    async def story(path):
+        write(tmp_path, phase="running", share=0.05)
+        await until(lambda: path.experiments.split == RUNNING)
+
+    follow(story)
+
+
+def test_a_damaged_file_is_said_once_and_the_last_split_stays(tmp_path, follow, caplog):
+    async def story(path):
+        write(tmp_path, phase="running", share=0.0)
+        await until(lambda: path.experiments.split)
+        last = path.experiments.split
+        for text in ("{", '{"split": {"number": 0}}'):
+            caplog.clear()
+            replace(tmp_path, text)
+            await until(lambda: caplog.records)
+            await asyncio.sleep(0.03)
+            assert path.experiments.split == last
+            assert len(caplog.records) == 1
+        write(tmp_path, phase="taking back", share=0.0)
+        await until(lambda: path.experiments.split.phase == "taking back")
+
+    follow(story)
