@@ -1,4 +1,6 @@
-"""`segue bench rollout`: roll-outs in a world without models."""
+"""`segue bench rollout`: roll-outs and drift in worlds without models."""
+
+from typing import Any
 
 import click
 
@@ -22,17 +24,25 @@ from segue.terminal import say
     show_default=True,
     help="Decisions to take a candidate back, after which a real gateway is timed; 0 leaves that part out.",
 )
+@click.option(
+    "--worlds",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Worlds of each planted change; of none a quarter as many; 0 leaves that part out.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @json_option
-def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
+def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool) -> None:
     """Measure who is promoted and who is taken back, in a world without models.
 
     Worse, equal and better models are rolled out to simulated listeners of two sites, by Segue's controller and by five
     strikes of a threshold. Then a gateway with tiny models answers listeners while a candidate is taken back again and
-    again, and the seconds from the decision to the candidate's last answer are measured.
+    again, and the seconds from the decision to the candidate's last answer are measured. At last changes are planted in
+    synthetic worlds, and Segue and other rules decide on retraining from daily windows, also without a change.
     """
     from benchmarks.results import machine
-    from benchmarks.rollout import last_answers
+    from benchmarks.rollout import drift_benchmark, last_answers
     from benchmarks.rollout.benchmark import run
     from segue.clock import utc_now
 
@@ -43,6 +53,9 @@ def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
     if decisions:
         result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
         result["targets"] |= last_answers.targets(result["last_answers"])
+    if worlds:
+        result["drift"] = drift_benchmark.run(worlds, progress, seed)
+        result["targets"] |= drift_benchmark.targets(result["drift"])
     if as_json:
         print_json(result)
         return
@@ -64,4 +77,25 @@ def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
     if decisions:
         figures = ", ".join(f"{name} {result['last_answers'][name]:.2f} s" for name in ("p50", "p99", "most"))
         say(f"From a decision to the candidate's last answer, {decisions} decisions: {figures}.")
+    if worlds:
+        print_drift(result["drift"])
     print_targets(result["targets"])
+
+
+def print_drift(result: dict[str, Any]) -> None:
+    """Print what was decided in quiet windows, and after planted changes."""
+    changes = list(next(iter(result["planted"].values())))
+    print_table(
+        f"of {result['worlds']} worlds each: noticed in {result['in_time']} windows; with the right cause. "
+        f"By quiet world: decisions and failed windows of {result['windows']}",
+        ("", *changes, "retrained on outage", "quiet decisions", "quiet failures"),
+        [
+            (
+                name.replace("_", " "),
+                *(f"{planted[change]['noticed']}; {planted[change]['cause']}" for change in changes),
+                planted["outage"]["retrained"],
+                *(", ".join(str(each[figure]) for each in result["quiet"][name]) for figure in ("decisions", "failed")),
+            )
+            for name, planted in result["planted"].items()
+        ],
+    )

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
-from segue.errors import InputError
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 MATURITY = 2 * HOUR
@@ -42,20 +41,10 @@ class Windows:
 
     @classmethod
     def before(cls, at: datetime, first: datetime) -> "Windows":
-        """The windows whose outcomes are mature at an instant, of a log that begins at `first`.
-
-        Raises:
-            InputError: The log has no whole day before the current window.
-        """
+        """The windows whose outcomes are mature at an instant, of a log that begins at `first`."""
         end = (at - MATURITY).replace(minute=0, second=0, microsecond=0)
-        days = min((end - first) // DAY, BASE_DAYS + CALIBRATION_DAYS + 1)
-        if days < 2:
-            raise InputError(
-                f"A window is compared with the days before it. The log begins on {first:%Y-%m-%d %H:%M} UTC, and has "
-                f"{max(days, 0)} whole days before {end:%Y-%m-%d %H:%M} UTC.",
-                "Collect more days (`segue data collect`), or import a longer log.",
-            )
-        return cls(end, days)
+        days = (end - first) // DAY
+        return cls(end, min(max(days, 1), BASE_DAYS + CALIBRATION_DAYS + 1))
 
     @property
     def enough(self) -> bool:

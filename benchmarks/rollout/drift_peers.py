@@ -15,6 +15,7 @@ from monitoring.drift import CATEGORICAL_METHOD, NUMERICAL_METHOD, DriftLimits
 from monitoring.windows import BASE_DAYS
 
 EVIDENTLY_SHARE = 0.5  # of the columns: the default of `DataDriftPreset`
+BASE_ROWS = 3_000  # more take longer and hardly change the distances
 SIGNIFICANCE = 0.05  # of all columns together
 Peer = Callable[[pd.DataFrame, pd.DataFrame], bool]  # whether the second frame has drifted from the first
 
@@ -119,7 +120,8 @@ def rate_before(key: pd.Series, day: pd.Series, played: pd.Series) -> np.ndarray
 
 
 def of_window(shown: pd.DataFrame, site: Site, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the impressions of the base and of the current day of a window."""
+    """Return impressions of the base, at most `BASE_ROWS` of them, and those of the current day of a window."""
     today = number + site.windows(number).days - 1
     base = shown[(shown["day"] >= today - BASE_DAYS) & (shown["day"] < today)]
+    base = base.sample(min(BASE_ROWS, len(base)), random_state=number)
     return base.drop(columns="day"), shown[shown["day"] == today].drop(columns="day")

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from events import schema
+from events.journal.joins import EXPOSURE
 from monitoring.windows import Windows, rows
-from segue.errors import InputError
 
 END = datetime(2026, 3, 8, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -26,11 +26,6 @@ def test_the_reference_is_no_longer_than_a_base_and_its_calibration():
 @pytest.mark.parametrize(("days", "enough"), [(14, False), (15, True)])
 def test_a_base_and_limits_need_a_week_each(days, enough):
     assert Windows.before(END + 2 * HOUR, END - days * DAY).enough is enough
-
-
-def test_a_log_without_a_day_before_the_window_is_refused():
-    with pytest.raises(InputError, match="1 whole days before"):
-        Windows.before(END + 2 * HOUR, END - DAY - HOUR)
 
 
 def log(*events: tuple[str, datetime, str | None]) -> pa.Table:
@@ -72,3 +67,19 @@ def test_an_event_without_a_request_has_its_own_day():
 def test_a_row_has_what_the_checks_read_of_its_item():
     row = rows(log(("play", datetime(2026, 3, 7, 12, tzinfo=UTC), None)), ITEMS, WINDOWS).iloc[0]
     assert (row["content_type"], row["age"], row["null_ms_played"]) == ("music", 5.5, True)
+
+
+def test_what_the_journal_knows_is_read_from_the_exposure():
+    collected = [
+        {"fallback": 0, "scores": '{"add":0.1,"layout/play":0.9,"play":4.2e-1,"reward":2.0}'},
+        {"fallback": 2, "scores": "{}"},
+        None,
+    ]
+    noon = datetime(2026, 3, 7, 12, tzinfo=UTC)
+    events = log(("play", noon, None), ("play", noon, None), ("play", noon, None))
+    events = events.append_column(EXPOSURE, pa.array(collected, EXPOSURE.type))
+    events = events.append_column(schema.RECEIVED, pa.array([noon + 3 * HOUR, None, None], schema.TIMESTAMP))
+    frame = rows(events, ITEMS, WINDOWS)
+    assert frame["prediction"].fillna(-1).tolist() == [0.42, -1, -1]
+    assert frame["fallback"].tolist() == [False, True, False]
+    assert frame["delay"].fillna(-1).tolist() == [3, -1, -1]

@@ -7,9 +7,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from events import dataset, schema
+from monitoring.drift import DriftLimits, compare
 from monitoring.report import Report
-from monitoring.watch import checked
-from monitoring.windows import COLUMNS, EXPOSURE, Windows
+from monitoring.watch import checked, compared
+from monitoring.windows import COLUMNS, EXPOSURE, Windows, rows
 from segue.files import write_json
 from segue.settings import Home
 from stores import parts
@@ -20,14 +21,15 @@ def step(home: Home, at: datetime) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
     Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
-    be called at any time, as often as one likes.
+    be called at any time, as often as one likes. Evidently's report of the same days is written beside it, to look at:
+    its distances decide nothing.
 
     Args:
         home: The home, whose journal is collected.
         at: The instant of the check, UTC. Later events are not read.
 
     Raises:
-        InputError: No data set is imported, or its log, or what of it was served, has no whole day before the window.
+        InputError: No data set is imported.
     """
     tables = dataset.load(home.data)
     windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
@@ -35,12 +37,20 @@ def step(home: Home, at: datetime) -> Report:
         newest = report_of(paths[-1])
         if newest.current[1] > windows.current[0]:
             return newest
-    events = served(read(tables.events_files, windows.start, at))
-    if events.num_rows:
+    read_events = read(tables.events_files, windows.start, at)
+    events = served(read_events)
+    if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
-    report = checked(events, tables.items, windows, at)
-    path = home.check_reports / f"{windows.end:{REPORT_NAME}}.json"
-    parts.change(home, parts.REPORTS, lambda: write_json(path, report.to_dict()))
+    frame = rows(events, tables.items, windows)
+    report = checked(frame, events, tables.items, windows, at)
+
+    def write() -> None:
+        base, today = compared(frame, windows)
+        if len(base) and len(today):
+            compare(base, today, DriftLimits(), home.drift_page, home.drift_snapshots)
+        write_json(home.check_reports / f"{windows.end:{REPORT_NAME}}.json", report.to_dict())
+
+    parts.change(home, parts.REPORTS, write)
     return report
 
 

@@ -4,14 +4,16 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
-from events import dataset
+from events import dataset, schema
 from events.importers.synthetic import SIZES, generate
+from events.journal.joins import EXPOSURE
 from events.world.config import DRIFTS, FIRST_DAY
 from monitoring.report import Report
 from segue.errors import InputError
-from workloads.monitoring.watch import step
+from workloads.monitoring.watch import served, step
 
 DRIFT_DAY = 26
 MIDNIGHT = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
@@ -47,6 +49,8 @@ def test_a_window_has_one_report_and_the_next_one_does_not_overlap_it(home):
     assert second.current[0] == first.current[1]
     paths = sorted(home.check_reports.iterdir())
     assert [path.name for path in paths] == ["20260130T000000.json", "20260131T000000.json"]
+    assert len(list(home.drift_snapshots.iterdir())) == 2
+    assert "ms_played" in home.drift_page.read_text(encoding="utf-8")
     assert Report.from_dict(json.loads(paths[1].read_text())) == second
 
 
@@ -56,6 +60,26 @@ def test_a_log_that_stops_is_an_outage(home):
     report = step(home, mature(29))
     assert report.cause == "outage"
     assert {check.name for check in report.failed} == {"volume", "freshness"}
+
+
+def test_only_what_the_journal_collected_is_compared_once_it_collected_something():
+    times = [MIDNIGHT, MIDNIGHT, MIDNIGHT]
+    imported = pa.table({"ts": pa.array(times, schema.TIMESTAMP)})
+    assert served(imported) == imported
+    collected = imported.append_column(EXPOSURE, pa.array([None, {"fallback": 0}, None], EXPOSURE.type))
+    collected = collected.append_column(schema.RECEIVED, pa.array([None, None, MIDNIGHT], schema.TIMESTAMP))
+    assert served(collected).num_rows == 2  # an impression, and feedback whose page is lost
+    none = collected.set_column(1, EXPOSURE, pa.nulls(3, EXPOSURE.type))
+    assert served(none).num_rows == 3
+
+
+@pytest.mark.slow
+def test_a_young_log_is_not_judged(home):
+    world(home)
+    report = step(home, mature(13))
+    assert (report.checks, report.cause) == ((), None)
+    assert "15 whole days" in report.reason
+    assert step(home, mature(15)).checks
 
 
 def test_a_home_without_a_log_is_refused(home):
