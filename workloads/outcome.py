@@ -63,6 +63,8 @@ def verdict(record: dict[str, Any]) -> str:
     result = record["result"]
     if "passed" in result:
         return f"{'passed' if result['passed'] else 'said no'}: {result['reason']}"
+    if "decision" in result:
+        return f"{result['decision']['action']}: {result['decision']['reason']}"
     if "skipped" in result:
         return f"skipped: {result['skipped']}"
     return "outputs of an earlier run with the same inputs" if "reused" in result else ""

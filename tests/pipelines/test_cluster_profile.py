@@ -27,7 +27,7 @@ EACH_STEP_AT_HOME = """
     users = {
         "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["ingest", "refresh_online"]),  # ingest collects the journal
         "SEGUE_REGISTRY": ("postgresql://segue@127.0.0.1:9/feast", ["refresh_online"]),
-        "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report"]),
+        "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report", "monitor"]),
     }
     stores = {name: os.environ[name] for name in users}
     def in_an_empty_home(full_command, **options):
