@@ -146,14 +146,13 @@ class Path:
             run: the stages; they note in the trace how they ended.
         """
         versions, trace = self.models.current, Trace(off=self.off)
-        with self.models.calls.request():
-            result = await run(versions, trace)
-            if trace.refused:
-                with contextlib.suppress(SegueError):
-                    await self.models.refresh(self.deadlines.features)
-                if self.models.current != versions:
-                    return await run(self.models.current, Trace(off=self.off))
-            return result
+        result = await run(versions, trace)
+        if trace.refused:
+            with contextlib.suppress(SegueError):
+                await self.models.refresh(self.deadlines.features)
+            if self.models.current != versions:
+                return await run(self.models.current, Trace(off=self.off))
+        return result
 
     async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request to a surface with its features and arms, which may switch stages off; see `answer`."""

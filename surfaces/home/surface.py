@@ -111,12 +111,9 @@ def shown(page: Page, pool: Pool) -> ShownPage:
     """
     layout = page.layout.to_scores()
     indices = np.array([item.index for row in page.rows for item in row.items], np.intp)
-    columns = {name: column[indices] for name, column in pool.scores.items()}
-    whole = [name for name, column in columns.items() if np.isfinite(column).all()]
-    rows = np.array([columns.pop(name) for name in whole]).T.tolist()  # [items, whole]
-    scores = [dict(zip(whole, row, strict=True)) for row in rows]
-    for name, column in columns.items():  # scores of a model that did not find each item
-        for own, score in zip(scores, column.tolist(), strict=True):
+    scores: list[dict[str, float]] = [{} for _ in indices]
+    for name, column in pool.scores.items():
+        for own, score in zip(scores, column[indices].tolist(), strict=True):
             if math.isfinite(score):
                 own[name] = score
     shelves = tuple(
