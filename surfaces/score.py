@@ -21,7 +21,7 @@ async def score(models: Models, context: Context, candidates: Candidates) -> dic
     not_asked = {name: np.zeros(len(candidates.item_ids)) for name in signature if name.endswith("_scores")}
     inputs = model_inputs({**context.features, **not_asked, **candidates.features()}, signature)
     outputs = await models.predict(context.versions, RANKING, inputs)
-    return {name: values[0] for name, values in outputs.items()}
+    return {name: values[0, : len(candidates.item_ids)] for name, values in outputs.items()}
 
 
 def by_sources(candidates: Candidates) -> dict[str, np.ndarray]:

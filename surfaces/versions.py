@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TypeVar
 
 from segue.errors import InputError, SegueError, UnavailableError
 from serving.client.async_client import AsyncClient
 from serving.store.model_store import STABLE
+from surfaces.engine.shared_calls import Arrays, SharedCalls, Target
 from surfaces.model_inputs import Signature
 
 log = logging.getLogger(__name__)
@@ -82,6 +81,7 @@ class Models:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
+        self._calls = SharedCalls(self._predict)
         self.current = VersionSet()
         self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
         self.down: SegueError | None = None  # why the last reading of the versions failed
@@ -119,10 +119,8 @@ class Models:
                     log.warning("the model server does not answer: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)
 
-    async def predict(
-        self, versions: VersionSet, model: str, inputs: Mapping[str, Any], signature: str = ""
-    ) -> dict[str, np.ndarray]:
-        """Run a signature of the pinned version of a model.
+    async def predict(self, versions: VersionSet, model: str, inputs: Arrays, signature: str = "") -> Arrays:
+        """Run a signature of the pinned version of a model, in a call that other requests may share (`SharedCalls`).
 
         Raises:
             UnavailableError: the server does not answer; at once if it did not answer the last reading of versions.
@@ -130,9 +128,11 @@ class Models:
         """
         if isinstance(self.down, UnavailableError):
             raise self.down
-        return await self._client.predict(
-            model, inputs, signature=signature, version=versions.versions[model], timeout=CALL_SECONDS
-        )
+        return await self._calls.ask((model, versions.versions[model], signature), inputs)
+
+    async def _predict(self, target: Target, inputs: Arrays) -> Arrays:
+        model, version, signature = target
+        return await self._client.predict(model, inputs, signature=signature, version=version, timeout=CALL_SECONDS)
 
     async def _read(self, timeout: float) -> dict[tuple[str, Choice], int]:
         """The version of each model with the label `stable`, and of each choice that answers."""

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import uvloop
@@ -51,8 +52,9 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
         say: prints a line of progress.
 
     Returns:
-        `home` and `next` (percentiles, `stages_ms`, and `cpu_ms_per_page` of gateway, server and client), `throughput`
-        and `naive_throughput` (whole answers per second with 8 in flight, and CPU time), `targets`, `machine`.
+        `home` and `next` (percentiles, `stages_ms`, `cpu_ms_per_page` of gateway, server and client, and
+        `cpu_elsewhere`, the share of the machine that other processes took), `throughput` and `naive_throughput` (whole
+        answers per second with 8 in flight, and CPU time), `targets`, `machine`.
 
     Raises:
         SegueError: a process does not start, or a request fails.
@@ -88,6 +90,7 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
                 kind = "home" if name == "home" else "now_playing"
                 result[name]["stages_ms"] = mean_ms(before.get(kind, {}), stages_of(port)[kind])
             say("as many Home pages as it can")
+            uvloop.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, WARM_SECONDS))
             cpu = cpu_of(pids)
             fast = uvloop.run(as_fast_as_it_can(HOST, port, home_page, IN_FLIGHT, seconds))
             result["throughput"] = figures("Segue", fast, cpu, pids)
@@ -123,12 +126,14 @@ def stages_of(port: int) -> dict[str, dict[str, tuple[float, int]]]:
 
 
 def cpu_of(pids: dict[str, int]) -> dict[str, float]:
-    """Process -> its CPU time so far, in seconds."""
-    return {name: cpu_seconds(pid) for name, pid in pids.items()}
+    """Process -> its CPU time so far, in seconds; `machine` is the busy time of all cores."""
+    times = psutil.cpu_times()
+    idle = times.idle + times.iowait + times.guest + times.guest_nice  # the time of guests is in `user` too
+    return {name: cpu_seconds(pid) for name, pid in pids.items()} | {"machine": sum(times) - idle}
 
 
 def figures(name: str, found: Measured, before: dict[str, float], pids: dict[str, int]) -> dict[str, Any]:
-    """The figures of a load, with the CPU time of each process for one page.
+    """The figures of a load, with the CPU time of each process for one page, and what others took of the machine.
 
     Args:
         name: of the gateway, for the error.
@@ -141,8 +146,12 @@ def figures(name: str, found: Measured, before: dict[str, float], pids: dict[str
     """
     check_no_failures(name, found)
     used = {part: after - before[part] for part, after in cpu_of(pids).items()} | {"client": found.client_seconds}
-    pages = len(found.seconds)
-    return {**found.figures(), "cpu_ms_per_page": {part: used[part] / pages * 1e3 for part in used}}
+    elsewhere = used.pop("machine") - sum(used.values())
+    return {
+        **found.figures(),
+        "cpu_ms_per_page": {part: used[part] / len(found.seconds) * 1e3 for part in used},
+        "cpu_elsewhere": max(elsewhere, 0.0) / found.duration / psutil.cpu_count(),
+    }
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """A naive gateway: one request at a time, one synchronous call after the other, four reads of Feast.
 
 `python -m benchmarks.surfaces.naive_gateway SERVER PORT` starts it over the home of SEGUE_HOME. It shows the same page
-from the same sources, filters and models as Segue's gateway.
+from the same sources, filters and models as Segue's gateway, by the same functions. FastAPI checks and writes the
+answer by its response model, as FastAPI's documentation shows. A page is answered once its exposures are durable, by a
+commit of its own.
 """
 
 import sys
@@ -10,8 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 import uvicorn
-from fastapi import Body, FastAPI
+from fastapi import FastAPI
 
+from events.journal.records import page_record
+from events.journal.sqlite_keeping import SqliteKeeping
 from feature_repo.feast_store import open_store
 from feature_repo.online import SESSION_COLUMNS, USER_VIEWS, Listener, ViewRow, views
 from segue.clock import utc_now
@@ -20,6 +24,8 @@ from serving.client.sync_client import Client
 from surfaces.candidates import SourceAnswer, merge
 from surfaces.engine.context import Context
 from surfaces.filters.every import FILTERS
+from surfaces.gateway.api import HomeAnswer, HomeRequest
+from surfaces.gateway.exposures import exposures
 from surfaces.gateway.pages import Decision
 from surfaces.gateway.views import shelves
 from surfaces.home.layout import LayoutPolicy
@@ -55,9 +61,10 @@ class NaiveGateway:
             },
         )
         self._surface = home_surface(LayoutPolicy(), HomeRules())
+        self._journal = SqliteKeeping(home.journal)
 
     def home(self, user_id: str) -> dict[str, Any]:
-        """A Home page."""
+        """A Home page as an `api.HomeAnswer`."""
         request = Request(user_id, utc_now(), exploration=Exploration(), request_id=uuid.uuid4().hex)
         context = Context(request, self._features(request), self.catalogue, self._versions)
         answers = [one for source in SOURCES for one in self._ask(source, context)]
@@ -67,11 +74,14 @@ class NaiveGateway:
         inputs = model_inputs({**context.features, **candidates.features()}, self._versions.inputs(RANKING))
         outputs = self._client.predict(RANKING, inputs, label="stable")
         page = self._surface.compose(context, candidates, {name: values[0] for name, values in outputs.items()})
-        decision = Decision(request.request_id, user_id, None, request.at, "home", "home", page, {})
+        versions = dict(self._versions.versions)
+        decision = Decision(request.request_id, user_id, None, request.at, "home", "home", page, versions)
+        self._journal.write([page_record(exposures(decision))])
         return {
             "request_id": request.request_id,
             "level": 0,
             "degraded": [],
+            "versions": versions,
             "shelves": shelves(decision, self.catalogue),
         }
 
@@ -103,9 +113,9 @@ def main(server: str, port: int) -> None:
     """Serve on loopback until the process ends."""
     gateway, app = NaiveGateway(Home.from_env(), server), FastAPI()
 
-    @app.post("/v1/home")
-    async def home(user_id: str = Body(embed=True)) -> dict[str, Any]:
-        return gateway.home(user_id)
+    @app.post("/v1/home", response_model=HomeAnswer)
+    async def home(body: HomeRequest) -> dict[str, Any]:
+        return gateway.home(body.user_id)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 

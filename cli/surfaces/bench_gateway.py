@@ -28,12 +28,13 @@ def gateway(seconds: float, as_json: bool) -> None:
     figures, parts = ("rps", "p50_ms", "p99_ms", "not_whole"), ("gateway", "server", "client")
     print_table(
         "HTTP, client included",
-        ("", *(figure.replace("_", " ") for figure in figures), *(f"{part} CPU ms" for part in parts)),
+        ("", *(figure.replace("_", " ") for figure in figures), *(f"{part} CPU ms" for part in parts), "CPU elsewhere"),
         [
             [
                 name.replace("_", " "),
                 *(f"{result[name][figure]:,.1f}" for figure in figures),
                 *(f"{result[name]['cpu_ms_per_page'][part]:.1f}" for part in parts),
+                f"{result[name]['cpu_elsewhere']:.0%}",
             ]
             for name in ("home", "next", "throughput", "naive_throughput")
         ],

@@ -6,7 +6,7 @@ A place looks at a handful of items, so plain numbers are faster than arrays.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,7 +15,7 @@ import numpy as np
 from surfaces.home.calibration import excess
 from surfaces.home.context import HomeContext
 from surfaces.home.page import Placed
-from surfaces.home.pool import Pool, places
+from surfaces.home.pool import Pool
 from surfaces.home.rules import HomeRules
 
 NO_ITEM = -1
@@ -50,13 +50,13 @@ class Filling:
         self.relevance = self.pool.relevance.tolist()  # [n]
         self.best_first = self.pool.best_first.tolist()  # [n]
         self.alike = self.rules.diversity * self.pool.directions  # [n, d]
+        self.item_ids = self.pool.item_ids.tolist()
         self.is_free = [True] * len(self.pool)
         self.optimistic = (
             self.pool.relevance + self.context.exploration.bonus / self.pool.spread * self.pool.uncertainty
         )  # [n]
         best_first = self.pool.best_first
-        most_promising = best_first[(-self.optimistic[best_first]).argsort(kind="stable")]
-        self.promise = places(most_promising).tolist()  # [n]
+        self.most_promising = best_first[(-self.optimistic[best_first]).argsort(kind="stable")].tolist()  # [n]
 
     def add_row(self, members: np.ndarray) -> bool:
         """Fill the next shelf; return False and leave the page as it was if too few items may stand on it.
@@ -68,23 +68,23 @@ class Filling:
         count = sum(map(len, self.placed))
         draws_left = self.context.exploration.places(count)
         draws_left -= sum(place.explored for row in self.placed for place in row)
-        alike = self.alike[members]  # [m, d]
-        value = left = self.pool.relevance[members]  # [m]; `left` is less what each is like an item on the shelf
-        items, waiting = members.tolist(), frozenset[int]()
+        likeness = np.zeros(len(self.pool))  # [n]; to the most alike item on the shelf, times `diversity`
+        losses = memoryview(likeness)  # gives plain numbers, and only those that are asked for
+        items, waiting = [item for item in members.tolist() if self.is_free[item]], frozenset[int]()
         above: list[Placed] = self.placed[-1] if self.placed else []
         row: list[Placed] = []
         self.placed.append(row)
         while len(row) < self.rules.columns:
             if row:
-                left = np.minimum(left, value - alike @ self.pool.directions[row[-1].index])
+                np.maximum(likeness, self.alike @ self.pool.directions[row[-1].index], out=likeness)
             if len(row) == self.rules.visible:
                 waiting = self.waiting()
             neighbours = [self.creators[place.index] for place in (*row[-1:], *above[len(row) : len(row) + 1])]
             is_drawn = draws_left > 0 and len(row) >= self.rules.columns // 2
-            choose, worths = self.draw if is_drawn else self.best, left.tolist()
-            chosen, propensity = choose(self.able(items, worths, neighbours, waiting))
+            choose = self.draw if is_drawn else self.best
+            chosen, propensity = choose(items, losses, neighbours, waiting)
             if chosen == NO_ITEM:  # only those that wait are left
-                chosen, propensity = choose(self.able(items, worths, neighbours, ()))
+                chosen, propensity = choose(items, losses, neighbours, ())
             if chosen == NO_ITEM:
                 break
             draws_left -= is_drawn
@@ -95,22 +95,6 @@ class Filling:
         self.is_free, self.creator_counts, self.type_counts = before
         return False
 
-    def able(
-        self, items: list[int], left: list[float], neighbours: list[int], waiting: Collection[int]
-    ) -> Iterator[tuple[int, float]]:
-        """The items that may take the next place, in their order, each with its `left`.
-
-        Args:
-            items: of the shelf.
-            left: the relevance of each, less what it is like an item on the shelf.
-            neighbours: the creators to the left of the place and above it, who may not come again.
-            waiting: items that wait for a better place.
-        """
-        is_free, creators = self.is_free, self.creators
-        for item, worth in zip(items, left, strict=True):
-            if is_free[item] and creators[item] not in neighbours and item not in waiting:
-                yield item, worth
-
     def waiting(self) -> frozenset[int]:
         """The best free items, as many as there may be visible places in the rows below.
 
@@ -120,39 +104,57 @@ class Filling:
         below = self.rules.visible * (self.rules.rows - len(self.placed))
         return frozenset(islice((item for item in self.best_first if self.is_free[item]), max(below, 0)))
 
-    def best(self, able: Iterable[tuple[int, float]]) -> tuple[int, float]:
+    def best(
+        self, items: list[int], losses: Sequence[float], neighbours: list[int], waiting: Collection[int]
+    ) -> tuple[int, float]:
         """The item that is worth most after the cost of its content type, and its chance, which is 1.
 
         Of equal ones it is the first by id.
 
         Args:
-            able: see `able`; the most relevant items first.
+            items: of the shelf, the most relevant first.
+            losses: what each item of the pool loses for an item on the shelf that it is like, `[n]`.
+            neighbours: the creators to the left of the place and above it, who may not come again.
+            waiting: items that wait for a better place.
+
+        Returns:
+            The item and its chance; `NO_ITEM` if none may stand there.
         """
         costs = [self.rules.calibration * cost for cost in excess(self.mix, self.type_counts)]  # [types]
-        relevance, types, item_ids = self.relevance, self.types, self.pool.item_ids
+        relevance, types, item_ids = self.relevance, self.types, self.item_ids
+        is_free, creators = self.is_free, self.creators
         chosen, most = NO_ITEM, -math.inf
-        for item, left in able:
-            if relevance[item] < most:  # no later one can be worth more
+        for item in items:
+            value = relevance[item]
+            if value < most:  # no later one can be worth more
                 break
-            worth = left - costs[types[item]]
+            if not is_free[item] or creators[item] in neighbours or item in waiting:
+                continue
+            worth = value - losses[item] - costs[types[item]]
             if worth > most or (worth == most and item_ids[item] < item_ids[chosen]):
                 chosen, most = item, worth
         return chosen, 1.0
 
-    def draw(self, able: Iterable[tuple[int, float]]) -> tuple[int, float]:
+    def draw(
+        self, items: list[int], losses: Sequence[float], neighbours: list[int], waiting: Collection[int]
+    ) -> tuple[int, float]:
         """Draw one of the most promising items by a softmax over optimistic rewards.
 
         Optimism in the face of uncertainty decides who competes (Auer, JMLR 2002); the draw gives each contender a
         chance that is known exactly.
 
         Args:
-            able: see `able`.
+            items, losses, neighbours, waiting: as `best`; no item loses anything here.
 
         Returns:
             The item and its chance; `NO_ITEM` if none may stand there.
         """
-        items = [item for item, _ in able]
-        contenders = sorted(items, key=self.promise.__getitem__)[: self.rules.contenders]
+        is_free, creators = self.is_free, self.creators
+        shelf = set(items).difference(waiting)
+        able = (
+            item for item in self.most_promising if item in shelf and is_free[item] and creators[item] not in neighbours
+        )
+        contenders = list(islice(able, self.rules.contenders))
         if not contenders:
             return NO_ITEM, 1.0
         weights = self.optimistic[contenders] / self.rules.draw_temperature
@@ -169,8 +171,7 @@ class Filling:
             propensity: its chance at this place.
             is_drawn: whether it was drawn.
         """
-        row = self.placed[-1]
-        item_id = str(self.pool.item_ids[chosen])
+        row, item_id = self.placed[-1], self.item_ids[chosen]
         row.append(Placed(chosen, item_id, len(self.placed), len(row) + 1, position, propensity, is_drawn))
         self.is_free[chosen] = False
         self.type_counts[self.types[chosen]] += 1

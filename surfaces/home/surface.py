@@ -129,7 +129,7 @@ def shown(page: Page, pool: Pool) -> ShownPage:
                     item.position,
                     item.propensity,
                     item.explored,
-                    scores[item.position - 1] | (layout if item.column == 1 else {}),
+                    scores[item.position - 1] | layout if item.column == 1 else scores[item.position - 1],
                     tuple(pool.sources[item.index]),
                 )
                 for item in row.items

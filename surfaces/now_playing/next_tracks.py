@@ -138,7 +138,7 @@ async def score_items(models: Models, context: Context, item_ids: list[str]) -> 
     """The sequence model's scores of some items as the next one; items that the model does not know are left out."""
     inputs = model_inputs({**context.features, "candidate_ids": item_ids}, context.versions.inputs(SEQUENCE, "score"))
     outputs = await models.predict(context.versions, SEQUENCE, inputs, "score")
-    scores = outputs["scores"][0]
+    scores = outputs["scores"][0, : len(item_ids)]
     known = scores > np.finfo(scores.dtype).min
     return [SourceAnswer(CHIPS, np.array(item_ids)[known], scores[known], SEQUENCE)]
 
