@@ -83,9 +83,11 @@ class Report:
             InputError: A key is missing, as in a file of an older version.
         """
         try:
-            windows = [tuple(map(datetime.fromisoformat, saved[name])) for name in ("reference", "current")]
+            (start, end), (begin, until) = (
+                map(datetime.fromisoformat, saved[name]) for name in ("reference", "current")
+            )
             checks = tuple(Check(**{**each, "verdict": Verdict.from_dict(each["verdict"])}) for each in saved["checks"])
-            return cls(*windows, checks, saved["cause"], saved["reason"])  # type: ignore[arg-type]
+            return cls((start, end), (begin, until), checks, saved["cause"], saved["reason"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"A saved report has reference, current, cause, reason and checks. It has a fault: {error}.",

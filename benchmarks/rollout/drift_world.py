@@ -50,8 +50,9 @@ class Site:
             seed: Seed of the world and the bootstrap.
         """
         days = BEFORE + windows
-        planted = {"drift": drift, "drift_day": BEFORE + drift_window} if drift else {}
-        world = generate(replace(SIZES[SITE], days=days, **planted), seed)
+        size = replace(SIZES[SITE], days=days)
+        planted = replace(size, drift=drift, drift_day=BEFORE + drift_window) if drift else size
+        world = generate(planted, seed)
         frame = rows(world.events, world.items, Windows(START + days * DAY, days))
         return cls(
             world.items,

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from cli.monitor import roll_out, run_state
+from cli.monitor import run_state
 from segue.errors import InputError
 from segue.settings import Home
 
@@ -30,6 +30,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         at: The end of the day, UTC.
     """
     from workloads.monitoring import decide, watch
+    from workloads.monitoring.monitor import roll_out
 
     did = looked(home, at)
     try:

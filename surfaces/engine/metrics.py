@@ -27,10 +27,12 @@ class Reading:
 class Metric(Protocol):
     """What `/metrics` shows."""
 
-    name: str
-    type_name: str
-    help: str
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def type_name(self) -> str: ...
+    @property
+    def help(self) -> str: ...
     def lines(self) -> Iterator[str]:
         """The samples as lines of text."""
         ...

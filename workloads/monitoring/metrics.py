@@ -72,7 +72,7 @@ def loop_metrics(home: Home, clock: Callable[[], datetime]) -> list[Gauge]:
         return {each.action: 1 for each in read(home.retraining).history[-1:]}
 
     def decisions() -> dict[str, float]:
-        return Counter(each.action for each in read(home.retraining).history)
+        return dict(Counter(each.action for each in read(home.retraining).history))
 
     def retrain_age() -> dict[str, float]:
         times = [each.at for each in read(home.retraining).history if each.action == "retrain"]
