@@ -63,7 +63,7 @@ class Size:
         predicted: the first sessions of the test span whose plays are predicted; None for all.
     """
 
-    moments: int = 600
+    moments: int = 1200
     sessions: int = 200
     logs: int = 100
     pages: int = layout_estimates.PAGES

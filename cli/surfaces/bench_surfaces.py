@@ -43,7 +43,10 @@ def surfaces(seed: int, as_json: bool) -> None:
     print_table(
         "calibration",
         ("", "KL", "value"),
-        [[how, *(f"{home['calibration'][how][name]:.4f}" for name in ("kl", "value"))] for how in ("without", "with")],
+        [
+            [how.replace("_", " "), *(f"{home['calibration'][how][name]:.4f}" for name in ("kl", "value"))]
+            for how in ("by_reward", "without", "with")
+        ],
     )
     releases, plays = result["new_releases"], result["next"]
     print_table(

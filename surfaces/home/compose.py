@@ -1,10 +1,12 @@
 """Compose a Home page: draw the layout, then fill its shelves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from segue.errors import InputError
+from surfaces.home.calibration import SMOOTHING
 from surfaces.home.context import HomeContext
 from surfaces.home.filling import Filling
 from surfaces.home.layout import NAME, LayoutPolicy
@@ -34,10 +36,11 @@ def compose_home(
             "Each shelf of a page has an id of its own. Received an id twice.",
             "Add to the id what the shelf is about, e.g. `because_you_listened:i00042`.",
         )
+    fit = np.array([context.content_mix.get(name, 0.0) for name in pool.content_type.tolist()])  # [n]
+    pool = fitting(pool, fit, rules.fit)
     offered = sorted((shelf for shelf in shelves if len(shelf.items) >= rules.fewest_items), key=lambda shelf: shelf.id)
     place = places(pool.best_first)  # [n]
     members = [shelf.items[place[shelf.items].argsort()] for shelf in offered]  # best first
-    fit = np.array([context.content_mix.get(name, 0.0) for name in pool.content_type.tolist()])  # [n]
     qualities = np.array([quality(pool, fit, rows, rules.columns) for rows in members]).reshape(-1, 3)
     rng = np.random.Generator(np.random.PCG64(seed))
     layout = policy.draw(
@@ -47,6 +50,20 @@ def compose_home(
     shown = [offered[number] for number in layout.drawn if filling.add_row(members[number])]
     rows = tuple(Row(shelf, tuple(placed)) for shelf, placed in zip(shown, filling.placed, strict=True))
     return Page(rows, layout, NAME, str(policy.version))
+
+
+def fitting(pool: Pool, fit: np.ndarray, weight: float) -> Pool:
+    """The candidates with a reward that knows how well each content type fits the listener at this hour.
+
+    The ranking model judges an item for the listener, and knows little of which type the listener plays at which hour.
+    The share says that directly. It is evidence of its own, and evidence adds up as logarithms (naive Bayes).
+
+    Args:
+        pool: the candidates.
+        fit: share of the item's content type in the context's mix, `[n]`.
+        weight: standard deviations of the reward for a share that is e times as large.
+    """
+    return replace(pool, reward=pool.reward + weight * pool.spread * np.log(fit + SMOOTHING))
 
 
 def quality(pool: Pool, fit: np.ndarray, members: np.ndarray, columns: int) -> list[float]:

@@ -18,6 +18,8 @@ class HomeRules:
         fewest_items: a shelf with fewer items is not shown.
         per_creator: the most items of one creator on a page.
         diversity: how much an item loses that is wholly like an item before it on its shelf.
+        fit: how much the share of an item's content type in the context's mix counts: 0.5 is half a standard deviation
+            for a share that is e times as large.
         calibration: how strongly the page is drawn to the context's mix of content types.
         contenders: how many items compete for an explored place.
         draw_temperature: how evenly they are drawn: small values prefer the most promising.
@@ -33,6 +35,7 @@ class HomeRules:
     fewest_items: int = 3
     per_creator: int = 7
     diversity: float = 0.1
+    fit: float = 0.5
     calibration: float = 1.0
     contenders: int = 20
     draw_temperature: float = 0.5
@@ -41,7 +44,7 @@ class HomeRules:
         for name in ("rows", "fewest_rows", "columns", "visible", "fewest_items", "per_creator", "contenders"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` is at least 1. Received {getattr(self, name)}.", "Give 1 or more.")
-        for name in ("diversity", "calibration"):
+        for name in ("diversity", "fit", "calibration"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(
                     f"`{name}` is a number of at least 0. Received {getattr(self, name)}.", "Give 0 to switch it off."

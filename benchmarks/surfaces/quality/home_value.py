@@ -56,7 +56,7 @@ def run(
         }
         if name != "home":
             figures[name]["ahead"] = asdict(bootstrap_mean(values["home"] - values[name], listeners, seed))
-    calibrated = calibration(world, served, pages, values["home"], policy, rules, reward, seed)
+    calibrated = calibration(world, served, pages, policy, rules, reward, seed)
     explored = exploration(pages)
     return {
         "pages": len(served),
@@ -96,7 +96,6 @@ def calibration(
     world: World,
     served: Sequence[Served],
     pages: Sequence[ShownPage],
-    values: np.ndarray,
     policy: LayoutPolicy,
     rules: HomeRules,
     reward: Mapping[str, float],
@@ -107,24 +106,31 @@ def calibration(
     Args:
         world, served, policy, rules, reward, seed: as `run`.
         pages: with calibration, `n`.
-        values: of these pages, `[n]`.
 
     Returns:
-        `with` and `without`: mean `kl` in nats and `value`; `kl_ratio`; `above_half`: the distance with calibration
-        less half of that without; `loss`: of value, as a share of the value without; both with intervals.
+        `with` and `without`: mean `kl` in nats and `value`; `by_reward`: the same of pages where the fit of an item's
+        content type does not count either; `kl_ratio`; `above_half`: the distance with calibration less half of that
+        without; `loss`: of value, as a share of the value without; both with intervals.
     """
     listeners = np.array([one.moment.user for one in served])
-    off = home_surface(policy, replace(rules, calibration=0.0))
-    plain = [one.page(off) for one in served]
-    kl = np.array([mix_distance(one, page) for one, page in zip(served, pages, strict=True)])
-    plain_kl = np.array([mix_distance(one, page) for one, page in zip(served, plain, strict=True)])
-    plain_values = values_of(world, served, [rows_of(world, page) for page in plain], reward)
-    above_half = bootstrap_mean(kl - MOST_KL * plain_kl, listeners, seed)
-    loss = bootstrap_mean((plain_values - values) / plain_values.mean(), listeners, seed)
+
+    def measured(pages: Sequence[ShownPage]) -> tuple[np.ndarray, np.ndarray]:
+        kl = np.array([mix_distance(one, page) for one, page in zip(served, pages, strict=True)])
+        return kl, values_of(world, served, [rows_of(world, page) for page in pages], reward)
+
+    def composed(rules: HomeRules) -> list[ShownPage]:
+        return [one.page(home_surface(policy, rules)) for one in served]
+
+    kl, values = measured(pages)
+    uncalibrated_kl, uncalibrated = measured(composed(replace(rules, calibration=0.0)))
+    reward_kl, by_reward = measured(composed(replace(rules, calibration=0.0, fit=0.0)))
+    above_half = bootstrap_mean(kl - MOST_KL * uncalibrated_kl, listeners, seed)
+    loss = bootstrap_mean((uncalibrated - values) / uncalibrated.mean(), listeners, seed)
     return {
         "with": {"kl": float(kl.mean()), "value": float(values.mean())},
-        "without": {"kl": float(plain_kl.mean()), "value": float(plain_values.mean())},
-        "kl_ratio": float(kl.mean() / plain_kl.mean()),
+        "without": {"kl": float(uncalibrated_kl.mean()), "value": float(uncalibrated.mean())},
+        "by_reward": {"kl": float(reward_kl.mean()), "value": float(by_reward.mean())},
+        "kl_ratio": float(kl.mean() / uncalibrated_kl.mean()),
         "above_half": asdict(above_half),
         "loss": asdict(loss),
     }

@@ -17,7 +17,7 @@ from surfaces.home.rules import HomeRules
 from tests.support.home_pages import context_of, pool_of, random_pool, random_shelves
 
 MIX = {"music": 0.5, "podcast": 0.4, "audiobook": 0.1}
-PLAIN = HomeRules(fewest_items=1, diversity=0, calibration=0)
+PLAIN = HomeRules(fewest_items=1, diversity=0, fit=0, calibration=0)
 SEEDS = range(12)
 
 
@@ -130,14 +130,31 @@ def test_calibration_by_hand():
     pool = pool_of([5, 4.9, 4.8, 4.7, 4.6], content_type=types)
     context = context_of({"music": 0.5, "podcast": 0.5})
     assert one_shelf(pool, context=context) == ["i0", "i1", "i2", "i3", "i4"]
-    rules = HomeRules(fewest_items=1, diversity=0, calibration=1)
+    rules = replace(PLAIN, calibration=1)
     assert one_shelf(pool, rules, context) == ["i0", "i3", "i1", "i2", "i4"]
+
+
+def test_the_fit_of_a_content_type_by_hand():
+    # Rewards 3, 2 and 1 are 1.22, 0 and -1.22 deviations from their mean. At a fit of 1 music has a bonus of
+    # ln(0.1 + 0.01) = -2.21 and the podcast of ln(0.9 + 0.01) = -0.09: it gains 2.11, more than the 1.22 to i0.
+    pool = pool_of([3, 2, 1], content_type=np.array(["music", "podcast", "music"]))
+    context = context_of({"music": 0.1, "podcast": 0.9})
+    assert one_shelf(pool, PLAIN, context) == ["i0", "i1", "i2"]
+    assert one_shelf(pool, replace(PLAIN, fit=1), context) == ["i1", "i0", "i2"]
+    assert one_shelf(pool, replace(PLAIN, fit=0.5), context) == ["i0", "i1", "i2"]  # it gains 1.06 only
+
+
+def test_a_page_of_one_content_type_does_not_depend_on_the_fit():
+    pool, shelves = random_pool(5), random_shelves(5)
+    pool = replace(pool, content_type=np.full(len(pool), "music"))
+    pages = [compose_home(context_of(MIX), pool, shelves, LayoutPolicy(), HomeRules(fit=fit), 5) for fit in (0, 2)]
+    assert pages[0].items == pages[1].items
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_place_has_the_item_that_is_worth_most(seed):
     # Of one shelf on a screen without an edge; the rewards are whole numbers, so that many are equal.
-    pool, rules = random_pool(seed, 60), HomeRules(columns=30, visible=30, diversity=0.3, per_creator=3)
+    pool, rules = random_pool(seed, 60), HomeRules(columns=30, visible=30, diversity=0.3, fit=0, per_creator=3)
     pool = replace(pool, reward=pool.reward.round())
     types = sorted(MIX)
     mix, kinds = [MIX[name] for name in types], [types.index(name) for name in pool.content_type]

@@ -18,6 +18,7 @@ from tests.support.home_pages import SATURDAY, context_of, pool_of
         {"fewest_items": 0},
         {"per_creator": -1},
         {"diversity": -0.1},
+        {"fit": -1},
         {"calibration": math.inf},
         {"draw_temperature": 0},
         {"contenders": 0},
