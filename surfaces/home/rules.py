@@ -36,7 +36,7 @@ class HomeRules:
     per_creator: int = 7
     diversity: float = 0.1
     fit: float = 0.5
-    calibration: float = 1.0
+    calibration: float = 1.25
     contenders: int = 20
     draw_temperature: float = 0.5
 

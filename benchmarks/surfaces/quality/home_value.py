@@ -109,8 +109,9 @@ def calibration(
 
     Returns:
         `with` and `without`: mean `kl` in nats and `value`; `by_reward`: the same of pages where the fit of an item's
-        content type does not count either; `kl_ratio`; `above_half`: the distance with calibration less half of that
-        without; `loss`: of value, as a share of the value without; both with intervals.
+        content type does not count either, which are nearer to the mix; `kl_ratio`, to these; `above_half`: the
+        distance with calibration less half of theirs; `loss`: of value, as a share of the value without, which is the
+        larger one; both with intervals.
     """
     listeners = np.array([one.moment.user for one in served])
 
@@ -124,13 +125,13 @@ def calibration(
     kl, values = measured(pages)
     uncalibrated_kl, uncalibrated = measured(composed(replace(rules, calibration=0.0)))
     reward_kl, by_reward = measured(composed(replace(rules, calibration=0.0, fit=0.0)))
-    above_half = bootstrap_mean(kl - MOST_KL * uncalibrated_kl, listeners, seed)
+    above_half = bootstrap_mean(kl - MOST_KL * reward_kl, listeners, seed)
     loss = bootstrap_mean((uncalibrated - values) / uncalibrated.mean(), listeners, seed)
     return {
         "with": {"kl": float(kl.mean()), "value": float(values.mean())},
         "without": {"kl": float(uncalibrated_kl.mean()), "value": float(uncalibrated.mean())},
         "by_reward": {"kl": float(reward_kl.mean()), "value": float(by_reward.mean())},
-        "kl_ratio": float(kl.mean() / uncalibrated_kl.mean()),
+        "kl_ratio": float(kl.mean() / reward_kl.mean()),
         "above_half": asdict(above_half),
         "loss": asdict(loss),
     }
