@@ -69,7 +69,7 @@ class Filling:
         draws_left = self.context.exploration.places(count)
         draws_left -= sum(place.explored for row in self.placed for place in row)
         likeness = np.zeros(len(self.pool))  # [n]; to the most alike item on the shelf, times `diversity`
-        losses = memoryview(likeness)  # gives plain numbers, and only those that are asked for
+        losses = likeness.data  # gives plain numbers, and only those that are asked for
         items, waiting = [item for item in members.tolist() if self.is_free[item]], frozenset[int]()
         above: list[Placed] = self.placed[-1] if self.placed else []
         row: list[Placed] = []
