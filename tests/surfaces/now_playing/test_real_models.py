@@ -21,7 +21,8 @@ from surfaces.now_playing.state import Action, Chip, Session, steer, take
 from surfaces.now_playing.wishes import Wishes, offsets
 from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Request
-from surfaces.versions import SEQUENCE, Models
+from surfaces.score import score
+from surfaces.versions import RETRIEVAL, SEQUENCE, Models
 
 pytestmark = pytest.mark.slow
 LISTENERS, DRAWS, FIVE = 20, 10, 5
@@ -168,3 +169,22 @@ def test_the_filters_hold_for_what_is_drawn(stand):
 
     kind, items = stand.run(conversation)
     assert {str(stand.catalogue.content_types[stand.catalogue.index[item]]) for item in items} == {kind}
+
+
+def test_requests_that_share_a_call_get_the_answers_of_calls_of_their_own(stand):
+    """Lists of different lengths: what fills the shorter ones is no candidate and no score."""
+
+    async def conversation(models):
+        async def scored(number: int) -> list[np.ndarray]:
+            context = stand.context(models, f"u{number:05d}")
+            items = stand.catalogue.item_ids[number : number + 3 * number]
+            answers = [SourceAnswer(name, items, -5.0 - np.arange(len(items)), name) for name in (RETRIEVAL, SEQUENCE)]
+            outputs = await score(models, context, merge(answers, stand.catalogue))
+            return [outputs[name] for name in sorted(outputs)]
+
+        alone = [await scored(number) for number in range(1, LISTENERS + 1)]
+        return alone, await asyncio.gather(*(scored(number) for number in range(1, LISTENERS + 1)))
+
+    for number, (alone, shared) in enumerate(zip(*stand.run(conversation), strict=True), 1):
+        assert len(shared[0]) == 3 * number
+        np.testing.assert_allclose(shared, alone, atol=1e-4)
