@@ -48,7 +48,7 @@ class Load:
                     return
                 began = time.perf_counter()
                 try:
-                    page = client.home(api.HomeRequest(user_id=user))
+                    page = client.home(api.HomeRequest.model_validate({"user_id": user}))
                 except SegueError as error:
                     self.failed.append(str(error))
                     continue
