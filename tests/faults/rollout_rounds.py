@@ -34,7 +34,7 @@ UP_SECONDS = 60.0  # until the candidate answers
 QUIET = 0.2  # seconds after which a listener's page is certainly of a request after the rollback was seen
 HELD_SECONDS = 4.0  # for which the store's lock is held, by nobody or while a version is loading
 PLAN = Plan(shadow=0.0, stages=(0.5,))
-DISTURBED = ("", "lock", "loading")  # what disturbs a rollback, in turn
+DISTURBED = ("lock", "loading", "")  # what disturbs a rollback, in turn
 
 
 @dataclass
