@@ -162,13 +162,13 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
+    rollout, labels = newest(root), model_store.labels(root)
 
     def follow(labels: Labels) -> Labels:
         nonlocal rollout
         rollout = newest(root)  # where the labels are written, because another decision may have come meanwhile
         return wanted(rollout, labels)
 
-    rollout, labels = newest(root), model_store.labels(root)
     if rollout.phase in BACK:
         moving.put_back(root, follow, announce)
     elif wanted(rollout, labels) != labels:  # else a command that moves other labels is not waited for

@@ -81,8 +81,9 @@ def push(
         with latched(root / CONFIG):
             before = config_text(root)
             after = labels_in(before)
-            for name in saved_models if label else ():
-                point(after.setdefault(name, {}), label, version)
+            if label is not None:
+                for name in saved_models:
+                    point(after.setdefault(name, {}), label, version)
             files.write_text(root / CONFIG, rendered(root, before, after))
             for name in saved_models:
                 _prune(root, name, keep)
