@@ -1,5 +1,8 @@
 """`segue bench rollout`: roll-outs in a world without models."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import click
 
 from cli.bench_output import print_targets
@@ -34,6 +37,7 @@ def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
     from benchmarks.results import machine
     from benchmarks.rollout import last_answers
     from benchmarks.rollout.benchmark import run
+    from benchmarks.rollout.site import made
     from segue.clock import utc_now
 
     def progress(line: str) -> None:
@@ -41,7 +45,9 @@ def rollout(rollouts: int, decisions: int, seed: int, as_json: bool) -> None:
 
     result = run(rollouts, progress, seed) if rollouts else {"sites": {}, "targets": {}, "machine": machine()}
     if decisions:
-        result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
+        progress("making a home")
+        with TemporaryDirectory(prefix="segue-bench-") as folder:
+            result["last_answers"] = last_answers.run(made(Path(folder), utc_now()), decisions, utc_now(), progress)
         result["targets"] |= last_answers.targets(result["last_answers"])
     if as_json:
         print_json(result)

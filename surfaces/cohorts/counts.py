@@ -7,17 +7,24 @@ killed gateway loses the counts of its last second.
 
 import asyncio
 import logging
+import threading
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from segue.errors import InputError
 from segue.files import read_json, write_json
+from serving.store.split import Split
+
+if TYPE_CHECKING:
+    from surfaces.gateway.pages import Decision
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +84,19 @@ class CohortCounts:
         self.by_number: dict[int, Cohorts] = defaultdict(lambda: defaultdict(Answers))
         self._name = f"{uuid.uuid4().hex}.json"
         self._written: dict[int, dict] = {}
+        self._turn = threading.Lock()  # a write that was cancelled goes on in its thread; the last one comes after it
+
+    def count(self, split: Split | None, decision: "Decision", began: float) -> None:
+        """Count a decision, if a roll-out has put it into a cohort.
+
+        Args:
+            split: of the roll-out.
+            decision: what is answered.
+            began: the start of the request, seconds of `time.perf_counter`.
+        """
+        if split is not None and (cohort := decision.arms.get(split.salt)):
+            error = bool(decision.page.level or decision.degraded or not decision.page.shelves)
+            self.by_number[split.number][cohort].add(error, time.perf_counter() - began, decision.at)
 
     def lines(self) -> Iterator[str]:
         """The counts as lines of Prometheus' text."""
@@ -92,10 +112,14 @@ class CohortCounts:
             now = {cohort: asdict(answers) for cohort, answers in cohorts.items()}
             if now != self._written.get(number):
                 try:
-                    await asyncio.to_thread(write_json, folder / str(number) / self._name, now)
+                    await asyncio.to_thread(self._put, folder / str(number) / self._name, now)
                     self._written[number] = now
                 except OSError as error:  # a full disk costs no answer
                     log.error("the counts of the roll-out's cohorts are not written: %s", error)
+
+    def _put(self, file: Path, answers: dict) -> None:
+        with self._turn:
+            write_json(file, answers)
 
     async def keep(self, folder: Path, seconds: float = WRITE_SECONDS) -> None:
         """Write what has changed every second, for ever."""

@@ -15,7 +15,8 @@ from experiments.assignment.buckets import bucket
 from experiments.assignment.layers import width
 from segue.errors import SegueError
 from serving.store.split import Split
-from surfaces.cohorts.counts import SHADOW, STABLE_SHADOW, CohortCounts
+from surfaces.cohorts.counts import SHADOW, STABLE_SHADOW
+from surfaces.engine.metrics import GatewayMetrics, Reading
 from surfaces.engine.page import ShownPage
 from surfaces.engine.path import Answer, Path, Surface
 from surfaces.request import Request
@@ -50,16 +51,18 @@ class Shadow:
 
     Args:
         path: answers them.
-        counts: take what is found.
+        metrics: take what is found.
 
     Attributes:
         dropped: requests that found the queue full.
     """
 
-    def __init__(self, path: Path, counts: CohortCounts) -> None:
-        self._path, self._counts = path, counts
+    def __init__(self, path: Path, metrics: GatewayMetrics) -> None:
+        self._path, self._counts = path, metrics.cohorts
         self._waiting: asyncio.Queue[Shown] = asyncio.Queue(MOST)
         self.dropped = 0
+        said = "Requests that were not sent to the shadow, because its queue was full."
+        metrics.readings.append(Reading("segue_gateway_shadow_dropped_total", "counter", said, lambda: self.dropped))
 
     def offer(self, surface: Surface[ShownPage], request: Request, answer: Answer[ShownPage], page: ShownPage) -> None:
         """Queue a request that was answered by stable versions, if it is one of the sample."""

@@ -126,7 +126,7 @@ async def open_gateway(
                     follow_forgotten(journal.keeping, gateway.forget),
                     gateway.dislikes.follow(journal.keeping),
                     follow_split(home.models, gateway.path, split_known),
-                    gateway.cohorts.keep(home.rollout_counts),
+                    gateway.metrics.cohorts.keep(home.rollout_counts),
                     gateway.shadow.work(),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
@@ -152,7 +152,7 @@ async def open_gateway(
             finally:
                 for task in following:
                     task.cancel()
-                await gateway.cohorts.write(home.rollout_counts)
+                await gateway.metrics.cohorts.write(home.rollout_counts)
     finally:
         hydrator.close()
         await asyncio.to_thread(writers.close)

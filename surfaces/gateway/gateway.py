@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -15,7 +14,6 @@ from events.journal.records import Dislike
 from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
-from surfaces.cohorts.counts import CohortCounts
 from surfaces.cohorts.shadow import Shadow
 from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
@@ -89,13 +87,7 @@ class Gateway:
             ),
         ]
         self._exploration = exploration
-        self.cohorts = CohortCounts()
-        self.shadow = Shadow(path, self.cohorts)
-        dropped = "Requests that were not sent to the shadow, because its queue was full."
-        self.metrics.readings += [
-            self.cohorts,
-            Reading("segue_gateway_shadow_dropped_total", "counter", dropped, lambda: self.shadow.dropped),
-        ]
+        self.shadow = Shadow(path, self.metrics)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -244,10 +236,7 @@ class Gateway:
         self.metrics.observe(kind, trace)
         self._features_failed = "features" in trace.errors
         self.metrics.levels.inc(kind, str(level))
-        split = self.path.experiments.split
-        if split is not None and (cohort := decision.arms.get(split.salt)):
-            error = bool(level or decision.degraded or not decision.page.shelves)
-            self.cohorts.by_number[split.number][cohort].add(error, time.perf_counter() - trace.began, decision.at)
+        self.metrics.cohorts.count(self.path.experiments.split, decision, trace.began)
         if level or decision.degraded:
             stages = ", ".join(decision.degraded) or "none"
             log.warning("%s %s: level %d, fallbacks: %s", kind, decision.request_id, level, stages)

@@ -126,6 +126,7 @@ def test_damaged_counts_are_named(home):
         step(home, AT)
 
 
+@pytest.mark.slow
 def test_one_controller_at_a_time(home):
     with alone(home, AT), pytest.raises(UnavailableError, match="looks at the roll-out"), alone(home, AT):
         pass

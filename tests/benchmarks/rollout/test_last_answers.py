@@ -1,9 +1,16 @@
-"""From a decision to the last answer: the figures by hand, and a real gateway once."""
+"""From a decision to the last answer: the figures by hand, and one decision; `segue bench rollout` has a gateway."""
+
+import threading
+import time
 
 import pytest
 
-from benchmarks.rollout.last_answers import figures, run, targets
-from tests.rollout.conftest import AT
+from benchmarks.rollout.last_answers import LISTENERS, Load, figures, going_on, taken_back, targets
+from rollout.moves import start
+from rollout.plan import Plan
+from rollout.state_file import change
+from serving.store.split import read_split
+from tests.rollout.conftest import AT, source, store  # noqa: F401  (fixtures)
 
 
 def test_figures_worked_by_hand():
@@ -11,9 +18,30 @@ def test_figures_worked_by_hand():
     assert targets({"p99": 1.2})["decision_to_last_canary_p99"]["holds"] is False
 
 
-@pytest.mark.slow
-def test_a_gateway_leaves_the_candidate_after_each_decision():
-    measured = run(2, AT, lambda line: None)
-    assert measured["decisions"] == 2
-    assert measured["pages"] > 8
-    assert 0 <= measured["p50"] <= measured["most"] < 5  # the tests share the machine
+def test_the_seconds_count_to_the_last_answer_after_the_decision(store):  # noqa: F811
+    """Listeners whose gateway answers by the candidate for 50 ms after the share is 0."""
+    root = store()
+    start(root, None, Plan(shadow=0.0, stages=(0.5,)), "test", AT)
+    load, ended, seen = Load(None), threading.Event(), None
+
+    def listen():
+        nonlocal seen
+        while not ended.is_set():
+            now = time.perf_counter()
+            if read_split(root).share == 0.0:
+                seen = seen or now
+            if seen is None or now < seen + 0.05:
+                load.candidate.append(now)
+            load.asked = [now] * LISTENERS
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        seconds = taken_back(root, load, AT)
+    finally:
+        ended.set()
+        thread.join()
+    assert 0.02 < seconds < 1
+    state = change(root, going_on)
+    assert (state.rollout.phase, state.rollout.share) == ("running", 0.5)

@@ -80,7 +80,7 @@ def test_a_candidate_that_fails_is_answered_for_by_stable_and_counts_as_its_erro
             page = (await client.post(path.format(user=user), json={"user_id": user})).json()
             assert (page["level"], page["versions"]) == (0, STABLE)
             assert page["degraded"] == (["candidate"] if SIDES[user] == "candidate" else [])
-        return client.gateway.cohorts.by_number[3]
+        return client.gateway.metrics.cohorts.by_number[3]
 
     counts = talk(conversation)
     treated = sum(side == "candidate" for side in SIDES.values())

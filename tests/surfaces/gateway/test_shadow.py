@@ -41,7 +41,7 @@ async def asked(client, users):
         (await client.post("/v1/home", json={"user_id": user, "request_id": f"r-{user}"})).json() for user in users
     ]
     async with asyncio.timeout(10):
-        while client.gateway.cohorts.by_number[3][SHADOW].requests < len(users):
+        while client.gateway.metrics.cohorts.by_number[3][SHADOW].requests < len(users):
             await asyncio.sleep(0.01)
     work.cancel()
     return pages
@@ -56,7 +56,7 @@ def test_the_candidate_is_asked_and_nobody_sees_it(world, talk):
         logged = [client.gateway.journal.exposures(page["request_id"]) for page in pages]
         assert all(one[0].model_versions == dict.fromkeys(MODELS, 1) and not one[0].arms for one in logged)
         assert client.gateway.metrics.levels.samples() == [(("home", "0"), len(USERS))]  # the shadow is no answer
-        return client.gateway.cohorts.by_number[3]
+        return client.gateway.metrics.cohorts.by_number[3]
 
     counts = talk(conversation)
     assert (counts[SHADOW].requests, counts[STABLE_SHADOW].requests) == (len(USERS), len(USERS))
@@ -77,7 +77,7 @@ def test_a_candidate_that_fails_costs_no_page_and_is_counted(world, talk):
     async def conversation(client):
         for page in await asked(client, USERS):
             assert (page["level"], page["degraded"]) == (0, [])
-        return client.gateway.cohorts.by_number[3]
+        return client.gateway.metrics.cohorts.by_number[3]
 
     counts = talk(conversation)
     assert (counts[SHADOW].errors, counts[STABLE_SHADOW].errors) == (len(USERS), 0)
@@ -88,7 +88,7 @@ def test_a_version_that_is_not_loaded_is_an_error(world, talk):
 
     async def conversation(client):
         await asked(client, USERS[:2])
-        return client.gateway.cohorts.by_number[3]
+        return client.gateway.metrics.cohorts.by_number[3]
 
     counts = talk(conversation)
     assert (counts[SHADOW].requests, counts[SHADOW].errors) == (2, 2)
