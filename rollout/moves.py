@@ -162,6 +162,7 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
+    rollout, labels = newest(root), model_store.labels(root)
 
     rollout, labels = newest(root), model_store.labels(root)
 
