@@ -1,6 +1,6 @@
 """The gateway's metrics, in the text format of Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,16 +12,22 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 
 
 @dataclass(frozen=True)
 class Reading:
-    """A number that another part counts, read when the metrics are."""
+    """A number that another part counts, read when the metrics are; with `label`, a number for each of its values."""
 
     name: str
     type_name: str
     help: str
-    read: Callable[[], float]
+    read: Callable[[], float | Mapping[str, float]]
+    label: str = ""
 
     def lines(self) -> Iterator[str]:
-        """The sample as a line of text."""
-        yield f"{self.name} {self.read()}"
+        """The samples as lines of text."""
+        numbers = self.read()
+        if not isinstance(numbers, Mapping):
+            yield f"{self.name} {numbers}"
+            return
+        for value, number in numbers.items():
+            yield f'{self.name}{{{self.label}="{value}"}} {number}'
 
 
 class Metric(Protocol):
