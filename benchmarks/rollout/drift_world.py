@@ -50,8 +50,8 @@ class Site:
             seed: Seed of the world and the bootstrap.
         """
         days = BEFORE + windows
-        planted = {"drift": drift, "drift_day": BEFORE + drift_window} if drift else {}
-        world = generate(replace(SIZES[SITE], days=days, **planted), seed)
+        drift_day = BEFORE + drift_window if drift else None
+        world = generate(replace(SIZES[SITE], days=days, drift=drift, drift_day=drift_day), seed)
         frame = rows(world.events, world.items, Windows(START + days * DAY, days))
         return cls(
             world.items,
