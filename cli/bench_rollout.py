@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import click
 
 from cli.bench_output import print_targets
@@ -44,6 +47,7 @@ def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool
     from benchmarks.results import machine
     from benchmarks.rollout import drift_benchmark, last_answers
     from benchmarks.rollout.benchmark import run
+    from benchmarks.rollout.site import made
     from segue.clock import utc_now
 
     def progress(line: str) -> None:
@@ -51,7 +55,9 @@ def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool
 
     result = run(rollouts, progress, seed) if rollouts else {"sites": {}, "targets": {}, "machine": machine()}
     if decisions:
-        result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
+        progress("making a home")
+        with TemporaryDirectory(prefix="segue-bench-") as folder:
+            result["last_answers"] = last_answers.run(made(Path(folder), utc_now()), decisions, utc_now(), progress)
         result["targets"] |= last_answers.targets(result["last_answers"])
     if worlds:
         result["drift"] = drift_benchmark.run(worlds, progress, seed)
