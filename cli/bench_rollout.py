@@ -1,9 +1,8 @@
 """`segue bench rollout`: roll-outs and drift in worlds without models."""
 
-from typing import Any
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
