@@ -12,10 +12,10 @@ from pipelines.placement import place_steps
 
 
 @dsl.pipeline(
-    name="monitoring", description="Checks of the newest day, the decision to retrain, and drift since the last push."
+    name="monitoring", description="Checks of the newest day, the decision to retrain, and drift since a push."
 )
 def monitoring(config: dict):
-    """Check the newest day and decide; compare the newest span with the span that the served model was pushed on.
+    """Check the newest day and decide; compare the newest span with the span that the stable models were pushed on.
 
     Args:
         config: `TrainingConfig.to_dict()`; its split defines the newest span.

@@ -1,4 +1,4 @@
-"""`python -m tests.faults commands|gateway|rollout --rounds 100`: rounds of faults, and a table of what they found."""
+"""`python -m tests.faults commands|gateway|rollout|agreement`: rounds of faults, and a table of what they found."""
 
 import random
 import signal
@@ -57,6 +57,27 @@ def commands(rounds: int, seed: int) -> None:
     for name in WEIGHTS:
         click.echo(f"{name:>9}" + "".join(f"{counts[name, column]:>9}" for column in columns))
     raise SystemExit(any(column == "wrong" for _, column in counts))
+
+
+@main.command()
+@click.option("--rounds", default=5, show_default=True, help="Number of rounds at each moment.")
+def agreement(rounds: int) -> None:
+    """Kill the end of a run and decisions on labels at named moments; after one invocation all states agree."""
+    from tests.faults.agreement import every_point
+    from tests.faults.agreement import run_rounds as run_agreement_rounds
+
+    counts: Counter = Counter()
+    with TemporaryDirectory(prefix="segue-faults-") as folder:
+        for each in run_agreement_rounds(every_point(rounds), Path(folder)):
+            for sentence in each.wrong:
+                click.echo(f"{each.action} {' '.join(each.point)}: {sentence}")
+            counts.update([(each.action, *each.point, column) for column in ("rounds", *["hit"] * each.hit)])
+            counts.update([(each.action, *each.point, "wrong")] * bool(each.wrong))
+    click.echo(f"{'':16}{'':60}{'rounds':>8}{'hit':>6}{'wrong':>7}")
+    for action, point in every_point(1):
+        columns = [counts[action, *point, column] for column in ("rounds", "hit", "wrong")]
+        click.echo(f"{action:<16}{' '.join(point):<60}{columns[0]:>8}{columns[1]:>6}{columns[2]:>7}")
+    raise SystemExit(any(key[-1] == "wrong" for key in counts))
 
 
 @main.command()
