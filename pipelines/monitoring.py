@@ -12,7 +12,7 @@ from pipelines.placement import place_steps
 
 
 @dsl.pipeline(
-    name="monitoring", description="Checks of the newest day, the decision to retrain, and drift since the stable push."
+    name="monitoring", description="Checks of the newest day, the decision to retrain, and drift since a push."
 )
 def monitoring(config: dict):
     """Check the newest day and decide; compare the newest span with the span that the stable models were pushed on.

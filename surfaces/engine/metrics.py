@@ -1,8 +1,7 @@
 """The gateway's metrics, in the text format of Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from serving.server.metrics import Counter, Histogram
 from surfaces.cohorts.counts import CohortCounts
@@ -13,30 +12,22 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 
 
 @dataclass(frozen=True)
 class Reading:
-    """A number that another part counts, read when the metrics are."""
+    """A number that another part counts, read when the metrics are; with `label`, a number for each of its values."""
 
     name: str
     type_name: str
     help: str
-    read: Callable[[], float]
+    read: Callable[[], float | Mapping[str, float]]
+    label: str = ""
 
-    def lines(self) -> Iterator[str]:
-        """The sample as a line of text."""
-        yield f"{self.name} {self.read()}"
-
-
-class Metric(Protocol):
-    """What `/metrics` shows."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def type_name(self) -> str: ...
-    @property
-    def help(self) -> str: ...
     def lines(self) -> Iterator[str]:
         """The samples as lines of text."""
-        ...
+        numbers = self.read()
+        if not isinstance(numbers, Mapping):
+            yield f"{self.name} {numbers}"
+            return
+        for value, number in numbers.items():
+            yield f'{self.name}{{{self.label}="{value}"}} {number}'
 
 
 class GatewayMetrics:
@@ -64,7 +55,7 @@ class GatewayMetrics:
             "segue_gateway_effects_total", "Side effects after the answer, by how they ended.", ("effect", "outcome")
         )
         self.cohorts = CohortCounts()
-        self.readings: list[Metric] = []
+        self.readings: list[Reading] = []
 
     def observe(self, surface: str, trace: Trace) -> None:
         """Count the stages of one request."""

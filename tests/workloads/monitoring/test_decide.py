@@ -10,6 +10,7 @@ from segue.errors import InputError, UnavailableError
 from segue.files import read_json, write_json, write_text
 from segue.settings import Home
 from stores import parts
+from tests.support.killed import killed_at_each_step
 from tests.support.loops import leave_run
 from tests.support.reports import day, leave_report, report
 from workloads.monitoring import tell
@@ -156,3 +157,34 @@ def test_on_a_cluster_all_homes_share_reports_decisions_and_how_trainings_ended(
     assert decision.action == "retrain"
     parts.bring(third, parts.REPORTS)
     assert standing(third, outcome) == decision
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_the_next_invocation_decides_once_and_tells_at_least_once(outage, monkeypatch):
+    told = outage.root / "told"
+
+    def write(line):
+        with told.open("a") as file:
+            file.write(f"{line}\n")
+
+    def log(home, decisions):
+        write(f"tracked {len(decisions)}")
+        return len(decisions), ""
+
+    def invocation():
+        decide(outage, 1)
+        tell.track(outage)
+        tell.alert(outage, write)
+
+    monkeypatch.setattr(tell, "log_decisions", log)
+    for killed in killed_at_each_step(invocation):
+        invocation()
+        state = read(outage.retraining)
+        assert [each.action for each in state.history] == ["hold"], killed
+        assert (state.tracked, state.alerted) == (1, 1)
+        lines = told.read_text().splitlines()
+        assert set(lines) == {"tracked 1", "alert: hold. No training while this lasts: volume changed."}
+        assert len(lines) <= 4
+        told.unlink()
+        outage.retraining.unlink()
+    assert killed > 20
