@@ -120,7 +120,7 @@ def rollout(rounds: int, requests: int) -> None:
         click.echo(f"     {sentence}")
     click.echo(f"{found.promotions} promotions, {len(found.back)} rollbacks, {len(found.wrong)} faults")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.answered.items()))
-    click.echo(f"{sum(found.answered.values())} answers: {kinds}; {found.late} pages with a stage that was late")
+    click.echo(f"{sum(found.answered.values())} answers: {kinds}; {found.fallbacks} pages with another fallback")
     for how in DISTURBED:
         seconds = [each for name, each in found.back if name == how]
         if seconds:

@@ -44,7 +44,7 @@ class RolloutLoad:
         failed: calls that failed, pages whose versions did not answer, and answers of more than one version; a sentence
             each.
         pages: request id -> the version of each whole page.
-        late: pages for which a fallback stood in because a stage was late: the machine has too much to do.
+        fallbacks: pages with a fallback of another stage, late or failed; the load may be more than the machine can do.
         candidate: the version that is tried now.
         last: when the candidate of now was last seen in a page, seconds of `time.perf_counter`.
         asked: when the request of each listener's last page began.
@@ -55,7 +55,7 @@ class RolloutLoad:
         self.answered: Counter[str] = Counter()
         self.failed: list[str] = []
         self.pages: dict[str, int] = {}
-        self.late = 0
+        self.fallbacks = 0
         self.candidate, self.last = 0, 0.0
         self.asked = [0.0] * LISTENERS
         self._ended = threading.Event()
@@ -93,7 +93,7 @@ class RolloutLoad:
                 if self.candidate in versions:
                     self.last = time.perf_counter()
                 if page.level or page.degraded:
-                    self.late += 1
+                    self.fallbacks += 1
                 else:
                     self.pages[page.request_id] = max(versions)
                 self.asked[number] = began

@@ -45,14 +45,14 @@ class Rounds:
         promotions: their number.
         back: what disturbed each rollback, and the seconds from its decision to the candidate's last answer.
         answered: answers by kind of caller.
-        late: pages of which a stage was late.
+        fallbacks: pages with a fallback of a stage that is not the roll-out's.
         wrong: what is wrong, a sentence each.
     """
 
     promotions: int = 0
     back: list[tuple[str, float]] = field(default_factory=list)
     answered: dict[str, int] = field(default_factory=dict)
-    late: int = 0
+    fallbacks: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -76,7 +76,7 @@ def run_rounds(home: Home, rounds: int, requests: int, say: Say) -> Rounds:
                     found.wrong.append(f"round {number}: {error}")
                 until(lambda wanted=wanted: sum(load.answered.values()) >= wanted, seconds=600)
                 say(f"round {number + 1}: {time.perf_counter() - before:.0f} s, {sum(load.answered.values())} answers")
-        found.answered, found.late = dict(load.answered), load.late
+        found.answered, found.fallbacks = dict(load.answered), load.fallbacks
         found.wrong += load.failed + mixed_pages(home, load.pages)
         found.wrong += [f"rollback, {how or 'plain'}: {s:.2f} s" for how, s in found.back if s > BACK_SECONDS]
     return found
