@@ -30,6 +30,7 @@ demo: env ## from a synthetic log to recommendations on a page: import, train, m
 	$(BIN)/segue data describe --user u00002
 	$(BIN)/segue run training --config docs/example/demo.yaml
 	$(BIN)/segue run monitoring
+	$(BIN)/segue monitor
 	$(BIN)/segue recommend -k 8 --user u00002 --user u00003 --user u00004 --page $(PAGE)
 	$(BIN)/segue status
 

@@ -1,5 +1,7 @@
 """`segue bench rollout`: roll-outs and drift in worlds without models."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -44,6 +46,7 @@ def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool
     from benchmarks.results import machine
     from benchmarks.rollout import drift_benchmark, last_answers
     from benchmarks.rollout.benchmark import run
+    from benchmarks.rollout.site import made
     from segue.clock import utc_now
 
     def progress(line: str) -> None:
@@ -51,7 +54,9 @@ def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool
 
     result = run(rollouts, progress, seed) if rollouts else {"sites": {}, "targets": {}, "machine": machine()}
     if decisions:
-        result["last_answers"] = last_answers.run(decisions, utc_now(), progress)
+        progress("making a home")
+        with TemporaryDirectory(prefix="segue-bench-") as folder:
+            result["last_answers"] = last_answers.run(made(Path(folder), utc_now()), decisions, utc_now(), progress)
         result["targets"] |= last_answers.targets(result["last_answers"])
     if worlds:
         result["drift"] = drift_benchmark.run(worlds, progress, seed)

@@ -13,7 +13,7 @@ WINDOW = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--reference", type=WINDOW, help="The reference window, Parquet.  [default: that of the last push]")
+@click.option("--reference", type=WINDOW, help="The reference window, Parquet.  [default: that of the stable models]")
 @click.option("--current", type=WINDOW, help="The current window, Parquet.  [default: that of the last monitoring run]")
 @json_option
 def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
@@ -25,11 +25,13 @@ def drift(reference: Path | None, current: Path | None, as_json: bool) -> None:
     """
     from monitoring.drift import compare_files
     from stores import parts
+    from workloads.operating.agree import stable_reference
 
     home = Home.from_env()
+    parts.bring(home, parts.MODELS)
 
     def compare() -> Verdict:
-        windows = reference or home.reference_window, current or home.current_window
+        windows = reference or stable_reference(home), current or home.current_window
         return compare_files(*windows, home.drift_verdict, home.drift_page, home.drift_snapshots)
 
     verdict = parts.change(home, parts.REPORTS, compare)

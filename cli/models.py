@@ -2,24 +2,29 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from getpass import getuser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import checked_address, file_options, mapping_of
 from cli.output import json_option, print_json, print_table
-from cli.quiet import quiet_libraries
+from cli.quiet import quiet_libraries, stdout_to_stderr
+from segue.clock import utc_now
 from segue.settings import Home
 from segue.terminal import say
+
+if TYPE_CHECKING:
+    from serving.store.moving import Announce
 
 server_option = click.option(
     "--server",
     envvar="SEGUE_MODEL_SERVER",
     callback=checked_address,
     metavar="HOST:PORT",
-    help="Move the labels in this running server first; if it refuses, nothing changes. Without it only models.config "
-    "is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
+    help="Move the labels in this running server first; if it refuses, nothing changes. On the way back the server "
+    "comes last. Without it only models.config is written, which `segue serve` follows.  [env: SEGUE_MODEL_SERVER]",
 )
 reason_option = click.option("--reason", default="", help="The reason; `segue models show` has it.")
 
@@ -28,8 +33,8 @@ reason_option = click.option("--reason", default="", help="The reason; `segue mo
 def models() -> None:
     """List, promote and roll back model versions, add items to them, and ask them.
 
-    Callers ask for the label `stable`; `canary` is a candidate beside it. A request without a label gets the newest
-    loaded version, as in TensorFlow Serving.
+    Callers ask for the label `stable`; `canary` is a candidate beside it, or what is stable if there is no candidate. A
+    request without a label gets the newest loaded version, as in TensorFlow Serving.
     """
 
 
@@ -94,12 +99,14 @@ def show(name: str, as_json: bool) -> None:
 def promote(version: int | None, label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Point a label at VERSION, for every model that has it.
 
-    Without VERSION the canary becomes stable, and the label `canary` ends. The labels of all models move together.
+    Without VERSION the candidate becomes stable, and keeps the label `canary`. The labels of all models move together.
+    The candidate of a roll-out ends it as promoted; another version waits for its end.
     """
-    from serving.store import model_store
+    from rollout.label_decisions import promote as decide
 
-    mover = label_mover(server)
-    report(decided("promote", lambda root: (label, model_store.promote(root, version, label, mover)), reason), as_json)
+    home, mover = home_with_models(), label_mover(server)
+    report(decide(home, version, label, reason, getuser(), utc_now(), mover), as_json)
+    finish(home, mover)
 
 
 @models.command()
@@ -107,14 +114,23 @@ def promote(version: int | None, label: str, server: str | None, reason: str, as
 @reason_option
 @json_option
 def rollback(server: str | None, reason: str, as_json: bool) -> None:
-    """Remove the canary if there is one. Otherwise move `stable` back to the version before.
+    """Take the candidate back if there is one. Otherwise move `stable` back to the version before.
 
-    With a canary, `stable` does not move; a second call moves it. The models that were pushed last go back to the
-    version that was stable before, or to the next older version whose files are whole.
+    With a candidate, `canary` moves to what is stable, and a second call moves `stable`. The models that were pushed
+    last go back to the version that was stable before, or to the next older version whose files are whole. The labels
+    move in one write, also while a push or a promotion is at work. A roll-out ends as taken back.
     """
-    from serving.store import model_store
+    from rollout.label_decisions import roll_back
+    from serving.store.label_file import config_text
 
-    report(decided("rollback", lambda root: model_store.rollback(root, label_mover(server)), reason), as_json)
+    home, mover = home_with_models(), label_mover(server)
+    before = config_text(home.models)
+    report(roll_back(home, reason, getuser(), utc_now()), as_json)
+    try:
+        if mover is not None:
+            mover(before, config_text(home.models), partial(config_text, home.models))
+    finally:
+        finish(home)
 
 
 @models.command()
@@ -123,10 +139,16 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
 @reason_option
 @json_option
 def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
-    """Remove LABEL from all models. The versions stay; `stable` can only move."""
+    """Remove LABEL from all models. The versions stay; `stable` and `canary` can only move."""
     from serving.store import model_store
+    from workloads.operating.decisions import decide
 
-    report(decided("drop", lambda root: (label, model_store.drop(root, label, label_mover(server))), reason), as_json)
+    home, mover = home_with_models(), label_mover(server)
+
+    def move() -> tuple[str, Mapping[str, int | None]]:
+        return label, model_store.drop(home.models, label, mover)
+
+    report(decide(home, "drop", move, reason, getuser(), utc_now()), as_json)
 
 
 @models.command()
@@ -206,21 +228,29 @@ def changed(edit: Callable[[Path], Any]) -> Any:
     from stores import parts
 
     home = Home.from_env()
-    return parts.change(home, parts.MODELS, lambda: edit(home.models))
+    result = parts.change(home, parts.MODELS, lambda: edit(home.models))
+    finish(home)
+    return result
 
 
-def decided(action: str, move: Callable[[Path], tuple[str, Mapping[str, int | None]]], why: str) -> dict[str, Any]:
-    """Move a label in the model store, and return the recorded decision."""
-    from getpass import getuser
+def home_with_models() -> Home:
+    """Return the home of this process with its newest models."""
+    from stores.parts import MODELS, home_with
 
-    from segue.clock import utc_now
-    from workloads.operating.decisions import decide
-
-    home = Home.from_env()
-    return decide(home, action, lambda: move(home.models), why, getuser(), utc_now())
+    return home_with(MODELS)
 
 
-def label_mover(server: str | None) -> Callable[[str, str], None] | None:
+def finish(home: Home, mover: "Announce | None" = None) -> None:
+    """Let all that follows the labels agree with them, and say what does not yet. The labels have moved by now."""
+    from rollout.reconcile import reconcile
+
+    with stdout_to_stderr():
+        problems = reconcile(home, utc_now(), mover)
+    for problem in problems:
+        say(f"{problem} The next command tries again.", fg="yellow", err=True)
+
+
+def label_mover(server: str | None) -> "Announce | None":
     """Return the function that moves labels in a running server; None without a server."""
     if server is None:
         return None

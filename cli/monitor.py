@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.output import json_option, print_json
-from cli.quiet import quiet_libraries
+from cli.pipelines import places
+from cli.quiet import quiet_logs
 from segue.clock import utc_now
 from segue.errors import SegueError
-from segue.settings import Home
 from segue.terminal import say
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def monitor(
 ) -> None:
     """Collect the journal, check the newest day, and decide whether to retrain; once, unless --every is given.
 
+    An imported log into which no journal is collected is checked at its end.
+
     The report of a day goes to reports/checks/. The decision follows from the reports, the decisions and trainings
     before, and the rules. It is recorded in reports/retraining.json and in MLflow. A hold, and a call for a person, go
     to the webhook that SEGUE_ALERTS_WEBHOOK names.
@@ -68,25 +70,16 @@ def monitor(
 
 def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: bool) -> None:
     """Collect, check, decide, tell, and train if the decision is to retrain and somebody asked to act."""
-    from segue.lock import locked
     from stores.parts import DATA, MODELS, REPORTS, home_with
     from workloads.ingest import collected
-    from workloads.monitoring import decide, tell, watch
+    from workloads.monitoring.monitor import monitor
 
     home = home_with(DATA, REPORTS, MODELS)
-    with locked(home.monitor_lock, "segue monitor", utc_now()):
-        collected(home)
-        report = watch.step(home, at)
-        decision = decide.step(home, rules, at, run_state(), roll_out(home))
-        with quiet_libraries():  # MLflow says when it makes its tables
-            not_tracked = tell.track(home)
-        undelivered = {
-            "not_tracked": not_tracked,
-            "not_alerted": tell.alert(home, lambda line: say(line, err=True, fg="yellow")),
-        }
+    collected(home)
+    with quiet_logs():
+        report, decision, untold = monitor(home, rules, at, run_state(), lambda line: say(line, err=True, fg="yellow"))
     if as_json:
-        told = {name: reason or None for name, reason in undelivered.items()}
-        print_json({"report": report.to_dict(), "decision": decision.to_dict(), **told})
+        print_json({"report": report.to_dict(), "decision": decision.to_dict(), **untold})
         return
     start, end = report.current
     cause = f", cause {report.cause}" if report.cause else ""
@@ -97,11 +90,10 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
     for check in report.failed:
         say(f"{check.name}: {check.verdict.reason}")
     say(f"{decision.action}: {decision.reason}")
-    for name, reason in undelivered.items():
-        if reason:
-            say(f"{name.replace('_', ' ')}: {reason} The next `segue monitor` tries again.", err=True, fg="yellow")
+    for name, reason in untold.items():
+        say(f"{name.replace('_', ' ')}: {reason} The next `segue monitor` tries again.", err=True, fg="yellow")
     if act:
-        carry_out(decision, config, as_json)
+        carry_out(decision, config, as_json, "local", None)
 
 
 @monitor.command()
@@ -133,8 +125,9 @@ def ui(port: int) -> None:
 @click.command()
 @click.option("--if-needed", is_flag=True, help="Only if the last decision of `segue monitor` says so.")
 @config_option
+@places.place_options
 @json_option
-def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
+def retrain(if_needed: bool, config: Path | None, on: str, host: str | None, as_json: bool) -> None:
     """Run the training pipeline on the imported log.
 
     With --if-needed, training runs only if the last decision of `segue monitor` is to retrain and no training has
@@ -150,17 +143,17 @@ def retrain(if_needed: bool, config: Path | None, as_json: bool) -> None:
         decision = standing(home_with(REPORTS), run_state())
     if not as_json:
         say(f"{decision.action}: {decision.reason}" if if_needed else decision.reason)
-    carry_out(decision, config, as_json)
+    carry_out(decision, config, as_json, on, host)
     if as_json and decision.action != "retrain":
         print_json({"retrain": False, "reason": decision.reason})
 
 
-def carry_out(decision: "Decision", config: Path | None, as_json: bool) -> None:
+def carry_out(decision: "Decision", config: Path | None, as_json: bool, on: str, host: str | None) -> None:
     """Run the training pipeline with the reason of a decision to retrain."""
     from cli.pipelines.run import execute
 
     if decision.action == "retrain":
-        execute("training", "local", None, False, config, None, as_json, why=decision.reason)
+        execute("training", on, host, False, config, None, as_json, why=decision.reason)
 
 
 def run_state() -> Callable[..., dict[str, Any]]:
@@ -168,11 +161,3 @@ def run_state() -> Callable[..., dict[str, Any]]:
     from pipelines.run_state import state
 
     return state
-
-
-def roll_out(home: Home) -> str:
-    """Say which roll-out a push would end; nothing if none runs."""
-    from rollout.state_file import read
-
-    now = read(home.models).rollout
-    return "" if now is None or now.ended else f"Roll-out {now.number} is {now.phase}; a push would end it."

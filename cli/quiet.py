@@ -1,5 +1,6 @@
-"""Keeps the messages of loading libraries off the terminal."""
+"""Keeps the messages of libraries off the terminal."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -27,6 +28,17 @@ def quiet_libraries() -> Iterator[None]:
         finally:
             os.dup2(original, 2)
             os.close(original)
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Hold back what libraries log below a warning: MLflow says when it makes its tables."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

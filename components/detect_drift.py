@@ -1,4 +1,4 @@
-"""Detect drift: compare the newest span with the reference of the last push, by Evidently."""
+"""Detect drift: compare the newest span with the reference of the stable models, by Evidently."""
 
 from kfp.dsl import HTML, Dataset, Input, Output
 

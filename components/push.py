@@ -7,6 +7,7 @@ from components.base import component
 
 @component
 def push(
+    config: dict,
     retrieval: Input[Model],
     ranking: Input[Model],
     sequence: Input[Model],
@@ -14,7 +15,7 @@ def push(
     reference: Input[Dataset],
     window: Input[Dataset],
 ) -> int:
-    """Push one new version of all models, and keep the references that later runs are compared with."""
+    """Push one new version of all models, after the references that later runs are compared with."""
     from pathlib import Path
 
     from workloads import push
@@ -22,4 +23,4 @@ def push(
 
     models = paths(retrieval=retrieval, ranking=ranking, sequence=sequence)
     files = (Path(artifact.path) for artifact in (reference, window))
-    return push.step(Run.now(), models, Path(requests.path), *files)
+    return push.step(Run.now(config), models, Path(requests.path), *files)

@@ -1,4 +1,4 @@
-"""Register: record the run, its lineage and its pushed models in MLflow; the models become champions."""
+"""Register: record the run, its lineage and its pushed models in MLflow; the aliases follow the labels."""
 
 from components.base import component
 

@@ -27,6 +27,7 @@ Attention = Literal["softmax", "pointwise"]
 Loss = Literal["softmax", "sampled_softmax", "gbce"]
 PositionWeighting = Literal["tower", "inverse_propensity", "none"]
 SearchedModel = Literal["retrieval", "ranking"]
+Push = Literal["auto", "stable", "canary"]
 ATTENTIONS, LOSSES = get_args(Attention), get_args(Loss)
 
 POSITIVES = {"positive": 1.0}
@@ -234,6 +235,8 @@ class TrainingConfig:
         seed: seed of initial weights, order of examples, samples and bootstraps; NumPy takes 32 bits.
         split: shares of the events for train, validation and test, by global time.
         warm_start: whether models start from the weights of the served models, if those are of the same data set.
+        push: the label that the pushed models get. `auto` is `canary` once listeners have used what was served, so that
+            a roll-out tries the models first; `stable` before. The first models are stable in any case.
     """
 
     seed: Annotated[AtLeast0, Field(lt=2**32)] = 0
@@ -244,6 +247,7 @@ class TrainingConfig:
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
     limits: Limits = field(default_factory=Limits)
     search: SearchConfig = field(default_factory=SearchConfig)
+    push: Push = "auto"
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types, for a pipeline parameter; `from_dict` reads them back."""

@@ -1,5 +1,6 @@
 """Alerts to a person: the first decision of each hold, and of each call, to a webhook."""
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -40,6 +41,7 @@ def send(address: str, decision: Decision) -> None:
     """
     import httpx
 
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of each call
     url = urlsplit(address)
     host = url.hostname
     if url.scheme not in ("http", "https") or not host:

@@ -85,7 +85,7 @@ class Report:
         try:
             windows = [tuple(map(datetime.fromisoformat, saved[name])) for name in ("reference", "current")]
             checks = tuple(Check(**{**each, "verdict": Verdict.from_dict(each["verdict"])}) for each in saved["checks"])
-            return cls(*windows, checks, saved["cause"], saved["reason"])  # type: ignore[arg-type]
+            return cls(*windows, checks, saved["cause"], saved["reason"])  # type: ignore[arg-type,call-arg]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"A saved report has reference, current, cause, reason and checks. It has a fault: {error}.",

@@ -39,8 +39,13 @@ class Decision:
 
     def to_dict(self) -> dict[str, str | None]:
         """The decision as JSON types."""
-        times = {"at": self.at.isoformat(), "until": self.until and self.until.isoformat()}
-        return {"action": self.action, "cause": self.cause, "reason": self.reason} | times
+        return {
+            "action": self.action,
+            "cause": self.cause,
+            "reason": self.reason,
+            "at": self.at.isoformat(),
+            "until": self.until.isoformat() if self.until else None,
+        }
 
 
 @dataclass(frozen=True)

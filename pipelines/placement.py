@@ -79,6 +79,7 @@ NEEDS = {
     "push": COPY,
     "register": TABLES,
     "detect-drift": JUDGE,
+    "monitor": TABLES,
     "plan-trials": TABLES,
     "trial": TRAIN,
     "choose-trial": COPY,

@@ -55,7 +55,7 @@ def training(config: dict):
                         "reference": validation.outputs["reference"],
                         "window": evaluation.outputs["window"],
                     }
-                    pushed = push(**models, **artifacts)
+                    pushed = push(config=config, **models, **artifacts)
                     # After the push, which must not depend on MLflow.
                     register(config=config, version=pushed.output)
     place_steps()

@@ -5,7 +5,8 @@
     promote    promoting → stable names the candidate        → promoted
 
 Labels move and are never dropped while callers use them. The labels that a state wants are a function of the state, so
-a move that a crash interrupted is finished by calling `settle`, which every command does. A candidate that is taken
+a move that a crash interrupted is finished by calling `settle`, which every command does. The way back waits neither
+for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken
 back keeps the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server
 unloads a version that no label names.
 """
@@ -21,12 +22,14 @@ from rollout.plan import Plan
 from rollout.rollout import Phase, Rollout, ramped, settled
 from rollout.state_file import State, change, read
 from segue.errors import InputError
-from serving.store import model_store
+from serving.store import model_store, moving
 from serving.store.chosen_versions import canaries, check_whole, having
-from serving.store.model_store import Announce, Labels
+from serving.store.label_file import Labels
+from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
 
 DRAINING = "draining"
+BACK: tuple[Phase, ...] = ("taking back", "draining", "taken back")
 SEGUE = "segue"  # who decides where no person does
 
 
@@ -41,7 +44,7 @@ def start(
         plan: The plan.
         by: Who starts it.
         at: The time now, UTC.
-        announce: Moves the labels of a running server first (`model_store.Announce`); None writes the files only.
+        announce: Moves the labels of a running server first, or after a way back; None writes the files only.
 
     Raises:
         InputError: A roll-out runs; there is no such version, or nothing is stable yet; the version is stable or not
@@ -159,16 +162,25 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
-    seen: list[Rollout] = []
+    rollout, labels = newest(root), model_store.labels(root)
 
     def follow(labels: Labels) -> Labels:
-        rollout = read(root).rollout  # in the store's lock, because another decision may have come meanwhile
-        assert rollout is not None
-        seen.append(rollout)
+        nonlocal rollout
+        rollout = newest(root)  # where the labels are written, because another decision may have come meanwhile
         return wanted(rollout, labels)
 
-    model_store.relabel(root, follow, announce)
-    return seen[0]
+    if rollout.phase in BACK:
+        moving.put_back(root, follow, announce)
+    elif wanted(rollout, labels) != labels:  # else a command that moves other labels is not waited for
+        moving.relabel(root, follow, announce)
+    return rollout
+
+
+def newest(root: Path) -> Rollout:
+    """Return the newest roll-out, which there is."""
+    rollout = read(root).rollout
+    assert rollout is not None
+    return rollout
 
 
 def gone_on(now: State, seen: Rollout, at: datetime) -> State:

@@ -202,9 +202,13 @@ class Home:
         return self.root / "simulation"
 
     @property
-    def reference_window(self) -> Path:
-        """Features and predictions of the test span of the last pushed model."""
-        return self.reports / "reference.parquet"
+    def references(self) -> Path:
+        """Features and predictions of the test span of each run whose models are in the store, a file for each."""
+        return self.reports / "references"
+
+    def reference(self, run_id: str) -> Path:
+        """Features and predictions of the test span of a run."""
+        return self.references / f"{run_id}.parquet"
 
     @property
     def current_window(self) -> Path:
@@ -260,6 +264,11 @@ class Home:
     def tracking_database(self) -> Path:
         """MLflow's database in this home."""
         return self.mlflow / "mlflow.db"
+
+    @property
+    def aliases(self) -> Path:
+        """The runs that MLflow's aliases name, as they were set last."""
+        return self.mlflow / "aliases.json"
 
     @property
     def own_tracking_uri(self) -> str:

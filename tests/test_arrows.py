@@ -26,7 +26,7 @@ ARROWS = {
     "workloads": {"segue", "stores", *DOMAIN},
     "components": {"segue", "workloads"},
     "pipelines": {"segue", "stores", "workloads", "components"},
-    "rollout": {"segue", "serving", "experiments", "events", "surfaces"},
+    "rollout": {"segue", "stores", "serving", "experiments", "events", "surfaces", "workloads"},
     "cli": {"segue", "stores", *DOMAIN, "workloads", "pipelines", "rollout", "benchmarks"},
     "benchmarks": {"segue", *DOMAIN, "workloads", "pipelines", "rollout"},
 }

@@ -14,8 +14,8 @@ from tracking.runs import earlier_attempt, log_run
 def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
     """Send a run's record to MLflow, after the records of earlier runs that are still unsent.
 
-    The order matters: the newest run's models are the champions. A fault of MLflow is no fault of the run: the record
-    stays in the run's folder, with the reason.
+    The order matters: the registered versions are numbered as they were pushed. A fault of MLflow is no fault of the
+    run: the record stays in the run's folder, with the reason.
 
     Args:
         home: the home of the run.

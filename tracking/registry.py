@@ -1,9 +1,7 @@
-"""Register SavedModels in MLflow: each registered model has versions, and the alias `champion` names the served one."""
+"""Register SavedModels in MLflow: each registered model has versions."""
 
 from pathlib import Path
 from typing import Any
-
-CHAMPION = "champion"
 
 
 def registered_name(model: str) -> str:
@@ -14,14 +12,14 @@ def registered_name(model: str) -> str:
 def register(
     client: Any, run_id: str, saved_models: dict[str, Path], tags: dict[str, str], store_version: int
 ) -> dict[str, str]:
-    """Keep a run's SavedModels as new versions, and make each the champion of its model.
+    """Keep a run's SavedModels as new versions.
 
     A version that an earlier call made of the same run is kept.
 
     Args:
         client: the `MlflowClient`.
         run_id: MLflow's id of the run, which keeps the files.
-        saved_models: SavedModel folders by model; the model store's label `stable` points to them.
+        saved_models: SavedModel folders by model.
         tags: tags of the new versions.
         store_version: the version of the same models in the model store, kept as the tag `store_version`.
 
@@ -41,6 +39,4 @@ def register(
         source = f"{client.get_run(run_id).info.artifact_uri}/{model}"
         tagged = tags | {"store_version": str(store_version)}
         versions[model] = str(client.create_model_version(name, source, run_id, tags=tagged).version)
-    for model, version in versions.items():  # together, once all files are there
-        client.set_registered_model_alias(registered_name(model), CHAMPION, version)
     return versions

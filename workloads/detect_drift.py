@@ -1,4 +1,4 @@
-"""Detect drift: compare the newest span with the reference of the last push, by Evidently."""
+"""Detect drift: compare the newest span with the reference of the stable models, by Evidently."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from workloads.run import Run
 
 
 def step(run: Run, training_set: Path, page: Path) -> bool:
-    """Return whether the newest span has drifted from the span that the served model was pushed on.
+    """Return whether the newest span has drifted from the span that the stable models were pushed on.
 
     Args:
         run: the pipeline run.
@@ -22,6 +22,7 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
     from models.inputs.arrow_columns import sample
     from monitoring.drift import compare_files
     from serving.store.model_store import served
+    from workloads.operating.agree import stable_reference
     from workloads.training_set import read_part
 
     with run.step(__name__, reads=(parts.MODELS,)) as result:
@@ -33,7 +34,7 @@ def step(run: Run, training_set: Path, page: Path) -> bool:
         def compare() -> Verdict:
             with atomic_path(home.current_window) as temporary:
                 frame.to_parquet(temporary)
-            windows = home.reference_window, home.current_window
+            windows = stable_reference(home), home.current_window
             return compare_files(*windows, home.drift_verdict, home.drift_page, home.drift_snapshots)
 
         verdict = parts.change(home, parts.REPORTS, compare)

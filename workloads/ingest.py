@@ -3,10 +3,12 @@
 from contextlib import closing
 from pathlib import Path
 
+from events.dataset import MANIFEST
 from events.ingest import ingest
-from events.journal.collect import collect
+from events.journal.collect import CURSOR, collect
 from events.journal.journal import Journal, has_journal, keeping_of
 from segue.clock import utc_now
+from segue.files import read_json
 from segue.settings import Home
 from stores import parts
 from stores.settings import settings
@@ -21,8 +23,15 @@ def step(run: Run, ingested: Path) -> dict:
     """
     with run.step(__name__, reads=(parts.DATA,)) as result:
         result["journal"] = collected(run.home)
+        result["listened"] = listened(run.home)
         result.update(ingest(run.home.data, ingested, run.config.split))
         return {name: result[name] for name in ("dataset", "sha256")}
+
+
+def listened(home: Home) -> bool:
+    """Return whether the data set holds what listeners did with what they were served."""
+    manifest = home.data / MANIFEST
+    return manifest.is_file() and CURSOR in (read_json(manifest).get("collected") or {})
 
 
 def collected(home: Home) -> dict:

@@ -4,7 +4,9 @@ from typing import Any
 
 from segue.files import read_json
 from segue.settings import RunFolder
+from serving.store.versions import CANARY, STABLE
 
+LABELLED = {STABLE: "", CANARY: ", the canary", None: ", which waits without a label"}
 GATES = {"validate-data": "data validation", "evaluate": "the blessing", "infra-validate": "infra validation"}
 
 
@@ -39,8 +41,8 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         if result.get("passed") is False:
             return {**common, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
     if "version" in steps.get("push", {}).get("result", {}):
-        version = steps["push"]["result"]["version"]
-        reason = f"every gate passed; this is version {version}"
+        version, label = steps["push"]["result"]["version"], steps["push"]["result"].get("label", STABLE)
+        reason = f"every gate passed; this is version {version}{LABELLED[label]}"
         return {**common, "status": "pushed", "version": version, "reason": reason}
     if "reason" in steps.get("detect-drift", {}).get("result", {}):
         return {**common, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
@@ -61,6 +63,8 @@ def verdict(record: dict[str, Any]) -> str:
     result = record["result"]
     if "passed" in result:
         return f"{'passed' if result['passed'] else 'said no'}: {result['reason']}"
+    if "decision" in result:
+        return f"{result['decision']['action']}: {result['decision']['reason']}"
     if "skipped" in result:
         return f"skipped: {result['skipped']}"
     return "outputs of an earlier run with the same inputs" if "reused" in result else ""

@@ -6,15 +6,22 @@ from pathlib import Path
 
 from events.dataset import identity
 from models.saved.card import read_card
-from segue.files import atomic_path
+from segue.files import atomic_path, read_json, remove
+from segue.settings import Home
 from serving.protocol import prediction_log
-from serving.store.model_store import push, stable
+from serving.store import model_store
+from serving.store.split import read_split
+from serving.store.versions import CANARY, STABLE
 from stores import parts
+from workloads.operating.agree import run_of
 from workloads.run import Run
 
 
 def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, window: Path) -> int:
-    """Push one new version of all models, and keep the references that later runs are compared with.
+    """Push one new version of all models, after the references that later runs are compared with.
+
+    The push is the last write: once a label names the version, everything that belongs to the version is there. Its
+    label is `stable`, or `canary` if a roll-out is to try the models first (`label_for`).
 
     Args:
         run: the pipeline run.
@@ -26,26 +33,62 @@ def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, win
     Returns:
         The version in the model store.
     """
-    with run.step(__name__) as result:
+    with run.step(__name__, reads=(parts.MODELS,)) as result:
         home = run.home
         warmup = {model: prediction_log.read_inputs(requests / model) for model in models}
         baseline = home.baseline(identity(read_card(models["ranking"])) or "unknown")
-        result["version"] = parts.change(
-            home,
-            parts.MODELS,
-            lambda: pushed_before(home.models, models, run.id) or push(home.models, models, warmup=warmup),
-        )
         parts.change(home, parts.BASELINES, lambda: replace(baseline, reference))
-        parts.change(home, parts.REPORTS, lambda: replace(home.reference_window, window))
-        return result["version"]
+        parts.change(home, parts.REPORTS, lambda: keep_window(home, run.id, window))
+
+        def pushed() -> int:
+            label = label_for(run)
+            earlier = pushed_before(home.models, models, run.id, label)
+            return earlier or model_store.push(home.models, models, warmup=warmup, label=label)
+
+        result["version"] = version = parts.change(home, parts.MODELS, pushed)
+        labels = model_store.labels(home.models)["ranking"]
+        result["label"] = next((label for label in (STABLE, CANARY) if labels.get(label) == version), None)
+        return version
 
 
-def pushed_before(root: Path, models: Iterable[str], run_id: str) -> int | None:
-    """Return the stable version if an earlier attempt of this run pushed it, which is not to be pushed again."""
-    served = stable(root)
-    if not all(name in served and read_card(served[name]).get("run_id") == run_id for name in models):
+def label_for(run: Run) -> str | None:
+    """Return the label that a run's models get; None if they wait, because a roll-out tries another candidate."""
+    root, to = run.home.models, run.config.push
+    if not model_store.stable(root) or to == STABLE:
+        return STABLE
+    split = read_split(root)
+    if split is not None and split.open:
         return None
-    return max(int(served[name].name) for name in models)
+    ingest = run.folder.steps / "ingest.json"
+    listened = ingest.is_file() and read_json(ingest)["result"].get("listened", False)
+    return CANARY if listened or to == CANARY else STABLE
+
+
+def pushed_before(root: Path, models: Iterable[str], run_id: str, label: str | None) -> int | None:
+    """Return the version that an earlier attempt of this run pushed, which is not to be pushed again.
+
+    A version without a label may be what a push left that was cut off, unless it is to wait without one.
+    """
+    labels = model_store.labels(root)
+
+    def whole(model: str, version: int) -> bool:
+        return run_of(root, model, version) == run_id and (label is None or version in labels.get(model, {}).values())
+
+    candidates = reversed(model_store.versions(root, "ranking"))
+    return next((version for version in candidates if all(whole(model, version) for model in models)), None)
+
+
+def keep_window(home: Home, run_id: str, window: Path) -> None:
+    """Keep the window of a run, and remove those of runs whose versions have left the store."""
+    replace(home.reference(run_id), window)
+    root = home.models
+    kept = {
+        run_id,
+        *(run_of(root, name, v) for name in model_store.models(root) for v in model_store.versions(root, name)),
+    }
+    for path in home.references.glob("[!.]*"):
+        if path.stem not in kept:
+            remove(path)
 
 
 def replace(target: Path, source: Path) -> None:

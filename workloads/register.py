@@ -1,36 +1,24 @@
-"""Register: record the run, its lineage and its pushed models in MLflow; the models become champions."""
+"""Register: record the run, its lineage and its pushed models in MLflow; the aliases follow the labels."""
 
-from models.evaluation.report import flat_metrics
-from models.saved.card import read_card
-from segue.files import read_json
 from stores import parts, records
 from tracking.outbox import track
-from tracking.runs import EXPERIMENT, text_tags
+from workloads.operating.agree import agree, record_of
 from workloads.run import Run
 
 
 def step(run: Run, version: int) -> None:
     """Keep the run's models as new versions of the registered models.
 
-    The models are served already, so a fault of MLflow does not fail the step: the next run sends the record.
+    The models are in the store already, so a fault of MLflow does not fail the step: the next run sends the record.
 
     Args:
         run: the pipeline run.
         version: the version of the run's models in the model store.
     """
     with run.step(__name__, reads=(parts.MODELS,)) as result:
-        folder = run.folder
-        card = read_card(run.home.models / "ranking" / str(version))
-        record = {
-            "experiment": EXPERIMENT,
-            "params": run.parameters,
-            "metrics": flat_metrics(read_json(folder.evaluation)),
-            "tags": text_tags({name: card[name] for name in ("dataset", "sha256", "split", "run_id")}),
-            "files": [path.name for path in (folder.evaluation, folder.evaluation_page, folder.validation)],
-            "failed": False,
-            "trials": [],
-            "version": version,
-        }
+        record = record_of(run.home, run.id, version) | {"params": run.parameters}
         records.bring_unsent(run.home)
-        result.update(track(run.home, folder, record))
+        result.update(track(run.home, run.folder, record))
+        if "not_tracked" not in result and (problem := agree(run.home)):
+            print(problem, flush=True)
         records.drop_sent(run.home)

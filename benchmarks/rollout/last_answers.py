@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from rollout.moves import SEGUE, decided, start
 from rollout.plan import Plan
 from rollout.state_file import State, change
 from segue.errors import SegueError
+from segue.settings import Home
 from surfaces.gateway import api
 from surfaces.gateway.client import GatewayClient
 
@@ -48,7 +48,7 @@ class Load:
                     return
                 began = time.perf_counter()
                 try:
-                    page = client.home(api.HomeRequest(user_id=user))
+                    page = client.home(api.HomeRequest.model_validate({"user_id": user}))
                 except SegueError as error:
                     self.failed.append(str(error))
                     continue
@@ -74,13 +74,14 @@ class Load:
                 thread.join()
 
 
-def run(decisions: int, at: datetime, say: Say) -> dict[str, Any]:
+def run(home: Home, decisions: int, at: datetime, say: Say) -> dict[str, Any]:
     """Take a candidate back again and again under load.
 
     Each decision is the write with which `segue rollout abort` and the controller begin; the labels stay, so that the
     next one need not wait for a server.
 
     Args:
+        home: of `site.made`; it is written to.
         decisions: how many.
         at: the instant of all decisions, UTC.
         say: prints progress.
@@ -92,8 +93,8 @@ def run(decisions: int, at: datetime, say: Say) -> dict[str, Any]:
     Raises:
         SegueError: a process does not start, a page fails, or the candidate does not answer.
     """
-    with TemporaryDirectory(prefix="segue-bench-") as folder, running(Path(folder), at, say) as site:
-        root = site.home.models
+    with running(home, say) as site:
+        root = home.models
         start(root, None, Plan(shadow=0.0, stages=(0.5,)), SEGUE, at)
         seconds = []
         with Load(site).running() as load:

@@ -52,21 +52,28 @@ def make_home(home: Home, at: datetime) -> None:
         model_store.push(home.models, {model: saved / f"{model}-{variant}" for model in MODELS}, label=label)
 
 
+def made(folder: Path, at: datetime) -> Home:
+    """Return a home in a folder, filled as by `make_home` in a process of its own.
+
+    Raises:
+        SegueError: the process failed.
+    """
+    run_module("benchmarks.rollout.site", folder, at.isoformat(), timeout=600, quiet=True)
+    return Home(folder)
+
+
 @contextmanager
-def running(folder: Path, at: datetime, say: Say) -> Iterator[Site]:
+def running(home: Home, say: Say) -> Iterator[Site]:
     """A site that runs while the body does.
 
     Args:
-        folder: an empty folder.
-        at: as in `make_home`.
+        home: as `made` makes it; it is written to.
         say: prints progress.
 
     Raises:
         SegueError: a process does not start.
     """
-    home, log = Home(folder / "home"), folder / "log"
-    say("making a home")
-    run_module("benchmarks.rollout.site", home.root, at.isoformat(), timeout=600, quiet=True)
+    log = home.root / "servers.log"
     say("starting the model server")
     server = f"{HOST}:{free_port()}"
     with ending(start_server(int(server.rpartition(":")[2]), (), home.root, log)) as process:

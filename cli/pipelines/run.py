@@ -7,6 +7,7 @@ import click
 from cli.output import json_option, print_json
 from cli.pipelines import cluster, places, runs, schedule
 from segue.clock import utc_now
+from segue.errors import SegueError
 from segue.files import read_json
 from segue.settings import Home, RunFolder, image
 from segue.terminal import say
@@ -115,6 +116,30 @@ def execute(
         print_json(result)
     else:
         show(home, result)
+    if result["status"] == "pushed":
+        roll_out(result["steps"]["push"]["result"])
+
+
+def roll_out(pushed: dict) -> None:
+    """Roll the pushed models out if a label says that they are a candidate, and say what serves them."""
+    from cli.models import changed
+    from rollout import moves
+    from rollout.plan import Plan
+
+    version, label = pushed["version"], pushed["label"]
+    if label == "canary":
+        try:
+            state = changed(lambda root: moves.start(root, None, Plan(), moves.SEGUE, utc_now()))
+        except SegueError as error:
+            say(f"Version {version} is not tried yet: {error} Then `segue rollout start`.", fg="yellow", err=True)
+            return
+        say(
+            f"Roll-out {state.rollout.number} tries version {version}; everybody else gets what was stable before. "
+            "`segue rollout look` decides, and `segue models promote` serves it at once.",
+            err=True,
+        )
+    elif label is None:
+        say(f"A roll-out tries another version. Afterwards: `segue rollout start {version}`.", fg="yellow", err=True)
 
 
 def show(home: Home, result: dict) -> None:

@@ -46,7 +46,8 @@ def simulate(days: int, retrain_every: int, config: Path | None, as_json: bool) 
     def train() -> dict[str, Any]:
         from pipelines.runner import run_locally
 
-        ended = run_locally(home, "training", configuration, utc_now(), lambda record: None, line)
+        at_once = {**configuration, "push": "stable"}  # nobody rolls out between the days
+        ended = run_locally(home, "training", at_once, utc_now(), lambda record: None, line)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
     result = simulate(home, settings(), days, retrain_every, train, line, quiet)

@@ -27,6 +27,7 @@ def up(port: int, read_only: bool) -> None:
     import warnings
 
     from pipelines.run_state import state
+    from rollout import label_decisions
     from stores.parts import DATA, EXPERIMENTS, MODELS, REPORTS, SURFACES, home_with
     from stores.settings import settings
 
@@ -35,4 +36,4 @@ def up(port: int, read_only: bool) -> None:
     with quiet_libraries():
         from workloads.up.up import up as run
 
-    run(home, settings(), port, read_only, state, say)
+    run(home, settings(), port, read_only, state, label_decisions, say)

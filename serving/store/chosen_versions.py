@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segue.errors import InputError
-from serving.store.versions import CANARY, faults, listed, models, versions
+from serving.store.versions import CANARY, STABLE, faults, listed, models, versions
 
 
 def canaries(root: Path, current: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Model -> the version of its canary; InputError if there is none."""
-    found = {name: model_labels[CANARY] for name, model_labels in current.items() if CANARY in model_labels}
+    """Model -> the version of its canary, where that is not what is stable; InputError if there is none."""
+    found = {name: of[CANARY] for name, of in current.items() if CANARY in of and of[CANARY] != of.get(STABLE)}
     if not found:
-        raise InputError(f"There is no {CANARY} to promote in {root}.", "Give the version to promote.")
+        raise InputError(f"There is no candidate in {root}: no {CANARY} differs from {STABLE}.", "Give the version.")
     return found
 
 

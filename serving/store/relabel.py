@@ -6,6 +6,7 @@ and the old labels. When the new versions are available, it gets the new configu
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf import text_format
@@ -21,14 +22,18 @@ LOAD_SECONDS = 120.0
 ANSWER_SECONDS = 10.0
 
 
-def move_labels(address: str, before: str, after: str, load_seconds: float = LOAD_SECONDS) -> None:
+def move_labels(
+    address: str, before: str, after: str, current: Callable[[], str], load_seconds: float = LOAD_SECONDS
+) -> None:
     """Move the labels of a server from one configuration to another, so that each label names a version at any moment.
 
-    After a failure the server gets the configuration `before` again.
+    After a failure, or if another command has moved the labels meanwhile, the server gets the configuration of the
+    moment.
 
     Args:
         address: the gRPC address of the server, `host:port`.
         before, after: `ModelServerConfig` text protos, as the model store writes them; `before` may be empty.
+        current: returns the text of the moment; another command moves the labels once it is neither of the two.
         load_seconds: how long the server may take to load the versions that `after` labels.
 
     Raises:
@@ -36,30 +41,46 @@ def move_labels(address: str, before: str, after: str, load_seconds: float = LOA
         UnavailableError: the server does not answer, or a version is not available in time; the text has its state.
         SegueError: any other failure.
     """
-    old, new = (text_format.Parse(text, model_server_config_pb2.ModelServerConfig()) for text in (before, after))
+    old, new = _parsed(before), _parsed(after)
     versions = labelled(new)
+
+    def superseded() -> bool:
+        return current() not in (before, after)
+
     with Client(address) as client:
         for model, version in versions:
             _hindrance(client, model, version)  # fails after `ANSWER_SECONDS` if there is no server, not `load_seconds`
         try:
-            _load(client, between(old, new), versions, load_seconds)
-            client.reload_config(new)
+            if _load(client, between(old, new), versions, load_seconds, superseded):
+                client.reload_config(new)
         except SegueError:
             with contextlib.suppress(SegueError):  # the first error is raised, whether or not the way back succeeds
-                client.reload_config(old, timeout=ANSWER_SECONDS)
+                client.reload_config(_parsed(current()), timeout=ANSWER_SECONDS)
             raise
+        if superseded():
+            client.reload_config(_parsed(current()), timeout=ANSWER_SECONDS)
 
 
-def _load(client: Client, config: Any, versions: list[tuple[str, int]], seconds: float) -> None:
-    """Give the server a configuration, and return when all `versions`, (model, version), are available."""
+def _parsed(text: str) -> Any:
+    return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+
+
+def _load(
+    client: Client, config: Any, versions: list[tuple[str, int]], seconds: float, superseded: Callable[[], bool]
+) -> bool:
+    """Give the server a configuration, and return whether all `versions`, (model, version), became available.
+
+    It returns False as soon as another command has moved the labels.
+    """
     attempts = Attempts(client.address, seconds)
-    while True:
+    while not superseded():
         # The configuration is sent each time, because a server that polls its file may have read the old one again.
         client.reload_config(config, timeout=attempts.left())
         waiting = [(model, text) for model, version in versions if (text := _hindrance(client, model, version))]
         if not waiting:
-            return
+            return True
         time.sleep(attempts.poll(*waiting[0]))
+    return False
 
 
 def _hindrance(client: Client, model: str, version: int) -> str:

@@ -1,5 +1,6 @@
 """Add and remove the folder of a version by one rename, so that an incomplete version never has a version's name."""
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from segue import files
 from segue.errors import InputError
 from serving.protocol import config_files
 from serving.store import versions
+
+OF_VERSION = re.compile(re.escape(files.TEMPORARY) + r"[0-9]+(-.*)?")  # the unfinished folder of a version
 
 
 def check(saved_models: Mapping[str, Path]) -> None:
@@ -108,12 +111,11 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove files and folders that a killed writer left under temporary names.
+    """Remove the files and folders that a killed push or copy left under temporary names.
 
-    Beside `models.config` the store's folder may hold files of others, which they may be writing at this moment.
+    Beside them the store's folder may hold what others are writing at this moment, such as decisions.
     """
-    for path in [*root.glob(f"{files.TEMPORARY}models.config*"), *root.glob(f"*/{files.TEMPORARY}*")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    files.remove_unfinished(root, "models.config")
+    for path in [root / f"{files.TEMPORARY}models.config", *root.glob(f"*/{files.TEMPORARY}*")]:
+        if path.parent == root or OF_VERSION.fullmatch(path.name):
+            files.remove(path)

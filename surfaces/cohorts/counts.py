@@ -7,6 +7,7 @@ killed gateway loses the counts of its last second.
 
 import asyncio
 import logging
+import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ class CohortCounts:
         self.by_number: dict[int, Cohorts] = defaultdict(lambda: defaultdict(Answers))
         self._name = f"{uuid.uuid4().hex}.json"
         self._written: dict[int, dict] = {}
+        self._turn = threading.Lock()  # a write that was cancelled goes on in its thread; the last one comes after it
 
     def lines(self) -> Iterator[str]:
         """The counts as lines of Prometheus' text."""
@@ -92,10 +94,14 @@ class CohortCounts:
             now = {cohort: asdict(answers) for cohort, answers in cohorts.items()}
             if now != self._written.get(number):
                 try:
-                    await asyncio.to_thread(write_json, folder / str(number) / self._name, now)
+                    await asyncio.to_thread(self._put, folder / str(number) / self._name, now)
                     self._written[number] = now
                 except OSError as error:  # a full disk costs no answer
                     log.error("the counts of the roll-out's cohorts are not written: %s", error)
+
+    def _put(self, file: Path, answers: dict) -> None:
+        with self._turn:
+            write_json(file, answers)
 
     async def keep(self, folder: Path, seconds: float = WRITE_SECONDS) -> None:
         """Write what has changed every second, for ever."""

@@ -39,9 +39,10 @@ async def follow_split(store: Path, path: RequestPath, seen: Stamp = (), seconds
             log.error("the roll-out stays as it was: %s", error)
         if newest == path.experiments.split:
             continue
-        path.models.choices = replace(path.experiments, split=newest).choices
+        following = replace(path.experiments, split=newest)
+        path.models.choices = following.choices | path.experiments.choices  # the last split is in use until then
         if ready(newest, path.models.current) or waited >= PATIENCE:
-            path.experiments = replace(path.experiments, split=newest)
+            path.experiments, path.models.choices = following, following.choices
         waited += seconds
 
 

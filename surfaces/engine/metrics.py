@@ -1,10 +1,10 @@
 """The gateway's metrics, in the text format of Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from serving.server.metrics import Counter, Histogram
+from surfaces.cohorts.counts import CohortCounts
 from surfaces.engine.stage import Trace
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 0.6, 1.0, 2.0, 5.0)
@@ -12,28 +12,22 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 
 
 @dataclass(frozen=True)
 class Reading:
-    """A number that another part counts, read when the metrics are."""
+    """A number that another part counts, read when the metrics are; with `label`, a number for each of its values."""
 
     name: str
     type_name: str
     help: str
-    read: Callable[[], float]
-
-    def lines(self) -> Iterator[str]:
-        """The sample as a line of text."""
-        yield f"{self.name} {self.read()}"
-
-
-class Metric(Protocol):
-    """What `/metrics` shows."""
-
-    name: str
-    type_name: str
-    help: str
+    read: Callable[[], float | Mapping[str, float]]
+    label: str = ""
 
     def lines(self) -> Iterator[str]:
         """The samples as lines of text."""
-        ...
+        numbers = self.read()
+        if not isinstance(numbers, Mapping):
+            yield f"{self.name} {numbers}"
+            return
+        for value, number in numbers.items():
+            yield f'{self.name}{{{self.label}="{value}"}} {number}'
 
 
 class GatewayMetrics:
@@ -60,7 +54,8 @@ class GatewayMetrics:
         self.effects = Counter(
             "segue_gateway_effects_total", "Side effects after the answer, by how they ended.", ("effect", "outcome")
         )
-        self.readings: list[Metric] = []
+        self.cohorts = CohortCounts()
+        self.readings: list[Reading] = []
 
     def observe(self, surface: str, trace: Trace) -> None:
         """Count the stages of one request."""
@@ -74,8 +69,9 @@ class GatewayMetrics:
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        metrics: tuple[Metric, ...] = (
-            self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects, *self.readings,
+        metrics: tuple[Counter | Histogram | Reading | CohortCounts, ...] = (
+            self.requests, self.latency, self.stages, self.stage_seconds, self.levels, self.effects, self.cohorts,
+            *self.readings,
         )  # fmt: skip
         for metric in metrics:
             yield f"# HELP {metric.name} {metric.help}"

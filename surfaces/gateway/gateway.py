@@ -15,7 +15,6 @@ from events.journal.records import Dislike
 from segue.errors import SegueError, UnavailableError
 from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
-from surfaces.cohorts.counts import CohortCounts
 from surfaces.cohorts.shadow import Shadow
 from surfaces.dislikes import Dislikes
 from surfaces.engine.context import Context
@@ -89,13 +88,12 @@ class Gateway:
             ),
         ]
         self._exploration = exploration
-        self.cohorts = CohortCounts()
+        self.cohorts = self.metrics.cohorts
         self.shadow = Shadow(path, self.cohorts)
         dropped = "Requests that were not sent to the shadow, because its queue was full."
-        self.metrics.readings += [
-            self.cohorts,
-            Reading("segue_gateway_shadow_dropped_total", "counter", dropped, lambda: self.shadow.dropped),
-        ]
+        self.metrics.readings.append(
+            Reading("segue_gateway_shadow_dropped_total", "counter", dropped, lambda: self.shadow.dropped)
+        )
 
     @property
     def catalogue(self) -> Catalogue:

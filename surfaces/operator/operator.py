@@ -43,7 +43,7 @@ class Operations(Protocol):
         """Make a version stable; None stands for the canary. Returns the recorded decision."""
 
     def roll_back(self, why: str) -> dict[str, Any]:
-        """Remove the canary, or make the version before stable. Returns the recorded decision."""
+        """Take the candidate back, or make the version before stable. Returns the recorded decision."""
 
     def train(self, why: str) -> None:
         """Start a training run. Called from a thread that stays."""

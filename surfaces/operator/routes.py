@@ -109,7 +109,7 @@ def promote(body: Promotion, operator: Asked) -> Response:
 
 @routes.post("/v1/operator/rollback")
 def roll_back(body: Reason, operator: Asked) -> Response:
-    """Take the canary, or the last push, back."""
+    """Take the candidate, or the last push, back."""
     return answer(operator.operations.roll_back(body.why))
 
 

@@ -6,7 +6,6 @@ from itertools import accumulate
 from typing import Any
 
 from serving.server.metrics import Histogram
-from surfaces.engine.metrics import Reading
 from surfaces.gateway.gateway import Gateway
 
 OWN = ("/v1/operator", "/v1/player")  # endpoints of the pages, which are no traffic of listeners
@@ -29,7 +28,7 @@ def traffic(gateway: Gateway) -> dict[str, Any]:
     outcomes: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for (surface, stage, outcome), count in metrics.stages.samples():
         outcomes[surface, stage][outcome] = count
-    readings = {each.name: each.read() for each in metrics.readings if isinstance(each, Reading)}
+    readings = {reading.name: reading.read() for reading in metrics.readings}
     pages = sum(sum(counts.values()) for counts in levels.values())
     whole = sum(counts.get("0", 0) for counts in levels.values())
     return {

@@ -53,13 +53,13 @@ def test_list_shows_the_canary_and_when_each_version_was_pushed(run, root):
 
 def test_promote_without_a_version_takes_the_canary(run, root):
     assert run("models", "promote").output == "stable is version 3 of a, b\n"
-    assert model_store.labels(root) == {"a": {"stable": 3}, "b": {"stable": 3}}
+    assert model_store.labels(root) == {"a": {"stable": 3, "canary": 3}, "b": {"stable": 3, "canary": 3}}
 
     assert run("models", "promote", "1", "--label", "best").output == "best is version 1 of a, b\n"
 
 
-def test_rollback_drops_the_canary_then_moves_stable(run, root):
-    assert run("models", "rollback").output == "canary of a, b is dropped\n"
+def test_rollback_takes_the_candidate_back_then_moves_stable(run, root):
+    assert run("models", "rollback").output == "canary is version 2 of a, b\n"
     assert json.loads(run("models", "rollback", "--json").output) == {"label": "stable", "models": {"a": 1, "b": 1}}
     with pytest.raises(SegueError, match="no older whole version"):
         run("models", "rollback")
@@ -76,26 +76,32 @@ def test_labels_move_in_a_server_first(run, root, monkeypatch, address_source):
     else:
         run("models", "promote", SEGUE_MODEL_SERVER="127.0.0.1:9")
 
-    assert calls == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
+    assert [call[:3] for call in calls] == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
 
 
-def test_a_server_that_refuses_leaves_the_file(run, root, monkeypatch):
-    def refuse(address, before, after):
+def test_a_server_that_refuses_leaves_the_file_but_for_the_way_back(run, root, monkeypatch):
+    def refuse(address, before, after, current):
         raise SegueError(f"The model server at {address} failed (INTERNAL): no", "See its log.")
 
     monkeypatch.setattr(relabel, "move_labels", refuse)
 
     with pytest.raises(SegueError, match=r"INTERNAL\): no"):
-        run("models", "rollback", "--server", "127.0.0.1:9")
-
+        run("models", "promote", "--server", "127.0.0.1:9")
     assert model_store.labels(root)["a"] == {"stable": 2, "canary": 3}
+
+    with pytest.raises(SegueError, match=r"INTERNAL\): no"):
+        run("models", "rollback", "--server", "127.0.0.1:9")
+    assert model_store.labels(root)["a"] == {"stable": 2, "canary": 2}
+    shown = json.loads(run("models", "show", "a", "--json").output)
+    assert [each["action"] for each in shown["decisions"]] == ["rollback"]  # it has moved, and is on record
 
 
 def test_drop_removes_a_label_and_no_version(run, root):
     run("models", "promote", "1", "--label", "best")
     assert run("models", "drop", "best").output == "best of a, b is dropped\n"
-    assert run("models", "drop", "canary", "--json").output.count("null") == 2
-    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
+    run("models", "promote", "1", "--label", "best")
+    assert run("models", "drop", "best", "--json").output.count("null") == 2
+    assert model_store.labels(root) == {"a": {"stable": 2, "canary": 3}, "b": {"stable": 2, "canary": 3}}
     assert versions(root, "a") == [1, 2, 3]
 
 
@@ -103,6 +109,7 @@ def test_drop_removes_a_label_and_no_version(run, root):
     ("label", "message"),
     [
         ("stable", "it can move but not be dropped"),
+        ("canary", "it can move but not be dropped"),
         ("canry", "Did you mean canary?"),
         ("best", "Known are: canary, stable."),
         ("", "There is no label ''"),
@@ -118,9 +125,10 @@ def test_a_label_that_cannot_be_dropped_stays(run, root, label, message):
 def test_drop_moves_a_running_server_first(run, root, monkeypatch):
     calls = []
     monkeypatch.setattr(relabel, "move_labels", lambda *arguments: calls.append(arguments))
+    run("models", "promote", "1", "--label", "best")
     before = (root / model_store.CONFIG).read_text()
-    run("models", "drop", "canary", "--server", "127.0.0.1:9")
-    assert calls == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
+    run("models", "drop", "best", "--server", "127.0.0.1:9")
+    assert [call[:3] for call in calls] == [("127.0.0.1:9", before, (root / model_store.CONFIG).read_text())]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from segue.lock import locked
 from segue.settings import Home
 from tests.support.loops import leave_run
 from tests.support.reports import DAY, START, leave_report, report
-from workloads.monitoring import tell, watch
+from workloads.monitoring import monitor, tell, watch
 from workloads.monitoring.decide import report_files, report_of
 
 TODAY = (utc_now() - START) // DAY
@@ -24,6 +24,7 @@ def segue(home, monkeypatch):
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    monkeypatch.setattr(monitor, "end_of_log", lambda home, at: at)
     monkeypatch.setattr(watch, "step", lambda home, at: report_of(report_files(home)[-1]))
     monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (len(decisions), ""))
     leave_run(home, f"training-{utc_now() - timedelta(days=8):%Y%m%dT%H%M%S}", {"push": {"version": 1}})
@@ -49,7 +50,7 @@ def test_a_decision_in_words_and_in_json(segue):
     assert (failed, decided) == ("skip_rate: skip_rate changed.", f"retrain: {reason}")
     printed = json.loads(segue("monitor", "--json").stdout)
     assert (printed["decision"]["action"], printed["decision"]["cause"]) == ("retrain", "behaviour")
-    assert (printed["not_tracked"], printed["not_alerted"]) == (None, None)
+    assert not {"not_tracked", "not_alerted"} & set(printed)
     assert segue("monitor", "history").output.endswith(f"decision retrain: {reason}\n")
     line = json.loads(segue("monitor", "history", "--json").stdout)
     assert (len(line["reports"]), line["decision"]["reason"]) == (2, reason)

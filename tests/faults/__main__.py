@@ -1,4 +1,4 @@
-"""`python -m tests.faults commands|gateway --rounds 100 --seed 1`: rounds of faults, and a table of what they found."""
+"""`python -m tests.faults commands|gateway|rollout|agreement`: rounds of faults, and a table of what they found."""
 
 import random
 import signal
@@ -9,13 +9,18 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from benchmarks.rollout.site import made
+from segue.clock import utc_now
 from segue.settings import Home
 from tests.faults.commands import make_inputs
 from tests.faults.gateway_rounds import plan
 from tests.faults.gateway_rounds import run_rounds as run_gateway_rounds
+from tests.faults.rollout_rounds import DISTURBED
+from tests.faults.rollout_rounds import run_rounds as run_rollout_rounds
 from tests.faults.rounds import run_rounds
 from tests.support.model_servers import save_tf2
 
+MOST_SHOWN = 20  # faults
 WEIGHTS = {"import": 36, "push": 30, "promote": 20, "run": 6, "serve": 8}  # a round of `run` takes longest
 
 
@@ -55,6 +60,27 @@ def commands(rounds: int, seed: int) -> None:
 
 
 @main.command()
+@click.option("--rounds", default=5, show_default=True, help="Number of rounds at each moment.")
+def agreement(rounds: int) -> None:
+    """Kill the end of a run and decisions on labels at named moments; after one invocation all states agree."""
+    from tests.faults.agreement import every_point
+    from tests.faults.agreement import run_rounds as run_agreement_rounds
+
+    counts: Counter = Counter()
+    with TemporaryDirectory(prefix="segue-faults-") as folder:
+        for each in run_agreement_rounds(every_point(rounds), Path(folder)):
+            for sentence in each.wrong:
+                click.echo(f"{each.action} {' '.join(each.point)}: {sentence}")
+            counts.update([(each.action, *each.point, column) for column in ("rounds", *["hit"] * each.hit)])
+            counts.update([(each.action, *each.point, "wrong")] * bool(each.wrong))
+    click.echo(f"{'':16}{'':60}{'rounds':>8}{'hit':>6}{'wrong':>7}")
+    for action, point in every_point(1):
+        columns = [counts[action, *point, column] for column in ("rounds", "hit", "wrong")]
+        click.echo(f"{action:<16}{' '.join(point):<60}{columns[0]:>8}{columns[1]:>6}{columns[2]:>7}")
+    raise SystemExit(any(key[-1] == "wrong" for key in counts))
+
+
+@main.command()
 @click.argument("home", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @rounds_option
 @seed_option
@@ -81,6 +107,25 @@ def gateway(home: Path, rounds: int, seed: int) -> None:
         place = f"{pair[0]:<10}{pair[1]:<14}{len(some):>8}{requests:>10}"
         click.echo(f"{place}{retried:>9}{events:>8}{slowest:>8.1f}{wrong:>7}")
     raise SystemExit(any(each.wrong for each in done))
+
+
+@main.command()
+@click.option("--rounds", default=20, show_default=True, help="Promotions and rollbacks together, in turn.")
+@click.option("--requests", default=20_000, show_default=True, help="Calls and pages, at least.")
+def rollout(rounds: int, requests: int) -> None:
+    """Promote candidates and take them back under load, on a model server and a gateway with tiny models."""
+    with TemporaryDirectory(prefix="segue-faults-") as folder:
+        found = run_rollout_rounds(made(Path(folder) / "home", utc_now()), rounds, requests, click.echo)
+    for sentence in found.wrong[:MOST_SHOWN]:
+        click.echo(f"     {sentence}")
+    click.echo(f"{found.promotions} promotions, {len(found.back)} rollbacks, {len(found.wrong)} faults")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.answered.items()))
+    click.echo(f"{sum(found.answered.values())} answers: {kinds}; {found.late} pages with a stage that was late")
+    for how in DISTURBED:
+        seconds = [each for name, each in found.back if name == how]
+        if seconds:
+            click.echo(f"rollback, {how or 'undisturbed'}: {len(seconds)}, longest {max(seconds):.2f} s")
+    raise SystemExit(bool(found.wrong))
 
 
 if __name__ == "__main__":

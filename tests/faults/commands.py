@@ -38,7 +38,8 @@ enter(push)
 STUBS = """
 import tests.support.one_process
 import shutil
-from workloads import evaluate, infra_validate, register, validate_data
+from workloads import evaluate, infra_validate, validate_data
+from workloads.operating import agree
 def passes(run, name, made):
     with run.step(name) as result:
         result["passed"] = True
@@ -53,7 +54,7 @@ def evaluates(run, training_set, models, report, window):
 def infra_validates(run, training_set, models, requests):
     return passes(run, infra_validate.__name__, [(inputs / "requests", requests)])
 validate_data.step, evaluate.step, infra_validate.step = validates, evaluates, infra_validates
-register.flat_metrics = lambda evaluation: {}
+agree.flat_metrics = lambda evaluation: {}
 """
 
 

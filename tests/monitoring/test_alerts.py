@@ -1,6 +1,7 @@
 """Alerts: which decisions have one, and a webhook that takes, refuses and misses them."""
 
 import json
+import logging
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -63,8 +64,10 @@ def webhook():
     server.server_close()
 
 
-def test_an_alert_says_what_why_and_when(webhook):
-    alerts.send(webhook(), HOLD)
+def test_an_alert_says_what_why_and_when(webhook, caplog):
+    with caplog.at_level(logging.INFO):
+        alerts.send(webhook(), HOLD)
+    assert "s3cret" not in caplog.text
     assert webhook.got == [
         {
             "text": "Segue, hold: No training while this lasts: volume changed.",

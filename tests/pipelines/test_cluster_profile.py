@@ -15,6 +15,7 @@ from segue.settings import Home
 from stores import online_store, parts
 from stores.settings import settings
 from tests.support.nano_loop import NANO_CONFIG, Segue
+from workloads.operating.agree import stable_reference
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ EACH_STEP_AT_HOME = """
     users = {
         "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["ingest", "refresh_online"]),  # ingest collects the journal
         "SEGUE_REGISTRY": ("postgresql://segue@127.0.0.1:9/feast", ["refresh_online"]),
-        "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report"]),
+        "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report", "monitor"]),
     }
     stores = {name: os.environ[name] for name in users}
     def in_an_empty_home(full_command, **options):
@@ -92,6 +93,6 @@ def test_the_loop_gives_the_same_as_the_embedded_stores(trained, cluster, one_pr
     again = Home(tmp_path / "again")
     parts.bring(again, parts.REPORTS)
     assert read_json(again.drift_verdict)["passed"]
-    windows = [pd.read_parquet(path) for path in (again.current_window, trained.home.reference_window)]
+    windows = [pd.read_parquet(path) for path in (again.current_window, stable_reference(trained.home))]
     # Features and predictions, column by column; the heads of a model come in any order.
     pd.testing.assert_frame_equal(*windows, rtol=1e-6, check_like=True)

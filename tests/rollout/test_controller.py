@@ -108,7 +108,7 @@ def test_a_push_to_stable_is_said_and_nothing_moves(home, source):
 
 
 def test_a_server_that_refuses_is_asked_again_at_the_next_look(home):
-    def refuse(before, after):
+    def refuse(before, after, current):
         raise SegueError("The model server refused.")
 
     shadow(home, 30, errors=30)

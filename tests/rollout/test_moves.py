@@ -81,11 +81,11 @@ def test_the_share_is_0_before_the_label_can_move(store):
     begin(root)
     phases = []
 
-    def announce(before, after):
+    def announce(before, after, current):
         phases.append((read(root).rollout.phase, read(root).rollout.share))
 
     decide(root, "take back", announce=announce)
-    assert phases == [("taking back", 0.0)]
+    assert phases == [("taking back", 0.0), ("draining", 0.0)]
 
 
 def test_the_share_is_0_although_the_server_refuses(store):
@@ -93,23 +93,24 @@ def test_the_share_is_0_although_the_server_refuses(store):
     begin(root)
     with pytest.raises(SegueError):
         decide(root, "take back", announce=refuse)
-    assert read(root).rollout.share == 0.0
-    assert labels(root) == {"stable": 1, "canary": 2}
-    assert settle(root, AT).rollout.phase == "draining"
-    assert labels(root)["canary"] == 1
+    assert (read(root).rollout.phase, read(root).rollout.share) == ("taking back", 0.0)
+    assert labels(root) == {"stable": 1, "canary": 1, "draining": 2}
+    told = []
+    assert settle(root, AT, lambda *texts: told.append(texts)).rollout.phase == "draining"
+    assert told  # the labels had moved already, and the server had not heard of it
 
 
-def test_the_share_is_0_while_the_store_is_locked(store):
+def test_a_candidate_is_taken_back_while_the_store_is_locked(store):
     root = store()
     begin(root)
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        moves.change(root, lambda s: moves.decided(s, Decision("take back", "x"), "ann", AT, model_store.labels(root)))
-        assert read(root).rollout.share == 0.0
-    assert settle(root, AT).rollout.phase == "draining"
+        assert decide(root, "hold").rollout.phase == "held"  # no label moves, so the lock is not waited for
+        assert decide(root, "take back").rollout.phase == "draining"
+        assert labels(root) == {"stable": 1, "canary": 1, "draining": 2}
 
 
-def refuse(before, after):
+def refuse(before, after, current):
     raise SegueError("The model server refused.")
 
 
@@ -174,16 +175,16 @@ def test_a_second_roll_out_has_another_salt(store):
 
 def test_a_version_without_a_label_can_be_rolled_out(store):
     root = store()
-    model_store.drop(root, "canary")
+    model_store.rollback(root)
     assert start(root, 2, NO_SHADOW, "ann", AT).rollout.candidate == {"ranking": 2, "retrieval": 2}
     assert labels(root)["canary"] == 2
 
 
-@pytest.mark.parametrize("version", [1, None])
-def test_what_is_stable_is_no_candidate(store, version):
+@pytest.mark.parametrize(("version", "rule"), [(1, "ranking 1, retrieval 1, which is stable"), (None, "no candidate")])
+def test_what_is_stable_is_no_candidate(store, version, rule):
     root = store()
     model_store.promote(root, 1, "canary")
-    with pytest.raises(InputError, match="ranking 1, retrieval 1, which is stable"):
+    with pytest.raises(InputError, match=rule):
         start(root, version, NO_SHADOW, "ann", AT)
 
 
@@ -226,21 +227,13 @@ def test_a_new_model_has_nothing_to_return_to(store, source):
 def test_a_decision_that_comes_meanwhile_moves_the_labels_its_way(store):
     """A start whose label moves only after an abort has been written: the label follows the abort."""
     root = store()
-    root_labels = model_store.relabel
+    model_store.rollback(root)
 
-    def abort_first(*arguments):
-        model_store.relabel = root_labels
+    def abort(before, after, current):
         moves.change(root, lambda s: moves.decided(s, Decision("take back", "x"), "bob", AT, model_store.labels(root)))
-        root_labels(*arguments)
 
-    begin(root)
-    model_store.relabel = abort_first
-    try:
-        state = decide(root, "hold")
-    finally:
-        model_store.relabel = root_labels
-    assert state.rollout.phase == "draining"
-    assert labels(root)["canary"] == 1
+    assert start(root, 2, NO_SHADOW, "ann", AT, abort).rollout.phase == "draining"
+    assert labels(root) == {"stable": 1, "canary": 1}
 
 
 MOVES: dict[str, tuple[list[Callable], Callable, str, dict[str, int]]] = {

@@ -1,11 +1,15 @@
 """Fixtures: tiny SavedModels that are built once a session, and model servers on loopback."""
 
+import shutil
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from segue.settings import Home
 
 IDENTITY_DTYPES = (
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool", "string"),
@@ -82,6 +86,17 @@ def saved_models(build_once) -> dict[str, Path]:
 
     root = build_once("saved_models", build)
     return {name: root / name for name in ("one", "two", "tf1", "corrupt")}
+
+
+@pytest.fixture
+def rollout_home(build_once, tmp_path) -> Home:
+    """A home with tiny models to roll out: version 1 of retrieval and ranking is stable, version 2 is the canary."""
+    from benchmarks.rollout.site import made
+
+    def build(folder: Path) -> None:
+        made(folder, datetime(2026, 11, 29, tzinfo=UTC))
+
+    return Home(shutil.copytree(build_once("rollout_home", build), tmp_path / "rollout_home"))
 
 
 @pytest.fixture(scope="session")

@@ -95,20 +95,22 @@ def test_a_real_server_answers_by_the_chosen_version_until_its_label_goes(tmp_pa
     root = tmp_path / "models"
     model_store.push(root, {"retrieval": saved_models["one"], "ranking": saved_models["one"]})
     model_store.push(root, {"ranking": saved_models["two"]}, label="canary")
+    model_store.promote(root, 2, "trial")
+    model_store.promote(root, 1, "canary")
 
     async def talk(address):
         async with AsyncClient(address) as client:
             models = Models(client)
-            models.choices = frozenset({("ranking", "canary"), ("ranking", 2)})
+            models.choices = frozenset({("ranking", "trial"), ("ranking", 2)})
             now = await models.refresh()
             scales = []
-            for chosen in (now, now.chosen({"ranking": "canary"}), now.chosen({"ranking": 2})):
+            for chosen in (now, now.chosen({"ranking": "trial"}), now.chosen({"ranking": 2})):
                 outputs = await models.predict(chosen, "ranking", {"x": np.ones((1, 2), np.float32)})
                 scales.append(float(outputs["y"][0, 0]))
-            await asyncio.to_thread(model_store.drop, root, "canary", lambda *texts: move_labels(address, *texts))
+            await asyncio.to_thread(model_store.drop, root, "trial", lambda *texts: move_labels(address, *texts))
             after = await models.refresh()
-            with pytest.raises(UnavailableError, match="'canary' of the model 'ranking'"):
-                after.chosen({"ranking": "canary"})
+            with pytest.raises(UnavailableError, match="'trial' of the model 'ranking'"):
+                after.chosen({"ranking": "trial"})
             return scales, after.versions
 
     with ModelServer(ServerConfig(model_config_file=root / "models.config")) as server:

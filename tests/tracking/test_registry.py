@@ -1,10 +1,11 @@
-"""Registered models: versions, and the alias of the champion."""
+"""Registered models: versions, and the aliases of those that the labels name."""
 
 from pathlib import Path
 
 import pytest
 
-from tracking.registry import CHAMPION, register, registered_name
+from tracking.aliases import CHALLENGER, CHAMPION, set_aliases
+from tracking.registry import register, registered_name
 from tracking.runs import EXPERIMENT, log_run
 
 pytestmark = pytest.mark.slow  # MLflow makes its database, which takes 3 s
@@ -36,19 +37,26 @@ def test_a_registered_version_keeps_its_files_its_run_and_its_tags(registered, c
     assert Path(saved).read_text() == "files"
 
 
-def test_the_newest_version_is_the_champion_of_each_model(registered, client):
-    _, served = registered("served", 7)
-    _, new = registered("new", 8)
-    assert int(new["ranking"]) == int(served["ranking"]) + 1
-    for model in MODELS:
-        champion = client.get_model_version_by_alias(registered_name(model), CHAMPION)
-        assert (str(champion.version), champion.tags["store_version"]) == (new[model], "8")
-
-
-def test_a_repeated_registration_keeps_the_versions_and_makes_them_champions_again(registered, client, folder):
+def test_a_repeated_registration_keeps_the_versions(registered, client, folder):
     run_id, versions = registered("repeated", 9)
     saved_models = {model: folder / "repeated" / model for model in MODELS}
-    client.delete_registered_model_alias(registered_name("ranking"), CHAMPION)  # cut off before the aliases
     assert register(client, run_id, saved_models, {"run_id": "repeated"}, 9) == versions
-    for model in MODELS:
-        assert str(client.get_model_version_by_alias(registered_name(model), CHAMPION).version) == versions[model]
+
+
+def test_aliases_name_the_versions_of_runs_and_go_where_there_is_none(registered, client):
+    _, served = registered("served", 7)
+    _, new = registered("new", 8)
+
+    def aliases(model):
+        return {
+            name: str(version) for name, version in client.get_registered_model(registered_name(model)).aliases.items()
+        }
+
+    both = {model: {CHAMPION: "served", CHALLENGER: "new"} for model in MODELS}
+    assert set_aliases(client, both) == set()
+    assert all(aliases(model) == {CHAMPION: served[model], CHALLENGER: new[model]} for model in MODELS)
+
+    promoted = {"ranking": {CHAMPION: "new"}, "retrieval": {CHAMPION: "gone"}, "sequence": {CHAMPION: "gone"}}
+    assert set_aliases(client, promoted) == {"gone"}
+    assert aliases("ranking") == {CHAMPION: new["ranking"]}
+    assert aliases("retrieval") == {}  # none is better than a wrong one

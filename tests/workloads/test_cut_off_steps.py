@@ -148,7 +148,7 @@ STEPS = {
     "register": Step(
         lambda run, at: register.step(run, 1),
         (PARTS, UNSENT, SENT),
-        {"workloads.register.flat_metrics": lambda _: {}},
+        {"workloads.operating.agree.flat_metrics": lambda _: {}},
     ),
     "report": Step(lambda run, at: report.step(run), (UNSENT, SENT)),
     "detect-drift": Step(
@@ -185,7 +185,7 @@ def given(log, objects, service_password, tmp_path_factory) -> SimpleNamespace:
     model_store.push(seed.models, models)
     write_json(seed.baselines / "another" / "a.json", {})
     write_json(seed.layout_policy, LayoutPolicy().to_dict())
-    push.replace(seed.reference_window, folder / "window")
+    push.replace(seed.reference(CARD_OF_RUN["run_id"]), folder / "window")
     bucket = Bucket(servers.BUCKET, uuid.uuid4().hex, f"http://{servers.HOST}:{objects.port}")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", servers.USER)

@@ -128,21 +128,22 @@ def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, n
     assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
 
 
-def test_a_push_that_loses_the_store_after_the_models_is_completed_and_not_repeated(
+def test_a_push_that_loses_the_store_before_the_models_is_completed_and_not_repeated(
     run, inputs, objects, dies, tmp_path
 ):
     """If this fails, a repeated step makes a second version of the same models, and `rollback` leads to the first."""
-    revive = dies(objects, Bucket, "put", 2)  # the first put names the models, the second the baseline
+    revive = dies(objects, Bucket, "put", 3)  # the first two puts name the references, the third the models
     fails_at_once(lambda: push.step(run, **inputs), "object store", run)
     revive()
     seen = Home(tmp_path / "seen")
-    parts.bring(seen, parts.MODELS, parts.BASELINES)
-    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
-    assert not seen.baselines.exists()
-    assert push.step(Run(Home(tmp_path / "again"), "r1", {}), **inputs) == 1
-    parts.bring(seen, parts.MODELS, parts.BASELINES)
-    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+    parts.bring(seen, parts.MODELS, parts.BASELINES, parts.REPORTS)
+    assert labels(seen.models) == {}
+    assert seen.reference("r1").is_file()
     assert list(seen.baselines.rglob("schema.pbtxt"))
+    for attempt in ("again", "once more"):
+        assert push.step(Run(Home(tmp_path / attempt), "r1", {}), **inputs) == 1
+    parts.bring(seen, parts.MODELS)
+    assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
     assert push.step(Run(Home(tmp_path / "another"), "r2", {}), **inputs) == 2
 
 

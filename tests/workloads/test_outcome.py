@@ -20,6 +20,16 @@ def run_steps(home: Home, results: dict[str, dict]) -> dict:
     ("results", "status", "reason"),
     [
         ({"ingest": {}, "push": {"version": 3}}, "pushed", "every gate passed; this is version 3"),
+        (
+            {"push": {"version": 3, "label": "canary"}},
+            "pushed",
+            "every gate passed; this is version 3, the canary",
+        ),
+        (
+            {"push": {"version": 4, "label": None}},
+            "pushed",
+            "every gate passed; this is version 4, which waits without a label",
+        ),
         ({"validate-data": {"passed": False, "reason": "x is new"}}, "stopped", "data validation said no: x is new"),
         ({"evaluate": {"passed": False, "reason": "AUC is low"}}, "stopped", "the blessing said no: AUC is low"),
         ({"infra-validate": {"passed": False, "reason": "no"}}, "stopped", "infra validation said no: no"),

@@ -1,5 +1,6 @@
 """Decide whether to retrain, from the reports, the decisions and the trainings of a home."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ from monitoring.state_file import State, change, read
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from stores import parts
+from stores import parts, records
 
 if TYPE_CHECKING:
+    from stores.s3 import Bucket
     from workloads.operating.overview import StateOf
 
 TRAININGS = 50  # the newest, of which the rules see the states
@@ -71,7 +73,12 @@ def report_of(path: Path) -> Report:
 
 
 def trainings(home: Home, state_of: "StateOf") -> list[Training]:
-    """Return the newest runs of the training pipeline, oldest first."""
+    """Return the newest runs of the training pipeline, oldest first.
+
+    On a cluster these are the runs that have reported how they ended; one that is at work is not seen.
+    """
+    if bucket := records.shared():
+        return reported_trainings(bucket)
     runs = [run for run in home.run_folders() if run.path.name.startswith("training-")]
     return [
         Training(
@@ -80,3 +87,17 @@ def trainings(home: Home, state_of: "StateOf") -> list[Training]:
         )
         for run in runs[-TRAININGS:]
     ]
+
+
+def reported_trainings(bucket: "Bucket") -> list[Training]:
+    """Return the runs in an object store that validated data, as trainings alone do, and wrote their report."""
+    keys = {stored.key for stored in bucket.list("runs/")}
+    runs = {key.split("/")[1] for key in keys if key.endswith("/steps/validate-data.json")}
+    reports = [json.loads(bucket.get(f"runs/{run}/report.json")) for run in runs if f"runs/{run}/report.json" in keys]
+    trainings = [
+        Training(
+            datetime.fromtimestamp(min(step["started"] for step in report["steps"].values()), UTC), report["status"]
+        )
+        for report in reports
+    ]
+    return sorted(trainings, key=lambda training: training.started)[-TRAININGS:]

@@ -1,48 +1,23 @@
 """The loop in the metrics of a gateway: how old and how large the last findings are, and what was decided on them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitoring.report import Report
+from monitoring.report import Check
+from monitoring.retraining import Decision
 from monitoring.state_file import read
 from segue.errors import SegueError
 from segue.settings import Home
 from serving.store.split import read_split
+from surfaces.engine.metrics import Reading
 from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
 
-
-@dataclass(frozen=True)
-class Gauge:
-    """Numbers of a home's files, read when the metrics are. A damaged file has no numbers.
-
-    Args:
-        name: Prometheus' name.
-        help: the help text, a sentence with the unit.
-        label: the name of the label that tells the numbers apart; empty where there is only one.
-        read: returns the numbers by the label's value.
-    """
-
-    name: str
-    help: str
-    label: str
-    read: Callable[[], Mapping[str, float]]
-    type_name: str = "gauge"
-
-    def lines(self) -> Iterator[str]:
-        """The numbers as lines of text."""
-        try:
-            numbers = self.read()
-        except SegueError:
-            return
-        for value, number in numbers.items():
-            labels = f'{{{self.label}="{value}"}}' if self.label else ""
-            yield f"{self.name}{labels} {number}"
+Numbers = float | Mapping[str, float]  # by the value of a label; none where there is nothing to read yet
 
 
-def loop_metrics(home: Home, clock: Callable[[], datetime]) -> list[Gauge]:
+def loop_metrics(home: Home, clock: Callable[[], datetime]) -> list[Reading]:
     """Return the metrics of the loop of a home.
 
     Args:
@@ -50,52 +25,66 @@ def loop_metrics(home: Home, clock: Callable[[], datetime]) -> list[Gauge]:
         clock: the current time, UTC.
     """
 
-    def report() -> Report | None:
+    def checks() -> tuple[Check, ...]:
         files = report_files(home)
-        return report_of(files[-1]) if files else None
+        return report_of(files[-1]).checks if files else ()
 
-    def report_age() -> dict[str, float]:
+    def history() -> tuple[Decision, ...]:
+        return read(home.retraining).history
+
+    def report_age() -> Numbers:
         files = report_files(home)
-        return {"": (clock() - end_of(files[-1])).total_seconds()} if files else {}
+        return (clock() - end_of(files[-1])).total_seconds() if files else {}
 
     def sizes() -> dict[str, float]:
-        checks = newest.checks if (newest := report()) else ()
-        return {
-            check.name: abs(check.effect / check.limit) for check in checks if check.effect is not None and check.limit
-        }
+        return {each.name: abs(each.effect / each.limit) for each in checks() if each.effect is not None and each.limit}
 
     def failed() -> dict[str, float]:
-        checks = newest.checks if (newest := report()) else ()
-        return {check.name: int(not check.verdict.passed) for check in checks}
+        return {each.name: int(not each.verdict.passed) for each in checks()}
 
     def decided() -> dict[str, float]:
-        return {each.action: 1 for each in read(home.retraining).history[-1:]}
+        return {each.action: 1 for each in history()[-1:]}
 
-    def decisions() -> dict[str, float]:
-        return Counter(each.action for each in read(home.retraining).history)
+    def decisions() -> Mapping[str, float]:
+        return Counter(each.action for each in history())
 
-    def retrain_age() -> dict[str, float]:
-        times = [each.at for each in read(home.retraining).history if each.action == "retrain"]
-        return {"": (clock() - times[-1]).total_seconds()} if times else {}
+    def retrain_age() -> Numbers:
+        times = [each.at for each in history() if each.action == "retrain"]
+        return (clock() - times[-1]).total_seconds() if times else {}
 
-    def share() -> dict[str, float]:
+    def share() -> Numbers:
         split = read_split(home.models)
-        return {"": split.share} if split else {}
+        return split.share if split else {}
 
     def phase() -> dict[str, float]:
         split = read_split(home.models)
         return {split.phase: 1} if split else {}
 
-    return [
-        Gauge("segue_loop_report_age_seconds", "Seconds since the end of the newest checked window.", "", report_age),
-        Gauge("segue_loop_check_size", "Size of each check's change, in limits.", "check", sizes),
-        Gauge("segue_loop_check_failed", "1 for each check that failed in the newest window.", "check", failed),
-        Gauge("segue_loop_decision", "1 for the last decision on retraining.", "action", decided),
-        Gauge("segue_loop_decisions_total", "Decisions on retraining.", "action", decisions, "counter"),
-        Gauge("segue_loop_retrain_age_seconds", "Seconds since the last decision to retrain.", "", retrain_age),
-        Gauge("segue_rollout_share", "The candidate's share of the listeners, 0 to 0.5.", "", share),
-        Gauge("segue_rollout_phase", "1 for the phase of the newest roll-out.", "phase", phase),
+    gauges: list[tuple[str, str, Callable[[], Numbers], str]] = [
+        ("segue_loop_report_age_seconds", "Seconds since the end of the newest checked window.", report_age, ""),
+        ("segue_loop_check_size", "Size of each check's change, in limits.", sizes, "check"),
+        ("segue_loop_check_failed", "1 for each check that failed in the newest window.", failed, "check"),
+        ("segue_loop_decision", "1 for the last decision on retraining.", decided, "action"),
+        ("segue_loop_retrain_age_seconds", "Seconds since the last decision to retrain.", retrain_age, ""),
+        ("segue_rollout_share", "The candidate's share of the listeners, 0 to 0.5.", share, ""),
+        ("segue_rollout_phase", "1 for the phase of the newest roll-out.", phase, "phase"),
     ]
+    return [
+        *(Reading(name, "gauge", help, undamaged(read), label) for name, help, read, label in gauges),
+        Reading("segue_loop_decisions_total", "counter", "Decisions on retraining.", undamaged(decisions), "action"),
+    ]
+
+
+def undamaged(read: Callable[[], Numbers]) -> Callable[[], Numbers]:
+    """Return a function that reads no number from a damaged file: the other metrics are shown all the same."""
+
+    def numbers() -> Numbers:
+        try:
+            return read()
+        except SegueError:
+            return {}
+
+    return numbers
 
 
 def end_of(path: Path) -> datetime:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from segue.files import read_json, write_json
 from segue.settings import Home
@@ -10,6 +10,16 @@ from stores import parts
 
 # Moves a label in the store: the label, and model -> its new version; None where the label was removed.
 Move = Callable[[], tuple[str, Mapping[str, int | None]]]
+
+
+class LabelDecisions(Protocol):
+    """A person's decisions on labels: `rollout.label_decisions`, which this room must not import."""
+
+    def promote(self, home: Home, version: int | None, label: str, why: str, by: str, at: datetime) -> dict[str, Any]:
+        """Point a label at a version."""
+
+    def roll_back(self, home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
+        """Take the candidate back, or move `stable` back."""
 
 
 def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime) -> dict[str, Any]:

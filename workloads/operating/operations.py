@@ -14,7 +14,8 @@ from segue.files import read_json
 from segue.settings import Home
 from serving.store import model_store
 from workloads.monitoring.timeline import newest, timeline
-from workloads.operating.decisions import decide
+from workloads.operating.agree import agree
+from workloads.operating.decisions import LabelDecisions
 from workloads.operating.model_versions import model_detail
 from workloads.operating.overview import StateOf, overview
 from workloads.operating.run_detail import report_file, run_detail, run_named
@@ -28,13 +29,17 @@ class HomeOperations:
         home: the home.
         state_of: says how a run is doing.
         training: starts training runs.
+        labels: decides on labels.
         clock: the current time, UTC.
     """
 
-    def __init__(self, home: Home, state_of: StateOf, training: Training, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, home: Home, state_of: StateOf, training: Training, labels: LabelDecisions, clock: Callable[[], datetime]
+    ) -> None:
         self._home = home
         self._state_of = state_of
         self._training = training
+        self._labels = labels
         self._clock = clock
 
     def overview(self) -> dict[str, Any]:
@@ -84,23 +89,16 @@ class HomeOperations:
         return render(last)
 
     def promote(self, version: int | None, why: str) -> dict[str, Any]:
-        """Make a version stable; without a version, the canary. The same as `segue models promote`."""
-
-        def move() -> tuple[str, dict[str, int]]:
-            return model_store.STABLE, model_store.promote(self._home.models, version)
-
-        return decide(self._home, "promote", move, why, getuser(), self._clock())
+        """Make a version stable; without a version, the candidate. The same as `segue models promote`."""
+        record = self._labels.promote(self._home, version, model_store.STABLE, why, getuser(), self._clock())
+        agree(self._home)  # what MLflow does not take now, the next command sends
+        return record
 
     def roll_back(self, why: str) -> dict[str, Any]:
-        """Remove the canary, or make the version before stable. The same as `segue models rollback`."""
-        return decide(
-            self._home,
-            "rollback",
-            lambda: model_store.rollback(self._home.models),
-            why,
-            getuser(),
-            self._clock(),
-        )
+        """Take the candidate back, or make the version before stable. The same as `segue models rollback`."""
+        record = self._labels.roll_back(self._home, why, getuser(), self._clock())
+        agree(self._home)
+        return record
 
     def train(self, why: str) -> None:
         """Start `segue run training`."""

@@ -23,6 +23,7 @@ from surfaces.operator.alone import operator_app
 from surfaces.operator.operator import Operator
 from surfaces.player.player import Listeners, Player
 from workloads.monitoring.metrics import loop_metrics
+from workloads.operating.decisions import LabelDecisions
 from workloads.operating.operations import HomeOperations
 from workloads.operating.overview import StateOf
 from workloads.up.linked_pages import linked_pages
@@ -39,7 +40,9 @@ Say = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-def up(home: Home, settings: Settings, port: int, read_only: bool, state_of: StateOf, say: Say) -> None:
+def up(
+    home: Home, settings: Settings, port: int, read_only: bool, state_of: StateOf, labels: LabelDecisions, say: Say
+) -> None:
     """Run a model server, the gateway and the pages until SIGINT, SIGTERM or SIGHUP.
 
     The gateway answers before the models are loaded, with what it has. In a home without pushed models the operator's
@@ -51,6 +54,7 @@ def up(home: Home, settings: Settings, port: int, read_only: bool, state_of: Sta
         port: of the pages; if it is taken, the next free one.
         read_only: whether every change is refused, and pages that are shown are not recorded.
         state_of: says how a run is doing.
+        labels: decides on labels.
         say: prints a line.
 
     Raises:
@@ -64,7 +68,7 @@ def up(home: Home, settings: Settings, port: int, read_only: bool, state_of: Sta
     model_port = next_free(MODEL_PORT, lambda one: None if accepts(one) else one, say) if served else 0
     bound = next_free(port, bind, say)
     with bound, linked_pages(home) as links, training(home) as runs:
-        operator = Operator(HomeOperations(home, state_of, runs, utc_now), links)
+        operator = Operator(HomeOperations(home, state_of, runs, labels, utc_now), links)
         if not served:
             asyncio.run(answer_alone(bound, operator, read_only, say))
             return

@@ -70,10 +70,10 @@ export const promote = (version, label = "Promote the canary") =>
     done: version ? `Version ${version} is stable.` : "The canary is stable.",
   });
 
-/** Take back the canary, or the last push. */
+/** Take the candidate back, or the last push. */
 export const rollBack = () =>
   action("Roll back", {
-    says: "If there is a canary, it is removed. Otherwise stable goes back to the version before, if that is whole.",
+    says: "If there is a candidate, canary goes back to what is stable. Otherwise stable goes back to the version before, if that is whole.",
     command: "segue models rollback --reason …",
     path: "rollback",
     done: "Rolled back.",

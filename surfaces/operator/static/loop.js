@@ -5,7 +5,7 @@ import { day, moment, percent, shortDay } from "../player/words.js";
 import { train } from "./act.js";
 import { line, spark } from "./chart.js";
 import { Page, count, head, mark, redraw, section } from "./page.js";
-import { loop, rates } from "./state.js";
+import { candidate, loop, rates } from "./state.js";
 
 const WIDE = 860; // px from which the picture lies; below it stands
 // The boxes by row and column of the picture that lies; the one that stands has rows for columns.
@@ -123,8 +123,8 @@ function gates(now) {
 function models({ served }) {
   const box = { title: "Models", href: "#models" };
   if (!served) return { ...box, said: "None pushed", lines: ["The first training pushes them"] };
-  const versions = (label) => [...new Set(Object.values(served).map((labels) => labels[label]).filter(Boolean))];
-  const [stable, canary] = [versions("stable"), versions("canary")];
+  const versions = (of) => [...new Set(Object.values(served).map(of).filter(Boolean))];
+  const [stable, canary] = [versions((labels) => labels.stable), versions(candidate)];
   return { ...box, said: stable.length ? `stable ${stable.join(", ")}` : "Nothing stable", lines: [canary.length ? `canary ${canary.join(", ")}` : "no canary", Object.keys(served).join(", ")] };
 }
 
@@ -177,7 +177,7 @@ function attention(now) {
   if (now.monitoring.decision && now.monitoring.decision.action !== "wait") items.push([`${now.monitoring.decision.action}: ${now.monitoring.decision.reason}`, "#monitor"]);
   if (now.drifted) items.push([now.drift, "#drift"]);
   for (const part of now.gateway?.down ?? []) items.push([`No answer now: ${part}. Pages go on without it.`, "#traffic"]);
-  if (now.served && Object.values(now.served).some((labels) => labels.canary)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
+  if (now.served && Object.values(now.served).some(candidate)) items.push(["A canary waits for its promotion, or for a rollback.", "#models"]);
   if (!now.gateway && now.served) items.push(["Models are pushed. Stop this and run segue up again to serve them.", "#models"]);
   if (!items.length) return null;
   return h("section.attention", { "aria-label": "What needs a look" }, h("h2", {}, "Needs a look"), h("ul", {}, items.map(([text, href]) => h("li", {}, h("a", { href }, text)))));

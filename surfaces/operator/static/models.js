@@ -6,7 +6,7 @@ import { day, moment } from "../player/words.js";
 import { promote, rollBack } from "./act.js";
 import { line } from "./chart.js";
 import { DetailPage, Page, facts, figure, head, mark, section, table } from "./page.js";
-import { loop } from "./state.js";
+import { candidate, loop } from "./state.js";
 
 // The figures that are drawn, by the end of their names; the table has all of them.
 const DRAWN = ["recall_at_10", "recall_at_100", "ndcg_at_10", "play.auc", "play.log_loss", "skip.auc"];
@@ -19,7 +19,7 @@ export class ModelsPage extends Page {
   draw() {
     const { served } = loop.now;
     if (!served) return [head("Models"), notice("No model is pushed yet", "A training that passes every gate pushes its models.")];
-    const canary = Object.values(served).some((labels) => labels.canary);
+    const canary = Object.values(served).some(candidate);
     const rows = Object.entries(served).map(([model, labels]) => h("li", {}, h("a.entry", { href: `#model/${model}` }, h("strong", {}, model), h("span.marks", {}, labelMarks(labels)))));
     return [
       head("Models", canary && promote(), rollBack()),
@@ -29,7 +29,7 @@ export class ModelsPage extends Page {
   }
 }
 
-const labelMarks = (labels) => Object.entries(labels).map(([label, version]) => mark(`${label} ${version}`, label === "stable" ? "good" : "warn"));
+const labelMarks = (labels) => Object.entries(labels).filter(([label]) => label !== "canary" || candidate(labels)).map(([label, version]) => mark(`${label} ${version}`, label === "stable" ? "good" : "warn"));
 
 export class ModelPage extends DetailPage {
   stamp() {

@@ -30,3 +30,6 @@ export async function watch() {
 export function rates() {
   return loop.traffic.slice(1).map((one, i) => (1000 * (one.pages - loop.traffic[i].pages)) / (one.at - loop.traffic[i].at));
 }
+
+/** The version of a model's candidate; undefined where the canary names what is stable. */
+export const candidate = ({ stable, canary }) => (canary === stable ? undefined : canary);

@@ -12,8 +12,8 @@ def test_figures_worked_by_hand():
 
 
 @pytest.mark.slow
-def test_a_gateway_leaves_the_candidate_after_each_decision():
-    measured = run(2, AT, lambda line: None)
+def test_a_gateway_leaves_the_candidate_after_each_decision(rollout_home):
+    measured = run(rollout_home, 2, AT, lambda line: None)
     assert measured["decisions"] == 2
     assert measured["pages"] > 8
     assert 0 <= measured["p50"] <= measured["most"] < 5  # the tests share the machine

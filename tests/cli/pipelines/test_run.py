@@ -1,4 +1,4 @@
-"""What `segue run` refuses before anything runs."""
+"""What `segue run` refuses before anything runs, and what it does with pushed models."""
 
 import socket
 
@@ -7,12 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.pipelines.run import run
+from cli.pipelines.run import roll_out, run
 from events.dataset import write
-from events.importers.tabular import read
+from events.importers.tabular import read as read_log
+from rollout.state_file import read
 from segue.errors import EXIT_RETRY, InputError
 from segue.files import write_json
 from segue.settings import Home
+from serving.store import model_store
 
 
 @pytest.mark.parametrize("pipeline", ["training", "monitoring", "search"])
@@ -40,8 +42,41 @@ def test_no_run_starts_on_a_log_without_negatives(tmp_path, monkeypatch, argumen
     events = {"action": ["add"] * 40, "event_id": [f"e{n}" for n in rows], "user_id": [f"u{n % 3}" for n in rows]}
     events |= {"item_id": [f"i{n % 7}" for n in rows], "ts": [f"2026-01-05T12:{n:02d}:00" for n in rows]}
     pq.write_table(pa.table(events), tmp_path / "log.parquet")
-    write(Home.from_env().data, read(tmp_path / "log.parquet"))
+    write(Home.from_env().data, read_log(tmp_path / "log.parquet"))
     error = CliRunner().invoke(run, arguments).exception
     assert error.headline.startswith("Ranking is judged by a label that is 1 for some events and 0 for others.")
     assert error.exit_code == InputError.exit_code
     assert not Home.from_env().runs.exists()
+
+
+@pytest.fixture
+def pushed(home, monkeypatch, tmp_path):
+    """A function that pushes a version to a label, and tells what the run's end does about it."""
+    monkeypatch.setenv("SEGUE_HOME", str(home.root))
+    source = tmp_path / "exported"
+    source.mkdir()
+    (source / "saved_model.pb").write_bytes(b"graph")
+
+    def push(label):
+        roll_out({"version": model_store.push(home.models, {"ranking": source}, label=label), "label": label})
+        return read(home.models).rollout
+
+    return push
+
+
+def test_a_candidate_is_rolled_out_at_the_end_of_its_run(pushed, home, capsys):
+    assert pushed("stable") is None
+    rollout = pushed("canary")
+    assert (rollout.number, rollout.candidate, rollout.phase) == (1, {"ranking": 2}, "running")
+    assert "Roll-out 1 tries version 2" in capsys.readouterr().err
+
+    assert pushed(None).number == 1
+    assert "`segue rollout start 3`" in capsys.readouterr().err
+    assert model_store.labels(home.models) == {"ranking": {"stable": 1, "canary": 2}}
+
+
+def test_a_roll_out_that_cannot_start_does_not_fail_the_run(pushed, capsys):
+    pushed("stable")
+    pushed("canary")
+    pushed("canary")
+    assert "Version 3 is not tried yet: One roll-out at a time." in capsys.readouterr().err

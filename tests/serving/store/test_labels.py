@@ -1,10 +1,13 @@
 """Labels in the model store: promote, rollback, and the canary beside the stable version."""
 
+import time
+
 import pytest
 
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from serving.protocol import config_files
 from serving.store import model_store
+from serving.store.moving import put_back, relabel
 from tests.serving.store.conftest import corrupt
 
 
@@ -43,20 +46,47 @@ def test_a_canary_does_not_move_stable_until_it_is_promoted(root, source):
 
     assert model_store.promote(root) == {"a": 2, "b": 2}
 
-    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
-    with pytest.raises(InputError, match="no canary to promote"):
+    assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}, "b": {"stable": 2, "canary": 2}}
+    with pytest.raises(InputError, match="no canary differs from stable"):
         model_store.promote(root)
     with pytest.raises(InputError, match="Only stable can do without a version"):
         model_store.promote(root, label="canary")
 
 
-def test_rollback_drops_the_canary_first(root, source):
+def test_rollback_takes_the_candidate_back_first_and_its_callers_get_what_is_stable(root, source):
     for label in ("stable", "stable", "canary"):
         model_store.push(root, {"a": source, "b": source}, label=label)
 
-    assert model_store.rollback(root) == ("canary", {"a": None, "b": None})
-    assert model_store.labels(root) == {"a": {"stable": 2}, "b": {"stable": 2}}
+    assert model_store.rollback(root) == ("canary", {"a": 2, "b": 2})
+    assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}, "b": {"stable": 2, "canary": 2}}
     assert model_store.rollback(root) == ("stable", {"a": 1, "b": 1})
+    assert model_store.labels(root)["a"] == {"stable": 1, "canary": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "labels"),
+    [
+        (lambda root, source: model_store.push(root, {"a": source}), {"stable": 3, "canary": 3}),
+        (lambda root, source: model_store.promote(root, 1), {"stable": 1, "canary": 1}),
+        (lambda root, source: model_store.push(root, {"a": source}, label="canary"), {"stable": 2, "canary": 3}),
+    ],
+    ids=["push", "promote", "candidate"],
+)
+def test_a_canary_that_names_what_is_stable_goes_along_with_it(root, source, change, labels):
+    for label in ("stable", "canary"):
+        model_store.push(root, {"a": source}, label=label)
+    model_store.promote(root)
+    change(root, source)
+    assert model_store.labels(root) == {"a": labels}
+
+
+def test_a_candidate_keeps_its_label_while_stable_moves(root, source):
+    for label in ("stable", "stable", "canary"):
+        model_store.push(root, {"a": source}, label=label)
+    model_store.promote(root, 1)
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 3}}
+    model_store.push(root, {"a": source})
+    assert model_store.labels(root) == {"a": {"stable": 4, "canary": 3}}
 
 
 def test_rollback_takes_the_canary_of_a_promoted_version_along(root, source):
@@ -72,19 +102,19 @@ def test_several_labels_move_in_one_write_and_only_to_whole_versions(root, sourc
     for _ in range(3):
         model_store.push(root, {"a": source})
     written = []
-    model_store.relabel(root, lambda _: {"a": {"stable": 2, "canary": 2}}, lambda _, text: written.append(text))
+    relabel(root, lambda _: {"a": {"stable": 2, "canary": 2}}, lambda *texts: written.append(texts))
     assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}}
     assert len(written) == 1
-    model_store.relabel(root, lambda labels: labels, lambda _, text: written.append(text))
+    relabel(root, lambda labels: labels, lambda *texts: written.append(texts))
     assert len(written) == 1  # nothing moves
 
     corrupt(root, "a", 1)
     with pytest.raises(InputError, match="Only a whole version"):
-        model_store.relabel(root, lambda _: {"a": {"stable": 1}})
+        relabel(root, lambda _: {"a": {"stable": 1}})
     assert model_store.labels(root) == {"a": {"stable": 2, "canary": 2}}
 
 
-def test_rollback_does_not_go_to_a_canary_that_was_dropped(root, source):
+def test_rollback_does_not_go_to_a_candidate_that_was_taken_back(root, source):
     for label in ("stable", "canary"):
         model_store.push(root, {"a": source}, label=label)
     model_store.rollback(root)
@@ -120,26 +150,72 @@ def test_a_model_whose_only_label_is_dropped_is_not_listed(root, source):
     assert model_store.push(root, {"a": source}) == 2
 
 
-def test_a_failing_callback_leaves_the_labels_unchanged(root, source):
+def test_a_server_that_refuses_leaves_the_labels_unchanged(root, source):
     for label in ("stable", "canary"):
         model_store.push(root, {"a": source}, label=label)
     before = (root / model_store.CONFIG).read_text()
     changes = []
 
-    def refuse(old, new):
+    def refuse(old, new, current):
         changes.append((old, new))
         raise InputError("no", "")
 
-    for change in (
-        lambda: model_store.promote(root, announce=refuse),
-        lambda: model_store.rollback(root, announce=refuse),
-    ):
-        with pytest.raises(InputError, match="no"):
-            change()
-
+    with pytest.raises(InputError, match="no"):
+        model_store.promote(root, announce=refuse)
     assert (root / model_store.CONFIG).read_text() == before
-    assert [old for old, _ in changes] == [before] * 2
-    assert [config_files.parse_config(new)[0].labels for _, new in changes] == [{"stable": 2}, {"stable": 1}]
+    ((old, new),) = changes
+    assert old == before
+    assert config_files.parse_config(new)[0].labels == {"stable": 2, "canary": 2}
+
+
+def test_a_way_back_is_written_although_the_server_refuses(root, source):
+    for _ in range(2):
+        model_store.push(root, {"a": source})
+
+    def refuse(old, new, current):
+        assert current() == new == (root / model_store.CONFIG).read_text()
+        raise UnavailableError("no answer", "")
+
+    with pytest.raises(UnavailableError, match="no answer"):
+        put_back(root, lambda _: {"a": {"stable": 1}}, refuse)
+    assert model_store.labels(root) == {"a": {"stable": 1}}
+
+
+@pytest.mark.parametrize("back", ["rollback", "put_back"])
+def test_a_way_back_waits_for_no_server_that_loads_and_wins(root, source, back):
+    """While a promotion holds the store and its server loads, the labels go back; the promotion ends without effect."""
+    for label in ("stable", "canary"):
+        model_store.push(root, {"a": source}, label=label)
+    seconds = []
+
+    def slow(old, new, current):
+        began = time.monotonic()
+        if back == "rollback":
+            assert model_store.rollback(root) == ("canary", {"a": 1})
+        else:
+            put_back(root, lambda now: {"a": {**now["a"], "canary": 1}})
+        seconds.append(time.monotonic() - began)
+        assert current() != old
+
+    with pytest.raises(UnavailableError, match="moved by another command while the server loaded"):
+        model_store.promote(root, announce=slow)
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 1}}
+    assert seconds[0] < 1
+
+
+def test_labels_that_moved_meanwhile_are_asked_for_again(root, source):
+    for label in ("stable", "canary"):
+        model_store.push(root, {"a": source}, label=label)
+    told = []
+
+    def interrupted(old, new, current):
+        told.append(new)
+        if len(told) == 1:
+            model_store.rollback(root)
+
+    relabel(root, lambda now: {"a": {**now["a"], "best": now["a"]["canary"]}}, interrupted)
+    assert model_store.labels(root) == {"a": {"stable": 1, "canary": 1, "best": 1}}
+    assert len(told) == 2
 
 
 def test_promote_rejects_an_unknown_and_a_corrupt_version(root, source):

@@ -98,6 +98,12 @@ def test_a_promotion_ends_once_stable_is_the_candidate(tmp_path, follow):
         write(tmp_path, phase="promoted", share=0.0)
         await asyncio.sleep(0.05)
         assert path.experiments.split == RUNNING
+        assert ("ranking", 2) in path.models.choices  # a request may still be the candidate's
+        write(tmp_path, number=2, phase="running", share=0.05, candidate={"ranking": 3})  # the next one comes at once
+        await until(lambda: ("ranking", 3) in path.models.choices)
+        assert ("ranking", 2) in path.models.choices
+        assert path.experiments.split == RUNNING
+        write(tmp_path, phase="promoted", share=0.0)
         path.models.current = VersionSet({"ranking": 2})
         await until(lambda: path.experiments.split.phase == "promoted")
 

@@ -128,12 +128,14 @@ def test_the_model_version_of_an_arm_reaches_the_running_gateway_and_its_end_is_
 
     stable = model_store.stable(home.models)["ranking"]
     newer = model_store.push(home.models, {"ranking": stable}, label="canary")
+    model_store.promote(home.models, newer, "trial")
     arms = [{"name": "control", "share": 0.5}]
-    arms.append({"name": "treatment", "share": 0.5, "parameters": {"models.ranking": "canary"}})
+    arms.append({"name": "treatment", "share": 0.5, "parameters": {"models.ranking": "trial"}})
     registry = Registry(home.experiments)
     registry.start(parse(definition(arms=arms, overrides={user: "treatment"})), datetime.now(UTC), "me")
     answered_by(newer)
-    model_store.drop(home.models, "canary")
+    model_store.rollback(home.models)
+    model_store.drop(home.models, "trial")
     answered_by(int(stable.name), "versions")
     registry.stop("more-new", "stop", "The label is gone.", "me", datetime.now(UTC))
     answered_by(int(stable.name))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipelines.run_state import state
+from rollout import label_decisions
 from surfaces.operator.operator import Operator
 from surfaces.player.player import Player
 from surfaces.player.routes import mount
@@ -38,7 +39,7 @@ def trainings():
 @pytest.fixture
 def operations(home, trainings):
     """The operations on a home; `looped(home)` fills it."""
-    return HomeOperations(home, state, trainings, lambda: datetime(2026, 3, 6, tzinfo=UTC))
+    return HomeOperations(home, state, trainings, label_decisions, lambda: datetime(2026, 3, 6, tzinfo=UTC))
 
 
 @pytest.fixture

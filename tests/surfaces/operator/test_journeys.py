@@ -89,7 +89,7 @@ def stable(browser):
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_from_the_loop_to_a_run_then_promote_and_roll_back(visit, home, width, dark):
-    if "canary" not in model_store.labels(home.models)["ranking"]:
+    if model_store.labels(home.models)["ranking"]["canary"] != 2:
         model_store.promote(home.models, 2, "canary")
     with visit(width, dark) as browser:
         assert browser.execute_script("return document.querySelectorAll('.loop .box').length") == 8

@@ -125,8 +125,9 @@ def test_promote_and_roll_back_do_as_the_commands_and_record_why(send, home):
     assert send("/v1/operator/promote", {**WHY, "version": 1}).json()["versions"]["ranking"] == 1
 
 
-def test_a_rollback_drops_the_canary(send, home):
-    assert send("/v1/operator/rollback", WHY).json()["label"] == "canary"
+def test_a_rollback_takes_the_candidate_back(send, home):
+    answer = send("/v1/operator/rollback", WHY).json()
+    assert (answer["label"], answer["versions"]) == ("canary", {"ranking": 2, "retrieval": 2})
 
 
 def test_a_training_is_started_with_its_reason(send, trainings):

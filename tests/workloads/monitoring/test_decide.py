@@ -5,12 +5,18 @@ import pytest
 from monitoring.rules import Rules
 from monitoring.state_file import read
 from pipelines.run_state import state
+from segue.clock import utc_now
 from segue.errors import InputError, UnavailableError
-from segue.files import read_json, write_text
+from segue.files import read_json, write_json, write_text
+from segue.settings import Home
+from stores import parts
+from tests.support.killed import killed_at_each_step
 from tests.support.loops import leave_run
 from tests.support.reports import day, leave_report, report
 from workloads.monitoring import tell
 from workloads.monitoring.decide import standing, step, trainings
+from workloads.outcome import outcome
+from workloads.run import Run
 
 PUSHED = {"push": {"version": 1}}
 STOPPED = {"evaluate": {"passed": False, "reason": "AUC is low"}}
@@ -132,3 +138,53 @@ def test_mlflow_has_each_decision_with_its_reasons_and_effects(outage):
     assert (run.data.tags["action"], run.data.tags["cause"]) == ("hold", "outage")
     assert run.data.tags["reason"] == "No training while this lasts: volume changed."
     assert run.data.metrics["effect.volume"] == 0.9
+
+
+@pytest.mark.slow
+def test_on_a_cluster_all_homes_share_reports_decisions_and_how_trainings_ended(cluster, tmp_path):
+    steps = Home(tmp_path / "steps")
+    for name, result in (("validate-data", {"passed": False, "reason": "x is new"}), ("ingest", {})):
+        run = Run(steps, f"run-of-{name}", {})
+        with run.step(name) as record:
+            record.update(result)
+        with run.step("report"):
+            write_json(run.folder.report, outcome(run.folder))
+    first, second, third = (Home(tmp_path / name) for name in ("first", "second", "third"))
+    reports = [report(number, "skip_rate", cause="behaviour") for number in (1, 2)]
+    parts.change(first, parts.REPORTS, lambda: [leave_report(first, each) for each in reports])
+    assert [each.status for each in trainings(second, outcome)] == ["stopped"]
+    decision = step(second, Rules(), utc_now(), outcome)
+    assert decision.action == "retrain"
+    parts.bring(third, parts.REPORTS)
+    assert standing(third, outcome) == decision
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_the_next_invocation_decides_once_and_tells_at_least_once(outage, monkeypatch):
+    told = outage.root / "told"
+
+    def write(line):
+        with told.open("a") as file:
+            file.write(f"{line}\n")
+
+    def log(home, decisions):
+        write(f"tracked {len(decisions)}")
+        return len(decisions), ""
+
+    def invocation():
+        decide(outage, 1)
+        tell.track(outage)
+        tell.alert(outage, write)
+
+    monkeypatch.setattr(tell, "log_decisions", log)
+    for killed in killed_at_each_step(invocation):
+        invocation()
+        state = read(outage.retraining)
+        assert [each.action for each in state.history] == ["hold"], killed
+        assert (state.tracked, state.alerted) == (1, 1)
+        lines = told.read_text().splitlines()
+        assert set(lines) == {"tracked 1", "alert: hold. No training while this lasts: volume changed."}
+        assert len(lines) <= 4
+        told.unlink()
+        outage.retraining.unlink()
+    assert killed > 20

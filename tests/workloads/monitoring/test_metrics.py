@@ -13,7 +13,6 @@ from rollout.plan import Plan
 from rollout.rollout import Rollout
 from rollout.state_file import State, change
 from segue.files import write_text
-from surfaces.cohorts.counts import CohortCounts
 from surfaces.engine.metrics import GatewayMetrics
 from tests.support.reports import day, leave_report, report
 from workloads.monitoring.decide import step
@@ -75,7 +74,7 @@ def queries() -> list[str]:
 def test_every_query_asks_for_a_metric_that_the_gateway_has(home, query):
     metrics = GatewayMetrics()
     had = {line.split()[2] for line in metrics.text().splitlines() if line.startswith("# TYPE")}
-    had |= {each.name for each in loop_metrics(home, lambda: day(1))} | {CohortCounts.name}
+    had |= {each.name for each in loop_metrics(home, lambda: day(1))}
     asked = set(re.findall(r"segue_\w+", query))
     assert asked
     assert asked <= had

@@ -1,0 +1,34 @@
+"""One call after which the store, the roll-out and MLflow agree, whatever was cut off before."""
+
+from datetime import datetime
+
+from rollout.moves import settle
+from rollout.state_file import read
+from segue.errors import SegueError
+from segue.settings import Home
+from serving.store.moving import Announce
+from stores import parts
+from workloads.operating.agree import agree
+
+
+def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> list[str]:
+    """Finish what a command that ended early has left, and return what could not be finished, a sentence each.
+
+    The state of the roll-out says where its labels belong, and the labels say what MLflow's aliases name. With nothing
+    left nothing changes, so that every command that decides ends with this call.
+
+    Args:
+        home: The home, with the newest models.
+        at: The time now, UTC.
+        announce: As in `rollout.moves.start`.
+    """
+    problems = []
+    try:
+        rollout = read(home.models).rollout
+        if rollout is not None and not rollout.ended:
+            parts.change(home, parts.MODELS, lambda: settle(home.models, at, announce))
+    except SegueError as error:
+        problems.append(f"The labels do not follow the roll-out yet: {error.headline}")
+    if problem := agree(home):
+        problems.append(problem)
+    return problems

@@ -1,0 +1,54 @@
+"""One call after which the roll-out, the labels and MLflow agree."""
+
+from functools import partial
+
+import pytest
+
+from rollout import moves
+from rollout.decision import Decision
+from rollout.moves import start
+from rollout.plan import Plan
+from rollout.reconcile import reconcile
+from rollout.rollout import DRAIN
+from rollout.state_file import read
+from segue.errors import UnavailableError
+from segue.settings import Home
+from serving.store import model_store
+from tests.rollout.conftest import AT
+
+
+@pytest.fixture
+def home(tmp_path, store) -> Home:
+    """A home with a roll-out of 2 beside 1, whose taking back was cut off after its first write."""
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    store().rename(home.models)
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
+    root = home.models
+    decided = partial(
+        moves.decided, decision=Decision("take back", "x"), by="ann", at=AT, labels=model_store.labels(root)
+    )
+    moves.change(root, lambda state: decided(state))
+    return home
+
+
+def test_what_was_cut_off_is_finished_and_a_repetition_changes_nothing(home):
+    assert model_store.labels(home.models)["ranking"] == {"stable": 1, "canary": 2}
+    assert reconcile(home, AT) == []
+    assert model_store.labels(home.models)["ranking"] == {"stable": 1, "canary": 1, "draining": 2}
+    assert reconcile(home, AT + DRAIN) == []
+    assert read(home.models).rollout.phase == "taken back"
+    before = {path: path.read_bytes() for path in home.models.glob("*.*")}
+    assert reconcile(home, AT + DRAIN) == []
+    assert {path: path.read_bytes() for path in home.models.glob("*.*")} == before
+    assert not home.mlflow.exists()  # no run was tracked in this home
+
+
+def test_a_server_that_refuses_is_named_and_asked_again(home):
+    def refuse(*_):
+        raise UnavailableError("The server gave no answer.", "")
+
+    assert reconcile(home, AT, refuse) == ["The labels do not follow the roll-out yet: The server gave no answer."]
+    assert read(home.models).rollout.phase == "taking back"
+    assert reconcile(home, AT, lambda *_: None) == []
+    assert read(home.models).rollout.phase == "draining"
