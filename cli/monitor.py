@@ -40,9 +40,9 @@ def monitor(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Collect the journal, check the newest day, and decide whether to retrain; once, unless --every is given.
+    """Check the newest day and decide whether to retrain; once, unless --every is given.
 
-    An imported log into which no journal is collected is checked at its end.
+    The journal is collected first. An imported log into which no journal is collected is checked at its end.
 
     The report of a day goes to reports/checks/. The decision follows from the reports, the decisions and trainings
     before, and the rules. It is recorded in reports/retraining.json and in MLflow. A hold, and a call for a person, go

@@ -77,7 +77,7 @@ def test_on_the_first_day_nothing_is_watched(home):
     shutil.rmtree(home.check_reports)
     did = after_day(home, Rules(), PLAN, lambda at, why: {}, datetime(2026, 1, 6, tzinfo=UTC))
     assert (did[0]["kind"], did[0]["cause"]) == ("watch", None)
-    assert "compared with the days before it" in did[0]["reason"]
+    assert "15 whole days" in did[0]["reason"]
     assert [each["kind"] for each in did[1:]] == ["wait"]
 
 
