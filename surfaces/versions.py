@@ -81,7 +81,7 @@ class Models:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._calls = SharedCalls(self._predict)
+        self.calls = SharedCalls(self._predict)
         self.current = VersionSet()
         self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
         self.down: SegueError | None = None  # why the last reading of the versions failed
@@ -128,7 +128,7 @@ class Models:
         """
         if isinstance(self.down, UnavailableError):
             raise self.down
-        return await self._calls.ask((model, versions.versions[model], signature), inputs)
+        return await self.calls.ask((model, versions.versions[model], signature), inputs)
 
     async def _predict(self, target: Target, inputs: Arrays) -> Arrays:
         model, version, signature = target

@@ -147,17 +147,18 @@ class Path:
             run: the stages; they note in the trace how they ended.
         """
         versions, trace = self.models.current, Trace(off=self.off)
-        result = await run(versions, trace)
-        if trace.refused:
-            with contextlib.suppress(SegueError):
-                await self.models.refresh(self.deadlines.features)
-            if self.models.current != versions:
-                trace = Trace(off=self.off)
-                result = await run(self.models.current, trace)
-        if trace.candidate and (error := trace.failed(MODELS)):
-            stable = Trace(off=self.off, outcomes={CANDIDATE: FAILED}, errors={CANDIDATE: error})
-            return await run(self.models.current, stable)
-        return result
+        with self.models.calls.request():
+            result = await run(versions, trace)
+            if trace.refused:
+                with contextlib.suppress(SegueError):
+                    await self.models.refresh(self.deadlines.features)
+                if self.models.current != versions:
+                    trace = Trace(off=self.off)
+                    result = await run(self.models.current, trace)
+            if trace.candidate and (error := trace.failed(MODELS)):
+                stable = Trace(off=self.off, outcomes={CANDIDATE: FAILED}, errors={CANDIDATE: error})
+                return await run(self.models.current, stable)
+            return result
 
     async def shadow(self, surface: Surface[Page], request: Request, candidate: Mapping[str, Choice]) -> Answer[Page]:
         """The page of a request by the versions of a candidate, which nobody sees.

@@ -1,11 +1,13 @@
-"""Shared calls: who asks while a call is under way goes together in the next one."""
+"""Shared calls: a question waits for others of the requests under way, and those that wait go together."""
 
 import asyncio
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 from segue.errors import InputError, UnavailableError
+from surfaces.engine import shared_calls
 from surfaces.engine.shared_calls import MOST, SharedCalls, joined
 
 TARGET = ("ranking", 1, "")
@@ -51,6 +53,49 @@ def asked(*questions: list[int], patience: float = 10.0):
         return answers, server.calls
 
     return asyncio.run(ask())
+
+
+def under_way(requests: int, questions: int, ended: int = 0):
+    """The rows of each call, for some questions of some requests under way, of which some end without a question."""
+
+    async def ask():
+        server = Server()
+        server.open.set()
+        calls = SharedCalls(server.send)
+        with ExitStack() as others:
+            for _ in range(requests - ended):
+                others.enter_context(calls.request())
+            with ExitStack() as ending:
+                for _ in range(ended):
+                    ending.enter_context(calls.request())
+                asked = [asyncio.create_task(calls.ask(TARGET, {"x": np.array([n])})) for n in range(questions)]
+                await asyncio.sleep(0.02)
+                at_once = len(server.calls)
+            await asyncio.sleep(0.02)
+            after_the_end = len(server.calls)
+            await asyncio.gather(*asked)
+        return at_once, after_the_end, [len(rows) for rows in server.calls]
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Questions wait for the others for so long that a busy machine does not end it."""
+    monkeypatch.setattr(shared_calls, "GATHER_SECONDS", 60.0)
+
+
+@pytest.mark.parametrize(("requests", "questions"), [(1, 1), (2, 1), (8, 4), (7, 4)])
+def test_a_call_begins_once_half_of_the_requests_wait_for_it(requests, questions, patient):
+    assert under_way(requests, questions) == (1, 1, [questions])
+
+
+def test_a_call_begins_at_last_without_the_others():
+    assert under_way(8, 3)[2] == [3]
+
+
+def test_a_request_that_ends_is_not_waited_for(patient):
+    assert under_way(8, 3, ended=2) == (0, 1, [3])
 
 
 def test_an_idle_gateway_asks_at_once_and_those_who_wait_go_together():
