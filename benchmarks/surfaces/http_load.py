@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -178,6 +178,17 @@ def measured(took: list[float], answers: list[Answer], duration: float, client_s
     failures = sum(answer.status not in (200, 503) for answer in answers)
     not_whole = sum(not answer.whole for answer in answers) - failures
     return Measured(np.array(took), duration, failures, not_whole, client_seconds)
+
+
+def together(loads: Sequence[Measured]) -> Measured:
+    """Several loads as one."""
+    return Measured(
+        np.concatenate([load.seconds for load in loads]),
+        sum(load.duration for load in loads),
+        sum(load.failures for load in loads),
+        sum(load.not_whole for load in loads),
+        sum(load.client_seconds for load in loads),
+    )
 
 
 def stage_seconds(text: str) -> dict[str, dict[str, tuple[float, int]]]:
