@@ -10,8 +10,10 @@ from click.testing import CliRunner
 from monitoring.drift import DriftLimits, compare
 from monitoring.evidently_pages import Workspace
 from segue.errors import InputError
-from segue.files import TEMPORARY, read_json
+from segue.files import TEMPORARY, read_json, write_json
+from segue.settings import MODEL_CARD, Home
 from segue.verdict import Verdict
+from serving.store.model_store import push
 
 pytestmark = pytest.mark.slow  # the import of Evidently takes 5 s
 
@@ -185,11 +187,16 @@ class TestCommand:
         from cli.drift import drift
 
         monkeypatch.setenv("SEGUE_HOME", str(tmp_path / "home"))
-        with pytest.raises(InputError, match=r"reference\.parquet; it is not there"):
+        with pytest.raises(InputError, match="No version of the model 'ranking' is served yet"):
             CliRunner().invoke(drift, [], catch_exceptions=False)
-        reports = tmp_path / "home" / "reports"
-        reports.mkdir(parents=True)
-        for name in ("reference", "current"):
-            window().to_parquet(reports / f"{name}.parquet")
+        home, saved = Home(tmp_path / "home"), tmp_path / "saved"
+        write_json(saved / MODEL_CARD, {"run_id": "r1"})
+        (saved / "saved_model.pb").touch()
+        push(home.models, {"ranking": saved})
+        with pytest.raises(InputError, match=r"r1\.parquet; it is not there"):
+            CliRunner().invoke(drift, [], catch_exceptions=False)
+        for path in (home.reference("r1"), home.current_window):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            window().to_parquet(path)
         result = CliRunner().invoke(drift, ["--json"], catch_exceptions=False)
         assert json.loads(result.stdout)["passed"] is True

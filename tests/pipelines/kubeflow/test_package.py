@@ -91,7 +91,7 @@ def test_the_placement_is_the_golden_one(packages):
 
 def test_a_step_takes_every_setting_of_a_store():
     """If this fails, steps on a cluster do not use a store that `segue.yaml` names: a push goes to another place."""
-    of_others = {"kubeflow", "kubeflow_namespace", "kubeflow_token", "home_page", "exploration"}
+    of_others = {"kubeflow", "kubeflow_namespace", "kubeflow_token", "home_page", "exploration", "alerts_webhook"}
     names = {f"SEGUE_{name}".upper() for name in Settings.model_fields.keys() - of_others}
     assert names <= {*SETTING_VARIABLES, *SECRET_VARIABLES}
 
