@@ -10,11 +10,13 @@ server itself is killed by SIGKILL at each of these moments, and starts again:
 """
 
 import importlib
+import inspect
 import pkgutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +26,8 @@ import pytest
 import workloads
 from models.saved.card import CARD
 from models.training_config import TrainingConfig
+from monitoring.report import Report
+from monitoring.retraining import Decision
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json, write_text
 from segue.settings import Home
@@ -48,6 +52,7 @@ from workloads import (
     report,
     validate_data,
 )
+from workloads.monitoring import monitor
 from workloads.run import Run
 from workloads.search import choose_trial, plan_trials, trial
 from workloads.training import learn_layout, train_ranking, train_retrieval, train_sequence
@@ -58,6 +63,8 @@ pytestmark = pytest.mark.slow
 PUBLISHED = (parts.DATA, parts.MODELS, parts.BASELINES, parts.REPORTS, parts.SURFACES)
 CONFIG = TrainingConfig.from_dict({"search": {"trials": 2, "space": {"dim": [8, 16]}}}).to_dict()
 PASSED = Verdict(True, "It is well.")
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+WAIT = Decision(AT, "wait", "Nothing asks for a training.")
 JUDGED = {"metric": "recall_at_100", "objective": 0.5}
 CARD_OF_RUN = {"dataset": "plays", "log": "tiny", "sha256": "abc", "split": {}, "run_id": "r1"}
 RECORDS, PARTS, UPLOAD = (records, "bring"), (trees, "download"), (Bucket, "upload_tree")
@@ -159,6 +166,11 @@ STEPS = {
             "models.evaluation.frames.prediction_frame": lambda *_: pd.DataFrame({"age": [1.0]}),
             "monitoring.drift.compare_files": compared,
         },
+    ),
+    "monitor": Step(
+        lambda run, at: monitor.step(run),
+        (PARTS,),
+        {"workloads.monitoring.monitor.monitor": lambda *_: (Report((AT, AT), (AT, AT), (), None, "Quiet."), WAIT, {})},
     ),
     "plan-trials": Step(lambda run, at: plan_trials.step(run, at.ingested, at.tables, at.out / "catalogue")),
     "trial-0": Step(
@@ -281,6 +293,6 @@ def test_every_step_is_here():
     found = {
         module.name.rpartition(".")[2].replace("_", "-")
         for module in pkgutil.walk_packages(workloads.__path__, "workloads.")
-        if hasattr(importlib.import_module(module.name), "step")
+        if "run" in inspect.signature(getattr(importlib.import_module(module.name), "step", abs)).parameters
     }
     assert {name.removesuffix("-0") for name in STEPS} == found

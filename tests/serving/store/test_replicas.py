@@ -120,7 +120,7 @@ def test_two_replicas_follow_the_store_under_load(change, replicas, saved_models
             wait(pods[0].ready, "a pod is replaced")
         agreed("canary", stable=2, canary=3)
         change(model_store.promote)
-        agreed("promote", stable=3)
+        agreed("promote", stable=3, canary=3)
 
         objects.kill()
         try:
@@ -128,14 +128,14 @@ def test_two_replicas_follow_the_store_under_load(change, replicas, saved_models
                 pods[1].end("tf-serving", signal.SIGKILL)
                 pods[1].start("tf-serving")
                 wait(pods[1].ready, "a container is killed")
-            agreed("without the object store", stable=3)
+            agreed("without the object store", stable=3, canary=3)
         finally:
             objects.start()
         wait(lambda: answered(change, model_store.rollback), "the object store is back")
         change(model_store.promote, 3, "best")
-        agreed("rollback", stable=2, best=3)
+        agreed("rollback", stable=2, canary=2, best=3)
         change(model_store.drop, "best")
-        agreed("drop", stable=2)
+        agreed("drop", stable=2, canary=2)
 
     with capsys.disabled():
         print("\nseconds until both replicas agree:", {step: round(seconds, 1) for step, seconds in took.items()})

@@ -174,7 +174,9 @@ def test_each_place_has_the_item_that_is_worth_most(seed):
             and pool.creator_id[item] not in creators[-1:]
             and creators.count(pool.creator_id[item]) < 3
         ]
-        worth = {item: pool.relevance[item] - 0.3 * likeness[item] - costs[kinds[item]] for item in able}
+        worth = {
+            item: pool.relevance[item] - 0.3 * likeness[item] - rules.calibration * costs[kinds[item]] for item in able
+        }
         assert worth[place.index] == pytest.approx(max(worth.values()), abs=1e-9)
         placed.append(place.index)
     assert len(placed) == 30
