@@ -43,6 +43,7 @@ from tracking.address import tracking_uri
 from tracking.registry import registered_name
 from tracking.runs import SEARCHES
 from workloads import ingest, push, refresh_online, register, report
+from workloads.monitoring import decide
 from workloads.run import Run
 from workloads.search import choose_trial
 from workloads.training_set import MODELS
@@ -255,7 +256,7 @@ def test_the_report_of_a_search_does_not_wait_for_mlflow(run, postgres, dies, tm
     [
         ("objects", trees, "current", "object store"),
         ("objects", Bucket, "get_file", "object store"),
-        ("postgres", state_file, "read", "MLflow"),
+        ("postgres", decide, "read", "MLflow"),
     ],
 )
 def test_a_decision_to_retrain_without_a_store(
