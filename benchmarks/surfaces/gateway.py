@@ -20,6 +20,7 @@ import uvloop
 
 from benchmarks.results import Say, machine, target
 from benchmarks.serving.process import cpu_seconds, ending, free_port, start, start_server, wait_ready
+from benchmarks.surfaces.event_to_features import event_to_features
 from benchmarks.surfaces.http_load import (
     Measured,
     Request,
@@ -38,6 +39,7 @@ from surfaces.versions import MODELS
 RATE = 30.0  # requests per second
 IN_FLIGHT = 8  # of the measure of throughput
 WARM_SECONDS = 3.0
+EVENTS = 100  # whose way to the online features is timed
 TURNS = 8  # of each gateway in the measure of throughput
 START_SECONDS = 120.0
 HOST = "127.0.0.1"
@@ -59,9 +61,9 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
 
     Returns:
         `home` and `next` (percentiles, `stages_ms`, `cpu_ms_per_page` of gateway, server and client, and
-        `cpu_elsewhere`, the share of the machine that other processes took), `throughput` and `naive_throughput` (whole
-        answers per second with 8 in flight, by turn and in all, and CPU time), `targets` (times the naive throughput is
-        the median of the turns), `machine`.
+        `cpu_elsewhere`, the share of the machine that other processes took), `event_to_features` (percentiles),
+        `throughput` and `naive_throughput` (whole answers per second with 8 in flight, by turn and in all, and CPU
+        time), `targets` (times the naive throughput is the median of the turns), `machine`.
 
     Raises:
         SegueError: a process does not start, or a request fails.
@@ -96,6 +98,8 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
             result[name] = figures("Segue", found, used(found, cpu, pids))
             kind = "home" if name == "home" else "now_playing"
             result[name]["stages_ms"] = mean_ms(before.get(kind, {}), stages_of(port)[kind])
+        say(f"{EVENTS} events")
+        result["event_to_features"] = event_to_features(home, f"http://{HOST}:{port}", users[:EVENTS])
         naive = ["-m", "benchmarks.surfaces.naive_gateway", server]
         gateways = {
             "throughput": (port, pid),
@@ -106,6 +110,7 @@ def run(home: Home, seconds: float, say: Say) -> dict[str, Any]:
     result["targets"] = {
         "home p99 ms": target(result["home"]["p99_ms"], at_most=80.0),
         "next p99 ms": target(result["next"]["p99_ms"], at_most=50.0),
+        "event to features p99 ms": target(result["event_to_features"]["p99_ms"], at_most=1000.0),
         "times the naive throughput": target(
             median(map(truediv, result["throughput"]["turns"], result["naive_throughput"]["turns"])), at_least=3.0
         ),

@@ -16,6 +16,7 @@ from segue.terminal import say
 def gateway(seconds: float, as_json: bool) -> None:
     """Measure Home and Now Playing at 30 requests per second, and throughput beside a naive gateway.
 
+    Between them events are timed from their request to the online features of their listener.
     It reads SEGUE_HOME, where models are pushed, and starts its own model server. Model server, gateway and client
     share the machine.
     """
@@ -42,4 +43,6 @@ def gateway(seconds: float, as_json: bool) -> None:
     for name in ("home", "next"):
         stages = sorted(result[name]["stages_ms"].items(), key=lambda pair: -pair[1])
         print_table(f"{name}, by stage", ("stage", "mean ms"), [[stage, f"{ms:.2f}"] for stage, ms in stages])
+    p50, p99 = (result["event_to_features"][name] for name in ("p50_ms", "p99_ms"))
+    say(f"from an event to the online features: p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     print_targets(result["targets"])
