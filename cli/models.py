@@ -191,6 +191,7 @@ def example(name: str, label: str, signature: str, as_json: bool) -> None:
 @click.option(
     "--at", help="The time at which the items' age is taken, ISO 8601.  [default: the end of the imported log]"
 )
+@server_option
 @json_option
 def add_items(
     files: tuple[Path, ...],
@@ -198,28 +199,35 @@ def add_items(
     separator: str | None,
     encoding: str | None,
     at: str | None,
+    server: str | None,
     as_json: bool,
 ) -> None:
     """Make items that were released since the last training recommendable, without training.
 
     The files are read as an import reads its items. An item that the models know already is replaced. The stable models
-    are pushed with the items as a new stable version; `segue models rollback` takes it back.
+    are pushed with the items as a new stable version; `segue models rollback` takes it back. A candidate gets the items
+    too, and its roll-out goes on.
     """
     from cli.surfaces.recommend import instant
     from events.importers.own.dialects import Dialect
 
     with quiet_libraries():
-        from workloads import add_items
+        from rollout import added_items
 
         moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), Home.from_env()
-        result = changed(lambda _: add_items.add_items(home, files, moment, mapping_of(pairs), dialect))
+        result = changed(
+            lambda _: added_items.add_items(
+                home, files, moment, mapping_of(pairs), dialect, getuser(), utc_now(), label_mover(server)
+            )
+        )
     if as_json:
         print_json(result)
         return
     for note in result["notes"]:
         say(f"Mapped: {note}")
     added, replaced = len(result["added"]), len(result["updated"])
-    say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
+    beside = f", the candidate version {result['candidate']}" if result["candidate"] else ""
+    say(f"stable is version {result['version']}{beside}: {added} items added, {replaced} replaced")
     say(f"There is room for {result['free']} more until the next training.")
 
 

@@ -9,8 +9,8 @@ from rollout.looks import Look
 from rollout.moves import SEGUE, decided, settle
 from rollout.observe import look_at
 from rollout.rollout import Rollout
-from rollout.state_file import State, change
-from segue.errors import InputError
+from rollout.state_file import State, change, read
+from segue.errors import InputError, SegueError
 from segue.lock import locked
 from segue.settings import Home
 from serving.store import model_store
@@ -34,7 +34,12 @@ def step(home: Home, at: datetime, announce: Announce | None = None) -> State:
         SegueError: The model server refused a move of labels. The share is written by then; the next step moves them.
     """
     root = home.models
-    state = settle(root, at, announce)
+    try:
+        state = settle(root, at, announce)
+    except SegueError:  # a server that refuses versions with added items saves no candidate that does harm
+        state = read(root)
+        if state.rollout is None or not state.rollout.active:
+            raise
     rollout = state.rollout
     if rollout is None or not rollout.active:
         return state

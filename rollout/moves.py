@@ -3,12 +3,14 @@
     start      starting  → canary names the candidate        → running
     take back  share 0   → canary names the stable version   → draining → the candidate may be unloaded → taken back
     promote    promoting → stable names the candidate        → promoted
+    add items  canary and stable name the versions with the items → the versions before may be unloaded
 
 Labels move and are never dropped while callers use them. The labels that a state wants are a function of the state, so
 a move that a crash interrupted is finished by calling `settle`, which every command does. The way back waits neither
 for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken
 back keeps the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server
-unloads a version that no label names.
+unloads a version that no label names. A candidate that a version with added items replaces keeps the label `replaced`
+as long.
 """
 
 from collections.abc import Mapping
@@ -19,17 +21,18 @@ from pathlib import Path
 
 from rollout.decision import Decision
 from rollout.plan import Plan
-from rollout.rollout import Phase, Rollout, ramped, settled
+from rollout.rollout import Phase, Rollout, Versions, ramped, settled, with_items
 from rollout.state_file import State, change, read
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from serving.store import model_store, moving
 from serving.store.chosen_versions import canaries, check_whole, having
 from serving.store.label_file import Labels
-from serving.store.moving import Announce
+from serving.store.moving import Announce, point
 from serving.store.versions import CANARY, STABLE
 
-DRAINING = "draining"
+DRAINING, REPLACED = "draining", "replaced"
 BACK: tuple[Phase, ...] = ("taking back", "draining", "taken back")
+ITEMS_ADDED = "items added"  # the record of a move that has ended
 SEGUE = "segue"  # who decides where no person does
 
 
@@ -81,6 +84,52 @@ def start(
     return settle(root, at, announce)
 
 
+def add_items(
+    root: Path,
+    before: Mapping[str, Versions],
+    after: Mapping[str, Versions],
+    why: str,
+    by: str,
+    at: datetime,
+    announce: Announce | None = None,
+) -> State:
+    """Let versions with added items take the places of both sides of the roll-out that runs, which goes on with them.
+
+    Args:
+        root: The model store, which has the versions.
+        before: The versions that the items were added to, by label and model.
+        after: Those with the items.
+        why: What was added.
+        by: Who adds the items.
+        at: The time now, UTC.
+        announce: As in `start`.
+
+    Raises:
+        InputError: The stable version is no longer the control of the roll-out.
+        UnavailableError: Another decision or other items came meanwhile. Nothing has moved.
+        SegueError: The server refused; the next command moves the labels.
+    """
+
+    changed = UnavailableError("The roll-out was changed while items were added to its models.", "Add them again.")
+
+    def begun(state: State) -> State:
+        rollout = state.rollout
+        if rollout is None or not rollout.active or {STABLE: rollout.control, CANARY: rollout.candidate} != before:
+            raise changed
+        check_comparison(rollout, model_store.labels(root))
+        candidate, control = rollout.candidate | after[CANARY], rollout.control | after[STABLE]
+        reason = f"{why}: {named(candidate)} follows {named(rollout.candidate)}, beside {named(control)}."
+        return replace(
+            state.recorded(with_items(rollout, candidate, control), "add items", by, reason, at), last=state.last
+        )
+
+    begins = change(root, begun)
+    state = settle(root, at, announce)
+    if ITEMS_ADDED not in [record.action for record in state.history[len(begins.history) :]]:
+        raise changed  # the candidate was taken back while a server loaded the versions
+    return state
+
+
 def act(root: Path, decision: Decision, by: str, at: datetime, announce: Announce | None = None) -> State:
     """Carry out a decision about the roll-out that runs. A repeated decision changes nothing.
 
@@ -129,19 +178,32 @@ def decided(state: State, decision: Decision, by: str, at: datetime, labels: Lab
             f"Only a roll-out that runs can be decided about. {phase}.", "Start one: `segue rollout start`."
         )
     if action in ("ramp", "promote"):
-        moved = {model: labels.get(model, {}).get(STABLE) for model in rollout.control}
-        if moved != rollout.control:
-            raise InputError(
-                f"A candidate goes on only beside the version that it was compared with. {named(rollout.control)} was "
-                "stable at the start, and another version is now.",
-                "Take it back: `segue rollout abort`.",
-            )
+        check_comparison(rollout, labels)
     rollout = replace(rollout, evidence=dict(decision.evidence) or rollout.evidence)
     if action == "ramp":
         return state.recorded(ramped(rollout, decision.requests, at), action, by, decision.reason, at)
     if action in phases:
         return state.recorded(replace(rollout, phase=phases[action]), action, by, decision.reason, at)
     return state.noted(rollout, action, by, decision.reason, at)
+
+
+def check_comparison(rollout: Rollout, labels: Labels) -> None:
+    """Check that the control of a roll-out is stable.
+
+    Raises:
+        InputError: Another version is; or the labels are moving to versions with added items.
+    """
+    if rollout.replacing:
+        raise InputError(
+            "A candidate goes on once the labels name the versions with added items. A server may be loading them.",
+            "Decide again when they are loaded.",
+        )
+    if {model: labels.get(model, {}).get(STABLE) for model in rollout.control} != rollout.control:
+        raise InputError(
+            f"A candidate goes on only beside the version that it is compared with. {named(rollout.control)} was "
+            "stable, and another version is now.",
+            "Take it back: `segue rollout abort`.",
+        )
 
 
 def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
@@ -162,8 +224,6 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
-    rollout, labels = newest(root), model_store.labels(root)
-
     rollout, labels = newest(root), model_store.labels(root)
 
     def follow(labels: Labels) -> Labels:
@@ -187,25 +247,41 @@ def newest(root: Path) -> Rollout:
 
 def gone_on(now: State, seen: Rollout, at: datetime) -> State:
     """Return the state after the labels were moved for a roll-out; unchanged if another decision has come since."""
-    if now.rollout is None or (now.rollout.number, now.rollout.phase) != (seen.number, seen.phase):
+    moved = seen.number, seen.phase, seen.candidate, seen.replaced
+    rollout = now.rollout
+    if rollout is None or (rollout.number, rollout.phase, rollout.candidate, rollout.replaced) != moved:
         return now
-    after = settled(now.rollout, at)
-    if after.phase == now.rollout.phase:
-        return now
-    return replace(now.recorded(after, after.phase, SEGUE, REASONS[after.phase], at), last=now.last)
+    after = settled(rollout, at)
+    if after.phase != rollout.phase:
+        action: str = after.phase
+    elif rollout.replacing and not after.replacing:
+        action = ITEMS_ADDED
+    else:
+        return replace(now, rollout=after)
+    return replace(now.recorded(after, action, SEGUE, REASONS[action], at), last=now.last)
 
 
-REASONS: Mapping[Phase, str] = {
+REASONS: Mapping[str, str] = {
     "running": "The canary names the candidate.",
     "promoted": "stable names the candidate.",
     "draining": "The canary names what is stable; requests on the candidate end.",
     "taken back": "No label names the candidate.",
+    ITEMS_ADDED: "The labels name the versions with the items.",
 }
 
 
 def wanted(rollout: Rollout, labels: Labels) -> Labels:
     """Return the labels that a roll-out wants, by model; those of others stay."""
     after = {model: dict(names) for model, names in labels.items()}
+    replaced = rollout.replaced
+    for model, names in after.items():
+        names.pop(REPLACED, None)
+        if replaced is None:
+            continue
+        if replaced.candidate.get(model) in labels[model].values():
+            names[REPLACED] = replaced.candidate[model]
+        if rollout.active and rollout.replacing and (model, names.get(STABLE)) in replaced.control.items():
+            point(names, STABLE, rollout.control[model])
     for model, version in rollout.candidate.items():
         names = after.setdefault(model, {})
         if rollout.phase in ("starting", "running", "held"):

@@ -25,7 +25,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
     problems = []
     try:
         rollout = read(home.models).rollout
-        if rollout is not None and not rollout.ended:
+        if rollout is not None and not (rollout.ended and rollout.replaced is None):
             parts.change(home, parts.MODELS, lambda: settle(home.models, at, announce))
     except SegueError as error:
         problems.append(f"The labels do not follow the roll-out yet: {error.headline}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from cli.models import label_mover
 from cli.monitor import run_state
 from segue.errors import InputError
 from segue.settings import Home
@@ -78,6 +79,15 @@ def news(before: "State", after: "State") -> Did:
     if after.last is not None and after.last != before.last and after.last not in records:
         records.append(after.last)
     return [{"kind": record.action, "reason": record.reason, "share": record.share} for record in records]
+
+
+def release(served: Home, file: Path, at: datetime, server: str | None) -> None:
+    """Add the items of a file to the models of a home; a server, if there is one, loads them first."""
+    from events.importers.own.dialects import Dialect
+    from rollout.added_items import add_items
+    from rollout.moves import SEGUE
+
+    add_items(served, [file], at, {}, Dialect(), SEGUE, at, label_mover(server))
 
 
 def push_worse(home: Home) -> dict[str, Any]:

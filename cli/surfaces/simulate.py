@@ -96,7 +96,8 @@ def simulate(
     def train_daily(rival: Home, at: datetime) -> dict[str, Any]:
         return train(rival, at_once, at, "The daily rival.")
 
-    result = simulate(home, settings(), Plan(days, drift, drift_day, daily), train_daily, steer, line, quiet)
+    simulated = Plan(days, drift, drift_day, daily)
+    result = simulate(home, settings(), simulated, loop.release, train_daily, steer, line, quiet)
     if as_json:
         print_json(result)
         return

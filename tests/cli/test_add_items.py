@@ -1,17 +1,28 @@
 """`segue models add-items`: a file of items becomes a new version, or an error that changes nothing."""
 
 import json
+import shutil
+from getpass import getuser
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from models.saved.card import CARD
-from segue.errors import InputError, SegueError
-from segue.files import write_json
+from segue.errors import InputError, UnavailableError
+from segue.files import read_json, write_json
 from serving.store import model_store
 
 MODELS = ("retrieval", "ranking", "sequence")
+
+
+def segue(*arguments):
+    """Run a command in this process."""
+    from cli import cli
+
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
 ITEMS = "item_id,title,genres,release_date\n007,Bond,pop|rock,2026-03-01\n08,Eight,jazz,\n"
 
 
@@ -28,8 +39,8 @@ def home(home, tmp_path):
 
 @pytest.fixture
 def arguments():
-    """The arguments that the command passed to `models.saved.added_items.add_items`."""
-    return {}
+    """The arguments of the last call of `models.saved.added_items.add_items`; `versions` has those of all calls."""
+    return {"versions": []}
 
 
 @pytest.fixture
@@ -40,10 +51,12 @@ def run(home, arguments, tmp_path, monkeypatch):
 
     def add_items(saved_models, items, at, out):
         arguments.update(saved=saved_models, items=items.to_pylist(), at=at)
+        arguments["versions"].append({model: int(path.name) for model, path in saved_models.items()})
         for path in out.values():
             path.mkdir()
+            write_json(path / CARD, read_json(saved_models["ranking"] / CARD))
             (path / "saved_model.pb").write_bytes(b"graph with items")
-        return {"added": ["007"], "updated": ["08"], "free": 9}
+        return {"added": ["007"], "updated": ["08"], "free": 10 - len(arguments["versions"])}
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
     monkeypatch.setattr(added_items, "add_items", add_items)
@@ -59,7 +72,7 @@ def run(home, arguments, tmp_path, monkeypatch):
 def test_items_become_a_stable_version(run, home, arguments):
     answer = json.loads(run(ITEMS, "--json").stdout)
 
-    assert answer == {"version": 2, "added": ["007"], "updated": ["08"], "free": 9, "notes": []}
+    assert answer == {"version": 2, "candidate": None, "added": ["007"], "updated": ["08"], "free": 9, "notes": []}
     assert model_store.labels(home.models) == {model: {"stable": 2} for model in MODELS}
     assert arguments["saved"] == {model: Path(home.models) / model / "1" for model in MODELS}
     assert arguments["at"].isoformat() == "2026-03-01T12:00:00+00:00"
@@ -133,16 +146,55 @@ def test_models_that_do_not_name_their_genres_take_no_items(run, home):
         run(ITEMS)
 
 
+def test_a_candidate_gets_the_items_too(run, home, arguments):
+    model_store.push(home.models, {"ranking": home.models / "ranking" / "1"}, label="canary")
+    answer = json.loads(run(ITEMS, "--json").stdout)
+
+    assert (answer["version"], answer["candidate"], answer["free"]) == (3, 4, 8)
+    assert arguments["versions"] == [dict.fromkeys(MODELS, 1), {**dict.fromkeys(MODELS, 1), "ranking": 2}]
+    assert model_store.labels(home.models) == {
+        "retrieval": {"stable": 3},
+        "sequence": {"stable": 3},
+        "ranking": {"stable": 3, "canary": 4},
+    }
+
+
+def test_a_roll_out_goes_on_with_the_items(run, home):
+    from rollout.state_file import read
+
+    model_store.push(home.models, {model: home.models / model / "1" for model in MODELS}, label="canary")
+    assert segue("rollout", "start").exit_code == 0
+    assert "stable is version 3, the candidate version 4: 1 items added" in run(ITEMS).output
+
+    rollout = read(home.models).rollout
+    assert (rollout.number, rollout.phase) == (1, "running")
+    assert rollout.candidate == dict.fromkeys(MODELS, 4)
+    assert model_store.labels(home.models)["ranking"] == {"stable": 3, "canary": 4, "replaced": 2}
+    history = segue("rollout", "history").output
+    assert f"add items, share 0%, by {getuser()}: 1 items added, 1 replaced: ranking 4, retrieval 4" in history
+    assert segue("rollout", "look").exit_code == 0
+
+
+def test_while_labels_go_back_only_what_is_stable_gets_items(run, home):
+    model_store.push(home.models, {model: home.models / model / "1" for model in MODELS}, label="canary")
+    segue("rollout", "start")
+    segue("models", "rollback")
+    assert json.loads(run(ITEMS, "--json").stdout)["candidate"] is None
+    assert model_store.labels(home.models)["ranking"] == {"stable": 3, "canary": 3, "draining": 2}
+
+
 def test_a_version_that_became_stable_meanwhile_is_kept(run, home, tmp_path, monkeypatch):
     from models.saved import added_items
 
     def push_another_version(saved_models, items, at, out):
         model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
+        for path in out.values():
+            shutil.copytree(tmp_path / "exported", path)
         return {"added": [], "updated": [], "free": 0}
 
     monkeypatch.setattr(added_items, "add_items", push_another_version)
 
-    with pytest.raises(SegueError, match="Another version became stable"):
+    with pytest.raises(UnavailableError, match="Other versions became so"):
         run(ITEMS)
 
     assert model_store.labels(home.models)["ranking"] == {"stable": 2}

@@ -21,13 +21,17 @@ from click.testing import CliRunner
 from cli import cli
 from cli.pipelines.run import roll_out
 from models.saved.card import CARD
+from rollout import moves
 from rollout import rollout as rollouts
-from rollout.moves import wanted
+from rollout.moves import newest, wanted
+from rollout.reconcile import reconcile
 from rollout.state_file import read
+from segue.clock import utc_now
 from segue.files import read_json, write_json
 from segue.settings import Home
 from serving.protocol import prediction_log
 from serving.store import model_store
+from serving.store.versions import CANARY, STABLE
 from tests.faults.checks import store_faults
 from workloads import push, register
 from workloads.operating import agree
@@ -72,6 +76,7 @@ POINTS: dict[str, list[tuple[str, str]]] = {
     "start": STATE,
     "promote": [*STATE, LABELS[0], LABELS[1], LABELS[3], LABELS[4]],
     "take back": [*STATE, LABELS[0], LABELS[1], LABELS[3], LABELS[4]],
+    "add items": [(AFTER, "serving.store.model_store.push"), *STATE, LABELS[0], LABELS[1]],
     "models promote": LABELS,
     "models rollback": LABELS,
 }
@@ -126,6 +131,7 @@ def actions() -> dict[str, tuple[str, Callable[[Home], object]]]:
         "start": ("pushed", command("rollout", "start")),
         "promote": ("tried", command("rollout", "promote", "--reason", "x")),
         "take back": ("tried", command("rollout", "abort", "--reason", "x")),
+        "add items": ("tried", add_items),
         "models promote": ("pushed", command("models", "promote")),
         "models rollback": ("promoted", command("models", "rollback")),
     }
@@ -167,6 +173,19 @@ def end_of_run(home: Home, run_id: str, rolled_out: bool = True) -> None:
     register.step(run, version)
     if rolled_out:
         roll_out(read_json(run.folder.steps / "push.json")["result"])
+
+
+def add_items(home: Home) -> None:
+    """What `segue models add-items` does once it has copied the models; the copies are what was pushed before."""
+    os.environ["SEGUE_HOME"] = str(home.root)
+    root, rollout = home.models, newest(home.models)
+    before = {STABLE: rollout.control, CANARY: rollout.candidate}
+    after = {}
+    for label, versions in before.items():
+        models = {model: root / model / str(version) for model, version in versions.items()}
+        after[label] = dict.fromkeys(models, model_store.push(root, models, label=None))
+    moves.add_items(root, before, after, "1 item", "test", utc_now())
+    reconcile(home, utc_now())
 
 
 def segue(home: Home, *arguments: str) -> None:
@@ -214,8 +233,8 @@ def disagreements(home: Home) -> Iterator[str]:
     """Yield what disagrees among the store, the roll-out, the references and MLflow."""
     yield from store_faults(home)
     labels, rollout = model_store.labels(home.models), read(home.models).rollout
-    if rollout is not None and rollout.phase in MOVING:
-        yield f"the roll-out is {rollout.phase}"
+    if rollout is not None and (rollout.phase in MOVING or rollout.replaced is not None):
+        yield f"the roll-out is {rollout.phase}, and has replaced {rollout.replaced}"
     if rollout is not None and wanted(rollout, labels) != labels:
         yield f"the labels are {labels}, and the roll-out is {rollout.phase}"
     runs = agree.labelled_runs(home.models)

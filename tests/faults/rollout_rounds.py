@@ -21,11 +21,13 @@ from rollout import moves
 from rollout.decision import Decision
 from rollout.plan import Plan
 from rollout.rollout import DRAIN
+from rollout.state_file import read
 from segue.clock import utc_now
 from segue.settings import Home
 from serving.store import model_store, versions
+from serving.store.moving import Announce
 from serving.store.relabel import move_labels
-from serving.store.versions import CANARY
+from serving.store.versions import CANARY, STABLE
 from stores.settings import settings
 from tests.faults.rollout_load import RolloutLoad, variant
 
@@ -83,7 +85,7 @@ def run_rounds(home: Home, rounds: int, requests: int, say: Say) -> Rounds:
 
 
 def one_round(site: Site, load: RolloutLoad, found: Rounds, number: int) -> None:
-    """Push a candidate, roll it out to half of the listeners, and promote it or take it back."""
+    """Push a candidate, roll it out to half of the listeners, add items, and promote it or take it back."""
     root, announce = site.home.models, partial(move_labels, site.server)
     saved = site.home.root / "saved"
     newest = max(version for model in versions.models(root) for version in versions.versions(root, model))
@@ -93,6 +95,7 @@ def one_round(site: Site, load: RolloutLoad, found: Rounds, number: int) -> None
         model_store.push(root, {model: saved / f"{model}-{kind}" for model in MODELS}, label=CANARY)
     moves.start(root, None, PLAN, "test", utc_now(), announce)
     until(lambda: load.last > 0)
+    add_items(site, load, announce)
     if number % 2 == 0:
         moves.act(root, Decision("promote", "A round."), "test", utc_now(), announce)
         found.promotions += 1
@@ -111,6 +114,24 @@ def one_round(site: Site, load: RolloutLoad, found: Rounds, number: int) -> None
     state = moves.settle(root, utc_now() + timedelta(seconds=1), announce)
     assert state.rollout is not None
     assert state.rollout.phase == "taken back", state.rollout.phase
+
+
+def add_items(site: Site, load: RolloutLoad, announce: Announce) -> None:
+    """Let both sides get successors, as `segue models add-items` does, and wait until the candidate's answers a page.
+
+    Each is the model whose score tells its version; what it knows plays no part here.
+    """
+    root, saved = site.home.models, site.home.root / "saved"
+    rollout = read(root).rollout
+    assert rollout is not None
+    before, after = {STABLE: rollout.control, CANARY: rollout.candidate}, {}
+    for label in (STABLE, CANARY):
+        version = 1 + max(each for model in versions.models(root) for each in versions.versions(root, model))
+        models = {model: saved / f"{model}-{int(variant(version))}" for model in MODELS}
+        after[label] = dict.fromkeys(MODELS, model_store.push(root, models, label=None))
+    load.candidate, load.last = after[CANARY][MODELS[0]], 0.0
+    moves.add_items(root, before, after, "A round", "test", utc_now(), announce)
+    until(lambda: load.last > 0)
 
 
 @contextmanager

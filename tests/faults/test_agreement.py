@@ -9,6 +9,7 @@ from tests.faults.agreement import AFTER, BEFORE, every_point, run_rounds
 SOME = [
     ("run", (AFTER, "serving.store.model_store.push")),
     ("take back", (AFTER, "rollout.moves.change")),
+    ("add items", (AFTER, "rollout.moves.followed")),
     ("models rollback", (BEFORE, "workloads.operating.agree.set_aliases")),
 ]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rollout import controller
+from rollout import controller, moves
 from rollout.controller import alone, step
 from rollout.decision import Decision
 from rollout.moves import act, start
@@ -105,6 +105,30 @@ def test_a_push_to_stable_is_said_and_nothing_moves(home, source):
     state = step(home, AT)
     assert (state.rollout.stage, state.last.action) == (0, "wait")
     assert "another version is now" in state.last.reason
+
+
+def test_harm_takes_a_candidate_back_although_a_server_refuses_versions_with_items(home):
+    def refuse(before, after, current):
+        raise SegueError("The model server refused.")
+
+    root = home.models
+    sides = {"stable": read(root).rollout.control, "canary": read(root).rollout.candidate}
+    after = {
+        label: dict.fromkeys(of, model_store.push(root, {m: root / m / str(v) for m, v in of.items()}, label=None))
+        for label, of in sides.items()
+    }
+    with pytest.raises(SegueError, match="refused"):
+        moves.add_items(root, sides, after, "1 item", "ann", AT, refuse)
+    with pytest.raises(SegueError, match="refused"):
+        step(home, AT, refuse)
+    assert read(root).last.action == "wait"
+    shadow(home, 30, errors=30)
+    with pytest.raises(SegueError, match="refused"):
+        step(home, AT, refuse)
+    assert (read(root).rollout.phase, model_store.labels(root)["ranking"]["canary"]) == ("taking back", 1)
+    step(home, AT)
+    assert step(home, AT + DRAIN).rollout.phase == "taken back"
+    assert model_store.labels(root)["ranking"] == {"stable": 1, "canary": 1}
 
 
 def test_a_server_that_refuses_is_asked_again_at_the_next_look(home):

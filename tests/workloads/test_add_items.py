@@ -8,7 +8,7 @@ from models.saved.card import CARD
 from segue.errors import InputError
 from segue.files import write_json
 from serving.store import model_store
-from workloads.add_items import add_items, profiles
+from workloads.add_items import copy_with_items, profiles
 from workloads.training_set import MODELS
 
 HEADER = "item_id,title,genres,release_date\n"
@@ -62,9 +62,9 @@ def test_a_file_that_does_not_exist_is_named(tmp_path):
     assert error.value.fix
 
 
-def test_items_need_a_served_model(home, write_items):
+def test_items_need_a_served_model(home, tmp_path, write_items):
     with pytest.raises(InputError) as error:
-        add_items(home, [write_items(HEADER + "1,One,pop,\n")], None, {}, Dialect())
+        copy_with_items(home, {}, [write_items(HEADER + "1,One,pop,\n")], None, {}, Dialect(), tmp_path)
     assert error.value.headline == "No version of the model 'retrieval' is served yet."
     assert error.value.fix == "Run `segue run training` first."
 
@@ -78,15 +78,16 @@ def test_the_models_card_must_name_its_genres(write_items):
     assert "segue run training" in error.value.fix
 
 
-def test_a_file_with_an_error_leaves_the_store_as_it_was(home, tmp_path, write_items):
+def test_a_file_with_an_error_is_copied_nowhere(home, tmp_path, write_items):
     write_json(tmp_path / "exported" / CARD, MODEL_CARD)
     (tmp_path / "exported" / "saved_model.pb").write_bytes(b"graph")
     model_store.push(home.models, dict.fromkeys(MODELS, tmp_path / "exported"))
 
+    file = write_items(HEADER + "1,One,pop,\n2,,pop,\n")
     with pytest.raises(InputError, match="title is null"):
-        add_items(home, [write_items(HEADER + "1,One,pop,\n2,,pop,\n")], None, {}, Dialect())
+        copy_with_items(home, {}, [file], None, {}, Dialect(), tmp_path / "copies")
 
-    assert model_store.labels(home.models) == {model: {"stable": 1} for model in MODELS}
+    assert not (tmp_path / "copies").exists()
 
 
 def test_profiles_have_shares_of_the_models_genres_and_keep_titles(write_items):

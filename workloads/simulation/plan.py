@@ -86,7 +86,6 @@ def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str,
             )
     else:
         state = {"log": dataset.identity(manifest), "drift": planted, "daily": plan.daily, "days": []}
-        state["lacking"] = world.config.days  # the first day whose releases the loop's models lack
         folder.mkdir(exist_ok=True)
         write_json(file, state)
     return state, World.build(replace(world.config, **state["drift"]), world.seed)

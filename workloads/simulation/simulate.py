@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from events import dataset
 from events.imported import Imported
-from events.importers.own.dialects import Dialect
 from events.journal.collect import collect_home
 from events.journal.journal import open_journal
 from events.world.day import DAY, HOME
@@ -28,10 +27,8 @@ from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
 from serving.store import model_store
-from serving.store.split import read_split
 from stores import parts
 from stores.settings import Settings
-from workloads.add_items import add_items
 from workloads.simulation import chart, servers
 from workloads.simulation.arms import worth
 from workloads.simulation.check import compared, compared_exposures
@@ -49,13 +46,14 @@ from workloads.simulation.served import Record
 Say = Callable[[str], None]
 Train = Callable[[Home, datetime], dict[str, Any]]
 Steer = Callable[[int, datetime], list[dict[str, Any]]]
+Release = Callable[[Home, Path, datetime, str | None], object]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
 MOMENTS, SEED = 100, 0  # of a day, in which the loop and its rivals are compared
 
 
 def simulate(
-    home: Home, settings: Settings, plan: Plan, train: Train, steer: Steer, say: Say, quiet: Quiet
+    home: Home, settings: Settings, plan: Plan, release: Release, train: Train, steer: Steer, say: Say, quiet: Quiet
 ) -> dict[str, Any]:
     """Simulate days after the log, and write the chart.
 
@@ -63,6 +61,8 @@ def simulate(
         home: The home, with a world of version 2, pushed models and online features.
         settings: Say where the journal is.
         plan: What the simulation is to be.
+        release: Adds the items of a file to the models of a home at an instant; takes the address of the model server,
+            or None for models that none serves.
         train: Trains the daily rival's models on the data of its home at an instant, and pushes them to `stable` if
             they pass; returns `run`, `status` and `reason`.
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
@@ -91,14 +91,13 @@ def simulate(
     if len(state["days"]) < plan.days:
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
-                result = one_day(home, settings, world, day, state["lacking"], server, say, quiet)
+                result = one_day(home, settings, world, day, release, server, say, quiet)
                 end = instant((day + 1) * DAY)
                 result["actions"] = steer(len(state["days"]) + 1, end)
                 if state["daily"]:
                     homes.give_log(home)
                     result["daily_training"] = train(homes.daily_home(home), end)
                 state["days"].append(result)
-                state["lacking"] = result.pop("lacking")
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
     if not state.get("gain") and any("pushed" in chart.marks(day) for day in state["days"]):
@@ -126,16 +125,15 @@ def summary(home: Home, name: str, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def one_day(
-    home: Home, settings: Settings, world: World, day: int, lacking: int, server: str, say: Say, quiet: Quiet
+    home: Home, settings: Settings, world: World, day: int, release: Release, server: str, say: Say, quiet: Quiet
 ) -> dict[str, Any]:
-    """Begin a day, let it happen over a gateway, collect its journal, and return its figures and `lacking` as `begin`
-    does."""
+    """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
     record, begun_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "begun.json"
     if not record.pages:
-        lacking = begin(home, world, day, lacking, say, quiet)
+        begin(home, world, day, release, server, say, quiet)
         with quiet():
             refresh_features(home, instant(day * DAY))
-        write_json(begun_file, {"lacking": lacking, "policies": policies(home, world, day, quiet)})
+        write_json(begun_file, {"policies": policies(home, world, day, quiet)})
     with servers.gateway(home, server) as address:
         gateway = Gateway(address, open_store(home))
         try:
@@ -170,22 +168,9 @@ def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, floa
     return means
 
 
-def begin(home: Home, world: World, day: int, lacking: int, say: Say, quiet: Quiet) -> int:
+def begin(home: Home, world: World, day: int, release: Release, server: str, say: Say, quiet: Quiet) -> None:
     """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
-    the served models.
-
-    While a candidate is tried the releases wait, because models that become stable end the comparison.
-
-    Args:
-        home: The home.
-        world: The world.
-        day: The day, counted from 0.
-        lacking: The first day whose releases the loop's models lack.
-        say, quiet: As in `simulate`.
-
-    Returns:
-        The first day whose releases the loop's models lack now.
-    """
+    the served models and those of the rivals."""
     released, joined = world.items_table(day, day), world.users_table(day, day)
 
     def with_new(tables: dataset.Tables | None) -> Imported:
@@ -199,14 +184,10 @@ def begin(home: Home, world: World, day: int, lacking: int, say: Say, quiet: Qui
         return dataset.continued(tables, tables.events(), log, items=items, users=users, collected=collected)
 
     parts.change(home, parts.DATA, lambda: dataset.change(home.data, with_new))
-    split = read_split(home.models)
-    tried = split is not None and split.open
-    for name, models in homes.rivals(home).items():
-        items = world.items_table(lacking, day) if name == "loop" else released
-        if items.num_rows and not (tried and name == "loop"):
-            with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
-                file = Path(folder) / "items.parquet"
-                pq.write_table(items, file)
-                add_items(models, [file], instant(day * DAY), {}, Dialect())
+    if released.num_rows:
+        with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
+            file = Path(folder) / "items.parquet"
+            pq.write_table(released, file)
+            for name, served in homes.rivals(home).items():
+                release(served, file, instant(day * DAY), server if name == "loop" else None)
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")
-    return lacking if tried else day + 1

@@ -110,6 +110,25 @@ def test_a_promotion_ends_once_stable_is_the_candidate(tmp_path, follow):
     follow(story)
 
 
+def test_versions_with_added_items_are_used_once_they_are_read_and_those_before_until_then(tmp_path, follow):
+    async def story(path):
+        path.experiments, path.models.choices = Experiments(split=RUNNING), frozenset({("ranking", 2)})
+        await path.models.refresh()
+        write(tmp_path, phase="running", share=0.05, candidate={"ranking": 4})
+        await until(lambda: path.models.choices == {("ranking", 2), ("ranking", 4)})
+        await path.models.refresh()
+        await asyncio.sleep(0.02)
+        assert path.experiments.split == RUNNING
+        assert ("ranking", 2) in path.models.current.served
+        path.models._client.others[("ranking", 4)] = 4  # a server has loaded it
+        await path.models.refresh()
+        await until(lambda: path.experiments.split.candidate == {"ranking": 4})
+        assert path.experiments.split.salt == RUNNING.salt  # nobody changes sides
+        assert path.models.choices == {("ranking", 4)}
+
+    follow(story)
+
+
 def test_a_version_that_no_server_loads_is_waited_for_and_then_counted(tmp_path, follow, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 0.01)
 
