@@ -7,6 +7,9 @@ and the old labels, and the new configuration once the versions that it labels a
 
 from typing import Any
 
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
 
 def labelled(config: Any) -> list[tuple[str, int]]:
     """The (model, version) pairs that a `ModelServerConfig` labels, sorted."""
@@ -37,3 +40,9 @@ def between(old: Any, new: Any) -> Any:
                 {*versions, *old_entry.model_version_policy.specific.versions, *old_entry.version_labels.values()}
             )
     return both
+
+
+def both(before: str, after: str) -> str:
+    """Return `between` of two texts of `models.config`; `before` itself if it names all versions already."""
+    old, new = (text_format.Parse(text, ModelServerConfig()) for text in (before, after))
+    return text_format.MessageToString(between(old, new)) if named(new) - named(old) and before else before

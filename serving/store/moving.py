@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from segue import files
-from segue.errors import InputError
+from segue.errors import InputError, SegueError
 from segue.lock import latched
 from serving.store import staging
 from serving.store.label_file import CONFIG, Labels, check_newly_named, config_text, labels_in, rendered
+from serving.store.label_moves import both
 from serving.store.versions import CANARY, STABLE
 
 # Tells a running server to move its labels: the texts of `models.config` before and after, and a function that returns
@@ -47,11 +48,46 @@ def relabel(root: Path, edit: Edit, announce: Announce | None = None) -> None:
             check_newly_named(root, labels_in(before), after)
             text = rendered(root, before, after)
             if announce is not None:
-                announce(before, text, partial(config_text, root))
+                before = _loaded(root, before, text, announce)
             with latched(root / CONFIG):
                 if config_text(root) == before and edit(labels_in(before)) == after:
                     files.write_text(root / CONFIG, text)
                     return
+
+
+def _loaded(root: Path, before: str, after: str, announce: Announce) -> str:
+    """Have a server load what `after` names, and return the text of `models.config` meanwhile.
+
+    The file names the versions of both texts and has the labels of `before`. Otherwise a server that polls it would
+    unload the new versions at each poll; one that loads for longer than that would never come to an end.
+
+    Args:
+        root: the model store, which is locked.
+        before, after: texts of `models.config`.
+        announce: moves the labels in the server.
+
+    Raises:
+        SegueError: the error that `announce` raised; the file is as it was, unless another command has written it.
+    """
+    loading = both(before, after)
+    if not _replaced(root, before, loading):
+        return before  # another command has moved labels
+    try:
+        announce(loading, after, partial(config_text, root))
+    except SegueError:
+        _replaced(root, loading, before)
+        raise
+    return loading
+
+
+def _replaced(root: Path, before: str, after: str) -> bool:
+    """Whether `models.config` was `before`; then it is `after` now."""
+    with latched(root / CONFIG):
+        if config_text(root) != before:
+            return False
+        if after != before:
+            files.write_text(root / CONFIG, after)
+        return True
 
 
 def put_back(root: Path, edit: Edit, announce: Announce | None = None) -> None:

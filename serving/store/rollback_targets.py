@@ -48,7 +48,10 @@ def _previous(entry: ModelConfig | None, current: int) -> int:
     stable_version = entry.labels.get(STABLE, current)
     if stable_version != current:
         return stable_version
-    return max(set(entry.specific) - set(entry.labels.values()), default=current)
+    unlabelled = set(entry.specific) - set(entry.labels.values())
+    return max(
+        (version for version in unlabelled if version < current), default=current
+    )  # a newer one was to be loaded
 
 
 def last_pushed(current: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -13,7 +13,7 @@ from serving.protocol import config_files, protos
 from serving.run_server import ModelServer
 from serving.server.label_rules import LABELS_UNUSED
 from serving.server_config import ServerConfig
-from serving.store import model_store, relabel
+from serving.store import model_store, moving, relabel
 from serving.store.moving import put_back
 from serving.store.relabel import move_labels
 
@@ -194,3 +194,30 @@ def test_a_way_back_reaches_a_server_within_a_second_while_a_version_is_loading(
             promotion.result()
         assert factor() == 1.0
         assert model_store.labels(root) == {"scale": {"stable": 1}}
+
+
+def test_a_server_that_polls_more_often_than_a_version_loads(tmp_path, saved_models, x):
+    """It keeps the new version while the label waits, as the file names it. After a failure the file is as before."""
+    root = tmp_path / "store"
+    model_store.push(root, {"scale": saved_models["one"]})
+    model_store.push(root, {"scale": saved_models["two"]}, label="canary")
+    put_back(root, lambda labels: {"scale": {"stable": 1}})
+    polls = []
+
+    def announce(before, after, current):
+        (entry,) = config_files.parse_config(current())
+        polls.append((before == current(), set(entry.specific), entry.labels))
+        if len(polls) == 1:
+            raise UnavailableError("not loaded in time", "")
+
+    def stable(labels):
+        return {"scale": {"stable": 2}}
+
+    text = (root / model_store.CONFIG).read_text()
+    with pytest.raises(UnavailableError, match="not loaded"):
+        moving.relabel(root, stable, announce)
+    assert (root / model_store.CONFIG).read_text() == text
+    moving.relabel(root, stable, announce)
+    assert polls == [(True, {1, 2}, {"stable": 1})] * 2
+    assert model_store.labels(root) == {"scale": {"stable": 2}}
+    assert model_store.rollback(root) == ("stable", {"scale": 1})
