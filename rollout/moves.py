@@ -164,8 +164,6 @@ def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
     rollout, labels = newest(root), model_store.labels(root)
 
-    rollout, labels = newest(root), model_store.labels(root)
-
     def follow(labels: Labels) -> Labels:
         nonlocal rollout
         rollout = newest(root)  # where the labels are written, because another decision may have come meanwhile
