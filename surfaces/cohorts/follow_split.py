@@ -11,7 +11,7 @@ from surfaces.versions import MODELS, VersionSet
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.05  # between two looks at the file
+LOOK_SECONDS = 0.05  # between two looks at the file, so that a share of 0 holds within 0.1 s
 PATIENCE = 10.0  # seconds in which the model server may follow the labels
 
 
