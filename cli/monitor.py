@@ -1,6 +1,5 @@
 """`segue monitor` and `segue retrain`: check the newest day, decide whether to retrain, and do so."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +10,8 @@ import click
 from cli.output import json_option, print_json
 from cli.pipelines import places
 from cli.quiet import quiet_logs
+from cli.rounds import rounds
 from segue.clock import utc_now
-from segue.errors import SegueError
 from segue.terminal import say
 
 if TYPE_CHECKING:
@@ -57,15 +56,7 @@ def monitor(
     if at and every:
         raise click.UsageError("--every goes on from now. Leave out --at.")
     rules = read(file) if file else Rules()
-    if every is None:
-        once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json)
-        return
-    while True:
-        try:
-            once(rules, utc_now(), act, config, as_json)
-        except SegueError as error:  # the loop goes on; the next round may find the fault mended
-            say(f"{error.headline} fix: {error.fix}", err=True, fg="red")
-        time.sleep(every)
+    rounds(lambda: once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json), every)
 
 
 def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: bool) -> None:
@@ -108,7 +99,8 @@ def history(as_json: bool) -> None:
         print_json(line)
         return
     for event in line["events"]:
-        say(f"{event['at'][:16].replace('T', ' ')}  {event['kind']} {event['what']}: {event['said']}")
+        said = f": {event['said']}" if event["said"] else ""
+        say(f"{event['at'][:16].replace('T', ' ')}  {event['kind']} {event['what']}{said}")
 
 
 @monitor.command()
