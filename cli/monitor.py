@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -61,6 +61,7 @@ def monitor(
 
 def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: bool) -> None:
     """Collect, check, decide, tell, and train if the decision is to retrain and somebody asked to act."""
+    from pipelines.run_state import state
     from stores.parts import DATA, MODELS, REPORTS, home_with
     from workloads.ingest import collected
     from workloads.monitoring.monitor import monitor
@@ -68,7 +69,7 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
     home = home_with(DATA, REPORTS, MODELS)
     collected(home)
     with quiet_logs():
-        report, decision, untold = monitor(home, rules, at, run_state(), lambda line: say(line, err=True, fg="yellow"))
+        report, decision, untold = monitor(home, rules, at, state, lambda line: say(line, err=True, fg="yellow"))
     if as_json:
         print_json({"report": report.to_dict(), "decision": decision.to_dict(), **untold})
         return
@@ -91,10 +92,11 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
 @json_option
 def history(as_json: bool) -> None:
     """Print the loop over time: reports of windows, decisions, trainings and moves of labels."""
+    from pipelines.run_state import state
     from stores.parts import MODELS, REPORTS, home_with
     from workloads.monitoring.timeline import timeline
 
-    line = timeline(home_with(REPORTS, MODELS), run_state())
+    line = timeline(home_with(REPORTS, MODELS), state)
     if as_json:
         print_json(line)
         return
@@ -129,10 +131,11 @@ def retrain(if_needed: bool, config: Path | None, on: str, host: str | None, as_
 
     decision = Decision(utc_now(), "retrain", "Retrain, as asked.")
     if if_needed:
+        from pipelines.run_state import state
         from stores.parts import REPORTS, home_with
         from workloads.monitoring.decide import standing
 
-        decision = standing(home_with(REPORTS), run_state())
+        decision = standing(home_with(REPORTS), state)
     if not as_json:
         say(f"{decision.action}: {decision.reason}" if if_needed else decision.reason)
     carry_out(decision, config, as_json, on, host)
@@ -146,10 +149,3 @@ def carry_out(decision: "Decision", config: Path | None, as_json: bool, on: str,
 
     if decision.action == "retrain":
         execute("training", on, host, False, config, None, as_json, why=decision.reason)
-
-
-def run_state() -> Callable[..., dict[str, Any]]:
-    """Return the function that says how a run is doing."""
-    from pipelines.run_state import state
-
-    return state
