@@ -1,5 +1,6 @@
 """`segue bench rollout`: roll-outs and drift in worlds without models."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,28 +12,16 @@ from cli.output import json_option, print_json, print_table
 from segue.terminal import say
 
 
+def number_option(name: str, default: int, help: str) -> Callable:
+    """Return an option for the size of a part; 0 leaves the part out."""
+    size = click.IntRange(min=0)
+    return click.option(name, type=size, default=default, show_default=True, help=f"{help}; 0 leaves that part out.")
+
+
 @click.command()
-@click.option(
-    "--rollouts",
-    type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Simulated roll-outs of each model; of an equal one ten times as many; 0 leaves that part out.",
-)
-@click.option(
-    "--decisions",
-    type=click.IntRange(min=0),
-    default=200,
-    show_default=True,
-    help="Decisions to take a candidate back, after which a real gateway is timed; 0 leaves that part out.",
-)
-@click.option(
-    "--worlds",
-    type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Worlds of each planted change; of none a quarter as many; 0 leaves that part out.",
-)
+@number_option("--rollouts", 20, "Simulated roll-outs of each model; of an equal one ten times as many")
+@number_option("--decisions", 200, "Decisions to take a candidate back, after which a real gateway is timed")
+@number_option("--worlds", 20, "Worlds of each planted change; of none a quarter as many")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything.")
 @json_option
 def rollout(rollouts: int, decisions: int, worlds: int, seed: int, as_json: bool) -> None:

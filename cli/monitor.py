@@ -1,18 +1,17 @@
 """`segue monitor` and `segue retrain`: check the newest day, decide whether to retrain, and do so."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.output import json_option, print_json
 from cli.pipelines import places
 from cli.quiet import quiet_logs
+from cli.rounds import rounds
 from segue.clock import utc_now
-from segue.errors import SegueError
 from segue.terminal import say
 
 if TYPE_CHECKING:
@@ -57,19 +56,12 @@ def monitor(
     if at and every:
         raise click.UsageError("--every goes on from now. Leave out --at.")
     rules = read(file) if file else Rules()
-    if every is None:
-        once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json)
-        return
-    while True:
-        try:
-            once(rules, utc_now(), act, config, as_json)
-        except SegueError as error:  # the loop goes on; the next round may find the fault mended
-            say(f"{error.headline} fix: {error.fix}", err=True, fg="red")
-        time.sleep(every)
+    rounds(lambda: once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json), every)
 
 
 def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: bool) -> None:
     """Collect, check, decide, tell, and train if the decision is to retrain and somebody asked to act."""
+    from pipelines.run_state import state
     from stores.parts import DATA, MODELS, REPORTS, home_with
     from workloads.ingest import collected
     from workloads.monitoring.monitor import monitor
@@ -77,7 +69,7 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
     home = home_with(DATA, REPORTS, MODELS)
     collected(home)
     with quiet_logs():
-        report, decision, untold = monitor(home, rules, at, run_state(), lambda line: say(line, err=True, fg="yellow"))
+        report, decision, untold = monitor(home, rules, at, state, lambda line: say(line, err=True, fg="yellow"))
     if as_json:
         print_json({"report": report.to_dict(), "decision": decision.to_dict(), **untold})
         return
@@ -100,15 +92,17 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
 @json_option
 def history(as_json: bool) -> None:
     """Print the loop over time: reports of windows, decisions, trainings and moves of labels."""
+    from pipelines.run_state import state
     from stores.parts import MODELS, REPORTS, home_with
     from workloads.monitoring.timeline import timeline
 
-    line = timeline(home_with(REPORTS, MODELS), run_state())
+    line = timeline(home_with(REPORTS, MODELS), state)
     if as_json:
         print_json(line)
         return
     for event in line["events"]:
-        say(f"{event['at'][:16].replace('T', ' ')}  {event['kind']} {event['what']}: {event['said']}")
+        said = f": {event['said']}" if event["said"] else ""
+        say(f"{event['at'][:16].replace('T', ' ')}  {event['kind']} {event['what']}{said}")
 
 
 @monitor.command()
@@ -137,10 +131,11 @@ def retrain(if_needed: bool, config: Path | None, on: str, host: str | None, as_
 
     decision = Decision(utc_now(), "retrain", "Retrain, as asked.")
     if if_needed:
+        from pipelines.run_state import state
         from stores.parts import REPORTS, home_with
         from workloads.monitoring.decide import standing
 
-        decision = standing(home_with(REPORTS), run_state())
+        decision = standing(home_with(REPORTS), state)
     if not as_json:
         say(f"{decision.action}: {decision.reason}" if if_needed else decision.reason)
     carry_out(decision, config, as_json, on, host)
@@ -154,10 +149,3 @@ def carry_out(decision: "Decision", config: Path | None, as_json: bool, on: str,
 
     if decision.action == "retrain":
         execute("training", on, host, False, config, None, as_json, why=decision.reason)
-
-
-def run_state() -> Callable[..., dict[str, Any]]:
-    """Return the function that says how a run is doing."""
-    from pipelines.run_state import state
-
-    return state

@@ -10,6 +10,7 @@ import click
 
 from cli.models import changed, label_mover, server_option
 from cli.output import json_option, print_json
+from cli.rounds import rounds
 from segue.clock import utc_now
 from segue.terminal import say
 
@@ -73,10 +74,12 @@ def status(as_json: bool) -> None:
         return
     show(state, as_json)
     for name, each in sorted(answers.items()):
+        # A caller that counts beside the gateways may have no requests yet, and need not count seconds.
+        pace = f", {each.seconds / each.requests * 1e3:.0f} ms on average" if each.seconds else ""
         overlap = f", overlap {each.overlap / each.requests:.0%}" if each.overlap else ""
         say(
-            f"{name.replace('_', ' ')}: {each.requests:,} requests, {each.errors:,} errors, {each.slow:,} slow, "
-            f"{each.seconds / each.requests * 1e3:.0f} ms on average{overlap}"
+            f"{name.replace('_', ' ')}: {each.requests:,} requests, {each.errors:,} errors, {each.slow:,} slow"
+            f"{pace}{overlap}"
         )
 
 
@@ -149,21 +152,11 @@ def look(every: float | None, server: str | None, as_json: bool) -> None:
     finishes what it began.
     """
     from rollout.controller import alone, step
-    from segue.errors import SegueError
     from segue.settings import Home
 
     home = Home.from_env()
     with alone(home, utc_now()):
-        while True:
-            try:
-                show(changed(lambda _: step(home, utc_now(), label_mover(server))), as_json)
-            except SegueError as error:
-                if every is None:
-                    raise
-                say(f"{error.headline} {error.fix}", err=True)  # the next look may succeed
-            if every is None:
-                return
-            time.sleep(every)
+        rounds(lambda: show(changed(lambda _: step(home, utc_now(), label_mover(server))), as_json), every)
 
 
 @rollout.command()

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 from monitoring.retraining import Decision
 from segue.errors import InputError, UnavailableError
@@ -42,16 +41,19 @@ def send(address: str, decision: Decision) -> None:
     import httpx
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of each call
-    url = urlsplit(address)
-    host = url.hostname
+    try:
+        url = httpx.URL(address)
+        host = url.host
+    except (httpx.InvalidURL, ValueError):  # for example a port that is no number
+        url, host = httpx.URL(), ""
     if url.scheme not in ("http", "https") or not host:
         raise InputError(
             "A webhook is an address such as https://hooks.example.com/TOKEN. Received another form.",
             "Correct SEGUE_ALERTS_WEBHOOK, or the file that SEGUE_ALERTS_WEBHOOK_FILE names.",
         )
     try:
-        status = httpx.post(address, json=body(decision), timeout=SECONDS, follow_redirects=False).status_code
-    except httpx.HTTPError as error:
+        status = httpx.post(url, json=body(decision), timeout=SECONDS, follow_redirects=False).status_code
+    except (httpx.HTTPError, UnicodeError) as error:  # no DNS takes a name with an empty part, such as a..b
         raise UnavailableError(
             f"The webhook at {host} must answer within {SECONDS:g} s. {type(error).__name__}.",
             "The next `segue monitor` sends the alert again.",

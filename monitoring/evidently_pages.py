@@ -22,7 +22,9 @@ class Workspace:
         from evidently.ui.workspace import Workspace as Evidently
 
         self.evidently = Evidently.create(str(folder))
-        self.project = self.evidently.create_project("Drift", "The newest span beside the one of the last push.")
+        self.project = self.evidently.create_project(
+            "Drift", "Each checked day or span beside what it was compared with."
+        )
         self._snapshots = snapshots
         self._known: set[str] = set()
 

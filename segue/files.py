@@ -13,6 +13,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,17 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """Return `value` as indented JSON. NaN and infinity, for which JSON has no number, become null."""
-    return json.dumps(finite(value), indent=2, sort_keys=True, default=str, allow_nan=False)
+    """Return `value` as indented JSON.
+
+    Dates and times become text of ISO 8601, and other objects, such as paths, theirs. NaN and infinity, for which JSON
+    has no number, become null.
+    """
+    return json.dumps(finite(value), indent=2, sort_keys=True, default=as_text, allow_nan=False)
+
+
+def as_text(value: Any) -> str:
+    """Return a date or time as `2026-03-01T12:00:00+00:00`, and anything else as its text."""
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def finite(value: Any) -> Any:

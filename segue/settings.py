@@ -231,6 +231,11 @@ class Home:
         return self.reports / "snapshots"
 
     @property
+    def window_page(self) -> Path:
+        """Evidently's report of the newest monitoring window beside its base."""
+        return self.reports / "window.html"
+
+    @property
     def check_reports(self) -> Path:
         """The reports of monitoring windows, a file for each; the end of its window is its name."""
         return self.reports / "checks"

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from segue.errors import InputError
-from segue.near_names import check_known
+from segue.near_names import check_known, unknown_name
 from segue.yaml_settings import read_settings
 
 FILE = "segue.yaml"  # in the working directory, unless SEGUE_SETTINGS names another file
@@ -27,6 +28,8 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # Amazon S3 user guide
 MLFLOW = "MLFLOW_TRACKING_URI"  # MLflow's own name for `tracking`
 Knobs = TypeVar("Knobs")
 NEEDED = ("online_store", "registry", "tracking", "objects")  # by the profile `cluster`
+OTHERS = ("home", "settings", "image", "model_server", "run_id")  # variables that are no settings
+OF_SERVICES = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+\w*)")  # Kubernetes sets them in each pod
 
 
 def address(example: str, *schemes: str) -> Callable[[str], str]:
@@ -116,6 +119,7 @@ class Settings(BaseSettings):
 
 
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation))
+VARIABLES = sorted(map(str.upper, (*Settings.model_fields, *OTHERS, *(f"{name}_file" for name in SECRETS))))
 
 
 @dataclass(frozen=True)
@@ -145,9 +149,10 @@ def read(environ: Mapping[str, str]) -> InForce:
         environ: the variables. `EnvSettingsSource` reads those of this process, so it is `os.environ` or a part of it.
 
     Raises:
-        InputError: a file cannot be read, a name is unknown, a value breaks its rule, a secret stands in `segue.yaml`,
-            or the profile lacks a store or does not take one.
+        InputError: a file cannot be read, a name is unknown or misspelt, a value breaks its rule, a secret stands in
+            `segue.yaml`, or the profile lacks a store or does not take one.
     """
+    check_variables(environ)
     file = settings_file(environ)
     layers = [values_of_file(file) if file else {}, secrets_of_files(environ), variables(environ)]
     values: dict[str, Any] = {}
@@ -164,6 +169,22 @@ def read(environ: Mapping[str, str]) -> InForce:
         made = made.model_copy(update={"models": f"{made.objects}/models"})
         origins["models"] = "objects"
     return InForce(made, origins)
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse a variable `SEGUE_…` that is almost the name of a known one, because it would have no effect.
+
+    Names that are like no known one stay: other programs may have variables of this form.
+
+    Raises:
+        InputError: there is one.
+    """
+    for variable in (name.upper() for name, value in environ.items() if value):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in VARIABLES or OF_SERVICES.fullmatch(name):
+            continue
+        if get_close_matches(name, VARIABLES):
+            raise unknown_name("variable", name, VARIABLES, PREFIX)
 
 
 def knobs(kind: type[Knobs], name: str) -> Knobs:

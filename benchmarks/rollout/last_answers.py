@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.results import Say, target
+from benchmarks.rollout.callers import at_work
 from benchmarks.rollout.site import Site, running
 from rollout.decision import Decision
 from rollout.moves import SEGUE, decided, start
@@ -61,17 +63,9 @@ class Load:
     def running(self) -> Iterator["Load"]:
         """The load, while the body runs."""
         users = self._site.users
-        threads = [
-            threading.Thread(target=self.listen, args=(number, users[number::LISTENERS])) for number in range(LISTENERS)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
+        callers = [partial(self.listen, number, users[number::LISTENERS]) for number in range(LISTENERS)]
+        with at_work(callers, self._ended):
             yield self
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()
 
 
 def run(home: Home, decisions: int, at: datetime, say: Say) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cli.models import label_mover
-from cli.monitor import run_state
 from segue.errors import InputError
 from segue.settings import Home
 
@@ -30,6 +29,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         train: Trains and pushes; returns `run`, `status` and `reason`.
         at: The end of the day, UTC.
     """
+    from pipelines.run_state import state
     from workloads.monitoring import decide, watch
     from workloads.monitoring.monitor import roll_out
 
@@ -39,7 +39,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
     except InputError as too_short:  # the first days of a simulation
         did.append({"kind": "watch", "reason": too_short.headline, "cause": None})
-    decision = decide.step(home, rules, at, run_state(), roll_out(home))
+    decision = decide.step(home, rules, at, state, roll_out(home))
     did.append({"kind": decision.action, "reason": decision.reason, "cause": decision.cause})
     if decision.action == "retrain":
         did.append(training(train(at, decision.reason)))

@@ -17,10 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from segue.errors import InputError
 from segue.files import read_json, write_json
+from segue.yaml_settings import AtLeast0
 from serving.store.split import Split
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ class Answers:
         newest: the instant of the newest, UTC; None without a request.
     """
 
-    requests: int = 0
-    errors: int = 0
-    slow: int = 0
+    requests: AtLeast0 = 0
+    errors: AtLeast0 = 0
+    slow: AtLeast0 = 0
     seconds: float = 0.0
     overlap: float = 0.0
-    newest: datetime | None = None
+    newest: AwareDatetime | None = None
 
     def add(self, error: bool, seconds: float, at: datetime, overlap: float = 0.0) -> None:
         """Count an answer."""

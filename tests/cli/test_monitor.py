@@ -43,7 +43,7 @@ def trained(monkeypatch):
     return reasons
 
 
-def test_a_decision_in_words_and_in_json(segue):
+def test_a_decision_in_words_and_in_json(segue, home):
     reason = "skip_rate failed in 2 windows in a row. skip_rate changed."
     day, failed, decided = segue("monitor").output.splitlines()
     assert day.endswith(" UTC: 1 of 5 checks failed, cause behaviour")
@@ -54,6 +54,8 @@ def test_a_decision_in_words_and_in_json(segue):
     assert segue("monitor", "history").output.endswith(f"decision retrain: {reason}\n")
     line = json.loads(segue("monitor", "history", "--json").stdout)
     assert (len(line["reports"]), line["decision"]["reason"]) == (2, reason)
+    leave_run(home, f"training-{utc_now() + timedelta(seconds=1):%Y%m%dT%H%M%S}", {"push": {"version": 2}})
+    assert segue("monitor", "history").output.endswith("  training pushed\n")  # nobody said why
 
 
 def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, trained):

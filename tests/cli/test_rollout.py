@@ -66,6 +66,17 @@ def test_status_says_what_gateways_counted(segue, home):
     assert json.loads(segue("status", "--json").output)["answers"][SHADOW]["errors"] == 1
 
 
+def test_status_takes_the_counts_of_a_caller_that_has_begun(segue, home):
+    segue("start")
+    (home.rollout_counts / "1").mkdir(parents=True)
+    answers = {"control": {"requests": 0, "errors": 0, "slow": 0}, "candidate": {"requests": 2, "errors": 0, "slow": 1}}
+    (home.rollout_counts / "1" / "caller.json").write_text(json.dumps(answers))
+    assert segue("status").output.splitlines()[-2:] == [
+        "candidate: 2 requests, 0 errors, 1 slow",
+        "control: 0 requests, 0 errors, 0 slow",
+    ]
+
+
 def test_a_look_decides_and_says_why(segue, home):
     assert segue("look").output == "No roll-out was started.\n"
     segue("start")

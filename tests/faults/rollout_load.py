@@ -4,11 +4,13 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
+from benchmarks.rollout.callers import at_work
 from benchmarks.rollout.site import Site
 from benchmarks.rollout.stored_models import MODELS
 from segue.errors import SegueError
@@ -63,18 +65,11 @@ class RolloutLoad:
     @contextmanager
     def running(self) -> Iterator["RolloutLoad"]:
         """The load, while the body runs."""
-        calls: list[tuple[Callable[..., None], tuple]] = [(self._listen, (number,)) for number in range(LISTENERS)]
-        calls += [(self._by_label, (label,)) for label in (STABLE, CANARY, None)]
-        calls += [(self._pinned, (label,)) for label in (STABLE, CANARY)]
-        threads = [threading.Thread(target=call, args=arguments) for call, arguments in calls]
-        for thread in threads:
-            thread.start()
-        try:
+        callers = [partial(self._listen, number) for number in range(LISTENERS)]
+        callers += [partial(self._by_label, label) for label in (STABLE, CANARY, None)]
+        callers += [partial(self._pinned, label) for label in (STABLE, CANARY)]
+        with at_work(callers, self._ended):
             yield self
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()
 
     def _listen(self, number: int) -> None:
         """Ask the gateway for Home pages, each by one version of both models."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,9 @@ def test_the_checksum_of_a_folder_covers_names_and_contents(tmp_path):
     second = tree_sha256(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert len({first, second, tree_sha256(tmp_path)}) == 3
+
+
+def test_times_and_paths_are_texts_of_json_which_every_reader_takes():
+    at = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    value = {"at": at, "day": date(2026, 3, 2), "file": Path("a/b")}
+    assert json.loads(json_text(value)) == {"at": "2026-03-02T10:00:00+00:00", "day": "2026-03-02", "file": "a/b"}

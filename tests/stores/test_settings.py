@@ -132,6 +132,29 @@ def test_what_is_wrong_is_said_with_its_fix(monkeypatch, tmp_path, text, words):
     assert "pw" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("SEGUE_HOEM", "SEGUE_HOME"),
+        ("SEGUE_ONLINE_STOR", "SEGUE_ONLINE_STORE"),
+        ("segue_profil", "SEGUE_PROFILE"),
+        ("SEGUE_WEBHOOK", "SEGUE_ALERTS_WEBHOOK"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_nearest_one(monkeypatch, variable, meant):
+    """If this fails, a variable with a slip in its name has no effect, and nobody hears of it."""
+    with pytest.raises(InputError, match=f"no variable '{variable.upper()}'") as refused:
+        in_force(monkeypatch, **{variable: "secret"})
+    assert f"Did you mean {meant}" in refused.value.fix
+    assert "secret" not in str(refused.value)
+
+
+def test_variables_of_others_are_left_alone(monkeypatch):
+    """If this fails, a service of Kubernetes or a program with a variable `SEGUE_…` of its own stops every command."""
+    links = {"SEGUE_MODEL_SERVER_PORT": "tcp://10.0.0.1:8500", "SEGUE_MODELS_SERVICE_PORT_HTTP": "80"}
+    assert not in_force(monkeypatch, SEGUE_ENGINE="/srv", SEGUE_PROFIL="", **links).settings.clustered
+
+
 @dataclass(frozen=True)
 class Rules:
     """A stand-in for the weights of a page."""

@@ -66,14 +66,15 @@ def one_process(tmp_path: Path) -> Callable[..., dict[str, str]]:
     `changes` is Python code that runs there first, for instance to make a step fail.
     """
 
-    def environment(changes: str = "") -> dict[str, str]:
-        folder = tmp_path / "site"
-        folder.mkdir()
-        start = "import sys\nif 'pipelines.local' in sys.orig_argv:\n    import tests.support.one_process\n"
-        (folder / "sitecustomize.py").write_text(start + indent(dedent(changes), "    "))
-        return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    return lambda changes="": in_one_process(tmp_path / "site", changes)
 
-    return environment
+
+def in_one_process(folder: Path, changes: str = "") -> dict[str, str]:
+    """The environment of `one_process`, whose start is written to a new folder."""
+    folder.mkdir()
+    start = "import sys\nif 'pipelines.local' in sys.orig_argv:\n    import tests.support.one_process\n"
+    (folder / "sitecustomize.py").write_text(start + indent(dedent(changes), "    "))
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def track(home: Home) -> str:
     if not unsent:
         return ""
     sent, reason = log_decisions(home, unsent)
-    move(home, lambda newer: replace(newer, tracked=state.tracked + sent))
+    note(home, lambda newer: replace(newer, tracked=state.tracked + sent))
     return reason
 
 
@@ -51,10 +51,10 @@ def alert(home: Home, say: Say) -> str:
                 send(webhook.get_secret_value(), decision)
         except SegueError as error:
             return str(error)
-        move(home, lambda newer, done=place + 1: replace(newer, alerted=done))  # type: ignore[misc]
+        note(home, lambda newer, done=place + 1: replace(newer, alerted=done))  # type: ignore[misc]
     return ""
 
 
-def move(home: Home, edit: Callable[[State], State]) -> None:
-    """Write down what was delivered."""
+def note(home: Home, edit: Callable[[State], State]) -> None:
+    """Change the state of the loop in the home, so that what was delivered is not sent again."""
     parts.change(home, parts.REPORTS, lambda: change(home.retraining, edit))

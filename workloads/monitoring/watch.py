@@ -21,8 +21,8 @@ def step(home: Home, at: datetime) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
     Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
-    be called at any time, as often as one likes. Evidently's report of the same days is written beside it, to look at:
-    its distances decide nothing.
+    be called at any time, as often as one likes. Evidently's report of the same days (`Home.window_page`) is there to
+    look at: its distances decide nothing.
 
     Args:
         home: The home, whose journal is collected.
@@ -47,7 +47,7 @@ def step(home: Home, at: datetime) -> Report:
     def write() -> None:
         base, today = compared(frame, windows)
         if len(base) and len(today):
-            compare(base, today, DriftLimits(), home.drift_page, home.drift_snapshots)
+            compare(base, today, DriftLimits(), home.window_page, home.drift_snapshots)
         write_json(home.check_reports / f"{windows.end:{REPORT_NAME}}.json", report.to_dict())
 
     parts.change(home, parts.REPORTS, write)

@@ -4,7 +4,7 @@ import { h, svg } from "../player/dom.js";
 import { day, moment, percent, shortDay } from "../player/words.js";
 import { train } from "./act.js";
 import { line, spark } from "./chart.js";
-import { Page, count, head, mark, redraw, section } from "./page.js";
+import { Page, count, head, mark, picture, section } from "./page.js";
 import { candidate, loop, rates } from "./state.js";
 
 const WIDE = 860; // px from which the picture lies; below it stands
@@ -18,27 +18,12 @@ const HELD = ["hold", "call a person"]; // the decisions that a person hears of
 const RUNS = 5; // that stand below the picture
 
 export class LoopPage extends Page {
-  connectedCallback() {
-    this.picture = h("div.loop");
-    this.resized = new ResizeObserver(() => this.paint());
-    super.connectedCallback();
-    this.resized.observe(this.picture);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.resized.disconnect();
-  }
+  picture = picture("div.loop", (width) => drawing(boxes(loop.now), width));
 
   draw() {
     const { now } = loop;
-    this.paint();
+    this.picture.paint();
     return [head("The loop", train()), this.picture, attention(now), h("div.columns", {}, traffic(now), drifts(now), runs(now))];
-  }
-
-  paint() {
-    const width = this.picture.clientWidth;
-    if (width) redraw(this.picture, drawing(boxes(loop.now), width));
   }
 }
 

@@ -3,7 +3,7 @@
 import { call } from "../player/api.js";
 import { h, notice, svg, text } from "../player/dom.js";
 import { day, moment, shortDay } from "../player/words.js";
-import { DetailPage, figure, head, mark, redraw, section, table } from "./page.js";
+import { DetailPage, figure, head, mark, picture, section, table } from "./page.js";
 import { loop } from "./state.js";
 
 const WIDE = 720; // px from which the names of checks stand beside their lanes
@@ -13,17 +13,7 @@ const TONES = { retrain: "new", hold: "bad", "call a person": "bad", wait: "good
 const DRAWN = { retrain: "trained", hold: "held", "call a person": "held", push: "pushed", labels: "moved" };
 
 export class MonitorPage extends DetailPage {
-  connectedCallback() {
-    this.picture = h("div.timeline");
-    this.resized = new ResizeObserver(() => this.paint());
-    super.connectedCallback();
-    this.resized.observe(this.picture);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    this.resized.disconnect();
-  }
+  picture = picture("div.timeline", (width) => (this.value?.reports.length ? drawing(this.value, width) : null));
 
   stamp() {
     return [loop.now.monitoring, loop.now.served, loop.now.last_run];
@@ -36,7 +26,7 @@ export class MonitorPage extends DetailPage {
   draw() {
     const { reports, decision, events } = this.value;
     const last = reports.at(-1);
-    this.paint();
+    this.picture.paint();
     if (!last && !decision) return [head("Monitoring"), notice("No window was checked yet", "segue monitor checks the newest day that was collected, and decides whether to retrain.")];
     return [
       head("Monitoring"),
@@ -46,11 +36,6 @@ export class MonitorPage extends DetailPage {
       events.length > 0 && section("What happened", happened(events)),
       reports.length > 0 && section("Days", h("details", {}, h("summary", {}, "All days as a table"), days(reports))),
     ];
-  }
-
-  paint() {
-    const width = this.picture.clientWidth;
-    if (width && this.value?.reports.length) redraw(this.picture, drawing(this.value, width));
   }
 }
 
@@ -98,7 +83,7 @@ function checkLane({ name, reports, x, y, left, width, beside }) {
 function labels(marked, x, width) {
   let free = 0;
   return marked.map((event) => {
-    const word = event.kind === "decision" ? event.what : event.kind === "push" ? event.what.replace("version ", "v") : event.what;
+    const word = event.kind === "push" ? event.what.replace("version ", "v") : event.what;
     const [half, at] = [word.length * 3.4, x(event.at)];
     const middle = Math.min(Math.max(at, half), width - half);
     if (middle - half < free) return null;

@@ -64,6 +64,14 @@ export function redraw(host, ...children) {
   if (focused) [...host.querySelectorAll("a, button, [tabindex]")].find((one) => key(one) === focused)?.focus({ preventScroll: true });
 }
 
+/** A picture as wide as its place, in an element such as `div.loop`: `drawing(width)`, in px, answers it anew when the width changes and at each `paint()`. */
+export function picture(kind, drawing) {
+  const host = h(kind);
+  const paint = () => host.clientWidth && redraw(host, drawing(host.clientWidth));
+  new ResizeObserver(paint).observe(host); // it ends with the element
+  return Object.assign(host, { paint });
+}
+
 const key = (element) => element.dataset.key ?? element.getAttribute("href") ?? element.textContent;
 
 /** The head of a page: a title, and what can be done. */

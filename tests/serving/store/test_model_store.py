@@ -1,7 +1,5 @@
 """The model store: complete versions, labels that move together, promotion and rollback."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,35 +11,7 @@ from serving.protocol import config_files, prediction_log, tensors
 from serving.store import model_store
 from serving.store.versions import faults, verify
 from tests.serving.store.conftest import corrupt
-
-# A program that changes a store, and ends without clean-up (as by SIGKILL) before the n-th change to the disk.
-KILLED = """
-import os, pathlib, shutil, sys
-from serving.store import model_store
-
-left = int(sys.argv[1])
-
-def dying(change):
-    def call(*args, **kwargs):
-        global left
-        left -= 1
-        if left == 0:
-            os._exit(9)
-        return change(*args, **kwargs)
-    return call
-
-for name in ("rename", "write_text", "mkdir", "unlink"):
-    setattr(pathlib.Path, name, dying(getattr(pathlib.Path, name)))
-shutil.copyfile, shutil.rmtree = dying(shutil.copyfile), dying(shutil.rmtree)
-root, source = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-models, warmup = {"a": source, "b": source}, {"a": [{"x": [1.0]}]}
-{
-    "push": lambda: model_store.push(root, models, keep=1, warmup=warmup),
-    "canary": lambda: model_store.push(root, models, label="canary"),
-    "promote": lambda: model_store.promote(root),
-    "rollback": lambda: model_store.rollback(root),
-}[sys.argv[4]]()
-"""
+from tests.support.killed import killed_at_each_step
 
 
 def test_a_push_gives_all_models_one_new_version(root, source):
@@ -84,41 +54,40 @@ def test_a_model_that_is_new_in_the_last_push_stays_while_the_others_roll_back(r
 
 @pytest.mark.slow
 def test_a_push_killed_at_any_moment_leaves_the_old_labels_or_the_new_ones(root, source):
+    models = {"a": source, "b": source}
     for _ in range(3):
-        model_store.push(root, {"a": source, "b": source})
+        model_store.push(root, models)
     # The store begins with three versions, so that the push also removes old ones.
-    steps, killed, moved = 0, True, False
-    while killed:
-        steps += 1
-        before = model_store.labels(root)
-        command = [sys.executable, "-c", KILLED, str(steps), str(root), str(source), "push"]
-        killed = subprocess.run(command, check=False).returncode == 9
+    before, moved = model_store.labels(root), []
+    for _ in killed_at_each_step(lambda: model_store.push(root, models, keep=1, warmup={"a": [{"x": [1.0]}]}), every=4):
         after = model_store.labels(root)
-
         assert after["a"] == after["b"], "the labels of both models move together"
-        moved = moved or (killed and after != before)
-        for model in ("a", "b"):
+        moved.append(after != before)
+        before = after
+        for model in models:
             for version in model_store.versions(root, model):
                 assert verify(root, model, version), "only whole versions are in the store"
 
-    assert steps > 15
-    assert moved, "some push was killed after its labels had moved"
-    model_store.push(root, {"a": source, "b": source})
+    assert len(moved) > 15
+    assert any(moved[:-1]), "some push was killed after its labels had moved"
+    model_store.push(root, models)
     assert not list(root.rglob(f"{TEMPORARY}*"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["canary", "promote", "rollback"])
 def test_a_change_killed_at_any_moment_moves_all_labels_or_none(root, source, change):
-    model_store.push(root, {"a": source, "b": source})
+    models = {"a": source, "b": source}
+    model_store.push(root, models)
     for label in ["stable"] if change == "canary" else ["stable", "canary"]:
-        model_store.push(root, {"a": source, "b": source}, label=label)
-    before, steps, killed = model_store.labels(root), 0, True
-    while killed and steps < 30:
-        steps += 1
-        command = [sys.executable, "-c", KILLED, str(steps), str(root), str(source), change]
-        killed = subprocess.run(command, check=False).returncode == 9
-
+        model_store.push(root, models, label=label)
+    act = {
+        "canary": lambda: model_store.push(root, models, label="canary"),
+        "promote": lambda: model_store.promote(root),
+        "rollback": lambda: model_store.rollback(root),
+    }[change]
+    before = model_store.labels(root)
+    for steps in killed_at_each_step(act, every=2):  # noqa: B007  # the last step is asked for below
         after = model_store.labels(root)
         assert after["a"] == after["b"]
         if change == "canary":

@@ -28,9 +28,10 @@ def test_the_counts_of_all_gateways_add_up(tmp_path):
     assert 'segue_gateway_cohort_answers_total{rollout="3",cohort="candidate",kind="errors"} 1' in list(first.lines())
 
 
-def test_a_damaged_file_is_named(tmp_path):
+@pytest.mark.parametrize("counted", ['"requests": "many"', '"errors": -1', '"newest": "2026-03-02T10:00:00"'])
+def test_a_damaged_file_is_named(tmp_path, counted):
     (tmp_path / "3").mkdir()
-    (tmp_path / "3" / "a.json").write_text('{"control": {"requests": "many"}}')
+    (tmp_path / "3" / "a.json").write_text(f'{{"control": {{{counted}}}}}')
     with pytest.raises(InputError, match=r"a\.json must have a gateway's counts"):
         read_counts(tmp_path, 3)
 

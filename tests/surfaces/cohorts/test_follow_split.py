@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from serving.store.split import NAME, Split
+from serving.store.split import NAME, Split, read_split
 from surfaces.arms.assigned import Experiments
 from surfaces.cohorts import follow_split as module
 from surfaces.cohorts.follow_split import follow_split, ready
@@ -135,6 +135,24 @@ def test_a_version_that_no_server_loads_is_waited_for_and_then_counted(tmp_path,
     async def story(path):
         write(tmp_path, phase="running", share=0.05)
         await until(lambda: path.experiments.split == RUNNING)
+
+    follow(story)
+
+
+def test_a_change_that_could_not_be_read_is_read_at_the_next_look(tmp_path, follow, monkeypatch, caplog):
+    faults = [OSError(24, "Too many open files")] * 2
+
+    def read(store):
+        if faults:
+            raise faults.pop()
+        return read_split(store)
+
+    monkeypatch.setattr(module, "read_split", read)
+
+    async def story(path):
+        write(tmp_path, phase="taking back", share=0.0)
+        await until(lambda: path.experiments.split is not None)
+        assert len(caplog.records) == 1
 
     follow(story)
 

@@ -50,7 +50,8 @@ def test_a_window_has_one_report_and_the_next_one_does_not_overlap_it(home):
     paths = sorted(home.check_reports.iterdir())
     assert [path.name for path in paths] == ["20260130T000000.json", "20260131T000000.json"]
     assert len(list(home.drift_snapshots.iterdir())) == 2
-    assert "ms_played" in home.drift_page.read_text(encoding="utf-8")
+    assert "ms_played" in home.window_page.read_text(encoding="utf-8")
+    assert not home.drift_page.exists()  # that of `segue drift`, whose verdict stands beside it on the operator's page
     assert Report.from_dict(json.loads(paths[1].read_text())) == second
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nano_loop import NANO_CONFIG, Segue
+from tests.support.nano_loop import NANO_CONFIG, Segue, in_one_process
 
 
 @pytest.fixture
@@ -14,11 +14,8 @@ def trained_world(build_once, tmp_path) -> Segue:
 
     def build(folder: Path) -> None:
         segue = Segue(folder)
-        for command in (
-            ("data", "import", "synthetic", "--size", "nano", "--world", "2"),
-            ("run", "training", "--config", str(NANO_CONFIG), "--json"),
-        ):
-            done = segue(*command)
-            assert done.returncode == 0, done.stderr
+        segue.json("data", "import", "synthetic", "--size", "nano", "--world", "2")
+        site = in_one_process(tmp_path / "training")
+        assert segue.json("run", "training", "--config", str(NANO_CONFIG), env=site)["status"] == "pushed"
 
     return Segue(shutil.copytree(build_once("trained-world", build), tmp_path / "home"))
