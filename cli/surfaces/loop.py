@@ -86,7 +86,7 @@ def release(served: Home, file: Path, at: datetime) -> None:
     from rollout.added_items import add_items
     from rollout.moves import SEGUE
 
-    add_items(served, [file], at, {}, Dialect(), SEGUE, at)
+    add_items(served, [file], at, {}, Dialect(), SEGUE, lambda: at)
 
 
 def push_worse(home: Home) -> dict[str, Any]:
