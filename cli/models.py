@@ -217,7 +217,7 @@ def add_items(
         moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), Home.from_env()
         result = changed(
             lambda _: added_items.add_items(
-                home, files, moment, mapping_of(pairs), dialect, getuser(), utc_now(), label_mover(server)
+                home, files, moment, mapping_of(pairs), dialect, getuser(), utc_now, label_mover(server)
             )
         )
     if as_json:

@@ -1,6 +1,6 @@
 """Add items to what is stable and to the candidate beside it, so that a roll-out goes on while the catalogue grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ def add_items(
     mapping: Mapping[str, str],
     dialect: Dialect,
     by: str,
-    at: datetime,
+    clock: Callable[[], datetime],
     announce: Announce | None = None,
 ) -> dict[str, Any]:
     """Push the stable models and the candidate's with the items of files, and move `stable` and `canary` to them.
@@ -40,7 +40,7 @@ def add_items(
         mapping: Our columns to those of the files.
         dialect: What the caller knows about text files.
         by: Who adds the items.
-        at: The time now, UTC.
+        clock: The time now, UTC. It is asked again once the models are copied, which takes a while.
         announce: Moves the labels of a running server first; None writes the files only.
 
     Returns:
@@ -54,7 +54,7 @@ def add_items(
         SegueError: The server refused. In a roll-out the next command moves the labels.
     """
     root = home.models
-    rollout = moves.settle(root, at, announce).rollout
+    rollout = moves.settle(root, clock(), announce).rollout
     if rollout is not None and rollout.active:
         moves.check_comparison(rollout, model_store.labels(root))
         before = {STABLE: rollout.control, CANARY: rollout.candidate}
@@ -70,7 +70,7 @@ def add_items(
     rollout = read(root).rollout
     if rollout is not None and not rollout.ended and rollout.phase not in moves.BACK:
         why = f"{len(result['added'])} items added, {len(result['updated'])} replaced"
-        moves.add_items(root, before, after, why, by, at, announce)
+        moves.add_items(root, before, after, why, by, clock(), announce)
     else:
         moving.relabel(root, lambda now: relabelled(now, before, after), announce)
     version, candidate = (max(after[label].values(), default=None) for label in (STABLE, CANARY))

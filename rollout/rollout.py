@@ -17,6 +17,9 @@ from serving.store.split import Split, salt_of
 Phase = Literal["starting", "running", "held", "promoting", "taking back", "draining", "promoted", "taken back"]
 Versions = dict[str, AtLeast0]  # model -> version
 DRAIN = timedelta(seconds=15)  # the longest call of a model, which pins its version, takes 10 s
+# How long a candidate stays loaded that a version with added items has replaced: a drain, and the 120 s that a server
+# may take to load that version, because the move is dated by its begin.
+KEPT = DRAIN + timedelta(seconds=120)
 
 
 @dataclass(frozen=True, config=FORBID)
@@ -25,8 +28,8 @@ class Replaced:
 
     Args:
         candidate, control: The versions, by model.
-        since: When the labels left them, UTC; None while a server loads the versions with the items. Until then the
-            candidate's listeners keep `candidate`. Afterwards it stays loaded as long as calls may pin it.
+        since: When the labels began to leave them, UTC; None while a server loads the versions with the items. Until
+            then the candidate's listeners keep `candidate`. Afterwards it stays loaded for the time `KEPT`.
     """
 
     candidate: Versions
@@ -121,7 +124,7 @@ def settled(rollout: Rollout, at: datetime) -> Rollout:
     replaced = rollout.replaced
     if rollout.active and replaced and replaced.since is None:
         return replace(rollout, replaced=replace(replaced, since=at))
-    if replaced and replaced.since and at >= replaced.since + DRAIN:
+    if replaced and replaced.since and at >= replaced.since + KEPT:
         return replace(rollout, replaced=None)
     if rollout.phase == "draining" and at >= rollout.since + DRAIN:
         return replace(rollout, phase="taken back", since=at, replaced=None)

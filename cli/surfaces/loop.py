@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from cli.models import label_mover
 from segue.errors import InputError
 from segue.settings import Home
 
@@ -81,13 +80,13 @@ def news(before: "State", after: "State") -> Did:
     return [{"kind": record.action, "reason": record.reason, "share": record.share} for record in records]
 
 
-def release(served: Home, file: Path, at: datetime, server: str | None) -> None:
-    """Add the items of a file to the models of a home; a server, if there is one, loads them first."""
+def release(served: Home, file: Path, at: datetime) -> None:
+    """Add the items of a file to the models of a home."""
     from events.importers.own.dialects import Dialect
     from rollout.added_items import add_items
     from rollout.moves import SEGUE
 
-    add_items(served, [file], at, {}, Dialect(), SEGUE, at, label_mover(server))
+    add_items(served, [file], at, {}, Dialect(), SEGUE, lambda: at)
 
 
 def push_worse(home: Home) -> dict[str, Any]:

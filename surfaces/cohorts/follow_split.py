@@ -19,7 +19,8 @@ async def follow_split(store: Path, path: RequestPath, seen: Stamp = (), seconds
     """Keep the split of a path that of the model store, for ever.
 
     A split that needs versions which the path has not read yet is used once it has, or after `PATIENCE`: until then
-    the one before stays. That a file cannot be read is logged once, and the last split stays until it can.
+    the one before stays. Where items were added, it stays as long as its versions answer. That a file cannot be read is
+    logged once, and the last split stays until it can.
 
     Args:
         store: the model store.
@@ -43,7 +44,8 @@ async def follow_split(store: Path, path: RequestPath, seen: Stamp = (), seconds
             continue
         following = replace(path.experiments, split=newest)
         path.models.choices = following.choices | path.experiments.choices  # the last split is in use until then
-        if ready(newest, path.models.current) or waited >= PATIENCE:
+        current = path.models.current
+        if ready(newest, current) or (waited >= PATIENCE and not answers(path.experiments.split, newest, current)):
             path.experiments, path.models.choices = following, following.choices
         waited += seconds
 
@@ -52,7 +54,19 @@ def ready(split: Split | None, current: VersionSet) -> bool:
     """Whether requests can follow a split: the versions that it gives listeners are known."""
     if split is None:
         return True
-    wanted = {model: version for model, version in split.candidate.items() if model in MODELS}
+    wanted = asked(split)
     if split.phase == "promoted":  # the candidate's listeners keep it until it is what everybody is answered by
         return all(current.versions.get(model) == version for model, version in wanted.items())
     return not (split.share or split.shadow) or all(pair in current.served for pair in wanted.items())
+
+
+def answers(split: Split | None, following: Split | None, current: VersionSet) -> bool:
+    """Whether a candidate answers that another version of its roll-out, with added items, is to follow."""
+    if split is None or following is None or split.number != following.number:
+        return False
+    return split.candidate != following.candidate and all(pair in current.served for pair in asked(split).items())
+
+
+def asked(split: Split) -> dict[str, int]:
+    """Return the candidate's versions of the models that gateways ask."""
+    return {model: version for model, version in split.candidate.items() if model in MODELS}

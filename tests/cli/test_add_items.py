@@ -173,6 +173,7 @@ def test_a_roll_out_goes_on_with_the_items(run, home):
     history = segue("rollout", "history").output
     assert f"add items, share 0%, by {getuser()}: 1 items added, 1 replaced: ranking 4, retrieval 4" in history
     assert segue("rollout", "look").exit_code == 0
+    assert model_store.labels(home.models)["ranking"] == {"stable": 3, "canary": 4, "replaced": 2}
 
 
 def test_while_labels_go_back_only_what_is_stable_gets_items(run, home):

@@ -29,7 +29,7 @@ from serving.store.moving import Announce
 from serving.store.relabel import move_labels
 from serving.store.versions import CANARY, STABLE
 from stores.settings import settings
-from tests.faults.rollout_load import RolloutLoad, variant
+from tests.faults.rollout_load import PIN_SECONDS, RolloutLoad, variant
 
 BACK_SECONDS = 1.0  # from a rollback to the candidate's last answer in a page
 UP_SECONDS = 60.0  # until the candidate answers
@@ -132,6 +132,7 @@ def add_items(site: Site, load: RolloutLoad, announce: Announce) -> None:
     load.candidate, load.last = after[CANARY][MODELS[0]], 0.0
     moves.add_items(root, before, after, "A round", "test", utc_now(), announce)
     until(lambda: load.last > 0)
+    time.sleep(2 * PIN_SECONDS)  # nobody decides within the second in which clients still pin what was stable before
 
 
 @contextmanager

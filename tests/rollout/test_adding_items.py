@@ -1,6 +1,7 @@
 """Items are added to both sides of a roll-out, which goes on; a kill, a refusal or an abort leaves no half of it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from rollout.decision import Decision
 from rollout.moves import act, settle, start
 from rollout.plan import Plan
 from rollout.reconcile import reconcile
-from rollout.rollout import DRAIN
+from rollout.rollout import DRAIN, KEPT
 from rollout.state_file import change, read
 from segue.errors import InputError, SegueError, UnavailableError
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.relabel import LOAD_SECONDS
 from serving.store.split import read_split
 from tests.rollout.conftest import AT, DAY
 from tests.rollout.test_moves import decide, labels, refuse
@@ -61,11 +63,15 @@ def test_a_roll_out_goes_on_with_the_versions_that_have_the_items(store):
         "2 items added, 0 replaced: ranking 4, retrieval 4 follows ranking 2, retrieval 2, "
         "beside ranking 3, retrieval 3."
     )
-    assert settle(root, LATER + DRAIN).rollout.replaced is None
+    assert settle(root, LATER + KEPT).rollout.replaced is None
     assert labels(root) == {"stable": 3, "canary": 4}
     assert decide(root, "promote").rollout.phase == "promoted"
     assert labels(root) == {"stable": 4, "canary": 4}
     assert model_store.rollback(root) == ("stable", both(3))  # the successor of the old stable
+
+
+def test_a_replaced_candidate_drains_also_if_a_server_takes_its_time():
+    assert KEPT - timedelta(seconds=LOAD_SECONDS) == DRAIN
 
 
 def test_listeners_keep_the_candidate_until_its_successor_is_loaded(store):
@@ -85,7 +91,7 @@ def test_a_person_decides_as_before(store, action):
     assert decide(root, action).rollout.phase == phase
     if action == "take back":
         assert labels(root) == {"stable": 3, "canary": 3, "draining": 4, "replaced": 2}
-        settle(root, LATER + DRAIN)
+        settle(root, LATER + KEPT)
         assert labels(root) == {"stable": 3, "canary": 3}
 
 
@@ -111,7 +117,7 @@ def test_an_abort_while_a_server_loads_leaves_what_was_stable(store):
 
     with pytest.raises(UnavailableError, match="was changed while items were added"):
         add(root, announce=abort)
-    settle(root, LATER + DRAIN)
+    settle(root, LATER + KEPT)
     assert (read(root).rollout.phase, read(root).rollout.replaced) == ("taken back", None)
     assert labels(root) == {"stable": 1, "canary": 1}
 
@@ -136,7 +142,7 @@ def test_a_promotion_right_after_keeps_what_requests_pin(store):
     home = Home(root.parent / "home")
     home.root.mkdir()
     root.rename(home.models)
-    assert reconcile(home, LATER + DRAIN) == []
+    assert reconcile(home, LATER + KEPT) == []
     assert labels(home.models) == {"stable": 4, "canary": 4}
 
 

@@ -46,7 +46,7 @@ from workloads.simulation.served import Record
 Say = Callable[[str], None]
 Train = Callable[[Home, datetime], dict[str, Any]]
 Steer = Callable[[int, datetime], list[dict[str, Any]]]
-Release = Callable[[Home, Path, datetime, str | None], object]
+Release = Callable[[Home, Path, datetime], None]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
 MOMENTS, SEED = 100, 0  # of a day, in which the loop and its rivals are compared
@@ -61,8 +61,7 @@ def simulate(
         home: The home, with a world of version 2, pushed models and online features.
         settings: Say where the journal is.
         plan: What the simulation is to be.
-        release: Adds the items of a file to the models of a home at an instant; takes the address of the model server,
-            or None for models that none serves.
+        release: Adds the items of a file to the models of a home at an instant.
         train: Trains the daily rival's models on the data of its home at an instant, and pushes them to `stable` if
             they pass; returns `run`, `status` and `reason`.
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
@@ -130,7 +129,7 @@ def one_day(
     """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
     record, begun_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "begun.json"
     if not record.pages:
-        begin(home, world, day, release, server, say, quiet)
+        begin(home, world, day, release, say, quiet)
         with quiet():
             refresh_features(home, instant(day * DAY))
         write_json(begun_file, {"policies": policies(home, world, day, quiet)})
@@ -168,7 +167,7 @@ def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, floa
     return means
 
 
-def begin(home: Home, world: World, day: int, release: Release, server: str, say: Say, quiet: Quiet) -> None:
+def begin(home: Home, world: World, day: int, release: Release, say: Say, quiet: Quiet) -> None:
     """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
     the served models and those of the rivals."""
     released, joined = world.items_table(day, day), world.users_table(day, day)
@@ -188,6 +187,6 @@ def begin(home: Home, world: World, day: int, release: Release, server: str, say
         with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
             file = Path(folder) / "items.parquet"
             pq.write_table(released, file)
-            for name, served in homes.rivals(home).items():
-                release(served, file, instant(day * DAY), server if name == "loop" else None)
+            for served in homes.rivals(home).values():
+                release(served, file, instant(day * DAY))
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")

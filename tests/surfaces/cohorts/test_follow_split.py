@@ -110,7 +110,11 @@ def test_a_promotion_ends_once_stable_is_the_candidate(tmp_path, follow):
     follow(story)
 
 
-def test_versions_with_added_items_are_used_once_they_are_read_and_those_before_until_then(tmp_path, follow):
+def test_versions_with_added_items_are_used_once_they_are_read_and_those_before_until_then(
+    tmp_path, follow, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+
     async def story(path):
         path.experiments, path.models.choices = Experiments(split=RUNNING), frozenset({("ranking", 2)})
         await path.models.refresh()
@@ -125,6 +129,17 @@ def test_versions_with_added_items_are_used_once_they_are_read_and_those_before_
         await until(lambda: path.experiments.split.candidate == {"ranking": 4})
         assert path.experiments.split.salt == RUNNING.salt  # nobody changes sides
         assert path.models.choices == {("ranking", 4)}
+
+    follow(story)
+
+
+def test_a_candidate_that_is_gone_is_not_kept_for_the_sake_of_its_successor(tmp_path, follow, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+
+    async def story(path):
+        path.experiments = Experiments(split=RUNNING)
+        write(tmp_path, phase="running", share=0.05, candidate={"ranking": 4})
+        await until(lambda: path.experiments.split.candidate == {"ranking": 4})
 
     follow(story)
 
