@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from events import quarantine, schema
 from events.dataset import Tables, change, continued, identity
 from events.imported import Imported
-from events.journal.joins import EXPOSURE, ROWS, Joined, join
 from events.journal import served
+from events.journal.joins import EXPOSURE, ROWS, Joined, join
 from events.journal.journal import Journal
 from events.journal.records import microseconds
 from segue.errors import InputError
@@ -162,7 +162,13 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
     if tables is None:
         aside = aside_with(quarantine.empty(), joined)
         return Imported(
-            JOURNAL, items, listeners, events, aside, collected=collected, served=served_with(served.SCHEMA.empty_table(), joined)
+            JOURNAL,
+            items,
+            listeners,
+            events,
+            aside,
+            collected=collected,
+            served=served_with(served.SCHEMA.empty_table(), joined),
         )
     return continued(
         tables,

@@ -13,7 +13,9 @@ from segue.errors import InputError
 
 
 def test_records_read_back_as_they_were(page, feedback):
-    exposures = page("r1", arms={"layout": "b"}, query="jazz ☃", session_id=None, degraded=("features",), served='{"a":"☃"}')
+    exposures = page(
+        "r1", arms={"layout": "b"}, query="jazz ☃", session_id=None, degraded=("features",), served='{"a":"☃"}'
+    )
     assert read_page(page_record(exposures[::-1]).body) == exposures
     one = feedback("e1", "r1", "i1", ts=datetime(2026, 1, 5, 12, 0, 0, 123456, UTC))
     assert read_feedback(feedback_record(one).body) == one

@@ -32,5 +32,3 @@ def test_a_day_has_a_share_that_does_not_depend_on_the_order(monkeypatch):
     for name in reversed(days):
         often = served.sample(pa.concat_tables([often, table({name: days[name]})]))
     assert often == once
-
-
