@@ -110,4 +110,4 @@ def sentence(requests: int, found: Mapping[str, Difference], names: Sequence[str
         return said
     listed = [f"{name} ({found[name].share:.1%}, {found[name].distance:.2f})" for name in others[: SAID - 1]]
     more = [f"{len(others) - len(listed)} more"] if len(others) > len(listed) else []
-    return f"{said} So do {', '.join([*listed, *more])}."
+    return f"{said} So {'does' if len(others) == 1 else 'do'} {', '.join([*listed, *more])}."

@@ -42,7 +42,7 @@ def step(home: Home, at: datetime) -> Report:
     if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
     frame = rows(events, tables.items, windows)
-    report = checked(frame, events, tables.items, windows, at, skews(tables, windows, at))
+    report = checked(frame, events, tables.items, windows, at, skews(home, tables, windows, at))
 
     def write() -> None:
         base, today = compared(frame, windows)
@@ -54,14 +54,14 @@ def step(home: Home, at: datetime) -> Report:
     return report
 
 
-def skews(tables: dataset.Tables, windows: Windows, at: datetime) -> list[Check]:
+def skews(home: Home, tables: dataset.Tables, windows: Windows, at: datetime) -> list[Check]:
     """Return the check of the features that the current window was served with; none if the journal kept none."""
     if not tables.served().num_rows:
         return []
     from monitoring.checks.skew import skew
     from workloads.monitoring.served import served_and_joined
 
-    served, joined = served_and_joined(tables, *windows.current, at)
+    served, joined = served_and_joined(home, *windows.current, at)
     return [skew(served, joined)] if served else []
 
 

@@ -9,14 +9,18 @@ import pytest
 
 from events import dataset, schema
 from events.importers.synthetic import generate, sized
+from events.ingest import ingest
 from events.journal.served import SCHEMA
 from events.world.config import FIRST_DAY
+from feature_repo.build import build
+from feature_repo.feast_store import published_tables
+from models.training_config import TrainingConfig
 from monitoring.checks.skew import skew
 from segue.settings import Home
 from surfaces.hydrate import OnlineFeatures, as_text
 from surfaces.request import Request
+from workloads.monitoring.refresh import refresh_features
 from workloads.monitoring.served import served_and_joined
-from workloads.simulation.features import refresh_features
 
 pytestmark = pytest.mark.slow  # the imports of Feast and TFDV take 10 to 30 s
 DAY = timedelta(days=1)
@@ -34,10 +38,12 @@ def pairs(world, tmp_path):
     """`pairs(days)`: each listener's first page of a day, served by a store of so many days before, and the join."""
 
     def compared(days: int, change=lambda features: features):
-        events, before, online = world.events, MIDNIGHT - days * DAY, Home(tmp_path / "online")
-        dataset.write(online.data, replace(world, events=events.filter(pc.field("ts") < before)))
-        refresh_features(online, before)
-        store = OnlineFeatures(online)
+        events, before, home = world.events, MIDNIGHT - days * DAY, Home(tmp_path)
+        dataset.write(home.data, replace(world, events=events.filter(pc.field("ts") < before)))
+        ingest(home.data, tmp_path / "log", TrainingConfig().split)
+        build(tmp_path / "log", published_tables(home), before)  # as a training does
+        refresh_features(home, before)
+        store = OnlineFeatures(home)
         today = events.filter((pc.field("ts") >= MIDNIGHT) & (pc.field("ts") < MIDNIGHT + DAY)).to_pylist()
         first = {}
         for row in today:
@@ -53,12 +59,10 @@ def pairs(world, tmp_path):
             for user, row in first.items()
             if row["action"] == schema.IMPRESSION and user in known
         ]
-        home = Home(tmp_path / "home")
         dataset.write(home.data, replace(world, served=pa.Table.from_pylist(pages, SCHEMA)))
         assert len(pages) > 5
-        tables = dataset.load(home.data)
-        assert served_and_joined(tables, MIDNIGHT + DAY, MIDNIGHT + 2 * DAY, MIDNIGHT + 9 * DAY) == ([], [])
-        return served_and_joined(tables, MIDNIGHT, MIDNIGHT + DAY, MIDNIGHT + 9 * DAY)
+        assert served_and_joined(home, MIDNIGHT + DAY, MIDNIGHT + 2 * DAY, MIDNIGHT + 9 * DAY) == ([], [])
+        return served_and_joined(home, MIDNIGHT, MIDNIGHT + DAY, MIDNIGHT + 9 * DAY)
 
     return compared
 
