@@ -100,7 +100,7 @@ def sentence(requests: int, found: Mapping[str, Difference], names: Sequence[str
     """Return what differs, the largest first, and the limit in a sentence or two."""
     if not names:
         return f"All {requests:,} requests were served with the features that training joins to them."
-    first, *others = names[:1] + list(failed[1:])
+    first, *others = [*names[:1], *failed[1:]]
     told = found[first]
     said = (
         f"{first} differs from the join of training in {told.share:.1%} of {requests:,} requests, at a distance of "

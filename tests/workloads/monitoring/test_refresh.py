@@ -1,7 +1,7 @@
 """The statistics of the day before come online once a day, with the vocabularies that the served models know."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -16,7 +16,7 @@ from feature_repo.online import state
 from models.training_config import TrainingConfig
 from segue.files import write_json
 from stores.settings import settings
-from workloads.monitoring.refresh import due, step
+from workloads.monitoring.refresh import due, refresh_features, step
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -51,3 +51,17 @@ def test_a_refresh_keeps_the_vocabularies_until_the_next_training(home, tmp_path
     assert "a new genre" not in before.genres
     assert state(home)["last_event"] == NOON.isoformat()
     assert not step(home, NOON)
+
+
+@pytest.mark.slow
+def test_on_a_cluster_it_is_the_shared_store_that_is_refreshed(cluster, home):
+    dataset.write(home.data, generate(sized("nano"), 0))
+    assert published_axes(home) is None
+    assert not due(home, NOON)  # nothing was trained
+    refresh_features(home, NOON)
+    axes = published_axes(home)
+    assert axes and axes.genres
+    assert not step(home, NOON)
+    assert step(home, NOON + timedelta(days=1))
+    assert published_axes(home) == axes
+    assert state(home)["last_event"] == (NOON + timedelta(days=1)).isoformat()
