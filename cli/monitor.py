@@ -9,14 +9,17 @@ import click
 
 from cli.output import json_option, print_json
 from cli.pipelines import places
-from cli.quiet import quiet_logs
+from cli.quiet import quiet_logs, stdout_to_stderr
 from cli.rounds import rounds
 from segue.clock import utc_now
+from segue.errors import UnavailableError
+from segue.lock import locked
 from segue.terminal import say
 
 if TYPE_CHECKING:
     from monitoring.retraining import Decision
     from monitoring.rules import Rules
+    from segue.settings import Home
 
 FILE = click.Path(path_type=Path)
 config_option: Callable = click.option("--config", type=FILE, help="Settings in YAML, as for `segue run training`.")
@@ -41,7 +44,8 @@ def monitor(
 ) -> None:
     """Check the newest day and decide whether to retrain; once, unless --every is given.
 
-    The journal is collected first. An imported log into which no journal is collected is checked at its end.
+    The journal is collected first, and after midnight UTC the statistics of the day before are brought online. An
+    imported log into which no journal is collected is checked at its end.
 
     The report of a day goes to reports/checks/. The decision follows from the reports, the decisions and trainings
     before, and the rules. It is recorded in reports/retraining.json and in MLflow. A hold, and a call for a person, go
@@ -68,7 +72,8 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
 
     home = home_with(DATA, REPORTS, MODELS)
     collected(home)
-    with quiet_logs():
+    bring_online(home)
+    with quiet_logs(), stdout_to_stderr():
         report, decision, untold = monitor(home, rules, at, state, lambda line: say(line, err=True, fg="yellow"))
     if as_json:
         print_json({"report": report.to_dict(), "decision": decision.to_dict(), **untold})
@@ -86,6 +91,18 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
         say(f"{name.replace('_', ' ')}: {reason} The next `segue monitor` tries again.", err=True, fg="yellow")
     if act:
         carry_out(decision, config, as_json, "local", None)
+
+
+def bring_online(home: "Home") -> None:
+    """Bring the statistics of the day before online, unless they are there. A run that is at work is not disturbed."""
+    from workloads.monitoring import refresh
+
+    try:
+        if refresh.due(home, utc_now()):
+            with locked(home.lock, "segue monitor", utc_now()), quiet_logs(), stdout_to_stderr():
+                refresh.step(home, utc_now())
+    except UnavailableError as error:
+        say(f"features not refreshed: {error.headline} The next `segue monitor` tries again.", err=True, fg="yellow")
 
 
 @monitor.command()

@@ -4,6 +4,7 @@ A data set is written beside the earlier one and then takes its place, so an imp
 data set as it was. The folder holds:
 
     items.parquet  users.parquet  quarantine.parquet  manifest.json
+    served.parquet, if the journal collected pages with their features
     events/day=YYYY-MM-DD/part-0.parquet
 
 The same tables give the same bytes, because no file says when or where the data set was imported.
@@ -25,6 +26,7 @@ from events import request_joins
 from events.bulk.batches import Rows, in_parallel, rows_where
 from events.checks import examine
 from events.imported import Imported
+from events.journal import served
 from segue import files
 from segue.errors import InputError
 from segue.lock import latched
@@ -35,7 +37,8 @@ DAY_US = 86_400_000_000
 MANIFEST = "manifest.json"
 TABLES = ("items", "users", "quarantine")
 FIELDS = {"dataset", "counts", "span", "sha256"}  # every manifest has these fields
-FILES = (MANIFEST, "items.parquet", "users.parquet", "quarantine.parquet", "events/day=*/*.parquet")
+SERVED = "served.parquet"
+FILES = (MANIFEST, SERVED, "items.parquet", "users.parquet", "quarantine.parquet", "events/day=*/*.parquet")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class Tables:
     def quarantine(self) -> pa.Table:
         """Read the quarantined rows (`events.quarantine.SCHEMA`)."""
         return pq.read_table(self.folder / "quarantine.parquet")
+
+    def served(self) -> pa.Table:
+        """Read the features that pages were served with (`events.journal.served.SCHEMA`)."""
+        path = self.folder / SERVED
+        return pq.read_table(path) if path.is_file() else served.SCHEMA.empty_table()
 
 
 def write(data: Path, imported: Imported, latest: datetime | None = None) -> dict[str, Any]:
@@ -125,6 +133,7 @@ def continued(tables: Tables, events: pa.Table, log: str | None, **changes: Any)
         "users": tables.users,
         "events": events,
         "quarantine": tables.quarantine(),
+        "served": tables.served(),
         "mapping": tuple(line for line in manifest["mapping"] if line != unjoined),
         "licence": manifest.get("licence"),
         "rows_by_file": manifest.get("files", {}),
@@ -145,6 +154,8 @@ def replace(data: Path, checked: Imported, kept: np.ndarray) -> dict[str, Any]:
         temporary.mkdir()
         for name in TABLES:
             pq.write_table(getattr(checked, name), temporary / f"{name}.parquet", compression="zstd")
+        if checked.served.num_rows:
+            pq.write_table(checked.served, temporary / SERVED, compression="zstd")
         write_days(checked.events, kept, temporary / "events")
         summary = {**manifest(checked, kept), "sha256": files.tree_sha256(temporary)}
         earlier = identity(files.read_json(data / MANIFEST)) if continues(temporary, data) else None

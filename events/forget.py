@@ -15,7 +15,7 @@ def forget(data: Path, user_id: str) -> dict[str, int]:
     """Delete a listener's rows from the data set in the folder `data`: as after an import of a log without them.
 
     Returns:
-        The number of deleted rows of `users`, `events` and `quarantine`. If all are 0, nothing was written.
+        The number of deleted rows of `users`, `events`, `served` and `quarantine`. If all are 0, nothing was written.
 
     Raises:
         InputError: no data set has been imported, or fewer than two listeners would be left.
@@ -27,10 +27,9 @@ def forget(data: Path, user_id: str) -> dict[str, int]:
         assert tables is not None
         quarantine = tables.quarantine()
         others = [json.loads(record).get("user_id") != user_id for record in quarantine["record"].to_pylist()]
-        before = {"users": tables.users, "events": tables.events(), "quarantine": quarantine}
-        after = {
-            name: before[name].filter(pc.not_equal(before[name]["user_id"], user_id)) for name in ("users", "events")
-        }
+        before = {"users": tables.users, "events": tables.events(), "served": tables.served()}
+        after = {name: table.filter(pc.not_equal(table["user_id"], user_id)) for name, table in before.items()}
+        before["quarantine"] = quarantine
         after["quarantine"] = quarantine.filter(pa.array(others, pa.bool_()))
         deleted.update({name: before[name].num_rows - after[name].num_rows for name in before})
         if not any(deleted.values()):

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from events import quarantine
+from events.journal.served import SCHEMA as SERVED
 from events.origins import RowOrigins
 
 
@@ -24,6 +25,7 @@ class Imported:
         log: The identity of the log (`events.dataset.identity`). None compares the data set with the earlier one.
         world: Configuration and seed of a synthetic world whose listeners can be simulated further.
         collected: How far the journal was collected into the events (`events.journal.collect`), if it was.
+        served: What pages that the journal collected were served with (`events.journal.served.SCHEMA`).
         origins: Origins of the rows, by table. A table without origins counts as a file of its own name.
     """
 
@@ -38,6 +40,7 @@ class Imported:
     log: str | None = None
     world: Mapping[str, Any] | None = None
     collected: Mapping[str, str] | None = None
+    served: pa.Table = field(default_factory=SERVED.empty_table)
     origins: Mapping[str, RowOrigins] = field(default_factory=dict)
 
     def origins_of(self, table: str) -> RowOrigins:

@@ -64,7 +64,7 @@ def feature_tables(events: Table, items: Table, users: Table, axes: Vocabularies
     }
 
 
-def build(ingested: Path, tables: Path, until: datetime | None = None) -> dict:
+def build(ingested: Path, tables: Path, until: datetime | None = None, axes: Vocabularies | None = None) -> dict:
     """Build the feature tables of an ingested log in the folder `tables`. A failed build leaves the folder as it was.
 
     Args:
@@ -72,6 +72,7 @@ def build(ingested: Path, tables: Path, until: datetime | None = None) -> dict:
         tables: the folder to write; an existing folder is replaced.
         until: the instant up to which the log is complete; None for its last event. At midnight a log is complete
             to the end of the day that has just passed, and its snapshot serves the day that begins.
+        axes: the vocabularies that the served models know; None for those of the log's items.
 
     Returns:
         The manifest that is also written to the folder: vocabularies, last complete day, rows of each table.
@@ -79,7 +80,7 @@ def build(ingested: Path, tables: Path, until: datetime | None = None) -> dict:
     Raises:
         InputError: the log has no events.
     """
-    axes = vocabularies(pq.read_table(ingested / "items.parquet", columns=["genres", "content_type"]))
+    axes = axes or vocabularies(pq.read_table(ingested / "items.parquet", columns=["genres", "content_type"]))
     with duckdb_engine() as engine, atomic_path(tables) as folder:
         folder.mkdir()
         events, items, users = (

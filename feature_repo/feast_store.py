@@ -1,5 +1,6 @@
 """Open Feast's store of a home, configured by this folder's `feature_store.yaml`."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table
 
+from feature_repo.build import Vocabularies, load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import literal
 from feature_repo.storage import cluster
 from segue.files import atomic_path, require_own
 from segue.settings import Home
-from stores.s3 import Bucket
+from stores.s3 import Bucket, Missing
 from stores.settings import settings
 
 CONFIGURATION = Path(__file__).with_name("feature_store.yaml")
@@ -114,6 +116,24 @@ def publish(home: Home, built: Path) -> FeatureStore:
     with atomic_path(published_tables(home)) as temporary:
         shutil.copytree(built, temporary)
     return apply(home, published_tables(home))
+
+
+def published_axes(home: Home) -> Vocabularies | None:
+    """Return the vocabularies of the published feature tables, those of the last training; None before the first.
+
+    Raises:
+        InputError: the object store of the cluster refuses.
+        UnavailableError: the object store of the cluster does not answer.
+    """
+    now = settings()
+    try:
+        if now.clustered:
+            manifest = json.loads(Bucket.at(str(now.objects), now).get(f"{TABLES}/manifest.json"))
+        else:
+            manifest = load_manifest(published_tables(home))
+    except (FileNotFoundError, Missing):
+        return None
+    return Vocabularies(manifest["genres"], manifest["content_types"])
 
 
 def published_tables(home: Home) -> Path:

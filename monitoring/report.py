@@ -49,8 +49,8 @@ class Report:
         reference: Start and end of the reference window, UTC.
         current: Start and end of the current window, UTC; nothing overlaps.
         checks: All checks, in reading order.
-        cause: What changed: `genre`, `catalogue`, `behaviour` or `outage`, or the name of another failed check; None if
-            all is as usual.
+        cause: What changed: `genre`, `catalogue`, `behaviour` or `outage`, or the name of another failed check, such as
+            `skew`; None if all is as usual.
         reason: The cause and its figures, in one sentence.
     """
 

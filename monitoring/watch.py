@@ -1,6 +1,6 @@
 """Check the newest window: the report of what changed, how much, and the cause it points to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -19,7 +19,13 @@ SHOWN = ("action", "surface", "content_type", "duration_ms", "age", "ms_played",
 
 
 def checked(
-    frame: pd.DataFrame, events: pa.Table, items: pa.Table, windows: Windows, at: datetime, seed: int = 0
+    frame: pd.DataFrame,
+    events: pa.Table,
+    items: pa.Table,
+    windows: Windows,
+    at: datetime,
+    unrelated: Sequence[Check] = (),
+    seed: int = 0,
 ) -> Report:
     """Return the report of the current window.
 
@@ -29,13 +35,16 @@ def checked(
         items: The catalogue (`events.schema.ITEMS`).
         windows: The windows.
         at: The instant of the check, UTC.
+        unrelated: Further checks of the current window, which need no reference.
         seed: Seed of the bootstrap.
     """
     if not windows.enough:
-        return report(windows, (), usual=f"Checks need {LEAST_DAYS} whole days of events. There are not as many yet.")
+        return report(
+            windows, unrelated, usual=f"Checks need {LEAST_DAYS} whole days of events. There are not as many yet."
+        )
     levels = Levels.of(frame[frame["day"] < windows.days - 1], items)
     sums = daily(frame, levels, windows.days, seed)
-    return report(windows, [freshness(events, windows, at), *verdicts(sums), growth(items, windows)])
+    return report(windows, [freshness(events, windows, at), *unrelated, *verdicts(sums), growth(items, windows)])
 
 
 def report(windows: Windows, checks: Iterable[Check], usual: str = "All checks are as usual.") -> Report:

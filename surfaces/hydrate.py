@@ -150,13 +150,18 @@ def with_request(features: Features, request: Request) -> Features:
     }
 
 
-def fingerprint(features: Features) -> str:
-    """16 hexadecimal digits of the SHA-256 of a listener's and a session's features; unknown ones do not count.
+def as_text(features: Features) -> str:
+    """A listener's and a session's features as a JSON object in the order of their names; unknown ones are left out.
 
-    An exposure keeps it, so that a later join can be held against what the models were given.
+    The journal keeps it, so that a later join can be held against what the models were given.
     """
     values = {name: value for name, value in features.items() if name not in OF_THE_REQUEST and value not in (None, [])}
-    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def fingerprint(text: str) -> str:
+    """16 hexadecimal digits of the SHA-256 of features (`as_text`); empty for none."""
+    return text and hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def newest_first(features: Features) -> Features:

@@ -17,7 +17,7 @@ from events.importers.synthetic import generate, sized
 from segue.settings import Home
 from serving.store import model_store
 from serving.store.versions import CANARY
-from workloads.simulation.features import refresh_features
+from workloads.monitoring.refresh import refresh_features
 
 
 @dataclass(frozen=True)

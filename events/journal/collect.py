@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from events import quarantine, schema
 from events.dataset import Tables, change, continued, identity
 from events.imported import Imported
+from events.journal import served
 from events.journal.joins import EXPOSURE, ROWS, Joined, join
 from events.journal.journal import Journal
 from events.journal.records import microseconds
@@ -160,7 +161,15 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
     listeners = pa.table({"user_id": pa.array(new, pa.string())})
     if tables is None:
         aside = aside_with(quarantine.empty(), joined)
-        return Imported(JOURNAL, items, listeners, events, aside, collected=collected)
+        return Imported(
+            JOURNAL,
+            items,
+            listeners,
+            events,
+            aside,
+            collected=collected,
+            served=served_with(served.SCHEMA.empty_table(), joined),
+        )
     return continued(
         tables,
         events,
@@ -169,6 +178,7 @@ def merged(tables: Tables | None, items: pa.Table, joined: Joined, collected: Ma
         users=pa.concat_tables([tables.users, listeners], promote_options="default"),
         quarantine=aside_with(tables.quarantine(), joined),
         collected=collected,
+        served=served_with(tables.served(), joined),
     )
 
 
@@ -233,6 +243,12 @@ def reconciled(existing: pa.Table, joined: Joined) -> pa.Table:
         pc.is_in(existing["request_id"], pa.array(joined.pages, pa.string())),
     )
     return existing.filter(pc.invert(pc.or_(replaced, shown)))
+
+
+def served_with(stored: pa.Table, joined: Joined) -> pa.Table:
+    """Return the sample of served features with those of the joined requests in place of what was there of them."""
+    others = stored.filter(pc.invert(pc.is_in(stored["request_id"], pa.array(joined.pages, pa.string()))))
+    return served.sample(pa.concat_tables([others, pa.Table.from_pylist(joined.served, served.SCHEMA)]))
 
 
 def aside_with(stored: pa.Table, joined: Joined) -> pa.Table:

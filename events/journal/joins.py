@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from events import schema
 from events.checks import UNKNOWN_ITEM
+from events.journal import served
 from events.journal.keeping import RequestRecords
 from events.journal.records import Exposure, Feedback, read_feedback, read_page
 
@@ -56,6 +57,7 @@ class Joined:
         refused: `(reason, event)` of what cannot be used.
         pages: The requests whose page is known.
         feedback: Event ids of all their feedback.
+        served: Rows of `served.SCHEMA`, of the pages that have an impression.
     """
 
     requests: int = 0
@@ -63,6 +65,7 @@ class Joined:
     refused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pages: set[str] = field(default_factory=set)
     feedback: set[str] = field(default_factory=set)
+    served: list[dict[str, Any]] = field(default_factory=list)
 
 
 def join(requests: Iterable[RequestRecords], items: set[str]) -> Joined:
@@ -94,7 +97,10 @@ def join(requests: Iterable[RequestRecords], items: set[str]) -> Joined:
             else:
                 used.append(feedback)
         rows = [interaction(f, by_item.get(f.item_id)) for f in used if f.action != schema.IMPRESSION]
-        rows += [impression(by_item[item_id]) for item_id in seen(list(by_item.values()), used)]
+        shown = seen(list(by_item.values()), used)
+        rows += [impression(by_item[item_id]) for item_id in shown]
+        if shown and page[0].served:
+            joined.served.append({name: getattr(page[0], name) for name in served.SCHEMA.names})
         confirmed = any(f.action == schema.IMPRESSION for f in used)
         for row in rows:
             if EXPOSURE.name in row:

@@ -19,7 +19,7 @@ PROMISED = "promised"  # the first source of an item that an earlier request dre
 EARLIER = b"x"  # how a page of an earlier version begins: zlib's text of a row for each exposure
 OF_PAGE = (  # what the exposures of a page share
     "request_id", "user_id", "session_id", "ts", "surface", "policy", "policy_version", "model_versions", "arms",
-    "layout_propensity", "fallback", "query", "degraded", "features",
+    "layout_propensity", "fallback", "query", "degraded", "features", "served",
 )  # fmt: skip
 NOTHING: dict[str, Any] = {}
 Kind = TypeVar("Kind")
@@ -48,7 +48,9 @@ class Exposure(NamedTuple):
         fallback: Level of degradation; 0 is a whole page.
         query: The words of a search.
         degraded: The stages whose fallback stood in; a page of level 0 may have some.
-        features: A fingerprint of the features that were served, of the listener and the session; empty if not kept.
+        features: A fingerprint of the features that were served, of the listener and the session; empty if the online
+            store did not give them.
+        served: These features, a JSON object; empty where the fingerprint is, and if they are too long to keep.
         title, reason: The words above the shelf.
     """
 
@@ -74,6 +76,7 @@ class Exposure(NamedTuple):
     query: str | None = None
     degraded: tuple[str, ...] = ()
     features: str = ""
+    served: str = ""
     title: str = ""
     reason: str = ""
 
@@ -244,8 +247,12 @@ def read_page(body: bytes) -> list[Exposure]:
 
 
 def read_shared(page: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a page that JSON has in another form; records of earlier versions name no stages."""
-    return {"ts": datetime.fromisoformat(page["ts"]), "degraded": tuple(page.get("degraded", ()))}
+    """Return the fields of a page that JSON has in another form, or that records of earlier versions lack."""
+    return {
+        "ts": datetime.fromisoformat(page["ts"]),
+        "degraded": tuple(page.get("degraded", ())),
+        "served": page.get("served", ""),
+    }
 
 
 def read_feedback(body: bytes) -> Feedback:

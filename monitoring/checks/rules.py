@@ -38,6 +38,7 @@ RULES = {
     "freshness": Rule("guardrail", "alert", "the age of the newest event", "up", OUTAGE),
     "fallback": Rule("guardrail", "alert", "the share of impressions on fallback pages", "up", OUTAGE, rare=True),
     "late": Rule("guardrail", "alert", "the share of feedback that came over an hour late", "up", OUTAGE, rare=True),
+    "skew": Rule("skew", "alert", "the share of requests whose {level} differs from the join of training", "up"),
     "skip_rate": Rule("cause", "retrain", "the share of skips among plays and skips", cause=BEHAVIOUR),
     "listened": Rule("cause", "retrain", "the share of an item that a play lasts", cause=BEHAVIOUR),
     "plays_by_surface": Rule("cause", "retrain", "the share of {level} among plays", cause=BEHAVIOUR),

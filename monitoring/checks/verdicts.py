@@ -83,20 +83,21 @@ def sentence(rule: Rule, level: str, before: float, now: float, limit: float) ->
 def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
     """Return the cause that failed checks point to, and why in a sentence.
 
-    An outage comes first, because what its events say of listeners is wrong. Otherwise the check whose change is the
-    largest part of its limit names the cause: a shift of tastes also moves the skip rate, and new items also move
-    genres, but less.
+    An outage comes first, because what its events say of listeners is wrong; then skew, because models that were
+    given wrong features move all else. Otherwise the check whose change is the largest part of its limit names the
+    cause: a shift of tastes also moves the skip rate, and new items also move genres, but less.
 
     Args:
         checks: The checks of a window.
 
     Returns:
-        `outage`, `catalogue`, `behaviour` or `genre`, or the name of another failed check, and the reason; None if none
-        failed.
+        `outage`, `catalogue`, `behaviour` or `genre`, or the name of another failed check, such as `skew`, and the
+        reason; None if none failed.
     """
     failed = [check for check in checks if not check.verdict.passed]
     if not failed:
         return None
     outage = [check for check in failed if RULES[check.name].cause == OUTAGE]
-    strongest = max(outage or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
+    alerting = [check for check in failed if check.response == "alert"]
+    strongest = max(outage or alerting or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
     return RULES[strongest.name].cause or strongest.name, strongest.verdict.reason

@@ -16,9 +16,9 @@ from surfaces.candidates import Candidates, SourceAnswer, merge
 from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
-from surfaces.engine.stage import CANDIDATE, FAILED, Stage, Trace
+from surfaces.engine.stage import CANDIDATE, FAILED, OK, Stage, Trace
 from surfaces.filters.filter import Filter
-from surfaces.hydrate import Features, UnknownListenerError, cold_start, fingerprint, with_request
+from surfaces.hydrate import Features, UnknownListenerError, as_text, cold_start, with_request
 from surfaces.request import Request
 from surfaces.score import by_sources, score
 from surfaces.sources.source import ModelSource, Source
@@ -173,7 +173,8 @@ class Path:
     async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request to a surface with its features and arms, which may switch stages off; see `answer`."""
         features = await self._features(request, trace)
-        trace.features = fingerprint(features)
+        if request.picks is None and trace.outcomes[self._features.name] == OK:
+            trace.features = as_text(features)
         arms = self.experiments.arms(surface, request, features)
         trace.off |= arms.off
         return Context(request, features, self.catalogue, versions, arms)

@@ -38,7 +38,8 @@ class Trace:
         outcomes: by stage, `ok`, `off`, `late` or `failed`.
         seconds: by stage, how long it took.
         errors: by stage, why its fallback stands in.
-        features: the fingerprint of the listener's and the session's features (`hydrate.fingerprint`).
+        features: the listener's and the session's features (`hydrate.as_text`); empty unless the online store gave
+            them.
         candidate: whether the versions are those of a roll-out's candidate.
     """
 

@@ -9,14 +9,18 @@ from events.journal.records import Exposure
 from segue.errors import UnavailableError
 from surfaces.engine.page import ShownItem, ShownPage, ShownShelf
 from surfaces.gateway.pages import Decision, Pages
+from surfaces.hydrate import fingerprint
 from surfaces.new_releases import NEW_RELEASES
 
 HOME = "home"
+MOST_FEATURES = 8192  # characters of the features that a page's record keeps; usually there are some 2,500
 
 
 def exposures(decision: Decision) -> list[Exposure]:
     """The exposures of a page, in reading order; none of an empty page."""
-    page = decision.page
+    page, features = decision.page, decision.features
+    served = features if len(features) <= MOST_FEATURES else ""
+    of_features = fingerprint(features)
     return [
         Exposure(
             request_id=decision.request_id,
@@ -39,7 +43,8 @@ def exposures(decision: Decision) -> list[Exposure]:
             sources=item.sources,
             fallback=page.level,
             degraded=decision.degraded,
-            features=decision.features,
+            features=of_features,
+            served=served,
             title=shelf.title,
             reason=shelf.reason,
         )
@@ -67,7 +72,7 @@ def remembered(shown: Sequence[Exposure]) -> Decision:
         page,
         first.model_versions,
         first.degraded,
-        first.features,
+        first.served,
         first.arms,
     )
 

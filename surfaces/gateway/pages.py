@@ -29,7 +29,7 @@ class Decision:
         page: what is shown.
         versions: the model versions that decided.
         degraded: the stages whose fallback stood in.
-        features: the fingerprint of the features that were served.
+        features: the features of the listener and the session that were served, as in `Trace`.
         arms: the arms of experiments that decided, by experiment.
     """
 

@@ -12,7 +12,7 @@ from segue.lock import locked
 from segue.settings import Home
 from tests.support.loops import leave_run
 from tests.support.reports import DAY, START, leave_report, report
-from workloads.monitoring import monitor, tell, watch
+from workloads.monitoring import monitor, refresh, tell, watch
 from workloads.monitoring.decide import report_files, report_of
 
 TODAY = (utc_now() - START) // DAY
@@ -56,6 +56,18 @@ def test_a_decision_in_words_and_in_json(segue, home):
     assert (len(line["reports"]), line["decision"]["reason"]) == (2, reason)
     leave_run(home, f"training-{utc_now() + timedelta(seconds=1):%Y%m%dT%H%M%S}", {"push": {"version": 2}})
     assert segue("monitor", "history").output.endswith("  training pushed\n")  # nobody said why
+
+
+def test_features_come_online_unless_a_run_is_at_work(segue, home, monkeypatch):
+    done = []
+    monkeypatch.setattr(refresh, "due", lambda home, at: True)
+    monkeypatch.setattr(refresh, "step", lambda home, at: done.append(at))
+    assert "refreshed" not in segue("monitor").output
+    with locked(home.lock, "segue run training", utc_now()):
+        busy = segue("monitor")
+    assert "features not refreshed: One process at a time changes" in busy.output
+    assert "retrain: " in busy.output  # all else goes on
+    assert len(done) == 1
 
 
 def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, trained):

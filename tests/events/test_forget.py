@@ -1,10 +1,14 @@
 """A forgotten listener is in no table of the data set."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
 from events import dataset
 from events.forget import forget
+from events.journal.served import SCHEMA
 from segue.errors import InputError
 from segue.files import tree_sha256
 from tests.support.killed import killed_at_each_step
@@ -12,18 +16,23 @@ from tests.support.killed import killed_at_each_step
 
 @pytest.fixture
 def data(event, imported, tmp_path):
-    """A data set of three listeners, with one quarantined row of two of them."""
+    """A data set of three listeners, with one quarantined row and one page's features of two of them."""
     events = [event(0), event(1), event(2), event(3, user_id="u2"), event(4, action="hum"), event(5, action="hum")]
     users = pa.table({"user_id": ["u0", "u1", "u2"]})
-    dataset.write(tmp_path / "data", imported(events, users=users))
+    pages = [
+        {"request_id": f"r-{user}", "user_id": user, "ts": datetime(2026, 1, 5, tzinfo=UTC), "served": "{}"}
+        for user in ("u0", "u1")
+    ]
+    served = pa.Table.from_pylist(pages, SCHEMA)
+    dataset.write(tmp_path / "data", replace(imported(events, users=users), served=served))
     return tmp_path / "data"
 
 
 @pytest.mark.parametrize(("user", "count"), [("u0", 2), ("u1", 1)])
 def test_a_forgotten_listener_is_in_no_table(data, user, count):
-    assert forget(data, user) == {"users": 1, "events": count, "quarantine": 1}
+    assert forget(data, user) == {"users": 1, "events": count, "served": 1, "quarantine": 1}
     tables = dataset.load(data)
-    for table in (tables.users, tables.events()):
+    for table in (tables.users, tables.events(), tables.served()):
         assert table.num_rows
         assert user not in table["user_id"].to_pylist()
     assert [user in record for record in tables.quarantine()["record"].to_pylist()] == [False]

@@ -15,7 +15,7 @@ from segue.settings import Home
 from serving.store.split import read_split
 from stores import parts
 from stores.settings import settings
-from workloads.monitoring import decide, tell, watch
+from workloads.monitoring import decide, refresh, tell, watch
 from workloads.operating.overview import StateOf
 from workloads.outcome import outcome
 from workloads.run import Run
@@ -24,10 +24,13 @@ from workloads.run import Run
 def step(run: Run) -> bool:
     """Return whether the decision is to retrain; the journal is collected. The rules are those of the code.
 
+    The features of the day are brought online first.
+
     Args:
         run: the pipeline run.
     """
     with run.step(__name__, reads=(parts.DATA, parts.REPORTS, parts.MODELS)) as result:
+        result["refreshed"] = refresh.step(run.home, utc_now())
         report, decision, untold = monitor(run.home, Rules(), utc_now(), outcome, print)
         result.update(report=report.to_dict(), decision=decision.to_dict(), **untold)
         return decision.action == "retrain"

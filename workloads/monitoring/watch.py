@@ -8,7 +8,7 @@ import pyarrow.dataset as pds
 
 from events import dataset, schema
 from monitoring.drift import DriftLimits, compare
-from monitoring.report import Report
+from monitoring.report import Check, Report
 from monitoring.watch import checked, compared
 from monitoring.windows import COLUMNS, EXPOSURE, Windows, rows
 from segue.files import write_json
@@ -42,7 +42,7 @@ def step(home: Home, at: datetime) -> Report:
     if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
     frame = rows(events, tables.items, windows)
-    report = checked(frame, events, tables.items, windows, at)
+    report = checked(frame, events, tables.items, windows, at, skews(home, tables, windows, at))
 
     def write() -> None:
         base, today = compared(frame, windows)
@@ -52,6 +52,17 @@ def step(home: Home, at: datetime) -> Report:
 
     parts.change(home, parts.REPORTS, write)
     return report
+
+
+def skews(home: Home, tables: dataset.Tables, windows: Windows, at: datetime) -> list[Check]:
+    """Return the check of the features that the current window was served with; none if the journal kept none."""
+    if not tables.served().num_rows:
+        return []
+    from monitoring.checks.skew import skew
+    from workloads.monitoring.served import served_and_joined
+
+    served, joined = served_and_joined(home, *windows.current, at)
+    return [skew(served, joined)] if served else []
 
 
 def served(events: pa.Table) -> pa.Table:

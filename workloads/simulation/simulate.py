@@ -29,11 +29,12 @@ from segue.settings import Home
 from serving.store import model_store
 from stores import parts
 from stores.settings import Settings
+from workloads.monitoring.refresh import refresh_features
 from workloads.simulation import chart, servers
 from workloads.simulation.arms import worth
 from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
-from workloads.simulation.features import compared_features, refresh_features
+from workloads.simulation.features import compared_features
 from workloads.simulation.figures import figures
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.plan import Plan, begun

@@ -235,6 +235,21 @@ def test_an_event_says_when_it_came_and_what_was_degraded(journal, data, page, f
     assert (exposure["degraded"], exposure["confirmed"]) == (["features", "sequence"], False)
 
 
+def test_what_a_page_was_served_with_lies_beside_the_events(journal, data, page, feedback):
+    for request, served in (("r1", '{"country":"SE"}'), ("r2", '{"country":"NO"}'), ("r3", "")):
+        journal.append(page(request, served=served))
+    journal.record([feedback("e1", "r1", "i1"), feedback("e3", "r3", "i1")]).result()  # nobody saw the page r2
+    collect(journal, data)
+    row = {"request_id": "r1", "user_id": "u0", "ts": NOON, "served": '{"country":"SE"}'}
+    assert dataset.load(data).served().to_pylist() == [row]
+    journal.record([feedback("e2", "r2", "i1"), feedback("e4", "r1", "i2")]).result()
+    collect(journal, data)
+    assert dataset.load(data).served()["request_id"].to_pylist() == ["r1", "r2"]
+    journal.record([feedback("e5", "r1", "i3", "impression")]).result()  # the page stays seen, in other places
+    collect(journal, data)
+    assert dataset.load(data).served()["request_id"].to_pylist() == ["r1", "r2"]
+
+
 def test_a_log_that_an_earlier_version_collected_goes_on(journal, home, page, feedback, event):
     fields = [one for one in EXPOSURE.type if one.name not in ("degraded", "features", "confirmed")]
     old = typed([event(0), event(-1)]).append_column(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
+import pyarrow as pa
 import pytest
 
 from events.journal.records import feedback_record, page_record, read_feedback, read_page
@@ -12,7 +13,9 @@ from segue.errors import InputError
 
 
 def test_records_read_back_as_they_were(page, feedback):
-    exposures = page("r1", arms={"layout": "b"}, query="jazz ☃", session_id=None, degraded=("features",))
+    exposures = page(
+        "r1", arms={"layout": "b"}, query="jazz ☃", session_id=None, degraded=("features",), served='{"a":"☃"}'
+    )
     assert read_page(page_record(exposures[::-1]).body) == exposures
     one = feedback("e1", "r1", "i1", ts=datetime(2026, 1, 5, 12, 0, 0, 123456, UTC))
     assert read_feedback(feedback_record(one).body) == one
@@ -22,10 +25,13 @@ def test_records_read_back_as_they_were(page, feedback):
 
 def test_records_of_earlier_versions_lack_what_came_later(page, feedback):
     old = [
-        {name: value for name, value in one._asdict().items() if name not in ("degraded", "features")}
+        {name: value for name, value in one._asdict().items() if name not in ("degraded", "features", "served")}
         for one in page("r1")
     ]
     assert read_page(zlib.compress(orjson.dumps(old))) == page("r1")
+    newer = orjson.loads(pa.CompressedInputStream(pa.BufferReader(page_record(page("r1")).body), "zstd").read())
+    del newer["page"]["served"]
+    assert read_page(pa.compress(orjson.dumps(newer), codec="zstd", asbytes=True)) == page("r1")
     one = feedback("e1", "r1", "i1")
     assert read_feedback(orjson.dumps({n: v for n, v in vars(one).items() if n != "received"})) == one
 

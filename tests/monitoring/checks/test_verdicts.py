@@ -73,9 +73,11 @@ def check(name: str, part: float) -> Check:
         ({"skip_rate": 2, "plays_by_genre": 3}, "genre"),
         ({"plays_by_genre": 2, "new_items": 9, "skip_rate": 0.5}, "catalogue"),
         ({"skip_rate": 9, "feedback": 1.1}, "outage"),
+        ({"skip_rate": 9, "skew": 1.1}, "skew"),
+        ({"feedback": 1.1, "skew": 9}, "outage"),
     ],
 )
-def test_an_outage_comes_first_and_then_the_strongest_change(parts, cause):
+def test_an_outage_comes_first_then_skew_and_then_the_strongest_change(parts, cause):
     found, reason = cause_of([check(name, part) for name, part in parts.items()])
     assert found == cause
     assert reason.endswith("changed.")

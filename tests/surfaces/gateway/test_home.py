@@ -3,10 +3,14 @@
 import asyncio
 import math
 
+import orjson
 import pytest
 
 from segue.errors import UnavailableError
 from surfaces.candidates import merge
+from surfaces.gateway import exposures as gateway_exposures
+from surfaces.hydrate import fingerprint
+from tests.surfaces.conftest import NOW
 
 PLACE = ("position", "item_id")
 
@@ -94,6 +98,32 @@ def test_a_write_to_the_journal_that_fails_costs_no_page_and_is_counted(talk, mo
     assert page.status_code == 200
     assert 'effect="exposures",outcome="failed"} 1' in metrics
     assert f"the exposures of request {page.json()['request_id']} are lost" in caplog.text
+
+
+def test_the_journal_has_what_the_online_store_gave_and_no_defaults(world, talk, monkeypatch):
+    async def served(client, **body):
+        page = (await client.post("/v1/home", json={"user_id": "u1", **body})).json()
+        client.gateway.journal.append([]).result(5)
+        (kept,) = {(one.served, one.features) for one in client.gateway.journal.exposures(page["request_id"])}
+        return kept
+
+    async def conversation(client):
+        read, picked = await served(client), await served(client, picks=["1"])
+        monkeypatch.setattr(gateway_exposures, "MOST_FEATURES", 20)
+        long = await served(client)
+        world.online.failing = True
+        return read, picked, long, await served(client)
+
+    read, picked, long, failing = talk(conversation)
+    assert orjson.loads(read[0]) == {
+        "country": "SE",
+        "history_items": ["1"],
+        "history_actions": ["play"],
+        "history_times": [int(NOW.timestamp()) - 9999],
+    }
+    assert read[1] == fingerprint(read[0])
+    assert long == ("", read[1])
+    assert picked == failing == ("", "")
 
 
 def test_exposures_are_what_was_shown(talk):

@@ -6,17 +6,36 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import pytest
 
+from events.world.day import DAY
+from monitoring.report import Check
+from segue.settings import Home
 from tests.support.nano_loop import NANO_CONFIG
+from workloads.monitoring.watch import step
+from workloads.simulation.day import instant
 
-DAYS = ("simulate", "--days", "2", "--drift", "behaviour", "--drift-day", "2", "--retrain-every", "2",
-        "--config", str(NANO_CONFIG))  # fmt: skip
+MORE = ("--drift", "behaviour", "--drift-day", "2", "--retrain-every", "2", "--config", str(NANO_CONFIG))
+DAYS = ("simulate", "--days", "2", *MORE)
+# The gateway of a day, and it alone, serves a feature in another unit.
+SCALED = """
+import sys
+if "gateway" in sys.orig_argv:
+    from surfaces.hydrate import OnlineFeatures
+    read = OnlineFeatures.hydrate
+    def scaled(self, request):
+        features = read(self, request)
+        return {**features, "user_plays_28d": 60 * (features["user_plays_28d"] or 0.0)}
+    OnlineFeatures.hydrate = scaled
+"""
 
 
 @pytest.mark.slow
-def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world, one_process):
+def test_two_days_with_a_kill_are_served_collected_and_trained_on_and_skew_is_named(
+    trained_world, one_process, tmp_path
+):
     home = trained_world.home
     record = home.simulation / "day-0028.jsonl"
     environment = {**os.environ, "SEGUE_HOME": str(home.root)}
@@ -56,3 +75,21 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on(trained_world,
     assert "<table>" in (home.simulation / "simulation.html").read_text()
     assert trained_world.json(*DAYS)["days"] == days  # nothing is left to do
     assert json.loads((home.simulation / "simulation.json").read_text())["days"] == days
+    silent = skew_of(home, 29)
+    assert silent.verdict.passed
+    assert silent.effect == 0
+    assert silent.verdict.figures["requests"] == days[1]["features"]["requests"]
+    (tmp_path / "sitecustomize.py").write_text(SCALED)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    third = trained_world("simulate", "--days", "3", *MORE, "--json", env={"PYTHONPATH": path})
+    assert third.returncode == 0, third.stderr
+    assert json.loads(third.stdout)["days"][2]["features"]["different"] > 3
+    planted = skew_of(home, 30)
+    assert planted.verdict.figures["failed_levels"] == ["user_plays_28d"]
+    assert planted.verdict.reason.startswith("user_plays_28d differs from the join of training in ")
+
+
+def skew_of(home: Home, day: int) -> Check:
+    """The check of the features that a day was served with."""
+    report = step(home, instant((day + 1) * DAY) + timedelta(hours=2))
+    return next(check for check in report.checks if check.name == "skew")

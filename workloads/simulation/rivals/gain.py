@@ -10,8 +10,8 @@ from events.world.live.value import contexts
 from events.world.live.world import World
 from models.evaluation.metrics import bootstrap_mean
 from segue.settings import Home
+from workloads.monitoring.refresh import refresh_features
 from workloads.simulation.day import instant
-from workloads.simulation.features import refresh_features
 from workloads.simulation.rivals.homes import first_home
 from workloads.simulation.rivals.values import Quiet, true_values
 
