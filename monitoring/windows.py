@@ -67,18 +67,20 @@ class Windows:
         return self.end - DAY, self.end
 
 
-def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
+def rows(events: pa.Table, items: pa.Table, windows: Windows, cells: np.ndarray | None = None) -> pd.DataFrame:
     """Return the events of the windows with what the checks read.
 
     Args:
         events: Events (`events.schema.EVENTS`), also of the `MATURITY` after the windows.
         items: The catalogue (`events.schema.ITEMS`).
         windows: The windows.
+        cells: The cell of each item of the catalogue in the embedding space, -1 for none; None without a model.
 
     Returns:
         A row for each event `[n]`, in the order of `day` and `listener`: `day` (from 0), `listener` (a number),
         `action`, `surface`, `ms_played`, `request` (a number; -1 for none), `null_<column>` for each of `NULLABLE`,
-        of the item `item` (row of `items`), `content_type`, `duration_ms` and `age` (days since its release); and where
+        of the item `item` (row of `items`), `content_type`, `duration_ms`, `age` (days since its release) and, with
+        `cells`, `cell`; and where
         the journal collected the events, `delay` (hours until feedback came), `fallback` (the page was not decided as
         usual) and `prediction` (of a play, by the ranking model).
     """
@@ -96,6 +98,8 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
     frame["age"] = (pd.to_datetime(decided, unit="us") - frame.pop("release")) / DAY
     frame["day"] = (decided - start) // (DAY // MICROSECOND)
     frame["listener"], frame["request"], frame["item"] = codes(events["user_id"]), request, item
+    if cells is not None:
+        frame["cell"] = np.append(cells, -1)[item]
     for name in NULLABLE:
         frame[f"null_{name}"] = events[name].is_null().to_numpy()
     received = events[schema.RECEIVED.name] if schema.RECEIVED.name in events.column_names else None

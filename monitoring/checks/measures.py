@@ -19,6 +19,8 @@ from monitoring.checks.quality import quality
 NEW_DAYS = 7  # an item is new for so long
 LATE_HOURS = 1
 FEATURES, PREDICTION = ("duration_ms", "age"), "prediction"
+CELLS = 16  # of the embedding space, at most; the first codes of the sequence model are up to 256
+EXAMPLES = 2  # items that name a cell
 QUARTERS = ("the lowest quarter", "the second quarter", "the third quarter", "the highest quarter")
 
 
@@ -31,11 +33,13 @@ class Levels:
         genre_share: Share of each genre in each item, equal for all genres of an item `[items + 1, genres]`; the last
             row is of an unknown item.
         quarters: By column, the three bounds between the quarters of its values in the reference.
+        cells: By cell of the embedding space, the titles of its most played items in the reference.
     """
 
     genres: list[str]
     genre_share: np.ndarray
     quarters: dict[str, np.ndarray]
+    cells: dict[int, str]
 
     @classmethod
     def of(cls, reference: pd.DataFrame, items: pa.Table) -> "Levels":
@@ -50,7 +54,8 @@ class Levels:
         share /= np.maximum(share.sum(axis=1, keepdims=True), 1)
         shown = reference[reference["action"] == schema.IMPRESSION]
         columns = [name for name in (*FEATURES, PREDICTION) if name in shown and shown[name].notna().any()]
-        return cls(names, share, {name: shown[name].quantile([0.25, 0.5, 0.75]).to_numpy() for name in columns})
+        quarters = {name: shown[name].quantile([0.25, 0.5, 0.75]).to_numpy() for name in columns}
+        return cls(names, share, quarters, cell_names(reference, items) if "cell" in reference else {})
 
 
 def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
@@ -95,10 +100,27 @@ def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
         check = "predictions" if name == PREDICTION else "features"
         for number, text in enumerate(QUARTERS):
             yield Measure(check, f"{name} in {text}", known_there & (quarter == number), known_there)
+    for cell, name in levels.cells.items():
+        yield Measure("embeddings", name, play & (day["cell"] == cell).to_numpy(), play & (day["cell"] >= 0).to_numpy())
     if "fallback" in day:
         yield Measure("fallback", "", shown & day["fallback"].to_numpy(), shown)
     if PREDICTION in levels.quarters:
         yield from quality(day)
+
+
+def cell_names(reference: pd.DataFrame, items: pa.Table) -> dict[int, str]:
+    """Return by played cell the titles of its most played items, such as `Amber River and Blue Rain`.
+
+    Args:
+        reference: Rows of `monitoring.windows.rows` with a `cell`.
+        items: The catalogue (`events.schema.ITEMS`).
+    """
+    plays = reference[(reference["action"] == schema.PLAY) & (reference["cell"] >= 0)]
+    most_played = plays.groupby(["cell", "item"]).size().sort_values(ascending=False, kind="stable").reset_index()
+    return {
+        int(cell): " and ".join(items["title"].take(pa.array(of_cell["item"].head(EXAMPLES))).to_pylist())
+        for cell, of_cell in most_played.groupby("cell")
+    }
 
 
 def first_of(codes: np.ndarray) -> np.ndarray:

@@ -48,6 +48,7 @@ RULES = {
     "play_rate_by_genre": Rule("cause", "retrain", "the share of plays among plays and skips of {level}", cause=GENRE),
     "features": Rule("drift", "retrain", "the share of {level} among impressions"),
     "predictions": Rule("drift", "retrain", "the share of {level} among impressions"),
+    "embeddings": Rule("drift", "retrain", "the share of items like {level} among plays"),
     "auc": Rule("quality", "retrain", "the AUC within pages on {level}", "down"),
     "ndcg": Rule("quality", "retrain", "the NDCG within pages on {level}", "down"),
     "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}"),

@@ -83,9 +83,9 @@ def sentence(rule: Rule, level: str, before: float, now: float, limit: float) ->
 def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
     """Return the cause that failed checks point to, and why in a sentence.
 
-    An outage comes first, because what its events say of listeners is wrong. Otherwise the check whose change is the
-    largest part of its limit names the cause: a shift of tastes also moves the skip rate, and new items also move
-    genres, but less.
+    An outage comes first, because what its events say of listeners is wrong. Then come the checks of the kind `cause`:
+    what they find also moves features, embeddings and quality. Of several, the check whose change is the largest part
+    of its limit names the cause: a shift of tastes also moves the skip rate, and new items also move genres, but less.
 
     Args:
         checks: The checks of a window.
@@ -98,5 +98,6 @@ def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
     if not failed:
         return None
     outage = [check for check in failed if RULES[check.name].cause == OUTAGE]
-    strongest = max(outage or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
+    causes = [check for check in failed if check.kind == "cause"]
+    strongest = max(outage or causes or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
     return RULES[strongest.name].cause or strongest.name, strongest.verdict.reason

@@ -44,7 +44,7 @@ def sums() -> Sums:
         ],
         schema.EVENTS,
     )
-    frame = rows(events, ITEMS, Windows(END, 2))
+    frame = rows(events, ITEMS, Windows(END, 2), cells=np.array([4, 2]))
     return daily(frame, Levels.of(frame, ITEMS), 2, seed=0)
 
 
@@ -64,6 +64,8 @@ def sums() -> Sums:
         ("new_items", "played", 1, 3),
         ("plays_by_genre", "rock", 1.5, 3),  # half of the old item and all of the new one
         ("play_rate_by_genre", "rock", 1.5, 2.5),
+        ("embeddings", "Old", 1, 2),  # the lost item is in no cell
+        ("embeddings", "New", 1, 2),
     ],
 )
 def test_a_measure_is_a_ratio_of_sums(sums, check, level, numerator, denominator):

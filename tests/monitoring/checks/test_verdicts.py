@@ -73,9 +73,11 @@ def check(name: str, part: float) -> Check:
         ({"skip_rate": 2, "plays_by_genre": 3}, "genre"),
         ({"plays_by_genre": 2, "new_items": 9, "skip_rate": 0.5}, "catalogue"),
         ({"skip_rate": 9, "feedback": 1.1}, "outage"),
+        ({"embeddings": 9, "features": 9, "plays_by_genre": 1.1}, "genre"),
+        ({"embeddings": 3, "features": 2}, "embeddings"),
     ],
 )
-def test_an_outage_comes_first_and_then_the_strongest_change(parts, cause):
+def test_an_outage_comes_first_then_a_cause_and_then_the_strongest_change(parts, cause):
     found, reason = cause_of([check(name, part) for name, part in parts.items()])
     assert found == cause
     assert reason.endswith("changed.")
