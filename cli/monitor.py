@@ -87,6 +87,8 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
         f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: {len(report.failed)} of {len(report.checks)} checks "
         f"failed{cause}"
     )
+    if not report.checks:
+        say(report.reason)
     for check in report.failed:
         say(f"{check.name}: {check.verdict.reason}")
     say(f"{decision.action}: {decision.reason}")

@@ -29,6 +29,7 @@ class Levels:
     """What the levels of measures are made of.
 
     Args:
+        visit: What is counted as volume: `request`, or `session` in a log without requests.
         genres: Names of the genres, sorted.
         genre_share: Share of each genre in each item, equal for all genres of an item `[items + 1, genres]`; the last
             row is of an unknown item.
@@ -36,6 +37,7 @@ class Levels:
         cells: By cell of the embedding space, the titles of its most played items in the reference.
     """
 
+    visit: str
     genres: list[str]
     genre_share: np.ndarray
     quarters: dict[str, np.ndarray]
@@ -55,7 +57,8 @@ class Levels:
         shown = reference[reference["action"] == schema.IMPRESSION]
         columns = [name for name in (*FEATURES, PREDICTION) if name in shown and shown[name].notna().any()]
         quarters = {name: shown[name].quantile([0.25, 0.5, 0.75]).to_numpy() for name in columns}
-        return cls(names, share, quarters, cell_names(reference, items) if "cell" in reference else {})
+        visit = "request" if (reference["request"] >= 0).any() else "session"
+        return cls(visit, names, share, quarters, cell_names(reference, items) if "cell" in reference else {})
 
 
 def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
@@ -65,8 +68,10 @@ def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
         day: Rows of `monitoring.windows.rows`.
         levels: The levels.
     """
-    play, skip, shown = ((day["action"] == name).to_numpy() for name in (schema.PLAY, schema.SKIP, schema.IMPRESSION))
+    skip, shown = ((day["action"] == name).to_numpy() for name in (schema.SKIP, schema.IMPRESSION))
+    play = day["play"].to_numpy()
     heard = play | skip
+    timing = skip | (day["action"] == schema.PLAY).to_numpy()  # a like has no time
     known = heard & ~day["null_ms_played"].to_numpy()
     timed = play & known & day["duration_ms"].notna().to_numpy()
     surfaces = masks(day["surface"])
@@ -74,10 +79,10 @@ def measures(day: pd.DataFrame, levels: Levels) -> Iterator[Measure]:
     listened = np.nan_to_num(np.clip(day["ms_played"].to_numpy(float) / day["duration_ms"].to_numpy(float), 0, 1))
     new = (day["age"] < NEW_DAYS).to_numpy()
 
-    yield Measure("volume", "", first_of(day["request"].to_numpy()), None)
+    yield Measure("volume", f"{levels.visit}s", first_of(day[levels.visit].to_numpy()), None)
     for name, here in surfaces.items():
         yield Measure("feedback", name, heard & here, shown & here)
-    yield Measure("nulls", "ms_played", heard & ~known, heard)
+    yield Measure("nulls", "ms_played", timing & ~known, timing)
     for name in ("session_id", "surface", "position"):
         yield Measure("nulls", name, day[f"null_{name}"].to_numpy(), np.ones(len(day)))
     if "delay" in day:
@@ -115,7 +120,7 @@ def cell_names(reference: pd.DataFrame, items: pa.Table) -> dict[int, str]:
         reference: Rows of `monitoring.windows.rows` with a `cell`.
         items: The catalogue (`events.schema.ITEMS`).
     """
-    plays = reference[(reference["action"] == schema.PLAY) & (reference["cell"] >= 0)]
+    plays = reference[reference["play"] & (reference["cell"] >= 0)]
     most_played = plays.groupby(["cell", "item"]).size().sort_values(ascending=False, kind="stable").reset_index()
     return {
         int(cell): " and ".join(items["title"].take(pa.array(of_cell["item"].head(EXAMPLES))).to_pylist())

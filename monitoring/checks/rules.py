@@ -32,7 +32,7 @@ class Rule:
 
 OUTAGE, BEHAVIOUR, CATALOGUE, GENRE = "outage", "behaviour", "catalogue", "genre"
 RULES = {
-    "volume": Rule("guardrail", "alert", "the number of requests a day", "down", OUTAGE, count=True),
+    "volume": Rule("guardrail", "alert", "the number of {level} a day", "down", OUTAGE, count=True),
     "feedback": Rule("guardrail", "alert", "plays and skips per impression on {level}", "down", OUTAGE),
     "nulls": Rule("guardrail", "alert", "the share of events without {level}", "up", OUTAGE, rare=True),
     "freshness": Rule("guardrail", "alert", "the age of the newest event", "up", OUTAGE),

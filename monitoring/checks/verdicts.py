@@ -48,6 +48,7 @@ def check_of(name: str, rule: Rule, compared: Changes) -> Check:
     """Return the check of a name: the measure whose change is the largest part of its limit decides."""
     numbers = [n for n, (check, _) in enumerate(compared.names) if check == name and compared.enough[n]]
     numbers = [n for n in numbers if np.isfinite(compared.now[-1, n] - compared.before[-1, n])]
+    numbers = [n for n in numbers if compared.limit[-1, n] < largest_change(rule, float(compared.before[-1, n]))]
     if not numbers:
         return Check(name, rule.kind, rule.response, Verdict(True, "There are too few events to judge."))
     parts = {number: float(excess(compared, number, rule.direction)[-1]) for number in numbers}
@@ -68,6 +69,12 @@ def check_of(name: str, rule: Rule, compared: Changes) -> Check:
         effect=now - before,
         limit=limit,
     )
+
+
+def largest_change(rule: Rule, before: float) -> float:
+    """Return the largest change that there can be, from a number or a share in the base; a higher limit is no limit."""
+    up = np.inf if rule.count else 1 - before
+    return {"up": up, "down": before, "both": max(up, before)}[rule.direction]
 
 
 def sentence(rule: Rule, level: str, before: float, now: float, limit: float) -> str:

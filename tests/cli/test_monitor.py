@@ -1,6 +1,7 @@
 """`segue monitor` and `segue retrain` on homes that a loop has left."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,11 @@ def test_a_decision_in_words_and_in_json(segue):
     assert segue("monitor", "history").output.endswith(f"decision retrain: {reason}\n")
     line = json.loads(segue("monitor", "history", "--json").stdout)
     assert (len(line["reports"]), line["decision"]["reason"]) == (2, reason)
+
+
+def test_a_window_that_cannot_be_judged_says_why(segue, home):
+    leave_report(home, replace(report(TODAY), checks=(), reason="Checks need 15 whole days of events."))
+    assert segue("monitor").output.splitlines()[1] == "Checks need 15 whole days of events."
 
 
 def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, trained):
