@@ -62,6 +62,12 @@ def test_a_window_that_cannot_be_judged_says_why(segue, home):
     assert segue("monitor").output.splitlines()[1] == "Checks need 15 whole days of events."
 
 
+def test_checks_without_enough_events_are_counted(segue, home):
+    usual = report(TODAY)
+    leave_report(home, replace(usual, checks=(replace(usual.checks[0], effect=None), *usual.checks[1:])))
+    assert segue("monitor").output.splitlines()[0].endswith(" 0 of 5 checks failed, 1 had too few events")
+
+
 def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, trained):
     with pytest.raises(InputError, match="Run `segue monitor` first"):
         segue("retrain", "--if-needed")
