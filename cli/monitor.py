@@ -80,10 +80,14 @@ def once(rules: "Rules", at: datetime, act: bool, config: Path | None, as_json: 
         return
     start, end = report.current
     cause = f", cause {report.cause}" if report.cause else ""
+    few = sum(check.effect is None for check in report.checks)
+    unjudged = f", {few} had too few events" if few else ""
     say(
         f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC: {len(report.failed)} of {len(report.checks)} checks "
-        f"failed{cause}"
+        f"failed{cause}{unjudged}"
     )
+    if not report.checks:
+        say(report.reason)
     for check in report.failed:
         say(f"{check.name}: {check.verdict.reason}")
     say(f"{decision.action}: {decision.reason}")

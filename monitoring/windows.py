@@ -67,20 +67,22 @@ class Windows:
         return self.end - DAY, self.end
 
 
-def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
+def rows(events: pa.Table, items: pa.Table, windows: Windows, cells: np.ndarray | None = None) -> pd.DataFrame:
     """Return the events of the windows with what the checks read.
 
     Args:
         events: Events (`events.schema.EVENTS`), also of the `MATURITY` after the windows.
         items: The catalogue (`events.schema.ITEMS`).
         windows: The windows.
+        cells: The cell of each item of the catalogue in the embedding space, -1 for none; None without a model.
 
     Returns:
         A row for each event `[n]`, in the order of `day` and `listener`: `day` (from 0), `listener` (a number),
-        `action`, `surface`, `ms_played`, `request` (a number; -1 for none), `null_<column>` for each of `NULLABLE`,
-        of the item `item` (row of `items`), `content_type`, `duration_ms` and `age` (days since its release); and where
-        the journal collected the events, `delay` (hours until feedback came), `fallback` (the page was not decided as
-        usual) and `prediction` (of a play, by the ranking model).
+        `action`, `play` (see `plays`), `surface`, `ms_played`, `request` and `session` (numbers; -1 for none),
+        `null_<column>` for each of `NULLABLE`, of the item `item` (row of `items`), `content_type`, `duration_ms`,
+        `age` (days since its release) and, with `cells`, `cell`; and where the journal collected the events, `delay`
+        (hours until feedback came), `fallback` (the page was not decided as usual) and `prediction` (of a play, by the
+        ranking model).
     """
     start = microseconds(windows.start)
     ts = events["ts"].cast(pa.int64()).to_numpy()
@@ -96,6 +98,11 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
     frame["age"] = (pd.to_datetime(decided, unit="us") - frame.pop("release")) / DAY
     frame["day"] = (decided - start) // (DAY // MICROSECOND)
     frame["listener"], frame["request"], frame["item"] = codes(events["user_id"]), request, item
+    session, listener = codes(events["session_id"]), frame["listener"].to_numpy()
+    frame["session"] = np.where(session < 0, -1, listener * (session.max(initial=0) + 1) + session)
+    frame["play"] = plays(frame)
+    if cells is not None:
+        frame["cell"] = np.append(cells, -1)[item]
     for name in NULLABLE:
         frame[f"null_{name}"] = events[name].is_null().to_numpy()
     received = events[schema.RECEIVED.name] if schema.RECEIVED.name in events.column_names else None
@@ -107,6 +114,21 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows) -> pd.DataFrame:
         scores = pc.extract_regex(pc.struct_field(exposure, "scores"), PREDICTION)
         frame["prediction"] = pc.struct_field(scores, "play").cast(pa.float64()).to_numpy(zero_copy_only=False)
     return frame.sort_values(["day", "listener"], kind="stable", ignore_index=True)
+
+
+def plays(frame: pd.DataFrame) -> np.ndarray:
+    """Return which rows are plays, or stand for one: likes and adds of an item that has no play or skip there `[n]`.
+
+    A log of ratings has a like in place of the play, and a log of a player has it beside the play.
+
+    Args:
+        frame: Rows with `action`, `listener`, `item` and `request`.
+    """
+    played, liked = (frame["action"].isin(actions).to_numpy() for actions in ([schema.PLAY], [schema.LIKE, schema.ADD]))
+    place = frame[["listener", "item", "request"]]
+    heard = pd.MultiIndex.from_frame(place[played | (frame["action"] == schema.SKIP).to_numpy()])
+    played[liked] = ~pd.MultiIndex.from_frame(place[liked]).isin(heard)
+    return played
 
 
 def microseconds(at: datetime) -> int:

@@ -12,7 +12,11 @@ from typing import Self
 import numpy as np
 
 from segue.errors import InputError
+from segue.settings import MODEL_CARD
 
+CODES = Path(MODEL_CARD).with_name(
+    "codes.npz"
+)  # in a SavedModel's folder: items keep their codes when it is trained again
 LEVELS = 3  # codes of an item before the last one
 LEAST, MOST = 8, 256  # the fewest and the most codes of a level
 ROOM = 1000  # combinations of codes for each item, so that few items share one
@@ -139,6 +143,23 @@ class Codebook:
             codes.append(nearest(residual, centroids))
             residual -= centroids[codes[-1]]
         return np.stack(codes, axis=1).astype(np.int32)
+
+    def cells(self, most: int) -> np.ndarray:
+        """Part the embedding space into few cells, by Ward's method over the centroids of the first code.
+
+        Args:
+            most: the largest number of cells.
+
+        Returns:
+            The cell of each item of `ids`, int `[items]`, from 0; -1 where the first code has lost its centroid.
+        """
+        from scipy.cluster.hierarchy import fcluster, ward
+
+        first = self.centroids[0]
+        known = np.flatnonzero(np.isfinite(first).all(axis=1))
+        cell_of = np.full(len(first), -1)
+        cell_of[known] = fcluster(ward(first[known]), most, "maxclust") - 1 if len(known) > most else range(len(known))
+        return cell_of[self.codes[:, 0]]
 
     def collision_rate(self, count: int) -> float:
         """The share of the first `count` items that agree with another of them in all codes but the last."""

@@ -9,18 +9,16 @@ import tensorflow as tf
 from models.graph_function import graph_function
 from models.inputs.catalogue import DURATION_SCALE, LATER
 from models.inputs.signature_specs import specs
-from models.saved.card import CARD
 from models.saved.filters import Filters, candidate_count
 from models.saved.index import Index
 from models.saved.saved_model import save
 from models.sequence.coded import BEAMS, CodedModel
-from models.sequence.codes import Codebook
+from models.sequence.codes import CODES, Codebook
 from models.sequence.playlist import draw_playlist
 from models.sequence.request_inputs import history_specs, served_requests
 from models.sequence.steering import Steering
 
 PLAYED = "play"  # the action of the items of a playlist
-CODES = Path(CARD).with_name("codes.npz")  # the codes, which items keep when the model is trained again
 
 
 class ServedSequence(tf.Module):

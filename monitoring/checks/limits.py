@@ -73,7 +73,7 @@ def changes(sums: Sums, rare: frozenset[str]) -> Changes:
 
 def ratio(sums: np.ndarray) -> np.ndarray:
     """Return numerators over denominators `[...]` of sums `[..., 2]`; NaN where there is no denominator."""
-    return sums[..., 0] / sums[..., 1]
+    return np.divide(sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] != 0)
 
 
 def mean_of_finite(values: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Rule:
 
 OUTAGE, BEHAVIOUR, CATALOGUE, GENRE = "outage", "behaviour", "catalogue", "genre"
 RULES = {
-    "volume": Rule("guardrail", "alert", "the number of requests a day", "down", OUTAGE, count=True),
+    "volume": Rule("guardrail", "alert", "the number of {level} a day", "down", OUTAGE, count=True),
     "feedback": Rule("guardrail", "alert", "plays and skips per impression on {level}", "down", OUTAGE),
     "nulls": Rule("guardrail", "alert", "the share of events without {level}", "up", OUTAGE, rare=True),
     "freshness": Rule("guardrail", "alert", "the age of the newest event", "up", OUTAGE),
@@ -49,6 +49,7 @@ RULES = {
     "play_rate_by_genre": Rule("cause", "retrain", "the share of plays among plays and skips of {level}", cause=GENRE),
     "features": Rule("drift", "retrain", "the share of {level} among impressions"),
     "predictions": Rule("drift", "retrain", "the share of {level} among impressions"),
+    "embeddings": Rule("drift", "retrain", "the share of items like {level} among plays"),
     "auc": Rule("quality", "retrain", "the AUC within pages on {level}", "down"),
     "ndcg": Rule("quality", "retrain", "the NDCG within pages on {level}", "down"),
     "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}"),

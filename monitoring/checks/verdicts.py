@@ -48,6 +48,7 @@ def check_of(name: str, rule: Rule, compared: Changes) -> Check:
     """Return the check of a name: the measure whose change is the largest part of its limit decides."""
     numbers = [n for n, (check, _) in enumerate(compared.names) if check == name and compared.enough[n]]
     numbers = [n for n in numbers if np.isfinite(compared.now[-1, n] - compared.before[-1, n])]
+    numbers = [n for n in numbers if compared.limit[-1, n] < largest_change(rule, float(compared.before[-1, n]))]
     if not numbers:
         return Check(name, rule.kind, rule.response, Verdict(True, "There are too few events to judge."))
     parts = {number: float(excess(compared, number, rule.direction)[-1]) for number in numbers}
@@ -70,6 +71,12 @@ def check_of(name: str, rule: Rule, compared: Changes) -> Check:
     )
 
 
+def largest_change(rule: Rule, before: float) -> float:
+    """Return the largest change that there can be, from a number or a share in the base; a higher limit is no limit."""
+    up = np.inf if rule.count else 1 - before
+    return {"up": up, "down": before, "both": max(up, before)}[rule.direction]
+
+
 def sentence(rule: Rule, level: str, before: float, now: float, limit: float) -> str:
     """Return the change and its limit in a sentence."""
     subject = rule.measure.format(level=level)
@@ -83,9 +90,10 @@ def sentence(rule: Rule, level: str, before: float, now: float, limit: float) ->
 def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
     """Return the cause that failed checks point to, and why in a sentence.
 
-    An outage comes first, because what its events say of listeners is wrong; then skew, because models that were
-    given wrong features move all else. Otherwise the check whose change is the largest part of its limit names the
-    cause: a shift of tastes also moves the skip rate, and new items also move genres, but less.
+    An outage comes first, because what its events say of listeners is wrong; then skew, because models that were given
+    wrong features move all else; then the checks of the kind `cause`, because what they find also moves features,
+    embeddings and quality. Of several, the check whose change is the largest part of its limit names the cause: a shift
+    of tastes also moves the skip rate, and new items also move genres, but less.
 
     Args:
         checks: The checks of a window.
@@ -99,5 +107,7 @@ def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:
         return None
     outage = [check for check in failed if RULES[check.name].cause == OUTAGE]
     alerting = [check for check in failed if check.response == "alert"]
-    strongest = max(outage or alerting or failed, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
+    causes = [check for check in failed if check.kind == "cause"]
+    first = outage or alerting or causes or failed
+    strongest = max(first, key=lambda check: abs(check.effect or 0) / (check.limit or 1))
     return RULES[strongest.name].cause or strongest.name, strongest.verdict.reason

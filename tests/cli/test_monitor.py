@@ -1,6 +1,7 @@
 """`segue monitor` and `segue retrain` on homes that a loop has left."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,17 @@ def test_features_come_online_unless_a_run_is_at_work(segue, home, monkeypatch):
     assert "features not refreshed: One process at a time changes" in busy.output
     assert "retrain: " in busy.output  # all else goes on
     assert len(done) == 1
+
+
+def test_a_window_that_cannot_be_judged_says_why(segue, home):
+    leave_report(home, replace(report(TODAY), checks=(), reason="Checks need 15 whole days of events."))
+    assert segue("monitor").output.splitlines()[1] == "Checks need 15 whole days of events."
+
+
+def test_checks_without_enough_events_are_counted(segue, home):
+    usual = report(TODAY)
+    leave_report(home, replace(usual, checks=(replace(usual.checks[0], effect=None), *usual.checks[1:])))
+    assert segue("monitor").output.splitlines()[0].endswith(" 0 of 5 checks failed, 1 had too few events")
 
 
 def test_if_needed_acts_on_the_decision_until_a_training_followed(segue, home, trained):

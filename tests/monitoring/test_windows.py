@@ -83,3 +83,13 @@ def test_what_the_journal_knows_is_read_from_the_exposure():
     assert frame["prediction"].fillna(-1).tolist() == [0.42, -1, -1]
     assert frame["fallback"].tolist() == [False, True, False]
     assert frame["delay"].fillna(-1).tolist() == [3, -1, -1]
+
+
+def test_a_like_stands_for_a_play_unless_the_item_was_played_or_skipped_in_the_request():
+    noon = END - 12 * HOUR
+    events = log(
+        ("play", noon, "a"), ("like", noon, "a"), ("skip", noon, "b"), ("add", noon, "b"), ("like", noon, "c"),
+        ("add", noon, None), ("impression", noon, "a"),
+    )  # fmt: skip
+    frame = rows(events, ITEMS, WINDOWS)
+    assert frame["play"].tolist() == [True, False, False, False, True, True, False]

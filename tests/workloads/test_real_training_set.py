@@ -10,8 +10,7 @@ import pytest
 from events.dataset import write
 from events.importers.synthetic import WorldConfig, generate
 from events.ingest import ingest
-from models.sequence.codes import Codebook
-from models.sequence.export import CODES
+from models.sequence.codes import CODES, Codebook
 from models.training_config import Limits, RankingConfig, RetrievalConfig, SequenceConfig, TrainingConfig
 from workloads.evaluate import evaluate
 from workloads.make_training_set import make

@@ -2,17 +2,21 @@
 
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from events import dataset, schema
+from models.sequence.codes import CODES, Codebook
+from monitoring.checks.measures import CELLS
 from monitoring.drift import DriftLimits, compare
 from monitoring.report import Check, Report
 from monitoring.watch import checked, compared
 from monitoring.windows import COLUMNS, EXPOSURE, Windows, rows
 from segue.files import write_json
 from segue.settings import Home
+from serving.store import model_store
 from stores import parts
 from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
 
@@ -41,7 +45,7 @@ def step(home: Home, at: datetime) -> Report:
     events = served(read_events)
     if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
-    frame = rows(events, tables.items, windows)
+    frame = rows(events, tables.items, windows, cells(home, tables.items))
     report = checked(frame, events, tables.items, windows, at, skews(home, tables, windows, at))
 
     def write() -> None:
@@ -63,6 +67,27 @@ def skews(home: Home, tables: dataset.Tables, windows: Windows, at: datetime) ->
 
     served, joined = served_and_joined(home, *windows.current, at)
     return [skew(served, joined)] if served else []
+
+
+def cells(home: Home, items: pa.Table) -> np.ndarray | None:
+    """Return the cell of each item in the embedding space of the stable sequence model, -1 for items new to it.
+
+    All days are compared in the space of one model, so a promotion between them moves no item. The cells come from the
+    file of the items' codes: reading it takes milliseconds, and loading the model would import TensorFlow.
+
+    Args:
+        home: The home.
+        items: The catalogue (`events.schema.ITEMS`).
+
+    Returns:
+        Int `[items]`; None if no sequence model is stable, or it has no codes.
+    """
+    model = model_store.stable(home.models).get("sequence")
+    if model is None or not (model / CODES).is_file():
+        return None
+    book = Codebook.read(model / CODES)
+    place = pc.index_in(items["item_id"], pa.array(book.ids, pa.string())).fill_null(-1).to_numpy()
+    return np.append(book.cells(CELLS), -1)[place]
 
 
 def served(events: pa.Table) -> pa.Table:

@@ -6,8 +6,8 @@ import numpy as np
 
 from models.inputs.arrow_columns import sample
 from models.sequence.coded import fit_codes
-from models.sequence.codes import Codebook
-from models.sequence.export import CODES, export_sequence
+from models.sequence.codes import CODES, Codebook
+from models.sequence.export import export_sequence
 from models.sequence.fit import fit
 from models.sequence.histories import Histories
 from models.sequence.validation import action_auc, held_out

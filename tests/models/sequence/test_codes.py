@@ -33,6 +33,22 @@ def test_similar_items_share_their_first_code(book):
     assert not any(set(first[a::4]) & set(first[b::4]) for a in range(4) for b in range(a))
 
 
+def test_a_cell_holds_the_items_of_a_corner(book):
+    cells = book.cells(4)
+    assert [len(set(cells[corner::4])) for corner in range(4)] == [1, 1, 1, 1]
+    assert sorted(set(cells)) == [0, 1, 2, 3]
+
+
+def test_each_first_code_is_a_cell_where_there_is_room_for_all(book):
+    assert len(set(book.cells(1000))) == len(set(book.codes[:, 0]))
+
+
+def test_items_whose_first_code_has_no_centroid_are_in_no_cell(book):
+    kept = book.codes[:, 0] != book.codes[0, 0]
+    lost = book.moved(book.codes[kept], vectors()[kept])  # as if no item with this code were in the catalogue any more
+    np.testing.assert_array_equal(lost.cells(4) == -1, ~kept)
+
+
 def test_the_same_seed_gives_the_same_codes(book):
     again = Codebook.fit(ids(120), vectors(), seed=0)
     np.testing.assert_array_equal(again.codes, book.codes)

@@ -8,8 +8,8 @@ from events import schema
 from models.inputs.catalogue import LATER
 from models.saved.card import read_card
 from models.sequence.coded import fit_codes
-from models.sequence.codes import Codebook
-from models.sequence.export import CODES, export_sequence
+from models.sequence.codes import CODES, Codebook
+from models.sequence.export import export_sequence
 from models.sequence.fit import HeldOut, fit
 from models.sequence.histories import requests
 from models.sequence.steering import YEAR_SECONDS, Steering

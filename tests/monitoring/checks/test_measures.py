@@ -44,14 +44,14 @@ def sums() -> Sums:
         ],
         schema.EVENTS,
     )
-    frame = rows(events, ITEMS, Windows(END, 2))
+    frame = rows(events, ITEMS, Windows(END, 2), cells=np.array([4, 2]))
     return daily(frame, Levels.of(frame, ITEMS), 2, seed=0)
 
 
 @pytest.mark.parametrize(
     ("check", "level", "numerator", "denominator"),
     [
-        ("volume", "", 3, 1),  # requests a, b and c
+        ("volume", "requests", 3, 1),  # requests a, b and c
         ("feedback", "home", 2, 2),
         ("feedback", "library", 1, 0),  # a play without an impression
         ("nulls", "ms_played", 1, 4),  # of plays and skips
@@ -64,6 +64,8 @@ def sums() -> Sums:
         ("new_items", "played", 1, 3),
         ("plays_by_genre", "rock", 1.5, 3),  # half of the old item and all of the new one
         ("play_rate_by_genre", "rock", 1.5, 2.5),
+        ("embeddings", "Old", 1, 2),  # the lost item is in no cell
+        ("embeddings", "New", 1, 2),
     ],
 )
 def test_a_measure_is_a_ratio_of_sums(sums, check, level, numerator, denominator):
@@ -71,9 +73,25 @@ def test_a_measure_is_a_ratio_of_sums(sums, check, level, numerator, denominator
 
 
 def test_a_day_without_events_has_no_requests_and_nothing_else(sums):
-    volume = sums.names.index(("volume", ""))
+    volume = sums.names.index(("volume", "requests"))
     assert sums.totals[0, volume].tolist() == [0, 1]
     assert not np.delete(sums.totals[0], volume, axis=0).any()
+
+
+def test_the_volume_of_a_log_without_requests_is_its_sessions():
+    sessions = [("u", "1"), ("u", "1"), ("u", "2"), ("v", "1")]  # of v, too, is one called 1
+    ratings = pa.Table.from_pylist(
+        [
+            {"event_id": str(n), "user_id": user, "item_id": "old", "ts": NOON, "action": "like", "session_id": session}
+            for n, (user, session) in enumerate(sessions)
+        ],
+        schema.EVENTS,
+    )
+    frame = rows(ratings, ITEMS, Windows(END, 2))
+    rated = daily(frame, Levels.of(frame, ITEMS), 2, seed=0)
+    assert rated.totals[1, rated.names.index(("volume", "sessions"))].tolist() == [3, 1]
+    assert rated.totals[1, rated.names.index(("plays_by_genre", "rock"))].tolist() == [2, 4]  # a like stands for a play
+    assert rated.totals[1, rated.names.index(("nulls", "ms_played"))].tolist() == [0, 0]  # and has no time
 
 
 def test_a_replicate_takes_all_rows_of_a_listener_equally_often(sums):

@@ -50,6 +50,15 @@ def test_too_few_events_pass_and_say_so(days_of):
     assert (check.effect, check.limit) == (None, None)
 
 
+def test_a_limit_that_no_change_can_reach_is_none(days_of):
+    # One listener of many brings most trials of a day, so that any share is usual: the limit is over 100 points.
+    trials = np.where(np.arange(30) == np.arange(DAYS)[:, None] % 30, 50, 1)
+    successes = np.where(trials > 1, trials * (np.arange(DAYS)[:, None] % 2), 0)
+    (check,) = verdicts(days_of({SKIPS: (successes, trials)}))
+    assert (check.verdict.passed, check.effect) == (True, None)
+    assert check.verdict.reason == "There are too few events to judge."
+
+
 def test_days_of_an_outage_are_no_part_of_the_base(days_of):
     # Half of the plays are lost on days 38 to 41, so that more of what came are skips. Day 42 is whole again.
     lost = {"d38": 0.1, "d42": 0.5}
@@ -75,9 +84,11 @@ def check(name: str, part: float) -> Check:
         ({"skip_rate": 9, "feedback": 1.1}, "outage"),
         ({"skip_rate": 9, "skew": 1.1}, "skew"),
         ({"feedback": 1.1, "skew": 9}, "outage"),
+        ({"embeddings": 9, "features": 9, "plays_by_genre": 1.1}, "genre"),
+        ({"embeddings": 3, "features": 2}, "embeddings"),
     ],
 )
-def test_an_outage_comes_first_then_skew_and_then_the_strongest_change(parts, cause):
+def test_an_outage_comes_first_then_skew_then_a_cause_and_then_the_strongest_change(parts, cause):
     found, reason = cause_of([check(name, part) for name, part in parts.items()])
     assert found == cause
     assert reason.endswith("changed.")

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,9 +12,11 @@ from events import dataset, schema
 from events.importers.synthetic import SIZES, generate
 from events.journal.joins import EXPOSURE
 from events.world.config import DRIFTS, FIRST_DAY
+from models.sequence.codes import CODES, Codebook
 from monitoring.report import Report
 from segue.errors import InputError
-from workloads.monitoring.watch import served, step
+from serving.store import model_store
+from workloads.monitoring.watch import cells, served, step
 
 DRIFT_DAY = 26
 MIDNIGHT = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
@@ -86,3 +89,15 @@ def test_a_young_log_is_not_judged(home):
 def test_a_home_without_a_log_is_refused(home):
     with pytest.raises(InputError, match="No data set"):
         step(home, mature(24))
+
+
+def test_cells_are_those_of_the_stable_sequence_model(home, tmp_path):
+    items = pa.table({"item_id": ["c", "new", "a", "b"]})
+    assert cells(home, items) is None
+    near, far = [0.0, 0.0], [9.0, 9.0]
+    model = tmp_path / "sequence"
+    (model / CODES).parent.mkdir(parents=True)
+    (model / "saved_model.pb").touch()
+    Codebook([np.array([near, far])], np.array([[0, 0], [0, 1], [1, 0]]), ["a", "b", "c"]).write(model / CODES)
+    model_store.push(home.models, {"sequence": model})
+    assert cells(home, items).tolist() == [1, -1, 0, 0]
