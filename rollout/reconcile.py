@@ -9,13 +9,14 @@ from segue.settings import Home
 from serving.store.moving import Announce
 from stores import parts
 from workloads.operating.agree import agree
+from workloads.operating.decisions import record_cut_off
 
 
 def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> list[str]:
     """Finish what a command that ended early has left, and return what could not be finished, a sentence each.
 
-    The state of the roll-out says where its labels belong, and the labels say what MLflow's aliases name. With nothing
-    left nothing changes, so that every command that decides ends with this call.
+    The state of the roll-out says where its labels belong, a move that was cut off gets its record, and the labels say
+    what MLflow's aliases name. With nothing left nothing changes, so that every command that decides ends with this call.
 
     Args:
         home: The home, with the newest models.
@@ -29,6 +30,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
             parts.change(home, parts.MODELS, lambda: settle(home.models, at, announce))
     except SegueError as error:
         problems.append(f"The labels do not follow the roll-out yet: {error.headline}")
+    record_cut_off(home)
     if problem := agree(home):
         problems.append(problem)
     return problems

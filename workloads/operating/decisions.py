@@ -1,13 +1,20 @@
 """Moves of labels with their reasons: who promoted or rolled back which version, when and why."""
 
-from collections.abc import Callable, Mapping
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
-from segue.files import read_json, write_json
-from segue.settings import Home
-from stores import parts
+from segue.files import atomic_path, json_text, read_json, remove_unfinished, write_json
+from segue.settings import DECISIONS, Home
+from serving.store import model_store
+from serving.store.label_file import Labels
+from serving.store.versions import CANARY, STABLE
 
+BEGUN = ".begun-"  # prefix of the file that a move of a label has while it is made
 # Moves a label in the store: the label, and model -> its new version; None where the label was removed.
 Move = Callable[[], tuple[str, Mapping[str, int | None]]]
 
@@ -23,7 +30,9 @@ class LabelDecisions(Protocol):
 
 
 def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime) -> dict[str, Any]:
-    """Move a label of the home's models, or of those that a cluster shares, and record the decision.
+    """Move a label of the home's models, record the decision, and return the record.
+
+    If the process is killed between the move and its record, the next command that decides makes the record.
 
     Args:
         home: the home.
@@ -39,21 +48,88 @@ def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime)
     Raises:
         InputError, UnavailableError: the move or the store refuses. Nothing is recorded then.
     """
-
-    def moved() -> dict[str, Any]:
+    record_cut_off(home)
+    before = model_store.labels(home.models)
+    with ExitStack() as stack:
+        if before:  # else the move says that there is nothing to move
+            said = {"at": at.isoformat(), "by": by, "action": action, "why": why, "labels": before}
+            stack.enter_context(begun(home.decisions / f"{BEGUN}{name_of(at, action)}", said))
         label, versions = move()
-        record = {
-            "at": at.isoformat(),
-            "by": by,
-            "action": action,
-            "label": label,
-            "versions": dict(versions),
-            "why": why,
-        }
-        write_json(home.decisions / f"{at:%Y%m%dT%H%M%S.%f}-{action}.json", record)
-        return record
+        return keep(home.models, at, by, action, label, versions, why)
 
-    return parts.change(home, parts.MODELS, moved)
+
+def keep(
+    root: Path, at: datetime, by: str, action: str, label: str, versions: Mapping[str, int | None], why: str
+) -> dict[str, Any]:
+    """Keep the record of a move in a model store, and return it. The same move has one record, however often kept."""
+    record = {
+        "at": at.isoformat(),
+        "by": by,
+        "action": action,
+        "label": label,
+        "versions": dict(versions),
+        "why": why,
+    }
+    write_json(root / DECISIONS / name_of(at, action), record)
+    return record
+
+
+def name_of(at: datetime, action: str) -> str:
+    """Return the name of a record's file."""
+    return f"{at:%Y%m%dT%H%M%S.%f}-{action.replace(' ', '-')}.json"
+
+
+@contextmanager
+def begun(path: Path, said: dict[str, Any]) -> Iterator[None]:
+    """Keep what was said of a move in a file while the body makes it. The file is locked, so it tells of a dead process."""
+    with atomic_path(path) as temporary:  # it appears with its content, and locked
+        file = temporary.open("w", encoding="utf-8")
+        file.write(json_text(said))
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def record_cut_off(home: Home) -> None:
+    """Record the moves of labels whose processes were killed before they could; a move that was not made has no record.
+
+    Every command that moves labels calls this before its own move, so what has moved since is the move that was cut off.
+    """
+    remove_unfinished(home.decisions)
+    for path in sorted(home.decisions.glob(f"{BEGUN}*")):
+        with path.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # its process is at work
+                continue
+            said = json.load(file)
+            moved = moved_label(said.pop("labels"), model_store.labels(home.models))
+            record = path.with_name(path.name.removeprefix(BEGUN))
+            if moved and not record.exists():
+                label, versions = moved
+                write_json(record, said | {"label": label, "versions": versions})
+            path.unlink(missing_ok=True)
+
+
+def moved_label(before: Labels, now: Labels) -> tuple[str, dict[str, int | None]] | None:
+    """Return the label that has moved, and model -> its new version, or None where it was removed; None if none has.
+
+    `canary` may go along with `stable`, which is then the label that a person has moved.
+    """
+    every = {label for names in (*before.values(), *now.values()) for label in names}
+    for label in (STABLE, CANARY, *sorted(every - {STABLE, CANARY})):
+        versions = {
+            model: now.get(model, {}).get(label)
+            for model in sorted({*before, *now})
+            if before.get(model, {}).get(label) != now.get(model, {}).get(label)
+        }
+        if versions:
+            return label, versions
+    return None
 
 
 def decisions(home: Home) -> list[dict[str, Any]]:
