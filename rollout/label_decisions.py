@@ -6,16 +6,17 @@ from typing import Any
 
 from rollout import moves
 from rollout.decision import Action, Decision
-from rollout.move_record import record_move
-from rollout.rollout import Phase, Rollout
+from rollout.move_record import decision_of
+from rollout.rollout import Rollout
 from rollout.state_file import read
 from segue.errors import InputError
+from segue.files import read_json
 from segue.settings import Home
 from serving.store import model_store
 from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
 from stores import parts
-from workloads.operating.decisions import decide
+from workloads.operating.decisions import decide, name_of
 
 UNSAID = "Nobody said why."
 
@@ -45,7 +46,7 @@ def promote(
             promoted = partial(model_store.promote, home.models, version, label, announce)
             return decide(home, "promote", lambda: (label, promoted()), why, by, at)
         if label == STABLE and version in (None, *trial.candidate.values()):
-            return act(home, "promote", "promoting", why, by, at, announce)
+            return act(home, "promote", why, by, at, announce)
         raise InputError(
             f"Roll-out {trial.number} compares {moves.named(trial.candidate)} with what is stable. The label {label} "
             "does not move meanwhile.",
@@ -69,7 +70,7 @@ def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
     def decided() -> dict[str, Any]:
         if trial_of(home) is None:
             return decide(home, "rollback", partial(model_store.rollback, home.models), why, by, at)
-        return act(home, "take back", "taking back", why, by, at)
+        return act(home, "take back", why, by, at)
 
     return parts.change(home, parts.MODELS, decided)
 
@@ -81,8 +82,8 @@ def trial_of(home: Home) -> Rollout | None:
 
 
 def act(
-    home: Home, action: Action, phase: Phase, why: str, by: str, at: datetime, announce: Announce | None = None
+    home: Home, action: Action, why: str, by: str, at: datetime, announce: Announce | None = None
 ) -> dict[str, Any]:
     """Carry out a person's decision about the roll-out, and return the record of its move."""
     state = moves.act(home.models, Decision(action, why or UNSAID), by, at, announce)
-    return record_move(home.models, state, phase)
+    return read_json(home.decisions / name_of(decision_of(state, action).at, action))

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rollout.rollout import Phase
-from rollout.state_file import State
+from rollout.state_file import Record, State
 from serving.store import model_store
 from serving.store.versions import CANARY, STABLE
 from workloads.operating.decisions import keep
@@ -18,19 +17,25 @@ MOVES: Mapping[Phase, tuple[str, str]] = {
 }
 
 
-def record_move(root: Path, state: State, phase: Phase) -> dict[str, Any]:
-    """Record the move of a phase, whose labels are there, and return the record.
+def record_move(root: Path, state: State, phase: Phase) -> None:
+    """Record the move of a phase, whose labels are there.
 
     The decision names the record, so a repetition after a crash writes the same file.
 
     Args:
         root: The model store.
-        state: The state, whose newest roll-out is in this phase or has left it.
+        state: The state, whose newest roll-out is in this phase.
         phase: A phase of `MOVES`.
     """
-    action, label = MOVES[phase]
     assert state.rollout is not None
-    number, labels = state.rollout.number, model_store.labels(root)
-    decision = next(each for each in reversed(state.history) if (each.rollout, each.action) == (number, action))
+    (action, label), labels = MOVES[phase], model_store.labels(root)
+    decision = decision_of(state, action)
     versions = {model: labels.get(model, {}).get(label) for model in state.rollout.candidate}
-    return keep(root, decision.at, decision.by, action, label, versions, decision.reason)
+    keep(root, decision.at, decision.by, action, label, versions, decision.reason)
+
+
+def decision_of(state: State, action: str) -> Record:
+    """Return the last decision of a kind about the newest roll-out."""
+    assert state.rollout is not None
+    number = state.rollout.number
+    return next(each for each in reversed(state.history) if (each.rollout, each.action) == (number, action))

@@ -5,6 +5,7 @@ from datetime import datetime
 from rollout.moves import settle
 from rollout.state_file import read
 from segue.errors import SegueError
+from segue.files import remove_unfinished
 from segue.settings import Home
 from serving.store.moving import Announce
 from stores import parts
@@ -24,6 +25,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
         announce: As in `rollout.moves.start`.
     """
     problems = []
+    remove_unfinished(home.models)
     try:
         rollout = read(home.models).rollout
         if rollout is not None and not rollout.ended:
