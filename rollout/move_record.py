@@ -1,4 +1,4 @@
-"""The record of a move that a roll-out makes of labels, beside the records of other moves (`decisions/` in the store)."""
+"""The record of a move that a roll-out makes of labels, beside those of other moves: `decisions/` in the store."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,9 +5,8 @@ from datetime import datetime
 from rollout.moves import settle
 from rollout.state_file import read
 from segue.errors import SegueError
-from segue.files import remove_unfinished
 from segue.settings import Home
-from serving.store.moving import Announce
+from serving.store.moving import Announce, remove_leftovers
 from stores import parts
 from workloads.operating.agree import agree
 from workloads.operating.decisions import record_cut_off
@@ -17,7 +16,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
     """Finish what a command that ended early has left, and return what could not be finished, a sentence each.
 
     The state of the roll-out says where its labels belong, a move that was cut off gets its record, and the labels say
-    what MLflow's aliases name. With nothing left nothing changes, so that every command that decides ends with this call.
+    what MLflow's aliases name. With nothing left nothing changes, so that every command that decides ends with this.
 
     Args:
         home: The home, with the newest models.
@@ -25,7 +24,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
         announce: As in `rollout.moves.start`.
     """
     problems = []
-    remove_unfinished(home.models)
+    remove_leftovers(home.models)
     try:
         rollout = read(home.models).rollout
         if rollout is not None and not rollout.ended:

@@ -23,8 +23,8 @@ MOVING = ("starting", "promoting", "taking back", "draining")
 def disagreements(home: Home, untidied: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield what disagrees or is half done in a home in which nothing is at work, a sentence each.
 
-    The labels of all models name whole versions and are where the roll-out wants them; no candidate waits; each move that a
-    roll-out made has one record; the runs that labels name have drift references and are what MLflow's aliases
+    The labels of all models name whole versions and are where the roll-out wants them; no candidate waits; each move
+    that a roll-out made has one record; the runs that labels name have drift references and are what MLflow's aliases
     name; MLflow has each run and decision once, and all of them; nothing is unfinished.
 
     Args:

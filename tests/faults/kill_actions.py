@@ -33,7 +33,7 @@ RUNS = ("training-20260301T120000", "training-20260302T120000")
 PLAN = "shadow_requests: 10\nstages: [0.1, 0.5]\nleast_requests: 5\n"
 REQUESTS = 30  # of the shadow
 LOOK = ("rollout", "look")
-BEGUN = "runs/training/request.json"  # a training is at work from then on
+BEGUN = "runs/training/steps/ingest.json"  # a training is at work from then on
 OF_RUNS = ("runs", "features", "reports/references")  # what the next run tidies up
 
 
@@ -158,11 +158,12 @@ def make_home(name: str, folder: Path) -> Home:
 def quicken(home: str) -> None:
     """Let this process, which begins in a home of this name, spend no time on what is not killed.
 
-    A drain ends at once; an evaluation has one figure; a training trains nothing. The checks of a window find an outage in
-    the home `served`, and nothing in others, whose schedule asks for a training. At the last stage the cohorts are equal.
+    A drain ends at once; an evaluation has one figure; a training trains nothing. The checks of a window find an outage
+    in the home `served`, and nothing in others, whose schedule asks for a training. At the last stage the cohorts are
+    equal.
     """
     rollouts.DRAIN = timedelta(0)
-    agree.flat_metrics = lambda _: {"auc": 0.5}  # type: ignore[assignment]
+    agree.flat_metrics = lambda _: {"auc": 0.5}
     quick_training.stand_in()
     failed = {"served": ("volume",)}.get(home, ())
 
@@ -170,7 +171,7 @@ def quicken(home: str) -> None:
         made = report(1, *failed, cause="outage" if failed else None)
         return replace(made, reference=(windows.start, windows.current[0]), current=windows.current)
 
-    watch.rows, watch.compared, watch.checked = lambda *_: None, lambda *_: ([], []), checked  # type: ignore[assignment]
+    watch.rows, watch.compared, watch.checked = lambda *_: None, lambda *_: ([], []), checked
     if home == "last stage":
         cohort = seen(newest=utc_now())
-        controller.look = lambda *_: Look(cohort, cohort)  # type: ignore[assignment]
+        controller.look = lambda *_: Look(cohort, cohort)

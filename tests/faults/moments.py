@@ -66,8 +66,12 @@ def watch(home: Path, action: Callable[[str], None]) -> None:
 
     def name(path: object) -> str | None:
         """The name of a path in the home; None outside of it, and of temporary files and artifacts of runs."""
-        relative = os.path.relpath(os.fsdecode(os.fspath(path)), home)  # type: ignore[call-overload]
-        if relative.startswith("..") or "artifacts" in relative or any(part.startswith(files.TEMPORARY) for part in Path(relative).parts):
+        relative = os.path.relpath(os.fsdecode(os.fspath(path)), home)
+        if (
+            relative.startswith("..")
+            or "artifacts" in relative
+            or any(part.startswith(files.TEMPORARY) for part in Path(relative).parts)
+        ):
             return None
         for pattern, replacement in OWN:
             relative = pattern.sub(replacement, relative)
@@ -80,7 +84,8 @@ def watch(home: Path, action: Callable[[str], None]) -> None:
             elif taken := name(arguments[0]):
                 come(f"{taken} is removed")
         elif (kind == "os.remove" and arguments[1] == -1) or kind == "shutil.rmtree":
-            if os.path.lexists(arguments[0]) and (taken := name(arguments[0])):
+            taken = name(arguments[0])
+            if taken and os.path.lexists(arguments[0]):
                 come(f"{taken} is removed")
 
     exchanged = files.exchanged
@@ -92,7 +97,7 @@ def watch(home: Path, action: Callable[[str], None]) -> None:
 
     def commit(_: object) -> None:
         frame, call = sys._getframe(), ""
-        while frame := frame.f_back:  # type: ignore[assignment]
+        while frame := frame.f_back:
             if isinstance(frame.f_locals.get("self"), MlflowClient):
                 call = frame.f_code.co_name
         if call and not call.startswith(READING):

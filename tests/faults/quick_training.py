@@ -1,7 +1,7 @@
-"""A training in no time: its runner, records, push, registration and report are real, and its other steps write small files.
+"""A training in no time: runner, records, push, registration and report are real, other steps write small files.
 
-It stands for the process that `pipelines.runner` starts, and runs the steps in the process of the runner, so that a kill
-ends all of them.
+It stands for the process that `pipelines.runner` starts, and runs the steps in the process of the runner, so that a
+kill ends all of them.
 """
 
 import os
@@ -29,7 +29,7 @@ NO_PROCESS = 2**22 + 1  # a pid that Linux never gives
 def stand_in() -> None:
     """Let trainings of this process take no time."""
     parts = ("PIPE", "STDOUT", "TimeoutExpired")
-    runner.subprocess = SimpleNamespace(Popen=Process, **{name: getattr(subprocess, name) for name in parts})  # type: ignore[assignment]
+    runner.subprocess = SimpleNamespace(Popen=Process, **{name: getattr(subprocess, name) for name in parts})
     preflight.require_labels = lambda *_: None
 
 

@@ -81,7 +81,7 @@ def name_of(at: datetime, action: str) -> str:
 
 @contextmanager
 def begun(path: Path, said: dict[str, Any]) -> Iterator[None]:
-    """Keep what was said of a move in a file while the body makes it. The file is locked, so it tells of a dead process."""
+    """Keep what was said of a move in a file while the body makes it. Its lock ends with the process."""
     with atomic_path(path) as temporary:  # it appears with its content, and locked
         file = temporary.open("w", encoding="utf-8")
         file.write(json_text(said))
@@ -97,7 +97,7 @@ def begun(path: Path, said: dict[str, Any]) -> Iterator[None]:
 def record_cut_off(home: Home) -> None:
     """Record the moves of labels whose processes were killed before they could; a move that was not made has no record.
 
-    Every command that moves labels calls this before its own move, so what has moved since is the move that was cut off.
+    Every command that moves labels calls this before its own move, so what has moved is the move that was cut off.
     """
     remove_unfinished(home.decisions)
     for path in sorted(home.decisions.glob(f"{BEGUN}*")):

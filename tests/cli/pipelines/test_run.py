@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,11 +12,14 @@ from click.testing import CliRunner
 from cli.pipelines.run import roll_out, run
 from events.dataset import write
 from events.importers.tabular import read as read_log
-from rollout.state_file import read
+from rollout.decision import Decision
+from rollout.moves import decided
+from rollout.state_file import change, read
 from segue.errors import EXIT_RETRY, InputError
 from segue.files import write_json
 from segue.settings import Home
 from serving.store import model_store
+from tests.rollout.conftest import AT
 
 
 @pytest.mark.parametrize("pipeline", ["training", "monitoring", "search"])
@@ -97,3 +101,12 @@ def test_a_roll_out_that_a_look_has_started_meanwhile_is_said_to_try_the_version
     roll_out({"version": 2, "label": "canary"})
     assert read(home.models).rollout == first
     assert capsys.readouterr().err.count("Roll-out 1 tries version 2") == 2
+
+
+def test_the_end_of_a_run_finishes_what_a_killed_command_has_left(pushed, home):
+    pushed("stable")
+    pushed("canary")
+    begun = partial(decided, decision=Decision("promote", "x"), by="ann", at=AT, labels=model_store.labels(home.models))
+    change(home.models, begun)
+    assert pushed(None).phase == "promoted"
+    assert model_store.labels(home.models) == {"ranking": {"stable": 2, "canary": 2}}

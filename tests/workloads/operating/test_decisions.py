@@ -81,8 +81,17 @@ def test_killed_at_any_step_a_move_has_one_record_and_what_has_not_moved_has_non
 
 
 def test_a_next_decision_first_records_the_one_that_was_cut_off(home):
-    said = {"at": AT.isoformat(), "by": "ann", "action": "promote", "why": "", "labels": model_store.labels(home.models)}
+    said = {
+        "at": AT.isoformat(),
+        "by": "ann",
+        "action": "promote",
+        "why": "",
+        "labels": model_store.labels(home.models),
+    }
     write_json(home.decisions / f"{BEGUN}{name_of(AT, 'promote')}", said)
     model_store.promote(home.models)
     decide(home, "rollback", partial(model_store.rollback, home.models), "bad", "bob", AT + timedelta(hours=1))
-    assert [(each["by"], each["versions"]) for each in decisions(home)] == [("bob", {"ranking": 1}), ("ann", {"ranking": 2})]
+    assert [(each["by"], each["versions"]) for each in decisions(home)] == [
+        ("bob", {"ranking": 1}),
+        ("ann", {"ranking": 2}),
+    ]
