@@ -145,10 +145,14 @@ def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
 
     home, mover = Home.from_env(), label_mover(server)
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
-        return label, model_store.drop(home.models, label, mover)
+    def dropped(root: Path) -> dict[str, Any]:
+        goal = {name: None for name, names in model_store.labels(root).items() if label in names}
+        by, at = getuser(), utc_now()
+        return decide(
+            home, "drop", lambda: (label, model_store.drop(root, label, mover)), reason, by, at, (label, goal)
+        )
 
-    report(changed(lambda _: decide(home, "drop", move, reason, getuser(), utc_now())), as_json)
+    report(changed(dropped), as_json)
 
 
 @models.command()

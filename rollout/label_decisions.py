@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rollout import moves
@@ -13,6 +14,7 @@ from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.chosen_versions import canaries, having
 from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
 from stores import parts
@@ -43,8 +45,9 @@ def promote(
     def decided() -> dict[str, Any]:
         trial = trial_of(home)
         if trial is None or label not in (STABLE, CANARY):
-            promoted = partial(model_store.promote, home.models, version, label, announce)
-            return decide(home, "promote", lambda: (label, promoted()), why, by, at)
+            root = home.models
+            promoted = partial(model_store.promote, root, version, label, announce)
+            return decide(home, "promote", lambda: (label, promoted()), why, by, at, (label, goal(root, version)))
         if label == STABLE and version in (None, *trial.candidate.values()):
             return act(home, "promote", why, by, at, announce)
         raise InputError(
@@ -73,6 +76,14 @@ def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
         return act(home, "take back", why, by, at)
 
     return parts.change(home, parts.MODELS, decided)
+
+
+def goal(root: Path, version: int | None) -> dict[str, int]:
+    """Return where a promotion moves a label: to a version, or to the canary of each model that has one."""
+    try:
+        return canaries(root, model_store.labels(root)) if version is None else having(root, version)
+    except InputError:
+        return {}  # the promotion says what is wrong
 
 
 def trial_of(home: Home) -> Rollout | None:

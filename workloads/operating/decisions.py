@@ -3,11 +3,12 @@
 import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from segue.errors import SegueError
 from segue.files import atomic_path, json_text, read_json, remove_unfinished, write_json
 from segue.settings import DECISIONS, Home
 from serving.store import model_store
@@ -15,8 +16,9 @@ from serving.store.label_file import Labels
 from serving.store.versions import CANARY, STABLE
 
 BEGUN = ".begun-"  # prefix of the file that a move of a label has while it is made
-# Moves a label in the store: the label, and model -> its new version; None where the label was removed.
-Move = Callable[[], tuple[str, Mapping[str, int | None]]]
+# A label, and model -> its new version; None where the label was removed.
+Moved = tuple[str, Mapping[str, int | None]]
+Move = Callable[[], Moved]  # moves a label in the store
 
 
 class LabelDecisions(Protocol):
@@ -29,7 +31,9 @@ class LabelDecisions(Protocol):
         """Take the candidate back, or move `stable` back."""
 
 
-def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime) -> dict[str, Any]:
+def decide(
+    home: Home, action: str, move: Move, why: str, by: str, at: datetime, goal: Moved | None = None
+) -> dict[str, Any]:
     """Move a label of the home's models, record the decision, and return the record.
 
     If the process is killed between the move and its record, the next command that decides makes the record.
@@ -41,6 +45,7 @@ def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime)
         why: the reason; empty if none was given.
         by: who decides.
         at: the time now, UTC.
+        goal: what the move returns if it is made; None where only the store knows.
 
     Returns:
         The record: `at`, `by`, `action`, `label`, `versions` (model -> version, or None) and `why`.
@@ -50,12 +55,17 @@ def decide(home: Home, action: str, move: Move, why: str, by: str, at: datetime)
     """
     record_cut_off(home)
     before = model_store.labels(home.models)
-    with ExitStack() as stack:
-        if before:  # else the move says that there is nothing to move
-            said = {"at": at.isoformat(), "by": by, "action": action, "why": why, "labels": before}
-            stack.enter_context(begun(home.decisions / f"{BEGUN}{name_of(at, action)}", said))
-        label, versions = move()
-        return keep(home.models, at, by, action, label, versions, why)
+    note = home.decisions / f"{BEGUN}{name_of(at, action)}"
+    said = {"at": at.isoformat(), "by": by, "action": action, "why": why, "labels": before, "goal": goal}
+    with begun(note, said) if before else nullcontext():  # without labels the move says that there is nothing to move
+        try:
+            label, versions = move()
+        except SegueError:
+            note.unlink(missing_ok=True)  # nothing has moved
+            raise
+        record = keep(home.models, at, by, action, label, versions, why)
+        note.unlink(missing_ok=True)
+    return record
 
 
 def keep(
@@ -81,17 +91,14 @@ def name_of(at: datetime, action: str) -> str:
 
 @contextmanager
 def begun(path: Path, said: dict[str, Any]) -> Iterator[None]:
-    """Keep what was said of a move in a file while the body makes it. Its lock ends with the process."""
+    """Write what was said of a move into a file, and lock it while the body makes the move. The file stays."""
     with atomic_path(path) as temporary:  # it appears with its content, and locked
         file = temporary.open("w", encoding="utf-8")
         file.write(json_text(said))
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
     with file:
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+        yield
 
 
 def record_cut_off(home: Home) -> None:
@@ -101,13 +108,13 @@ def record_cut_off(home: Home) -> None:
     """
     remove_unfinished(home.decisions)
     for path in sorted(home.decisions.glob(f"{BEGUN}*")):
-        with path.open(encoding="utf-8") as file:
+        with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:  # its process may have ended since
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # its process is at work
                 continue
             said = json.load(file)
-            moved = moved_label(said.pop("labels"), model_store.labels(home.models))
+            moved = moved_label(said.pop("labels"), model_store.labels(home.models), said.pop("goal"))
             record = path.with_name(path.name.removeprefix(BEGUN))
             if moved and not record.exists():
                 label, versions = moved
@@ -115,11 +122,15 @@ def record_cut_off(home: Home) -> None:
             path.unlink(missing_ok=True)
 
 
-def moved_label(before: Labels, now: Labels) -> tuple[str, dict[str, int | None]] | None:
-    """Return the label that has moved, and model -> its new version, or None where it was removed; None if none has.
+def moved_label(before: Labels, now: Labels, goal: Moved | None) -> Moved | None:
+    """Return the label that has moved, and model -> its new version; None if it has not.
 
-    `canary` may go along with `stable`, which is then the label that a person has moved.
+    Without a goal it is the first label that has moved: `canary` may go along with `stable`.
     """
+    if goal is not None:
+        label, wanted = goal
+        was, is_now = ({model: names.get(model, {}).get(label) for model in wanted} for names in (before, now))
+        return goal if is_now == wanted != was else None
     every = {label for names in (*before.values(), *now.values()) for label in names}
     for label in (STABLE, CANARY, *sorted(every - {STABLE, CANARY})):
         versions = {

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from segue.errors import InputError
 from segue.files import TEMPORARY, write_json
 from segue.settings import Home
 from serving.store import model_store
@@ -41,13 +42,40 @@ def promote(home: Home) -> dict:
     ],
 )
 def test_the_label_that_has_moved(now, expected):
-    assert moved_label({"ranking": {"stable": 1, "canary": 2}}, {"ranking": now}) == expected
+    assert moved_label({"ranking": {"stable": 1, "canary": 2}}, {"ranking": now}, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("goal", "reached"),
+    [
+        (("stable", {"ranking": 2}), False),  # while it waited for a server, another command moved the canary
+        (("stable", {"ranking": 1}), False),  # it was there before
+        (("canary", {"ranking": 1}), True),
+        (("mine", {"ranking": None}), True),
+    ],
+)
+def test_what_another_command_has_moved_is_not_the_move_that_was_cut_off(goal, reached):
+    before, now = {"stable": 1, "canary": 2, "mine": 1}, {"stable": 1, "canary": 1}
+    assert (moved_label({"ranking": before}, {"ranking": now}, goal) == goal) is reached
 
 
 def test_a_move_that_is_refused_has_no_record(home):
-    with pytest.raises(ZeroDivisionError):
-        decide(home, "promote", lambda: 1 / 0, "", "ann", AT)
+    with pytest.raises(InputError):
+        decide(home, "promote", lambda: ("stable", model_store.promote(home.models, 9)), "", "ann", AT)
     assert list(home.decisions.iterdir()) == []
+
+
+def test_a_signal_after_the_move_loses_no_record(home):
+    def moved():
+        model_store.promote(home.models)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decide(home, "promote", moved, "good", "ann", AT)
+    record_cut_off(home)
+    assert [(each["label"], each["versions"], each["why"]) for each in decisions(home)] == [
+        ("stable", {"ranking": 2}, "good")
+    ]
 
 
 def test_a_move_that_is_at_work_is_left_to_its_process(home):
@@ -81,13 +109,8 @@ def test_killed_at_any_step_a_move_has_one_record_and_what_has_not_moved_has_non
 
 
 def test_a_next_decision_first_records_the_one_that_was_cut_off(home):
-    said = {
-        "at": AT.isoformat(),
-        "by": "ann",
-        "action": "promote",
-        "why": "",
-        "labels": model_store.labels(home.models),
-    }
+    said = {"at": AT.isoformat(), "by": "ann", "action": "promote", "why": "", "goal": None}
+    said["labels"] = model_store.labels(home.models)
     write_json(home.decisions / f"{BEGUN}{name_of(AT, 'promote')}", said)
     model_store.promote(home.models)
     decide(home, "rollback", partial(model_store.rollback, home.models), "bad", "bob", AT + timedelta(hours=1))
