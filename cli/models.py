@@ -143,12 +143,16 @@ def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
     from serving.store import model_store
     from workloads.operating.decisions import decide
 
-    home, mover = home_with_models(), label_mover(server)
+    home, mover = Home.from_env(), label_mover(server)
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
-        return label, model_store.drop(home.models, label, mover)
+    def dropped(root: Path) -> dict[str, Any]:
+        goal = {name: None for name, names in model_store.labels(root).items() if label in names}
+        by, at = getuser(), utc_now()
+        return decide(
+            home, "drop", lambda: (label, model_store.drop(root, label, mover)), reason, by, at, (label, goal)
+        )
 
-    report(decide(home, "drop", move, reason, getuser(), utc_now()), as_json)
+    report(changed(dropped), as_json)
 
 
 @models.command()
@@ -234,9 +238,15 @@ def add_items(
 def changed(edit: Callable[[Path], Any]) -> Any:
     """Change the model store of the home, or the one that a cluster shares, and return the result of `edit`."""
     from stores import parts
+    from workloads.operating.decisions import record_cut_off
 
     home = Home.from_env()
-    result = parts.change(home, parts.MODELS, lambda: edit(home.models))
+
+    def edited() -> Any:
+        record_cut_off(home)
+        return edit(home.models)
+
+    result = parts.change(home, parts.MODELS, edited)
     finish(home)
     return result
 

@@ -8,8 +8,10 @@ from rollout.decision import decide
 from rollout.looks import Look
 from rollout.moves import SEGUE, decided, settle
 from rollout.observe import look_at
+from rollout.plan import Plan
 from rollout.rollout import Rollout
 from rollout.state_file import State, change, read
+from rollout.waiting import try_waiting
 from segue.errors import InputError, SegueError
 from segue.lock import locked
 from segue.settings import Home
@@ -18,8 +20,10 @@ from serving.store.model_store import Announce
 from surfaces.cohorts.counts import read_counts
 
 
-def step(home: Home, at: datetime, announce: Announce | None = None) -> State:
-    """Look at the roll-out that runs, decide, and carry the decision out; without one, finish what is left of the last.
+def step(home: Home, at: datetime, announce: Announce | None = None, plan: Plan | None = None) -> State:
+    """Look at the roll-out that runs, decide, and carry the decision out.
+
+    Without one, finish what is left of the last, and start the roll-out of a candidate that waits.
 
     A decision about a roll-out that a person has changed since the look is dropped: the next look sees the change. If
     the candidate cannot go on, because another version is stable now, the state says so and nothing moves.
@@ -28,18 +32,20 @@ def step(home: Home, at: datetime, announce: Announce | None = None) -> State:
         home: The home with the model store, the counts of the gateways and the collected events.
         at: The time now, UTC.
         announce: As in `moves.start`.
+        plan: The plan for a candidate that waits; None for the usual one.
 
     Raises:
-        InputError: The state, the counts or the data set is damaged.
+        InputError: The state, the counts or the data set is damaged; or a candidate that waits is not whole.
         SegueError: The model server refused a move of labels. The share is written by then; the next step moves them.
     """
     root = home.models
     try:
-        state = settle(root, at, announce)
+        settle(root, at, announce)
     except SegueError:  # a server that refuses versions with added items saves no candidate that does harm
-        state = read(root)
-        if state.rollout is None or not state.rollout.active:
+        began = read(root).rollout
+        if began is None or not began.active:
             raise
+    state = try_waiting(root, plan or Plan(), at, announce)
     rollout = state.rollout
     if rollout is None or not rollout.active:
         return state

@@ -1,19 +1,24 @@
 """A person's decisions on the labels of models: beside a roll-out they are decisions about it."""
 
-from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rollout import moves
 from rollout.decision import Action, Decision
+from rollout.move_record import decision_of
 from rollout.rollout import Rollout
 from rollout.state_file import read
 from segue.errors import InputError
+from segue.files import read_json
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.chosen_versions import canaries, having
 from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
-from workloads.operating.decisions import decide
+from stores import parts
+from workloads.operating.decisions import decide, name_of
 
 UNSAID = "Nobody said why."
 
@@ -37,20 +42,21 @@ def promote(
         SegueError: The server refused.
     """
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
+    def decided() -> dict[str, Any]:
         trial = trial_of(home)
         if trial is None or label not in (STABLE, CANARY):
-            return label, model_store.promote(home.models, version, label, announce)
+            root = home.models
+            promoted = partial(model_store.promote, root, version, label, announce)
+            return decide(home, "promote", lambda: (label, promoted()), why, by, at, (label, goal(root, version)))
         if label == STABLE and version in (None, *trial.candidate.values()):
-            act(home, "promote", why, by, at, announce)
-            return STABLE, trial.candidate
+            return act(home, "promote", why, by, at, announce)
         raise InputError(
             f"Roll-out {trial.number} compares {moves.named(trial.candidate)} with what is stable. The label {label} "
             "does not move meanwhile.",
             "End the roll-out first: `segue rollout promote` or `segue rollout abort`.",
         )
 
-    return decide(home, "promote", move, why, by, at)
+    return parts.change(home, parts.MODELS, decided)
 
 
 def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
@@ -64,15 +70,20 @@ def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
         InputError: As `model_store.rollback`.
     """
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
-        trial = trial_of(home)
-        if trial is None:
-            return model_store.rollback(home.models)
-        act(home, "take back", why, by, at)
-        labels = model_store.labels(home.models)
-        return CANARY, {model: labels.get(model, {}).get(CANARY) for model in trial.candidate}
+    def decided() -> dict[str, Any]:
+        if trial_of(home) is None:
+            return decide(home, "rollback", partial(model_store.rollback, home.models), why, by, at)
+        return act(home, "take back", why, by, at)
 
-    return decide(home, "rollback", move, why, by, at)
+    return parts.change(home, parts.MODELS, decided)
+
+
+def goal(root: Path, version: int | None) -> dict[str, int]:
+    """Return where a promotion moves a label: to a version, or to the canary of each model that has one."""
+    try:
+        return canaries(root, model_store.labels(root)) if version is None else having(root, version)
+    except InputError:
+        return {}  # the promotion says what is wrong
 
 
 def trial_of(home: Home) -> Rollout | None:
@@ -81,6 +92,9 @@ def trial_of(home: Home) -> Rollout | None:
     return None if rollout is None or rollout.ended or rollout.phase in moves.BACK else rollout
 
 
-def act(home: Home, action: Action, why: str, by: str, at: datetime, announce: Announce | None = None) -> None:
-    """Carry out a person's decision about the roll-out."""
-    moves.act(home.models, Decision(action, why or UNSAID), by, at, announce)
+def act(
+    home: Home, action: Action, why: str, by: str, at: datetime, announce: Announce | None = None
+) -> dict[str, Any]:
+    """Carry out a person's decision about the roll-out, and return the record of its move."""
+    state = moves.act(home.models, Decision(action, why or UNSAID), by, at, announce)
+    return read_json(home.decisions / name_of(decision_of(state, action).at, action))

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from rollout.decision import Decision
+from rollout.move_record import MOVES, record_move
 from rollout.plan import Plan
 from rollout.rollout import Phase, Rollout, Versions, ramped, settled, with_items
 from rollout.state_file import State, change, read
@@ -215,7 +216,7 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
     state = read(root)
     while state.rollout is not None:
         seen = followed(root, announce)
-        after = change(root, partial(gone_on, seen=seen, at=at))
+        after = change(root, partial(recorded, root=root, seen=seen, at=at))
         if after == state:
             break
         state = after
@@ -243,6 +244,14 @@ def newest(root: Path) -> Rollout:
     rollout = read(root).rollout
     assert rollout is not None
     return rollout
+
+
+def recorded(now: State, root: Path, seen: Rollout, at: datetime) -> State:
+    """Return `gone_on`, once the move that has ended is recorded: a killed command leaves no move without a record."""
+    after = gone_on(now, seen, at)
+    if after != now and seen.phase in MOVES:
+        record_move(root, now, seen.phase)
+    return after
 
 
 def gone_on(now: State, seen: Rollout, at: datetime) -> State:

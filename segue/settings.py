@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 MODEL_CARD = "assets.extra/segue.json"  # in a SavedModel's folder; TF Serving ignores `assets.extra`
+DECISIONS = "decisions"  # in the model store: who moved a label when and why
 
 
 def image() -> str:
@@ -164,7 +165,7 @@ class Home:
     @property
     def decisions(self) -> Path:
         """Who moved a label of the models when and why, a file for each; beside the models, so they travel together."""
-        return self.models / "decisions"
+        return self.models / DECISIONS
 
     @property
     def surfaces(self) -> Path:

@@ -14,6 +14,7 @@ from serving.store.split import read_split
 from serving.store.versions import CANARY, STABLE
 from stores import parts
 from workloads.operating.agree import run_of
+from workloads.operating.decisions import record_cut_off
 from workloads.run import Run
 
 
@@ -41,6 +42,7 @@ def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, win
         parts.change(home, parts.REPORTS, lambda: keep_window(home, run.id, window))
 
         def pushed() -> int:
+            record_cut_off(home)
             label = label_for(run)
             earlier = pushed_before(home.models, models, run.id, label)
             return earlier or model_store.push(home.models, models, warmup=warmup, label=label)

@@ -122,23 +122,27 @@ def execute(
 
 def roll_out(pushed: dict) -> None:
     """Roll the pushed models out if a label says that they are a candidate, and say what serves them."""
-    from cli.models import changed
-    from rollout import moves
+    from cli.models import changed, finish
     from rollout.plan import Plan
+    from rollout.waiting import try_waiting
 
     version, label = pushed["version"], pushed["label"]
+    rollout = None
     if label == "canary":
         try:
-            state = changed(lambda root: moves.start(root, None, Plan(), moves.SEGUE, utc_now()))
+            rollout = changed(lambda root: try_waiting(root, Plan(), utc_now())).rollout
         except SegueError as error:
-            say(f"Version {version} is not tried yet: {error} Then `segue rollout start`.", fg="yellow", err=True)
+            say(f"Version {version} is not tried yet: {error} `segue rollout look` tries it.", fg="yellow", err=True)
             return
+    else:
+        finish(Home.from_env())
+    if rollout is not None and version in rollout.candidate.values():
         say(
-            f"Roll-out {state.rollout.number} tries version {version}; everybody else gets what was stable before. "
+            f"Roll-out {rollout.number} tries version {version}; everybody else gets what was stable before. "
             "`segue rollout look` decides, and `segue models promote` serves it at once.",
             err=True,
         )
-    elif label is None:
+    elif label != "stable":
         say(f"A roll-out tries another version. Afterwards: `segue rollout start {version}`.", fg="yellow", err=True)
 
 

@@ -32,7 +32,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
     from workloads.monitoring import decide, watch
     from workloads.monitoring.monitor import roll_out
 
-    did = looked(home, at)
+    did = looked(home, plan, at)
     try:
         report = watch.step(home, at)
         did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
@@ -50,26 +50,22 @@ def training(ended: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "pushed" if ended["status"] == "pushed" else "refused", **ended}
 
 
-def looked(home: Home, at: datetime) -> Did:
-    """Look at the roll-out that runs, if one does, and carry out what that shows."""
+def looked(home: Home, plan: "Plan", at: datetime) -> Did:
+    """Look at the roll-out that runs, or start that of a candidate that waits, and carry out what that shows."""
     from rollout.controller import step
     from rollout.state_file import read
 
     before = read(home.models)
-    return news(before, step(home, at))
+    return news(before, step(home, at, plan=plan))
 
 
 def begun(home: Home, plan: "Plan", at: datetime) -> Did:
-    """Start the roll-out of a canary that is not stable, unless a roll-out runs."""
-    from rollout.moves import SEGUE, start
+    """Start the roll-out of a candidate that waits."""
     from rollout.state_file import read
-    from serving.store.model_store import CANARY, STABLE, labels
+    from rollout.waiting import try_waiting
 
     before = read(home.models)
-    waits = any(names.get(CANARY, names.get(STABLE)) != names.get(STABLE) for names in labels(home.models).values())
-    if not waits or (before.rollout is not None and not before.rollout.ended):
-        return []
-    return news(before, start(home.models, None, plan, SEGUE, at))
+    return news(before, try_waiting(home.models, plan, at))
 
 
 def news(before: "State", after: "State") -> Did:

@@ -120,6 +120,19 @@ def point(names: dict[str, int], label: str, version: int) -> None:
     names.update({label: version, CANARY: version} if along else {label: version})
 
 
+def remove_leftovers(root: Path) -> None:
+    """Remove what killed commands have left half-written in a store, unless a push or promotion is at work."""
+    if not root.is_dir():
+        return
+    with (root / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        files.remove_unfinished(root)
+        staging.remove_leftovers(root)
+
+
 def _require(root: Path) -> None:
     """Raise InputError if the store does not exist."""
     if not root.is_dir():

@@ -78,8 +78,7 @@ def test_status_takes_the_counts_of_a_caller_that_has_begun(segue, home):
 
 
 def test_a_look_decides_and_says_why(segue, home):
-    assert segue("look").output == "No roll-out was started.\n"
-    segue("start")
+    assert "Roll-out 1 of ranking 2 beside ranking 1: running." in segue("look").output  # the canary waited
     assert "wait, by segue: The shadow needs 100 requests; it has 0." in segue("look").output
     (home.rollout_counts / "1").mkdir()
     counted = {"requests": 30, "errors": 30, "slow": 0, "newest": "2026-03-02T10:00:00Z"}

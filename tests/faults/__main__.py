@@ -15,12 +15,14 @@ from segue.settings import Home
 from tests.faults.commands import make_inputs
 from tests.faults.gateway_rounds import plan
 from tests.faults.gateway_rounds import run_rounds as run_gateway_rounds
+from tests.faults.kill_actions import ACTIONS
 from tests.faults.rollout_rounds import DISTURBED
 from tests.faults.rollout_rounds import run_rounds as run_rollout_rounds
 from tests.faults.rounds import run_rounds
 from tests.support.model_servers import save_tf2
 
 MOST_SHOWN = 20  # faults
+AREAS = tuple(dict.fromkeys(action.area for action in ACTIONS))
 WEIGHTS = {"import": 36, "push": 30, "promote": 20, "run": 6, "serve": 8}  # a round of `run` takes longest
 
 
@@ -61,23 +63,29 @@ def commands(rounds: int, seed: int) -> None:
 
 @main.command()
 @click.option("--rounds", default=5, show_default=True, help="Number of rounds at each moment.")
-def agreement(rounds: int) -> None:
-    """Kill the end of a run and decisions on labels at named moments; after one invocation all states agree."""
-    from tests.faults.agreement import every_point
-    from tests.faults.agreement import run_rounds as run_agreement_rounds
+@click.option("--area", type=click.Choice(AREAS), multiple=True, help="Only these; repeatable.  [default: all]")
+def agreement(rounds: int, area: tuple[str, ...]) -> None:
+    """Kill commands before each of their writes that last; after one invocation all states agree."""
+    from tests.faults.agreement import Rounds, run_rounds
 
+    chosen = [each for each in ACTIONS if not area or each.area in area]
     counts: Counter = Counter()
+    moments: dict[str, set[str]] = {}
     with TemporaryDirectory(prefix="segue-faults-") as folder:
-        for each in run_agreement_rounds(every_point(rounds), Path(folder)):
+        for each in run_rounds(Rounds(Path(folder)), chosen, rounds):
             for sentence in each.wrong:
-                click.echo(f"{each.action} {' '.join(each.point)}: {sentence}")
-            counts.update([(each.action, *each.point, column) for column in ("rounds", *["hit"] * each.hit)])
-            counts.update([(each.action, *each.point, "wrong")] * bool(each.wrong))
-    click.echo(f"{'':16}{'':60}{'rounds':>8}{'hit':>6}{'wrong':>7}")
-    for action, point in every_point(1):
-        columns = [counts[action, *point, column] for column in ("rounds", "hit", "wrong")]
-        click.echo(f"{action:<16}{' '.join(point):<60}{columns[0]:>8}{columns[1]:>6}{columns[2]:>7}")
-    raise SystemExit(any(key[-1] == "wrong" for key in counts))
+                click.echo(f"{each.action.name}, before {each.moment}: {sentence}")
+            moments.setdefault(each.action.name, set()).add(each.moment)
+            counts.update([(each.action.name, name) for name in ("rounds", *["hit"] * each.hit)])
+            counts.update([(each.action.name, "wrong")] * bool(each.wrong))
+    click.echo(f"{'area':<10}{'killed':<32}{'moments':>9}{'rounds':>8}{'hit':>6}{'wrong':>7}")
+    for action in chosen:
+        columns = [counts[action.name, column] for column in ("rounds", "hit", "wrong")]
+        place = f"{action.area:<10}{action.name:<32}{len(moments[action.name]):>9}"
+        click.echo(f"{place}{columns[0]:>8}{columns[1]:>6}{columns[2]:>7}")
+    total = [sum(counts[action.name, column] for action in chosen) for column in ("rounds", "hit", "wrong")]
+    click.echo(f"{'all':<42}{sum(map(len, moments.values())):>9}{total[0]:>8}{total[1]:>6}{total[2]:>7}")
+    raise SystemExit(bool(total[2]) or total[0] != total[1])
 
 
 @main.command()

@@ -52,6 +52,19 @@ def test_without_a_roll_out_nothing_happens(tmp_path):
     assert step(Home(tmp_path), AT).rollout is None
 
 
+def test_a_candidate_that_waits_is_tried_once(store, tmp_path):
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    store().rename(home.models)
+    state = step(home, AT, plan=PLAN)
+    assert (state.rollout.number, state.rollout.candidate) == (1, {"ranking": 2, "retrieval": 2})
+    assert (state.rollout.phase, state.rollout.plan, state.history[0].by) == ("running", PLAN, "segue")
+    act(home.models, Decision("take back", "x"), "ann", AT)
+    step(home, AT + DRAIN)
+    model_store.promote(home.models, 2, "canary")  # for callers of the label, without a roll-out
+    assert (step(home, AT + DAY).rollout.phase, len(read(home.models).history)) == ("taken back", 5)
+
+
 def test_from_the_shadow_to_a_stage_and_back_by_errors(home):
     assert (step(home, AT).last.action, read(home.models).rollout.stage) == ("wait", 0)
     shadow(home, 10)

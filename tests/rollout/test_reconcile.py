@@ -12,8 +12,10 @@ from rollout.reconcile import reconcile
 from rollout.rollout import DRAIN
 from rollout.state_file import read
 from segue.errors import UnavailableError
+from segue.files import TEMPORARY
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.moving import locked
 from tests.rollout.conftest import AT
 
 
@@ -52,3 +54,18 @@ def test_a_server_that_refuses_is_named_and_asked_again(home):
     assert read(home.models).rollout.phase == "taking back"
     assert reconcile(home, AT, lambda *_: None) == []
     assert read(home.models).rollout.phase == "draining"
+
+
+def test_what_a_killed_command_has_half_written_is_removed(home):
+    left = [home.models / f"{TEMPORARY}{name}-0123abcd" for name in ("models.config", "rollout.json")]
+    left.append(home.models / "ranking" / f"{TEMPORARY}3")
+    for path in left:
+        path.touch()
+    with locked(home.models):  # by a push that is at work
+        left[-1].touch()
+        assert reconcile(home, AT) == []
+        assert left[-1].exists()
+    for path in left:
+        path.touch()
+    assert reconcile(home, AT) == []
+    assert not [path for path in left if path.exists()]

@@ -1,6 +1,8 @@
 """What `segue run` refuses before anything runs, and what it does with pushed models."""
 
 import socket
+from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,11 +12,14 @@ from click.testing import CliRunner
 from cli.pipelines.run import roll_out, run
 from events.dataset import write
 from events.importers.tabular import read as read_log
-from rollout.state_file import read
+from rollout.decision import Decision
+from rollout.moves import decided
+from rollout.state_file import change, read
 from segue.errors import EXIT_RETRY, InputError
 from segue.files import write_json
 from segue.settings import Home
 from serving.store import model_store
+from tests.rollout.conftest import AT
 
 
 @pytest.mark.parametrize("pipeline", ["training", "monitoring", "search"])
@@ -75,8 +80,33 @@ def test_a_candidate_is_rolled_out_at_the_end_of_its_run(pushed, home, capsys):
     assert model_store.labels(home.models) == {"ranking": {"stable": 1, "canary": 2}}
 
 
-def test_a_roll_out_that_cannot_start_does_not_fail_the_run(pushed, capsys):
+def test_a_second_candidate_is_not_tried_and_does_not_fail_the_run(pushed, capsys):
     pushed("stable")
     pushed("canary")
+    assert pushed("canary").candidate == {"ranking": 2}
+    assert "A roll-out tries another version. Afterwards: `segue rollout start 3`." in capsys.readouterr().err
+
+
+def test_a_roll_out_that_cannot_start_does_not_fail_the_run(pushed, home, capsys):
+    pushed("stable")
+    (home.models / "rollout.json").write_text("{")
+    with suppress(InputError):  # the next command says it again
+        pushed("canary")
+    assert "Version 2 is not tried yet: " in capsys.readouterr().err
+
+
+def test_a_roll_out_that_a_look_has_started_meanwhile_is_said_to_try_the_version(pushed, home, capsys):
+    pushed("stable")
+    first = pushed("canary")
+    roll_out({"version": 2, "label": "canary"})
+    assert read(home.models).rollout == first
+    assert capsys.readouterr().err.count("Roll-out 1 tries version 2") == 2
+
+
+def test_the_end_of_a_run_finishes_what_a_killed_command_has_left(pushed, home):
+    pushed("stable")
     pushed("canary")
-    assert "Version 3 is not tried yet: One roll-out at a time." in capsys.readouterr().err
+    begun = partial(decided, decision=Decision("promote", "x"), by="ann", at=AT, labels=model_store.labels(home.models))
+    change(home.models, begun)
+    assert pushed(None).phase == "promoted"
+    assert model_store.labels(home.models) == {"ranking": {"stable": 2, "canary": 2}}
