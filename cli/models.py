@@ -1,6 +1,6 @@
 """`segue models`: list the versions in the model store, move their labels, add items, and show example requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -207,12 +207,15 @@ def add_items(
     """
     from cli.surfaces.recommend import instant
     from events.importers.own.dialects import Dialect
+    from stores import parts
 
     with quiet_libraries():
         from workloads import add_items
 
         moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), Home.from_env()
-        result = changed(lambda _: add_items.add_items(home, files, moment, mapping_of(pairs), dialect))
+        mapping = mapping_of(pairs)
+        result = parts.change(home, parts.MODELS, lambda: add_items.add_items(home, files, moment, mapping, dialect))
+        finish(home)
     if as_json:
         print_json(result)
         return
@@ -221,16 +224,6 @@ def add_items(
     added, replaced = len(result["added"]), len(result["updated"])
     say(f"stable is version {result['version']}: {added} items added, {replaced} replaced")
     say(f"There is room for {result['free']} more until the next training.")
-
-
-def changed(edit: Callable[[Path], Any]) -> Any:
-    """Change the model store of the home, or the one that a cluster shares, and return the result of `edit`."""
-    from stores import parts
-
-    home = Home.from_env()
-    result = parts.change(home, parts.MODELS, lambda: edit(home.models))
-    finish(home)
-    return result
 
 
 def home_with_models() -> Home:

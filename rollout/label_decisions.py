@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from rollout import moves
@@ -37,20 +38,18 @@ def promote(
         SegueError: The server refused.
     """
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
-        trial = trial_of(home)
-        if trial is None or label not in (STABLE, CANARY):
-            return label, model_store.promote(home.models, version, label, announce)
-        if label == STABLE and version in (None, *trial.candidate.values()):
-            act(home, "promote", why, by, at, announce)
-            return STABLE, trial.candidate
+    trial = trial_of(home)
+    if trial is None or label not in (STABLE, CANARY):
+        moved = partial(model_store.promote, home.models, version, label, announce)
+        return decide(home, "promote", lambda: (label, moved()), why, by, at)
+    if label != STABLE or version not in (None, *trial.candidate.values()):
         raise InputError(
             f"Roll-out {trial.number} compares {moves.named(trial.candidate)} with what is stable. The label {label} "
             "does not move meanwhile.",
             "End the roll-out first: `segue rollout promote` or `segue rollout abort`.",
         )
-
-    return decide(home, "promote", move, why, by, at)
+    act(home, "promote", why, by, at, announce)
+    return decide(home, "promote", lambda: (STABLE, trial.candidate), why, by, at)
 
 
 def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
@@ -64,15 +63,16 @@ def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
         InputError: As `model_store.rollback`.
     """
 
-    def move() -> tuple[str, Mapping[str, int | None]]:
-        trial = trial_of(home)
-        if trial is None:
-            return model_store.rollback(home.models)
-        act(home, "take back", why, by, at)
+    trial = trial_of(home)
+    if trial is None:
+        return decide(home, "rollback", lambda: model_store.rollback(home.models), why, by, at)
+    act(home, "take back", why, by, at)
+
+    def back() -> tuple[str, Mapping[str, int | None]]:
         labels = model_store.labels(home.models)
         return CANARY, {model: labels.get(model, {}).get(CANARY) for model in trial.candidate}
 
-    return decide(home, "rollback", move, why, by, at)
+    return decide(home, "rollback", back, why, by, at)
 
 
 def trial_of(home: Home) -> Rollout | None:

@@ -6,9 +6,12 @@
 
 Labels move and are never dropped while callers use them. The labels that a state wants are a function of the state, so
 a move that a crash interrupted is finished by calling `settle`, which every command does. The way back waits neither
-for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken
-back keeps the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server
-unloads a version that no label names.
+for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken back keeps
+the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server unloads a
+version that no label names.
+
+On a cluster the state is in Redis and the labels are in the object store. They are published before the state goes on,
+so no share goes up ahead of its labels, and a share of 0 waits for no object store.
 """
 
 from collections.abc import Mapping
@@ -27,8 +30,10 @@ from serving.store.chosen_versions import canaries, check_whole, having
 from serving.store.label_file import Labels
 from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
+from stores import parts
 
 DRAINING = "draining"
+STILL: tuple[Phase, ...] = ("running", "held", "promoted")  # whose labels have moved
 BACK: tuple[Phase, ...] = ("taking back", "draining", "taken back")
 SEGUE = "segue"  # who decides where no person does
 
@@ -163,18 +168,22 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
     rollout, labels = newest(root), model_store.labels(root)
-
-    rollout, labels = newest(root), model_store.labels(root)
+    if rollout.phase in STILL and wanted(rollout, labels) == labels:
+        return rollout
 
     def follow(labels: Labels) -> Labels:
         nonlocal rollout
         rollout = newest(root)  # where the labels are written, because another decision may have come meanwhile
         return wanted(rollout, labels)
 
-    if rollout.phase in BACK:
-        moving.put_back(root, follow, announce)
-    elif wanted(rollout, labels) != labels:  # else a command that moves other labels is not waited for
-        moving.relabel(root, follow, announce)
+    def move() -> None:
+        now = model_store.labels(root)
+        if rollout.phase in BACK:
+            moving.put_back(root, follow, announce)
+        elif wanted(rollout, now) != now:  # else a command that moves other labels is not waited for
+            moving.relabel(root, follow, announce)
+
+    parts.change_folder(root, parts.MODELS, move)
     return rollout
 
 

@@ -7,7 +7,6 @@ from rollout.state_file import read
 from segue.errors import SegueError
 from segue.settings import Home
 from serving.store.moving import Announce
-from stores import parts
 from workloads.operating.agree import agree
 
 
@@ -26,7 +25,7 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
     try:
         rollout = read(home.models).rollout
         if rollout is not None and not rollout.ended:
-            parts.change(home, parts.MODELS, lambda: settle(home.models, at, announce))
+            settle(home.models, at, announce)
     except SegueError as error:
         problems.append(f"The labels do not follow the roll-out yet: {error.headline}")
     if problem := agree(home):

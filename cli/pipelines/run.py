@@ -122,17 +122,18 @@ def execute(
 
 def roll_out(pushed: dict) -> None:
     """Roll the pushed models out if a label says that they are a candidate, and say what serves them."""
-    from cli.models import changed
-    from rollout import moves
+    from cli.rollout import started
+    from rollout.moves import SEGUE
     from rollout.plan import Plan
 
     version, label = pushed["version"], pushed["label"]
     if label == "canary":
         try:
-            state = changed(lambda root: moves.start(root, None, Plan(), moves.SEGUE, utc_now()))
+            state = started(None, Plan(), SEGUE)
         except SegueError as error:
             say(f"Version {version} is not tried yet: {error} Then `segue rollout start`.", fg="yellow", err=True)
             return
+        assert state.rollout is not None
         say(
             f"Roll-out {state.rollout.number} tries version {version}; everybody else gets what was stable before. "
             "`segue rollout look` decides, and `segue models promote` serves it at once.",

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from rollout import rollout as rollouts
 from segue.errors import InputError
+from serving.rollouts.kept_counts import FileCounts
 from serving.store import model_store
 from surfaces.cohorts.counts import SHADOW, CohortCounts
 from tests.rollout.conftest import AT
@@ -60,7 +61,7 @@ def test_status_says_what_gateways_counted(segue, home):
     counts = CohortCounts()
     for seconds, error in ((0.02, False), (0.3, True)):
         counts.by_number[1][SHADOW].add(error, seconds, AT, overlap=0.5)
-    asyncio.run(counts.write(home.rollout_counts))
+    asyncio.run(counts.write(FileCounts(home.rollout_counts)))
     said = segue("status").output.splitlines()[-1]
     assert said == "shadow candidate: 2 requests, 1 errors, 1 slow, 160 ms on average, overlap 50%"
     assert json.loads(segue("status", "--json").output)["answers"][SHADOW]["errors"] == 1

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from serving.store.split import NAME, Split
+from serving.rollouts.kept_state import NAME, FileState
+from serving.store.split import Split
 from surfaces.arms.assigned import Experiments
 from surfaces.cohorts import follow_split as module
 from surfaces.cohorts.follow_split import follow_split, ready
@@ -56,7 +57,7 @@ def follow(tmp_path):
             server.others = {("ranking", 2): 2}
             path = Path(Models(server), None, make_catalogue({"1": {}}), experiments=Experiments())
             await path.models.refresh()
-            task = asyncio.create_task(follow_split(tmp_path, path, seconds=0.002))
+            task = asyncio.create_task(follow_split(FileState(tmp_path), path, seconds=0.002))
             try:
                 return await story(path)
             finally:
