@@ -28,19 +28,19 @@ async def follow_split(keeping: StateKeeping, path: Path, seen: Hashable = None,
         seen: the stamp of the split as it was read last.
         seconds: between two looks.
     """
-    newest, waited, trouble = path.experiments.split, 0.0, ""
+    newest, waited, said = path.experiments.split, 0.0, ""
     while True:
         await asyncio.sleep(seconds)
         try:
             now = await asyncio.to_thread(keeping.stamp)
-            trouble = ""
             if now != seen:
-                seen, waited = now, 0.0
                 newest = await asyncio.to_thread(split_of, keeping)
-        except Exception as error:  # whatever the state holds, the next change is looked at
-            if str(error) != trouble:
+                seen, waited = now, 0.0
+            said = ""
+        except Exception as error:  # it is damaged, or its server is dead: it is read again at each look
+            if str(error) != said:
                 log.error("the roll-out stays as it was: %s", error)
-            trouble = str(error)
+            said = str(error)
         if newest == path.experiments.split:
             continue
         following = replace(path.experiments, split=newest)

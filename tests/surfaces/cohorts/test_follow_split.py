@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from segue.errors import UnavailableError
 from serving.rollouts.kept_state import NAME, FileState
 from serving.store.split import Split
 from surfaces.arms.assigned import Experiments
@@ -49,15 +50,15 @@ def replace(store, text):
 
 @pytest.fixture
 def follow(tmp_path):
-    """Follow `tmp_path` while a coroutine function runs: `follow(async def story(path))`."""
+    """Follow `tmp_path`, or a keeping, while a coroutine function runs: `follow(async def story(path))`."""
 
-    def run(story):
+    def run(story, keeping=None):
         async def whole():
             server = FakeServer({}, {})
             server.others = {("ranking", 2): 2}
             path = Path(Models(server), None, make_catalogue({"1": {}}), experiments=Experiments())
             await path.models.refresh()
-            task = asyncio.create_task(follow_split(FileState(tmp_path), path, seconds=0.002))
+            task = asyncio.create_task(follow_split(keeping or FileState(tmp_path), path, seconds=0.002))
             try:
                 return await story(path)
             finally:
@@ -137,3 +138,42 @@ def test_a_damaged_file_is_said_once_and_the_last_split_stays(tmp_path, follow, 
         await until(lambda: path.experiments.split.phase == "taking back")
 
     follow(story)
+
+
+class Failing(FileState):
+    """A keeping whose server is dead now and then."""
+
+    dead: tuple[str, ...] = ()
+
+    def stamp(self):
+        self.answer("stamp")
+        return super().stamp()
+
+    def split(self):
+        self.answer("split")
+        return super().split()
+
+    def answer(self, call):
+        if call in self.dead:
+            raise UnavailableError("It does not answer.", "")
+
+
+@pytest.mark.parametrize("dead", [("stamp", "split"), ("split",)])
+def test_a_dead_server_is_said_once_an_outage_and_a_split_that_was_missed_is_read(tmp_path, follow, caplog, dead):
+    keeping = Failing(tmp_path)
+
+    async def story(path):
+        write(tmp_path, phase="running", share=0.0)
+        await until(lambda: path.experiments.split)
+        for phase in ("taking back", "taken back"):
+            caplog.clear()
+            keeping.dead = dead
+            write(tmp_path, phase=phase, share=0.0)
+            await until(lambda: caplog.records)
+            await asyncio.sleep(0.03)
+            assert path.experiments.split.phase != phase
+            assert len(caplog.records) == 1
+            keeping.dead = ()
+            await until(lambda phase=phase: path.experiments.split.phase == phase)
+
+    follow(story, keeping)
