@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from rollout import moves
@@ -40,8 +39,11 @@ def promote(
 
     trial = trial_of(home)
     if trial is None or label not in (STABLE, CANARY):
-        moved = partial(model_store.promote, home.models, version, label, announce)
-        return decide(home, "promote", lambda: (label, moved()), why, by, at)
+
+        def move() -> tuple[str, Mapping[str, int | None]]:
+            return label, model_store.promote(home.models, version, label, announce)
+
+        return decide(home, "promote", move, why, by, at)
     if label != STABLE or version not in (None, *trial.candidate.values()):
         raise InputError(
             f"Roll-out {trial.number} compares {moves.named(trial.candidate)} with what is stable. The label {label} "
