@@ -5,6 +5,7 @@ decision is one write wherever it is kept, and nothing is left half done by a pr
 """
 
 import json
+import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from stores.settings import Settings, settings, shown
 NAME = "rollout.json"
 KEYS = "segue:{rollout}:state", "segue:{rollout}:split"  # the braces keep both on one node of a cluster
 ATTEMPTS = 20  # of a change while other processes change the state
+PAUSE_SECONDS = 0.01  # after the first attempt that came too late, and so much more after each further one
 # One step of the server: both keys are replaced if the state is still the one that was read, or neither is.
 REPLACE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
@@ -135,7 +137,8 @@ class RedisState:
 
     def change(self, edit: Edit) -> None:
         """Replace both keys (see `StateKeeping`)."""
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            time.sleep(PAUSE_SECONDS * attempt)
             before = self._get(KEYS[0])
             after = edit(self._json(before))
             if after is None:
