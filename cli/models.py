@@ -1,6 +1,6 @@
 """`segue models`: list the versions in the model store, move their labels, add items, and show example requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -141,18 +141,22 @@ def rollback(server: str | None, reason: str, as_json: bool) -> None:
 def drop(label: str, server: str | None, reason: str, as_json: bool) -> None:
     """Remove LABEL from all models. The versions stay; `stable` and `canary` can only move."""
     from serving.store import model_store
+    from stores import parts
     from workloads.operating.decisions import decide
 
     home, mover = Home.from_env(), label_mover(server)
+    root = home.models
 
-    def dropped(root: Path) -> dict[str, Any]:
+    def dropped() -> dict[str, Any]:
         goal = {name: None for name, names in model_store.labels(root).items() if label in names}
         by, at = getuser(), utc_now()
         return decide(
             home, "drop", lambda: (label, model_store.drop(root, label, mover)), reason, by, at, (label, goal)
         )
 
-    report(changed(dropped), as_json)
+    decision = parts.change(home, parts.MODELS, dropped)
+    finish(home)
+    report(decision, as_json)
 
 
 @models.command()
@@ -219,11 +223,10 @@ def add_items(
         from rollout import added_items
 
         moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), Home.from_env()
-        result = changed(
-            lambda _: added_items.add_items(
-                home, files, moment, mapping_of(pairs), dialect, getuser(), utc_now, label_mover(server)
-            )
+        result = added_items.add_items(
+            home_with_models(), files, moment, mapping_of(pairs), dialect, getuser(), utc_now, label_mover(server)
         )
+        finish(home)
     if as_json:
         print_json(result)
         return
@@ -233,22 +236,6 @@ def add_items(
     beside = f", the candidate version {result['candidate']}" if result["candidate"] else ""
     say(f"stable is version {result['version']}{beside}: {added} items added, {replaced} replaced")
     say(f"There is room for {result['free']} more until the next training.")
-
-
-def changed(edit: Callable[[Path], Any]) -> Any:
-    """Change the model store of the home, or the one that a cluster shares, and return the result of `edit`."""
-    from stores import parts
-    from workloads.operating.decisions import record_cut_off
-
-    home = Home.from_env()
-
-    def edited() -> Any:
-        record_cut_off(home)
-        return edit(home.models)
-
-    result = parts.change(home, parts.MODELS, edited)
-    finish(home)
-    return result
 
 
 def home_with_models() -> Home:

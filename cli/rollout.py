@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.models import changed, label_mover, server_option
+from cli.models import finish, home_with_models, label_mover, server_option
 from cli.output import json_option, print_json
 from cli.rounds import rounds
 from segue.clock import utc_now
@@ -16,7 +17,10 @@ from segue.terminal import say
 
 if TYPE_CHECKING:
     from rollout.decision import Action
+    from rollout.plan import Plan
     from rollout.state_file import State
+    from segue.settings import Home
+    from serving.store.moving import Announce
 
 by_option: Callable = click.option("--by", help="Who decides.  [default: the user of this machine]")
 reason_option: Callable = click.option("--reason", required=True, help="Why, for those who read it later.")
@@ -26,8 +30,8 @@ reason_option: Callable = click.option("--reason", required=True, help="Why, for
 def rollout() -> None:
     """Roll out a version beside the stable one: start, watch, decide.
 
-    The state is `rollout.json` in the model store. The gateway splits its listeners by it; other callers get what the
-    labels `canary` and `stable` name. `look` decides; a person may decide at any time.
+    The state is `rollout.json` in the model store, or in Redis on a cluster. The gateway splits its listeners by it;
+    other callers get what the labels `canary` and `stable` name. `look` decides; a person may decide at any time.
     """
 
 
@@ -44,13 +48,10 @@ def rollout() -> None:
 @json_option
 def start(version: int | None, file: Path | None, by: str | None, server: str | None, as_json: bool) -> None:
     """Roll out VERSION, or the canary: the label `canary` names it, and `stable` stays."""
-    from rollout import moves, plan
+    from rollout import plan
 
     chosen = plan.read(file) if file is not None else plan.Plan()
-    show(
-        changed(lambda root: moves.start(root, version, chosen, by or getuser(), utc_now(), label_mover(server))),
-        as_json,
-    )
+    show(started(version, chosen, by or getuser(), label_mover(server)), as_json)
 
 
 @rollout.command()
@@ -63,12 +64,14 @@ def status(as_json: bool) -> None:
     from dataclasses import asdict
 
     from rollout.state_file import read
-    from stores.parts import MODELS, home_with
+    from segue.settings import Home
+    from serving.rollouts.kept_counts import counts_keeping
     from surfaces.cohorts.counts import read_counts
 
-    home = home_with(MODELS)
+    home = Home.from_env()
     state = read(home.models)
-    answers = read_counts(home.rollout_counts, state.rollout.number) if state.rollout else {}
+    with closing(counts_keeping(home.rollout_counts)) as keeping:
+        answers = read_counts(keeping, state.rollout.number) if state.rollout else {}
     if as_json:
         print_json({**to_dict(state), "answers": {name: asdict(each) for name, each in answers.items()}})
         return
@@ -125,13 +128,16 @@ def abort(reason: str, by: str | None, server: str | None, as_json: bool) -> Non
     """
     from rollout import moves
     from rollout.rollout import DRAIN
+    from segue.settings import Home
 
     state = decided("take back", reason, by, server)
     if state.rollout is not None and state.rollout.phase == "draining":
         left = (state.rollout.since + DRAIN - utc_now()).total_seconds()
         say(f"The share is 0; requests on the candidate end within {max(0.0, left):.0f} s.", err=True)
         time.sleep(max(0.0, left))
-        state = changed(lambda root: moves.settle(root, utc_now(), label_mover(server)))
+        home, mover = Home.from_env(), label_mover(server)
+        state = moves.settle(home.models, utc_now(), mover)
+        finish(home, mover)
     show(state, as_json)
 
 
@@ -155,9 +161,19 @@ def look(every: float | None, server: str | None, as_json: bool) -> None:
     from rollout.controller import alone, step
     from segue.settings import Home
 
-    home = Home.from_env()
-    with alone(home, utc_now()):
-        rounds(lambda: show(changed(lambda _: step(home, utc_now(), label_mover(server))), as_json), every)
+    home, mover = Home.from_env(), label_mover(server)
+    brought: dict[str, int] = {}
+
+    def once() -> None:
+        try:
+            bring(home, brought)
+            show(step(home, utc_now(), mover), as_json)
+            finish(home, mover)
+        finally:
+            lock.touch()  # its time says to a probe when the last look ended
+
+    with alone(home, utc_now()) as lock:
+        rounds(once, every)
 
 
 @rollout.command()
@@ -165,9 +181,9 @@ def look(every: float | None, server: str | None, as_json: bool) -> None:
 def history(as_json: bool) -> None:
     """List all that happened to roll-outs, oldest first."""
     from rollout.state_file import read
-    from stores.parts import MODELS, home_with
+    from segue.settings import Home
 
-    state = read(home_with(MODELS).models)
+    state = read(Home.from_env().models)
     if as_json:
         print_json(state.to_dict()["history"])
         return
@@ -187,12 +203,46 @@ def decided(action: "Action", reason: str, by: str | None, server: str | None) -
     from rollout import moves
     from rollout.decision import Decision
     from segue.errors import InputError
+    from segue.settings import Home
 
     if not reason.strip():
         raise InputError("A decision says why. The reason is empty.", "Give --reason.")
-    return changed(
-        lambda root: moves.act(root, Decision(action, reason), by or getuser(), utc_now(), label_mover(server))
-    )
+    # To take a candidate back waits for no object store: the share is 0 first.
+    home, mover = Home.from_env() if action == "take back" else home_with_models(), label_mover(server)
+    state = moves.act(home.models, Decision(action, reason), by or getuser(), utc_now(), mover)
+    finish(home, mover)
+    return state
+
+
+def started(version: int | None, plan: "Plan", by: str, mover: "Announce | None" = None) -> "State":
+    """Start a roll-out, as `rollout.moves.start` does, on the newest models."""
+    from rollout import moves
+
+    home = home_with_models()
+    state = moves.start(home.models, version, plan, by, utc_now(), mover)
+    finish(home, mover)
+    return state
+
+
+def bring(home: "Home", brought: dict[str, int]) -> None:
+    """Bring what a look reads from the object store of a cluster. If it fails later on, a look goes by what it has.
+
+    Args:
+        home: The home.
+        brought: As in `stores.parts.bring_newer`.
+
+    Raises:
+        UnavailableError: The object store does not answer, and nothing was brought before.
+    """
+    from segue.errors import UnavailableError
+    from stores.parts import DATA, MODELS, bring_newer
+
+    try:
+        bring_newer(home, brought, DATA, MODELS)
+    except UnavailableError as error:
+        if not brought:
+            raise
+        say(f"{error.headline} {error.fix}", err=True)
 
 
 def show(state: "State", as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,9 @@ from serving.store import model_store, moving
 from serving.store.label_file import Labels
 from serving.store.moving import Announce
 from serving.store.versions import CANARY, STABLE
-from workloads.add_items import copy_with_items
+from stores import parts
+from workloads.add_items import Copies, copy_with_items
+from workloads.operating.decisions import record_cut_off
 
 
 def add_items(
@@ -34,7 +37,7 @@ def add_items(
     A command that was cut off is finished first. In a roll-out both sides change in one move, and it goes on.
 
     Args:
-        home: The home that holds the models.
+        home: The home with the newest models.
         files: Files and folders with a table of items, as an import takes them.
         age_at: The time at which the items' age is taken, UTC; None for the end of the imported log.
         mapping: Our columns to those of the files.
@@ -62,19 +65,29 @@ def add_items(
         before = labelled(model_store.labels(root))
     with TemporaryDirectory(prefix="segue-add-items-") as folder:
         copies, result = copy_with_items(home, before[CANARY], files, age_at, mapping, dialect, Path(folder))
-        after = {
-            # The candidate's number is the higher one, so that a rollback from it finds the stable version below it.
-            label: dict.fromkeys(models, model_store.push(root, models, label=None)) if models else {}
-            for label, models in copies.items()
-        }
+        after = parts.change(home, parts.MODELS, partial(pushed, root, copies))
+
+    def relabel() -> None:
+        record_cut_off(root)
+        moving.relabel(root, lambda now: relabelled(now, before, after), announce)
+
     rollout = read(root).rollout
     if rollout is not None and not rollout.ended and rollout.phase not in moves.BACK:
         why = f"{len(result['added'])} items added, {len(result['updated'])} replaced"
         moves.add_items(root, before, after, why, by, clock(), announce)
     else:
-        moving.relabel(root, lambda now: relabelled(now, before, after), announce)
+        parts.change(home, parts.MODELS, relabel)
     version, candidate = (max(after[label].values(), default=None) for label in (STABLE, CANARY))
     return {"version": version, "candidate": candidate, **result}
+
+
+def pushed(root: Path, copies: Copies) -> dict[str, Versions]:
+    """Push copies without a label, and return their versions by label and model."""
+    # The candidate's number is the higher one, so that a rollback from it finds the stable version below it.
+    return {
+        label: dict.fromkeys(models, model_store.push(root, models, label=None)) if models else {}
+        for label, models in copies.items()
+    }
 
 
 def labelled(labels: Labels) -> dict[str, Versions]:

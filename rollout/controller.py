@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from rollout.decision import decide
 from rollout.looks import Look
@@ -15,6 +16,7 @@ from rollout.waiting import try_waiting
 from segue.errors import InputError, SegueError
 from segue.lock import locked
 from segue.settings import Home
+from serving.rollouts.kept_counts import counts_keeping
 from serving.store import model_store
 from serving.store.model_store import Announce
 from surfaces.cohorts.counts import read_counts
@@ -29,13 +31,15 @@ def step(home: Home, at: datetime, announce: Announce | None = None, plan: Plan 
     the candidate cannot go on, because another version is stable now, the state says so and nothing moves.
 
     Args:
-        home: The home with the model store, the counts of the gateways and the collected events.
+        home: The home with the model store, the counts of the gateways and the collected events; on a cluster with the
+            newest of them.
         at: The time now, UTC.
         announce: As in `moves.start`.
         plan: The plan for a candidate that waits; None for the usual one.
 
     Raises:
         InputError: The state, the counts or the data set is damaged; or a candidate that waits is not whole.
+        UnavailableError: What keeps the state or the counts does not answer: nothing is decided.
         SegueError: The model server refused a move of labels. The share is written by then; the next step moves them.
     """
     root = home.models
@@ -64,10 +68,11 @@ def step(home: Home, at: datetime, announce: Announce | None = None, plan: Plan 
 
 
 def look(home: Home, state: State, rollout: Rollout, at: datetime) -> Look:
-    """Return the look at a roll-out from the files of a home."""
+    """Return the look at a roll-out from the counts of the gateways and the files of a home."""
     from experiments.metrics.log import open_log
 
-    answers = read_counts(home.rollout_counts, rollout.number)
+    with contextlib.closing(counts_keeping(home.rollout_counts)) as keeping:
+        answers = read_counts(keeping, rollout.number)
     with contextlib.ExitStack() as opened:
         # In the shadow no listener is compared, and the log is long.
         log = opened.enter_context(open_log(home.data)) if rollout.stage and has_data(home) else None
@@ -80,11 +85,15 @@ def has_data(home: Home) -> bool:
 
 
 @contextlib.contextmanager
-def alone(home: Home, at: datetime) -> Iterator[None]:
-    """Be the only controller of a home while the body runs; a controller that was killed is none.
+def alone(home: Home, at: datetime) -> Iterator[Path]:
+    """Be the only controller of a home while the body runs, and yield the file that says so.
+
+    A controller that was killed is none. On a cluster each home may have one; a decision about a roll-out that another
+    controller has changed since the look is dropped.
 
     Raises:
         UnavailableError: Another one runs.
     """
-    with locked(home.rollout_counts / "controller.lock", "looks at the roll-out", at):
-        yield
+    path = home.rollout_counts / "controller.lock"
+    with locked(path, "looks at the roll-out", at):
+        yield path

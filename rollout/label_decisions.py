@@ -42,21 +42,22 @@ def promote(
         SegueError: The server refused.
     """
 
-    def decided() -> dict[str, Any]:
-        trial = trial_of(home)
-        if trial is None or label not in (STABLE, CANARY):
-            root = home.models
-            promoted = partial(model_store.promote, root, version, label, announce)
+    trial = trial_of(home)
+    if trial is None or label not in (STABLE, CANARY):
+        root = home.models
+        promoted = partial(model_store.promote, root, version, label, announce)
+
+        def decided() -> dict[str, Any]:
             return decide(home, "promote", lambda: (label, promoted()), why, by, at, (label, goal(root, version)))
-        if label == STABLE and version in (None, *trial.candidate.values()):
-            return act(home, "promote", why, by, at, announce)
+
+        return parts.change(home, parts.MODELS, decided)
+    if label != STABLE or version not in (None, *trial.candidate.values()):
         raise InputError(
             f"Roll-out {trial.number} compares {moves.named(trial.candidate)} with what is stable. The label {label} "
             "does not move meanwhile.",
             "End the roll-out first: `segue rollout promote` or `segue rollout abort`.",
         )
-
-    return parts.change(home, parts.MODELS, decided)
+    return act(home, "promote", why, by, at, announce)
 
 
 def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
@@ -70,12 +71,10 @@ def roll_back(home: Home, why: str, by: str, at: datetime) -> dict[str, Any]:
         InputError: As `model_store.rollback`.
     """
 
-    def decided() -> dict[str, Any]:
-        if trial_of(home) is None:
-            return decide(home, "rollback", partial(model_store.rollback, home.models), why, by, at)
+    if trial_of(home) is not None:
         return act(home, "take back", why, by, at)
-
-    return parts.change(home, parts.MODELS, decided)
+    back = partial(model_store.rollback, home.models)
+    return parts.change(home, parts.MODELS, partial(decide, home, "rollback", back, why, by, at))
 
 
 def goal(root: Path, version: int | None) -> dict[str, int]:
@@ -97,4 +96,5 @@ def act(
 ) -> dict[str, Any]:
     """Carry out a person's decision about the roll-out, and return the record of its move."""
     state = moves.act(home.models, Decision(action, why or UNSAID), by, at, announce)
+    parts.bring(home, parts.MODELS)  # another command may have moved the labels, and recorded it
     return read_json(home.decisions / name_of(decision_of(state, action).at, action))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rollout.rollout import Phase
 from rollout.state_file import Record, State
-from serving.store import model_store
+from serving.store.label_file import Labels
 from serving.store.versions import CANARY, STABLE
 from workloads.operating.decisions import keep
 
@@ -17,18 +17,19 @@ MOVES: Mapping[Phase, tuple[str, str]] = {
 }
 
 
-def record_move(root: Path, state: State, phase: Phase) -> None:
-    """Record the move of a phase, whose labels are there.
+def record_move(root: Path, state: State, phase: Phase, labels: Labels) -> None:
+    """Record the move of a phase.
 
     The decision names the record, so a repetition after a crash writes the same file.
 
     Args:
         root: The model store.
-        state: The state, whose newest roll-out is in this phase.
+        state: The state, whose newest roll-out is or was in this phase.
         phase: A phase of `MOVES`.
+        labels: Where the labels have moved, by model.
     """
     assert state.rollout is not None
-    (action, label), labels = MOVES[phase], model_store.labels(root)
+    action, label = MOVES[phase]
     decision = decision_of(state, action)
     versions = {model: labels.get(model, {}).get(label) for model in state.rollout.candidate}
     keep(root, decision.at, decision.by, action, label, versions, decision.reason)

@@ -7,10 +7,12 @@
 
 Labels move and are never dropped while callers use them. The labels that a state wants are a function of the state, so
 a move that a crash interrupted is finished by calling `settle`, which every command does. The way back waits neither
-for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken
-back keeps the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server
-unloads a version that no label names. A candidate that a version with added items replaces keeps the label `replaced`
-as long.
+for a server nor for another command that moves labels (`serving.store.moving`). A candidate that is taken back keeps
+the label `draining`, which no caller uses, until the requests that pinned its version have ended: a server unloads a
+version that no label names. A candidate that a version with added items replaces keeps the label `replaced` as long.
+
+On a cluster the state is in Redis and the labels are in the object store. They are published before the state goes on,
+so no share goes up ahead of its labels, and a share of 0 waits for no object store.
 """
 
 from collections.abc import Mapping
@@ -30,8 +32,11 @@ from serving.store.chosen_versions import canaries, check_whole, having
 from serving.store.label_file import Labels
 from serving.store.moving import Announce, point
 from serving.store.versions import CANARY, STABLE
+from stores import parts
+from workloads.operating.decisions import record_cut_off
 
 DRAINING, REPLACED = "draining", "replaced"
+STILL: tuple[Phase, ...] = ("running", "held", "promoted")  # whose labels have moved, unless items were added
 BACK: tuple[Phase, ...] = ("taking back", "draining", "taken back")
 ITEMS_ADDED = "items added"  # the record of a move that has ended
 SEGUE = "segue"  # who decides where no person does
@@ -216,7 +221,7 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
     state = read(root)
     while state.rollout is not None:
         seen = followed(root, announce)
-        after = change(root, partial(recorded, root=root, seen=seen, at=at))
+        after = change(root, partial(gone_on, seen=seen, at=at))
         if after == state:
             break
         state = after
@@ -226,16 +231,25 @@ def settle(root: Path, at: datetime, announce: Announce | None = None) -> State:
 def followed(root: Path, announce: Announce | None) -> Rollout:
     """Move the labels to where the roll-out wants them, and return the roll-out as it was then."""
     rollout, labels = newest(root), model_store.labels(root)
+    if rollout.phase in STILL and rollout.replaced is None and wanted(rollout, labels) == labels:
+        return rollout
 
     def follow(labels: Labels) -> Labels:
         nonlocal rollout
         rollout = newest(root)  # where the labels are written, because another decision may have come meanwhile
         return wanted(rollout, labels)
 
-    if rollout.phase in BACK:
-        moving.put_back(root, follow, announce)
-    elif wanted(rollout, labels) != labels:  # else a command that moves other labels is not waited for
-        moving.relabel(root, follow, announce)
+    def move() -> None:
+        record_cut_off(root)
+        now = model_store.labels(root)
+        if rollout.phase in BACK:
+            moving.put_back(root, follow, announce)
+        elif wanted(rollout, now) != now:  # else a command that moves other labels is not waited for
+            moving.relabel(root, follow, announce)
+        if rollout.phase in MOVES:  # published with the labels; a killed command leaves no move without a record
+            record_move(root, read(root), rollout.phase, wanted(rollout, model_store.labels(root)))
+
+    parts.change_folder(root, parts.MODELS, move)
     return rollout
 
 
@@ -244,14 +258,6 @@ def newest(root: Path) -> Rollout:
     rollout = read(root).rollout
     assert rollout is not None
     return rollout
-
-
-def recorded(now: State, root: Path, seen: Rollout, at: datetime) -> State:
-    """Return `gone_on`, once the move that has ended is recorded: a killed command leaves no move without a record."""
-    after = gone_on(now, seen, at)
-    if after != now and seen.phase in MOVES:
-        record_move(root, now, seen.phase)
-    return after
 
 
 def gone_on(now: State, seen: Rollout, at: datetime) -> State:

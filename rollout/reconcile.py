@@ -7,7 +7,6 @@ from rollout.state_file import read
 from segue.errors import SegueError
 from segue.settings import Home
 from serving.store.moving import Announce, remove_leftovers
-from stores import parts
 from workloads.operating.agree import agree
 from workloads.operating.decisions import record_cut_off
 
@@ -28,10 +27,10 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
     try:
         rollout = read(home.models).rollout
         if rollout is not None and not (rollout.ended and rollout.replaced is None):
-            parts.change(home, parts.MODELS, lambda: settle(home.models, at, announce))
+            settle(home.models, at, announce)
     except SegueError as error:
         problems.append(f"The labels do not follow the roll-out yet: {error.headline}")
-    record_cut_off(home)
+    record_cut_off(home.models)
     if problem := agree(home):
         problems.append(problem)
     return problems

@@ -1,10 +1,10 @@
-"""The state of roll-outs: one file in the model store, `rollout.json`, written whole under a lock of its own.
+"""The state of roll-outs, which `serving.rollouts.kept_state` keeps: written whole, and by one process at a time.
 
-It also holds the `split`, which follows from the state and is all that gateways read (`serving/store/split.py`). The
-lock is not the store's, which is held while a server loads versions: taking a candidate back begins with a write of
-this file alone.
+It also holds the `split`, which follows from the state and is all that gateways read (`serving/store/split.py`). Taking
+a candidate back begins with this write alone.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -17,10 +17,8 @@ from pydantic.dataclasses import dataclass
 from rollout.plan import FORBID
 from rollout.rollout import Rollout
 from segue.errors import InputError
-from segue.files import read_json, write_json
-from segue.lock import latched
 from segue.yaml_settings import AtLeast1, yaml_path
-from serving.store.split import NAME
+from serving.rollouts.kept_state import StateKeeping, state_keeping
 
 SCHEMA: Final = 1
 
@@ -86,12 +84,20 @@ def read(root: Path) -> State:
     """Return the state in a model store; an empty one before the first roll-out.
 
     Raises:
-        InputError: The file is damaged or was written by a newer version of Segue.
+        InputError: It is damaged or was written by a newer version of Segue.
+        UnavailableError: The server that keeps it does not answer.
     """
-    path = Path(root) / NAME
-    try:
-        values = read_json(path)
-    except FileNotFoundError:
+    with contextlib.closing(state_keeping(root)) as keeping:
+        return parsed(keeping.state(), keeping)
+
+
+def parsed(values: Any, keeping: StateKeeping) -> State:
+    """Return the state from the JSON types that a keeping has.
+
+    Raises:
+        InputError: As `read`.
+    """
+    if values is None:
         return State()
     schema = None
     if isinstance(values, dict):
@@ -99,15 +105,17 @@ def read(root: Path) -> State:
         schema = values.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise InputError(
-            f"{path} has the format {SCHEMA} in this version of Segue. It has {schema}.", "Use the newer version."
+            f"{keeping.place} has the format {SCHEMA} in this version of Segue. It has {schema}.",
+            "Use the newer version.",
         )
     try:
         return TypeAdapter(State).validate_python(values)
     except ValidationError as refused:
         first = refused.errors()[0]
         raise InputError(
-            f"{path} must be the state of roll-outs. {yaml_path(first['loc'], '') or 'The file'}: {first['msg']}.",
-            "Restore the file from a copy, or move it away if no roll-out runs.",
+            f"{keeping.place} must be the state of roll-outs. "
+            f"{yaml_path(first['loc'], '') or 'The file'}: {first['msg']}.",
+            "Restore it from a copy, or remove it if no roll-out runs.",
         ) from None
 
 
@@ -116,12 +124,18 @@ def change(root: Path, edit: Callable[[State], State]) -> State:
 
     Raises:
         InputError: As `read`, or raised by `edit`: nothing is written.
+        UnavailableError: As `read`; a server may have written what it did not acknowledge.
     """
-    path = Path(root) / NAME
-    with latched(path):
-        before = read(root)
+    after = State()
+
+    def edited(values: Any) -> dict[str, Any] | None:
+        nonlocal after
+        before = parsed(values, keeping)
         after = edit(before)
-        if after != before:
-            split = asdict(after.rollout.split) if after.rollout else None
-            write_json(path, {**after.to_dict(), "split": split})
+        if after == before:
+            return None
+        return {**after.to_dict(), "split": asdict(after.rollout.split) if after.rollout else None}
+
+    with contextlib.closing(state_keeping(root)) as keeping:
+        keeping.change(edited)
     return after

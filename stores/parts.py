@@ -78,10 +78,15 @@ def bring_newer(home: Home, seen: dict[str, int], *parts: str) -> None:
 
 
 def change(home: Home, part: str, edit: Callable[[], Result]) -> Result:
+    """Change the folder of a part of a home and publish it; otherwise as `change_folder`."""
+    return change_folder(folder(home, part), part, edit)
+
+
+def change_folder(target: Path, part: str, edit: Callable[[], Result]) -> Result:
     """Change the folder of a part and publish it, as a whole: others see the part before the change or after it.
 
     Args:
-        home: the home.
+        target: the folder.
         part: the part.
         edit: changes the folder. It is called again on the newest state if another process published meanwhile.
 
@@ -98,14 +103,14 @@ def change(home: Home, part: str, edit: Callable[[], Result]) -> Result:
     from stores.trees import Conflict, collect, publish
 
     for _ in range(ATTEMPTS):
-        base = pull(now, part, folder(home, part))
+        base = pull(now, part, target)
         result = edit()
         try:
             bucket, name = place(now, part)
-            number = publish(bucket, name, folder(home, part), base)
+            number = publish(bucket, name, target, base)
         except Conflict:
             continue
-        if number % COLLECTED == 0:
+        if number != base and number % COLLECTED == 0:
             collect(bucket, name, utc_now())
         return result
     raise UnavailableError(

@@ -86,7 +86,8 @@ def current(bucket: Bucket, part: str) -> Revision:
 def publish(bucket: Bucket, part: str, folder: Path, base: int) -> int:
     """Make the files of a folder the current revision. Only files that the base revision does not have are sent.
 
-    Names that begin with a dot are left out. It must take less time than the grace period of `collect`.
+    A folder that is equal to its base is no new revision, so that those who follow do not copy it again. Names that
+    begin with a dot are left out. It must take less time than the grace period of `collect`.
 
     Args:
         bucket: the object store.
@@ -95,7 +96,7 @@ def publish(bucket: Bucket, part: str, folder: Path, base: int) -> int:
         base: the number of the revision that the folder was made from; 0 for none.
 
     Returns:
-        The number of the new revision, `base + 1`.
+        The number of the new revision, `base + 1`; `base` if nothing has changed.
 
     Raises:
         Conflict: `base` is not the current revision any more.
@@ -108,6 +109,8 @@ def publish(bucket: Bucket, part: str, folder: Path, base: int) -> int:
     if before.number != base:
         raise _conflict(bucket, part, base)
     entries = dict(in_parallel(lambda name: (name, _entry(folder / name)), folders.names(folder)))
+    if base and entries == before.files:
+        return base
     stored = {entry.sha256 for entry in before.files.values()}
     # Blobs that are stored but not in the base revision are sent again: a collector may be about to remove them.
     missing = {entry.sha256: folder / name for name, entry in entries.items() if entry.sha256 not in stored}
@@ -139,6 +142,8 @@ def pull(bucket: Bucket, part: str, folder: Path) -> int:
             revision = current(bucket, part)
             if not revision.number:
                 return 0
+            if folder.is_dir() and _has(folder, revision.files):
+                return revision.number
             try:
                 with files.atomic_path(folder) as temporary:
                     temporary.mkdir()
@@ -257,6 +262,16 @@ def _entry(path: Path) -> Entry:
     """The entry of a local file."""
     status = path.stat()
     return Entry(sha256=folders.sha256(path), size=status.st_size, modified=status.st_mtime_ns)
+
+
+def _has(folder: Path, entries: Mapping[str, Entry]) -> bool:
+    """Whether a folder has the files of a revision with their times, and no others."""
+
+    def equal(name: str) -> bool:
+        path, entry = folder / name, entries[name]
+        return path.stat().st_mtime_ns == entry.modified and _is_equal(path, entry)
+
+    return set(folders.names(folder)) == set(entries) and all(in_parallel(equal, entries))
 
 
 def _is_equal(path: Path, entry: Entry) -> bool:

@@ -42,7 +42,7 @@ def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, win
         parts.change(home, parts.REPORTS, lambda: keep_window(home, run.id, window))
 
         def pushed() -> int:
-            record_cut_off(home)
+            record_cut_off(home.models)
             label = label_for(run)
             earlier = pushed_before(home.models, models, run.id, label)
             return earlier or model_store.push(home.models, models, warmup=warmup, label=label)

@@ -122,7 +122,7 @@ def execute(
 
 def roll_out(pushed: dict) -> None:
     """Roll the pushed models out if a label says that they are a candidate, and say what serves them."""
-    from cli.models import changed, finish
+    from cli.models import finish, home_with_models
     from rollout.plan import Plan
     from rollout.waiting import try_waiting
 
@@ -130,12 +130,11 @@ def roll_out(pushed: dict) -> None:
     rollout = None
     if label == "canary":
         try:
-            rollout = changed(lambda root: try_waiting(root, Plan(), utc_now())).rollout
+            rollout = try_waiting(home_with_models().models, Plan(), utc_now()).rollout
         except SegueError as error:
             say(f"Version {version} is not tried yet: {error} `segue rollout look` tries it.", fg="yellow", err=True)
             return
-    else:
-        finish(Home.from_env())
+    finish(Home.from_env())
     if rollout is not None and version in rollout.candidate.values():
         say(
             f"Roll-out {rollout.number} tries version {version}; everybody else gets what was stable before. "

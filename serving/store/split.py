@@ -1,9 +1,10 @@
 """The split of listeners by the roll-out of a model store: what a gateway must know of it.
 
-It is a part of `rollout.json`, whose whole state belongs to the controller. A gateway reads only this part, so it
-needs neither plans nor evidence, and follows a controller of another version.
+It is a part of the state of roll-outs, which belongs to the controller. A gateway reads only this part, so it needs
+neither plans nor evidence, and follows a controller of another version.
 """
 
+import contextlib
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +13,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from segue.errors import InputError
-from segue.files import read_json
 from segue.yaml_settings import AtLeast0, AtLeast1
-
-NAME = "rollout.json"
-Stamp = tuple[int, ...]
+from serving.rollouts.kept_state import StateKeeping, state_keeping
 
 
 def salt_of(number: int) -> str:
@@ -57,26 +55,19 @@ def read_split(root: Path) -> Split | None:
     """Return the split of a model store; None before the first roll-out.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: The state is damaged.
+        UnavailableError: The server that keeps it does not answer.
     """
-    path = Path(root) / NAME
+    with contextlib.closing(state_keeping(root)) as keeping:
+        return split_of(keeping)
+
+
+def split_of(keeping: StateKeeping) -> Split | None:
+    """Return the split that a keeping has; otherwise as `read_split`."""
     try:
-        values = read_json(path)
-    except FileNotFoundError:
-        return None
-    try:
-        return TypeAdapter(Split | None).validate_python(values.get("split") if isinstance(values, dict) else values)
+        return TypeAdapter(Split | None).validate_python(keeping.split())
     except ValidationError as refused:
         raise InputError(
-            f"{path} must have the split of a roll-out. {refused.errors()[0]['msg']}.",
+            f"{keeping.place} must have the split of a roll-out. {refused.errors()[0]['msg']}.",
             "Look at it with `segue rollout status`.",
         ) from None
-
-
-def split_stamp(root: Path) -> Stamp:
-    """Return what differs once the file was replaced; two writes may have one time, but not one file."""
-    try:
-        now = (Path(root) / NAME).stat()
-    except FileNotFoundError:
-        return ()
-    return now.st_mtime_ns, now.st_ino, now.st_size

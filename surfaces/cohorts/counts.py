@@ -1,8 +1,8 @@
 """What the cohorts of a roll-out were answered: counted in memory, and written each second for who decides about it.
 
 An answer counts as an error if a fallback stood in for any of its stages; a page without items does, too, because it
-leaves no exposure that would tell. Each gateway writes a file of its own, so that a look sums over the files, and a
-killed gateway loses the counts of its last second.
+leaves no exposure that would tell. Each gateway writes its own counts, so that a look sums over the gateways, and a
+killed gateway loses those of its last second.
 """
 
 import asyncio
@@ -14,14 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from segue.errors import InputError
-from segue.files import read_json, write_json
+from segue.errors import InputError, SegueError
 from segue.yaml_settings import AtLeast0
+from serving.rollouts.kept_counts import CountsKeeping
 from serving.store.split import Split
 
 if TYPE_CHECKING:
@@ -83,8 +82,9 @@ class CohortCounts:
 
     def __init__(self) -> None:
         self.by_number: dict[int, Cohorts] = defaultdict(lambda: defaultdict(Answers))
-        self._name = f"{uuid.uuid4().hex}.json"
+        self._name = uuid.uuid4().hex
         self._written: dict[int, dict] = {}
+        self._trouble = ""  # why the last attempt failed
         self._turn = threading.Lock()  # a write that was cancelled goes on in its thread; the last one comes after it
 
     def count(self, split: Split | None, decision: "Decision", began: float) -> None:
@@ -107,42 +107,45 @@ class CohortCounts:
                     labels = f'rollout="{number}",cohort="{cohort}",kind="{kind}"'
                     yield f"{self.name}{{{labels}}} {getattr(answers, kind)}"
 
-    async def write(self, folder: Path) -> None:
-        """Write what has changed into a folder; a failure is logged, and the next attempt has it all."""
+    async def write(self, keeping: CountsKeeping) -> None:
+        """Write what has changed; a failure is logged once, and the next attempt has it all."""
         for number, cohorts in list(self.by_number.items()):
             now = {cohort: asdict(answers) for cohort, answers in cohorts.items()}
             if now != self._written.get(number):
                 try:
-                    await asyncio.to_thread(self._put, folder / str(number) / self._name, now)
-                    self._written[number] = now
-                except OSError as error:  # a full disk costs no answer
-                    log.error("the counts of the roll-out's cohorts are not written: %s", error)
+                    await asyncio.to_thread(self._put, keeping, number, now)
+                    self._written[number], self._trouble = now, ""
+                except (OSError, SegueError) as error:  # a full disk or a dead server costs no answer
+                    if str(error) != self._trouble:
+                        log.error("the counts of the roll-out's cohorts are not written: %s", error)
+                    self._trouble = str(error)
 
-    def _put(self, file: Path, answers: dict) -> None:
+    def _put(self, keeping: CountsKeeping, number: int, answers: dict) -> None:
         with self._turn:
-            write_json(file, answers)
+            keeping.write(number, self._name, answers)
 
-    async def keep(self, folder: Path, seconds: float = WRITE_SECONDS) -> None:
+    async def keep(self, keeping: CountsKeeping, seconds: float = WRITE_SECONDS) -> None:
         """Write what has changed every second, for ever."""
         while True:
             await asyncio.sleep(seconds)
-            await self.write(folder)
+            await self.write(keeping)
 
 
-def read_counts(folder: Path, number: int) -> Cohorts:
+def read_counts(keeping: CountsKeeping, number: int) -> Cohorts:
     """Return the answers by cohort that all gateways have written of a roll-out.
 
     Raises:
-        InputError: a file is damaged.
+        InputError: some are damaged.
+        UnavailableError: the server that keeps them does not answer.
     """
     total: Cohorts = defaultdict(Answers)
-    for file in sorted((folder / str(number)).glob("*.json")):
+    for place, values in keeping.read(number):
         try:
-            for cohort, answers in TypeAdapter(Cohorts).validate_python(read_json(file)).items():
+            for cohort, answers in TypeAdapter(Cohorts).validate_python(values).items():
                 total[cohort] += answers
         except ValidationError as refused:
             raise InputError(
-                f"{file} must have a gateway's counts of a roll-out. {refused.errors()[0]['msg']}.",
-                "Move the file away: its counts are lost.",
+                f"{place} must have a gateway's counts of a roll-out. {refused.errors()[0]['msg']}.",
+                "Remove it: its counts are lost.",
             ) from None
     return total

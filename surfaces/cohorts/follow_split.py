@@ -2,44 +2,46 @@
 
 import asyncio
 import logging
+from collections.abc import Hashable
 from dataclasses import replace
-from pathlib import Path
 
-from serving.store.split import Split, Stamp, read_split, split_stamp
-from surfaces.engine.path import Path as RequestPath
+from serving.rollouts.kept_state import StateKeeping
+from serving.store.split import Split, split_of
+from surfaces.engine.path import Path
 from surfaces.versions import MODELS, VersionSet
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.05  # between two looks at the file, so that a share of 0 holds within 0.1 s
-PATIENCE = 10.0  # seconds in which the model server may follow the labels
+LOOK_SECONDS = 0.05  # between two looks at the state, so that a share of 0 holds within 0.1 s
+PATIENCE = 30.0  # seconds in which the model servers may follow the labels; replicas on a cluster take up to 14
 
 
-async def follow_split(store: Path, path: RequestPath, seen: Stamp = (), seconds: float = LOOK_SECONDS) -> None:
-    """Keep the split of a path that of the model store, for ever.
+async def follow_split(keeping: StateKeeping, path: Path, seen: Hashable = None, seconds: float = LOOK_SECONDS) -> None:
+    """Keep the split of a path that of the roll-out's state, for ever.
 
     A split that needs versions which the path has not read yet is used once it has, or after `PATIENCE`: until then
-    the one before stays. Where items were added, it stays as long as its versions answer. That a file cannot be read is
-    logged once, and the last split stays until it can.
+    the one before stays. Where items were added, it stays as long as its versions answer. A state that cannot be read
+    is logged once, and the last split stays until it can be.
 
     Args:
-        store: the model store.
+        keeping: has the state.
         path: its requests are split.
-        seen: the stamp of the file as it was read last.
+        seen: the stamp of the split as it was read last.
         seconds: between two looks.
     """
     newest, waited, said = path.experiments.split, 0.0, ""
     while True:
         await asyncio.sleep(seconds)
         try:
-            now = await asyncio.to_thread(split_stamp, store)
+            now = await asyncio.to_thread(keeping.stamp)
             if now != seen:
-                newest = await asyncio.to_thread(read_split, store)
-                seen, waited, said = now, 0.0, ""
-        except Exception as error:  # the file is damaged, or could not be read for now: it is read again at each look
+                newest = await asyncio.to_thread(split_of, keeping)
+                seen, waited = now, 0.0
+            said = ""
+        except Exception as error:  # it is damaged, or its server is dead: it is read again at each look
             if str(error) != said:
-                said = str(error)
                 log.error("the roll-out stays as it was: %s", error)
+            said = str(error)
         if newest == path.experiments.split:
             continue
         following = replace(path.experiments, split=newest)

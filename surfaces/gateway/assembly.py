@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,9 @@ from segue.errors import SegueError, UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
 from serving.client.connection import TLS
-from serving.store.split import read_split, split_stamp
+from serving.rollouts.kept_counts import counts_keeping
+from serving.rollouts.kept_state import state_keeping
+from serving.store.split import split_of
 from surfaces.arms.assigned import Experiments, experiments_stamp
 from surfaces.catalogue import Catalogue
 from surfaces.cohorts.follow_split import follow_split
@@ -85,12 +87,13 @@ async def open_gateway(
         await asyncio.to_thread(hydrator.open)
     experiments = Experiments()
     known: Stamp = ()
-    split_known: Stamp = ()
+    state, counts = state_keeping(home.models), counts_keeping(home.rollout_counts)
+    split_known: Hashable = None
     with contextlib.suppress(SegueError):  # damaged records do not keep the gateway from starting; `follow` logs why
         known, experiments = experiments_stamp(home.experiments), Experiments.running_in(home.experiments)
     with contextlib.suppress(SegueError):  # as above
-        stamp = split_stamp(home.models)
-        split_known, experiments = stamp, replace(experiments, split=read_split(home.models))
+        stamp = state.stamp()
+        split_known, experiments = stamp, replace(experiments, split=split_of(state))
     sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
@@ -125,8 +128,8 @@ async def open_gateway(
                     repeat("data, policy and experiments", bring, BRING_SECONDS),
                     follow_forgotten(journal.keeping, gateway.forget),
                     gateway.dislikes.follow(journal.keeping),
-                    follow_split(home.models, gateway.path, split_known),
-                    gateway.metrics.cohorts.keep(home.rollout_counts),
+                    follow_split(state, gateway.path, split_known),
+                    gateway.metrics.cohorts.keep(counts),
                     gateway.shadow.work(),
                     follow(
                         "catalogue", partial(catalogue_stamp, home), stamps[0], partial(read_warm, home), use_catalogue
@@ -152,8 +155,10 @@ async def open_gateway(
             finally:
                 for task in following:
                     task.cancel()
-                await gateway.metrics.cohorts.write(home.rollout_counts)
+                await gateway.metrics.cohorts.write(counts)
     finally:
+        state.close()
+        counts.close()
         hydrator.close()
         await asyncio.to_thread(writers.close)
 

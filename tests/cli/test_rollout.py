@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from datetime import timedelta
 
@@ -9,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from rollout import rollout as rollouts
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
+from serving.rollouts.kept_counts import FileCounts
 from serving.store import model_store
 from surfaces.cohorts.counts import SHADOW, CohortCounts
 from tests.rollout.conftest import AT
@@ -60,7 +62,7 @@ def test_status_says_what_gateways_counted(segue, home):
     counts = CohortCounts()
     for seconds, error in ((0.02, False), (0.3, True)):
         counts.by_number[1][SHADOW].add(error, seconds, AT, overlap=0.5)
-    asyncio.run(counts.write(home.rollout_counts))
+    asyncio.run(counts.write(FileCounts(home.rollout_counts)))
     said = segue("status").output.splitlines()[-1]
     assert said == "shadow candidate: 2 requests, 1 errors, 1 slow, 160 ms on average, overlap 50%"
     assert json.loads(segue("status", "--json").output)["answers"][SHADOW]["errors"] == 1
@@ -104,6 +106,30 @@ def test_looks_go_on_after_one_that_failed(segue, home, monkeypatch):
     output = segue("look", "--every", "5").output
     assert slept == [5, 5, 5]
     assert (output.count("wait, by segue"), output.count("must be JSON")) == (2, 1)
+
+
+def test_looks_go_by_what_they_have_if_the_object_store_dies(segue, home, monkeypatch):
+    segue("start")
+    lock, ended, brought = home.rollout_counts / "controller.lock", [], []
+
+    def bring_newer(_, seen, *parts):
+        brought.append(parts)
+        if len(brought) in (1, 3):
+            raise UnavailableError("The object store does not answer.", "")
+        seen["data"] = 1
+
+    def sleep(_):
+        ended.append(lock.stat().st_mtime)
+        os.utime(lock, (0, 0))
+        if len(ended) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("stores.parts.bring_newer", bring_newer)
+    monkeypatch.setattr(time, "sleep", sleep)
+    output = segue("look", "--every", "5").output
+    assert output.count("does not answer") == 2
+    assert output.count("wait, by segue") == 2  # not the first look, which had nothing
+    assert min(ended) > 0  # a probe sees that it goes on
 
 
 def test_a_plan_in_a_file(segue, tmp_path):

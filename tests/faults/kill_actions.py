@@ -23,6 +23,7 @@ from rollout.state_file import change
 from segue.clock import utc_now
 from segue.files import read_json, write_text
 from segue.settings import Home
+from serving.rollouts.kept_counts import FileCounts
 from serving.store import model_store
 from serving.store.versions import CANARY, STABLE
 from surfaces.cohorts.counts import SHADOW, STABLE_SHADOW, CohortCounts
@@ -129,7 +130,7 @@ def count_shadow(home: Home, errors: int = 0) -> None:
     for cohort, failed in ((STABLE_SHADOW, 0), (SHADOW, errors)):
         for number in range(REQUESTS):
             counts.by_number[1][cohort].add(number < failed, 0.01, utc_now())
-    asyncio.run(counts.write(home.rollout_counts))
+    asyncio.run(counts.write(FileCounts(home.rollout_counts)))
 
 
 def to_last_stage(home: Home) -> None:
@@ -172,9 +173,9 @@ def copied(home: Home, candidate: Mapping[str, int], *_: object) -> tuple[Copies
 def quicken(home: str) -> None:
     """Let this process, which begins in a home of this name, spend no time on what is not killed.
 
-    A drain ends at once; an evaluation has one figure; a training trains nothing; items are added to plain copies of the
-    models. The checks of a window find an outage in the home `served`, and nothing in others, whose schedule asks for a
-    training. At the last stage the cohorts are equal.
+    A drain ends at once; an evaluation has one figure; a training trains nothing; items are added to plain copies of
+    the models. The checks of a window find an outage in the home `served`, and nothing in others, whose schedule asks
+    for a training. At the last stage the cohorts are equal.
     """
     rollouts.DRAIN = rollouts.KEPT = timedelta(0)
     agree.flat_metrics = lambda _: {"auc": 0.5}

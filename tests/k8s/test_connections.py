@@ -79,10 +79,12 @@ def test_steps_reach_what_they_need_and_nothing_reaches_them(rendered, overlay):
 
 
 @pytest.mark.parametrize("overlay", ["kind", "prod"])
-def test_only_steps_reach_mlflow(rendered, overlay):
-    mlflow = server(rendered[overlay], "mlflow")
-    for source in (NEIGHBOUR, STRANGER, CALLER, KUBEFLOW, PROMETHEUS, OUTSIDE, server(rendered[overlay], "tf-serving")):
-        assert not allows(rendered[overlay], source, mlflow, 5000)
+def test_only_steps_and_the_controller_of_roll_outs_reach_mlflow(rendered, overlay):
+    documents = rendered[overlay]
+    mlflow = server(documents, "mlflow")
+    for source in (NEIGHBOUR, STRANGER, CALLER, KUBEFLOW, PROMETHEUS, OUTSIDE, server(documents, "tf-serving")):
+        assert not allows(documents, source, mlflow, 5000)
+    assert allows(documents, server(documents, "rollout"), mlflow, 5000)
 
 
 @pytest.mark.parametrize("overlay", ["kind", "prod"])
@@ -104,10 +106,11 @@ def test_prometheus_reaches_the_metrics_alone(rendered):
 
 # The store, its port, and the servers that use it; steps reach every store.
 STORES = [
-    ("redis", 6379, {"gateway", "collect"}),
+    ("redis", 6379, {"gateway", "collect", "rollout"}),
     ("postgres", 5432, {"mlflow", "postgres-backup", "gateway"}),
-    ("objects", 8333, {"mlflow", "tf-serving", "gateway", "collect"}),
+    ("objects", 8333, {"mlflow", "tf-serving", "gateway", "collect", "rollout"}),
 ]
+USERS = {"mlflow", "tf-serving", "postgres-backup", "gateway", "collect", "rollout"}
 
 
 @pytest.mark.parametrize(("store", "port", "users"), STORES)
@@ -115,9 +118,7 @@ def test_a_store_is_reached_by_its_users_alone(rendered, store, port, users):
     documents = rendered["kind"]
     target = server(documents, store)
     assert allows(documents, RUN, target, port)
-    for other in {"redis", "postgres", "objects", "mlflow", "tf-serving", "postgres-backup", "gateway", "collect"} - {
-        store
-    }:
+    for other in {name for name, _, _ in STORES} - {store} | USERS:
         assert allows(documents, server(documents, other), target, port) == (other in users), other
     for source in (STRANGER, CALLER, NEIGHBOUR, KUBEFLOW, OUTSIDE):
         assert not allows(documents, source, target, port)

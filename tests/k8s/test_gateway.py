@@ -1,9 +1,17 @@
 """The gateway's manifests and the gateway itself agree."""
 
+import os
+import subprocess
+import time
+from datetime import UTC, datetime
+
 import pytest
 
 from cli.collect import collect
+from cli.rollout import look
 from cli.surfaces.gateway import gateway
+from rollout.controller import alone
+from segue.settings import Home
 from surfaces.gateway.app import application
 from tests.k8s.manifests import container, of_kind
 
@@ -62,3 +70,29 @@ def test_the_journal_is_collected_by_a_command_that_there_is(rendered, overlay):
     assert entry["command"] == ["segue", "data", "collect"]
     known = {option for parameter in collect.params for option in parameter.opts}
     assert {argument.partition("=")[0] for argument in entry["args"]} <= known
+
+
+@pytest.mark.parametrize("overlay", ["kind", "prod"])
+def test_roll_outs_are_looked_at_by_a_command_that_there_is_and_by_one_process(rendered, overlay):
+    entry = container(rendered[overlay], "rollout")
+    assert entry["command"] == ["segue", "rollout", "look"]
+    known = {option for parameter in look.params for option in parameter.opts}
+    assert {argument.partition("=")[0] for argument in entry["args"]} <= known
+    (deployment,) = (d for d in of_kind(rendered[overlay], "Deployment") if d["metadata"]["name"] == "rollout")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_probes_of_the_controller_follow_its_last_look(rendered, tmp_path):
+    """If this fails, a controller that hangs stays, or one that works is killed."""
+    entry, home = container(rendered["kind"], "rollout"), Home(tmp_path)
+
+    def passes(probe):
+        return not subprocess.run(entry[probe]["exec"]["command"], env={"SEGUE_HOME": str(tmp_path)}).returncode
+
+    assert not passes("startupProbe")
+    now = time.time()
+    with alone(home, datetime.now(UTC)) as lock:
+        assert passes("startupProbe")
+        for minutes, alive in ((11, False), (9, True)):
+            os.utime(lock, (now, now - minutes * 60))
+            assert (passes("livenessProbe"), passes("readinessProbe")) == (alive, alive)

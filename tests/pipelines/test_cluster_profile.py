@@ -25,7 +25,8 @@ EACH_STEP_AT_HOME = """
     from kfp.local import subprocess_task_handler
     execute = subprocess_task_handler.run_local_subprocess
     users = {
-        "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["ingest", "refresh_online"]),  # ingest collects the journal
+        # ingest collects the journal; the last two ask whether a roll-out runs
+        "SEGUE_ONLINE_STORE": ("redis://127.0.0.1:9/0", ["ingest", "refresh_online", "push", "monitor"]),
         "SEGUE_REGISTRY": ("postgresql://segue@127.0.0.1:9/feast", ["refresh_online"]),
         "SEGUE_TRACKING": ("postgresql://segue@127.0.0.1:9/mlflow", ["register", "report", "monitor"]),
     }

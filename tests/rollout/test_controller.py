@@ -15,6 +15,7 @@ from rollout.rollout import DRAIN
 from rollout.state_file import change, read
 from segue.errors import InputError, SegueError, UnavailableError
 from segue.settings import Home
+from serving.rollouts.kept_counts import FileCounts
 from serving.store import model_store
 from surfaces.cohorts.counts import SHADOW, STABLE_SHADOW, CohortCounts
 from tests.rollout.conftest import AT, DAY
@@ -41,7 +42,7 @@ def count(home, requests, errors=0, at=AT, cohorts=("control", "candidate")):
     for number in range(requests):
         for cohort in cohorts:
             counts.by_number[1][cohort].add(cohort == cohorts[1] and number < errors, 0.01, at)
-    asyncio.run(counts.write(home.rollout_counts))
+    asyncio.run(counts.write(FileCounts(home.rollout_counts)))
 
 
 def shadow(home, requests, errors=0):

@@ -6,9 +6,10 @@ import threading
 import pytest
 
 from rollout.evidence import Evidence
-from rollout.state_file import NAME, State, change, read
+from rollout.state_file import State, change, read
 from segue.errors import InputError
-from serving.store.split import Split, read_split, split_stamp
+from serving.rollouts.kept_state import NAME, FileState
+from serving.store.split import Split, read_split
 from tests.rollout.conftest import AT, running
 
 
@@ -36,7 +37,7 @@ def test_the_stamp_tells_two_writes_of_one_moment_apart(tmp_path):
     stamps = set()
     for number in range(20):
         change(tmp_path, lambda state, n=number: state.recorded(running(), "keep", "segue", f"Look {n}.", AT))
-        stamps.add(split_stamp(tmp_path))
+        stamps.add(FileState(tmp_path).stamp())
     assert len(stamps) == 20
 
 

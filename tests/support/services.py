@@ -1,14 +1,17 @@
 """Fixtures: real PostgreSQL, Valkey and S3 servers on loopback, one of each for a test session."""
 
+import contextlib
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from stores import servers
+from stores import online_store, servers
 from stores.s3 import Bucket
+from stores.settings import Settings, settings
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,19 @@ def objects(tmp_path_factory, service_password) -> Iterator[servers.Server]:
 
 
 @pytest.fixture
+def redis_settings(valkey, service_password) -> Settings:
+    """The settings of an empty Valkey, as far as the journal and roll-outs read them."""
+    settings = Settings(
+        profile="cluster",
+        online_store=f"redis://{servers.HOST}:{valkey.port}/3",
+        online_store_password=SecretStr(service_password),
+    )
+    with contextlib.closing(online_store.connect(settings)) as client:
+        client.flushdb()
+    return settings
+
+
+@pytest.fixture
 def s3_credentials(monkeypatch, service_password) -> None:
     """The variables of an access key with all rights."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", servers.USER)
@@ -58,7 +74,10 @@ def bucket(objects, s3_credentials) -> Bucket:
 
 @pytest.fixture
 def cluster(bucket, postgres, valkey, service_password, monkeypatch) -> dict[str, str]:
-    """The variables of the profile `cluster` over the three servers, set in this process too. The bucket is empty."""
+    """The variables of the profile `cluster` over the three servers, set in this process too.
+
+    The bucket is empty, and no roll-out was started.
+    """
     variables = {
         "SEGUE_PROFILE": "cluster",
         "SEGUE_ONLINE_STORE": f"redis://{servers.HOST}:{valkey.port}/0",
@@ -71,4 +90,7 @@ def cluster(bucket, postgres, valkey, service_password, monkeypatch) -> dict[str
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    with contextlib.closing(online_store.connect(settings())) as client:
+        for key in client.scan_iter("segue:{rollout}:*"):
+            client.delete(key)
     return variables

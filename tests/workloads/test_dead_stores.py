@@ -4,11 +4,12 @@
     object store                   each                         test_cut_off_steps.py; some of them here, by SIGKILL
     online store (Redis)           refresh-online               here
     journal (the same Redis)       ingest                       test_ingest.py
+    roll-outs (the same Redis)     push, monitor                the first here
     registry (PostgreSQL)          refresh-online               here
     MLflow (PostgreSQL), no 75:    register, report             here
     the record waits for a rerun
 
-That no other step uses the last four is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
+That no other step uses the last five is shown by `tests/pipelines/test_cluster_profile.py`, where each other step gets
 addresses at which nothing listens. `segue retrain` decides by the object store, and asks for MLflow before it runs.
 """
 
@@ -32,6 +33,7 @@ from segue.errors import UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from serving.protocol import prediction_log
+from serving.rollouts.kept_state import RedisState
 from serving.store.model_store import labels
 from serving.store.model_store import push as push_models
 from stores import online_store, parts, records, trees
@@ -127,6 +129,14 @@ def test_a_push_without_the_object_store(run, inputs, objects, dies, tmp_path, n
     assert push.step(again, **inputs) == 1
     parts.bring(seen, parts.MODELS)
     assert labels(seen.models) == {model: {"stable": 1} for model in MODELS}
+
+
+def test_a_push_that_cannot_ask_whether_a_roll_out_runs(run, inputs, valkey, dies, tmp_path):
+    assert push.step(Run(Home(tmp_path / "first"), "r0", {}), **inputs) == 1  # so that something is stable
+    revive = dies(valkey, RedisState, "split")
+    fails_at_once(lambda: push.step(run, **inputs), "online store", run)
+    revive()
+    assert push.step(Run(Home(tmp_path / "again"), "r2", {}), **inputs) == 2
 
 
 def test_a_push_that_loses_the_store_before_the_models_is_completed_and_not_repeated(

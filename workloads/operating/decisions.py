@@ -53,7 +53,7 @@ def decide(
     Raises:
         InputError, UnavailableError: the move or the store refuses. Nothing is recorded then.
     """
-    record_cut_off(home)
+    record_cut_off(home.models)
     before = model_store.labels(home.models)
     note = home.decisions / f"{BEGUN}{name_of(at, action)}"
     said = {"at": at.isoformat(), "by": by, "action": action, "why": why, "labels": before, "goal": goal}
@@ -101,20 +101,21 @@ def begun(path: Path, said: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def record_cut_off(home: Home) -> None:
+def record_cut_off(root: Path) -> None:
     """Record the moves of labels whose processes were killed before they could; a move that was not made has no record.
 
     Every command that moves labels calls this before its own move, so what has moved is the move that was cut off.
     """
-    remove_unfinished(home.decisions)
-    for path in sorted(home.decisions.glob(f"{BEGUN}*")):
+    folder = root / DECISIONS
+    remove_unfinished(folder)
+    for path in sorted(folder.glob(f"{BEGUN}*")):
         with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:  # its process may have ended since
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # its process is at work
                 continue
             said = json.load(file)
-            moved = moved_label(said.pop("labels"), model_store.labels(home.models), said.pop("goal"))
+            moved = moved_label(said.pop("labels"), model_store.labels(root), said.pop("goal"))
             record = path.with_name(path.name.removeprefix(BEGUN))
             if moved and not record.exists():
                 label, versions = moved

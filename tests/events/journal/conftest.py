@@ -1,16 +1,12 @@
 """Pages and feedback for the tests of the journal."""
 
-import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from events.journal.records import Exposure, Feedback
-from stores import online_store, servers
-from stores.settings import Settings
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -63,16 +59,3 @@ def feedback() -> Callable[..., Feedback]:
         return Feedback(event_id=event, request_id=request, item_id=item, action=action, **{**defaults, **values})
 
     return build
-
-
-@pytest.fixture
-def redis_settings(valkey, service_password) -> Settings:
-    """The settings of an empty Valkey, as far as the journal reads them."""
-    settings = Settings(
-        profile="cluster",
-        online_store=f"redis://{servers.HOST}:{valkey.port}/3",
-        online_store_password=SecretStr(service_password),
-    )
-    with contextlib.closing(online_store.connect(settings)) as client:
-        client.flushdb()
-    return settings

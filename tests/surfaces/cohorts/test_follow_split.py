@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from serving.store.split import NAME, Split, read_split
+from segue.errors import UnavailableError
+from serving.rollouts.kept_state import NAME, FileState
+from serving.store.split import Split, split_of
 from surfaces.arms.assigned import Experiments
 from surfaces.cohorts import follow_split as module
 from surfaces.cohorts.follow_split import follow_split, ready
@@ -48,15 +50,15 @@ def replace(store, text):
 
 @pytest.fixture
 def follow(tmp_path):
-    """Follow `tmp_path` while a coroutine function runs: `follow(async def story(path))`."""
+    """Follow `tmp_path`, or a keeping, while a coroutine function runs: `follow(async def story(path))`."""
 
-    def run(story):
+    def run(story, keeping=None):
         async def whole():
             server = FakeServer({}, {})
             server.others = {("ranking", 2): 2}
             path = Path(Models(server), None, make_catalogue({"1": {}}), experiments=Experiments())
             await path.models.refresh()
-            task = asyncio.create_task(follow_split(tmp_path, path, seconds=0.002))
+            task = asyncio.create_task(follow_split(keeping or FileState(tmp_path), path, seconds=0.002))
             try:
                 return await story(path)
             finally:
@@ -157,12 +159,12 @@ def test_a_version_that_no_server_loads_is_waited_for_and_then_counted(tmp_path,
 def test_a_change_that_could_not_be_read_is_read_at_the_next_look(tmp_path, follow, monkeypatch, caplog):
     faults = [OSError(24, "Too many open files")] * 2
 
-    def read(store):
+    def read(keeping):
         if faults:
             raise faults.pop()
-        return read_split(store)
+        return split_of(keeping)
 
-    monkeypatch.setattr(module, "read_split", read)
+    monkeypatch.setattr(module, "split_of", read)
 
     async def story(path):
         write(tmp_path, phase="taking back", share=0.0)
@@ -188,3 +190,42 @@ def test_a_damaged_file_is_said_once_and_the_last_split_stays(tmp_path, follow, 
         await until(lambda: path.experiments.split.phase == "taking back")
 
     follow(story)
+
+
+class Failing(FileState):
+    """A keeping whose server is dead now and then."""
+
+    dead: tuple[str, ...] = ()
+
+    def stamp(self):
+        self.answer("stamp")
+        return super().stamp()
+
+    def split(self):
+        self.answer("split")
+        return super().split()
+
+    def answer(self, call):
+        if call in self.dead:
+            raise UnavailableError("It does not answer.", "")
+
+
+@pytest.mark.parametrize("dead", [("stamp", "split"), ("split",)])
+def test_a_dead_server_is_said_once_an_outage_and_a_split_that_was_missed_is_read(tmp_path, follow, caplog, dead):
+    keeping = Failing(tmp_path)
+
+    async def story(path):
+        write(tmp_path, phase="running", share=0.0)
+        await until(lambda: path.experiments.split)
+        for phase in ("taking back", "taken back"):
+            caplog.clear()
+            keeping.dead = dead
+            write(tmp_path, phase=phase, share=0.0)
+            await until(lambda: caplog.records)
+            await asyncio.sleep(0.03)
+            assert path.experiments.split.phase != phase
+            assert len(caplog.records) == 1
+            keeping.dead = ()
+            await until(lambda phase=phase: path.experiments.split.phase == phase)
+
+    follow(story, keeping)

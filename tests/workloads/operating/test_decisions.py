@@ -72,7 +72,7 @@ def test_a_signal_after_the_move_loses_no_record(home):
 
     with pytest.raises(KeyboardInterrupt):
         decide(home, "promote", moved, "good", "ann", AT)
-    record_cut_off(home)
+    record_cut_off(home.models)
     assert [(each["label"], each["versions"], each["why"]) for each in decisions(home)] == [
         ("stable", {"ranking": 2}, "good")
     ]
@@ -80,9 +80,9 @@ def test_a_signal_after_the_move_loses_no_record(home):
 
 def test_a_move_that_is_at_work_is_left_to_its_process(home):
     def moved():
-        record_cut_off(home)  # by another command
+        record_cut_off(home.models)  # by another command
         model_store.promote(home.models)
-        record_cut_off(home)
+        record_cut_off(home.models)
         assert decisions(home) == []
         return "stable", {"ranking": 2}
 
@@ -94,7 +94,7 @@ def test_killed_at_any_step_a_move_has_one_record_and_what_has_not_moved_has_non
     labels = model_store.labels(home.models)
     moves = 0
     for killed in killed_at_each_step(partial(promote, home)):
-        record_cut_off(home)
+        record_cut_off(home.models)
         moved = model_store.labels(home.models) != labels
         moves += moved
         assert [each["versions"] for each in decisions(home)] == [{"ranking": 2}] * moved, killed
