@@ -11,6 +11,7 @@ import numpy as np
 from segue.errors import InputError
 
 MOST = 16  # questions of a call, which bounds its time
+ENOUGH = 4  # questions for which no call waits: more of them save little, and the gateway would idle meanwhile
 GATHER_SECONDS = 0.02  # the longest wait for others
 
 Arrays = Mapping[str, np.ndarray]
@@ -29,7 +30,7 @@ class SharedCalls:
     """Asks models for the requests of one event loop, by one call at a time for each signature of a version.
 
     Much of a call's cost does not depend on its rows: four pages in one call take the model server half the time of
-    four calls. So a question waits until half of the requests under way wait for the same call, at most
+    four calls. So a question waits until `ENOUGH` or half of the requests under way wait for the same call, at most
     `GATHER_SECONDS`. One or two requests wait for nobody.
 
     Args:
@@ -92,7 +93,7 @@ class SharedCalls:
         del self._gathering[target]
 
     def _enough(self, target: Target) -> bool:
-        return 2 * len(self._waiting[target]) >= self._requests
+        return len(self._waiting[target]) >= min(ENOUGH, self._requests / 2)
 
     def _end_gatherings(self) -> None:
         for target, enough in self._gathering.items():

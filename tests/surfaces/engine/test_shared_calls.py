@@ -8,7 +8,7 @@ import pytest
 
 from segue.errors import InputError, UnavailableError
 from surfaces.engine import shared_calls
-from surfaces.engine.shared_calls import MOST, SharedCalls, joined
+from surfaces.engine.shared_calls import ENOUGH, MOST, SharedCalls, joined
 
 TARGET = ("ranking", 1, "")
 
@@ -85,8 +85,8 @@ def patient(monkeypatch):
     monkeypatch.setattr(shared_calls, "GATHER_SECONDS", 60.0)
 
 
-@pytest.mark.parametrize(("requests", "questions"), [(1, 1), (2, 1), (8, 4), (7, 4)])
-def test_a_call_begins_once_half_of_the_requests_wait_for_it(requests, questions, patient):
+@pytest.mark.parametrize(("requests", "questions"), [(1, 1), (2, 1), (6, 3), (5, 3), (30, ENOUGH)])
+def test_a_call_begins_once_half_of_the_requests_wait_for_it_or_enough(requests, questions, patient):
     assert under_way(requests, questions) == (1, 1, [questions])
 
 
