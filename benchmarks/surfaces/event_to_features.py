@@ -39,7 +39,7 @@ def event_to_features(home: Home, address: str, users: Sequence[str]) -> dict[st
 
     with GatewayClient(address) as client:
         for user in users:
-            page = client.home(api.HomeRequest(user_id=user))
+            page = client.home(api.HomeRequest.model_validate({"user_id": user}))
             before = newest(user)
             item = next(one.item_id for one in page.shelves[0].items if one.item_id != before)
             sent = time.perf_counter()
@@ -51,6 +51,7 @@ def event_to_features(home: Home, address: str, users: Sequence[str]) -> dict[st
                         user_id=user,
                         item_id=item,
                         action="play",
+                        ms_played=None,
                         ts=datetime.now(UTC),
                     )
                 ]
