@@ -6,7 +6,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from rollout import controller, moves
+from events.importers.own.dialects import Dialect
+from rollout import added_items, controller, moves
 from rollout.controller import step
 from rollout.decision import Decision
 from rollout.moves import start
@@ -19,9 +20,10 @@ from serving.rollouts.kept_counts import counts_keeping
 from serving.rollouts.kept_state import NAME
 from serving.store import model_store
 from serving.store.split import read_split
-from stores import parts
+from stores import parts, trees
 from surfaces.cohorts.counts import CohortCounts
 from tests.rollout.conftest import AT, DAY
+from workloads.operating.decisions import decisions
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +99,66 @@ def test_labels_are_published_before_a_share_goes_up(homes, monkeypatch):
         ("running", TRIED),
         ("promoting", TRIED),
         ("promoted", {"stable": 2, "canary": 2}),
+    ]
+
+
+def add_item(home: Home, source, monkeypatch):
+    """Add an item to both sides; the copies with it are those of a model that the test has."""
+
+    def copied(*_):
+        return {label: {"ranking": source} for label in TRIED}, {"added": ["i"], "updated": [], "free": 1, "notes": []}
+
+    monkeypatch.setattr(added_items, "copy_with_items", copied)
+    return added_items.add_items(home, [], AT, {}, Dialect(), "ann", lambda: AT)
+
+
+def test_versions_with_items_are_published_before_gateways_turn_to_them(homes, source, monkeypatch):
+    one, two = homes
+    start(one.models, None, PLAN, "ann", AT)
+    seen = []
+    change = moves.change
+
+    def noted(root, edit):
+        state = change(root, edit)
+        seen.append((read_split(two.models).candidate["ranking"], published(two)))
+        return state
+
+    monkeypatch.setattr(moves, "change", noted)
+    assert add_item(one, source, monkeypatch)["candidate"] == 4
+    assert [entry for number, entry in enumerate(seen) if entry != (seen[number - 1] if number else None)] == [
+        (2, TRIED),
+        (4, {"stable": 3, "canary": 4, "replaced": 2}),
+    ]
+
+
+def test_labels_that_were_moved_but_not_published_are_published_by_the_next_look(homes, source, monkeypatch):
+    one, two = homes
+    start(one.models, None, PLAN, "ann", AT)
+    publish, tried = trees.publish, []
+
+    def dying(*arguments):
+        tried.append(arguments)
+        if len(tried) == 2:  # after the versions
+            raise UnavailableError("The object store does not answer.", "")
+        return publish(*arguments)
+
+    monkeypatch.setattr(trees, "publish", dying)
+    with pytest.raises(UnavailableError):
+        add_item(one, source, monkeypatch)
+    assert (read_split(two.models).candidate, published(two)) == ({"ranking": 2}, TRIED)
+    step(one, AT)
+    assert published(two) == {"stable": 3, "canary": 4, "replaced": 2}
+    assert read_split(two.models).candidate == {"ranking": 4}
+
+
+def test_the_records_of_moves_are_published_with_the_labels(homes):
+    one, two = homes
+    start(one.models, None, PLAN, "ann", AT)
+    abort(one)
+    parts.bring(two, parts.MODELS)
+    assert sorted((each["action"], each["versions"]["ranking"]) for each in decisions(two)) == [
+        ("start", 2),
+        ("take back", 1),
     ]
 
 
