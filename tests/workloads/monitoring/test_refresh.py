@@ -60,7 +60,8 @@ def test_on_a_cluster_it_is_the_shared_store_that_is_refreshed(cluster, home):
     assert not due(home, NOON)  # nothing was trained
     refresh_features(home, NOON)
     axes = published_axes(home)
-    assert axes and axes.genres
+    assert axes
+    assert axes.genres
     assert not step(home, NOON)
     assert step(home, NOON + timedelta(days=1))
     assert published_axes(home) == axes
