@@ -183,7 +183,7 @@ def quicken(home: str) -> None:
     added_items.copy_with_items = copied
     failed = {"served": ("volume",)}.get(home, ())
 
-    def checked(frame, events, items, windows, at):
+    def checked(frame, events, items, windows, at, skews):
         made = report(1, *failed, cause="outage" if failed else None)
         return replace(made, reference=(windows.start, windows.current[0]), current=windows.current)
 
