@@ -76,7 +76,7 @@ def test_a_forgotten_listener_is_not_in_the_journal_either(ingest_log, tmp_path,
         Feedback("f2", "r2", "v", None, "a", "play", None, at(5)),
     ]).result()  # fmt: skip
     result = forget(log.home, "known-to-the-journal-alone", at(6))
-    assert result["deleted"] == {"users": 0, "events": 0, "quarantine": 0, "journal": 1}
+    assert result["deleted"] == {"users": 0, "events": 0, "served": 0, "quarantine": 0, "journal": 1}
     assert [request.request_id for request in journal.keeping.changed("")] == ["r2"]
     for file in log.home.journal.parent.iterdir():
         assert b"known-to-the-journal-alone" not in file.read_bytes()

@@ -26,15 +26,24 @@ def events(imported) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("seed", "sha256"),
+    ("seed", "sha256", "by_avx_512"),  # NumPy's functions for AVX-512 round some values to the other neighbour
     [
-        (0, "9a21def4bf7b0c68f56c9f0cec07bd10492f7921ab040a5818a9ecf5fcaab02d"),
-        (7, "65cece7646e8a04d03b2147e1e5e25784fe4272d6b683cef898dd8660f173e88"),
+        (
+            0,
+            "9a21def4bf7b0c68f56c9f0cec07bd10492f7921ab040a5818a9ecf5fcaab02d",
+            "e01f22481dc0bdd333dee2ddd78a798ab65dc5beef4e51481327bf881373c46b",
+        ),
+        (
+            7,
+            "65cece7646e8a04d03b2147e1e5e25784fe4272d6b683cef898dd8660f173e88",
+            "1c9cd38d442ace68f650007603590865a5d10c0dc800de90461f35f8e2537b83",
+        ),
     ],
+    ids=["0", "7"],
 )
-def test_version_1_keeps_its_bytes(tmp_path, seed, sha256):
+def test_version_1_keeps_its_bytes(tmp_path, seed, sha256, by_avx_512):
     dataset.write(tmp_path / "data", generate(sized("nano"), seed))
-    assert tree_sha256(tmp_path / "data") == sha256
+    assert tree_sha256(tmp_path / "data") in (sha256, by_avx_512)
 
 
 def test_the_same_seed_gives_the_same_tables(imported):
