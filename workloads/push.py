@@ -17,6 +17,8 @@ from workloads.operating.agree import run_of
 from workloads.operating.decisions import record_cut_off
 from workloads.run import Run
 
+NEWEST = 20  # windows of runs that stay without a version
+
 
 def step(run: Run, models: dict[str, Path], requests: Path, reference: Path, window: Path) -> int:
     """Push one new version of all models, after the references that later runs are compared with.
@@ -81,14 +83,18 @@ def pushed_before(root: Path, models: Iterable[str], run_id: str, label: str | N
 
 
 def keep_window(home: Home, run_id: str, window: Path) -> None:
-    """Keep the window of a run, and remove those of runs whose versions have left the store."""
+    """Keep the window of a run, and remove those of runs whose versions have left the store.
+
+    The newest windows stay in any case: the run of one of them may be about to push its version.
+    """
     replace(home.reference(run_id), window)
     root = home.models
     kept = {
         run_id,
         *(run_of(root, name, v) for name in model_store.models(root) for v in model_store.versions(root, name)),
     }
-    for path in home.references.glob("[!.]*"):
+    by_age = sorted(home.references.glob("[!.]*"), key=lambda path: path.stat().st_mtime_ns)
+    for path in by_age[:-NEWEST]:
         if path.stem not in kept:
             remove(path)
 

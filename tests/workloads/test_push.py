@@ -145,7 +145,9 @@ def test_a_push_that_was_cut_off_before_its_label_is_made_again(run, inputs):
     assert push_again(run, inputs, "r1", {}) == (2, "stable")
 
 
-def test_a_reference_goes_with_the_last_version_of_its_run(run, inputs):
-    keep_window(run.home, "r0", inputs["window"])
+def test_a_reference_goes_with_the_last_version_of_its_run_unless_that_may_be_about_to_push(run, inputs, monkeypatch):
+    monkeypatch.setattr("workloads.push.NEWEST", 2)
+    for name in ("gone", "about-to-push"):
+        keep_window(run.home, name, inputs["window"])
     step(run, **inputs)
-    assert [path.name for path in run.home.references.iterdir()] == ["r1.parquet"]
+    assert {path.name for path in run.home.references.iterdir()} == {"about-to-push.parquet", "r1.parquet"}
