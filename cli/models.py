@@ -222,9 +222,9 @@ def add_items(
     with quiet_libraries():
         from rollout import added_items
 
-        moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), Home.from_env()
+        moment, dialect, home = instant(at) if at else None, Dialect(separator, encoding), home_with_models()
         result = added_items.add_items(
-            home_with_models(), files, moment, mapping_of(pairs), dialect, getuser(), utc_now, label_mover(server)
+            home, files, moment, mapping_of(pairs), dialect, getuser(), utc_now, label_mover(server)
         )
         finish(home)
     if as_json:

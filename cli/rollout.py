@@ -153,7 +153,7 @@ def abort(reason: str, by: str | None, server: str | None, as_json: bool) -> Non
 def look(every: float | None, server: str | None, as_json: bool) -> None:
     """Look at both cohorts, decide, and carry the decision out: go on, promote, or take the candidate back.
 
-    Without a roll-out, start that of the canary that none has tried yet, by the usual plan.
+    If no roll-out runs and no earlier one has tried the canary, its roll-out starts by the usual plan.
     Errors and slow answers are those that the gateways counted; reward and skips are those of the events that
     `segue data collect` has brought. One process at a time looks. It may be killed at any moment: the next look
     finishes what it began.

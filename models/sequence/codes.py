@@ -14,9 +14,8 @@ import numpy as np
 from segue.errors import InputError
 from segue.settings import MODEL_CARD
 
-CODES = Path(MODEL_CARD).with_name(
-    "codes.npz"
-)  # in a SavedModel's folder: items keep their codes when it is trained again
+# In a SavedModel's folder: items keep their codes when the model is trained again.
+CODES = Path(MODEL_CARD).with_name("codes.npz")
 LEVELS = 3  # codes of an item before the last one
 LEAST, MOST = 8, 256  # the fewest and the most codes of a level
 ROOM = 1000  # combinations of codes for each item, so that few items share one
@@ -145,7 +144,7 @@ class Codebook:
         return np.stack(codes, axis=1).astype(np.int32)
 
     def cells(self, most: int) -> np.ndarray:
-        """Part the embedding space into few cells, by Ward's method over the centroids of the first code.
+        """Group the items into a few cells of the embedding space, by Ward's method over the first code's centroids.
 
         Args:
             most: the largest number of cells.

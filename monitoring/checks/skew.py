@@ -36,7 +36,7 @@ class Difference:
 
     @property
     def size(self) -> float:
-        """What the limit is for: of few long lists that differ, the distance is larger than the share."""
+        """The larger of share and distance, which the limit is for; 0 for fewer than `LEAST_REQUESTS` requests."""
         return max(self.share, self.distance) if self.requests >= LEAST_REQUESTS else 0.0
 
 

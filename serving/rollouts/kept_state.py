@@ -69,7 +69,7 @@ class StateKeeping(Protocol):
 class FileState:
     """Keeps the state in a file, which is written whole under a lock of its own.
 
-    The lock is not the store's, which is held while a server loads versions.
+    The store's lock would not do: a command holds it while a server loads versions.
 
     Args:
         root: The model store.

@@ -58,8 +58,8 @@ def relabel(root: Path, edit: Edit, announce: Announce | None = None) -> None:
 def _loaded(root: Path, before: str, after: str, announce: Announce) -> str:
     """Have a server load what `after` names, and return the text of `models.config` meanwhile.
 
-    The file names the versions of both texts and has the labels of `before`. Otherwise a server that polls it would
-    unload the new versions at each poll; one that loads for longer than that would never come to an end.
+    Meanwhile the file names the old and the new versions, under the old labels. With the old versions alone, a server
+    that polls the file would unload the new ones at each poll, and would never finish loading them.
 
     Args:
         root: the model store, which is locked.

@@ -48,10 +48,8 @@ def _previous(entry: ModelConfig | None, current: int) -> int:
     stable_version = entry.labels.get(STABLE, current)
     if stable_version != current:
         return stable_version
-    unlabelled = set(entry.specific) - set(entry.labels.values())
-    return max(
-        (version for version in unlabelled if version < current), default=current
-    )  # a newer one was to be loaded
+    unlabelled = set(entry.specific) - set(entry.labels.values())  # also newer ones, while a server loads them
+    return max((version for version in unlabelled if version < current), default=current)
 
 
 def last_pushed(current: Mapping[str, Mapping[str, int]]) -> list[str]:
