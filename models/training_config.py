@@ -234,6 +234,8 @@ class TrainingConfig:
     Attributes:
         seed: seed of initial weights, order of examples, samples and bootstraps; NumPy takes 32 bits.
         split: shares of the events for train, validation and test, by global time.
+        half_life_days: days after which an example weighs half as much in training, back from the end of the train
+            span; 0 for the same weight at any age.
         warm_start: whether models start from the weights of the served models, if those are of the same data set.
         push: the label that the pushed models get. `auto` is `canary` once listeners have used what was served, so that
             a roll-out tries the models first; `stable` before. The first models are stable in any case.
@@ -241,6 +243,7 @@ class TrainingConfig:
 
     seed: Annotated[AtLeast0, Field(lt=2**32)] = 0
     split: Split = (0.8, 0.1, 0.1)
+    half_life_days: NotNegative = 0.0
     warm_start: Annotated[bool, Field(strict=True)] = True
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)

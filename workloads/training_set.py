@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from events.dataset import identity
+from events.splits import Split
 from models.inputs.axes import AXES_COLUMNS, Axes, fit_axes
+from models.inputs.recency import Recency
 from models.inputs.shards import Arrays, Shards, read_parquet, write
 from models.training_config import TrainingConfig
 from segue.files import read_json, write_json
@@ -48,6 +50,12 @@ def repeat_share(table: pa.Table) -> float:
     played = positives["item_id"].combine_chunks().take(pa.array(rows))
     hits = pc.equal(pc.list_flatten(history), played).to_numpy(zero_copy_only=False)
     return float(len(np.unique(rows[hits])) / positives.num_rows)
+
+
+def recency_of(training_set: Path, config: TrainingConfig) -> Recency:
+    """Return the weights of examples by their age, which counts back from the end of the train span."""
+    split = Split.from_dict(read_json(training_set / "manifest.json")["split"])
+    return Recency(split.train_end.timestamp(), config.half_life_days)
 
 
 def lineage(training_set: Path, run_id: str, config: TrainingConfig) -> dict:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from events.schema import TASKS
 from models.inputs.arrow_columns import age_column, number, seconds
 from models.inputs.encoder import Encoder, request_dense
+from models.inputs.recency import EVEN, Recency
 from models.inputs.shards import GROUP, Arrays
 from models.training_config import POSITIVE_NAMES
 from segue.errors import InputError
@@ -17,13 +18,14 @@ EXACT = ("history", "history_action", "surface", "session", "user_ids")
 POSITIVE = "positive"  # the column that marks the interactions which the log counts as positive
 
 
-def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float]) -> Arrays:
+def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, float], recency: Recency = EVEN) -> Arrays:
     """Encode the positive examples of a table.
 
     Args:
         table: rows of a training set.
         encoder: encodes queries and items.
         positives: weight of `positive` and of labels, by name.
+        recency: the factor on the weight by the example's age.
 
     Returns:
         The encoder's arrays with `weight` float32 `[n]` and `ts` int64 `[n]` (seconds since 1970 UTC), for the n rows
@@ -31,7 +33,8 @@ def retrieval_arrays(table: pa.Table, encoder: Encoder, positives: dict[str, flo
     """
     weights = example_weights(table, positives)
     kept = table.filter(pa.array(weights > 0))
-    examples = {"weight": weights[weights > 0], "ts": seconds(kept["ts"])}
+    ts = seconds(kept["ts"])
+    examples = {"weight": weights[weights > 0] * recency.weights(ts), "ts": ts}
     return {**encoder.query_table(kept), **encoder.item_table(kept), **examples}
 
 
@@ -54,16 +57,21 @@ def example_weights(table: pa.Table, positives: dict[str, float]) -> np.ndarray:
     return np.asarray(np.sum(parts, axis=0), np.float32)
 
 
-def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
+def ranking_arrays(table: pa.Table, encoder: Encoder, recency: Recency = EVEN) -> Arrays:
     """Encode every example of a table with its labels.
+
+    Args:
+        table: rows of a training set.
+        encoder: encodes queries and items.
+        recency: the weight of an example by its age.
 
     Returns:
         The encoder's arrays; for each of `TASKS`, `label_*` float32 `[n]` and `weight_*` float32 `[n]`, which is
-        0 where the label is unknown; `request` float32 `[n, 3]`; `position` int32 `[n]`, 0 where it is unknown; and
-        `GROUP`, which `same_query` describes.
+        0 where the label is unknown, else that of the example's age; `request` float32 `[n, 3]`; `position` int32
+        `[n]`, 0 where it is unknown; and `GROUP`, which `same_query` describes.
     """
     request = request_dense(number(table["genre_affinity"]), age_column(table)).numpy()
-    query = encoder.query_table(table)
+    query, weight = encoder.query_table(table), recency.weights(seconds(table["ts"]))
     return {
         **query,
         **encoder.item_table(table),
@@ -71,7 +79,7 @@ def ranking_arrays(table: pa.Table, encoder: Encoder) -> Arrays:
         "request": request.astype(np.float32),
         "position": pc.fill_null(table["position"], 0).to_numpy().astype(np.int32),
         **{f"label_{name}": number(table[f"label_{name}"]) for name in TASKS},
-        **{f"weight_{name}": mask(table, name) for name in TASKS},
+        **{f"weight_{name}": mask(table, name) * weight for name in TASKS},
     }
 
 

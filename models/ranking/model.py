@@ -254,7 +254,7 @@ def attend(history: tf.Tensor, present: tf.Tensor, item: tf.Tensor) -> tf.Tensor
 
 def outcomes(arrays: Arrays) -> np.ndarray:
     """Mark the examples with an outcome, `[n]`: 1 if the known label of any head is 1, else 0."""
-    return np.max([arrays[f"label_{head}"] * arrays[f"weight_{head}"] for head in HEADS], axis=0)
+    return np.max([arrays[f"label_{head}"] * (arrays[f"weight_{head}"] > 0) for head in HEADS], axis=0)
 
 
 def fit(

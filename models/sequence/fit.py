@@ -87,8 +87,8 @@ class HeldOut:
         inputs = {name: values[:BATCH] for name, values in self.inputs.items()}
         following = np.zeros_like(inputs["item"])
         following[:, -1] = self.item[:BATCH]
-        nothing = np.zeros_like(following)
-        return {**inputs, "next_item": following, "next_entry": nothing, "next_action": nothing}
+        nothing, even = np.zeros_like(following), np.ones(following.shape, np.float32)
+        return {**inputs, "next_item": following, "next_entry": nothing, "next_action": nothing, "weight": even}
 
     def some(self, count: int) -> "HeldOut":
         """About `count` choices at even distances, or all if there are fewer."""

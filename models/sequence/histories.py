@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from events import schema
+from models.inputs.recency import EVEN, Recency
 from models.inputs.shards import Arrays, take
 from models.inputs.vocabulary import Lookup
 from segue.errors import InputError
@@ -29,6 +30,7 @@ class Histories:
         asked: times of the requests that the items answered, int64 `[n]`, seconds since 1970 UTC; all 0 if unknown.
             It is earlier than `time`, which is when the item was heard.
         target: whether the entry is to be predicted, bool `[n]`.
+        weight: weight of its prediction, float32 `[n]`.
         offsets: the first entry of each listener, then the number of entries, int64 `[listeners + 1]`.
     """
 
@@ -38,6 +40,7 @@ class Histories:
     time: np.ndarray
     asked: np.ndarray
     target: np.ndarray
+    weight: np.ndarray
     offsets: np.ndarray
 
     @classmethod
@@ -50,10 +53,13 @@ class Histories:
         item = np.concatenate([np.zeros(0, np.int32), *sequences]).astype(np.int32)
         unstated, no_time = np.zeros(len(item), np.int32), np.zeros(len(item), np.int64)
         offsets = np.cumsum([0, *map(len, sequences)])
-        return cls(item, unstated, unstated, no_time, no_time, np.ones(len(item), bool), offsets)
+        everything = np.ones(len(item), bool)
+        return cls(item, unstated, unstated, no_time, no_time, everything, EVEN.weights(no_time), offsets)
 
     @classmethod
-    def of_table(cls, listeners: pa.Table, items: pa.Array, lookups: dict[str, Lookup]) -> "Histories":
+    def of_table(
+        cls, listeners: pa.Table, items: pa.Array, lookups: dict[str, Lookup], recency: Recency = EVEN
+    ) -> "Histories":
         """Build histories from a table with one listener a row (`feature_repo.transformations.requested_sequences`).
 
         Same-second events are shuffled deterministically; see `ties`.
@@ -62,6 +68,7 @@ class Histories:
             listeners: lists `items`, `actions`, `times` and `asked` (seconds since 1970 UTC), `surfaces`, oldest first.
             items: ids of the catalogue, in the order of its rows from 1.
             lookups: the vocabularies `action` and `surface`.
+            recency: the weight of an entry by its age.
 
         Raises:
             InputError: an item is not in the catalogue.
@@ -83,7 +90,8 @@ class Histories:
         item, time, asked = item[order], time[order], flat["asked"].to_numpy().astype(np.int64)[order]
         flat = {name: flat[name].take(pa.array(order)) for name in ("actions", "surfaces")}
         action, surface = (lookups[n].encode(flat[f"{n}s"]) for n in ("action", "surface"))
-        return cls(item, action, surface, time, asked, targets(flat["actions"], item, offsets), offsets)
+        target = targets(flat["actions"], item, offsets)
+        return cls(item, action, surface, time, asked, target, recency.weights(time), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -231,9 +239,9 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
 
     Returns:
         Arrays `[rows, length]`. `item`, `action` and `time` are those of the entry before the predicted one, 0 at the
-        start of a history. `next_entry`, `next_action`, `next_surface` and `next_time` (of its request) are those of
-        the predicted entry. `next_item` is its item if the entry is a target, else 0. `segment` numbers the pieces of
-        a row from 1; 0 fills the row.
+        start of a history. `next_entry`, `next_action`, `next_surface`, `next_time` (of its request) and `weight` are
+        those of the predicted entry. `next_item` is its item if the entry is a target, else 0. `segment` numbers the
+        pieces of a row from 1; 0 fills the row.
     """
     starts, counts = cut(histories.offsets, length, rng)
     piece = np.argsort(-counts, kind="stable") if rng is None else rng.permutation(len(counts))
@@ -250,6 +258,7 @@ def pack(histories: Histories, length: int, rng: np.random.Generator | None) -> 
         "next_action": h.action[predicted],
         "next_surface": h.surface[predicted],
         "next_time": h.asked[predicted],
+        "weight": h.weight[predicted],
         "segment": np.repeat(segment, counts[piece]).astype(np.int32),
     }
     return {name: scatter(values, to, rows, length) for name, values in columns.items()}

@@ -142,12 +142,12 @@ class SequenceModel(Model):
 
         Args:
             inputs: a batch of `histories.Windows`. Entries whose `next_item` is 0 have no item loss, and entries whose
-                `next_action` is unknown have no action loss.
+                `next_action` is unknown have no action loss. `weight` is that of the item loss.
             training: whether dropout is applied.
         """
         seed = self.stateless_seed(IDS) if training and self.content else None
         target = tf.reshape(inputs["next_item"], [-1])
-        weight = tf.cast(target > PADDING, tf.float32)
+        weight = tf.reshape(inputs["weight"], [-1]) * tf.cast(target > PADDING, tf.float32)
         item_loss = self.softmax_loss if self.config.loss == "softmax" else self.sampled_loss
         loss, states, next_entries = item_loss(inputs, target, weight, seed, training)
         if self.done_with is None:

@@ -69,7 +69,7 @@ def test_two_configurations_do_not_share_their_defaults():
 @pytest.mark.parametrize(
     ("text", "headline", "fix"),
     [
-        pytest.param("epochs: 3", "There is no setting 'epochs'.", "seed, split, warm_start, retrieval", id="top"),
+        pytest.param("epochs: 3", "There is no setting 'epochs'.", "seed, split, half_life_days, warm_start", id="top"),
         pytest.param("ranking: {epoch: 3}", "no setting 'ranking.epoch'.", "Did you mean ranking.epochs?", id="typo"),
         pytest.param("rankign: {}", "no setting 'rankign'.", "Did you mean ranking?", id="typo of a section"),
         pytest.param("ranking: {3: 3}", "no setting 'ranking.3'.", "are: dim, batch_size", id="a number as a name"),

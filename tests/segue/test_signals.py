@@ -52,7 +52,8 @@ def test_a_signal_lets_the_command_clean_up(number):
     "error", ['RuntimeError("Query interrupted")', 'ImportError("initialization failed")', "OSError(5, 'I/O')"]
 )
 def test_a_signal_that_a_library_makes_another_error_of_ends_the_command_quietly(number, error):
-    assert ended(number, WRAPPED.format(error=error, sleep=SLEEP), stderr=subprocess.STDOUT) == (128 + number, "cleaned up\n")
+    wait = WRAPPED.format(error=error, sleep=SLEEP)
+    assert ended(number, wait, stderr=subprocess.STDOUT) == (128 + number, "cleaned up\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

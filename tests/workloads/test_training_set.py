@@ -1,12 +1,16 @@
 """Reading a training set's folder: its parts, its encoder, its lineage and its share of repeats."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
+from events.splits import Split
+from models.inputs.recency import Recency
 from models.training_config import TrainingConfig
 from segue.files import write_json
-from workloads.training_set import encoder_of, lineage, read_part, repeat_share
+from workloads.training_set import encoder_of, lineage, read_part, recency_of, repeat_share
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,16 @@ def test_the_encoder_has_the_train_spans_vocabularies_and_the_newest_catalogue(t
 def test_columns_and_rows_of_a_part_can_be_chosen(training_set):
     assert read_part(training_set, "train", ["item_id"]).to_pydict() == {"item_id": ["a", "a"]}
     assert read_part(training_set, "train", ["positive"], rows=1).to_pydict() == {"positive": [True]}
+
+
+def test_the_age_of_an_example_counts_back_from_the_end_of_the_train_span(tmp_path):
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    train_end = start + timedelta(days=20)
+    split = Split(start, train_end, start + timedelta(days=22), start + timedelta(days=24))
+    write_json(tmp_path / "manifest.json", {"split": split.to_dict()})
+    recency = recency_of(tmp_path, TrainingConfig(half_life_days=10))
+    assert recency == Recency(train_end.timestamp(), 10)
+    assert recency.weights(np.array([start.timestamp()])).tolist() == [0.25]
 
 
 def test_lineage_is_json_and_says_where_a_model_came_from(tmp_path):

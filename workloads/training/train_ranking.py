@@ -19,7 +19,7 @@ from models.training_config import TrainingConfig
 from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
-from workloads.training_set import encoder_of, lineage, read_part, shards_of
+from workloads.training_set import encoder_of, lineage, read_part, recency_of, shards_of
 
 CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 
@@ -60,7 +60,8 @@ def train_ranking(
         and `choice`: the fit of the choice head, and the gain in NDCG@10 from the sequence model's scores.
     """
     encoder = encoder_of(training_set)
-    encode = lambda table: ranking_arrays(table, encoder)  # noqa: E731
+    recency = recency_of(training_set, config)
+    encode = lambda table: ranking_arrays(table, encoder, recency)  # noqa: E731
     with TemporaryDirectory(prefix="segue-shards-") as folder:
         train, validation = (shards_of(training_set, p, encode, Path(folder)) for p in ("train", "validation"))
         model, history = ranking.fit(

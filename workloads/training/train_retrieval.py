@@ -15,7 +15,16 @@ from segue.errors import InputError
 from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
-from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share, shards_of
+from workloads.training_set import (
+    REPEAT_ROWS,
+    REPEATS,
+    encoder_of,
+    lineage,
+    read_part,
+    recency_of,
+    repeat_share,
+    shards_of,
+)
 
 
 def step(run: Run, training_set: Path, out: Path) -> None:
@@ -52,7 +61,8 @@ def train_retrieval(
         InputError: the train or the validation span has no positive.
     """
     encoder = encoder_of(training_set)
-    encode = lambda table: retrieval_arrays(table, encoder, config.retrieval.positives)  # noqa: E731
+    recency = recency_of(training_set, config)
+    encode = lambda table: retrieval_arrays(table, encoder, config.retrieval.positives, recency)  # noqa: E731
     pool = encoder.item_table(played_negatives(training_set, encoder))
     items = encoder.item_table(read_part(training_set, "items_at_validation"))
     with TemporaryDirectory(prefix="segue-shards-") as folder:

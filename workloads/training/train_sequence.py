@@ -17,7 +17,7 @@ from segue.files import read_json
 from stores import parts
 from workloads.run import Run
 from workloads.training.champion import warm_start_of, warm_starter
-from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, repeat_share
+from workloads.training_set import REPEAT_ROWS, REPEATS, encoder_of, lineage, read_part, recency_of, repeat_share
 
 JUDGED = 2_000  # positives of the validation span that choose the best epoch
 LABELLED = 20_000  # rows of the validation span that the action head's AUC is computed on
@@ -58,7 +58,8 @@ def train_sequence(
         InputError: no listener has two interactions in the train span, or the validation span has no positive.
     """
     encoder = encoder_of(training_set)
-    histories = Histories.of_table(read_part(training_set, "sequences"), encoder.catalogue.ids, encoder.lookups)
+    sequences, recency = read_part(training_set, "sequences"), recency_of(training_set, config)
+    histories = Histories.of_table(sequences, encoder.catalogue.ids, encoder.lookups, recency)
     repeats = repeat_share(read_part(training_set, "train", ["positive", "history_items", "item_id"], REPEAT_ROWS))
     unseen = repeats < REPEATS
     if np.diff(histories.offsets).max(initial=0) < 2:

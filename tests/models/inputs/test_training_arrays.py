@@ -1,10 +1,13 @@
 """The training arrays of retrieval and ranking."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from models.inputs.axes import fit_axes
 from models.inputs.encoder import Encoder
+from models.inputs.recency import Recency
 from models.inputs.training_arrays import example_weights, mask, ranking_arrays, retrieval_arrays
 from segue.errors import InputError
 
@@ -63,6 +66,14 @@ def test_unknown_labels_have_the_weight_0(table, encoder):
     arrays = ranking_arrays(table, encoder)
     assert arrays["weight_play"].tolist() == [1, 0, 1, 1]
     assert arrays["weight_like"].tolist() == mask(table, "like").tolist() == [1, 1, 1, 1]
+
+
+def test_the_age_of_an_example_is_a_factor_of_its_weight(make_table, encoder, noon):
+    old = {"ts": noon - timedelta(days=10), "positive": True, "label_like": 1.0}
+    table, recency = make_table(old, {"positive": True, "label_like": None}), Recency(noon.timestamp(), 5)
+    assert ranking_arrays(table, encoder, recency)["weight_like"].tolist() == [0.25, 0]
+    weights = retrieval_arrays(table, encoder, {"positive": 1.0, "like": 2.0}, recency)["weight"]
+    assert weights.tolist() == [0.75, 1]
 
 
 def test_listening_seconds_have_their_own_mask(make_table, encoder):

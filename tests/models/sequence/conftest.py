@@ -55,7 +55,8 @@ def rounds() -> Histories:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     time = np.concatenate([60 * np.arange(n) for n in lengths]) + 1_700_000_000
     action = np.full(len(item), 2, np.int32)
-    return Histories(item, action, np.full(len(item), 2, np.int32), time, time - 5, np.ones(len(item), bool), offsets)
+    all_targets, weight = np.ones(len(item), bool), np.ones(len(item), np.float32)
+    return Histories(item, action, np.full(len(item), 2, np.int32), time, time - 5, all_targets, weight, offsets)
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from segue.errors import InputError
 def histories(*lengths: int) -> Histories:
     """Histories of the given lengths.
 
-    Entry n of listener u has the item 1000 u + n + 1, the time 10 n, a request 4 seconds earlier, and an action and
-    surface from 1 to 3.
+    Entry n of listener u has the item 1000 u + n + 1, the time 10 n, a request 4 seconds earlier, an action and surface
+    from 1 to 3, and the weight n + 1.
     """
     item = np.concatenate([1000 * u + np.arange(n) + 1 for u, n in enumerate(lengths)]).astype(np.int32)
     n = item % 1000 - 1
     code = (n % 3 + 1).astype(np.int32)
     offsets = np.cumsum([0, *lengths])
     time = 10 * n.astype(np.int64)
-    return Histories(item, code, code, time, time - 4, np.ones(len(item), bool), offsets)
+    return Histories(item, code, code, time, time - 4, np.ones(len(item), bool), (n + 1).astype(np.float32), offsets)
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1])
@@ -51,6 +51,7 @@ def test_a_segment_holds_consecutive_entries_of_one_listener():
     assert (rows["next_item"] == rows["item"] + 1)[present].all()
     assert (rows["next_time"] == rows["time"] + 6)[present].all()  # the request is 4 seconds before the next entry
     assert (rows["next_surface"] == rows["action"] % 3 + 1)[present].all()
+    assert (rows["weight"] == rows["next_item"] % 1000)[present].all()
     same = (rows["segment"][:, 1:] == rows["segment"][:, :-1]) & present[:, 1:]
     assert (np.diff(rows["item"]) == 1)[same].all()
 

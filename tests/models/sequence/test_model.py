@@ -166,13 +166,28 @@ def test_items_of_the_history_are_left_out_of_the_softmax_if_never_recommended(e
 
 
 def test_a_target_that_is_no_candidate_does_not_change_the_loss(model, batch):
-    nothing = np.zeros_like(batch["item"])
-    whole = {**batch, "next_item": nothing.copy(), "next_entry": nothing, "next_action": nothing}
+    nothing, even = np.zeros_like(batch["item"]), np.ones(batch["item"].shape, np.float32)
+    whole = {**batch, "next_item": nothing.copy(), "next_entry": nothing, "next_action": nothing, "weight": even}
     whole["next_item"][:, -1] = [1, 2, 3, 4, 5, 20]  # i19 is absent from training
     candidates_only = {**whole, "next_item": np.where(whole["next_item"] == 20, 0, whole["next_item"])}
     assert float(model.compute_loss(tensors(whole))) == pytest.approx(
         float(model.compute_loss(tensors(candidates_only)))
     )
+
+
+def test_the_item_loss_is_the_mean_by_weight(model, rounds):
+    batch = next(Windows(rounds, LENGTH).batches(4, 0, 0))
+
+    def loss(weight):
+        return float(model.compute_loss(tensors({**batch, "weight": weight})))
+
+    even = np.ones_like(batch["weight"])
+    first = np.zeros_like(even)
+    first[: len(first) // 2] = 1
+    counted = [(part * (batch["next_item"] > 0)).sum() for part in (first, 1 - first)]
+    parts = np.average([loss(first), loss(1 - first)], weights=counted)
+    assert loss(even) == pytest.approx(loss(2 * even)) == pytest.approx(parts, rel=1e-5)
+    assert loss(first) != pytest.approx(loss(even), rel=1e-3)
 
 
 def test_choosing_an_item_again_does_not_change_the_loss_if_never_recommended(encoder):
