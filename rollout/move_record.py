@@ -31,7 +31,8 @@ def record_move(root: Path, state: State, phase: Phase, labels: Labels) -> None:
     assert state.rollout is not None
     action, label = MOVES[phase]
     decision = decision_of(state, action)
-    versions = {model: labels.get(model, {}).get(label) for model in state.rollout.candidate}
+    moved = {model: labels.get(model, {}).get(label) for model in state.rollout.candidate}
+    versions = state.rollout.candidate if phase == "promoting" else moved  # a push may have overtaken the promotion
     keep(root, decision.at, decision.by, action, label, versions, decision.reason)
 
 

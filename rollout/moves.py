@@ -278,7 +278,7 @@ def gone_on(now: State, seen: Rollout, at: datetime) -> State:
 
 REASONS: Mapping[str, str] = {
     "running": "The canary names the candidate.",
-    "promoted": "stable names the candidate.",
+    "promoted": "stable names the candidate, or what was pushed to it since.",
     "draining": "The canary names what is stable; requests on the candidate end.",
     "taken back": "No label names the candidate.",
     ITEMS_ADDED: "The labels name the versions with the items.",
@@ -302,7 +302,9 @@ def wanted(rollout: Rollout, labels: Labels) -> Labels:
         if rollout.phase in ("starting", "running", "held"):
             names[CANARY] = version
         elif rollout.phase == "promoting":
-            names[STABLE] = names[CANARY] = version
+            if names.get(STABLE) == rollout.control.get(model):  # else it has moved, or a push has overtaken it
+                names[STABLE] = version
+            names[CANARY] = names[STABLE]
         elif rollout.phase in ("taking back", "draining"):
             if version in names.values():  # else a push has ended the canary, and the version may be gone
                 names[DRAINING] = version

@@ -14,6 +14,8 @@ from rollout.plan import Plan
 from rollout.rollout import DRAIN
 from rollout.state_file import read
 from segue.errors import InputError, SegueError
+from segue.files import read_json
+from segue.settings import DECISIONS
 from serving.store import model_store
 from tests.rollout.conftest import AT
 from tests.support import killed
@@ -149,6 +151,17 @@ def test_a_promotion_that_was_killed_after_its_labels_can_be_taken_back(store):
     model_store.promote(root, 2)
     decide(root, "take back")
     assert labels(root) == {"stable": 1, "canary": 1, "draining": 2}
+
+
+def test_a_push_to_stable_overtakes_a_promotion_that_was_killed_before_its_labels(store, source):
+    root = store()
+    begin(root)
+    moves.change(root, lambda s: moves.decided(s, Decision("promote", "x"), "ann", AT, model_store.labels(root)))
+    model_store.push(root, {"ranking": source, "retrieval": source})
+    assert settle(root, AT).rollout.phase == "promoted"
+    assert labels(root) == {"stable": 3, "canary": 3}
+    (promoted,) = (root / DECISIONS).glob("*-promote.json")
+    assert read_json(promoted)["versions"] == {"ranking": 2, "retrieval": 2}
 
 
 def test_a_ramp_and_a_hold_are_recorded_and_a_look_is_not(store):
