@@ -18,7 +18,7 @@ Did = list[dict[str, Any]]  # what the loop did, in order: `kind` and `reason` o
 Train = Callable[[datetime, str], dict[str, Any]]  # at an instant, for a reason
 
 
-def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime) -> Did:
+def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime, first: datetime) -> Did:
     """Steer the loop at the end of a day, and return what it did.
 
     Args:
@@ -27,6 +27,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         plan: How its models are rolled out.
         train: Trains and pushes; returns `run`, `status` and `reason`.
         at: The end of the day, UTC.
+        first: The begin of the first day, when the first models count as trained.
     """
     from pipelines.run_state import state
     from workloads.monitoring import decide, watch
@@ -38,7 +39,7 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
     except InputError as too_short:  # the first days of a simulation
         did.append({"kind": "watch", "reason": too_short.headline, "cause": None})
-    decision = decide.step(home, rules, at, state, roll_out(home))
+    decision = decide.step(home, rules, at, state, roll_out(home), first)
     did.append({"kind": decision.action, "reason": decision.reason, "cause": decision.cause})
     if decision.action == "retrain":
         did.append(training(train(at, decision.reason)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -84,7 +84,8 @@ def simulate(
     def steer(done: int, at: datetime) -> list[dict[str, Any]]:
         worse = [loop.push_worse(home)] if done == worse_model_day else []
         if retrain_every is None:
-            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home, configuration), at)
+            first = at - timedelta(days=done)
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home, configuration), at, first)
         elif done % retrain_every == 0:
             did = [loop.training(train(home, at_once, at, f"{done} days are over."))]
         else:

@@ -22,7 +22,9 @@ TRAININGS = 50  # the newest, of which the rules see the states
 REPORT_NAME = "%Y%m%dT%H%M%S"  # of the end of a window, UTC
 
 
-def step(home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str = "") -> Decision:
+def step(
+    home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str = "", first: datetime | None = None
+) -> Decision:
     """Decide, record the decision, and return it.
 
     Args:
@@ -31,6 +33,8 @@ def step(home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str 
         at: the time now, UTC.
         state_of: says how a run is doing.
         busy: what a training would disturb besides another training.
+        first: of a simulated clock, when the models count as trained with which it began: the schedule goes on from
+            there, because their run has a later time.
 
     Raises:
         InputError: a report or the decisions so far are damaged, and nothing is decided.
@@ -39,6 +43,8 @@ def step(home: Home, rules: Rules, at: datetime, state_of: "StateOf", busy: str 
     def decided(state: State) -> State:
         reports = [report_of(path) for path in report_files(home)[-max(rules.windows.values(), default=1) :]]
         begun = [each for each in trainings(home, state_of) if each.started <= at]  # the clock may be a simulated one
+        if first is not None:
+            begun.insert(0, Training(first, "pushed"))
         return state.decided(decide(reports, state.history, begun, rules, at, busy))
 
     return parts.change(home, parts.REPORTS, lambda: change(home.retraining, decided)).history[-1]

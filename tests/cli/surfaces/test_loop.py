@@ -9,6 +9,8 @@ import pytest
 from cli.surfaces.loop import after_day, training
 from events import dataset
 from events.importers.synthetic import generate, sized
+from models.training_config import load
+from monitoring import rules
 from monitoring.rules import Rules
 from rollout import plan
 from rollout.state_file import read
@@ -47,14 +49,14 @@ def test_a_training_that_is_decided_is_rolled_out_and_the_next_one_waits_for_it(
         model_store.push(home.models, exported(tmp_path), label="canary")
         return {"run": "r", "status": "pushed", "reason": "Better."}
 
-    did = after_day(home, Rules(), PLAN, train, day(2))
+    did = after_day(home, Rules(), PLAN, train, day(2), day(0))
     assert [each["kind"] for each in did] == ["noticed", "retrain", "pushed", "start", "running"]
     assert did[0]["cause"] == did[1]["cause"] == "behaviour"
     assert reasons == [did[1]["reason"]]
     assert "skip_rate changed" in reasons[0]
     assert read(home.models).rollout.candidate == {"ranking": 2}
 
-    did = after_day(home, Rules(cooldown_days=0), PLAN, train, day(3))
+    did = after_day(home, Rules(cooldown_days=0), PLAN, train, day(3), day(0))
     assert [each["kind"] for each in did] == ["wait", "noticed", "wait"]
     assert "Roll-out 1 is running" in did[2]["reason"]
     assert len(reasons) == 1
@@ -62,27 +64,41 @@ def test_a_training_that_is_decided_is_rolled_out_and_the_next_one_waits_for_it(
 
 def test_a_training_without_a_canary_is_not_rolled_out(home):
     refused = {"run": "r", "status": "stopped", "reason": "AUC is low."}
-    did = after_day(home, Rules(), PLAN, lambda at, why: refused, day(2))
+    did = after_day(home, Rules(), PLAN, lambda at, why: refused, day(2), day(0))
     assert [each["kind"] for each in did] == ["noticed", "retrain", "refused"]
     assert read(home.models).rollout is None
 
 
 def test_what_had_not_begun_by_then_does_not_count(home):
     leave_run(home, "training-20261128T120000", {"push": {"version": 1}})  # of the real clock, before the simulation
-    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, day(2))
+    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, day(2), day(0))
     assert "retrain" in [each["kind"] for each in did]
+
+
+def test_the_schedule_counts_from_the_first_day(home):
+    def kinds(number):
+        leave_report(home, report(number))
+        did = after_day(home, Rules(schedule_days=4), PLAN, lambda at, why: {"status": "pushed"}, day(number), day(0))
+        return [each["kind"] for each in did]
+
+    assert kinds(3) == ["watch", "wait"]
+    assert kinds(4) == ["watch", "retrain", "pushed"]
 
 
 def test_on_the_first_day_nothing_is_watched(home):
     shutil.rmtree(home.check_reports)
-    did = after_day(home, Rules(), PLAN, lambda at, why: {}, datetime(2026, 1, 6, tzinfo=UTC))
+    first, at = (datetime(2026, 1, number, tzinfo=UTC) for number in (5, 6))
+    did = after_day(home, Rules(), PLAN, lambda at, why: {}, at, first)
     assert (did[0]["kind"], did[0]["cause"]) == ("watch", None)
     assert "15 whole days" in did[0]["reason"]
     assert [each["kind"] for each in did[1:]] == ["wait"]
 
 
-def test_the_example_of_a_plan_for_few_listeners_is_one():
-    assert plan.read(Path(__file__).resolve().parents[3] / "docs/example/small-rollout.yaml").stages == (0.5,)
+def test_the_examples_for_few_listeners_are_read():
+    examples = Path(__file__).resolve().parents[3] / "docs/example"
+    assert plan.read(examples / "small-rollout.yaml").stages == (0.5,)
+    assert rules.read(examples / "small-retraining.yaml") == Rules(schedule_days=10)
+    assert load(examples / "small-training.yaml").half_life_days == 5
 
 
 def test_a_training_is_pushed_or_refused():
