@@ -278,7 +278,7 @@ def gone_on(now: State, seen: Rollout, at: datetime) -> State:
 
 REASONS: Mapping[str, str] = {
     "running": "The canary names the candidate.",
-    "promoted": "stable names the candidate, or what was pushed to it since.",
+    "promoted": "The labels have moved.",
     "draining": "The canary names what is stable; requests on the candidate end.",
     "taken back": "No label names the candidate.",
     ITEMS_ADDED: "The labels name the versions with the items.",
