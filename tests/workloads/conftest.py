@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 from events import dataset
 from events.importers.synthetic import generate, sized
 from events.ingest import ingest
+from events.splits import Split
 from feature_repo.build import build
 from segue.errors import EXIT_RETRY, UnavailableError
 from segue.files import read_json, write_json
@@ -62,9 +64,10 @@ def training_set(tmp_path, make_table, make_catalogue):
     tables["negatives"] = pa.concat_tables([items, items]).drop_columns(content)
     for name, table in tables.items():
         pq.write_table(table, tmp_path / f"{name}.parquet")
+    split = Split(*(datetime(2026, 1, number, tzinfo=UTC) for number in (1, 8, 9, 10))).to_dict()
     write_json(
         tmp_path / "manifest.json",
-        {"dataset": "d", "sha256": "abc", "genres": ["pop"], "content_types": ["music"], "split": {}},
+        {"dataset": "d", "sha256": "abc", "genres": ["pop"], "content_types": ["music"], "split": split},
     )
     write_vocabularies(tmp_path)
     return tmp_path
