@@ -4,7 +4,7 @@ import fcntl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from rollout.plan import Plan
 from rollout.rollout import DRAIN
 from rollout.state_file import read
 from segue.clock import utc_now
+from segue.errors import UnavailableError
 from segue.settings import Home
 from serving.store import model_store, versions
 from serving.store.moving import Announce
@@ -164,8 +165,9 @@ def hold(root: Path, held: threading.Event) -> None:
 
 
 def load_slowly(site: Site, version: int) -> None:
-    """Label a version, which the server loads first; the store's lock is held as long."""
-    model_store.promote(site.home.models, version, "slow", partial(move_labels, site.server))
+    """Label a version, which the server loads first; the store's lock is held as long. A rollback may overtake it."""
+    with suppress(UnavailableError):
+        model_store.promote(site.home.models, version, "slow", partial(move_labels, site.server))
 
 
 def mixed_pages(home: Home, pages: dict[str, int]) -> list[str]:
