@@ -53,7 +53,7 @@ def repeat_share(table: pa.Table) -> float:
 
 
 def recency_of(training_set: Path, config: TrainingConfig) -> Recency:
-    """Return the weights of examples by their age, which counts back from the end of the train span."""
+    """Return how much examples of a run weigh by their age. An example at the end of the train span has the age 0."""
     split = Split.from_dict(read_json(training_set / "manifest.json")["split"])
     return Recency(split.train_end.timestamp(), config.half_life_days)
 

@@ -9,7 +9,7 @@ DAY = 86_400  # seconds
 
 @dataclass(frozen=True)
 class Recency:
-    """Weights that halve with each half-life before the end of the train span.
+    """How much examples weigh: 1 at the end of the train span, and half as much with each half-life before it.
 
     For example, with a half-life of 14 days an example of four weeks before the end weighs a quarter.
 
@@ -29,4 +29,4 @@ class Recency:
         return np.exp2(-age / self.half_life_days).astype(np.float32)
 
 
-EVEN = Recency(end=0.0, half_life_days=0.0)
+EVEN = Recency(end=0.0, half_life_days=0.0)  # all examples weigh 1

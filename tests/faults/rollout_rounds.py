@@ -165,7 +165,7 @@ def hold(root: Path, held: threading.Event) -> None:
 
 
 def load_slowly(site: Site, version: int) -> None:
-    """Label a version, which the server loads first; the store's lock is held as long. A rollback may overtake it."""
+    """Promote a version, and hold the store's lock while the server loads it. An earlier rollback refuses it."""
     with suppress(UnavailableError):
         model_store.promote(site.home.models, version, "slow", partial(move_labels, site.server))
 
