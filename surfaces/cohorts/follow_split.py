@@ -29,7 +29,7 @@ async def follow_split(keeping: StateKeeping, path: Path, seen: Hashable = None,
         seen: the stamp of the split as it was read last.
         seconds: between two looks.
     """
-    newest, waited, said = path.experiments.split, 0.0, ""
+    newest, waited, now, said = path.experiments.split, 0.0, seen, None
     while True:
         await asyncio.sleep(seconds)
         try:
@@ -37,11 +37,12 @@ async def follow_split(keeping: StateKeeping, path: Path, seen: Hashable = None,
             if now != seen:
                 newest = await asyncio.to_thread(split_of, keeping)
                 seen, waited = now, 0.0
-            said = ""
+            said = None
         except Exception as error:  # it is damaged, or its server is dead: it is read again at each look
-            if str(error) != said:
+            # Words vary within an outage: a server that dies closes the connection, then it refuses the next.
+            if said != (fault := (type(error), now)):
                 log.error("the roll-out stays as it was: %s", error)
-            said = str(error)
+            said = fault
         if newest == path.experiments.split:
             continue
         following = replace(path.experiments, split=newest)

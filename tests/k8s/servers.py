@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.k8s.manifests import ROOT, Documents, container
 
 FILES = ROOT / "k8s/components/stores"
@@ -130,8 +132,14 @@ def objects_server(documents: Documents, tmp_path: Path) -> Iterator[str]:
         f"-filer=127.0.0.1:{ports['filer']}.{ports['fg']}\n"
     )
     (binaries / "weed").chmod(0o755)
-    with running(command, environment, tmp_path / "log"):
+    with running(command, environment, tmp_path / "log") as process:
         path = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
         for _ in range(2):  # a second start finds the bucket
-            subprocess.run(hook, env=path, check=True, timeout=120, capture_output=True)
+            try:
+                subprocess.run(hook, env=path, check=True, timeout=120, capture_output=True)
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError((tmp_path / "log").read_text()[-2000:]) from error
+        # A port of its own choice would be the same in a second store beside it.
+        opened = psutil.Process(process.pid).net_connections("tcp")
+        assert {one.laddr.port for one in opened if one.status == psutil.CONN_LISTEN} == set(ports.values())
         yield f"http://127.0.0.1:{ports['s3']}"

@@ -193,9 +193,10 @@ def test_a_damaged_file_is_said_once_and_the_last_split_stays(tmp_path, follow, 
 
 
 class Failing(FileState):
-    """A keeping whose server is dead now and then."""
+    """A keeping whose server is dead now and then: it closes the connection, then it refuses the next."""
 
     dead: tuple[str, ...] = ()
+    asked = 0
 
     def stamp(self):
         self.answer("stamp")
@@ -207,7 +208,8 @@ class Failing(FileState):
 
     def answer(self, call):
         if call in self.dead:
-            raise UnavailableError("It does not answer.", "")
+            self.asked += 1
+            raise UnavailableError("It closed the connection." if self.asked == 1 else "It refuses connections.", "")
 
 
 @pytest.mark.parametrize("dead", [("stamp", "split"), ("split",)])
@@ -219,12 +221,12 @@ def test_a_dead_server_is_said_once_an_outage_and_a_split_that_was_missed_is_rea
         await until(lambda: path.experiments.split)
         for phase in ("taking back", "taken back"):
             caplog.clear()
-            keeping.dead = dead
+            keeping.dead, keeping.asked = dead, 0
             write(tmp_path, phase=phase, share=0.0)
             await until(lambda: caplog.records)
             await asyncio.sleep(0.03)
             assert path.experiments.split.phase != phase
-            assert len(caplog.records) == 1
+            assert len(caplog.records) == 1 < keeping.asked
             keeping.dead = ()
             await until(lambda phase=phase: path.experiments.split.phase == phase)
 
