@@ -139,7 +139,11 @@ def objects_server(documents: Documents, tmp_path: Path) -> Iterator[str]:
                 subprocess.run(hook, env=path, check=True, timeout=120, capture_output=True)
             except subprocess.TimeoutExpired as error:
                 raise AssertionError((tmp_path / "log").read_text()[-2000:]) from error
-        # A port of its own choice would be the same in a second store beside it.
-        opened = psutil.Process(process.pid).net_connections("tcp")
-        assert {one.laddr.port for one in opened if one.status == psutil.CONN_LISTEN} == set(ports.values())
+
+        def opened() -> None:  # a port of its own choice would be the same in a second store beside it
+            found = psutil.Process(process.pid).net_connections("tcp")
+            listening = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+            assert listening == set(ports.values()), (listening, ports)
+
+        eventually(opened, 20)
         yield f"http://127.0.0.1:{ports['s3']}"
