@@ -1,14 +1,17 @@
-"""How much a measure changed on the last day, and the limit that quiet days give to such a change.
+"""How much a measure changed, and the limit that quiet days give to such a change.
 
-A day is compared with the `BASE_DAYS` before it. The limit has three factors:
+The last day, and the last three days together, are compared with the `BASE_DAYS` before them: a day finds a large
+change at once, three days find one that a small site's day cannot tell from chance. The limit has three factors:
 
 - the noise of the measure: its standard deviation if other listeners of the same kind had come, by the bootstrap;
 - the wander of the measure: how much more than this noise the days of the reference changed, each compared with its own
   base. Weekdays, tastes that change slowly and weekly releases are in it;
-- a critical value that all measures share: the largest of all changes, in units of noise, stays below it on
-  `1 - FALSE_ALARMS` of the days that the bootstrap draws (the single-step maxT of Westfall and Young 1993).
+- a critical value. A measure has a rare change of its own, the `1 - FALSE_ALARMS` quantile of those that the bootstrap
+  draws: that of a lumpy measure, such as the feedback of few listeners, is large, and makes the others no blinder. The
+  largest of all changes, as parts of their rare ones, stays below one factor on `1 - FALSE_ALARMS` of the drawn days
+  (the single-step adjustment of Westfall and Young 1993, over all measures and both spans).
 
-So a quiet window has a false alarm, of any check at all, with the probability `FALSE_ALARMS`.
+So a quiet window has a false alarm, of any check at all, with a probability of at most `FALSE_ALARMS`.
 """
 
 from dataclasses import dataclass
@@ -18,19 +21,21 @@ import numpy as np
 from monitoring.checks.sums import Sums
 from monitoring.windows import BASE_DAYS, LEAST_CALIBRATION
 
-FALSE_ALARMS = 0.01  # of a quiet window, over all checks together
+SPANS = (1, 3)  # days that are compared together
+FALSE_ALARMS = 0.01  # of a quiet window, over all checks and spans together
 LEAST_EVENTS = 10  # a measure of fewer events a day is not judged, and a change of fewer is none
 MEDIAN_CHI2 = 0.4549  # of one degree of freedom: the median of the square of a standard normal number
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The measures on each day beside their bases.
+    """The measures beside their bases, in spans that end with each day.
 
     Args:
         names: Check and level of each measure.
-        before, now: The ratio in the base and on the day `[days, measures]`.
-        limit: The largest change that is usual, in the unit of the ratio `[days, measures]`.
+        before, now: The ratio in the base and in the span `[spans, days, measures]`.
+        limit: The largest change that is usual, in the unit of the ratio; infinite for a span in which a measure is not
+            judged `[spans, days, measures]`.
         enough: Whether a measure has enough events to be judged `[measures]`.
     """
 
@@ -41,34 +46,80 @@ class Changes:
     enough: np.ndarray
 
 
-def changes(sums: Sums, rare: frozenset[str]) -> Changes:
-    """Compare each day with its base.
+def changes(sums: Sums, rare: frozenset[str], prompt: frozenset[str]) -> Changes:
+    """Compare the spans that end with each day with their bases.
 
     Args:
         sums: Sums of the days. All but the last are the reference, which gives the limits.
         rare: Checks whose numerators are few on a usual day, such as nulls; they need a denominator of enough events.
+        prompt: Checks that judge a single day only, so that they pass again on the day after a fault.
     """
     totals = sums.totals.astype(np.float64)
-    weight = totals[..., 1]
-    base_days = min(BASE_DAYS, len(totals) - 1 - LEAST_CALIBRATION)
-    base = np.stack([totals[max(n - base_days, 0) : n].sum(axis=0) for n in range(len(totals))])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        now, before = ratio(totals), ratio(base)
-        drawn = np.abs(ratio(sums.replicates[:, :-1]) - now[:-1])  # [replicates, days - 1, measures]
-        unit = np.nan_to_num(mean_of_finite(np.square(drawn).mean(axis=0) * weight[:-1]))  # variance of one event
-        sd = np.sqrt(unit / weight + unit / base[..., 1])
-        squares = np.square((now - before) / sd)[base_days:-1]
-        wander = np.sqrt(np.maximum(median_of_finite(squares) / MEDIAN_CHI2, 1))
-        scores = drawn / np.sqrt(unit / weight[:-1])
-    with_rows = weight[:-1].any(axis=1)
+    with_rows = totals[:-1, :, 1].any(axis=1)
     usual = totals[:-1].sum(axis=0) / max(with_rows.sum(), 1)  # of a day with rows [measures, 2]
     frequent = usual[:, 0] >= LEAST_EVENTS
-    largest = np.where(np.isfinite(scores) & frequent, scores, 0)[:, with_rows].max(axis=-1)
+    pooled = np.array([check not in prompt for check, _ in sums.names])
+    spans = [span(totals, sums.replicates, days) for days in SPANS]
+    judged = [frequent if days == 1 else frequent & pooled for days in SPANS]
+    largest = np.max([
+        np.where(np.isfinite(each.drawn) & used, each.drawn, 0)[:, with_rows].max(axis=-1)
+        for each, used in zip(spans, judged, strict=True)
+    ], axis=0)  # fmt: skip
     critical = np.quantile(largest, 1 - FALSE_ALARMS) if with_rows.any() else np.inf
     with np.errstate(divide="ignore"):
-        limit = np.maximum(critical * wander * np.nan_to_num(sd, posinf=0), LEAST_EVENTS / weight)
-    enough = np.where([check in rare for check, _ in sums.names], usual[:, 1], usual[:, 0]) >= LEAST_EVENTS
-    return Changes(sums.names, before, now, limit, enough)
+        limits = [np.maximum(critical * each.rare_change, LEAST_EVENTS / each.weight) for each in spans]
+    return Changes(
+        sums.names,
+        np.stack([each.before for each in spans]),
+        np.stack([each.now for each in spans]),
+        np.stack([
+            limit if days == 1 else np.where(pooled, limit, np.inf) for days, limit in zip(SPANS, limits, strict=True)
+        ]),
+        np.where([check in rare for check, _ in sums.names], usual[:, 1], usual[:, 0]) >= LEAST_EVENTS,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Span:
+    """The measures in spans of some days. The first days of the log have shorter spans and bases.
+
+    Args:
+        before, now: As in `Changes` `[days, measures]`.
+        weight: The denominator in the span `[days, measures]`.
+        rare_change: The change that a quiet span exceeds with the probability `FALSE_ALARMS` `[days, measures]`.
+        drawn: The changes that the bootstrap draws, as parts of that one `[replicates, days - 1, measures]`.
+    """
+
+    before: np.ndarray
+    now: np.ndarray
+    weight: np.ndarray
+    rare_change: np.ndarray
+    drawn: np.ndarray
+
+
+def span(totals: np.ndarray, replicates: np.ndarray, days: int) -> Span:
+    """Return the measures in spans of some days, from the sums of each day (`monitoring.checks.sums.Sums`)."""
+    base_days = min(BASE_DAYS, len(totals) - 1 - LEAST_CALIBRATION)
+    now_sums = windowed(totals, days)
+    base_sums = windowed(totals, base_days + days) - now_sums
+    weight, base = now_sums[..., 1], base_sums[..., 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        now, before = ratio(now_sums), ratio(base_sums)
+        drawn = np.abs(ratio(windowed(replicates.swapaxes(0, 1), days).swapaxes(0, 1)[:, :-1]) - now[:-1])
+        unit = np.nan_to_num(mean_of_finite(np.square(drawn).mean(axis=0) * weight[:-1]))  # variance of one event
+        sd = np.sqrt(unit / weight + unit / base)
+        squares = np.square((now - before) / sd)[base_days + days - 1 : -1]
+        wander = np.sqrt(np.maximum(median_of_finite(squares) / MEDIAN_CHI2, 1))
+        scores = drawn / np.sqrt(unit / weight[:-1])
+        quantile = rare_of_finite(scores)
+        return Span(before, now, weight, quantile * wander * np.nan_to_num(sd, posinf=0), scores / quantile)
+
+
+def windowed(daily: np.ndarray, days: int) -> np.ndarray:
+    """Return the sums over some days that end with each day, fewer at the begin `[days, ...]`."""
+    total = np.cumsum(daily, axis=0, dtype=np.float64)
+    total[days:] -= total[:-days].copy()
+    return total
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:
@@ -80,6 +131,13 @@ def mean_of_finite(values: np.ndarray) -> np.ndarray:
     """Return the mean over the first axis of what is finite; NaN where nothing is."""
     finite = np.isfinite(values)
     return np.where(finite, values, 0).sum(axis=0) / finite.sum(axis=0)
+
+
+def rare_of_finite(scores: np.ndarray) -> np.ndarray:
+    """Return the `1 - FALSE_ALARMS` quantile over the first two axes of what is finite; 0 where nothing is."""
+    flat = np.sort(np.where(np.isfinite(scores), scores, np.inf).reshape(-1, scores.shape[-1]), axis=0)
+    rank = np.floor((1 - FALSE_ALARMS) * (np.isfinite(flat).sum(axis=0) - 1)).astype(int)
+    return np.where(rank >= 0, np.take_along_axis(flat, np.maximum(rank, 0)[None], axis=0)[0], 0)
 
 
 def median_of_finite(values: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitoring.checks.limits import Changes, changes
-from monitoring.checks.rules import OUTAGE, RARE, RULES, Direction, Rule
+from monitoring.checks.limits import SPANS, Changes, changes
+from monitoring.checks.rules import OUTAGE, PROMPT, RARE, RULES, Direction, Rule
 from monitoring.checks.sums import Sums
 from monitoring.report import Check
 from segue.verdict import Verdict
@@ -19,8 +19,8 @@ def verdicts(sums: Sums) -> list[Check]:
     Args:
         sums: Sums of the days of the windows.
     """
-    unsound = outages(changes(sums, RARE))
-    compared = changes(sums.without(unsound) if unsound.any() else sums, RARE)
+    unsound = outages(changes(sums, RARE, PROMPT))
+    compared = changes(sums.without(unsound) if unsound.any() else sums, RARE, PROMPT)
     present = dict.fromkeys(check for check, _ in compared.names)
     return [check_of(name, RULES[name], compared) for name in RULES if name in present]
 
@@ -28,46 +28,53 @@ def verdicts(sums: Sums) -> list[Check]:
 def outages(compared: Changes) -> np.ndarray:
     """Return on which days of the reference a check of `outage` failed; False on the last day `[days]`."""
     alerting = [number for number, (check, _) in enumerate(compared.names) if RULES[check].cause == OUTAGE]
-    failed = np.zeros(len(compared.now), bool)
+    failed = np.zeros(compared.now.shape[1], bool)
     for number in alerting:
         if compared.enough[number]:
             direction = RULES[compared.names[number][0]].direction
-            failed |= excess(compared, number, direction) > 1
+            failed |= excess(compared, 0, number, direction) > 1
     failed[-1] = False
     return failed
 
 
-def excess(compared: Changes, number: int, direction: Direction) -> np.ndarray:
+def excess(compared: Changes, span: int, number: int, direction: Direction) -> np.ndarray:
     """Return the change of a measure in a direction over its limit, 0 where there are no data `[days]`."""
-    effect = compared.now[:, number] - compared.before[:, number]
+    effect = compared.now[span, :, number] - compared.before[span, :, number]
     sized = {"up": effect, "down": -effect, "both": np.abs(effect)}[direction]
-    return np.nan_to_num(sized / compared.limit[:, number], posinf=0)
+    return np.nan_to_num(sized / compared.limit[span, :, number], posinf=0)
 
 
 def check_of(name: str, rule: Rule, compared: Changes) -> Check:
-    """Return the check of a name: the measure whose change is the largest part of its limit decides."""
-    numbers = [n for n, (check, _) in enumerate(compared.names) if check == name and compared.enough[n]]
-    numbers = [n for n in numbers if np.isfinite(compared.now[-1, n] - compared.before[-1, n])]
-    numbers = [n for n in numbers if compared.limit[-1, n] < largest_change(rule, float(compared.before[-1, n]))]
-    if not numbers:
+    """Return the check of a name: the measure and span whose change is the largest part of its limit decide."""
+    before, now, limit = (each[:, -1] for each in (compared.before, compared.now, compared.limit))
+    parts = {
+        (span, number): float(excess(compared, span, number, rule.direction)[-1])
+        for number, (check, _) in enumerate(compared.names)
+        for span in range(len(SPANS))
+        if check == name
+        and compared.enough[number]
+        and np.isfinite(now[span, number] - before[span, number])
+        and limit[span, number] < largest_change(rule, float(before[span, number]))
+    }
+    if not parts:
         return Check(name, rule.kind, rule.response, Verdict(True, "There are too few events to judge."))
-    parts = {number: float(excess(compared, number, rule.direction)[-1]) for number in numbers}
-    worst = max(parts, key=lambda number: parts[number])
-    before, now, limit = (float(each[-1, worst]) for each in (compared.before, compared.now, compared.limit))
-    failed = [compared.names[number][1] for number in numbers if parts[number] > 1]
-    level = compared.names[worst][1]
+    worst = max(parts, key=lambda place: parts[place])
+    level, days = compared.names[worst[1]][1], SPANS[worst[0]]
+    figures = {"before": float(before[worst]), "now": float(now[worst])}
+    allowed = float(limit[worst])
+    failed = list(dict.fromkeys(compared.names[number][1] for (_, number), part in parts.items() if part > 1))
     return Check(
         name,
         rule.kind,
         rule.response,
         Verdict(
             passed=not failed,
-            reason=sentence(rule, level, before, now, limit),
-            figures={"before": before, "now": now, "level": level, "failed_levels": failed},
-            limits={"change": limit},
+            reason=sentence(rule, level, days, **figures, limit=allowed),
+            figures={**figures, "days": days, "level": level, "failed_levels": failed},
+            limits={"change": allowed},
         ),
-        effect=now - before,
-        limit=limit,
+        effect=figures["now"] - figures["before"],
+        limit=allowed,
     )
 
 
@@ -77,14 +84,15 @@ def largest_change(rule: Rule, before: float) -> float:
     return {"up": up, "down": before, "both": max(up, before)}[rule.direction]
 
 
-def sentence(rule: Rule, level: str, before: float, now: float, limit: float) -> str:
+def sentence(rule: Rule, level: str, days: int, before: float, now: float, limit: float) -> str:
     """Return the change and its limit in a sentence."""
     subject = rule.measure.format(level=level)
     verb = "rose" if now > before else "fell" if now < before else "stayed"
     begin = f"{subject[0].upper()}{subject[1:]} {verb}"
     if rule.count:
         return f"{begin} from {before:,.0f} to {now:,.0f}; the limit is {limit:,.0f}."
-    return f"{begin} from {before:.1%} to {now:.1%}; the limit is {100 * limit:.1f} points."
+    of_days = "" if days == 1 else f" over {days} days"
+    return f"{begin} from {before:.1%} to {now:.1%}{of_days}; the limit is {100 * limit:.1f} points."
 
 
 def cause_of(checks: Sequence[Check]) -> tuple[str, str] | None:

@@ -31,6 +31,20 @@ def test_a_change_over_its_limit_fails_with_a_sentence(days_of):
     assert 0 < check.limit < 0.1
 
 
+def test_a_change_that_three_days_show_says_so(days_of):
+    (check,) = verdicts(days_of({SKIPS: drawn(1, 0.3, d40=0.35)}))
+    assert not check.verdict.passed
+    assert check.verdict.figures["days"] == 3
+    assert check.verdict.reason.startswith(
+        "The share of skips among plays and skips rose from 29.8% to 33.5% over 3 days;"
+    )
+
+
+def test_an_outage_of_a_day_has_ended_on_the_next(days_of):
+    (check,) = verdicts(days_of({HOME: drawn(1, 0.5, d41=0.1, d42=0.5)}))
+    assert check.verdict.passed
+
+
 def test_only_the_changes_of_its_direction_fail_a_check(days_of):
     for chance, passed in ((0.8, True), (0.2, False)):  # feedback that is lost, not feedback that is won
         (check,) = verdicts(days_of({HOME: drawn(1, 0.5, d42=chance)}))
@@ -54,7 +68,7 @@ def test_a_limit_that_no_change_can_reach_is_none(days_of):
     # One listener of many brings most trials of a day, so that any share is usual: the limit is over 100 points.
     trials = np.where(np.arange(30) == np.arange(DAYS)[:, None] % 30, 50, 1)
     successes = np.where(trials > 1, trials * (np.arange(DAYS)[:, None] % 2), 0)
-    (check,) = verdicts(days_of({SKIPS: (successes, trials)}))
+    (check,) = verdicts(days_of({HOME: (successes, trials)}))
     assert (check.verdict.passed, check.effect) == (True, None)
     assert check.verdict.reason == "There are too few events to judge."
 
