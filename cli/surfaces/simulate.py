@@ -12,11 +12,10 @@ import click
 
 from cli.output import json_option, print_json, print_table
 from cli.quiet import quiet_libraries
-from segue.settings import Home
 from segue.terminal import say
 
 FILE = click.Path(path_type=Path)
-COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fallback")
+COLUMNS = ("date", "pages", "loop", "frozen", "oracle")  # and other sites
 
 
 @click.command()
@@ -37,12 +36,16 @@ COLUMNS = ("date", "pages", "loop", "frozen", "daily", "oracle", "reward", "fall
 @click.option(
     "--worse-model-day", type=click.IntRange(min=1), help="Push a deliberately worse candidate after this day."
 )
-@click.option("--daily", is_flag=True, help="Also train a rival after each day, which serves nobody.")
+@click.option(
+    "--beside", multiple=True, type=FILE, metavar="HOME",
+    help="Another home that has simulated the same days, drawn beside this one; may be repeated.",
+)  # fmt: skip
 @click.option("--config", type=FILE, help="Settings of the training, in YAML.")
 @json_option
 def simulate(
     days: int, drift: str | None, drift_day: int | None, retrain_every: int | None, rules_file: Path | None,
-    plan_file: Path | None, worse_model_day: int | None, daily: bool, config: Path | None, as_json: bool,
+    plan_file: Path | None, worse_model_day: int | None, beside: tuple[Path, ...], config: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Let the listeners of an imported world of version 2 use the gateway, day by day, after their log ends.
 
@@ -50,6 +53,8 @@ def simulate(
     request. What is served is collected. After each day the loop watches, decides whether to train, rolls out what was
     trained and takes it back if it does harm. Each day the models are compared with the first ones and with an oracle,
     which knows the world. The command goes on where an earlier one ended or was killed.
+
+    What happens without the loop, or with another one, is simulated in a copy of the home; --beside compares both.
     """
     from cli.surfaces import loop
     from models.training_config import load
@@ -74,36 +79,33 @@ def simulate(
 
     at_once = {**configuration, "push": "stable"}  # where nobody rolls out
 
-    def train(trained: Home, configured: dict[str, Any], at: datetime, why: str) -> dict[str, Any]:
+    def train(configured: dict[str, Any], at: datetime, why: str) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
         line(f"{at:%Y-%m-%d}: training. {why}")
-        ended = run_locally(trained, "training", configured, at, lambda record: None, line, why)
+        ended = run_locally(home, "training", configured, at, lambda record: None, line, why)
         return {name: ended[name] for name in ("run", "status", "reason")}
 
     def steer(done: int, at: datetime) -> list[dict[str, Any]]:
         worse = [loop.push_worse(home)] if done == worse_model_day else []
         if retrain_every is None:
             first = at - timedelta(days=done)
-            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, home, configuration), at, first)
+            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, configuration), at, first)
         elif done % retrain_every == 0:
-            did = [loop.training(train(home, at_once, at, f"{done} days are over."))]
+            did = [loop.training(train(at_once, at, f"{done} days are over."))]
         else:
             did = []
         for each in worse + did:
             line(f"{at:%Y-%m-%d}: {each['kind']}. {each['reason']}")
         return worse + did
 
-    def train_daily(rival: Home, at: datetime) -> dict[str, Any]:
-        return train(rival, at_once, at, "The daily rival.")
-
-    simulated = Plan(days, drift, drift_day, daily)
-    result = simulate(home, settings(), simulated, loop.release, train_daily, steer, line, quiet)
+    result = simulate(home, settings(), Plan(days, drift, drift_day), loop.release, steer, line, quiet, beside)
     if as_json:
         print_json(result)
         return
     days_figures = [{**day, **day["policies"]} for day in result["days"]]
-    columns = [name for name in COLUMNS if any(name in figures for figures in days_figures)]
+    others = [folder.resolve().name for folder in beside]
+    columns = [*COLUMNS, *others, "reward", "fallback"]
     rows = [[cell(figures[name]) for name in columns] for figures in days_figures]
     print_table(f"Simulation of {result['world']}", columns, rows)
     checks = ("collected", "missing"), ("collected", "unexpected"), ("exposures", "missing"), ("exposures", "changed")

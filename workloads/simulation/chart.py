@@ -4,14 +4,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
+from itertools import cycle
 from typing import Any
 
 POLICIES = {
     "oracle": ("oracle", "#8a8798", "--"),
     "loop": ("loop", "#5b3df5", "-"),
-    "daily": ("trained every day", "#1a936f", "-."),
     "frozen": ("never trained again", "#c9792b", ":"),
 }
+SITES = (("#1a936f", "-."), ("#c0392b", "-."), ("#2b7bba", "-."))  # colours and lines of other sites
 REWARDS = {
     "reward": ("served", "#5b3df5", "-"),
     "best_reward": ("best page, told the mood", "#8a8798", "--"),
@@ -38,7 +39,7 @@ MARKS = {
 }
 COLUMNS = {
     "date": "day", "sessions": "sessions", "pages": "pages", "loop": "loop", "frozen": "never trained again",
-    "daily": "trained every day", "oracle": "oracle", "reward": "served", "best_reward": "best, told the mood",
+    "oracle": "oracle", "reward": "served", "best_reward": "best, told the mood",
     "popular_reward": "popular", "plays": "plays drawn", "calibration_kl": "KL to the mix", "explored": "explored",
     "new": "new", "fallback": "fallback", "actions": "then", "missing": "rows lost", "different": "other features",
 }  # fmt: skip
@@ -57,8 +58,9 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <h1>Simulation of {world}</h1>
-<p>The true reward is the expected number of items played through on a page, exact under the world. The loop, its
-rivals and the oracle are asked for Home in the same moments of each day; the oracle knows the listeners, but no
+<p>The true reward is the expected number of items played through on a page, exact under the world. The loop, the
+first models and the oracle are asked for Home in the same moments of each day, as are other sites, which have their own
+pages and so their own features; the oracle knows the listeners, but no
 session's mood. Below are the pages that were served, on all surfaces, beside the best page for the session's mood.</p>
 <p>{worth}</p>
 <img alt="True reward, what the loop did, calibration and shares by day" src="data:image/png;base64,{image}">
@@ -71,12 +73,13 @@ session's mood. Below are the pages that were served, on all surfaces, beside th
 """
 
 
-def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any]) -> bytes:
+def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any], sites: Sequence[str] = ()) -> bytes:
     """Return the chart of some days as PNG.
 
     Args:
         days: The days, with their `figures`, `policies` and `actions`.
         drift: The planted `drift` with its `drift_day`; empty for none.
+        sites: Names of other sites among the `policies`.
     """
     from matplotlib.figure import Figure
 
@@ -84,7 +87,8 @@ def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any]) -> byte
     figure = Figure(figsize=(10, 11 + 0.25 * len(did)), layout="constrained")
     panels = figure.subplots(5, 1, sharex=True, height_ratios=(3, 0.1 + 0.3 * len(did), 2, 1, 1))
     rivals, actions, served, distance, shares = panels
-    lines(rivals, days, POLICIES, "true reward of Home")
+    others = {name: (name, *look) for name, look in zip(sites, cycle(SITES), strict=False)}
+    lines(rivals, days, POLICIES | others, "true reward of Home")
     for height, name in enumerate(reversed(did)):
         then = [day["day"] + 0.5 for day in days if name in marks(day)]  # at the end of the day
         actions.plot(then, [height] * len(then), "o", color=MARKS[name][1], markersize=5)
@@ -117,7 +121,7 @@ def lines(axes: Any, days: Sequence[Mapping[str, Any]], drawn: Mapping[str, tupl
     axes.set_ylabel(title)
 
 
-def page(world: str, days: Sequence[Mapping[str, Any]], image: bytes, worth: str) -> str:
+def page(world: str, days: Sequence[Mapping[str, Any]], image: bytes, worth: str, sites: Sequence[str] = ()) -> str:
     """Return the page of a simulation, which needs no other file.
 
     Args:
@@ -125,10 +129,13 @@ def page(world: str, days: Sequence[Mapping[str, Any]], image: bytes, worth: str
         days: The days, as for `picture`.
         image: The chart.
         worth: What the training was worth, in a sentence.
+        sites: As for `picture`.
     """
-    head = "".join(f"<th>{escape(title)}</th>" for title in COLUMNS.values())
+    names = list(COLUMNS)
+    names[names.index("oracle") : names.index("oracle")] = sites
+    head = "".join(f"<th>{escape(COLUMNS.get(name, name))}</th>" for name in names)
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell(flat(day).get(name)))}</td>" for name in COLUMNS) + "</tr>" for day in days
+        "<tr>" + "".join(f"<td>{escape(cell(flat(day).get(name)))}</td>" for name in names) + "</tr>" for day in days
     )
     return PAGE.format(
         world=escape(world), worth=escape(worth), image=base64.b64encode(image).decode(), head=head, rows=rows
@@ -136,7 +143,7 @@ def page(world: str, days: Sequence[Mapping[str, Any]], image: bytes, worth: str
 
 
 def flat(day: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of a day without levels; a rival that there is not has none."""
+    """Return the figures of a day without levels."""
     return {
         **day,
         **day["policies"],

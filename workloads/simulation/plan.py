@@ -10,6 +10,8 @@ from events.world.live.world import World
 from segue.errors import InputError
 from segue.files import read_json, write_json
 
+STATE = "state.json"  # in the folder of a simulation
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -19,13 +21,11 @@ class Plan:
         days: How many days there are in the end; those of an earlier call count.
         drift: What changes, one of `events.world.config.DRIFTS`; None for nothing, or for what an earlier call planted.
         drift_day: The day of the simulation from which it changes, from 1; None for the first day of the second half.
-        daily: Train a rival after each day.
     """
 
     days: int
     drift: str | None = None
     drift_day: int | None = None
-    daily: bool = False
 
     def planted(self, config: WorldConfig) -> dict[str, Any]:
         """Return the drift that the plan adds to a world: none, or `drift` and the `drift_day` of the world.
@@ -63,7 +63,7 @@ def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str,
 
     Raises:
         InputError: The data set is no world that goes on as long, the plan does not fit the world, or a simulation is
-            there of another data set, with another drift, or without the daily rival that the plan wants.
+            there of another data set or with another drift.
     """
     world = world_of(manifest)
     future = world.config.future_days
@@ -72,20 +72,19 @@ def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str,
             f"This world goes on for {future} days after its log. Received {plan.days}.",
             f"Give `--days` in 1 .. {future}, or import a world with `--future {plan.days}`.",
         )
-    planted, file = plan.planted(world.config), folder / "state.json"
+    planted, file = plan.planted(world.config), folder / STATE
     if file.is_file():
         state = read_json(file)
         require_same(state, manifest)
         if plan.drift and plan.drift_day is None:  # the day was chosen by the first call
             planted |= {"drift_day": state["drift"].get("drift_day")}
-        if (planted and planted != state["drift"]) or plan.daily > state["daily"]:
+        if planted and planted != state["drift"]:
             raise InputError(
-                "A simulation keeps the drift and the rivals that it began with. "
-                f"It has {state['drift'] or 'no drift'}, and {'a' if state['daily'] else 'no'} daily rival.",
-                "Leave these options out, or simulate in another home: set SEGUE_HOME.",
+                f"A simulation keeps the drift that it began with. It has {state['drift'] or 'no drift'}.",
+                "Leave the drift out, or simulate in another home: set SEGUE_HOME.",
             )
     else:
-        state = {"log": dataset.identity(manifest), "drift": planted, "daily": plan.daily, "days": []}
+        state = {"log": dataset.identity(manifest), "drift": planted, "days": []}
         folder.mkdir(exist_ok=True)
         write_json(file, state)
     return state, World.build(replace(world.config, **state["drift"]), world.seed)

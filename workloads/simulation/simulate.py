@@ -4,7 +4,7 @@ The state says which days are done; a killed simulation goes on with the day tha
 twice: items that were added are updated, pages and events that were sent count once, a journal is collected once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,15 +37,15 @@ from workloads.simulation.day import instant, replayed, serve
 from workloads.simulation.features import compared_features
 from workloads.simulation.figures import figures
 from workloads.simulation.gateway import Gateway
-from workloads.simulation.plan import Plan, begun
+from workloads.simulation.plan import STATE, Plan, begun
 from workloads.simulation.rivals import homes
 from workloads.simulation.rivals.gain import gain, gain_sentence
 from workloads.simulation.rivals.recovery import won_back, won_sentence
+from workloads.simulation.rivals.sites import Site, with_sites
 from workloads.simulation.rivals.values import Quiet, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
-Train = Callable[[Home, datetime], dict[str, Any]]
 Steer = Callable[[int, datetime], list[dict[str, Any]]]
 Release = Callable[[Home, Path, datetime], None]
 
@@ -54,8 +54,9 @@ MOMENTS, SEED = 100, 0  # of a day, in which the loop and its rivals are compare
 
 
 def simulate(
-    home: Home, settings: Settings, plan: Plan, release: Release, train: Train, steer: Steer, say: Say, quiet: Quiet
-) -> dict[str, Any]:
+    home: Home, settings: Settings, plan: Plan, release: Release, steer: Steer, say: Say, quiet: Quiet,
+    beside: Sequence[Path] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Simulate days after the log, and write the chart.
 
     Args:
@@ -63,12 +64,11 @@ def simulate(
         settings: Say where the journal is.
         plan: What the simulation is to be.
         release: Adds the items of a file to the models of a home at an instant.
-        train: Trains the daily rival's models on the data of its home at an instant, and pushes them to `stable` if
-            they pass; returns `run`, `status` and `reason`.
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
             returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
         say: Prints a line of progress.
         quiet: A context in which TensorFlow is loaded, to hold back what it prints.
+        beside: Homes that have simulated the same days with another loop, for the comparison.
 
     Returns:
         `world`, the planted `drift` and the `days` (see `figures`, `collected`, `exposures`, `features`, `arms`,
@@ -76,27 +76,24 @@ def simulate(
         models over the first, or None; `worth`, both in sentences; and the paths `chart` and `page`.
 
     Raises:
-        InputError: The data set is no world that goes on, nothing is served, or the simulation is another one.
+        InputError: The data set is no world that goes on, nothing is served, the simulation is another one, or a
+            home beside it has not simulated its days.
         UnavailableError: A server does not answer.
     """
     manifest = dataset.load(home.data).manifest
     if not model_store.stable(home.models):
         raise InputError("A simulation is served by pushed models. There are none.", "Run `segue run training` first.")
     state, world = begun(home.simulation, manifest, plan)
-    state_file = home.simulation / "state.json"
+    state_file = home.simulation / STATE
+    sites = [Site.of(home, folder, max(plan.days, len(state["days"]))) for folder in beside]
     if not state["days"]:
         homes.keep_first(home)
-        if state["daily"]:
-            homes.begin_daily(home)
     if len(state["days"]) < plan.days:
         with servers.model_server(home) as server:
             for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
                 result = one_day(home, settings, world, day, release, server, say, quiet)
                 end = instant((day + 1) * DAY)
                 result["actions"] = steer(len(state["days"]) + 1, end)
-                if state["daily"]:
-                    homes.give_log(home)
-                    result["daily_training"] = train(homes.daily_home(home), end)
                 state["days"].append(result)
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
@@ -105,21 +102,24 @@ def simulate(
         next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
         state["gain"] = gain(home, world, next_day, quiet)
         write_json(state_file, state)
-    return summary(home, f"{manifest['dataset']}, seed {world.seed}", state)
+    return summary(home, f"{manifest['dataset']}, seed {world.seed}", state, sites)
 
 
-def summary(home: Home, name: str, state: dict[str, Any]) -> dict[str, Any]:
+def summary(home: Home, name: str, state: dict[str, Any], sites: Sequence[Site]) -> dict[str, Any]:
     """Write the chart, the page and the figures of a simulation, and return what `simulate` returns."""
+    days = with_sites(state["days"], sites)
     picture, page, figures = (home.simulation / f"simulation.{ending}" for ending in ("png", "html", "json"))
-    won = won_back(state["days"], state["drift"])
+    idle = next((site.name for site in sites if site.idle), None)
+    won = won_back(days, state["drift"], idle or "frozen")
     found = [won_sentence(won)] if won else []
     found.append(gain_sentence(state["gain"]) if state.get("gain") else "No models were trained and pushed.")
     worth = " ".join(found)
-    image = chart.picture(state["days"], state["drift"])
+    names = [site.name for site in sites]
+    image = chart.picture(days, state["drift"], names)
     with atomic_path(picture) as temporary:
         temporary.write_bytes(image)
-    write_text(page, chart.page(name, state["days"], image, worth))
-    result = {"world": name, **{key: state.get(key) for key in ("drift", "days", "gain")}, "won_back": won}
+    write_text(page, chart.page(name, days, image, worth, names))
+    result = {"world": name, "drift": state["drift"], "days": days, "gain": state.get("gain"), "won_back": won}
     write_json(figures, result)
     return {**result, "worth": worth, "chart": str(picture), "page": str(page)}
 

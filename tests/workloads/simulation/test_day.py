@@ -203,15 +203,16 @@ def test_the_chart_is_a_picture_and_a_page_of_its_own(world, served):
         "collected": {"expected": 10, "missing": 2, "unexpected": 0},
         "features": {"requests": 5, "different": 1},
     }
-    day |= {"policies": {"loop": 3.0, "frozen": 2.5, "oracle": 4.0}, "actions": []}
+    day |= {"policies": {"loop": 3.0, "frozen": 2.5, "oracle": 4.0, "never": 2.25}, "actions": []}
     did = [{"kind": "retrain", "reason": "r"}, {"kind": "pushed", "reason": "r"}]
     days = [day, {**day, "day": DAY + 1, "reward": None, "actions": did}]
-    image = chart.picture(days, {"drift": "genre", "drift_day": DAY + 1})
+    image = chart.picture(days, {"drift": "genre", "drift_day": DAY + 1}, ["never"])
     assert image.startswith(b"\x89PNG")
-    page = chart.page("a <world>", days, image, "Worth <1>.")
+    page = chart.page("a <world>", days, image, "Worth <1>.", ["never"])
     assert "Worth &lt;1&gt;." in page
     assert "a &lt;world&gt;" in page
     assert "http" not in page
     assert "<td>retrain, pushed</td>" in page
-    assert "<td>2.500</td><td></td><td>4.000</td>" in page  # no rival is trained every day
+    assert "<th>never trained again</th><th>never</th><th>oracle</th>" in page
+    assert "<td>2.500</td><td>2.250</td><td>4.000</td>" in page
     assert page.count("<tr>") == 3

@@ -33,8 +33,8 @@ def test_a_simulation_goes_on_with_the_drift_that_it_began_with(tmp_path):
         state, world = begun(tmp_path, SERVED, plan)
         assert state == first
         assert world.config.drift_day == 35
-    for plan in (Plan(20, "genre"), Plan(20, "outage", 7), Plan(20, daily=True)):
-        with pytest.raises(InputError, match=r"keeps the drift and the rivals.*outage.*no daily rival"):
+    for plan in (Plan(20, "genre"), Plan(20, "outage", 7)):
+        with pytest.raises(InputError, match=r"keeps the drift that it began with. It has .*outage"):
             begun(tmp_path, SERVED, plan)
 
 

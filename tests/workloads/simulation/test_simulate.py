@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,10 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on_and_skew_is_na
     planted = skew_of(home, 30)
     assert planted.verdict.figures["failed_levels"] == ["user_plays_28d"]
     assert planted.verdict.reason.startswith("user_plays_28d differs from the join of training in ")
+    shutil.copytree(home.simulation, tmp_path / "other" / "simulation")
+    beside = trained_world.json("simulate", "--days", "3", *MORE, "--beside", str(tmp_path / "other"))
+    assert all(day["policies"]["other"] == day["policies"]["loop"] for day in beside["days"])
+    assert "<th>other</th>" in (home.simulation / "simulation.html").read_text()
 
 
 def skew_of(home: Home, day: int) -> Check:

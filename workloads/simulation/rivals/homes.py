@@ -1,7 +1,7 @@
-"""The rivals of a simulation's loop: the first models, which are never trained again, and models trained every day.
+"""The rivals of a simulation's loop in its own home: the first models, which are never trained again, and a candidate.
 
-Their folders hold models and a layout policy of their own. All get the items of each release, so a rival loses nothing
-by its age but what training would have taught it.
+Their folders hold models and a layout policy of their own. The first models get the items of each release, so they
+lose nothing by their age but what training would have taught them.
 """
 
 import shutil
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from segue.files import atomic_path
 from segue.settings import Home
 from serving.store import model_store
 from serving.store.split import read_split
@@ -21,15 +20,9 @@ def first_home(home: Home) -> Home:
     return Home(home.simulation / "first")
 
 
-def daily_home(home: Home) -> Home:
-    """Return the home of the rival that is trained after each day."""
-    return Home(home.simulation / "daily")
-
-
 def rivals(home: Home) -> dict[str, Home]:
-    """Return the homes whose models are compared, by name: the loop's and its rivals', `daily` only if there is one."""
-    daily = daily_home(home)
-    return {"loop": home, "frozen": first_home(home), **({"daily": daily} if daily.root.is_dir() else {})}
+    """Return the homes whose models are compared, by name: the loop's and that of the first models."""
+    return {"loop": home, "frozen": first_home(home)}
 
 
 def keep_first(home: Home) -> None:
@@ -57,18 +50,3 @@ def copy_served(home: Home, models: dict[str, Path], other: Home) -> None:
         other.surfaces.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(home.layout_policy, other.layout_policy)
     model_store.push(other.models, models)
-
-
-def begin_daily(home: Home) -> None:
-    """Copy a home for the rival that is trained after each day, unless it is there already."""
-    if daily_home(home).root.is_dir():
-        return
-    with atomic_path(daily_home(home).root) as temporary:
-        own = home.simulation.name, home.runs.name, home.journal.parent.name
-        shutil.copytree(home.root, temporary, ignore=lambda folder, _: own if folder == str(home.root) else ())
-
-
-def give_log(home: Home) -> None:
-    """Give the daily rival the loop's log, which is all that it learns from."""
-    with atomic_path(daily_home(home).data) as temporary:
-        shutil.copytree(home.data, temporary)
