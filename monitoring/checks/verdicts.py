@@ -91,7 +91,7 @@ def sentence(rule: Rule, level: str, days: int, before: float, now: float, limit
     begin = f"{subject[0].upper()}{subject[1:]} {verb}"
     if rule.count:
         return f"{begin} from {before:,.0f} to {now:,.0f}; the limit is {limit:,.0f}."
-    of_days = "" if days == 1 else f" over {days} days"
+    of_days = "" if days == 1 else f" in the last {days} days"
     return f"{begin} from {before:.1%} to {now:.1%}{of_days}; the limit is {100 * limit:.1f} points."
 
 

@@ -36,7 +36,7 @@ def test_a_change_that_three_days_show_says_so(days_of):
     assert not check.verdict.passed
     assert check.verdict.figures["days"] == 3
     assert check.verdict.reason.startswith(
-        "The share of skips among plays and skips rose from 29.8% to 33.5% over 3 days;"
+        "The share of skips among plays and skips rose from 29.8% to 33.5% in the last 3 days;"
     )
 
 
