@@ -85,27 +85,32 @@ class Models:
         self.current = VersionSet()
         self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
         self.down: SegueError | None = None  # why the last reading of the versions failed
+        self._begun = self._counted = 0  # readings that have begun, and the number of the one that is current
 
     async def refresh(self, timeout: float = CALL_SECONDS) -> VersionSet:
         """Read the versions with the label `stable`, and return them; they become the current set, beside the choices.
 
         A push moves the labels of all models, and the answers of one reading may lie on both sides of it. So versions
-        that differ from the current ones count once two readings agree.
+        that differ from the current ones count once two readings agree. Of several at the same time, the one that began
+        last counts: an earlier one may lack the choices of a roll-out that the gateway follows by now.
 
         Raises:
             InputError, UnavailableError, SegueError: the server does not describe the models; see `AsyncClient`.
         """
+        self._begun += 1
+        number, before = self._begun, self.current
         try:
-            known = {choice: version for choice, (version, _) in self.current.served.items()}
+            known = {choice: version for choice, (version, _) in before.served.items()}
             read = await self._read(timeout)
             while read != known and read != (again := await self._read(timeout)):
                 read = again
-            if read != known:
-                self.current = await self._described(read, timeout)
+            found = before if read == known else await self._described(read, timeout)
         except SegueError as error:
             self.down = error
             raise
         self.down = None
+        if number > self._counted:
+            self.current, self._counted = found, number
         return self.current
 
     async def follow(self) -> None:

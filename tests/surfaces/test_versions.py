@@ -146,3 +146,27 @@ def test_what_is_not_served_is_named():
         versions.inputs("ranking")
     with pytest.raises(InputError, match="no signature 'generate'"):
         versions.inputs("retrieval", "generate")
+
+
+def test_a_slow_reading_does_not_replace_one_that_began_later():
+    server = FakeServer({}, {})
+    server.others = {("ranking", "canary"): 7}
+    metadata, described = server.metadata, asyncio.Event()
+
+    async def slow(model, version, timeout):
+        await described.wait()
+        return await metadata(model, version, timeout)
+
+    async def read():
+        models = Models(server)
+        server.metadata = slow
+        first = asyncio.create_task(models.refresh())  # it does not ask for the canary
+        await asyncio.sleep(0.01)
+        server.metadata, models.choices = metadata, frozenset({("ranking", "canary")})
+        newer = await models.refresh()
+        described.set()
+        return newer, await first, models.current
+
+    newer, answered, current = asyncio.run(read())
+    assert ("ranking", "canary") in newer.served
+    assert answered is current is newer
