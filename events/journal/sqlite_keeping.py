@@ -13,7 +13,7 @@ from events.journal.records import DISLIKE, FEEDBACK, PAGE, Record
 from segue.errors import InputError, UnavailableError
 from segue.lock import latched
 
-MOST_BYTES = 16 * 2**30  # of the database; a Home page of the demo takes about 7 kB
+MOST_BYTES = 16 * 2**30  # of the database; a Home page of the demo takes about 8 kB
 PAGE_BYTES = 8192
 WAIT_SECONDS = 10  # for another process that writes
 TURN_SECONDS = 0.1  # between two deletions; SQLite looks this often whether it is the turn of a process that waits

@@ -1,1 +1,1 @@
-"""The rivals of a simulation's loop: models that are never trained again, models trained every day, and an oracle."""
+"""The rivals of a simulation's loop: models that are never trained again, other sites, and an oracle."""
