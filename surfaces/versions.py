@@ -85,7 +85,7 @@ class Models:
         self.current = VersionSet()
         self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
         self.down: SegueError | None = None  # why the last reading of the versions failed
-        self._begun = self._counted = 0  # readings that have begun, and the number of the one that is current
+        self._begun = self._ended = 0  # readings that have begun, and the number of the last of them that has ended
 
     async def refresh(self, timeout: float = CALL_SECONDS) -> VersionSet:
         """Read the versions with the label `stable`, and return them; they become the current set, beside the choices.
@@ -106,11 +106,11 @@ class Models:
                 read = again
             found = before if read == known else await self._described(read, timeout)
         except SegueError as error:
-            self.down = error
+            if number > self._ended:
+                self.down, self._ended = error, number
             raise
-        self.down = None
-        if number > self._counted:
-            self.current, self._counted = found, number
+        if number > self._ended:
+            self.current, self.down, self._ended = found, None, number
         return self.current
 
     async def follow(self) -> None:

@@ -104,7 +104,7 @@ def simulate(
         print_json(result)
         return
     days_figures = [{**day, **day["policies"]} for day in result["days"]]
-    others = [folder.resolve().name for folder in beside]
+    others = [name for name in result["days"][0]["policies"] if name not in COLUMNS]
     columns = [*COLUMNS, *others, "reward", "fallback"]
     rows = [[cell(figures[name]) for name in columns] for figures in days_figures]
     print_table(f"Simulation of {result['world']}", columns, rows)

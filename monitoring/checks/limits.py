@@ -5,13 +5,15 @@ change at once, three days find one that a small site's day cannot tell from cha
 
 - the noise of the measure: its standard deviation if other listeners of the same kind had come, by the bootstrap;
 - the wander of the measure: how much more than this noise the days of the reference changed, each compared with its own
-  base. Weekdays, tastes that change slowly and weekly releases are in it;
+  base. Weekdays, tastes that change slowly and weekly releases are in it. Levels of one check wander at least as far as
+  their median;
 - a critical value. A measure has a rare change of its own, the `1 - FALSE_ALARMS` quantile of those that the bootstrap
   draws: that of a lumpy measure, such as the feedback of few listeners, is large, and makes the others no blinder. The
   largest of all changes, as parts of their rare ones, stays below one factor on `1 - FALSE_ALARMS` of the drawn days
   (the single-step adjustment of Westfall and Young 1993, over all measures and both spans).
 
-So a quiet window has a false alarm, of any check at all, with a probability of at most `FALSE_ALARMS`.
+So a quiet window has a false alarm, of any check at all, with a probability of at most `FALSE_ALARMS`, as far as the
+bootstrap knows: for measures of `LEAST_EVENTS` a day, and days that wander no further than those of the reference.
 """
 
 from dataclasses import dataclass
@@ -34,8 +36,7 @@ class Changes:
     Args:
         names: Check and level of each measure.
         before, now: The ratio in the base and in the span `[spans, days, measures]`.
-        limit: The largest change that is usual, in the unit of the ratio; infinite for a span in which a measure is not
-            judged `[spans, days, measures]`.
+        limit: The largest change that is usual, in the unit of the ratio `[spans, days, measures]`.
         enough: Whether a measure has enough events to be judged `[measures]`.
     """
 
@@ -46,25 +47,20 @@ class Changes:
     enough: np.ndarray
 
 
-def changes(sums: Sums, rare: frozenset[str], prompt: frozenset[str]) -> Changes:
+def changes(sums: Sums, rare: frozenset[str]) -> Changes:
     """Compare the spans that end with each day with their bases.
 
     Args:
         sums: Sums of the days. All but the last are the reference, which gives the limits.
         rare: Checks whose numerators are few on a usual day, such as nulls; they need a denominator of enough events.
-        prompt: Checks that judge a single day only, so that they pass again on the day after a fault.
     """
     totals = sums.totals.astype(np.float64)
     with_rows = totals[:-1, :, 1].any(axis=1)
     usual = totals[:-1].sum(axis=0) / max(with_rows.sum(), 1)  # of a day with rows [measures, 2]
     frequent = usual[:, 0] >= LEAST_EVENTS
-    pooled = np.array([check not in prompt for check, _ in sums.names])
-    spans = [span(totals, sums.replicates, days) for days in SPANS]
-    judged = [frequent if days == 1 else frequent & pooled for days in SPANS]
-    largest = np.max([
-        np.where(np.isfinite(each.drawn) & used, each.drawn, 0)[:, with_rows].max(axis=-1)
-        for each, used in zip(spans, judged, strict=True)
-    ], axis=0)  # fmt: skip
+    spans = [span(sums, totals, days) for days in SPANS]
+    drawn = [np.where(np.isfinite(each.drawn) & frequent, each.drawn, 0)[:, with_rows] for each in spans]
+    largest = np.maximum.reduce([each.max(axis=-1) for each in drawn])  # [replicates, days]
     critical = np.quantile(largest, 1 - FALSE_ALARMS) if with_rows.any() else np.inf
     with np.errstate(divide="ignore"):
         limits = [np.maximum(critical * each.rare_change, LEAST_EVENTS / each.weight) for each in spans]
@@ -72,11 +68,9 @@ def changes(sums: Sums, rare: frozenset[str], prompt: frozenset[str]) -> Changes
         sums.names,
         np.stack([each.before for each in spans]),
         np.stack([each.now for each in spans]),
-        np.stack([
-            limit if days == 1 else np.where(pooled, limit, np.inf) for days, limit in zip(SPANS, limits, strict=True)
-        ]),
+        np.stack(limits),
         np.where([check in rare for check, _ in sums.names], usual[:, 1], usual[:, 0]) >= LEAST_EVENTS,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -97,19 +91,22 @@ class Span:
     drawn: np.ndarray
 
 
-def span(totals: np.ndarray, replicates: np.ndarray, days: int) -> Span:
-    """Return the measures in spans of some days, from the sums of each day (`monitoring.checks.sums.Sums`)."""
+def span(sums: Sums, totals: np.ndarray, days: int) -> Span:
+    """Return the measures in spans of some days; `totals` are those of the sums, as float64."""
     base_days = min(BASE_DAYS, len(totals) - 1 - LEAST_CALIBRATION)
     now_sums = windowed(totals, days)
     base_sums = windowed(totals, base_days + days) - now_sums
     weight, base = now_sums[..., 1], base_sums[..., 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         now, before = ratio(now_sums), ratio(base_sums)
-        drawn = np.abs(ratio(windowed(replicates.swapaxes(0, 1), days).swapaxes(0, 1)[:, :-1]) - now[:-1])
+        drawn = np.abs(ratio(windowed(sums.replicates.swapaxes(0, 1), days).swapaxes(0, 1)[:, :-1]) - now[:-1])
         unit = np.nan_to_num(mean_of_finite(np.square(drawn).mean(axis=0) * weight[:-1]))  # variance of one event
         sd = np.sqrt(unit / weight + unit / base)
         squares = np.square((now - before) / sd)[base_days + days - 1 : -1]
         wander = np.sqrt(np.maximum(median_of_finite(squares) / MEDIAN_CHI2, 1))
+        check = np.unique([check for check, _ in sums.names], return_inverse=True)[1]
+        for one in range(check.max() + 1):  # a few dozen days tell the wander of all levels better than that of one
+            wander[check == one] = np.maximum(wander[check == one], np.median(wander[check == one]))
         scores = drawn / np.sqrt(unit / weight[:-1])
         quantile = rare_of_finite(scores)
         return Span(before, now, weight, quantile * wander * np.nan_to_num(sd, posinf=0), scores / quantile)

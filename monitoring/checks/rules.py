@@ -55,4 +55,3 @@ RULES = {
     "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}"),
 }
 RARE = frozenset(name for name, rule in RULES.items() if rule.rare)
-PROMPT = frozenset(name for name, rule in RULES.items() if rule.response == "alert")

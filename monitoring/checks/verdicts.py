@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitoring.checks.limits import SPANS, Changes, changes
-from monitoring.checks.rules import OUTAGE, PROMPT, RARE, RULES, Direction, Rule
+from monitoring.checks.rules import OUTAGE, RARE, RULES, Direction, Rule
 from monitoring.checks.sums import Sums
 from monitoring.report import Check
 from segue.verdict import Verdict
+
+LASTING = 0.5  # of the change of a longer span, which its last day shows as well
 
 
 def verdicts(sums: Sums) -> list[Check]:
@@ -19,8 +21,10 @@ def verdicts(sums: Sums) -> list[Check]:
     Args:
         sums: Sums of the days of the windows.
     """
-    unsound = outages(changes(sums, RARE, PROMPT))
-    compared = changes(sums.without(unsound) if unsound.any() else sums, RARE, PROMPT)
+    compared = changes(sums, RARE)
+    unsound = outages(compared)
+    if unsound.any():
+        compared = changes(sums.without(unsound), RARE)
     present = dict.fromkeys(check for check, _ in compared.names)
     return [check_of(name, RULES[name], compared) for name in RULES if name in present]
 
@@ -45,15 +49,21 @@ def excess(compared: Changes, span: int, number: int, direction: Direction) -> n
 
 
 def check_of(name: str, rule: Rule, compared: Changes) -> Check:
-    """Return the check of a name: the measure and span whose change is the largest part of its limit decide."""
+    """Return the check of a name: the measure and span whose change is the largest part of its limit decide.
+
+    A longer span counts only while its last day shows half of its change, so that one odd day does not fail a check on
+    the days after it, too.
+    """
     before, now, limit = (each[:, -1] for each in (compared.before, compared.now, compared.limit))
+    effect = now - before
+    lasting = effect[0] * np.sign(effect) >= LASTING * np.abs(effect)  # the last day's change, in the span's direction
     parts = {
         (span, number): float(excess(compared, span, number, rule.direction)[-1])
         for number, (check, _) in enumerate(compared.names)
         for span in range(len(SPANS))
         if check == name
         and compared.enough[number]
-        and np.isfinite(now[span, number] - before[span, number])
+        and lasting[span, number]  # false where there are no data
         and limit[span, number] < largest_change(rule, float(before[span, number]))
     }
     if not parts:

@@ -59,7 +59,7 @@ async def next_tracks(
     """The next `k` items or more, as many as are promised.
 
     The draw is the gateway's own and not the signature `generate`: that tells no propensities and runs the transformer
-    for each item, 30 ms for 20 of them beside 3 ms (docs/benchmarks.md). Chips add the offsets that `generate` would add.
+    for each item, 30 ms for 20 of them beside 3 ms (docs/benchmarks.md). Chips add the offsets that `generate` would.
 
     Without one of the two models the other one's scores decide (level 1). Without both, what was promised stays (2), or
     the popular items of the market are answered (3). Only a whole answer is promised. All of them pass the request's

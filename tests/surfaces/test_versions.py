@@ -170,3 +170,28 @@ def test_a_slow_reading_does_not_replace_one_that_began_later():
     newer, answered, current = asyncio.run(read())
     assert ("ranking", "canary") in newer.served
     assert answered is current is newer
+
+
+def test_a_slow_reading_that_fails_does_not_stop_calls_after_one_that_succeeded():
+    server, waiting = FakeServer({}, {}), asyncio.Event()
+    status = server.status
+
+    async def dead(model, timeout, **named):
+        await waiting.wait()
+        raise UnavailableError("The server does not answer.", "")
+
+    async def read():
+        models = Models(server)
+        server.status = dead
+        first = asyncio.create_task(models.refresh())
+        await asyncio.sleep(0.01)
+        server.status = status
+        await models.refresh()
+        waiting.set()
+        with pytest.raises(UnavailableError):
+            await first
+        return models
+
+    models = asyncio.run(read())
+    assert models.down is None
+    assert models.current.versions == {"retrieval": 1, "ranking": 1}

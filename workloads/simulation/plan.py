@@ -8,7 +8,7 @@ from events import dataset
 from events.world.config import WorldConfig
 from events.world.live.world import World
 from segue.errors import InputError
-from segue.files import read_json, write_json
+from segue.files import read_json
 
 STATE = "state.json"  # in the folder of a simulation
 
@@ -52,7 +52,7 @@ class Plan:
 
 
 def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], World]:
-    """Return the state of a simulation, which begins with this plan or goes on, and its world.
+    """Return the state of a simulation, which begins with this plan or goes on, and its world. Nothing is written.
 
     The drift is planted in the days after the log, so the log stays as it was imported.
 
@@ -80,14 +80,17 @@ def begun(folder: Path, manifest: dict[str, Any], plan: Plan) -> tuple[dict[str,
             planted |= {"drift_day": state["drift"].get("drift_day")}
         if planted and planted != state["drift"]:
             raise InputError(
-                f"A simulation keeps the drift that it began with. It has {state['drift'] or 'no drift'}.",
+                f"A simulation keeps the drift that it began with. It has {words(state['drift'])}.",
                 "Leave the drift out, or simulate in another home: set SEGUE_HOME.",
             )
     else:
         state = {"log": dataset.identity(manifest), "drift": planted, "days": []}
-        folder.mkdir(exist_ok=True)
-        write_json(file, state)
     return state, World.build(replace(world.config, **state["drift"]), world.seed)
+
+
+def words(drift: dict[str, Any]) -> str:
+    """Return a planted drift in words."""
+    return f"the drift {drift['drift']} from day {drift['drift_day']} of the world on" if drift else "no drift"
 
 
 def world_of(manifest: dict[str, Any]) -> World:

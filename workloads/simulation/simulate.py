@@ -41,7 +41,7 @@ from workloads.simulation.plan import STATE, Plan, begun
 from workloads.simulation.rivals import homes
 from workloads.simulation.rivals.gain import gain, gain_sentence
 from workloads.simulation.rivals.recovery import won_back, won_sentence
-from workloads.simulation.rivals.sites import Site, with_sites
+from workloads.simulation.rivals.sites import Site, sites_of, with_sites
 from workloads.simulation.rivals.values import Quiet, true_values
 from workloads.simulation.served import Record
 
@@ -85,7 +85,9 @@ def simulate(
         raise InputError("A simulation is served by pushed models. There are none.", "Run `segue run training` first.")
     state, world = begun(home.simulation, manifest, plan)
     state_file = home.simulation / STATE
-    sites = [Site.of(home, folder, max(plan.days, len(state["days"]))) for folder in beside]
+    sites = sites_of(state, beside, max(plan.days, len(state["days"])))
+    home.simulation.mkdir(exist_ok=True)
+    write_json(state_file, state)
     if not state["days"]:
         homes.keep_first(home)
     if len(state["days"]) < plan.days:

@@ -31,7 +31,7 @@ export class MonitorPage extends DetailPage {
     return [
       head("Monitoring"),
       decision && h("p.verdict", {}, mark(decision.action, TONES[decision.action]), text("span", decision.reason)),
-      last && section("Size of each change, day by day", h("p.quiet", {}, "A dot is a day; above the dashed line the check failed. Lines across are decisions and pushes."), this.picture),
+      last && section("Size of each change, day by day", h("p.quiet", {}, "A dot is a window; above the dashed line the check failed. Lines across are decisions and pushes."), this.picture),
       last && section(`Checks of ${day(last.from)}`, text("p.reason", last.reason), checks(last)),
       events.length > 0 && section("What happened", happened(events)),
       reports.length > 0 && section("Days", h("details", {}, h("summary", {}, "All days as a table"), days(reports))),

@@ -40,9 +40,15 @@ def test_a_change_that_three_days_show_says_so(days_of):
     )
 
 
-def test_an_outage_of_a_day_has_ended_on_the_next(days_of):
-    (check,) = verdicts(days_of({HOME: drawn(1, 0.5, d41=0.1, d42=0.5)}))
-    assert check.verdict.passed
+def test_an_odd_day_fails_no_check_on_the_days_after_it(days_of):
+    sums = days_of({SKIPS: drawn(1, 0.3, d40=0.4, d41=0.3)})
+    passed = [verdicts(sums.of(slice(0, days)))[0].verdict.passed for days in (41, 42, 43)]
+    assert passed == [False, True, True]
+
+
+def test_three_days_also_show_an_outage_that_one_does_not(days_of):
+    (check,) = verdicts(days_of({HOME: drawn(1, 0.5, d40=0.45)}))
+    assert (check.verdict.passed, check.verdict.figures["days"]) == (False, 3)
 
 
 def test_only_the_changes_of_its_direction_fail_a_check(days_of):

@@ -28,13 +28,17 @@ def test_a_drift_is_planted_in_the_days_after_the_log(tmp_path):
 
 def test_a_simulation_goes_on_with_the_drift_that_it_began_with(tmp_path):
     first, _ = begun(tmp_path, MANIFEST, Plan(15, "outage"))
+    assert not list(tmp_path.iterdir())
+    write_json(tmp_path / "state.json", first)
     assert first["drift"] == {"drift": "outage", "drift_day": 28 + 7}  # 7 of the 15 days are as usual
     for plan in (Plan(20), Plan(20, "outage"), Plan(20, "outage", 8)):
         state, world = begun(tmp_path, SERVED, plan)
         assert state == first
         assert world.config.drift_day == 35
     for plan in (Plan(20, "genre"), Plan(20, "outage", 7)):
-        with pytest.raises(InputError, match=r"keeps the drift that it began with. It has .*outage"):
+        with pytest.raises(
+            InputError, match=r"keeps the drift that it began with. It has the drift outage from day 35"
+        ):
             begun(tmp_path, SERVED, plan)
 
 
@@ -56,6 +60,7 @@ def test_a_plan_that_does_not_fit_the_world_is_refused(tmp_path, plan, changed, 
 
 def test_a_simulation_of_another_data_set_is_refused(tmp_path):
     state, _ = begun(tmp_path, MANIFEST, Plan(2))
+    write_json(tmp_path / "state.json", state)
     with pytest.raises(InputError, match="simulation of one data set"):
         begun(tmp_path, {**SERVED, "log": "xyz"}, Plan(2))
     write_json(tmp_path / "state.json", {**state, "days": [{}]})

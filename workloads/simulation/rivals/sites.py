@@ -12,8 +12,12 @@ from typing import Any
 from segue.errors import InputError
 from segue.files import read_json
 from segue.settings import Home
-from workloads.simulation.chart import POLICIES, marks
-from workloads.simulation.plan import STATE
+from workloads.simulation.chart import COLUMNS, POLICIES, marks
+from workloads.simulation.plan import STATE, words
+from workloads.simulation.rivals.values import ORACLE
+
+TRAINED = {"pushed", "refused", "worse model"}  # what a site without trainings never did
+FIX = "Copy the home before its first simulated day, and give both simulations the same days and the same drift."
 
 
 @dataclass(frozen=True)
@@ -22,55 +26,66 @@ class Site:
 
     Args:
         name: The name of its home's folder.
-        rewards: What its loop was worth, by day of the world.
-        idle: Whether no models were pushed there, so that it is what a site is without any training.
+        shares: What its loop was worth, as a share of the oracle's reward there, by day of the world.
+        idle: Whether nothing was trained there, so that it is what a site is without a loop.
     """
 
     name: str
-    rewards: dict[int, float]
+    shares: dict[int, float]
     idle: bool
 
-    @classmethod
-    def of(cls, home: Home, folder: Path, count: int) -> "Site":
-        """The site of a home that is to be compared with the simulation of another one, in a number of days.
 
-        Raises:
-            InputError: It has no simulation, or one of another world, with another drift or of fewer days, or its name
-                is taken.
-        """
-        file = Home(folder).simulation / STATE
+def sites_of(state: Mapping[str, Any], folders: Sequence[Path], count: int) -> list[Site]:
+    """Return the sites of other homes that are to be compared with a simulation.
+
+    Args:
+        state: The state of the simulation.
+        folders: The homes.
+        count: The number of days.
+
+    Raises:
+        InputError: A home has no simulation, or one of another world, with another drift or of fewer days, or its name
+            is taken.
+    """
+    sites: list[Site] = []
+    for folder in folders:
+        file, name = Home(folder).simulation / STATE, folder.resolve().name
         if not file.is_file():
             raise InputError(f"A site beside a simulation has simulated days. There are none in {folder}.", FIX)
-        state, own = read_json(file), read_json(home.simulation / STATE)
-        for key, what in (("log", "imported log"), ("drift", "change")):
-            if state.get(key) != own[key]:
-                raise InputError(
-                    f"A site beside a simulation has the same {what}. "
-                    f"{folder} has {state.get(key) or 'none'}, and this home has {own[key] or 'none'}.",
-                    FIX,
-                )
-        name = folder.resolve().name
-        if name in POLICIES:
-            raise InputError(f"The name of a site's folder is its name. {name} is one already.", "Rename the folder.")
-        days = state["days"]
+        other = read_json(file)
+        if other["log"] != state["log"]:
+            raise InputError(f"A site beside a simulation began with the same log. That of {folder} is another.", FIX)
+        if other["drift"] != state["drift"]:
+            both = f"{folder} has {words(other['drift'])}, and this home has {words(state['drift'])}"
+            raise InputError(f"A site beside a simulation has the same drift. {both}.", FIX)
+        days = other["days"][:count]
         if len(days) < count:
             raise InputError(
                 f"A site beside a simulation has simulated its days. {folder} has {len(days)} of {count}.",
                 "Go on with `segue simulate` there.",
             )
-        return cls(
-            name,
-            {day["day"]: day["policies"]["loop"] for day in days},
-            not any("pushed" in marks(day) for day in days),
-        )
-
-
-FIX = "Copy the home before its first simulated day, and give both simulations the same days and the same drift."
+        if name in {*POLICIES, *COLUMNS, *(site.name for site in sites)}:
+            raise InputError(
+                f"A site has the name of its folder, which no other column has. {name} is one.", "Rename the folder."
+            )
+        shares = {day["day"]: day["policies"]["loop"] / day["policies"][ORACLE] for day in days}
+        sites.append(Site(name, shares, not any(TRAINED & set(marks(day)) for day in days)))
+    return sites
 
 
 def with_sites(days: Sequence[Mapping[str, Any]], sites: Sequence[Site]) -> list[dict[str, Any]]:
-    """Return the days of a simulation with what other sites were worth on them, among `policies`."""
+    """Return the days of a simulation with what other sites were worth on them, among `policies`.
+
+    A site's share of its oracle's reward becomes a reward by the oracle of the simulation: that of each home fills the
+    rows of its own pages.
+    """
     return [
-        {**day, "policies": {**day["policies"], **{site.name: site.rewards[day["day"]] for site in sites}}}
+        {
+            **day,
+            "policies": {
+                **day["policies"],
+                **{site.name: site.shares[day["day"]] * day["policies"][ORACLE] for site in sites},
+            },
+        }
         for day in days
     ]
