@@ -79,5 +79,6 @@ def won_sentence(result: Mapping[str, Any]) -> str:
     )
     return (
         f"After the change {who} went {moved(untrained)} of the oracle's reward in the last {result['days']} days. "
-        f"The loop won back {result['won_back']:.0%} of this with {result['trainings']} trainings: {moved('loop')}.{others}"
+        f"The loop won back {result['won_back']:.0%} of this with {result['trainings']} trainings: {moved('loop')}."
+        f"{others}"
     )
