@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -13,15 +14,19 @@ AGAIN = "run `segue simulate` again"
 
 
 @contextmanager
-def model_server(home: Home) -> Iterator[str]:
-    """Run the model server of a home while the body runs, and yield its `host:port`.
+def model_server(home: Home, log: Path) -> Iterator[str]:
+    """Run a model server of a home's own store while the body runs, and yield its `host:port`.
+
+    Args:
+        home: The home.
+        log: Where its output goes.
 
     Raises:
         UnavailableError: It does not start.
     """
     port = free_port()
     command = ["segue", "serve", f"--port={port}", "--rest_api_port=0"]
-    with running("model-server", command, home.simulation / "model-server.log", lambda: accepts(port), AGAIN):
+    with running("model-server", command, log, lambda: accepts(port), AGAIN, {"SEGUE_HOME": str(home.root)}):
         yield f"127.0.0.1:{port}"
 
 

@@ -4,8 +4,9 @@ The state says which days are done; a killed simulation goes on with the day tha
 twice: items that were added are updated, pages and events that were sent count once, a journal is collected once.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
 from segue.settings import Home
 from serving.store import model_store
+from serving.store.split import read_split
 from stores import parts
 from stores.settings import Settings
 from workloads.monitoring.refresh import refresh_features
@@ -38,11 +40,11 @@ from workloads.simulation.features import compared_features
 from workloads.simulation.figures import figures
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.plan import STATE, Plan, begun
-from workloads.simulation.rivals import homes
-from workloads.simulation.rivals.gain import gain, gain_sentence
+from workloads.simulation.rivals.gain import Quiet, gain, gain_sentence
+from workloads.simulation.rivals.homes import first_home, keep_first
 from workloads.simulation.rivals.recovery import won_back, won_sentence
 from workloads.simulation.rivals.sites import Site, sites_of, with_sites
-from workloads.simulation.rivals.values import Quiet, true_values
+from workloads.simulation.rivals.values import Rival, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
@@ -67,7 +69,7 @@ def simulate(
         steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
             returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
         say: Prints a line of progress.
-        quiet: A context in which TensorFlow is loaded, to hold back what it prints.
+        quiet: A context that holds back what libraries print.
         beside: Homes that have simulated the same days with another loop, for the comparison.
 
     Returns:
@@ -89,22 +91,38 @@ def simulate(
     home.simulation.mkdir(exist_ok=True)
     write_json(state_file, state)
     if not state["days"]:
-        homes.keep_first(home)
-    if len(state["days"]) < plan.days:
-        with servers.model_server(home) as server:
+        keep_first(home)
+    if len(state["days"]) < plan.days or not judged(state):
+        with rivals_of(home) as rivals:
             for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
-                result = one_day(home, settings, world, day, release, server, say, quiet)
+                result = one_day(home, settings, world, day, release, rivals, say, quiet)
                 end = instant((day + 1) * DAY)
                 result["actions"] = steer(len(state["days"]) + 1, end)
                 state["days"].append(result)
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
-    if not state.get("gain") and any("pushed" in chart.marks(day) for day in state["days"]):
-        say("comparing the last models with the first")
-        next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
-        state["gain"] = gain(home, world, next_day, quiet)
-        write_json(state_file, state)
+            if not judged(state):
+                say("comparing the last models with the first")
+                next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
+                state["gain"] = gain(home, world, next_day, rivals, quiet)
+                write_json(state_file, state)
     return summary(home, f"{manifest['dataset']}, seed {world.seed}", state, sites)
+
+
+def judged(state: dict[str, Any]) -> bool:
+    """Return whether the state has what the trainings of its days were worth, or there were none."""
+    return bool(state.get("gain")) or not any("pushed" in chart.marks(day) for day in state["days"])
+
+
+@contextmanager
+def rivals_of(home: Home) -> Iterator[dict[str, Rival]]:
+    """Serve the models of the loop and the first ones while the body runs."""
+    first, logs = first_home(home), home.simulation
+    with (
+        servers.model_server(home, logs / "model-server.log") as own,
+        servers.model_server(first, logs / "first-server.log") as other,
+    ):
+        yield {"loop": Rival(home, own), "frozen": Rival(first, other)}
 
 
 def summary(home: Home, name: str, state: dict[str, Any], sites: Sequence[Site]) -> dict[str, Any]:
@@ -127,16 +145,17 @@ def summary(home: Home, name: str, state: dict[str, Any], sites: Sequence[Site])
 
 
 def one_day(
-    home: Home, settings: Settings, world: World, day: int, release: Release, server: str, say: Say, quiet: Quiet
-) -> dict[str, Any]:
+    home: Home, settings: Settings, world: World, day: int, release: Release, rivals: Mapping[str, Rival], say: Say,
+    quiet: Quiet,
+) -> dict[str, Any]:  # fmt: skip
     """Begin a day, let it happen over a gateway, collect its journal, and return its figures."""
     record, begun_file = Record.open(home.simulation / f"day-{day:04d}.jsonl"), home.simulation / "begun.json"
     if not record.pages:
         begin(home, world, day, release, say, quiet)
         with quiet():
             refresh_features(home, instant(day * DAY))
-        write_json(begun_file, {"policies": policies(home, world, day, quiet)})
-    with servers.gateway(home, server) as address:
+        write_json(begun_file, {"policies": policies(home, world, day, rivals)})
+    with servers.gateway(home, rivals["loop"].server) as address:
         gateway = Gateway(address, open_store(home))
         try:
             serve(world, day, gateway, record)
@@ -157,22 +176,23 @@ def one_day(
     return result
 
 
-def policies(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, float]:
+def policies(home: Home, world: World, day: int, rivals: Mapping[str, Rival]) -> dict[str, float]:
     """Return the mean true reward of Home by the loop, its rivals and the oracle, in the same moments of a day that is
     about to begin. In a roll-out the loop's is that of the stable models and the candidate, by their shares."""
     moments = contexts(world, [day], HOME, MOMENTS, SEED)
-    with homes.tried(home) as tried:
-        share, candidate = tried or (0.0, None)
-        served = homes.rivals(home) | ({"candidate": candidate} if candidate else {})
-        values = true_values(home, world, moments, served, quiet)
-    means = {name: float(value.mean()) for name, value in values.items()}
+    split = read_split(home.models)
+    share = split.share if split else 0.0
+    tried = {"candidate": replace(rivals["loop"], candidate=split.candidate)} if split and share else {}
+    means = {
+        name: float(value.mean()) for name, value in true_values(home, world, moments, {**rivals, **tried}).items()
+    }
     means["loop"] = (1 - share) * means["loop"] + share * means.pop("candidate", 0.0)
     return means
 
 
 def begin(home: Home, world: World, day: int, release: Release, say: Say, quiet: Quiet) -> None:
     """Bring the day's releases and sign-ups into the data set, which is complete until now, and the releases into
-    the served models and those of the rivals."""
+    the served models and the first ones."""
     released, joined = world.items_table(day, day), world.users_table(day, day)
 
     def with_new(tables: dataset.Tables | None) -> Imported:
@@ -190,6 +210,6 @@ def begin(home: Home, world: World, day: int, release: Release, say: Say, quiet:
         with TemporaryDirectory(prefix="segue-releases-") as folder, quiet():
             file = Path(folder) / "items.parquet"
             pq.write_table(released, file)
-            for served in homes.rivals(home).values():
+            for served in (home, first_home(home)):
                 release(served, file, instant(day * DAY))
     say(f"{instant(day * DAY):%Y-%m-%d}: {released.num_rows} items released, {joined.num_rows} listeners signed up")

@@ -55,7 +55,9 @@ def stop(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def running(name: str, command: list[str], log: Path, ready: Callable[[], bool], fix: str) -> Iterator[None]:
+def running(
+    name: str, command: list[str], log: Path, ready: Callable[[], bool], fix: str, environment: Mapping[str, str] = {}
+) -> Iterator[None]:
     """Run a process while the body runs, which begins when it is ready.
 
     Args:
@@ -64,11 +66,12 @@ def running(name: str, command: list[str], log: Path, ready: Callable[[], bool],
         log: where its output goes.
         ready: whether it answers.
         fix: what to do beside reading the log if it does not start.
+        environment: as in `start`.
 
     Raises:
         UnavailableError: The process ends, or is not ready in time.
     """
-    process = start(command, log)
+    process = start(command, log, environment)
     try:
         wait_until(ready, process, name, log, fix)
         yield

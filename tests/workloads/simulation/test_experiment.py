@@ -99,7 +99,7 @@ def test_a_planted_lift_ships_a_planted_harm_is_blocked_and_a_broken_logger_is_i
         Registry(home.experiments).start(planned, NOW, "me")
     record = Record.open(home.simulation / "day.jsonl")
     with (
-        servers.model_server(home) as server,
+        servers.model_server(home, home.simulation / "model-server.log") as server,
         servers.gateway(home, server) as address,
         closing(Gateway(address, open_store(home))) as gateway,
     ):

@@ -1,6 +1,7 @@
 """What the training of a simulation was worth: the first and the last models asked for Home in the same moments."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,21 @@ from models.evaluation.metrics import bootstrap_mean
 from segue.settings import Home
 from workloads.monitoring.refresh import refresh_features
 from workloads.simulation.day import instant
-from workloads.simulation.rivals.homes import first_home
-from workloads.simulation.rivals.values import Quiet, true_values
+from workloads.simulation.rivals.values import Rival, true_values
 
+Quiet = Callable[[], AbstractContextManager]
 MOMENTS, SEED = 600, 0
 
 
-def gain(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, Any]:
+def gain(home: Home, world: World, day: int, rivals: Mapping[str, Rival], quiet: Quiet) -> dict[str, Any]:
     """Compare the last models with the first on Home pages of a day, by the true reward of each page.
 
     Args:
         home: the home of the simulation, whose data are complete to the start of the day.
         world: the world.
         day: the day after the last one that was simulated.
-        quiet: a context in which TensorFlow is loaded.
+        rivals: the models of the home, `loop`, and the first ones, `frozen`.
+        quiet: a context that holds back what libraries print.
 
     Returns:
         `pages`; `first` and `last`, the mean true reward of a page by each; `difference` of the last over the first
@@ -34,7 +36,7 @@ def gain(home: Home, world: World, day: int, quiet: Quiet) -> dict[str, Any]:
     with quiet():
         refresh_features(home, instant(day * DAY))
     moments = contexts(world, [day], HOME, MOMENTS, SEED)
-    values = true_values(home, world, moments, {"first": first_home(home), "last": home}, quiet)
+    values = true_values(home, world, moments, {"first": rivals["frozen"], "last": rivals["loop"]})
     listeners = np.array([moment.user for moment in moments])
     better = bootstrap_mean(values["last"] - values["first"], listeners, SEED)
     return {

@@ -6,18 +6,19 @@ moments.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from events.world.live.pages import Pages
 from events.world.live.value import PLAY_REWARD, Context, best, expected, policy_values
 from events.world.live.world import World
+from segue.errors import UnavailableError
 from segue.settings import Home
 from serving.client.async_client import AsyncClient
-from surfaces.assembly import model_server
+from serving.store import model_store
 from surfaces.catalogue import Catalogue
 from surfaces.engine.finalize import finalize, popular_page
 from surfaces.engine.path import PATIENT, Path
@@ -27,16 +28,37 @@ from surfaces.home.surface import home_surface
 from surfaces.hydrate import Features, OnlineFeatures, UnknownListenerError
 from surfaces.read_catalogue import read_catalogue
 from surfaces.request import Exploration, Request
-from surfaces.versions import Models
+from surfaces.versions import MODELS, Models, VersionSet
 from workloads.simulation.day import instant
 
-Quiet = Callable[[], AbstractContextManager]
 Rows = list[list[int]]
 ORACLE = "oracle"
+LOADED_SECONDS, POLL_SECONDS = 60.0, 0.1
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Models that are asked.
+
+    Args:
+        home: Has them and a layout policy.
+        server: `host:port` of a model server of this home.
+        candidate: Versions that answer in place of stable ones, by model.
+    """
+
+    home: Home
+    server: str
+    candidate: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each model."""
+        stable = {model: int(folder.name) for model, folder in model_store.stable(self.home.models).items()}
+        return {model: version for model, version in {**stable, **self.candidate}.items() if model in MODELS}
 
 
 def true_values(
-    home: Home, world: World, moments: Sequence[Context], rivals: Mapping[str, Home], quiet: Quiet
+    home: Home, world: World, moments: Sequence[Context], rivals: Mapping[str, Rival]
 ) -> dict[str, np.ndarray]:
     """Return the true reward of the Home page of each moment, by each rival and by an oracle `[moments]`.
 
@@ -47,14 +69,15 @@ def true_values(
         home: the home of the simulation, whose online features are those of the moments' day.
         world: the world.
         moments: the moments, all of one day.
-        rivals: homes with models and a layout policy, by name.
-        quiet: a context in which TensorFlow is loaded.
+        rivals: the rivals by name.
+
+    Raises:
+        UnavailableError: a server does not answer, or has not loaded the versions of a rival within a minute.
     """
     asked, catalogue = hydrated(home, world, moments), read_catalogue(home)
     values, pages = {}, {}
-    for name, served in rivals.items():
-        with model_server(None, served.models, quiet) as address:
-            answered = asyncio.run(home_pages(served, address, catalogue, asked))
+    for name, rival in rivals.items():
+        answered = asyncio.run(home_pages(rival, catalogue, asked))
         pages[name] = [[[world.item_index[item_id] for item_id in row] for row in page] for page in answered]
         values[name] = policy_values(world, moments, dict(zip(moments, pages[name], strict=True)).__getitem__)
     values[ORACLE] = oracle_values(world, moments, pages[next(iter(rivals))])
@@ -89,18 +112,37 @@ def hydrated(home: Home, world: World, moments: Sequence[Context]) -> list[tuple
 
 
 async def home_pages(
-    served: Home, address: str, catalogue: Catalogue, asked: Sequence[tuple[Request, Features]]
+    rival: Rival, catalogue: Catalogue, asked: Sequence[tuple[Request, Features]]
 ) -> list[list[list[str]]]:
-    """Return the rows of item ids of the Home page of each request, by the models at an address."""
+    """Return the rows of item ids of a rival's Home page of each request."""
     features = dict(asked)
-    surface = home_surface(serving_policy(served), HomeRules())
+    surface = home_surface(serving_policy(rival.home), HomeRules())
 
     async def hydrate(request: Request) -> Features:
         return features[request]
 
-    async with AsyncClient(address) as client:
+    async with AsyncClient(rival.server) as client:
         models = Models(client)
-        await models.refresh()
+        models.current = await loaded(models, rival.versions)
         path = Path(models, hydrate, catalogue, PATIENT)
         pages = [finalize(await path.answer(surface, request), lambda: None, popular_page) for request, _ in asked]
     return [[[item.item_id for item in shelf.items] for shelf in page.shelves] for page in pages]
+
+
+async def loaded(models: Models, versions: Mapping[str, int]) -> VersionSet:
+    """Return a set of versions once the server has loaded all of them: the last may have been pushed just before.
+
+    Raises:
+        UnavailableError: it has not after a minute.
+    """
+    models.choices = frozenset(versions.items())
+    deadline = time.monotonic() + LOADED_SECONDS
+    while not models.choices <= (await models.refresh()).served.keys():
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"A server loads a rival's versions within {LOADED_SECONDS:.0f} s. "
+                f"Some of {dict(versions)} are not loaded.",
+                "Read the logs of the servers in the folder of the simulation, and run `segue simulate` again.",
+            )
+        await asyncio.sleep(POLL_SECONDS)
+    return models.current.chosen(versions)
