@@ -121,6 +121,20 @@ def test_quiet_days_seldom_exceed_any_limit(days_of):
     assert FALSE_ALARMS == 0.01
 
 
+@pytest.mark.slow
+def test_days_that_follow_each_other_seldom_exceed_a_limit(days_of):
+    # Ten genres whose chance wanders by .025 around .3; a day keeps .7 of the day before. A day's noise is .0103.
+    random, measured = np.random.default_rng(1), {}
+    for level in range(10):
+        wander = np.zeros((DAYS + 200, 1))
+        for day in range(1, len(wander)):
+            wander[day] = 0.7 * wander[day - 1] + random.normal(0, 0.025 * np.sqrt(1 - 0.7**2))
+        measured["plays_by_genre", str(level)] = coins(level, 0.3 + wander, days=DAYS + 200)
+    sums = days_of(measured)
+    windows = [changes(sums.of(slice(day, day + DAYS)), NONE) for day in range(200)]
+    assert sum(not passed(each).all() for each in windows) <= 3  # 7 if each level had a wander of its own
+
+
 def test_a_day_without_events_is_not_compared(days_of):
     skips, plays = coins(1, 0.3)
     skips[-1] = plays[-1] = 0
