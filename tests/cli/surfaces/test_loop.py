@@ -98,6 +98,7 @@ def test_the_examples_for_few_listeners_are_read():
     examples = Path(__file__).resolve().parents[3] / "docs/example"
     assert plan.read(examples / "small-rollout.yaml").stages == (0.5,)
     assert rules.read(examples / "small-retraining.yaml") == Rules(schedule_days=10)
+    assert rules.read(examples / "no-training.yaml") == Rules(windows={}, schedule_days=10_000)
     assert load(examples / "small-training.yaml").half_life_days == 5
 
 
