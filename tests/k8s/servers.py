@@ -133,12 +133,13 @@ def objects_server(documents: Documents, tmp_path: Path) -> Iterator[str]:
     )
     (binaries / "weed").chmod(0o755)
     with running(command, environment, tmp_path / "log") as process:
-        path = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
+        path = {"PATH": f"{binaries}:{os.environ['PATH']}"}
         for _ in range(2):  # a second start finds the bucket
-            try:
-                subprocess.run(hook, env=path, check=True, timeout=120, capture_output=True)
-            except subprocess.TimeoutExpired as error:
-                raise AssertionError((tmp_path / "log").read_text()[-2000:]) from error
+            with running(hook, path, tmp_path / "hook.log") as making:
+                try:
+                    assert making.wait(120) == 0
+                except subprocess.TimeoutExpired as error:
+                    raise AssertionError((tmp_path / "log").read_text()[-2000:]) from error
 
         def opened() -> None:  # a port of its own choice would be the same in a second store beside it
             found = psutil.Process(process.pid).net_connections("tcp")
