@@ -8,6 +8,7 @@ moments.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,7 +34,7 @@ from workloads.simulation.day import instant
 
 Rows = list[list[int]]
 ORACLE = "oracle"
-LOADED_SECONDS, POLL_SECONDS = 60.0, 0.1
+LOADED_SECONDS, POLL_SECONDS = 120.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def true_values(
         rivals: the rivals by name.
 
     Raises:
-        UnavailableError: a server does not answer, or has not loaded the versions of a rival within a minute.
+        UnavailableError: a server does not answer, or has not loaded the versions of a rival within two minutes.
     """
     asked, catalogue = hydrated(home, world, moments), read_catalogue(home)
     values, pages = {}, {}
@@ -130,14 +131,17 @@ async def home_pages(
 
 
 async def loaded(models: Models, versions: Mapping[str, int]) -> VersionSet:
-    """Return a set of versions once the server has loaded all of them: the last may have been pushed just before.
+    """Return a set of versions once the server, which may have just started, has loaded all of them.
 
     Raises:
-        UnavailableError: it has not after a minute.
+        UnavailableError: it has not in time.
     """
     models.choices = frozenset(versions.items())
     deadline = time.monotonic() + LOADED_SECONDS
-    while not models.choices <= (await models.refresh()).served.keys():
+    while True:
+        with suppress(UnavailableError):
+            if models.choices <= (await models.refresh()).served.keys():
+                return models.current.chosen(versions)
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"A server loads a rival's versions within {LOADED_SECONDS:.0f} s. "
@@ -145,4 +149,3 @@ async def loaded(models: Models, versions: Mapping[str, int]) -> VersionSet:
                 "Read the logs of the servers in the folder of the simulation, and run `segue simulate` again.",
             )
         await asyncio.sleep(POLL_SECONDS)
-    return models.current.chosen(versions)

@@ -20,6 +20,8 @@ class Loading(FakeServer):
 
     async def status(self, model, timeout, **named):
         self.readings += 1
+        if self.readings < 3:
+            raise UnavailableError("The server has just started.", "")
         self.others = {("ranking", 2): 2, ("retrieval", 1): 1} if self.readings > self.after else {("retrieval", 1): 1}
         return await super().status(model, timeout, **named)
 
