@@ -8,7 +8,7 @@ change at once, three days find one that a small site's day cannot tell from cha
   base. Weekdays, tastes that change slowly and weekly releases are in it. Levels of one check wander at least as far as
   their median;
 - a critical value. A measure has a rare change of its own, the `1 - FALSE_ALARMS` quantile of those that the bootstrap
-  draws: that of a lumpy measure, such as the feedback of few listeners, is large, and makes the others no blinder. The
+  draws: that of a lumpy measure, such as the feedback of few listeners, is large, and hardly widens other limits. The
   largest of all changes, as parts of their rare ones, stays below one factor on `1 - FALSE_ALARMS` of the drawn days
   (the single-step adjustment of Westfall and Young 1993, over all measures and both spans).
 
@@ -92,7 +92,7 @@ class Span:
 
 
 def span(sums: Sums, totals: np.ndarray, days: int) -> Span:
-    """Return the measures in spans of some days; `totals` are those of the sums, as float64."""
+    """Return the measures in spans of some days; `totals` are those of the sums as float64 `[days, measures, 2]`."""
     base_days = min(BASE_DAYS, len(totals) - 1 - LEAST_CALIBRATION)
     now_sums = windowed(totals, days)
     base_sums = windowed(totals, base_days + days) - now_sums
@@ -131,7 +131,11 @@ def mean_of_finite(values: np.ndarray) -> np.ndarray:
 
 
 def rare_of_finite(scores: np.ndarray) -> np.ndarray:
-    """Return the `1 - FALSE_ALARMS` quantile over the first two axes of what is finite; 0 where nothing is."""
+    """Return the score of each measure that only `FALSE_ALARMS` of its drawn scores exceed `[measures]`.
+
+    Args:
+        scores: Drawn scores `[replicates, days, measures]`; only finite ones count. Without any it is 0.
+    """
     flat = np.sort(np.where(np.isfinite(scores), scores, np.inf).reshape(-1, scores.shape[-1]), axis=0)
     rank = np.floor((1 - FALSE_ALARMS) * (np.isfinite(flat).sum(axis=0) - 1)).astype(int)
     return np.where(rank >= 0, np.take_along_axis(flat, np.maximum(rank, 0)[None], axis=0)[0], 0)

@@ -40,8 +40,8 @@ from workloads.simulation.features import compared_features
 from workloads.simulation.figures import figures
 from workloads.simulation.gateway import Gateway
 from workloads.simulation.plan import STATE, Plan, begun
+from workloads.simulation.rivals.first import first_home, keep_first
 from workloads.simulation.rivals.gain import Quiet, gain, gain_sentence
-from workloads.simulation.rivals.homes import first_home, keep_first
 from workloads.simulation.rivals.recovery import won_back, won_sentence
 from workloads.simulation.rivals.sites import Site, sites_of, with_sites
 from workloads.simulation.rivals.values import Rival, true_values

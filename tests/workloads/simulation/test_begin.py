@@ -10,7 +10,7 @@ from segue.files import write_json
 from segue.settings import Home
 from workloads.simulation.day import instant
 from workloads.simulation.plan import world_of
-from workloads.simulation.rivals.homes import first_home
+from workloads.simulation.rivals.first import first_home
 from workloads.simulation.simulate import DAY, begin
 
 

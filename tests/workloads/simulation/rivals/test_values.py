@@ -12,7 +12,7 @@ from workloads.simulation.rivals.values import loaded
 
 
 class Loading(FakeServer):
-    """A server that loads a candidate while it is asked for its versions."""
+    """A server that has just started, and loads a candidate while it is asked for versions."""
 
     def __init__(self, after):
         super().__init__({}, {})

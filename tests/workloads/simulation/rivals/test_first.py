@@ -2,7 +2,7 @@
 
 from segue.settings import Home
 from serving.store import model_store
-from workloads.simulation.rivals.homes import first_home, keep_first
+from workloads.simulation.rivals.first import first_home, keep_first
 from workloads.simulation.rivals.values import Rival
 
 
