@@ -12,8 +12,7 @@ import pytest
 from models.evaluation.report import flat_metrics
 from segue.files import read_json
 from segue.settings import Home
-from stores import online_store, parts
-from stores.settings import settings
+from stores import parts
 from tests.support.nano_loop import NANO_CONFIG, Segue
 from workloads.operating.agree import stable_reference
 
@@ -55,7 +54,6 @@ def recommended(segue: Segue, env: dict[str, str]) -> list:
 
 
 def test_the_loop_gives_the_same_as_the_embedded_stores(trained, cluster, one_process, tmp_path):
-    online_store.connect(settings()).flushdb()
     embedded = dict.fromkeys(cluster, "") | {"SEGUE_PROFILE": "embedded"}
     importing = Segue(tmp_path / "importing")
     assert importing("data", "import", "synthetic", "--size", "nano", "--seed", "0").returncode == 0

@@ -76,7 +76,7 @@ def bucket(objects, s3_credentials) -> Bucket:
 def cluster(bucket, postgres, valkey, service_password, monkeypatch) -> dict[str, str]:
     """The variables of the profile `cluster` over the three servers, set in this process too.
 
-    The bucket is empty, and no roll-out was started.
+    The bucket and Valkey are empty: the tests of a worker share the server, and none may see what another left there.
     """
     variables = {
         "SEGUE_PROFILE": "cluster",
@@ -91,6 +91,5 @@ def cluster(bucket, postgres, valkey, service_password, monkeypatch) -> dict[str
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with contextlib.closing(online_store.connect(settings())) as client:
-        for key in client.scan_iter("segue:{rollout}:*"):
-            client.delete(key)
+        client.flushdb()
     return variables

@@ -86,9 +86,7 @@ def log(tmp_path_factory) -> Home:
 @pytest.fixture
 def run(cluster, tmp_path) -> Run:
     """A run whose step starts with an empty home."""
-    client = online_store.connect(settings())
-    client.flushdb()
-    client.save()  # a server that was killed starts from what it saved last
+    online_store.connect(settings()).save()  # a server that was killed starts from what it saved last
     return Run(Home(tmp_path / "step"), "r1", {})
 
 

@@ -34,9 +34,8 @@ from segue.settings import Home
 from segue.verdict import Verdict
 from serving.protocol import prediction_log
 from serving.store import model_store
-from stores import online_store, parts, records, servers, trees
+from stores import parts, records, servers, trees
 from stores.s3 import Bucket
-from stores.settings import settings
 from surfaces.home.layout import LayoutPolicy
 from tests.support.proxy import Proxy
 from workloads import (
@@ -219,7 +218,6 @@ def given(log, objects, service_password, tmp_path_factory) -> SimpleNamespace:
 @pytest.fixture
 def store(given, cluster, objects, training_set, monkeypatch, request) -> Iterator[Proxy | servers.Server]:
     """The object store, as the steps reach it: by a proxy that can be cut off, or with --sigkill the server itself."""
-    online_store.connect(settings()).flushdb()  # a journal of another test would be collected
     given.training_set, given.catalogue = training_set, training_set / "items_now.parquet"
     killed = request.config.getoption("--sigkill", False)
     store = objects if killed else Proxy(objects.port)

@@ -25,10 +25,8 @@ WITHOUT_U = "\n".join(line for line in LOG.splitlines() if " u " not in line)
 
 @pytest.fixture
 def clean(cluster):
-    """An empty online store."""
-    client = online_store.connect(settings())
-    client.flushdb()
-    return client
+    """A client of an empty online store."""
+    return online_store.connect(settings())
 
 
 @pytest.fixture
