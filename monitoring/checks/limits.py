@@ -47,17 +47,19 @@ class Changes:
     enough: np.ndarray
 
 
-def changes(sums: Sums, rare: frozenset[str]) -> Changes:
+def changes(sums: Sums, rare: frozenset[str], signed: frozenset[str]) -> Changes:
     """Compare the spans that end with each day with their bases.
 
     Args:
         sums: Sums of the days. All but the last are the reference, which gives the limits.
         rare: Checks whose numerators are few on a usual day, such as nulls; they need a denominator of enough events.
+        signed: Checks whose numerators are sums of values that may be negative; their events are in the denominators.
     """
     totals = sums.totals.astype(np.float64)
     with_rows = totals[:-1, :, 1].any(axis=1)
     usual = totals[:-1].sum(axis=0) / max(with_rows.sum(), 1)  # of a day with rows [measures, 2]
-    frequent = usual[:, 0] >= LEAST_EVENTS
+    events = np.where([check in signed for check, _ in sums.names], usual[:, 1], usual[:, 0])
+    frequent = events >= LEAST_EVENTS
     spans = [span(sums, totals, days) for days in SPANS]
     drawn = [np.where(np.isfinite(each.drawn) & frequent, each.drawn, 0)[:, with_rows] for each in spans]
     largest = np.maximum.reduce([each.max(axis=-1) for each in drawn])  # [replicates, days]
@@ -69,7 +71,7 @@ def changes(sums: Sums, rare: frozenset[str]) -> Changes:
         np.stack([each.before for each in spans]),
         np.stack([each.now for each in spans]),
         np.stack(limits),
-        np.where([check in rare for check, _ in sums.names], usual[:, 1], usual[:, 0]) >= LEAST_EVENTS,
+        np.where([check in rare for check, _ in sums.names], usual[:, 1], events) >= LEAST_EVENTS,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from monitoring.report import Kind, Response
 
-Direction = Literal["up", "down", "both"]
+Direction = Literal["up", "down", "both", "away"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Rule:
     Args:
         kind, response: As in `Check`.
         measure: What it measures, for the sentence; `{level}` is the level.
-        direction: The changes that count.
+        direction: The changes that count. `away` are those away from 0 of a mean that may be negative.
         cause: What it points to, if it fails.
         rare: Whether its events are few on a usual day.
         count: Whether it is a number a day, and not a share.
@@ -52,6 +52,7 @@ RULES = {
     "embeddings": Rule("drift", "retrain", "the share of items like {level} among plays"),
     "auc": Rule("quality", "retrain", "the AUC within pages on {level}", "down"),
     "ndcg": Rule("quality", "retrain", "the NDCG within pages on {level}", "down"),
-    "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}"),
+    "calibration": Rule("quality", "retrain", "plays minus predicted plays on {level}", "away"),
 }
 RARE = frozenset(name for name, rule in RULES.items() if rule.rare)
+SIGNED = frozenset(name for name, rule in RULES.items() if rule.direction == "away")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitoring.checks.limits import SPANS, Changes, changes
-from monitoring.checks.rules import OUTAGE, RARE, RULES, Direction, Rule
+from monitoring.checks.rules import OUTAGE, RARE, RULES, SIGNED, Direction, Rule
 from monitoring.checks.sums import Sums
 from monitoring.report import Check
 from segue.verdict import Verdict
@@ -21,10 +21,10 @@ def verdicts(sums: Sums) -> list[Check]:
     Args:
         sums: Sums of the days of the windows.
     """
-    compared = changes(sums, RARE)
+    compared = changes(sums, RARE, SIGNED)
     unsound = outages(compared)
     if unsound.any():
-        compared = changes(sums.without(unsound), RARE)
+        compared = changes(sums.without(unsound), RARE, SIGNED)
     present = dict.fromkeys(check for check, _ in compared.names)
     return [check_of(name, RULES[name], compared) for name in RULES if name in present]
 
@@ -43,8 +43,10 @@ def outages(compared: Changes) -> np.ndarray:
 
 def excess(compared: Changes, span: int, number: int, direction: Direction) -> np.ndarray:
     """Return the change of a measure in a direction over its limit, 0 where there are no data `[days]`."""
-    effect = compared.now[span, :, number] - compared.before[span, :, number]
-    sized = {"up": effect, "down": -effect, "both": np.abs(effect)}[direction]
+    now, before = (each[span, :, number] for each in (compared.now, compared.before))
+    effect = now - before
+    away = np.where(np.abs(now) > np.abs(before), np.abs(effect), 0)
+    sized = {"up": effect, "down": -effect, "both": np.abs(effect), "away": away}[direction]
     return np.nan_to_num(sized / compared.limit[span, :, number], posinf=0)
 
 
@@ -91,7 +93,8 @@ def check_of(name: str, rule: Rule, compared: Changes) -> Check:
 def largest_change(rule: Rule, before: float) -> float:
     """Return the largest change that there can be, from a number or a share in the base; a higher limit is no limit."""
     up = np.inf if rule.count else 1 - before
-    return {"up": up, "down": before, "both": max(up, before)}[rule.direction]
+    both = max(up, before)
+    return {"up": up, "down": before, "both": both, "away": both}[rule.direction]
 
 
 def sentence(rule: Rule, level: str, days: int, before: float, now: float, limit: float) -> str:

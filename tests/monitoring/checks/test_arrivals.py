@@ -25,6 +25,15 @@ def test_no_events_at_all_are_not_fresh():
     assert not freshness(pa.table({"ts": pa.array([], schema.TIMESTAMP)}), WINDOWS, END).verdict.passed
 
 
+@pytest.mark.parametrize("later", [1, 3])
+def test_a_burst_of_new_items_fails_as_long_as_they_are_new(later):
+    days = [date(2026, 3, 12)] * 20 + [date(2026, 3, 29)] * 100
+    items = pa.table({"release_date": pa.array(days, pa.date32())})
+    check = growth(items, Windows(END + timedelta(days=later), 22))
+    assert not check.verdict.passed
+    assert check.limit == 40
+
+
 @pytest.mark.parametrize(("new", "passed"), [(40, True), (41, False)])
 def test_the_catalogue_may_grow_twice_as_fast_as_in_the_reference(new, passed):
     days = [date(2026, 3, 12)] * 20 + [date(2026, 3, 29)] * new + [date(2026, 3, 30), None]

@@ -70,6 +70,27 @@ def test_too_few_events_pass_and_say_so(days_of):
     assert (check.effect, check.limit) == (None, None)
 
 
+@pytest.mark.parametrize("bias", [-0.02, 0, 0.05])  # of the predictions: also where plays minus predicted are negative
+def test_predictions_that_are_right_on_most_days_are_judged(days_of, bias):
+    quiet, changed = (
+        verdicts(days_of({("calibration", "home"): (plays - trials * (0.3 + bias), trials)}))[0]
+        for plays, trials in (drawn(1, 0.3), drawn(1, 0.3, d42=0.15))
+    )
+    assert quiet.verdict.passed
+    assert quiet.effect is not None
+    assert not changed.verdict.passed
+    assert changed.effect == pytest.approx(-0.15, abs=0.04)
+
+
+def test_predictions_that_become_right_ask_for_nothing(days_of):
+    plays, trials = drawn(1, 0.3)
+    predicted = np.full((DAYS, 1), 0.5)
+    predicted[42:] = 0.3  # a better model was promoted
+    (check,) = verdicts(days_of({("calibration", "home"): (plays - trials * predicted, trials)}))
+    assert check.verdict.passed
+    assert check.effect == pytest.approx(0.2, abs=0.03)
+
+
 def test_a_limit_that_no_change_can_reach_is_none(days_of):
     # One listener of many brings most trials of a day, so that any share is usual: the limit is over 100 points.
     trials = np.where(np.arange(30) == np.arange(DAYS)[:, None] % 30, 50, 1)
