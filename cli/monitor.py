@@ -59,6 +59,8 @@ def monitor(
         raise click.UsageError("--json prints one decision. Leave out --act and --every.")
     if at and every:
         raise click.UsageError("--every goes on from now. Leave out --at.")
+    if at and act:  # the run would have the time of now, and no later replay would find it
+        raise click.UsageError("--at replays a log. Leave out --act.")
     rules = read(file) if file else Rules()
     rounds(lambda: once(rules, at.replace(tzinfo=UTC) if at else utc_now(), act, config, as_json), every)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from segue.errors import InputError
 from segue.verdict import Verdict
 
 Kind = Literal["cause", "drift", "skew", "quality", "guardrail"]
@@ -36,9 +35,7 @@ class Check:
     def __post_init__(self) -> None:
         for value, allowed in ((self.kind, get_args(Kind)), (self.response, get_args(Response))):
             if value not in allowed:
-                raise InputError(
-                    f"A check has one of {', '.join(allowed)}. Received {value!r}.", "Run `segue monitor` again."
-                )
+                raise ValueError(f"a check has one of {', '.join(allowed)}, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,7 @@ class Report:
         cause: What changed: `genre`, `catalogue`, `behaviour` or `outage`, or the name of another failed check, such as
             `skew`; None if all is as usual.
         reason: The cause and its figures, in one sentence.
+        log: The identity of the log that was checked (`events.dataset.identity`); None in a report of an older version.
     """
 
     reference: tuple[datetime, datetime]
@@ -59,6 +57,7 @@ class Report:
     checks: tuple[Check, ...]
     cause: str | None
     reason: str
+    log: str | None = None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -72,6 +71,7 @@ class Report:
             "current": [each.isoformat() for each in self.current],
             "cause": self.cause,
             "reason": self.reason,
+            "log": self.log,
             "checks": [vars(check) | {"verdict": check.verdict.to_dict()} for check in self.checks],
         }
 
@@ -80,16 +80,8 @@ class Report:
         """The report that `to_dict` wrote.
 
         Raises:
-            InputError: A key is missing, as in a file of an older version.
+            KeyError, TypeError, ValueError: It lacks a key or has others, as one of another version.
         """
-        try:
-            (start, end), (begin, until) = (
-                map(datetime.fromisoformat, saved[name]) for name in ("reference", "current")
-            )
-            checks = tuple(Check(**{**each, "verdict": Verdict.from_dict(each["verdict"])}) for each in saved["checks"])
-            return cls((start, end), (begin, until), checks, saved["cause"], saved["reason"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"A saved report has reference, current, cause, reason and checks. It has a fault: {error}.",
-                "Run `segue monitor` again, so that it writes a new one.",
-            ) from None
+        (start, end), (begin, until) = (map(datetime.fromisoformat, saved[name]) for name in ("reference", "current"))
+        checks = tuple(Check(**{**each, "verdict": Verdict.from_dict(each["verdict"])}) for each in saved["checks"])
+        return cls((start, end), (begin, until), checks, saved["cause"], saved["reason"], saved.get("log"))

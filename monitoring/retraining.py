@@ -5,6 +5,7 @@ The decisions so far are its only memory, so a process that was killed decides t
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import AwareDatetime, ConfigDict
@@ -15,6 +16,7 @@ from monitoring.rules import Rules
 
 Action = Literal["retrain", "wait", "hold", "call a person"]
 WEEK = timedelta(days=7)
+DOUBLED = 6  # times that the cool-down doubles at most
 SCHEDULE = "schedule"  # the cause of a training that no check asked for
 
 
@@ -137,10 +139,16 @@ def used_until(history: Sequence[Decision], trainings: Sequence[Training]) -> da
 def failed_in_a_row(reports: Sequence[Report], used: datetime | None, rules: Rules) -> dict[str, int]:
     """Return the checks that ask for a retraining and failed in as many windows in a row as their kind needs.
 
+    Windows with more than a week between them that nobody checked are not in a row.
+
     Returns:
         The windows that each needs, by name.
     """
     fresh = [report for report in reports if used is None or report.current[1] > used]
+    for place, (before, after) in reversed(list(enumerate(pairwise(fresh), 1))):
+        if after.current[0] - before.current[1] > WEEK:
+            fresh = fresh[place:]
+            break
     asking = [
         {check.name: check for check in report.failed if check.response == "retrain"}
         # A window of an outage says nothing about listeners.
@@ -186,7 +194,7 @@ def hindered(
             "call a person",
             f"None of the last {refused} trainings was pushed; the last one: {trainings[-1].status}.",
         )
-    ready = asked and asked + timedelta(days=rules.cooldown_days) * 2**refused
+    ready = asked and asked + timedelta(days=rules.cooldown_days) * 2 ** min(refused, DOUBLED)
     if ready and at < ready and not overdue:
         return "wait", f"The cool-down ends on {ready:%Y-%m-%d %H:%M} UTC."
     recent = sum(training.started > at - WEEK for training in trainings)

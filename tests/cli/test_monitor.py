@@ -126,7 +126,7 @@ def test_a_roll_out_that_runs_is_not_ended_by_a_training(segue, home, tmp_path):
     for label in ("stable", "canary"):
         model_store.push(home.models, {"ranking": source}, label=label)
     segue("rollout", "start")
-    assert segue("monitor").output.endswith("wait: Roll-out 1 is running; a push would end it.\n")
+    assert segue("monitor").output.endswith("wait: Roll-out 1 is running; a new version would wait for its end.\n")
     segue("rollout", "promote", "--reason", "It is better.")
     assert segue("monitor").output.splitlines()[-1].startswith("retrain: ")
 
@@ -137,6 +137,12 @@ def test_one_process_decides_at_a_time(segue, home):
         pytest.raises(UnavailableError, match="One process at a time"),
     ):
         segue("monitor")
+
+
+def test_a_replay_trains_nothing(segue):
+    refused = segue("monitor", "--at", "2026-03-06", "--act")
+    assert refused.exit_code == 2
+    assert "--at replays a log. Leave out --act." in refused.output
 
 
 def test_json_is_one_decision(segue):

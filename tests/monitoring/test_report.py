@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring.report import Check, Report
-from segue.errors import InputError
 from segue.verdict import Verdict
 
 END = datetime(2026, 3, 8, tzinfo=UTC)
@@ -30,10 +29,10 @@ def test_the_failed_checks_are_those_whose_verdict_did_not_pass():
 def test_a_report_that_lacks_a_key_is_refused(key):
     saved = REPORT.to_dict()
     del saved[key]
-    with pytest.raises(InputError, match=key):
+    with pytest.raises(KeyError, match=key):
         Report.from_dict(saved)
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(InputError, match="gossip"):
+    with pytest.raises(ValueError, match="gossip"):
         Check("skip_rate", "gossip", "alert", Verdict(True, "As usual."))

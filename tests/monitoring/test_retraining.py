@@ -31,6 +31,7 @@ def test_a_check_that_fails_in_two_windows_in_a_row_asks_for_a_training():
         (report(1, "skip_rate"), report(2), report(3, "skip_rate")),  # not in a row
         (report(1, "skip_rate"), report(2, "genre_plays")),  # not the same check
         (report(1, "volume", "skip_rate"), report(2, "skip_rate")),  # the first window had an outage
+        (report(-8, "skip_rate"), report(1, "skip_rate")),  # more than a week lies between them
     ],
 )
 def test_failures_that_are_not_in_a_row_ask_for_nothing(reports):
@@ -38,6 +39,10 @@ def test_failures_that_are_not_in_a_row_ask_for_nothing(reports):
     name = reports[-1].failed[0].name
     later = "The schedule asks for one on 2026-03-07 00:00 UTC."
     assert (decision.action, decision.reason) == ("wait", f"{name} failed, which asks for no training yet. {later}")
+
+
+def test_windows_that_nobody_checked_for_a_few_days_lie_between_two_in_a_row():
+    assert decided(report(-6, "skip_rate"), report(2, "skip_rate")).action == "retrain"
 
 
 def test_the_rules_say_which_kinds_count_and_how_many_windows():
@@ -93,6 +98,16 @@ def test_the_cool_down_doubles_with_each_training_that_was_not_pushed():
     assert waiting.action == "wait"
     assert waiting.reason.startswith("The cool-down ends on 2026-03-17 12:00 UTC.")
     assert "Asked for because: skip_rate failed" in waiting.reason
+
+
+def test_any_number_of_refused_trainings_can_be_decided_about():
+    reports = [report(number, "skip_rate") for number in (1, 2)]
+    asked = [Decision(day(-30), "retrain", "", "genre", day(-30))]
+    refused = [Training(day(-20), "stopped")] * 40
+    assert decided(*reports, history=asked, trainings=refused).action == "retrain"  # the schedule has no cool-down
+    soon = [*refused, Training(day(0), "stopped")]
+    patient = Rules(refusals=100, a_week=100)
+    assert decided(*reports, history=asked, trainings=soon, rules=patient).reason.startswith("The cool-down ends on ")
 
 
 def test_a_training_of_the_schedule_or_of_a_person_has_no_cool_down():

@@ -1,10 +1,13 @@
 """Decide whether to retrain, from the reports, the decisions and the trainings of a home."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from events import dataset
 from monitoring.report import Report
 from monitoring.retraining import Decision, Training, decide, unfinished_retraining
 from monitoring.rules import Rules
@@ -41,7 +44,7 @@ def step(
     """
 
     def decided(state: State) -> State:
-        reports = [report_of(path) for path in report_files(home)[-max(rules.windows.values(), default=1) :]]
+        reports = list(islice(reports_until(home, at), max(rules.windows.values(), default=1)))[::-1]
         begun = [each for each in trainings(home, state_of) if each.started <= at]  # the clock may be a simulated one
         if first is not None:
             begun.insert(0, Training(first, "pushed"))
@@ -74,9 +77,29 @@ def report_of(path: Path) -> Report:
     """Return the report in a file.
 
     Raises:
-        InputError: the file is damaged, or of an older version.
+        InputError: the file is damaged, or of another version.
     """
-    return Report.from_dict(read_json(path))
+    saved = read_json(path)
+    try:
+        return Report.from_dict(saved)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"A saved report has reference, current, cause, reason and checks. {path} has a fault: {error}.",
+            "Move the file away. `segue monitor` writes the report of the newest day again.",
+        ) from None
+
+
+def reports_until(home: Home, at: datetime) -> Iterator[Report]:
+    """Yield the reports of windows that ended by an instant, the newest first: those of the log that the home has now.
+
+    Raises:
+        InputError: as `report_of`.
+    """
+    manifest = home.data / dataset.MANIFEST
+    log = dataset.identity(read_json(manifest)) if manifest.is_file() else None
+    last = f"{at:{REPORT_NAME}}"
+    reports = (report_of(path) for path in reversed(report_files(home)) if path.stem <= last)
+    return (report for report in reports if report.log == log)
 
 
 def trainings(home: Home, state_of: "StateOf") -> list[Training]:

@@ -76,6 +76,8 @@ def end_of_log(home: Home, at: datetime) -> datetime:
 
 
 def roll_out(home: Home) -> str:
-    """Return why a training has to wait for the roll-out that runs; empty if none runs."""
+    """Return why a training waits for the roll-out that runs; empty if none runs."""
     split = read_split(home.models)
-    return f"Roll-out {split.number} is {split.phase}; a push would end it." if split and split.open else ""
+    if split and split.open:
+        return f"Roll-out {split.number} is {split.phase}; a new version would wait for its end."
+    return ""

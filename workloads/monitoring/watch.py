@@ -1,5 +1,6 @@
 """Watch: check the newest window of the collected events, and write its report."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -18,15 +19,15 @@ from segue.files import write_json
 from segue.settings import Home
 from serving.store import model_store
 from stores import parts
-from workloads.monitoring.decide import REPORT_NAME, report_files, report_of
+from workloads.monitoring.decide import REPORT_NAME, reports_until
 
 
 def step(home: Home, at: datetime) -> Report:
     """Return the report of the newest window, and write it to the home unless it is there.
 
-    Windows do not overlap: until a whole day has passed since the last window, its report is returned again. So it may
-    be called at any time, as often as one likes. Evidently's report of the same days (`Home.window_page`) is there to
-    look at: its distances decide nothing.
+    Windows of a log do not overlap: until a whole day has passed since the last one, its report is returned again. So
+    it may be called at any time, as often as one likes. Evidently's report of the same days (`Home.window_page`) is
+    there to look at: its distances decide nothing.
 
     Args:
         home: The home, whose journal is collected.
@@ -37,16 +38,16 @@ def step(home: Home, at: datetime) -> Report:
     """
     tables = dataset.load(home.data)
     windows = Windows.before(at, datetime.fromisoformat(tables.manifest["span"]["first"]))
-    if paths := report_files(home):
-        newest = report_of(paths[-1])
-        if newest.current[1] > windows.current[0]:
-            return newest
+    last = next(reports_until(home, windows.end), None)
+    if last and last.current[1] > windows.current[0]:
+        return last
     read_events = read(tables.events_files, windows.start, at)
     events = served(read_events)
     if events.num_rows < read_events.num_rows:
         windows = Windows.before(at, max(windows.start, pc.min(events["ts"]).as_py()))
     frame = rows(events, tables.items, windows, cells(home, tables.items))
     report = checked(frame, events, tables.items, windows, at, skews(home, tables, windows, at))
+    report = replace(report, log=dataset.identity(tables.manifest))
 
     def write() -> None:
         base, today = compared(frame, windows)

@@ -1,7 +1,10 @@
 """Decisions on a home: from reports and runs to a record, and what is told of it."""
 
+from dataclasses import replace
+
 import pytest
 
+from events import dataset
 from monitoring.rules import Rules
 from monitoring.state_file import read
 from pipelines.run_state import state
@@ -55,7 +58,7 @@ def test_a_training_that_a_gate_stopped_ends_the_decision_too(drifted):
 
 
 def test_a_roll_out_that_runs_is_waited_for(drifted):
-    assert decide(drifted, busy="Roll-out 1 is running; a push would end it.").action == "wait"
+    assert decide(drifted, busy="Roll-out 1 is running; a new version would wait for its end.").action == "wait"
     assert decide(drifted).action == "retrain"
 
 
@@ -67,9 +70,20 @@ def test_a_home_without_reports_waits_and_nothing_is_needed(home):
 
 def test_a_damaged_report_is_named_and_nothing_is_decided(drifted):
     write_text(drifted.check_reports / "20260304T000000.json", '{"reference": []}')
-    with pytest.raises(InputError, match="A saved report has"):
-        decide(drifted)
+    with pytest.raises(InputError, match="A saved report has") as refused:
+        decide(drifted, 3.5)
+    assert "20260304T000000.json" in str(refused.value)
     assert not drifted.retraining.exists()
+
+
+def test_reports_of_another_log_or_of_later_days_count_for_nothing(drifted):
+    leave_report(drifted, replace(report(3), log="another"))
+    leave_report(drifted, report(4))
+    imported = drifted.data / dataset.MANIFEST
+    write_json(imported, {"log": "a third"})
+    assert decide(drifted, 3.5).action == "wait"
+    imported.unlink()
+    assert decide(drifted, 3.6).action == "retrain"
 
 
 @pytest.fixture

@@ -45,6 +45,9 @@ def test_an_imported_log_is_checked_at_its_end_and_may_be_replayed(home, monkeyp
 
 def test_a_roll_out_is_named_until_it_ends(home):
     assert monitor.roll_out(home) == ""
-    for phase, said in (("running", "Roll-out 2 is running; a push would end it."), ("taken back", "")):
+    for phase, said in (
+        ("running", "Roll-out 2 is running; a new version would wait for its end."),
+        ("taken back", ""),
+    ):
         write_json(home.models / "rollout.json", {"split": {"number": 2, "phase": phase, "share": 0.0}})
         assert monitor.roll_out(home) == said

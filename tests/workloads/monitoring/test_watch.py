@@ -59,6 +59,20 @@ def test_a_window_has_one_report_and_the_next_one_does_not_overlap_it(home):
 
 
 @pytest.mark.slow
+def test_a_report_of_another_log_or_of_a_later_day_is_not_that_of_the_window(home):
+    world(home)
+    later = step(home, mature(25))
+    earlier = step(home, mature(23))
+    assert earlier.current[1] < later.current[0]
+    assert step(home, mature(25)) == later
+    dataset.write(home.data, generate(replace(SIZES["nano"], users=200, sessions=0.5), 1))
+    of_another_log = step(home, mature(25))
+    assert of_another_log.current == later.current
+    assert of_another_log.log not in (None, later.log)
+    assert of_another_log.checks != later.checks
+
+
+@pytest.mark.slow
 def test_a_log_that_stops_is_an_outage(home):
     world(home)
     report = step(home, mature(29))
