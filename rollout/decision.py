@@ -64,8 +64,9 @@ def decide(rollout: Rollout, look: Look, at: datetime) -> Decision:
     if rollout.phase == "held":
         return because("keep", "A person holds the roll-out.")
     hours = timedelta(hours=plan.stage_hours)
-    if name := look.quiet(at - hours):
-        return because("wait", f"The {name} has had no request for {plan.stage_hours:g} hours.")
+    if quiet := look.quiet(at - hours):
+        name, ever = quiet
+        return because("wait", f"The {name} has had no request {f'for {plan.stage_hours:g} hours' if ever else 'yet'}.")
     fresh = min(now - before for now, before in zip(look.requests, rollout.requests, strict=True))
     if fresh < plan.least_requests:
         return because(

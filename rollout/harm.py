@@ -69,6 +69,8 @@ def largest_loss(plan: Plan, look: Look) -> float:
 
     It holds at all looks together, with the risk `plan.alpha`.
     """
+    if min(look.control.listeners, look.candidate.listeners) < 2:
+        return 1.0
     effect = adjusted_effect(look.control.reward, look.candidate.reward)[0]
     if math.isnan(effect.log_error):
         return 1.0

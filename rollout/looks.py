@@ -59,9 +59,12 @@ class Look:
         """Requests of the control and of the candidate."""
         return self.control.requests, self.candidate.requests
 
-    def quiet(self, since: datetime) -> str | None:
-        """Return the name of a cohort without a request since an instant; None if both had one."""
+    def quiet(self, since: datetime) -> tuple[str, bool] | None:
+        """Return the name of a cohort without a request since an instant, and whether it ever had one.
+
+        None if both had one.
+        """
         for name, seen in (("control", self.control), ("candidate", self.candidate)):
             if seen.newest is None or seen.newest < since:
-                return name
+                return name, seen.newest is not None
         return None

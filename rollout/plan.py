@@ -59,7 +59,7 @@ class Plan:
     least_listeners: Annotated[AtLeast1, Field(ge=2)] = 30
     loss: Probability = 0.05
     harm_alpha: Probability = 0.02
-    alpha: Probability = 0.05
+    alpha: Annotated[Probability, Field(lt=0.5)] = 0.05
     power: Probability = 0.9
     margins: Annotated[dict[Metric, Probability], AfterValidator(margins_of_all)] = field(
         default_factory=lambda: {"reward": 0.05, "skips": 0.05}

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from rollout.moves import settle
+from rollout.moves import settle, wanted
 from rollout.state_file import read
 from segue.errors import SegueError
 from segue.settings import Home
+from serving.store import model_store
 from serving.store.moving import Announce, remove_leftovers
 from workloads.operating.agree import agree
 from workloads.operating.decisions import record_cut_off
@@ -25,8 +26,8 @@ def reconcile(home: Home, at: datetime, announce: Announce | None = None) -> lis
     problems = []
     remove_leftovers(home.models)
     try:
-        rollout = read(home.models).rollout
-        if rollout is not None and not (rollout.ended and rollout.replaced is None):
+        rollout, labels = read(home.models).rollout, model_store.labels(home.models)
+        if rollout and not (rollout.ended and rollout.replaced is None and wanted(rollout, labels) == labels):
             settle(home.models, at, announce)
     except SegueError as error:
         problems.append(f"The labels do not follow the roll-out yet: {error.headline}")

@@ -18,7 +18,7 @@ from rollout.plan import FORBID
 from rollout.rollout import Rollout
 from segue.errors import InputError
 from segue.yaml_settings import AtLeast1, yaml_path
-from serving.rollouts.kept_state import StateKeeping, state_keeping
+from serving.rollouts.kept_state import RESTORE, StateKeeping, state_keeping
 
 SCHEMA: Final = 1
 
@@ -115,7 +115,7 @@ def parsed(values: Any, keeping: StateKeeping) -> State:
         raise InputError(
             f"{keeping.place} must be the state of roll-outs. "
             f"{yaml_path(first['loc'], '') or 'The file'}: {first['msg']}.",
-            "Restore it from a copy, or remove it if no roll-out runs.",
+            RESTORE,
         ) from None
 
 

@@ -19,6 +19,11 @@ from stores.settings import Settings, settings, shown
 NAME = "rollout.json"
 KEYS = "segue:{rollout}:state", "segue:{rollout}:split"  # the braces keep both on one node of a cluster
 ATTEMPTS = 20  # of a change while other processes change the state
+# What is done about a damaged state. A roll-out with the number of an earlier one would be judged by that one's counts.
+RESTORE = (
+    "Restore it from a copy. Only if no roll-out runs: stop the gateways, remove it and what they counted (`cohorts/` "
+    "of each home, or the keys segue:{rollout}:* in Redis), and start them again."
+)
 PAUSE_SECONDS = 0.01  # after the first attempt that came too late, and so much more after each further one
 # One step of the server: both keys are replaced if the state is still the one that was read, or neither is.
 REPLACE = """
@@ -85,6 +90,8 @@ class FileState:
             return read_json(self._path)
         except FileNotFoundError:
             return None
+        except InputError as damaged:
+            raise InputError(damaged.headline, RESTORE) from damaged
 
     def split(self) -> Any:
         """Return the split (see `StateKeeping`)."""
@@ -163,9 +170,7 @@ class RedisState:
         try:
             return None if text is None else json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{self.place} must be JSON. It is damaged: {error}.", "Restore it from a copy, or remove it."
-            ) from error
+            raise InputError(f"{self.place} must be JSON. It is damaged: {error}.", RESTORE) from error
 
 
 def state_keeping(root: Path) -> StateKeeping:

@@ -72,6 +72,18 @@ def test_a_stage_waits_for_requests_of_its_own():
     assert decision.reason == "A stage needs 20 requests of each cohort; a cohort has 10 since it began."
 
 
+def test_a_cohort_that_nobody_asked_yet_is_no_cohort_that_fell_silent():
+    decision = decide(running(), look(seen(0), seen(10)), AT + timedelta(minutes=1))
+    assert (decision.action, decision.reason) == ("wait", "The candidate has had no request yet.")
+
+
+@pytest.mark.filterwarnings("error")
+def test_requests_without_listeners_exclude_no_loss():
+    counted = replace(seen(0), requests=30, newest=AT + DAY)  # the journal was not collected yet
+    decision = decide(running(2), look(counted, counted), AT + DAY)
+    assert (decision.action, decision.reason[:41]) == ("keep", "A loss of 100% is not excluded yet; at a ")
+
+
 def test_traffic_that_ended_is_missing():
     decision = decide(running(), look(), AT + 4 * DAY)  # the newest requests came at AT + 2 days
     assert (decision.action, decision.reason) == ("wait", "The control has had no request for 24 hours.")

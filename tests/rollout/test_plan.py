@@ -25,6 +25,7 @@ def test_a_file_replaces_what_it_names(tmp_path):
         ("stages: []", "stages must be a list of rising shares"),
         ("stage_hours: 0", "stage_hours must be greater than 0"),
         ("margins: {reward: 0.05}", "margins must be a margin for each of reward, skips"),
+        ("alpha: 0.95", "alpha must be less than 0.5"),
         ("least_listeners: 1", "least_listeners must be greater than or equal to 2"),
         ("steps: [0.1]", "no setting 'steps'"),
     ],

@@ -46,6 +46,17 @@ def test_what_was_cut_off_is_finished_and_a_repetition_changes_nothing(home):
     assert not home.mlflow.exists()  # no run was tracked in this home
 
 
+def test_a_label_that_a_way_back_left_at_its_end_is_removed(home, monkeypatch):
+    reconcile(home, AT)
+    with monkeypatch.context() as patched:  # killed once the state is written
+        patched.setattr(moves, "followed", lambda root, announce: moves.newest(root))
+        moves.settle(home.models, AT + DRAIN)
+    assert read(home.models).rollout.phase == "taken back"
+    assert model_store.labels(home.models)["ranking"] == {"stable": 1, "canary": 1, "draining": 2}
+    assert reconcile(home, AT + DRAIN) == []
+    assert model_store.labels(home.models)["ranking"] == {"stable": 1, "canary": 1}
+
+
 def test_a_server_that_refuses_is_named_and_asked_again(home):
     def refuse(*_):
         raise UnavailableError("The server gave no answer.", "")
