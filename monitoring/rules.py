@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from monitoring.report import Kind
 from segue.yaml_settings import AtLeast1, NotNegative, Positive, build, read_settings
 
-MOST_DAYS = 3650
+MOST_DAYS = 36_500  # a century: never, and far within what a date can be
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
