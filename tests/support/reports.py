@@ -1,9 +1,11 @@
 """Reports of daily windows, made by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from events import dataset
 from monitoring.report import Check, Report
-from segue.files import write_json
+from segue.files import read_json, write_json
 from segue.settings import Home
 from segue.verdict import Verdict
 
@@ -41,5 +43,8 @@ def report(number: int, *failed: str, cause: str | None = None) -> Report:
 
 
 def leave_report(home: Home, report: Report) -> None:
-    """Write a report to where a home keeps it."""
+    """Write a report to where a home keeps it, as that of the home's log unless it names another."""
+    manifest = home.data / dataset.MANIFEST
+    if report.log is None and manifest.is_file():
+        report = replace(report, log=dataset.identity(read_json(manifest)))
     write_json(home.check_reports / f"{report.current[1]:%Y%m%dT%H%M%S}.json", report.to_dict())

@@ -12,6 +12,7 @@ from events.importers.synthetic import generate, sized
 from models.training_config import load
 from monitoring import rules
 from monitoring.rules import Rules
+from monitoring.windows import MATURITY
 from rollout import plan
 from rollout.state_file import read
 from segue.settings import Home
@@ -33,6 +34,11 @@ def home(tmp_path):
     return home
 
 
+def mature(number):
+    """The instant at which the outcomes of a report's day are mature."""
+    return day(number) + MATURITY
+
+
 def exported(folder):
     """A folder with the files of a SavedModel; the store does not read their contents."""
     (folder / "exported").mkdir(exist_ok=True)
@@ -49,14 +55,14 @@ def test_a_training_that_is_decided_is_rolled_out_and_the_next_one_waits_for_it(
         model_store.push(home.models, exported(tmp_path), label="canary")
         return {"run": "r", "status": "pushed", "reason": "Better."}
 
-    did = after_day(home, Rules(), PLAN, train, day(2), day(0))
+    did = after_day(home, Rules(), PLAN, train, mature(2), day(0))
     assert [each["kind"] for each in did] == ["noticed", "retrain", "pushed", "start", "running"]
     assert did[0]["cause"] == did[1]["cause"] == "behaviour"
     assert reasons == [did[1]["reason"]]
     assert "skip_rate changed" in reasons[0]
     assert read(home.models).rollout.candidate == {"ranking": 2}
 
-    did = after_day(home, Rules(cooldown_days=0), PLAN, train, day(3), day(0))
+    did = after_day(home, Rules(cooldown_days=0), PLAN, train, mature(2.5), day(0))
     assert [each["kind"] for each in did] == ["wait", "noticed", "wait"]
     assert "Roll-out 1 is running" in did[2]["reason"]
     assert len(reasons) == 1
@@ -64,21 +70,23 @@ def test_a_training_that_is_decided_is_rolled_out_and_the_next_one_waits_for_it(
 
 def test_a_training_without_a_canary_is_not_rolled_out(home):
     refused = {"run": "r", "status": "stopped", "reason": "AUC is low."}
-    did = after_day(home, Rules(), PLAN, lambda at, why: refused, day(2), day(0))
+    did = after_day(home, Rules(), PLAN, lambda at, why: refused, mature(2), day(0))
     assert [each["kind"] for each in did] == ["noticed", "retrain", "refused"]
     assert read(home.models).rollout is None
 
 
 def test_what_had_not_begun_by_then_does_not_count(home):
     leave_run(home, "training-20261128T120000", {"push": {"version": 1}})  # of the real clock, before the simulation
-    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, day(2), day(0))
+    did = after_day(home, Rules(), PLAN, lambda at, why: {"status": "pushed"}, mature(2), day(0))
     assert "retrain" in [each["kind"] for each in did]
 
 
 def test_the_schedule_counts_from_the_first_day(home):
     def kinds(number):
         leave_report(home, report(number))
-        did = after_day(home, Rules(schedule_days=4), PLAN, lambda at, why: {"status": "pushed"}, day(number), day(0))
+        did = after_day(
+            home, Rules(schedule_days=4), PLAN, lambda at, why: {"status": "pushed"}, mature(number), day(0)
+        )
         return [each["kind"] for each in did]
 
     assert kinds(3) == ["watch", "wait"]
