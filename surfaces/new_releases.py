@@ -10,6 +10,7 @@ from surfaces.engine.context import Context
 from surfaces.engine.finalize import kept_list
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import Surface
+from surfaces.engine.stage import Trace
 from surfaces.filters.every import FILTERS
 from surfaces.sources.new_releases import new_releases
 from surfaces.sources.source import listed
@@ -36,11 +37,11 @@ def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.nd
     return one_list(items, "reward", shelf="new_releases")
 
 
-def newest(context: Context) -> ShownPage:
+async def newest(context: Context, trace: Trace) -> ShownPage:
     """The newest items by their age: what stands in without models."""
     catalogue = context.catalogue
     newest_first = listed("new_releases", context, catalogue.by_release, np.zeros(len(catalogue)), NEWEST)
-    return kept_list(context, newest_first.item_ids.tolist(), "new_releases", "", "")
+    return await kept_list(context, newest_first.item_ids.tolist(), "new_releases", "", "", trace)
 
 
 NEW_RELEASES = Surface("new_releases", (new_releases,), FILTERS, compose, EMPTY)

@@ -1,23 +1,25 @@
 """Stage 7, finalize: a whole page as it is, and what stands in for a page that models could not decide."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
 
-from surfaces.candidates import SourceAnswer, merge
+from surfaces.candidates import SourceAnswer
 from surfaces.engine.context import Context
+from surfaces.engine.filtered import filtered
 from surfaces.engine.page import ShownItem, ShownPage, ShownShelf, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Answer
+from surfaces.engine.stage import Trace
 from surfaces.filters.every import FILTERS
 from surfaces.sources.popular import popular
 
 STAND_INS = 20  # items of a page that no model decides
+StandIn = Callable[[Context, Trace], Awaitable[ShownPage]]
 
 
-def finalize(
-    answer: Answer[ShownPage], last: Callable[[], ShownPage | None], stand_in: Callable[[Context], ShownPage]
-) -> ShownPage:
+async def finalize(answer: Answer[ShownPage], last: Callable[[], ShownPage | None], stand_in: StandIn) -> ShownPage:
     """The page to show.
 
     Args:
@@ -30,15 +32,15 @@ def finalize(
     if answer.level is not None:
         return answer.page
     page = last()
-    kept = page and still_allowed(page, answer.context)
+    kept = page and await still_allowed(page, answer.context, answer.trace)
     if kept and kept.shelves:
         return kept.degraded_to(CACHED)
-    return stand_in(answer.context).degraded_to(POPULAR)
+    return (await stand_in(answer.context, answer.trace)).degraded_to(POPULAR)
 
 
-def still_allowed(page: ShownPage, context: Context) -> ShownPage:
+async def still_allowed(page: ShownPage, context: Context, trace: Trace) -> ShownPage:
     """A page without the items that the filters of another request leave out, in the same order."""
-    allowed = allowed_items(context, [item.item_id for item in page.items])
+    allowed = await allowed_items(context, [item.item_id for item in page.items], trace)
     shelves: list[ShownShelf] = []
     position = 0
     for shelf in page.shelves:
@@ -52,20 +54,21 @@ def still_allowed(page: ShownPage, context: Context) -> ShownPage:
     return replace(page, shelves=tuple(shelves))
 
 
-def allowed_items(context: Context, item_ids: list[str]) -> set[str]:
-    """The items that the request's filters keep, among known items."""
-    known = merge([SourceAnswer("kept", np.array(item_ids, str), np.zeros(len(item_ids)))], context.catalogue)
-    for one in FILTERS:
-        known = known.keep(one.keep(context, known))
-    return set(known.item_ids)
+async def allowed_items(context: Context, item_ids: list[str], trace: Trace) -> set[str]:
+    """The items that the request's filters keep. The filters run however late: what they keep may be all there is."""
+    answer = SourceAnswer("kept", np.array(item_ids, str), np.zeros(len(item_ids)))
+    return set((await filtered([answer], FILTERS, context, trace, math.inf)).item_ids)
 
 
-def popular_page(context: Context) -> ShownPage:
+async def popular_page(context: Context, trace: Trace) -> ShownPage:
     """The items that are played most in the request's market."""
-    return kept_list(context, popular.find(context)[0].item_ids.tolist(), "popular", "Popular now", "Played by many.")
+    items = popular.find(context)[0].item_ids.tolist()
+    return await kept_list(context, items, "popular", "Popular now", "Played by many.", trace)
 
 
-def kept_list(context: Context, item_ids: list[str], name: str, title: str, reason: str) -> ShownPage:
+async def kept_list(
+    context: Context, item_ids: list[str], name: str, title: str, reason: str, trace: Trace
+) -> ShownPage:
     """A page of the first of some items that the request's filters keep.
 
     Args:
@@ -73,8 +76,9 @@ def kept_list(context: Context, item_ids: list[str], name: str, title: str, reas
         item_ids: best first.
         name: of the source, and of the shelf.
         title, reason: of the shelf.
+        trace: of the request.
     """
-    allowed = allowed_items(context, item_ids)
+    allowed = await allowed_items(context, item_ids, trace)
     chosen = [item for item in item_ids if item in allowed][:STAND_INS]
     items = [ShownItem(item, 1, place, place, sources=(name,)) for place, item in enumerate(chosen, 1)]
     return one_list(items, name, title, reason, name)

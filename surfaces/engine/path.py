@@ -12,10 +12,11 @@ import numpy as np
 
 from segue.errors import SegueError
 from surfaces.arms.assigned import Experiments
-from surfaces.candidates import Candidates, SourceAnswer, merge
+from surfaces.candidates import Candidates, SourceAnswer
 from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
+from surfaces.engine.filtered import MERGE, filtered
 from surfaces.engine.stage import CANDIDATE, FAILED, OK, Stage, Trace
 from surfaces.filters.filter import Filter
 from surfaces.hydrate import Features, UnknownListenerError, as_text, cold_start, with_request
@@ -192,15 +193,9 @@ class Path:
     ) -> Answer[Page]:
         context = await self.with_versions(await self.context(surface.name, request, versions, trace), trace)
         answers = await self._ask(surface.sources, context, trace)
-        merging: Stage[list[SourceAnswer], Candidates] = Stage(
-            "merge",
-            lambda answers: merge(answers, self.catalogue, surface.longest),
-            lambda answers: merge([], self.catalogue),
-            self.deadlines.ranking,
-        )
-        candidates = await self._filtered(surface.filters, context, await merging(answers, trace), trace)
+        candidates = await filtered(answers, surface.filters, context, trace, self.deadlines.ranking, surface.longest)
         nobody_answered = trace.errors.keys() & set(MODELS) and not any(answer.model for answer in answers)
-        if nobody_answered or merging.name in trace.errors:
+        if nobody_answered or MERGE in trace.errors:
             return Answer(context, candidates, NO_SCORES, surface.empty, None, trace)
         if not candidates.item_ids:
             return Answer(context, candidates, NO_SCORES, surface.empty, WHOLE, trace)
@@ -236,19 +231,3 @@ class Path:
         self, name: str, run: Callable[[Context], Awaitable[list[SourceAnswer]] | list[SourceAnswer]]
     ) -> Stage[Context, list[SourceAnswer]]:
         return Stage(name, run, lambda context: [], self.deadlines.sources)
-
-    async def _filtered(
-        self, filters: Sequence[Filter], context: Context, candidates: Candidates, trace: Trace
-    ) -> Candidates:
-        """The candidates that all filters keep; none if a filter fails, because it may be a matter of rights."""
-        kept = np.ones(len(candidates.item_ids), bool)
-        for one in filters:
-            if one.name not in trace.off and candidates.item_ids:
-                stage: Stage[Candidates, np.ndarray] = Stage(
-                    f"filter {one.name}",
-                    partial(one.keep, context),
-                    lambda found: np.zeros(len(found.item_ids), bool),
-                    self.deadlines.ranking,
-                )
-                kept &= await stage(candidates, trace)
-        return candidates if kept.all() else candidates.keep(kept)

@@ -35,8 +35,8 @@ class Trace:
     Attributes:
         began: the start of the request, seconds of `time.perf_counter`.
         off: the names of the stages that are switched off.
-        outcomes: by stage, `ok`, `off`, `late` or `failed`.
-        seconds: by stage, how long it took.
+        outcomes: by stage, `ok`, `off`, `late` or `failed`. A stage may run again for a fallback; a failure stays.
+        seconds: by stage, how long it took in all.
         errors: by stage, why its fallback stands in.
         features: the listener's and the session's features (`hydrate.as_text`); empty unless the online store gave
             them.
@@ -103,7 +103,8 @@ class Stage(Generic[Given, Result]):
             if inspect.iscoroutine(result):
                 async with asyncio.timeout(left):
                     result = await result
-            trace.outcomes[self.name] = OK
+            if self.name not in trace.errors:
+                trace.outcomes[self.name] = OK
             return result  # type: ignore[return-value]  # it is no coroutine any more
         except self.passes:
             raise
@@ -115,4 +116,4 @@ class Stage(Generic[Given, Result]):
                 log.exception("the stage %s failed", self.name)
             return self.fallback(given)
         finally:
-            trace.seconds[self.name] = time.perf_counter() - start
+            trace.seconds[self.name] = trace.seconds.get(self.name, 0.0) + time.perf_counter() - start

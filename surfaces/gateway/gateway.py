@@ -16,8 +16,7 @@ from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
 from surfaces.cohorts.shadow import Shadow
 from surfaces.dislikes import Dislikes
-from surfaces.engine.context import Context
-from surfaces.engine.finalize import finalize, popular_page
+from surfaces.engine.finalize import StandIn, finalize, popular_page
 from surfaces.engine.metrics import GatewayMetrics, Reading
 from surfaces.engine.page import EMPTY, ShownPage
 from surfaces.engine.path import POPULAR, Answer, Path, Surface
@@ -182,9 +181,7 @@ class Gateway:
             return await decide()
         return await self._repeated.decision(named, request.user_id, kind, decide)
 
-    async def decide(
-        self, surface: Surface[ShownPage], request: Request, stand_in: Callable[[Context], ShownPage]
-    ) -> Decision:
+    async def decide(self, surface: Surface[ShownPage], request: Request, stand_in: StandIn) -> Decision:
         """The page of a request.
 
         Raises:

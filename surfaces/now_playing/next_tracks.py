@@ -1,17 +1,19 @@
 """What plays next: two models asked with the session's own actions, and the queue filled from their answers."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from events.journal.records import PROMISED
-from surfaces.candidates import SourceAnswer, merge
+from surfaces.candidates import Candidates, SourceAnswer
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
+from surfaces.engine.filtered import MERGE, filtered
 from surfaces.engine.finalize import allowed_items
-from surfaces.engine.page import ShownItem, ShownPage, one_list
+from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import Stage, Trace
 from surfaces.filters.every import FILTERS
@@ -19,7 +21,7 @@ from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.chips import wishes_of
 from surfaces.now_playing.queue import fill, shaped
 from surfaces.now_playing.sessions import SCORE, with_session
-from surfaces.now_playing.state import Promise, Session, SessionState
+from surfaces.now_playing.state import Promise, Session
 from surfaces.now_playing.wishes import Wishes, offsets, total
 from surfaces.request import Request
 from surfaces.sources.popular import popular
@@ -81,10 +83,7 @@ async def next_tracks(
         request=replace(context.request, dislikes=session.state.dislikes),
     )
     version = context.versions.versions.get(SEQUENCE, 0)
-    filtered: Stage[list[str], set[str]] = Stage(
-        "queue", lambda ids: allowed_items(context, ids), lambda ids: set(), deadlines.compose, enabled=bool
-    )
-    allowed = await filtered([one.item_id for one in session.state.queue], trace)
+    allowed = await allowed_items(context, [one.item_id for one in session.state.queue], trace)
     state = replace(session.state, queue=tuple(one for one in session.state.queue if one.item_id in allowed))
     stays = state.conditions == conditions(context.request)
     promised = tuple(one for one in state.queue if stays and one.version == version)
@@ -96,26 +95,35 @@ async def next_tracks(
     named: Stage[list[str], list[SourceAnswer]] = Stage(
         CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sources, enabled=bool
     )
-    composed: Stage[list[SourceAnswer], tuple[Promise, ...]] = Stage(
-        "compose",
-        lambda answers: drawn(context, replace(state, queue=promised), answers, wished, mix, length, seed, version),
-        lambda answers: (),
-        deadlines.compose,
-    )
     found = await asyncio.gather(
         asked(context, trace), nearest(context, trace), named(wished_items(context, wished), trace)
     )
-    if queue := await composed([answer for answers in found for answer in answers], trace):
+    answers = [answer for some in found for answer in some]
+    candidates = await filtered(answers, FILTERS, context, trace, deadlines.ranking)
+    composed: Stage[Candidates, tuple[Promise, ...]] = Stage(
+        "compose",
+        lambda candidates: fill(
+            promised,
+            candidates,
+            shaped(context, replace(state, queue=promised), candidates, wished, mix),
+            length,
+            seed,
+            version,
+        ),
+        lambda candidates: (),
+        deadlines.compose,
+    )
+    answered = (found[0] or found[1]) and MERGE not in trace.errors
+    if answered and (queue := await composed(candidates, trace)):
         whole = found[0] and found[1]
         shown = page(queue, len(promised))
         return Next(queue, shown) if whole else Next(None, shown.degraded_to(UNRANKED))
     if state.queue:
         return Next(None, page(state.queue).degraded_to(CACHED))
-    items = popular.find(context)[0].item_ids.tolist()
-    allowed = allowed_items(context, items)
-    chosen = [item for item in items if item in allowed][:length]
-    fallback = tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in chosen)
-    return Next(None, page(fallback).degraded_to(POPULAR))
+    finish: Stage[int, ShownPage] = Stage(
+        "finalize", lambda k: popular_tracks(context, k, trace), lambda k: EMPTY, math.inf
+    )
+    return Next(None, (await finish(length, trace)).degraded_to(POPULAR))
 
 
 def conditions(request: Request) -> tuple:
@@ -156,25 +164,12 @@ def wished_items(context: Context, wished: Wishes) -> list[str]:
     return catalogue.item_ids[rows[best]].tolist()
 
 
-def drawn(
-    context: Context,
-    state: SessionState,
-    answers: list[SourceAnswer],
-    wished: Wishes,
-    mix: Mapping[str, float],
-    length: int,
-    seed: int,
-    version: int,
-) -> tuple[Promise, ...]:
-    """The queue that the answers of the models fill; empty without answers."""
-    if not any(answer.source != CHIPS for answer in answers):
-        return ()
-    candidates = merge(answers, context.catalogue)
-    for one in FILTERS:
-        kept = one.keep(context, candidates)
-        candidates = candidates if kept.all() else candidates.keep(kept)
-    scores = shaped(context, state, candidates, wished, mix)
-    return fill(state.queue, candidates, scores, length, seed, version)
+async def popular_tracks(context: Context, k: int, trace: Trace) -> ShownPage:
+    """The first `k` of the market's popular items that the request's filters keep."""
+    items = popular.find(context)[0].item_ids.tolist()
+    allowed = await allowed_items(context, items, trace)
+    chosen = [item for item in items if item in allowed][:k]
+    return page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in chosen))
 
 
 def page(queue: tuple[Promise, ...], promised: int = 0) -> ShownPage:

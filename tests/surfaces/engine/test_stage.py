@@ -53,6 +53,16 @@ def test_a_stage_never_fails_a_request(tried, off, result, outcome):
     assert ("double" in trace.seconds) == (outcome != OFF)
 
 
+def test_a_failure_stays_if_the_stage_runs_again():
+    async def twice(trace):
+        return await stage(bug)(3, trace), await stage(double)(3, trace)
+
+    trace = Trace()
+    assert asyncio.run(twice(trace)) == (-3, 6)
+    assert trace.outcomes == {"double": FAILED}
+    assert trace.degraded == ("double",)
+
+
 def test_an_error_that_passes_ends_the_request():
     def unknown(number):
         raise UnknownError("nobody")

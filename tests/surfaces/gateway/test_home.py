@@ -8,6 +8,7 @@ import pytest
 
 from segue.errors import UnavailableError
 from surfaces.candidates import merge
+from surfaces.filters.filter import Filter
 from surfaces.gateway import exposures as gateway_exposures
 from surfaces.hydrate import fingerprint
 from tests.surfaces.conftest import NOW
@@ -186,6 +187,26 @@ def test_a_listener_with_an_earlier_page_sees_it_again(world, talk):
     assert {(one.policy, one.chance, one.fallback) for one in logged} == {("fallback-2", 1.0, 2)}
 
 
+def test_a_filter_that_fails_leaves_nothing_of_a_stored_page(world, talk, monkeypatch):
+    """The same filter fails for the page that stands in: what it may forbid is not shown."""
+
+    async def conversation(client):
+        await client.post("/v1/home", json={"user_id": "u1"})
+        world.server.failing = {"server"}
+        monkeypatch.setattr("surfaces.engine.finalize.FILTERS", (Filter("market", lambda context, found: 1 / 0),))
+        return (await client.post("/v1/home", json={"user_id": "u1"})).json()
+
+    page = talk(conversation)
+    assert (page["level"], page["shelves"]) == (3, [])
+    assert page["degraded"] == ["retrieval", "sequence", "filter market"]
+
+
+def test_a_filter_that_is_switched_off_is_so_for_a_stored_page(world, post):
+    world.server.failing, world.off = {"server"}, frozenset({"explicit"})
+    page = post("/v1/home", user_id="u1", explicit=False).json()
+    assert (page["level"], "7" in [item["item_id"] for item in items_of(page)]) == (3, True)
+
+
 def test_features_that_are_down_cost_the_features_only(world, post):
     world.online.failing = True
     page = post("/v1/home", user_id="nobody").json()  # who is known cannot be told
@@ -293,9 +314,9 @@ def test_the_journal_can_be_switched_off(world, talk):
 
 def test_a_merge_that_fails_is_answered_by_a_stored_page(world, post, monkeypatch):
     def broken(answers, catalogue, longest=None):
-        return merge(answers, catalogue, longest) if not answers else 1 / 0
+        return 1 / 0 if any(answer.model for answer in answers) else merge(answers, catalogue, longest)
 
-    monkeypatch.setattr("surfaces.engine.path.merge", broken)
+    monkeypatch.setattr("surfaces.engine.filtered.merge", broken)
     page = post("/v1/home", user_id="u1").json()
     assert (page["level"], page["degraded"]) == (3, ["merge"])
     assert items_of(page)

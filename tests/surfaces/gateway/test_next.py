@@ -8,6 +8,7 @@ import pytest
 from events.journal.joins import impression
 from events.journal.records import PROMISED
 from segue.errors import UnavailableError
+from surfaces.filters.filter import Filter
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import GENRES, IDS
 
@@ -160,6 +161,45 @@ def test_fallbacks_pass_the_filters_too(talk, world, failing):
     assert answer["level"] in (2, 3)
     assert shown(answer)
     assert {"7", "40"}.isdisjoint(shown(answer))
+
+
+@pytest.mark.parametrize("failing", [set(), {"server"}])
+def test_a_filter_that_fails_costs_the_items_and_no_answer(talk, world, monkeypatch, failing):
+    """What the filter may forbid is not shown, and the session takes the steps of the request once."""
+    broken = (Filter("explicit", lambda context, found: 1 / 0),)
+
+    async def run(client):
+        await client.post(PATH, json={"user_id": "u1", "dislikes": ["20"]})
+        await client.post(PATH, json={"user_id": "u1", "dislikes": ["21"]})
+        world.server.failing = failing
+        for module in ("engine.finalize", "now_playing.next_tracks"):
+            monkeypatch.setattr(f"surfaces.{module}.FILTERS", broken)
+        body = {"user_id": "u1", "undo": True, "request_id": "r1"}
+        answers = [await client.post(PATH, json=body) for _ in range(2)]
+        dislikes = client.gateway.now_playing.sessions.get("s1", "u1").state.dislikes
+        return [answer.json() for answer in answers], dislikes
+
+    (first, again), dislikes = talk(run)
+    assert (first["level"], shown(first)) == (3, [])
+    assert "filter explicit" in first["degraded"]
+    assert first == again
+    assert dislikes == ("20",)
+
+
+def test_a_filter_can_be_switched_off(post, world):
+    world.off = frozenset({"explicit"})
+    assert "7" in shown(post(PATH, user_id="u1", k=40, explicit=False).json())
+
+
+def test_filters_and_fallbacks_are_in_the_metrics(talk, world):
+    async def run(client):
+        world.server.failing = {"server"}
+        await client.post(PATH, json={"user_id": "u1"})
+        return (await client.get("/metrics")).text
+
+    text = talk(run)
+    for stage in ("merge", "filter heard", "filter explicit", "finalize"):
+        assert f'segue_gateway_stages_total{{surface="now_playing",stage="{stage}",outcome="ok"}} 1' in text
 
 
 def exposures_of_two_requests(talk):

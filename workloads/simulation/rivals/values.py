@@ -126,7 +126,9 @@ async def home_pages(
         models = Models(client)
         models.current = await loaded(models, rival.versions)
         path = Path(models, hydrate, catalogue, PATIENT)
-        pages = [finalize(await path.answer(surface, request), lambda: None, popular_page) for request, _ in asked]
+        pages = [
+            await finalize(await path.answer(surface, request), lambda: None, popular_page) for request, _ in asked
+        ]
     return [[[item.item_id for item in shelf.items] for shelf in page.shelves] for page in pages]
 
 
