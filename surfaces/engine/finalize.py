@@ -13,9 +13,10 @@ from surfaces.engine.page import ShownItem, ShownPage, ShownShelf, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Answer
 from surfaces.engine.stage import Trace
 from surfaces.filters.every import FILTERS
-from surfaces.sources.popular import popular
+from surfaces.sources.popular import most_played
 
 STAND_INS = 20  # items of a page that no model decides
+STAND_IN_POOL = 500  # items that they are chosen from: filters and sessions may leave out many of the first
 StandIn = Callable[[Context, Trace], Awaitable[ShownPage]]
 
 
@@ -62,7 +63,7 @@ async def allowed_items(context: Context, item_ids: list[str], trace: Trace) -> 
 
 async def popular_page(context: Context, trace: Trace) -> ShownPage:
     """The items that are played most in the request's market."""
-    items = popular.find(context)[0].item_ids.tolist()
+    items = most_played(context, STAND_IN_POOL).item_ids.tolist()
     return await kept_list(context, items, "popular", "Popular now", "Played by many.", trace)
 
 

@@ -12,19 +12,19 @@ from surfaces.candidates import Candidates, SourceAnswer
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.filtered import MERGE, filtered
-from surfaces.engine.finalize import allowed_items
+from surfaces.engine.finalize import STAND_IN_POOL, allowed_items
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import Stage, Trace
 from surfaces.filters.every import FILTERS
 from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.chips import wishes_of
-from surfaces.now_playing.queue import fill, shaped
+from surfaces.now_playing.queue import fill, had, shaped
 from surfaces.now_playing.sessions import SCORE, with_session
-from surfaces.now_playing.state import Promise, Session
+from surfaces.now_playing.state import Promise, Session, SessionState
 from surfaces.now_playing.wishes import Wishes, offsets, total
 from surfaces.request import Request
-from surfaces.sources.popular import popular
+from surfaces.sources.popular import most_played, popular
 from surfaces.sources.source import DAY_SECONDS, ModelSource
 from surfaces.sources.two_tower import two_tower
 from surfaces.versions import SEQUENCE, Models
@@ -64,8 +64,8 @@ async def next_tracks(
     for each item, 30 ms for 20 of them beside 3 ms (docs/benchmarks.md). Chips add the offsets that `generate` would.
 
     Without one of the two models the other one's scores decide (level 1). Without both, what was promised stays (2), or
-    the popular items of the market are answered (3). Only a whole answer is promised. All of them pass the request's
-    filters, also what was promised to an earlier request.
+    the popular items of the market that the session has not had are answered (3). Only a whole answer is promised. All
+    of them pass the request's filters, also what was promised to an earlier request.
 
     Args:
         models: of the model server.
@@ -121,7 +121,7 @@ async def next_tracks(
     if state.queue:
         return Next(None, page(state.queue).degraded_to(CACHED))
     finish: Stage[int, ShownPage] = Stage(
-        "finalize", lambda k: popular_tracks(context, k, trace), lambda k: EMPTY, math.inf
+        "finalize", lambda k: popular_tracks(context, state, k, trace), lambda k: EMPTY, math.inf
     )
     return Next(None, (await finish(length, trace)).degraded_to(POPULAR))
 
@@ -164,10 +164,10 @@ def wished_items(context: Context, wished: Wishes) -> list[str]:
     return catalogue.item_ids[rows[best]].tolist()
 
 
-async def popular_tracks(context: Context, k: int, trace: Trace) -> ShownPage:
-    """The first `k` of the market's popular items that the request's filters keep."""
-    items = popular.find(context)[0].item_ids.tolist()
-    allowed = await allowed_items(context, items, trace)
+async def popular_tracks(context: Context, state: SessionState, k: int, trace: Trace) -> ShownPage:
+    """The first `k` of the market's popular items that the request's filters keep and that the session has not had."""
+    items = most_played(context, STAND_IN_POOL).item_ids.tolist()
+    allowed = await allowed_items(context, items, trace) - had(state)
     chosen = [item for item in items if item in allowed][:k]
     return page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in chosen))
 

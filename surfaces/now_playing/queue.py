@@ -31,15 +31,19 @@ def shaped(
             calibration. A chip that names types goes before it.
     """
     catalogue, rows = context.catalogue, candidates.rows
-    had = {action.item_id for action in state.actions} | {promise.item_id for promise in state.queue}
-    had |= set(state.dislikes)
+    not_again = had(state)
     if wished.unheard:
-        had |= set(context.features.get("history_items") or [])
-    playable = np.array([item not in had for item in candidates.item_ids], bool)
+        not_again |= set(context.features.get("history_items") or [])
+    playable = np.array([item not in not_again for item in candidates.item_ids], bool)
     out = log_chances(candidates, playable, context.features, state, catalogue, context.request.timestamp)
     out += wishes.offsets(wished, catalogue, rows)
     out += talk.offsets(out, catalogue.content_types[rows].astype(str), {} if wished.types else mix)
     return skips.react(out, state, catalogue, rows, TEMPERATURE)
+
+
+def had(state: SessionState) -> set[str]:
+    """The items that a session does not play again: those it acted on, has promised or was told not to play."""
+    return {one.item_id for one in state.actions} | {one.item_id for one in state.queue} | set(state.dislikes)
 
 
 def fill(

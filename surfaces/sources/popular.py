@@ -7,12 +7,12 @@ from surfaces.sources.source import MemorySource, listed
 CANDIDATES = 50
 
 
-def find(context: Context) -> list[SourceAnswer]:
-    """One list; of all markets where nothing was played in the listener's market."""
+def most_played(context: Context, k: int) -> SourceAnswer:
+    """The first `k` items; of all markets where nothing was played in the listener's market."""
     catalogue = context.catalogue
     rows = catalogue.popular(context.market)
     plays = catalogue.popularity.get(context.market, catalogue.popularity[""])
-    return [listed("popular", context, rows, plays[rows], CANDIDATES)]
+    return listed("popular", context, rows, plays[rows], k)
 
 
-popular = MemorySource("popular", find)
+popular = MemorySource("popular", lambda context: [most_played(context, CANDIDATES)])

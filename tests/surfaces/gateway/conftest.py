@@ -48,7 +48,7 @@ def catalogue():
         }
         for item in IDS
     }
-    popularity = {"": {item: float(item) for item in IDS}, "SE": {"1": 5.0, "2": 4.0, "7": 9.0}}
+    popularity = {"": {item: float(item) for item in IDS}, "SE": {"1": 5.0, "2": 4.0, "7": 9.0, "3": 3.0, "5": 2.0}}
     return make_catalogue(items, popularity, similar={"1": {"4": 0.5, "5": 0.4, "6": 0.3}})
 
 

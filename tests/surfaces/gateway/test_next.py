@@ -163,6 +163,16 @@ def test_fallbacks_pass_the_filters_too(talk, world, failing):
     assert {"7", "40"}.isdisjoint(shown(answer))
 
 
+@pytest.mark.parametrize("off", [frozenset(), frozenset({"heard"})])
+def test_without_models_no_item_of_the_session_comes_again(talk, world, off):
+    world.server.failing, world.off = {"server"}, off
+    first, played, skipped = conversation(talk, {}, (0, "play"), {}, (0, "skip"), {})
+    assert {answer["level"] for answer in (first, played, skipped)} == {3}
+    assert shown(played) == shown(first)[1:]
+    assert shown(skipped) == shown(first)[2:]
+    assert shown(skipped)
+
+
 @pytest.mark.parametrize("failing", [set(), {"server"}])
 def test_a_filter_that_fails_costs_the_items_and_no_answer(talk, world, monkeypatch, failing):
     """What the filter may forbid is not shown, and the session takes the steps of the request once."""
