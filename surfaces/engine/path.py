@@ -17,7 +17,7 @@ from surfaces.catalogue import Catalogue
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.filtered import MERGE, filtered
-from surfaces.engine.stage import CANDIDATE, FAILED, OK, Stage, Trace
+from surfaces.engine.stage import CANDIDATE, FAILED, FEATURES, OK, Stage, Trace
 from surfaces.filters.filter import Filter
 from surfaces.hydrate import Features, UnknownListenerError, as_text, cold_start, with_request
 from surfaces.request import Request
@@ -114,7 +114,7 @@ class Path:
         self.deadlines = deadlines
         self.off = off
         self._features: Stage[Request, Features] = Stage(
-            "features",
+            FEATURES,
             hydrate,
             lambda request: with_request(cold_start(request.picks or (), request.timestamp), request),
             deadlines.features,
@@ -174,7 +174,7 @@ class Path:
     async def context(self, surface: str, request: Request, versions: VersionSet, trace: Trace) -> Context:
         """A request to a surface with its features and arms, which may switch stages off; see `answer`."""
         features = await self._features(request, trace)
-        if request.picks is None and trace.outcomes[self._features.name] == OK:
+        if request.picks is None and trace.outcomes[FEATURES] == OK:
             trace.features = as_text(features)
         arms = self.experiments.arms(surface, request, features)
         trace.off |= arms.off

@@ -17,6 +17,7 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 OK, OFF, LATE, FAILED = "ok", "off", "late", "failed"  # how a stage of a request can end
+FEATURES = "features"  # the stage that reads the online store
 CANDIDATE = "candidate"  # stands for the stages of a roll-out's candidate in whose place stable versions answered
 
 # When the current request came, seconds of `time.perf_counter`: what it waited before its stages counts too.
@@ -50,6 +51,13 @@ class Trace:
     errors: dict[str, Exception] = field(default_factory=dict)
     features: str = ""
     candidate: bool = False
+
+    def take_features(self, earlier: "Trace") -> None:
+        """Note what an earlier trace of the request says of the stage `features`, which does not run again."""
+        self.features = earlier.features
+        self.outcomes |= {name: outcome for name, outcome in earlier.outcomes.items() if name == FEATURES}
+        self.seconds |= {name: seconds for name, seconds in earlier.seconds.items() if name == FEATURES}
+        self.errors |= {name: error for name, error in earlier.errors.items() if name == FEATURES}
 
     @property
     def refused(self) -> bool:

@@ -64,7 +64,8 @@ class NowPlaying:
             InputError: a chip is not known, or there is nothing to undo.
         """
         self.sessions.get(session_id, request.user_id)
-        begun: list[tuple[Context, Session]] = []  # the session takes its steps once, whatever becomes of the versions
+        # The session takes its steps once, whatever becomes of the versions.
+        begun: list[tuple[Context, Session, Trace]] = []
 
         async def run(versions: VersionSet, trace: Trace) -> tuple[Next, VersionSet, Trace]:
             if not begun:
@@ -72,14 +73,15 @@ class NowPlaying:
                 session = self.sessions.change(
                     session_id, request.user_id, lambda now: self._begun(now, context, steps)
                 )
-                begun.append((context, session))
-            context, session = begun[0]
+                begun.append((context, session, trace))
+            context, session, first = begun[0]
+            trace.take_features(first)
             trace.off |= context.arms.off
             context = await self._path.with_versions(replace(context, versions=versions), trace)
             return await self._next(context, session, trace), context.versions, trace
 
         found, versions, trace = await self._path.by_versions(run)
-        ((context, session),) = begun
+        ((context, session, _),) = begun
         queue = found.queue
         if queue is not None:
             # An action that came meanwhile has changed the session; what was drawn before it is not promised.

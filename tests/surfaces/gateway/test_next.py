@@ -212,6 +212,27 @@ def test_filters_and_fallbacks_are_in_the_metrics(talk, world):
         assert f'segue_gateway_stages_total{{surface="now_playing",stage="{stage}",outcome="ok"}} 1' in text
 
 
+@pytest.mark.parametrize("store_fails", [False, True])
+def test_a_request_that_begins_anew_keeps_what_its_features_were(talk, world, store_fails):
+    """The page of features that failed stays out of training by the name of that stage."""
+
+    async def run(client):
+        world.online.failing = store_fails
+        world.server.versions = dict.fromkeys(world.server.versions, 2)  # a push: version 1 is gone
+        answer = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
+        text = (await client.get("/metrics")).text
+        client.gateway.journal.append([]).result(5)
+        return answer, text, client.gateway.journal.exposures("r1")[0]
+
+    answer, text, logged = talk(run)
+    assert (answer["level"], answer["versions"]["sequence"]) == (0, 2)
+    assert answer["degraded"] == (["features"] if store_fails else [])
+    assert logged.degraded == tuple(answer["degraded"])
+    assert bool(logged.served) == bool(logged.features) == (not store_fails)
+    ended = "failed" if store_fails else "ok"
+    assert f'segue_gateway_stages_total{{surface="now_playing",stage="features",outcome="{ended}"}} 1' in text
+
+
 def exposures_of_two_requests(talk):
     """The exposures of a request, and of the next one after its first item was played."""
 

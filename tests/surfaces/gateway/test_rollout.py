@@ -88,6 +88,13 @@ def test_a_candidate_that_fails_is_answered_for_by_stable_and_counts_as_its_erro
     assert (counts["control"].requests, counts["control"].errors) == (list(SIDES.values()).count("control"), 0)
 
 
+def test_next_items_of_stable_in_place_of_a_candidate_have_their_features(world, answers):
+    failing(world, "retrieval", UnavailableError("it is down", ""))
+    for user, (page, logged) in zip(USERS, answers("/v1/sessions/{user}/next"), strict=True):
+        assert page["degraded"] == (["candidate"] if SIDES[user] == "candidate" else [])
+        assert logged[0].served
+
+
 def test_a_candidate_that_is_not_loaded_is_an_error_too(world, answers):
     world.server.others.clear()
     for user, (page, logged) in zip(USERS, answers("/v1/home"), strict=True):
