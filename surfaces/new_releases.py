@@ -7,15 +7,13 @@ import numpy as np
 from surfaces.candidates import Candidates
 from surfaces.compose import slate
 from surfaces.engine.context import Context
-from surfaces.engine.finalize import kept_list
+from surfaces.engine.finalize import STAND_IN_POOL, kept_list
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import Surface
 from surfaces.engine.stage import Trace
 from surfaces.filters.every import FILTERS
 from surfaces.sources.new_releases import new_releases
 from surfaces.sources.source import listed
-
-NEWEST = 100  # items that the request's filters choose from
 
 
 def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.ndarray]) -> ShownPage:
@@ -40,8 +38,8 @@ def compose(context: Context, candidates: Candidates, scores: Mapping[str, np.nd
 async def newest(context: Context, trace: Trace) -> ShownPage:
     """The newest items by their age: what stands in without models."""
     catalogue = context.catalogue
-    newest_first = listed("new_releases", context, catalogue.by_release, np.zeros(len(catalogue)), NEWEST)
-    return await kept_list(context, newest_first.item_ids.tolist(), "new_releases", "", "", trace)
+    newest_first = listed("new_releases", context, catalogue.by_release, np.zeros(len(catalogue)), STAND_IN_POOL)
+    return await kept_list(context, newest_first, context.request.k, "", "", trace)
 
 
-NEW_RELEASES = Surface("new_releases", (new_releases,), FILTERS, compose, EMPTY)
+NEW_RELEASES = Surface("new_releases", (new_releases,), FILTERS, compose, EMPTY, one_list=True)

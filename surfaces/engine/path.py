@@ -56,6 +56,7 @@ class Surface(Generic[Page]):
         compose: arranges the scored candidates; a pure function.
         empty: what stands in for a composed page.
         longest: how many items of a source's list are ranked; None for all.
+        one_list: whether a page is one list, of the request's `k` items; else the request's `rows` say how long it is.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Surface(Generic[Page]):
     compose: Callable[[Context, Candidates, Mapping[str, np.ndarray]], Page]
     empty: Page
     longest: int | None = None
+    one_list: bool = False
 
 
 @dataclass(frozen=True)

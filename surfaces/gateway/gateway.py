@@ -192,7 +192,7 @@ class Gateway:
         answer = await self.path.answer(surface, request)
         finish: Stage[Answer[ShownPage], ShownPage] = Stage(
             "finalize",
-            lambda answer: finalize(answer, partial(self.pages.last, request.user_id, surface.name), stand_in),
+            lambda answer: finalize(surface, answer, partial(self.pages.last, request.user_id, surface.name), stand_in),
             lambda answer: EMPTY.degraded_to(POPULAR),
             math.inf,  # it runs however late: without it there is no page
         )

@@ -12,7 +12,7 @@ from surfaces.candidates import Candidates, SourceAnswer
 from surfaces.engine.ask_models import ask_model
 from surfaces.engine.context import Context
 from surfaces.engine.filtered import MERGE, filtered
-from surfaces.engine.finalize import STAND_IN_POOL, allowed_items
+from surfaces.engine.finalize import STAND_IN_POOL, allowed_items, by_source
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import Stage, Trace
@@ -83,7 +83,8 @@ async def next_tracks(
         request=replace(context.request, dislikes=session.state.dislikes),
     )
     version = context.versions.versions.get(SEQUENCE, 0)
-    allowed = await allowed_items(context, [one.item_id for one in session.state.queue], trace)
+    queued = by_source({one.item_id: one.sources for one in session.state.queue})
+    allowed = set(await allowed_items(context, queued, trace))
     state = replace(session.state, queue=tuple(one for one in session.state.queue if one.item_id in allowed))
     stays = state.conditions == conditions(context.request)
     promised = tuple(one for one in state.queue if stays and one.version == version)
@@ -166,9 +167,9 @@ def wished_items(context: Context, wished: Wishes) -> list[str]:
 
 async def popular_tracks(context: Context, state: SessionState, k: int, trace: Trace) -> ShownPage:
     """The first `k` of the market's popular items that the request's filters keep and that the session has not had."""
-    items = most_played(context, STAND_IN_POOL).item_ids.tolist()
-    allowed = await allowed_items(context, items, trace) - had(state)
-    chosen = [item for item in items if item in allowed][:k]
+    allowed = await allowed_items(context, [most_played(context, STAND_IN_POOL)], trace)
+    not_again = had(state)
+    chosen = [item for item in allowed if item not in not_again][:k]
     return page(tuple(Promise(item, 1.0, 0.0, (popular.name,)) for item in chosen))
 
 

@@ -79,10 +79,11 @@ class ModelServer(FakeServer):
 
 
 class OnlineStore:
-    """Knows the listeners u1 to u9, who heard item 1."""
+    """Knows the listeners u1 to u9, who heard item 1, or what `heard` names."""
 
     def __init__(self):
         self.failing = False
+        self.heard = ["1"]
 
     async def __call__(self, request):
         if self.failing:
@@ -91,7 +92,11 @@ class OnlineStore:
             return with_request(cold_start(request.picks, request.timestamp), request)
         if request.user_id not in {f"u{n}" for n in range(1, 10)}:
             raise UnknownListenerError(f"{request.user_id!r} is not known", "Check the id.")
-        history = {"history_items": ["1"], "history_actions": ["play"], "history_times": [request.timestamp - 9999]}
+        history = {
+            "history_items": self.heard,
+            "history_actions": ["play"] * len(self.heard),
+            "history_times": [request.timestamp - 9999] * len(self.heard),
+        }
         return with_request(history | {"country": "SE"}, request)
 
 

@@ -9,9 +9,11 @@ import pytest
 from segue.errors import UnavailableError
 from surfaces.candidates import merge
 from surfaces.filters.filter import Filter
+from surfaces.filters.heard import DISCOVERY
 from surfaces.gateway import exposures as gateway_exposures
 from surfaces.hydrate import fingerprint
 from tests.surfaces.conftest import NOW
+from tests.surfaces.gateway.conftest import NEW_RELEASES
 
 PLACE = ("position", "item_id")
 
@@ -163,8 +165,8 @@ def test_a_listener_without_an_earlier_page(world, post, failing, level, degrade
     page = answer.json()
     assert (page["level"], sorted(page["degraded"])) == (level, degraded)
     assert items_of(page)
-    if level == 3:  # popular in the listener's country
-        assert [item["item_id"] for item in items_of(page)][:3] == ["7", "1", "2"]
+    if level == 3:  # popular in the listener's country, without 1, which was heard
+        assert [item["item_id"] for item in items_of(page)] == ["7", "2", "3", "5"]
 
 
 def test_a_listener_with_an_earlier_page_sees_it_again(world, talk):
@@ -185,6 +187,55 @@ def test_a_listener_with_an_earlier_page_sees_it_again(world, talk):
     assert [item["item_id"] for item in items_of(kept)] == [item["item_id"] for item in items_of(whole)]
     assert {item["content_type"] for item in items_of(filtered)} <= {"podcast"}
     assert {(one.policy, one.chance, one.fallback) for one in logged} == {("fallback-2", 1.0, 2)}
+
+
+def test_a_stored_page_has_the_size_of_the_request_and_stays_as_it_was(world, talk):
+    async def conversation(client):
+        whole = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        world.server.failing = {"server"}
+        small = (await client.post("/v1/home", json={"user_id": "u1", "k_rows": 2})).json()
+        again = (await client.post("/v1/home", json={"user_id": "u1"})).json()
+        return whole, small, again
+
+    whole, small, again = talk(conversation)
+    assert (small["level"], again["level"]) == (2, 2)
+    places = [[item["item_id"] for item in shelf["items"]] for shelf in whole["shelves"]]
+    assert [[item["item_id"] for item in shelf["items"]] for shelf in small["shelves"]] == places[:2]
+    assert [[item["item_id"] for item in shelf["items"]] for shelf in again["shelves"]] == places
+
+
+@pytest.mark.parametrize("k", [2, 30])
+def test_new_releases_without_models_are_as_many_as_were_asked_for(world, talk, k):
+    async def conversation(client):
+        async def ask(user, k):
+            return (await client.get(NEW_RELEASES, params={"user_id": user, "k": k})).json()
+
+        whole = await ask("u1", 10)
+        world.server.failing = {"server"}
+        return whole, await ask("u1", k), await ask("u2", k)
+
+    whole, stored, newest = talk(conversation)
+    assert (whole["level"], stored["level"], newest["level"]) == (0, 2, 3)
+    assert [item["item_id"] for item in stored["items"]] == [item["item_id"] for item in whole["items"]][:k]
+    assert [item["item_id"] for item in newest["items"]] == [str(number) for number in range(1, k + 1)]
+    assert [item["position"] for item in newest["items"]] == list(range(1, k + 1))
+
+
+def test_what_was_heard_is_not_on_a_stored_page_for_discovery(world, talk):
+    """The same rule as for a whole page: only what sources of discovery alone had found goes."""
+
+    async def conversation(client):
+        world.server.failing = {"retrieval"}  # which finds every item that the others find
+        await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
+        client.gateway.journal.append([]).result(5)
+        sources = {one.item_id: set(one.sources) for one in client.gateway.journal.exposures("r1")}
+        world.server.failing, world.online.heard = {"server"}, ["1", *sources]
+        return sources, items_of((await client.post("/v1/home", json={"user_id": "u1"})).json())
+
+    sources, kept = talk(conversation)
+    discovered = {item for item, names in sources.items() if names <= DISCOVERY}
+    assert discovered
+    assert {item["item_id"] for item in kept} == sources.keys() - discovered
 
 
 def test_a_filter_that_fails_leaves_nothing_of_a_stored_page(world, talk, monkeypatch):

@@ -127,7 +127,8 @@ async def home_pages(
         models.current = await loaded(models, rival.versions)
         path = Path(models, hydrate, catalogue, PATIENT)
         pages = [
-            await finalize(await path.answer(surface, request), lambda: None, popular_page) for request, _ in asked
+            await finalize(surface, await path.answer(surface, request), lambda: None, popular_page)
+            for request, _ in asked
         ]
     return [[[item.item_id for item in shelf.items] for shelf in page.shelves] for page in pages]
 
