@@ -15,7 +15,7 @@ from surfaces.engine.filtered import MERGE, filtered
 from surfaces.engine.finalize import STAND_IN_POOL, allowed_items, by_source
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
-from surfaces.engine.stage import Stage, Trace
+from surfaces.engine.stage import OFF, Stage, Trace
 from surfaces.filters.every import FILTERS
 from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.chips import wishes_of
@@ -27,7 +27,7 @@ from surfaces.request import Request
 from surfaces.sources.popular import most_played, popular
 from surfaces.sources.source import DAY_SECONDS, ModelSource
 from surfaces.sources.two_tower import two_tower
-from surfaces.versions import SEQUENCE, Models
+from surfaces.versions import RETRIEVAL, SEQUENCE, Models
 
 POLICY, CHIPS = "now-playing", "chips"
 QUEUE = 10  # items that are promised at least
@@ -63,9 +63,10 @@ async def next_tracks(
     The draw is the gateway's own and not the signature `generate`: that tells no propensities and runs the transformer
     for each item, 30 ms for 20 of them beside 3 ms (docs/benchmarks.md). Chips add the offsets that `generate` would.
 
-    Without one of the two models the other one's scores decide (level 1). Without both, what was promised stays (2), or
-    the popular items of the market that the session has not had are answered (3). Only a whole answer is promised. All
-    of them pass the request's filters, also what was promised to an earlier request.
+    If one of the two models fails, the other one's scores decide (level 1); one that is switched off is not missed.
+    Without both, what was promised stays (2), or the popular items of the market that the session has not had are
+    answered (3). Only a whole answer is promised. All of them pass the request's filters, also what was promised to an
+    earlier request.
 
     Args:
         models: of the model server.
@@ -94,7 +95,11 @@ async def next_tracks(
     wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
     asked, nearest = (answered_by(models, source, deadlines.sources) for source in sources(wished))
     named: Stage[list[str], list[SourceAnswer]] = Stage(
-        CHIPS, lambda ids: score_items(models, context, ids), lambda ids: [], deadlines.sources, enabled=bool
+        CHIPS,
+        lambda ids: score_items(models, context, ids),
+        lambda ids: [],
+        deadlines.sources,
+        enabled=lambda ids: bool(ids) and SEQUENCE not in trace.off,
     )
     found = await asyncio.gather(
         asked(context, trace), nearest(context, trace), named(wished_items(context, wished), trace)
@@ -116,7 +121,8 @@ async def next_tracks(
     )
     answered = (found[0] or found[1]) and MERGE not in trace.errors
     if answered and (queue := await composed(candidates, trace)):
-        whole = found[0] and found[1]
+        by_model = ((SEQUENCE, found[0]), (RETRIEVAL, found[1]))
+        whole = all(some or trace.outcomes[model] == OFF for model, some in by_model)
         shown = page(queue, len(promised))
         return Next(queue, shown) if whole else Next(None, shown.degraded_to(UNRANKED))
     if state.queue:

@@ -54,6 +54,16 @@ def test_a_source_that_an_arm_switches_off_proposes_nothing(world, tmp_path, ans
         assert (page["level"], page["degraded"]) == (0, [])  # an arm without a source is whole
 
 
+def test_next_items_of_an_arm_without_a_model_are_no_fallback(world, tmp_path, answers):
+    experiment(tmp_path, world, {}, {"now_playing.off": ["sequence"]})
+    pages = answers("/v1/sessions/{user}/next")
+    assert {arms_of(logged) for _, logged in pages} == {"control", "treatment"}
+    for page, logged in pages:
+        assert (page["level"], page["degraded"]) == (0, [])
+        assert {one.policy for one in logged} == {"now-playing"}
+        assert any(one.propensity < 1 for one in logged)
+
+
 def test_a_surface_that_does_not_read_what_differs_names_no_arm(world, tmp_path, answers):
     experiment(tmp_path, world, {}, {"home.rows": 4})
     assert {arms_of(logged) for _, logged in answers("/v1/sessions/{user}/next", k=3)} == {None}

@@ -276,6 +276,27 @@ def test_without_a_model_the_rest_answers(post, world, failing, level):
     assert len(shown(answer.json())) >= 3
 
 
+@pytest.mark.parametrize("model", ["sequence", "retrieval"])
+def test_without_a_model_that_is_switched_off_an_answer_is_whole_and_promised(talk, world, model):
+    world.off = frozenset({model})
+    first, again = conversation(talk, {}, {})
+    assert (first["level"], first["degraded"]) == (0, [])
+    assert shown(again) == shown(first)
+    assert model not in {asked for asked, _ in world.server.requests}
+
+
+def test_chips_do_not_ask_a_model_that_is_switched_off(talk, world):
+    world.off = frozenset({"sequence"})
+    (answer,) = conversation(talk, {"chips": [{"kind": "genre", "value": "jazz"}]})
+    assert (answer["level"], answer["degraded"]) == (0, [])
+    assert "jazz" in {name for item in answer["items"] for name in item["genres"]}
+
+
+def test_an_answer_needs_the_model_that_is_not_switched_off(post, world):
+    world.off, world.server.failing = frozenset({"sequence"}), {"retrieval"}
+    assert post(PATH, user_id="u1").json()["level"] == 3
+
+
 def test_without_models_the_promised_items_stay(talk, world):
     async def run(client):
         first = (await client.post(PATH, json={"user_id": "u1", "k": 5})).json()
