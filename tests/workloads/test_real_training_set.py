@@ -10,6 +10,7 @@ import pytest
 from events.dataset import write
 from events.importers.synthetic import WorldConfig, generate
 from events.ingest import ingest
+from models.ranking.model import CHOICE
 from models.sequence.codes import CODES, Codebook
 from models.training_config import Limits, RankingConfig, RetrievalConfig, SequenceConfig, TrainingConfig
 from workloads.evaluate import evaluate
@@ -93,6 +94,15 @@ def test_the_evaluation_has_the_gain_of_each_use_of_the_sequence_model(models, e
     assert retrieval["models"]["sequence"]["recall_at_100"] > 0.4  # a random list of 100 holds a third of the 300 items
     for gain in retrieval["sequence_as_a_source"].values():
         assert gain["low"] <= gain["mean"] <= gain["high"]
+
+
+def test_a_choice_head_without_a_weight_is_not_fitted(models, training_set, tmp_path):
+    saved, _ = models
+    without = replace(CONFIG.ranking, epochs=1, reward={**CONFIG.ranking.reward, CHOICE: 0.0})
+    sources = {name: saved[name] for name in ("retrieval", "sequence")}
+    result = train_ranking(training_set, sources, "run-3", replace(CONFIG, ranking=without), tmp_path / "ranking")
+    assert result["choice"] == {}
+    assert result["reward"][CHOICE] == 0
 
 
 def test_retrained_from_a_champion_items_keep_their_codes(models, training_set, tmp_path):

@@ -48,7 +48,8 @@ def train_ranking(
     Args:
         training_set: the folder of the run's training set.
         sources: the SavedModels whose candidates the choice head is fitted on: `retrieval`, and `sequence` if it finds
-            candidates too. Without sources `choice` keeps the order of the request's retrieval scores.
+            candidates too. Without sources, or without a weight in the reward, it is not fitted: `choice` keeps the
+            order of the request's retrieval scores.
         run_id: the run's name, for the model's card.
         config: sizes, rates and seed.
         out: a folder that does not exist yet.
@@ -57,7 +58,8 @@ def train_ranking(
 
     Returns:
         Lists by epoch (`loss`, `val_loss`, `judged`, `seconds`, `examples_per_second`), the `reward` that is served,
-        and `choice`: the fit of the choice head, and the gain in NDCG@10 from the sequence model's scores.
+        and `choice`: the fit of the choice head, and the gain in NDCG@10 from the sequence model's scores; empty if it
+        is not fitted.
     """
     encoder = encoder_of(training_set)
     recency = recency_of(training_set, config)
@@ -71,7 +73,7 @@ def train_ranking(
     labelled = {name for name in TASKS if labels[f"label_{name}"].null_count < labels.num_rows}
     # A head without labels has learned nothing, so it has no weight in the reward.
     reward = {h: w if h in labelled or h == CHOICE else 0.0 for h, w in config.ranking.reward.items()}
-    chosen = choose(training_set, sources, model, reward, config.seed) if sources else {}
+    chosen = choose(training_set, sources, model, reward, config.seed) if sources and reward[CHOICE] else {}
     made_from = lineage(training_set, run_id, config)
     export_ranking(model, read_part(training_set, "items_now"), reward, made_from, out)
     return {**history, "reward": reward, "choice": chosen}
