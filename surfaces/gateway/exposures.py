@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 
 from events.journal.journal import Journal
@@ -14,6 +15,8 @@ from surfaces.new_releases import NEW_RELEASES
 
 HOME = "home"
 MOST_FEATURES = 8192  # characters of the features that a page's record keeps; usually there are some 2,500
+THREADS = 4  # that search the journal
+RECALL_SECONDS = 0.1  # the longest wait of a page for the journal; the deadlines of its stages run meanwhile
 
 
 def exposures(decision: Decision) -> list[Exposure]:
@@ -85,6 +88,45 @@ def item(shown: Exposure) -> ShownItem:
     )
 
 
+class Recall:
+    """Finds in the journal what was shown.
+
+    It has threads of its own, so that a journal that hangs holds up nothing else. While one search is late no other
+    begins, so that not every request waits for a journal that hangs. All calls come from one event loop.
+
+    Args:
+        journal: has the pages of all processes.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recall")
+        self._late: set[Future[list[Exposure]]] = set()
+
+    async def shown(self, request_id: str, seconds: float) -> list[Exposure]:
+        """The exposures of a request in reading order; none if the journal does not have it.
+
+        Args:
+            request_id: the request.
+            seconds: the longest wait.
+
+        Raises:
+            UnavailableError: the journal does not answer in time, or is damaged.
+        """
+        if self._late:
+            raise UnavailableError("The journal is late to say what was shown.", "Try again.")
+        search = self._threads.submit(self._journal.exposures, request_id)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(search)
+        except Exception as error:  # whatever it is, it is the journal's
+            if late := isinstance(error, TimeoutError):
+                self._late.add(search)
+                search.add_done_callback(self._late.discard)
+            reason = "no answer in time" if late else error
+            raise UnavailableError(f"The journal does not say what was shown: {reason}.", "Try again.") from error
+
+
 class Repeated:
     """Decides a request id of a client once: also if it comes twice at a time, or again after a restart.
 
@@ -92,11 +134,11 @@ class Repeated:
 
     Args:
         pages: the decisions in memory.
-        journal: has the pages that an earlier process decided.
+        recall: finds the pages that an earlier process decided.
     """
 
-    def __init__(self, pages: Pages, journal: Journal) -> None:
-        self._pages, self._journal = pages, journal
+    def __init__(self, pages: Pages, recall: Recall) -> None:
+        self._pages, self._recall = pages, recall
         self._running: dict[str, asyncio.Task[Decision]] = {}
 
     async def decision(
@@ -126,7 +168,7 @@ class Repeated:
 
     async def _first(self, request_id: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:
         try:
-            shown = await asyncio.to_thread(self._journal.exposures, request_id)
+            shown = await self._recall.shown(request_id, RECALL_SECONDS)
         except UnavailableError:  # no page waits for the journal
             shown = []
         if not shown:

@@ -22,7 +22,7 @@ from surfaces.engine.page import EMPTY, ShownPage
 from surfaces.engine.path import POPULAR, Answer, Path, Surface
 from surfaces.engine.stage import Stage, Trace
 from surfaces.gateway import api
-from surfaces.gateway.exposures import Repeated, exposures
+from surfaces.gateway.exposures import Recall, Repeated, exposures
 from surfaces.gateway.feedback import WAIT_SECONDS, UnknownItemError, take_events
 from surfaces.gateway.pages import Decision, Pages
 from surfaces.gateway.views import item, placed_items, shelves, why
@@ -66,7 +66,8 @@ class Gateway:
         self.clock = clock
         self.metrics = GatewayMetrics()
         self.pages = Pages()
-        self._repeated = Repeated(self.pages, journal)
+        self._recall = Recall(journal)
+        self._repeated = Repeated(self.pages, self._recall)
         self.dislikes = Dislikes()
         self.home_surface = home  # replaced when a layout policy is pushed
         self.now_playing = NowPlaying(path, sessions)
@@ -163,10 +164,10 @@ class Gateway:
         """Why an item was shown; None if it was not, or if the journal no longer has the request.
 
         Raises:
-            UnavailableError: the journal does not answer.
+            UnavailableError: the journal does not answer, or is damaged.
         """
         decision = self.pages.decided(request_id)
-        shown = exposures(decision) if decision else await asyncio.to_thread(self.journal.exposures, request_id)
+        shown = exposures(decision) if decision else await self._recall.shown(request_id, WAIT_SECONDS)
         return next((why(one, self.catalogue) for one in shown if one.item_id == item_id), None)
 
     async def once(

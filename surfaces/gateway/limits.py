@@ -14,9 +14,10 @@ from surfaces.engine.stage import came
 BODY_BYTES = 64 * 1024
 BODY_SECONDS = 10.0
 OPEN_PATHS = ("/healthz", "/readyz")  # probes have no token
-# Pages that are decided at once. Each takes about 0.02 s of a core, so many more would all miss their deadlines. Events
-# wait for the journal, which has a bound of its own.
+# Pages that are decided at once. Each takes about 0.02 s of a core, so many more would all miss their deadlines.
 MOST_RUNNING = 32
+# These take no page's place: they wait for the journal, each for a bounded time.
+OF_THE_JOURNAL = ("/v1/events", "/v1/dislikes", "/v1/why/")
 RETRY_SECONDS = 1
 GONE = 499  # nginx's status for a client that has gone before its answer
 
@@ -95,7 +96,7 @@ class Limits:
             sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        if not scope["path"].startswith("/v1/") or scope["path"] == "/v1/events":
+        if not scope["path"].startswith("/v1/") or scope["path"].startswith(OF_THE_JOURNAL):
             await self._app(scope, replay, send)
         elif self._running >= MOST_RUNNING:
             await refuse(send, 503, f"At most {MOST_RUNNING} pages are decided at once.", "Send the request again.")

@@ -2,11 +2,12 @@
 
 import asyncio
 import math
+import threading
 
 import orjson
 import pytest
 
-from segue.errors import UnavailableError
+from segue.errors import InputError, UnavailableError
 from surfaces.candidates import merge
 from surfaces.filters.filter import Filter
 from surfaces.filters.heard import DISCOVERY
@@ -83,6 +84,45 @@ def test_a_journal_that_does_not_answer_keeps_no_page_from_being_decided(talk, m
         return await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
 
     assert talk(conversation).json()["level"] == 0
+
+
+def test_a_journal_that_hangs_holds_up_one_named_request_for_a_moment(talk, monkeypatch):
+    async def conversation(client):
+        asked, answers = threading.Event(), threading.Event()
+
+        def hang(request_id):
+            asked.set()
+            assert answers.wait(10)
+
+        monkeypatch.setattr(client.gateway.journal.keeping, "page", hang)
+        try:
+            first = await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
+            asked.clear()
+            others = [await client.post("/v1/home", json={"user_id": "u1", "request_id": f"s{n}"}) for n in range(9)]
+            why = await client.get("/v1/why/earlier/1")
+        finally:
+            answers.set()
+        return [first, *others], asked.is_set(), why
+
+    pages, asked_again, why = talk(conversation)
+    assert [(page.status_code, page.json()["level"]) for page in pages] == [(200, 0)] * 10
+    assert not asked_again  # while the journal holds up the first, no other waits for it
+    assert (why.status_code, why.headers["retry-after"]) == (503, "1")
+
+
+def test_a_damaged_journal_costs_no_named_page_and_is_no_fault_of_who_asks_why(talk, monkeypatch):
+    async def conversation(client):
+        def damaged(request_id):
+            raise InputError("journal.db must be a journal: the image is malformed.", "Move the file away.")
+
+        monkeypatch.setattr(client.gateway.journal.keeping, "page", damaged)
+        page = await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
+        return page, await client.get("/v1/why/earlier/1")
+
+    page, why = talk(conversation)
+    assert (page.status_code, page.json()["level"]) == (200, 0)
+    assert why.status_code == 503
+    assert "malformed" in why.json()["error"]
 
 
 def test_a_write_to_the_journal_that_fails_costs_no_page_and_is_counted(talk, monkeypatch, caplog):
