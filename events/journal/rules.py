@@ -57,7 +57,8 @@ def check_id(name: str, value: Any) -> None:
     if not plain or value != value.strip() or value in NO_IDS:
         refuse(
             name,
-            f"is printable text of 1 to {LONGEST_ID} characters, without spaces around it, and no {MISSING[0]}",
+            f"is printable text of 1 to {LONGEST_ID} characters, without spaces around it, "
+            f"and none of {', '.join(MISSING)}",
             value,
         )
 

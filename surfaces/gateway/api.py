@@ -3,14 +3,31 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from events.journal.rules import check_id
+from segue.errors import InputError
 
 MOST_ITEMS = 100
 MOST_EVENTS = 500
 MOST_PICKS = 100
 
+
+def for_the_journal(value: str) -> str:
+    """Refuse an id that the journal refuses: nothing that was shown for it would be kept."""
+    try:
+        check_id("an id", value)
+    except InputError as error:
+        raise ValueError(error.headline) from None
+    return value
+
+
 # Ids are printable text without spaces around it, as in the data contract.
-Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~¡-퟿]([ -~¡-퟿]*[!-~¡-퟿])?$")]
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=256, pattern=r"^[!-~¡-퟿]([ -~¡-퟿]*[!-~¡-퟿])?$"),
+    AfterValidator(for_the_journal),
+]
 
 
 def as_text(value: object) -> object:

@@ -164,6 +164,17 @@ class TestKeeping:
         assert {request for part in seen for request in part} == {"r0", "r1", "r2"}
         assert keeping.ahead(newest, 4, newest) == newest
 
+    def test_a_place_whose_record_is_gone_is_reached(self, journal, page, feedback):
+        journal.append([*page("r1"), *page("r2", user_id="u1")])
+        journal.record([feedback("e1", "r1", "i1"), feedback("e2", "r2", "i1", user_id="u1")]).result()
+        keeping, newest, cursor, reads = journal.keeping, journal.keeping.newest(), "", 0
+        assert keeping.forget("u1") == 2  # the newest of both kinds
+        while cursor != newest and reads < 9:
+            cursor, reads = keeping.ahead(cursor, 1, newest), reads + 1
+        assert cursor == newest
+        journal.append(page("r3")).result()
+        assert keeping.ahead(newest, 1, keeping.newest()) == keeping.newest()
+
     def test_the_feedback_after_a_cursor_comes_in_its_order(self, journal, page, feedback):
         journal.record([feedback("e1", "r1", "i1")]).result()
         cursor = journal.keeping.newest()

@@ -44,6 +44,22 @@ def test_an_item(get):
     assert get("/v1/items/zzz").status_code == 404
 
 
+@pytest.mark.parametrize("value", ["undefined", "null", "None", "a\u200bb", "a\u3000b", "\u00ad"])
+def test_an_id_that_the_journal_refuses_is_refused_before_a_page_is_shown(talk, value):
+    async def conversation(client):
+        return [
+            await client.post("/v1/home", json={"user_id": value, "picks": []}),
+            await client.post("/v1/home", json={"user_id": "u1", "session_id": value}),
+            await client.post("/v1/home", json={"user_id": "u1", "request_id": value}),
+            await client.post(f"/v1/sessions/{value}/next", json={"user_id": "u1"}),
+            await client.get("/v1/new-releases", params={"user_id": value}),
+        ]
+
+    answers = talk(conversation)
+    assert [answer.status_code for answer in answers] == [422] * 5
+    assert answers[2].json()["error"].startswith("request_id: Value error, an id is printable text")
+
+
 def test_why_an_item_was_shown(talk):
     async def conversation(client):
         page = (await client.post("/v1/home", json={"user_id": "u1"})).json()
