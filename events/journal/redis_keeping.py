@@ -106,10 +106,9 @@ class RedisKeeping:
         """Return a cursor further on (see `Keeping`)."""
         ends = []
         for kind, first, last in zip((PAGE, FEEDBACK), places(after), places(until), strict=True):
-            end = first
-            for place, _ in islice(self._entries(kind, first, last), count):
-                end = place.decode()
-            ends.append(end)
+            some = [place for place, _ in islice(self._entries(kind, first, last), count)]
+            # The record at the last place may be gone by now.
+            ends.append(some[-1].decode() if len(some) == count else last)
         return " ".join(ends)
 
     def changed(self, after: str, until: str | None = None) -> Iterator[RequestRecords]:

@@ -172,6 +172,7 @@ class TestKeeping:
         while cursor != newest and reads < 9:
             cursor, reads = keeping.ahead(cursor, 1, newest), reads + 1
         assert cursor == newest
+        assert keeping.ahead(newest, 1, keeping.newest()) == keeping.newest()  # which lies before it now
         journal.append(page("r3")).result()
         assert keeping.ahead(newest, 1, keeping.newest()) == keeping.newest()
 
