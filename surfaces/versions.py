@@ -20,7 +20,7 @@ Choice = str | int  # a label, or the number of a version
 
 RETRIEVAL, RANKING, SEQUENCE = MODELS = ("retrieval", "ranking", "sequence")
 REFRESH_SECONDS = 1.0
-CALL_SECONDS = 10.0  # the longest call; the deadline of its stage comes first
+CALL_SECONDS = 10.0  # the longest call of a command that waits for its models
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,12 @@ class Models:
 
     Args:
         client: of the model server.
+        call_seconds: the longest call. Other requests wait for a call that hangs, so a gateway's ends soon after the
+            deadline of its stage.
     """
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+    def __init__(self, client: AsyncClient, call_seconds: float = CALL_SECONDS) -> None:
+        self._client, self._call_seconds = client, call_seconds
         self.calls = SharedCalls(self._predict)
         self.current = VersionSet()
         self.choices: frozenset[tuple[str, Choice]] = frozenset()  # of arms of running experiments
@@ -137,7 +139,9 @@ class Models:
 
     async def _predict(self, target: Target, inputs: Arrays) -> Arrays:
         model, version, signature = target
-        return await self._client.predict(model, inputs, signature=signature, version=version, timeout=CALL_SECONDS)
+        return await self._client.predict(
+            model, inputs, signature=signature, version=version, timeout=self._call_seconds
+        )
 
     async def _read(self, timeout: float) -> dict[tuple[str, Choice], int]:
         """The version of each model with the label `stable`, and of each choice that answers."""

@@ -97,7 +97,7 @@ async def open_gateway(
     sessions, writers = Sessions(), Writers(partial(open_pusher, home), partial(uncollected_of, journal, home))
     try:
         async with AsyncClient(server, tls) as client:
-            models = Models(client)
+            models = Models(client, deadlines.compose)  # no stage waits longer for a call
             models.choices = experiments.choices
             with contextlib.suppress(SegueError):
                 await models.refresh(deadlines.sources)

@@ -117,6 +117,31 @@ def test_a_real_server_answers_by_the_chosen_version_until_its_label_goes(tmp_pa
         assert asyncio.run(talk(server.address)) == ([1.0, 2.0, 2.0], {"retrieval": 1, "ranking": 1})
 
 
+def test_a_call_that_hangs_holds_up_the_next_ones_no_longer_than_the_longest_call():
+    server = FakeServer({}, {})
+    timeouts = []
+
+    async def hanging_once(model, inputs, signature, version, timeout):
+        timeouts.append(timeout)
+        if len(timeouts) > 1:
+            return {"y": inputs["x"]}
+        await asyncio.sleep(timeout)
+        raise UnavailableError("no answer in time", "")
+
+    server.predict = hanging_once
+
+    async def ask():
+        models = Models(server, call_seconds=0.05)
+        now = await models.refresh()
+        async with asyncio.timeout(5):
+            with pytest.raises(UnavailableError):
+                await models.predict(now, "ranking", {"x": np.ones(1)})
+            return await models.predict(now, "ranking", {"x": np.ones(1)})
+
+    assert asyncio.run(ask())["y"].tolist() == [1]
+    assert timeouts == [0.05, 0.05]
+
+
 def test_while_the_server_is_down_calls_fail_at_once_and_the_last_set_stays():
     server = FakeServer({}, {})
 
