@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -126,8 +127,9 @@ class Writers:
         last, push = False, self._pushing()
         while not last:
             batch = [waiting.get()]
-            while len(batch) < TOGETHER and not waiting.empty():
-                batch.append(waiting.get_nowait())
+            with suppress(queue.Empty):
+                while len(batch) < TOGETHER:
+                    batch.append(waiting.get_nowait())
             last = None in batch
             taken = [one for one in batch if one is not None]
             if not taken:

@@ -1,5 +1,6 @@
 """One writer a listener: nothing is lost, nothing waits for ever, and the caller never waits."""
 
+import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -194,3 +195,24 @@ def test_what_waits_of_a_forgotten_listener_is_dropped():
     finally:
         writers.close()
     assert [one.user_id for one in store.taken] == ["first", "stays"]
+
+
+def test_a_listener_who_is_forgotten_while_a_batch_is_gathered_stops_no_writer(store, monkeypatch):
+    class Forgetting(queue.Queue):
+        def get_nowait(self):
+            writers.forget(lambda user_id: user_id == "gone")
+            return super().get_nowait()
+
+    monkeypatch.setattr(queue, "Queue", Forgetting)
+    store.gate.clear()
+    writers = Writers(lambda: store, lambda: [], workers=1)
+    try:
+        first = writers.submit(interaction("first", "a"))
+        while writers.backlog():
+            time.sleep(0.001)
+        pushed = [writers.submit(interaction(user, "a")) for user in ("second", "gone")]
+        store.gate.set()
+        assert [future.result(5) for future in (first, *pushed)] == [True, True, False]
+        assert writers.submit(interaction("third", "a")).result(5)
+    finally:
+        writers.close()
