@@ -152,7 +152,7 @@ class Dislikes(BaseModel):
     """What a listener does not want to be shown again; nor is anything else of the creators of these items."""
 
     user_id: str
-    items: list[str]
+    items: list[str] = Field(description="In the order in which they were named, the last 500.")
 
 
 class Why(BaseModel):

@@ -62,7 +62,7 @@ async def open_gateway(
 ) -> AsyncIterator[Gateway]:
     """A gateway that follows the model versions, the catalogue and the layout policy while the body runs.
 
-    A model server or an online store that does not answer does not keep it from starting.
+    A model server, an online store or a journal that does not answer does not keep it from starting.
 
     Args:
         home: the home whose data, online store, layout policy and experiments it uses.
@@ -120,6 +120,8 @@ async def open_gateway(
             def use_experiments(newer: Experiments) -> None:
                 gateway.path.experiments = replace(newer, split=gateway.path.experiments.split)
                 models.choices = gateway.path.experiments.choices
+
+            await gateway.dislikes.look(journal.keeping)  # they hold from the first request
 
             following = [
                 asyncio.create_task(one)

@@ -157,7 +157,7 @@ class Gateway:
         except Exception as error:  # the record keeps the journal's rules, so any error is the journal's
             reason = "no answer in time" if isinstance(error, TimeoutError) else error
             raise UnavailableError(f"The journal did not keep the dislike: {reason}.", "Send it again.") from error
-        self.dislikes.take([one])
+        self.dislikes.say(one)
         return api.Dislikes(user_id=body.user_id, items=list(self.dislikes.of(body.user_id)))
 
     async def why(self, request_id: str, item_id: str) -> api.Why | None:

@@ -1,10 +1,13 @@
 """Lasting dislikes: the item and its creator stay away, in every session and from every gateway."""
 
 import asyncio
+import threading
 
 import pytest
 
-from surfaces.dislikes import Dislikes
+from events.journal.records import Dislike
+from surfaces.dislikes import MOST, Dislikes
+from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import IDS, open_client
 
 SAME = {item for item in IDS if int(item) % 11 == 20 % 11}  # by the creator of item 20
@@ -81,6 +84,51 @@ def test_they_outlive_the_gateway_and_reach_other_gateways(world):
     assert restarted.of("u1") == ("21",)
     restarted.forget(lambda user_id: user_id == "u1")
     assert restarted.of("u1") == ()
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_look_that_began_before_does_not_undo_what_was_answered_meanwhile(world, monkeypatch, withdrawn):
+    async def run():
+        async with open_client(world) as client:
+            gateway, look_ends = client.gateway, threading.Event()
+            read = gateway.journal.keeping.dislikes
+
+            def slow(after):
+                found = read(after)
+                assert look_ends.wait(10)
+                return found
+
+            await dislike(client, "20", withdrawn=not withdrawn)
+            monkeypatch.setattr(gateway.journal.keeping, "dislikes", slow)
+            looking = asyncio.create_task(gateway.dislikes.look(gateway.journal.keeping))
+            await asyncio.sleep(0.05)
+            await dislike(client, "20", withdrawn=withdrawn)
+            look_ends.set()
+            await looking
+            during = gateway.dislikes.of("u1")
+            await gateway.dislikes.look(gateway.journal.keeping)
+            return during, gateway.dislikes.of("u1")
+
+    expected = () if withdrawn else ("20",)
+    assert asyncio.run(run()) == (expected, expected)
+
+
+def test_a_look_that_fails_leaves_what_is_known(talk, monkeypatch, caplog):
+    async def run(client):
+        await dislike(client, "20")
+        monkeypatch.setattr(client.gateway.journal.keeping, "dislikes", lambda after: 1 / 0)
+        await client.gateway.dislikes.look(client.gateway.journal.keeping)
+        return client.gateway.dislikes.of("u1")
+
+    assert talk(run) == ("20",)
+    assert "does not give the dislikes" in caplog.text
+
+
+def test_a_listener_has_500_and_the_first_goes():
+    known = Dislikes()
+    for number in range(MOST + 1):
+        known.say(Dislike(f"d{number}", "u1", f"i{number}", NOW))
+    assert (MOST, known.of("u1")) == (500, tuple(f"i{n}" for n in range(1, MOST + 1)))
 
 
 @pytest.mark.parametrize(("item", "status"), [("zzz", 404), ("\0", 422), ("20", 200)])
