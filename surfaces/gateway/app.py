@@ -31,7 +31,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "The caller's token is missing or wrong.",
         404: "There is no such listener, item or request.",
         408: "The body did not arrive in time.",
-        409: "What the request names belongs to another listener.",
+        409: "What the request names belongs to another listener, or the request id to another request.",
         413: "The body has more than 64 KiB.",
         422: "A field breaks its rule.",
         500: "The gateway has a fault; its log has the cause.",
@@ -117,7 +117,7 @@ async def dislikes(body: api.DislikeRequest, gateway: Answering) -> api.Dislikes
 
 @routes.get("/v1/why/{request_id}/{item_id}")
 async def why(request_id: api.Id, item_id: api.Id, gateway: Answering) -> api.Why:
-    """Why an item was shown."""
+    """Why an item was shown. The caller is a service, and answers for who may read it."""
     found = await gateway.why(request_id, item_id)
     if found is None:
         raise HTTPException(404, f"Request {request_id!r} did not show the item {item_id!r}.")

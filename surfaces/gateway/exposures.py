@@ -9,9 +9,10 @@ from events.journal.journal import Journal
 from events.journal.records import Exposure
 from segue.errors import UnavailableError
 from surfaces.engine.page import ShownItem, ShownPage, ShownShelf
-from surfaces.gateway.pages import Decision, Pages
+from surfaces.gateway.pages import Decision, Pages, conflict
 from surfaces.hydrate import fingerprint
 from surfaces.new_releases import NEW_RELEASES
+from surfaces.request import Request
 
 HOME = "home"
 MOST_FEATURES = 8192  # characters of the features that a page's record keeps; usually there are some 2,500
@@ -141,29 +142,27 @@ class Repeated:
         self._pages, self._recall = pages, recall
         self._running: dict[str, asyncio.Task[Decision]] = {}
 
-    async def decision(
-        self, request_id: str, user_id: str, kind: str, decide: Callable[[], Awaitable[Decision]]
-    ) -> Decision:
+    async def decision(self, request: Request, kind: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:
         """The decision of a request: the one in memory, the one under way, that of the journal, or a new one.
 
         Args:
-            request_id: of the client.
-            user_id: the listener.
+            request: the request, with the id that the client gave it.
             kind: what is asked for, as in `Decision`.
             decide: makes a new decision and remembers it.
 
         Raises:
-            ConflictError: the request id is another listener's, or asked for something else.
+            ConflictError: the request id is another listener's, of another session, or asked for something else.
         """
-        before = self._pages.of_request(request_id, user_id, kind)
-        if before:
-            return before.decision
-        running = self._running.get(request_id)
-        if running is None:
-            running = self._running[request_id] = asyncio.ensure_future(self._first(request_id, decide))
-            running.add_done_callback(lambda _: self._running.pop(request_id))
-        decision = await asyncio.shield(running)  # a client that has gone does not end it for another one
-        self._pages.of_request(request_id, user_id, kind)  # whose request it was is known now
+        decision = self._pages.decided(request.request_id)
+        if decision is None:
+            running = self._running.get(request.request_id)
+            if running is None:
+                running = asyncio.ensure_future(self._first(request.request_id, decide))
+                self._running[request.request_id] = running
+                running.add_done_callback(lambda _: self._running.pop(request.request_id))
+            decision = await asyncio.shield(running)  # a client that has gone does not end it for another one
+        if (decision.user_id, decision.session_id, decision.kind) != (request.user_id, request.session_id, kind):
+            raise conflict(request.request_id, request.user_id)
         return decision
 
     async def _first(self, request_id: str, decide: Callable[[], Awaitable[Decision]]) -> Decision:

@@ -24,7 +24,7 @@ from surfaces.engine.stage import Stage, Trace
 from surfaces.gateway import api
 from surfaces.gateway.exposures import Recall, Repeated, exposures
 from surfaces.gateway.feedback import WAIT_SECONDS, UnknownItemError, take_events
-from surfaces.gateway.pages import Decision, Pages
+from surfaces.gateway.pages import Decision, Pages, conflict
 from surfaces.gateway.views import item, placed_items, shelves, why
 from surfaces.new_releases import NEW_RELEASES, newest
 from surfaces.now_playing.answer import NowPlaying
@@ -160,14 +160,22 @@ class Gateway:
         self.dislikes.say(one)
         return api.Dislikes(user_id=body.user_id, items=list(self.dislikes.of(body.user_id)))
 
-    async def why(self, request_id: str, item_id: str) -> api.Why | None:
+    async def why(self, request_id: str, item_id: str, user_id: str | None = None) -> api.Why | None:
         """Why an item was shown; None if it was not, or if the journal no longer has the request.
 
+        Args:
+            request_id: the request.
+            item_id: the item.
+            user_id: the listener who asks; None for a service, which may ask about every listener.
+
         Raises:
+            ConflictError: the request is another listener's.
             UnavailableError: the journal does not answer, or is damaged.
         """
         decision = self.pages.decided(request_id)
         shown = exposures(decision) if decision else await self._recall.shown(request_id, WAIT_SECONDS)
+        if user_id is not None and any(one.user_id != user_id for one in shown):
+            raise conflict(request_id, user_id)
         return next((why(one, self.catalogue) for one in shown if one.item_id == item_id), None)
 
     async def once(
@@ -176,11 +184,11 @@ class Gateway:
         """The decision of a request; that of before if the client has named it by an id that was decided already.
 
         Raises:
-            ConflictError: the request id is another listener's, or asked for something else.
+            ConflictError: the request id is another listener's, of another session, or asked for something else.
         """
         if named is None:
             return await decide()
-        return await self._repeated.decision(named, request.user_id, kind, decide)
+        return await self._repeated.decision(request, kind, decide)
 
     async def decide(self, surface: Surface[ShownPage], request: Request, stand_in: StandIn) -> Decision:
         """The page of a request.

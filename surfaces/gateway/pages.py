@@ -14,7 +14,15 @@ MOST = 2_000  # pages
 
 
 class ConflictError(InputError):
-    """What a request names belongs to another listener."""
+    """What a request names belongs to another listener, or to another request."""
+
+
+def conflict(request_id: str, user_id: str) -> ConflictError:
+    """The error for a request id that does not name this listener's request."""
+    return ConflictError(
+        f"A request id names one request of one listener. {request_id!r} is not one of {user_id!r} here.",
+        "Send the request id of the page that the listener saw; a new request has a new id, or none.",
+    )
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,11 @@ class Kept:
     """A decision as bytes: a Home page is some 15 KB, and no object that the garbage collector must visit.
 
     Attributes:
-        user_id, kind: of the decision.
+        user_id: of the decision.
         packed: the decision, pickled by this process.
     """
 
     user_id: str
-    kind: str
     packed: bytes
 
     @classmethod
@@ -67,7 +74,7 @@ class Kept:
             (shelf.id, shelf.title, shelf.reason, [tuple(item) for item in shelf.items]) for shelf in page.shelves
         ]
         plain = {**vars(decision), "page": {**vars(page), "shelves": shelves}}
-        return cls(decision.user_id, decision.kind, pickle.dumps(plain, pickle.HIGHEST_PROTOCOL))
+        return cls(decision.user_id, pickle.dumps(plain, pickle.HIGHEST_PROTOCOL))
 
     @property
     def decision(self) -> Decision:
@@ -104,23 +111,19 @@ class Pages:
         if decision.page.level <= 1 and decision.page.shelves:
             self._keep(self._by_listener, (decision.user_id, decision.kind), kept)
 
-    def of_request(self, request_id: str, user_id: str, kind: str = "") -> Kept | None:
+    def of_request(self, request_id: str, user_id: str) -> Kept | None:
         """The decision of a request; None if this process did not make it, or made it too long ago.
 
         Args:
             request_id: the request.
             user_id: the listener.
-            kind: what must have been asked for; '' for anything.
 
         Raises:
-            ConflictError: the request is another listener's, or asked for something else.
+            ConflictError: the request is another listener's.
         """
         kept = self._by_request.get(request_id)
-        if kept and (kept.user_id != user_id or (kind and kept.kind != kind)):
-            raise ConflictError(
-                f"A request id names one request of one listener. {request_id!r} is not one of {user_id!r} here.",
-                "Send the request id of the page that the listener saw; a new request has a new id, or none.",
-            )
+        if kept and kept.user_id != user_id:
+            raise conflict(request_id, user_id)
         return kept
 
     def decided(self, request_id: str) -> Decision | None:

@@ -114,8 +114,7 @@ async def why(
     pick: Annotated[tuple[Id, ...], Query(max_length=MOST_PICKS)] = (),
 ) -> api.Explanation:
     """Why an item was shown to a listener, in words."""
-    gateway.pages.of_request(request_id, user_id)
-    found = await gateway.why(request_id, item_id)
+    found = await gateway.why(request_id, item_id, user_id)
     if found is None:
         raise HTTPException(404, f"Request {request_id!r} did not show the item {item_id!r}.")
     return explanation(found, await features_of(gateway, user_id, pick), gateway.catalogue)

@@ -80,6 +80,28 @@ def test_why_an_item_was_shown(talk):
     assert others == [404, 404]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/sessions/s2/next", {"dislikes": ["20"]}), ("/v1/home", {"session_id": "s2"})]
+)
+def test_the_request_id_of_another_session_is_a_conflict(talk, path, body, restarted):
+    async def conversation(client):
+        named = {"user_id": "u1", "request_id": "r1"}
+        first = body | {"session_id": "s1"} if path == "/v1/home" else {}
+        shown = await client.post(path.replace("s2", "s1"), json=named | first)
+        if restarted:
+            client.gateway.journal.append([]).result(5)
+            client.gateway.pages.forget(lambda user_id: True)
+        again = await client.post(path.replace("s2", "s1"), json=named | first)
+        other = await client.post(path, json=named | body)
+        return shown, again, other
+
+    shown, again, other = talk(conversation)
+    assert shown.status_code == 200
+    assert shown.json() == again.json()
+    assert (other.status_code, "'r1'" in other.json()["error"]) == (409, True)
+
+
 def test_new_releases(world, talk):
     async def conversation(client):
         whole = (await client.get("/v1/new-releases", params={"user_id": "u1", "k": 3})).json()

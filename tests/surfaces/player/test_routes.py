@@ -117,6 +117,18 @@ def test_why_refuses_what_was_not_shown_to_this_listener(visit, changes, status)
     assert visit(conversation).status_code == status
 
 
+def test_why_refuses_another_listener_also_after_a_restart(visit):
+    async def conversation(client):
+        page = (await client.post("/v1/home", json=REQUEST)).json()
+        asked = REQUEST | {"item_id": page["shelves"][0]["items"][0]["item_id"]}
+        client.gateway.journal.append([]).result(5)
+        client.gateway.pages.forget(lambda user_id: True)
+        users = ("u1", "u2")
+        return [await client.get("/v1/player/why", params=asked | {"user_id": user}) for user in users]
+
+    assert [answer.status_code for answer in visit(conversation)] == [200, 409]
+
+
 def test_evidence_after_the_decision_is_left_out(visit, world):
     async def conversation(client):
         page = (await client.post("/v1/home", json=REQUEST)).json()
