@@ -17,7 +17,7 @@ from surfaces.request import Request
 HOME = "home"
 MOST_FEATURES = 8192  # characters of the features that a page's record keeps; usually there are some 2,500
 THREADS = 4  # that search the journal
-RECALL_SECONDS = 0.1  # the longest wait of a page for the journal; the deadlines of its stages run meanwhile
+RECALL_SECONDS = 0.2  # the longest wait of a page for the journal; the deadlines of its stages run meanwhile
 
 
 def exposures(decision: Decision) -> list[Exposure]:
