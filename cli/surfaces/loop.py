@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
 from segue.settings import Home
+from workloads.simulation.actions import Action, Actions
 
 if TYPE_CHECKING:
     from monitoring.rules import Rules
     from rollout.plan import Plan
-    from rollout.state_file import State
 
-Did = list[dict[str, Any]]  # what the loop did, in order: `kind` and `reason` of each, and what else it has
+WORSE = "worse model"  # the kind of the action that pushes one
 Train = Callable[[datetime, str], dict[str, Any]]  # at an instant, for a reason
 
 
-def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime, first: datetime) -> Did:
-    """Steer the loop at the end of a day, and return what it did.
+def after_day(
+    home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime, first: datetime, actions: Actions
+) -> None:
+    """Steer the loop at the end of a day. Killed and called again, it goes on.
 
     Args:
         home: The home, whose journal is collected.
@@ -28,52 +30,53 @@ def after_day(home: Home, rules: "Rules", plan: "Plan", train: Train, at: dateti
         train: Trains and pushes; returns `run`, `status` and `reason`.
         at: The end of the day, UTC.
         first: The begin of the first day, when the first models count as trained.
+        actions: Those of the day.
     """
     from pipelines.run_state import state
+    from rollout.controller import step
+    from rollout.waiting import try_waiting
     from workloads.monitoring import decide, watch
     from workloads.monitoring.monitor import roll_out
 
-    did = looked(home, plan, at)
+    step(home, at, plan=plan)  # looks at the roll-out that runs, or starts that of a candidate that waits
+    actions.add(*moved(home, at))
     try:
         report = watch.step(home, at)
-        did.append({"kind": "noticed" if report.cause else "watch", "reason": report.reason, "cause": report.cause})
+        kind = "noticed" if report.cause else "watch"
+        actions.add({"kind": kind, "reason": report.reason, "cause": report.cause})
     except InputError as too_short:  # the first days of a simulation
-        did.append({"kind": "watch", "reason": too_short.headline, "cause": None})
+        actions.add({"kind": "watch", "reason": too_short.headline, "cause": None})
     decision = decide.step(home, rules, at, state, roll_out(home), first)
-    did.append({"kind": decision.action, "reason": decision.reason, "cause": decision.cause})
-    if decision.action == "retrain":
-        did.append(training(train(at, decision.reason)))
-    return did + begun(home, plan, at)
+    if not actions.training_is_due:  # else it was decided before a kill, and may have ended since
+        actions.add({"kind": decision.action, "reason": decision.reason, "cause": decision.cause})
+    if actions.training_is_due:
+        actions.add(training(train(at, decision.reason)))
+    try_waiting(home.models, plan, at)
+    actions.add(*moved(home, at))
 
 
-def training(ended: dict[str, Any]) -> dict[str, Any]:
+def training(ended: dict[str, Any]) -> Action:
     """Return a training that ended as what the loop did."""
-    return {"kind": "pushed" if ended["status"] == "pushed" else "refused", **ended}
+    kept = {name: ended[name] for name in ("run", "status", "reason")}
+    return {"kind": "pushed" if ended["status"] == "pushed" else "refused", **kept}
 
 
-def looked(home: Home, plan: "Plan", at: datetime) -> Did:
-    """Look at the roll-out that runs, or start that of a candidate that waits, and carry out what that shows."""
-    from rollout.controller import step
+def ended_at(home: Home, at: datetime) -> dict[str, Any] | None:
+    """Return how a training ended that began at an instant; None if none did. A killed simulation may not know it."""
+    from workloads.outcome import outcome
+
+    runs = [run for run in home.run_folders() if run.path.name.startswith(f"training-{at:%Y%m%dT%H%M%S}")]
+    return next((end for end in map(outcome, reversed(runs)) if end["status"] in ("pushed", "stopped")), None)
+
+
+def moved(home: Home, at: datetime) -> list[Action]:
+    """Return what happened to roll-outs at an instant, and a decision about one that changed nothing."""
     from rollout.state_file import read
 
-    before = read(home.models)
-    return news(before, step(home, at, plan=plan))
-
-
-def begun(home: Home, plan: "Plan", at: datetime) -> Did:
-    """Start the roll-out of a candidate that waits."""
-    from rollout.state_file import read
-    from rollout.waiting import try_waiting
-
-    before = read(home.models)
-    return news(before, try_waiting(home.models, plan, at))
-
-
-def news(before: "State", after: "State") -> Did:
-    """Return what happened to roll-outs between two states, and a decision that changed nothing."""
-    records = list(after.history[len(before.history) :])
-    if after.last is not None and after.last != before.last and after.last not in records:
-        records.append(after.last)
+    state = read(home.models)
+    records = [record for record in state.history if record.at == at]
+    if state.last is not None and state.last.at == at and state.last not in records:
+        records.append(state.last)
     return [{"kind": record.action, "reason": record.reason, "share": record.share} for record in records]
 
 
@@ -86,10 +89,10 @@ def release(served: Home, file: Path, at: datetime) -> None:
     add_items(served, [file], at, {}, Dialect(), SEGUE, lambda: at)
 
 
-def push_worse(home: Home) -> dict[str, Any]:
+def push_worse(home: Home) -> Action:
     """Push a deliberately worse candidate to `canary`."""
     from workloads.simulation.rivals.worse import push_worse
 
     with TemporaryDirectory(prefix="segue-worse-") as folder:
         version = push_worse(home, Path(folder))
-    return {"kind": "worse model", "reason": f"Version {version} ranks the worst first.", "version": version}
+    return {"kind": WORSE, "reason": f"Version {version} ranks the worst first.", "version": version}

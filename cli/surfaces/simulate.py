@@ -34,7 +34,9 @@ COLUMNS = ("date", "pages", "loop", "frozen", "oracle")  # and other sites
 @click.option("--rules", "rules_file", type=FILE, help="Rules of the loop's decisions, as for `segue monitor`.")
 @click.option("--plan", "plan_file", type=FILE, help="Plan of its roll-outs, as for `segue rollout start`.")
 @click.option(
-    "--worse-model-day", type=click.IntRange(min=1), help="Push a deliberately worse candidate after this day."
+    "--worse-model-day",
+    type=click.IntRange(min=1),
+    help="Push a deliberately worse candidate after this day, or once no roll-out runs.",
 )
 @click.option(
     "--beside", multiple=True, type=FILE, metavar="HOME",
@@ -62,6 +64,8 @@ def simulate(
     from rollout import plan
     from stores.parts import DATA, MODELS, home_with
     from stores.settings import settings
+    from workloads.monitoring.monitor import roll_out
+    from workloads.simulation.actions import Actions
     from workloads.simulation.plan import Plan
     from workloads.simulation.simulate import simulate
 
@@ -82,22 +86,21 @@ def simulate(
     def train(configured: dict[str, Any], at: datetime, why: str) -> dict[str, Any]:
         from pipelines.runner import run_locally
 
+        if ended := loop.ended_at(home, at):
+            return ended
         line(f"{at:%Y-%m-%d}: training. {why}")
-        ended = run_locally(home, "training", configured, at, lambda record: None, line, why)
-        return {name: ended[name] for name in ("run", "status", "reason")}
+        return run_locally(home, "training", configured, at, lambda record: None, line, why)
 
-    def steer(done: int, at: datetime) -> list[dict[str, Any]]:
-        worse = [loop.push_worse(home)] if done == worse_model_day else []
+    def steer(actions: Actions, earlier: list[str], at: datetime) -> None:
+        done = actions.day
+        worse_is_due = worse_model_day and done >= worse_model_day and loop.WORSE not in earlier + actions.kinds
+        if worse_is_due and not roll_out(home):  # beside a roll-out it would wait without a label
+            actions.add(loop.push_worse(home))
         if retrain_every is None:
             first = at - timedelta(days=done)
-            did = loop.after_day(home, chosen_rules, chosen_plan, partial(train, configuration), at, first)
+            loop.after_day(home, chosen_rules, chosen_plan, partial(train, configuration), at, first, actions)
         elif done % retrain_every == 0:
-            did = [loop.training(train(at_once, at, f"{done} days are over."))]
-        else:
-            did = []
-        for each in worse + did:
-            line(f"{at:%Y-%m-%d}: {each['kind']}. {each['reason']}")
-        return worse + did
+            actions.add(loop.training(train(at_once, at, f"{done} days are over.")))
 
     result = simulate(home, settings(), Plan(days, drift, drift_day), loop.release, steer, line, quiet, beside)
     if as_json:

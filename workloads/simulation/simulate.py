@@ -1,13 +1,15 @@
 """Simulate days: serve, collect, train, and go on. Everything but the listeners and the clock is real.
 
 The state says which days are done; a killed simulation goes on with the day that it was at. Each step may be done
-twice: items that were added are updated, pages and events that were sent count once, a journal is collected once.
+twice: items that were added are updated, pages and events that were sent count once, a journal is collected once, and
+what the loop did is written as it happens.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +35,7 @@ from stores import parts
 from stores.settings import Settings
 from workloads.monitoring.refresh import refresh_features
 from workloads.simulation import chart, servers
+from workloads.simulation.actions import Action, Actions
 from workloads.simulation.arms import worth
 from workloads.simulation.check import compared, compared_exposures
 from workloads.simulation.day import instant, replayed, serve
@@ -48,7 +51,7 @@ from workloads.simulation.rivals.values import Rival, true_values
 from workloads.simulation.served import Record
 
 Say = Callable[[str], None]
-Steer = Callable[[int, datetime], list[dict[str, Any]]]
+Steer = Callable[[Actions, list[str], datetime], None]
 Release = Callable[[Home, Path, datetime], None]
 
 KEEP = timedelta(days=7)  # of collected records in the journal
@@ -66,8 +69,8 @@ def simulate(
         settings: Say where the journal is.
         plan: What the simulation is to be.
         release: Adds the items of a file to the models of a home at an instant.
-        steer: Steers the loop after a day. It takes the number of days that are done and the end of the last one, and
-            returns what it did, in order: each has a `kind`, such as `training`, with the `status` and the `reason`.
+        steer: Steers the loop after a day, and adds what it does to the actions of the day. It also takes the kinds of
+            all earlier actions, and the end of the day.
         say: Prints a line of progress.
         quiet: A context that holds back what libraries print.
         beside: Homes that have simulated the same days with another loop, for the comparison.
@@ -97,16 +100,22 @@ def simulate(
             for day in range(world.config.days + len(state["days"]), world.config.days + plan.days):
                 result = one_day(home, settings, world, day, release, rivals, say, quiet)
                 end = instant((day + 1) * DAY)
-                result["actions"] = steer(len(state["days"]) + 1, end)
+                actions = Actions(home.simulation / "actions.json", len(state["days"]) + 1, partial(told, say, end))
+                steer(actions, [action["kind"] for each in state["days"] for action in each["actions"]], end)
+                result["actions"] = actions.done
                 state["days"].append(result)
                 state["gain"] = None  # of fewer days
                 write_json(state_file, state)
             if not judged(state):
                 say("comparing the last models with the first")
-                next_day = min(world.config.days + len(state["days"]), world.config.horizon - 1)
-                state["gain"] = gain(home, world, next_day, rivals, quiet)
+                state["gain"] = gain(home, world, world.config.days + len(state["days"]), rivals, quiet)
                 write_json(state_file, state)
     return summary(home, f"{manifest['dataset']}, seed {world.seed}", state, sites)
+
+
+def told(say: Say, at: datetime, action: Action) -> None:
+    """Say what the loop did."""
+    say(f"{at:%Y-%m-%d}: {action['kind']}. {action['reason']}")
 
 
 def judged(state: dict[str, Any]) -> bool:

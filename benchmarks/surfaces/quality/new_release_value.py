@@ -1,5 +1,6 @@
 """The true value of a list of new releases beside the newest items and the most played new items."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,8 @@ from benchmarks.surfaces.quality.served_pages import Rows, Served, rows_of
 from events.world.live.value import PLAY_REWARD
 from events.world.live.world import World
 from models.evaluation.metrics import bootstrap_mean
+from surfaces.engine.page import ShownPage
+from surfaces.engine.stage import Trace
 from surfaces.new_releases import newest
 from surfaces.sources.new_releases import DAYS
 from surfaces.sources.source import listed
@@ -34,7 +37,7 @@ def run(world: World, served: Sequence[Served], k: int, seed: int) -> dict[str, 
     listeners = np.array([one.moment.user for one in served])
     lists: dict[str, list[Rows]] = {
         "segue": [rows_of(world, one.answer.page) for one in served],
-        "age_order": [first(rows_of(world, newest(one.answer.context)), k) for one in served],
+        "age_order": [first(rows_of(world, page), k) for page in asyncio.run(by_age(served))],
         "popularity": [most_played(world, one, k) for one in served],
     }
     values = {name: values_of(world, served, rows, PLAY_REWARD) for name, rows in lists.items()}
@@ -50,6 +53,11 @@ def run(world: World, served: Sequence[Served], k: int, seed: int) -> dict[str, 
             f"new_releases_above_{name}": target(figures[name]["ahead"]["low"], at_least=ABOVE) for name in PEERS
         },
     }
+
+
+async def by_age(served: Sequence[Served]) -> list[ShownPage]:
+    """The newest items for each request."""
+    return [await newest(one.answer.context, Trace()) for one in served]
 
 
 def first(rows: Rows, k: int) -> Rows:

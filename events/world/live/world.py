@@ -1,6 +1,6 @@
 """A world of version 2: given its configuration and seed, its catalogue, listeners and days."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -59,18 +59,21 @@ class World:
 
     @cached_property
     def policies(self) -> list[Policy]:
-        """The logging policy of each day, which holds the tastes and the released items."""
-        return list(policies(self.config, self.seed, self.opening))
+        """The logging policy of each day and of the day after the last one: the tastes and the released items."""
+        longer = replace(self.config, future_days=self.config.future_days + 1)
+        return list(policies(longer, self.seed, self.opening))
 
     def day(self, day: int) -> Today:
         """Return the world on a day, counted from 0.
 
+        The day after the last one can be asked for, too: models that were made of all days are compared on it.
+
         Raises:
             InputError: The world has no such day.
         """
-        if not 0 <= day < self.config.horizon:
+        if not 0 <= day <= self.config.horizon:
             raise InputError(
-                f"The days of this world are 0 .. {self.config.horizon - 1}. Received {day}.",
+                f"The days of this world are 0 .. {self.config.horizon}. Received {day}.",
                 "Choose one of these days, or import a larger world.",
             )
         return Today(self.config, day, self.policies[day], self.listener_traits, self.item_traits)
