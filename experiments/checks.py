@@ -22,7 +22,9 @@ def checks(definition: Definition, sums: UnitSums) -> dict[str, float]:
 
     - `sample_ratio`: the arms have the units that their shares say; it may be looked at daily.
     - `exposure_loss`: an arm loses as many exposures as the control.
-    - `pre_period`: no success metric differed before the experiment. Corrected for the number of comparisons.
+    - `pre_period`: no success metric differed before the experiment.
+
+    The last two are corrected for the number of comparisons (Bonferroni), and 1 where there is nothing to compare.
     """
     shares = [arm.share for arm in definition.arms]
     others = range(1, len(definition.arms))
@@ -42,7 +44,7 @@ def checks(definition: Definition, sums: UnitSums) -> dict[str, float]:
         for other in others
     ]
     for name, p_values in (("exposure_loss", losses), ("pre_period", before)):
-        result[name] = min(1.0, min(p_values, default=1.0) * len(p_values))
+        result[name] = min([1.0, *(p * len(p_values) for p in p_values)])
     return result
 
 

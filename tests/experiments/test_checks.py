@@ -50,6 +50,15 @@ def test_a_broken_comparison_fails_one_check(name, broken):
     assert failed == {name}
 
 
+def test_a_check_with_nothing_to_compare_holds():
+    few = UnitSums(
+        ("control", "treatment"), np.array([0, 0, 0, 1]), np.zeros(4), {}, {}, 0, 0,
+        (np.array([0, 0, 0, 1]), Sums(np.zeros(4), np.ones(4))), {"play_rate": "no column"},
+    )  # fmt: skip
+    found = checks(DEFINITION, few)
+    assert (found["exposure_loss"], found["pre_period"]) == (1.0, 1.0)
+
+
 def test_a_slice_in_which_the_effect_differs_is_found_and_the_others_are_not():
     rows = sliced(DEFINITION, made(TREATED * np.where(COUNTRY == "NO", 1.0, 0.2), country=COUNTRY))
     assert {row["value"] for row in rows} == {"SE", "NO", "US", "DK"}
