@@ -166,10 +166,15 @@ def first_exposures(rows: "ir.Table", experiment: str, started: datetime) -> "ir
 
 
 def in_blocks(rows: "ir.Table", definition: Definition) -> "ir.Table":
-    """The rows of a switchback without the start of each block; the block takes the place of the listener."""
+    """The rows of a switchback without the start of each block; the block takes the place of the listener.
+
+    Feedback belongs to the block in which its page was decided: a play may end in the next one, with another arm.
+    """
     length = 3600 * 1_000_000 * definition.block_hours
-    kept = rows.filter(rows.micros % length >= int(BURN_IN * length))
-    return kept.mutate(user_id=(kept.micros // length).cast("string"))
+    decided = rows.micros.min(where=rows.action == IMPRESSION).over(group_by=[rows.user_id, rows.request_id])
+    rows = rows.mutate(decided=rows.request_id.isnull().ifelse(rows.micros, decided.coalesce(rows.micros)))
+    kept = rows.filter(rows.decided % length >= int(BURN_IN * length))
+    return kept.mutate(user_id=(kept.decided // length).cast("string"))
 
 
 def measurable(log: Log, metrics: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 
 import ibis
 import numpy as np
@@ -158,15 +159,16 @@ def test_a_switchback_sums_blocks_without_their_start():
     parts = definition(unit="time_block", block_hours=6)
     experiment = Running(parse(parts), ((0, 10_000),))
     arm = {hour: assign([experiment], FIRST, {}, START + timedelta(hours=hour))[0].arm for hour in (2, 8, 14)}
-    # A quarter of a block is 1.5 hours: the play at hour 6.5 is left out.
+    # A quarter of a block is 1.5 hours: the page at hour 6.5 is left out, and its play at hour 8 with it.
     rows = [
-        row(FIRST, hour / 24, action, arm=arm[block])
-        for hour, block, action in (
-            (2, 2, "impression"),
-            (3, 2, "play"),
-            (6.5, 8, "play"),
-            (8, 8, "impression"),
-            (14, 14, "impression"),
+        row(FIRST, hour / 24, action, request=request, arm=arm[block])
+        for hour, block, action, request in (
+            (2, 2, "impression", "a"),
+            (3, 2, "play", "a"),
+            (6.5, 8, "impression", "b"),
+            (8, 8, "play", "b"),
+            (8, 8, "impression", "c"),
+            (14, 14, "impression", "d"),
         )
     ]
     found = sums_of(rows, experiment)
@@ -174,6 +176,21 @@ def test_a_switchback_sums_blocks_without_their_start():
     assert found.sums["play_rate"].numerator.tolist() == [1.0, 0.0, 0.0]
     assert [found.arms[each] for each in found.arm] == [arm[2], arm[8], arm[14]]
     assert found.sums["play_rate"].before_numerator is None
+
+
+def test_a_play_counts_in_the_block_of_its_page():
+    experiment = Running(parse(definition(unit="time_block", block_hours=6)), ((0, 10_000),))
+    hours = range(2, 72, 6)  # a page in each block of three days, which is played when the next block is under way
+    arms = [assign([experiment], FIRST, {}, START + timedelta(hours=hour))[0].arm for hour in hours]
+    rows = [
+        row(FIRST, at / 24, action, request=f"r{hour}", arm=arm)
+        for hour, arm in zip(hours, arms, strict=True)
+        for at, action in ((hour, "impression"), (hour + 6, "play"))
+    ]
+    found = sums_of(rows, experiment)
+    assert {first == second for first, second in pairwise(arms)} == {True, False}
+    assert (found.mixed, [found.arms[each] for each in found.arm]) == (0, arms)
+    assert found.sums["play_rate"].numerator.tolist() == [1.0] * len(arms)
 
 
 def test_sums_equal_those_of_pandas(open_planted, started):
