@@ -35,7 +35,7 @@ class Row:
         control, treatment: The values.
         difference: Treatment minus control, after CUPED, with its interval `low`, `high`.
         lift: The relative difference with `lift_low`, `lift_high`; None unless both values are positive. Early looks of
-            the group-sequential method may have no bound yet, and so no ends of the interval.
+            the group-sequential method and arms of fewer than two units have no bound, and so no ends of the interval.
         z: The difference in standard errors.
         critical: The bound of |z| at this look.
         improved, worse: Whether z has crossed the bound in or against the metric's direction, at this look or before.
@@ -251,6 +251,11 @@ def scored(
 
 
 def bound_of(looks: Looks, alpha: float, result: Effect) -> float:
-    """Return the one-sided bound of z for a risk; a switchback's is wider, because its blocks are few."""
+    """Return the one-sided bound of z for a risk; a switchback's is wider, because its blocks are few.
+
+    An arm of fewer than two units has no variance, and so no bound: infinity.
+    """
+    if min(result.control.units, result.treatment.units) < 2:
+        return math.inf
     bound = looks.critical(alpha)
     return bound if looks.definition.unit == "user_id" else student_bound(bound, result)

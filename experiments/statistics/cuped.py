@@ -13,11 +13,13 @@ from experiments.statistics.effects import Effect, Estimate, Sums, effect, estim
 def adjusted_effect(control: Sums, treatment: Sums) -> tuple[Effect, float]:
     """Return the effect after CUPED, and the share of the variance of the difference that it removed.
 
-    The coefficient is that of both arms together. Without sums from before, or if they do not vary, nothing is removed.
+    The coefficient is that of both arms together. Nothing is removed without sums from before, if they do not vary, or
+    if an arm has fewer than two units.
     """
     plain = effect(control, treatment)
     total = control + treatment
-    if total.before_numerator is None or total.before_denominator is None:
+    few = min(plain.control.units, plain.treatment.units) < 2
+    if few or total.before_numerator is None or total.before_denominator is None:
         return plain, 0.0
     before = linearized(total.before_numerator, total.before_denominator)
     if not before.any():

@@ -136,9 +136,9 @@ def linearized(numerator: Array, denominator: Array) -> Array:
 
 
 def ratio(numerator: Array, denominator: Array) -> float:
-    """Return the ratio of means; 0 if the denominator is all zero."""
-    mean = denominator.mean()
-    return float(numerator.mean() / mean) if mean else 0.0
+    """Return the ratio of means; 0 if the denominator is all zero, or there is no unit."""
+    total = denominator.sum()
+    return float(numerator.sum() / total) if total else 0.0
 
 
 def estimate(sums: Sums) -> Estimate:

@@ -225,3 +225,21 @@ def test_a_switchback_of_few_blocks_has_wider_intervals_than_as_many_listeners(s
     assert cards[0].difference == cards[1].difference
     assert cards[0].critical == pytest.approx(t.isf(norm.sf(cards[1].critical), 10), rel=0.05)
     assert cards[0].high - cards[0].low > cards[1].high - cards[1].low
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", ["time_block", "user_id"])
+@pytest.mark.parametrize("arm", [[0, 1, 1], [0, 0, 0]])
+def test_an_arm_of_one_unit_or_none_has_no_bound(started, unit, arm):
+    arm = np.array(arm)
+    before = (np.array([1.0, 2, 5]), np.ones(3)) if unit == "user_id" else ()
+    plays = Sums(np.array([1.0, 2, 4]), np.ones(3), *before)
+    parsed = parse(definition(unit=unit, metrics={"success": {"play_rate": 0.02}}, plan={"days": 3}))
+    sums = UnitSums(("control", "treatment"), arm, arm * 0, {"play_rate": plays}, {}, 0, 0, (arm, plays), {})
+    made = score(parsed, sums, started, started + timedelta(days=3))
+    ends = made.rows[0]
+    assert (ends.critical, ends.low, ends.high) == (np.inf, -np.inf, np.inf)
+    assert (ends.control, ends.treatment) == ((1.0, 3.0) if arm.any() else (pytest.approx(7 / 3), 0.0))
+    assert (ends.lift_low, ends.lift_high, ends.variance_removed) == (None, None, 0.0)
+    assert (ends.improved, ends.worse) == (False, False)
+    assert verdicts.advise(parsed, made).verdict == "stop"
