@@ -126,8 +126,8 @@ def status(name: str | None, as_json: bool) -> None:
 def report(name: str, page: Path | None, requests: Path | None, as_json: bool) -> None:
     """Look at the experiment NAME: metrics with intervals, checks, and a verdict.
 
-    The look reads the collected log to its end, and is recorded: it spends alpha. Of an experiment that has ended, the
-    last look is shown.
+    The look reads the collected log to its end, which is its last collection, and is recorded: it spends alpha. Of an
+    experiment that has ended, the last look is shown.
     """
     from experiments.registry import Registry
     from experiments.reporting import report as look
@@ -192,7 +192,12 @@ def log_of(home: Home, requests: Path | None) -> "AbstractContextManager[Log]":
 
 
 def end_of(home: Home) -> datetime:
-    """Return the instant after the last event of a home's log."""
-    from events.dataset import load
+    """Return the instant up to which a home's log is complete: its last collection, or after its last event.
 
-    return datetime.fromisoformat(load(home.data).manifest["span"]["last"]) + timedelta(microseconds=1)
+    A day that was collected whole counts whole, also if nothing happened in its last hour.
+    """
+    from events.dataset import load
+    from events.ingest import complete_until
+
+    manifest = load(home.data).manifest
+    return max(complete_until(manifest), datetime.fromisoformat(manifest["span"]["last"]) + timedelta(microseconds=1))

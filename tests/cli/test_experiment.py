@@ -14,6 +14,7 @@ import yaml
 
 import cli
 from benchmarks.experiments.log import STARTED, Planted, event_files, write_log
+from cli.experiments.command import end_of
 from events import dataset
 from events.imported import Imported
 from events.journal.joins import EXPOSURE
@@ -164,6 +165,28 @@ def test_an_ended_experiment_is_not_started_again(segue, monkeypatch, tmp_path):
     code, out, err = segue("start", file)
     assert (code, out, "stays ended" in err) == (2, "", True)
     assert {path: path.read_bytes() for path in records.rglob("*.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("collected", "end"),
+    [
+        (None, timedelta(hours=23, microseconds=1)),
+        (timedelta(days=1), timedelta(days=1)),
+        (timedelta(hours=23), timedelta(hours=23, microseconds=1)),
+    ],
+    ids=["imported", "collected after the last event", "collected at the last event"],
+)
+def test_a_log_ends_with_its_last_collection_or_its_last_event(tmp_path, collected, end):
+    home = Home(tmp_path)
+    items = pa.table({"item_id": ["i"], "title": ["Amber River"]})
+    events = [
+        {"event_id": f"e{hour}", "user_id": f"u{hour}", "item_id": "i", "ts": STARTED + timedelta(hours=hour),
+         "action": "play"} for hour in (1, 23)
+    ]  # fmt: skip
+    until = {"until": (STARTED + collected).isoformat()} if collected else None
+    users = pa.table({"user_id": ["u1", "u23"]})
+    dataset.write(home.data, Imported("log", items, users, pa.Table.from_pylist(events), collected=until))
+    assert end_of(home) == STARTED + end
 
 
 @pytest.mark.slow
