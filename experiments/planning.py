@@ -97,7 +97,7 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
     needs = [need(definition, metric.name, roles[metric.name], sums[metric.name]) for metric in measured]
     days = (frame["first"].to_numpy() - round(started.timestamp() * 1e6)) // DAY_US
     share = 1 if switchback else definition.share[-1]  # each block has listeners of the experiment
-    arrivals = [int(share * count) for count in np.bincount(days, minlength=plan.days)]
+    arrivals = (share * np.bincount(days, minlength=plan.days)).tolist()  # a day may bring less than one
     units = max((each.units for each in needs), default=0)
     return Outlook(tuple(needs), units, sample_size.days_for(units, arrivals), frame.num_rows, unmeasured)
 

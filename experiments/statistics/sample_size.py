@@ -38,17 +38,17 @@ def expected_z(difference: float, variances: tuple[float, float], shares: tuple[
     return difference / math.sqrt(each / units)
 
 
-def days_for(units: int, arrivals: list[int]) -> int | None:
+def days_for(units: int, arrivals: list[float]) -> int | None:
     """Return the days until so many units were seen.
 
     Args:
         units: The units wanted.
-        arrivals: Units seen for the first time on each day of a log.
+        arrivals: Units expected for the first time on each day of a log; with a small share, less than one.
 
     Returns:
         The days; beyond the log its last week goes on. None if nobody comes any more.
     """
-    seen = 0
+    seen = 0.0
     for day, new in enumerate(arrivals, 1):
         seen += new
         if seen >= units:

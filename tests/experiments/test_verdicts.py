@@ -94,6 +94,11 @@ def test_a_plan_says_listeners_and_days(open_planted, started):
     assert smaller.needs[0].units == pytest.approx(needs["play_rate"].units / 4, rel=0.03)
 
 
+def test_a_plan_of_a_small_share_counts_parts_of_listeners_a_day(open_planted, started):
+    result = outlook(parse(definition(plan=PLAN, share=[1e-4])), open_planted("nothing"), started)
+    assert result.days == pytest.approx(result.units / (1e-4 * result.seen / DAYS), rel=0.01)
+
+
 def test_a_plan_of_a_switchback_counts_blocks(open_planted, started):
     planned = parse(definition(plan=PLAN, unit="time_block", block_hours=6, share=[0.5]))
     result = outlook(planned, open_planted("nothing"), started)
