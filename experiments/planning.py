@@ -30,7 +30,7 @@ class Need:
         metric, role: Names.
         value: Its value in the log.
         change: The relative lift to find, or a guardrail's margin.
-        units: Units of all arms that it needs.
+        units: Units of all arms that it needs; 0 for a guardrail that never happens, which has no margin to show.
         variance_removed: Share of the variance that the days before explain.
     """
 
@@ -74,7 +74,7 @@ def outlook(definition: Definition, log: Log, end: datetime) -> Outlook:
         end: The end of the log, UTC.
 
     Raises:
-        InputError: The log has no listener in these days, or a metric never happens.
+        InputError: The log has no listener in these days, or a success metric never happens.
     """
     plan, switchback = definition.plan, definition.unit == "time_block"
     started = end - timedelta(days=plan.days)
@@ -122,6 +122,8 @@ def need(definition: Definition, metric: str, role: str, sums: Sums) -> Need:
     better = 1 if CATALOGUE[metric].higher_is_better else -1
     alpha = levels.success / 2 if role == "success" else levels.guardrail
     value = ratio(sums.numerator, sums.denominator)
+    if role == "guardrail" and value == 0:  # the planned end decides it, whenever that is
+        return Need(metric, role, value, change, 0, 0.0)
     half = np.arange(len(sums.numerator)) % 2 == 0
     removed = max(0.0, adjusted_effect(sums.take(half), sums.take(~half))[1])
     variance = float(linearized(sums.numerator, sums.denominator).var(ddof=1)) * (1 - removed)

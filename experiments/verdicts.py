@@ -33,7 +33,8 @@ def advise(definition: Definition, card: Scorecard) -> Advice:
     """Return the verdict of a scorecard.
 
     An arm ships if at least one success metric improved and all guardrails are non-inferior. It stops early for harm
-    alone: a metric that got worse, or a guardrail beyond its margin. At the planned end, what does not ship stops.
+    alone: a metric that got worse, or a guardrail beyond its margin. At the planned end a guardrail that never happened
+    does not block, and what does not ship stops.
     """
     if broken := broken_by(card):
         return Advice(INVALID, f"The comparison cannot be trusted: {broken}.")
@@ -75,11 +76,13 @@ def advise_arm(rows: list[Row], card: Scorecard) -> Advice:
         return Advice(STOP, f"{row.metric} got worse in {arm}: {figures(row)}.")
     improved = [row for row in rows if row.role == "success" and row.improved]
     guardrails = [row for row in rows if row.role == "guardrail"]
-    open_ = [row for row in guardrails if not row.non_inferior]
+    ended = card.information >= 1
+    absent = [row for row in guardrails if ended and not row.non_inferior and without_case(row)]
+    open_ = [row for row in guardrails if not row.non_inferior and row not in absent]
     if improved and not open_:
         kept = f" and {len(guardrails)} of {len(guardrails)} guardrails hold" if guardrails else ""
-        return Advice(SHIP, f"{improved[0].metric} improved in {arm}: {figures(improved[0])}{kept}.", arm)
-    ended = card.information >= 1
+        never = "".join(f"; {never_happened(row, card)}" for row in absent)
+        return Advice(SHIP, f"{improved[0].metric} improved in {arm}: {figures(improved[0])}{kept}{never}.", arm)
     if ended and improved:
         return Advice(
             STOP,
@@ -99,6 +102,25 @@ def advise_arm(rows: list[Row], card: Scorecard) -> Advice:
         f"No success metric has improved yet in {arm} at {card.information:.0%} of the planned information, and no "
         "metric got worse.",
     )
+
+
+def without_case(row: Row) -> bool:
+    """Whether a metric never happened where harm would show: in the treatment, or in the control if high is good.
+
+    A margin relative to nothing cannot be shown, and no data could speak more for the arm.
+    """
+    return (row.control if row.higher_is_better else row.treatment) == 0
+
+
+def never_happened(row: Row, card: Scorecard) -> str:
+    """Say how much harm a metric that never happened leaves possible.
+
+    Of n units without a single case, fewer than 3 in n have one with 95 % certainty (the rule of three: Hanley and
+    Lippman-Hand 1983, "If Nothing Goes Wrong, Is Everything All Right?"). It is asked once, at the planned end.
+    """
+    arm = next(iter(card.units)) if row.higher_is_better else row.arm
+    units = f"{card.units[arm]:,} listeners"
+    return f"{row.metric} never happened in {arm}, so fewer than 3 in {units} meet it (95 % certainty)"
 
 
 def figures(row: Row) -> str:

@@ -13,7 +13,8 @@ from experiments.statistics.effects import Effect
 def z_above_margin(effect: Effect, margin: float, higher_is_better: bool) -> float:
     """Return z of the test whose null hypothesis is that the treatment is worse by at least the margin.
 
-    Non-inferiority is shown where z is above the one-sided bound.
+    Non-inferiority is shown where z is above the one-sided bound. z is 0 where the metric never happened in either arm:
+    that shows nothing about a relative margin.
 
     Args:
         effect: The effect.

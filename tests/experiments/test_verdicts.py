@@ -94,6 +94,13 @@ def test_a_plan_says_listeners_and_days(open_planted, started):
     assert smaller.needs[0].units == pytest.approx(needs["play_rate"].units / 4, rel=0.03)
 
 
+def test_a_plan_asks_no_listeners_of_a_guardrail_that_never_happens(open_planted, started):
+    metrics = {"success": {"play_rate": 0.02}, "guardrails": {"fallback_share": 0.5}}
+    result = outlook(parse(definition(plan=PLAN, metrics=metrics)), open_planted("nothing"), started)
+    (success, never) = result.needs
+    assert (never.value, never.units, result.units) == (0.0, 0, success.units)
+
+
 def test_a_plan_of_a_small_share_counts_parts_of_listeners_a_day(open_planted, started):
     result = outlook(parse(definition(plan=PLAN, share=[1e-4])), open_planted("nothing"), started)
     assert result.days == pytest.approx(result.units / (1e-4 * result.seen / DAYS), rel=0.01)
@@ -150,7 +157,13 @@ def row(**parts) -> Row:
 
 
 def guardrail(**parts) -> Row:
-    return row(metric="skip_rate", role="guardrail", margin=0.02, **parts)
+    return row(**{"metric": "skip_rate", "role": "guardrail", "margin": 0.02, **parts})
+
+
+def rare(control, treatment, higher_is_better=False) -> Row:
+    """A guardrail that hardly ever happens: its margin is a share of nearly nothing."""
+    values = {"control": control, "treatment": treatment, "higher_is_better": higher_is_better}
+    return guardrail(metric="errors", lift=None, **values)
 
 
 def card(*rows, **parts) -> Scorecard:
@@ -176,6 +189,16 @@ def card(*rows, **parts) -> Scorecard:
         (card(row(improved=True), guardrail(non_inferior=True)), "ship", "improved"),
         (card(row(improved=True), guardrail()), "keep going", "not yet shown"),
         (card(row(improved=True), guardrail(), information=1.0), "stop", "was not shown to stay within its margin"),
+        (
+            card(row(improved=True), rare(0.0, 0.0), information=1.0),
+            "ship",
+            "1 of 1 guardrails hold; errors never happened in treatment, so fewer than 3 in 500 listeners meet it",
+        ),
+        (card(row(improved=True), rare(0.01, 0.0), information=1.0), "ship", "errors never happened in treatment"),
+        (card(row(improved=True), rare(0.0, 0.01), information=1.0), "stop", "errors was not shown to stay within"),
+        (card(row(improved=True), rare(0.0, 0.0), guardrail(), information=1.0), "stop", "skip_rate was not shown"),
+        (card(row(improved=True), rare(0.0, 0.0, True), information=1.0), "ship", "errors never happened in control"),
+        (card(row(improved=True), rare(0.0, 0.0), information=0.9), "keep going", "errors is not yet shown"),
         (card(row(improved=True), guardrail(worse=True)), "stop", "skip_rate got worse"),
         (card(row(improved=True), guardrail(worse=True, non_inferior=True)), "ship", "improved"),
         (card(row(), guardrail(non_inferior=True)), "keep going", "No success metric has improved yet"),
