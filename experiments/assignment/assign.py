@@ -42,6 +42,11 @@ class Running:
             ends.append((round(total * BUCKETS), arm.name))
         return tuple(ends)
 
+    def arm_of(self, unit: str) -> str:
+        """Return the arm of a unit that is in the experiment: a listener, or the block of a switchback."""
+        number = bucket(self.definition.salted, unit)
+        return next(arm for end, arm in self.arm_ends if number < end)
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -84,8 +89,7 @@ def assign(
             if layer.salted not in buckets:
                 buckets[layer.salted] = bucket(layer.salted, user_id)
             if any(start <= buckets[layer.salted] < end for start, end in one.admitted):
-                number = bucket(definition.salted, unit)
-                name = next(arm for end, arm in one.arm_ends if number < end)
+                name = one.arm_of(unit)
         if name is not None:
             arm = definition.arm(name)
             assigned.append(Assignment(definition.name, name, arm.parameters, definition.changed, forced is not None))

@@ -25,6 +25,7 @@ from events.journal.journal import open_journal
 from events.world.day import DAY, HOME
 from events.world.live.value import contexts
 from events.world.live.world import World
+from experiments.registry import Registry
 from feature_repo.feast_store import open_store
 from segue.errors import InputError
 from segue.files import atomic_path, read_json, write_json, write_text
@@ -176,7 +177,7 @@ def one_day(
         collect_home(journal, home, instant((day + 1) * DAY), KEEP)
         events = dataset.load(home.data).events()
         result["collected"] = compared(moments, events)
-        result["arms"] = worth(world, day, moments, events)
+        result["arms"] = worth(world, day, moments, events, Registry(home.experiments).running())
         result["exposures"] = compared_exposures(moments, events, journal.exposures)
     with quiet():
         result["features"] = compared_features(home, instant(day * DAY), instant((day + 1) * DAY))

@@ -109,7 +109,8 @@ def test_a_planted_lift_ships_a_planted_harm_is_blocked_and_a_broken_logger_is_i
     with closing(open_journal(home, settings())) as journal:
         collect_home(journal, home, END, timedelta(days=7))
     moments, events = replayed(world, DAY_OF_TEST, record), dataset.load(home.data).events()
-    exposed, truth = first_exposures(events), worth(world, DAY_OF_TEST, moments, events)
+    experiments = Registry(home.experiments).running()
+    exposed, truth = first_exposures(events), worth(world, DAY_OF_TEST, moments, events, experiments)
 
     for name, verdict, reason in (("longer", "ship", "plays improved"), ("wrong", "stop", "skip_rate got worse")):
         card, worths, counts = look(home, name), truth[name], played(moments, exposed[name])
