@@ -70,7 +70,7 @@ def run_locally(
         The run's `workloads.outcome.outcome`, and the paths of its `folder` and its `log`.
 
     Raises:
-        PipelineFailed: a step failed. A gate that stops the run is a result, not a failure.
+        PipelineFailed: a step failed, and nothing was pushed. A gate that stops the run is a result, not a failure.
         InputError: TensorFlow cannot load a model from the home.
         UnavailableError: another run of the home is at work.
     """
@@ -113,8 +113,8 @@ def run_locally(
                 shutil.rmtree(run.temporary, ignore_errors=True)
         records.bring(run)  # of steps that ran in homes of their own
         result = outcome(run) | places(run)
-        if child.returncode != 0 and result["status"] != "failed":
-            result |= {"status": "failed", "reason": last_line(run.log)} | killed_step(result["steps"])
+        if child.returncode != 0 and result["failed_step"] is None:
+            result |= unrecorded_failure(result)
         write_json(run.report, result)
         if result["status"] == "failed":
             raise failure(name, result)
@@ -131,11 +131,14 @@ def remove_leftovers(home: Home) -> None:
         shutil.rmtree(run.temporary, ignore_errors=True)
 
 
-def killed_step(steps: dict[str, Any]) -> dict[str, Any]:
-    """Return the failed step and the reason, if a step's process was killed before it could record its failure."""
-    killed = [name for name, record in steps.items() if record["status"] == "running"]
-    reason = "Its process was killed; the machine may be short of memory."
-    return {"failed_step": killed[0], "reason": reason} if killed else {}
+def unrecorded_failure(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what changes in the outcome of a run that failed without a record, as when a step's process was killed."""
+    killed = next((name for name, record in result["steps"].items() if record["status"] == "running"), None)
+    cause = "Its process was killed; the machine may be short of memory."
+    if result["status"] == "pushed":
+        return {"failed_step": killed, "reason": f"{result['reason']}; but {killed} failed: {cause}"} if killed else {}
+    reason = cause if killed else last_line(Path(result["log"]))
+    return {"status": "failed", "failed_step": killed, "reason": reason}
 
 
 def places(run: RunFolder) -> dict[str, str]:

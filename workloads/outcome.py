@@ -19,7 +19,8 @@ def outcome(run: RunFolder) -> dict[str, Any]:
     Returns:
         `run`, the run's name; `status`: `pushed`, `compared` (monitoring), `searched` (search), `stopped` (by a gate),
         `failed` or `incomplete`; `reason`, one sentence; `version`, the pushed version or None; `failed_step`, its name
-        or None; `steps`, the record of each step by name; `not_tracked`, why MLflow does not have the run yet, or None.
+        or None, also of a run that pushed; `steps`, the record of each step by name; `not_tracked`, why MLflow does not
+        have the run yet, or None.
     """
     # A record of an earlier version of Segue has no `started`; all of its run have none.
     read = [read_json(path) for path in sorted(run.steps.glob("*.json"))]
@@ -30,20 +31,22 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         "run": run.path.name,
         "steps": steps,
         "version": None,
-        "failed_step": None,
+        "failed_step": (failed := next((name for name, record in steps.items() if record["status"] == "failed"), None)),
         "not_tracked": not_tracked,
     }
-    for name, record in steps.items():
-        if record["status"] == "failed":
-            return {**common, "status": "failed", "failed_step": name, "reason": f"{name}: {record['cause']}"}
+    # The push comes before a failure: a step that fails beside it or later does not take it back.
+    if "version" in steps.get("push", {}).get("result", {}):
+        version, label = steps["push"]["result"]["version"], steps["push"]["result"].get("label", STABLE)
+        reason = f"every gate passed; this is version {version}{LABELLED[label]}"
+        if failed:
+            reason = f"{reason}; but {failed} failed: {steps[failed]['cause']}"
+        return {**common, "status": "pushed", "version": version, "reason": reason}
+    if failed:
+        return {**common, "status": "failed", "reason": f"{failed}: {steps[failed]['cause']}"}
     for name, gate in GATES.items():
         result = steps.get(name, {}).get("result", {})
         if result.get("passed") is False:
             return {**common, "status": "stopped", "reason": f"{gate} said no: {result['reason']}"}
-    if "version" in steps.get("push", {}).get("result", {}):
-        version, label = steps["push"]["result"]["version"], steps["push"]["result"].get("label", STABLE)
-        reason = f"every gate passed; this is version {version}{LABELLED[label]}"
-        return {**common, "status": "pushed", "version": version, "reason": reason}
     if "reason" in steps.get("detect-drift", {}).get("result", {}):
         return {**common, "status": "compared", "reason": steps["detect-drift"]["result"]["reason"]}
     search = steps.get("choose-trial", {}).get("result", {})

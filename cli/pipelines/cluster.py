@@ -39,7 +39,7 @@ def follow_to_end(installation: "Installation", run_id: str, as_json: bool) -> N
     """Follow a run until it ends, and print its outcome. Ctrl-C ends only the following.
 
     Raises:
-        PipelineFailed: a step failed.
+        PipelineFailed: a step failed, and nothing was pushed.
         SystemExit: Ctrl-C.
     """
     from cli.pipelines.progress import Steps
@@ -72,7 +72,8 @@ def show_end(folder: RunFolder, result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(result | {"records": place} | ({"search": search} if search else {}))
         return
-    say(f"{result['run']}: {words(result)}", fg="yellow" if result["status"] == "stopped" else "green")
+    incomplete = result["status"] == "stopped" or result["failed_step"]
+    say(f"{result['run']}: {words(result)}", fg="yellow" if incomplete else "green")
     if result["not_tracked"]:
         say(f"not tracked: {result['not_tracked']} The next run sends the record.", fg="yellow")
     show_evaluation(folder)

@@ -45,7 +45,7 @@ def training(on, host, wait, config, seed, as_json, reason) -> None:
     """Train and evaluate all models, and push them if they pass every gate.
 
     A gate that stops the run is a result, not a failure: the exit code is 0, nothing is pushed, and the report names
-    the reason.
+    the reason. So is a step that fails after the push: the models serve, and the reason names the step.
     """
     execute("training", on, host, wait, config, seed, as_json, why=reason)
 
@@ -151,8 +151,10 @@ def show(home: Home, result: dict) -> None:
     from cli.pipelines.search import show_search
     from pipelines.run_state import words
 
-    colour = "yellow" if result["status"] == "stopped" else "green"
-    say(f"{result['run']}: {words(result)}", fg=colour)
+    incomplete = result["status"] == "stopped" or result["failed_step"]
+    say(f"{result['run']}: {words(result)}", fg="yellow" if incomplete else "green")
+    if failed := result["failed_step"]:
+        say(f"The models are pushed all the same; the next training repeats {failed}. The log is {result['log']}.")
     if result["not_tracked"]:
         say(f"not tracked: {result['not_tracked']} The next run sends the record.", fg="yellow")
     run = RunFolder(Path(result["folder"]))

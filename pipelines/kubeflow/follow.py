@@ -45,7 +45,7 @@ def follow(
         The run's `runs.state`.
 
     Raises:
-        PipelineFailed: a step failed. A gate that stops the run is a result, not a failure.
+        PipelineFailed: a step failed, and nothing was pushed. A gate that stops the run is a result, not a failure.
         InputError: there is no such run, or the API or the object store refuses.
         UnavailableError: the API or the object store does not answer for a minute. The run goes on.
     """

@@ -137,6 +137,8 @@ def state(kubeflow: Kubeflow, run: Any, folder: RunFolder) -> dict[str, Any]:
     if run.state not in ENDED:
         at_work = [name for name, record in result["steps"].items() if record["status"] == "running"]
         return result | {"status": "running", "reason": at_work[-1] if at_work else str(run.state).lower()}
+    if result["status"] == "pushed":
+        return result
     if run.state == "CANCELED":
         return result | {"status": "failed", "reason": "It was ended on the cluster."}
     if run.state != "SUCCEEDED" and result["status"] != "failed":

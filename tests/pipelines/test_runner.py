@@ -11,11 +11,11 @@ from pipelines import steps
 from pipelines.runner import (
     failure,
     kill_rest,
-    killed_step,
     last_line,
     new_run,
     remove_leftovers,
     run_locally,
+    unrecorded_failure,
     whole_lines,
 )
 from segue.errors import EXIT_FAILED, EXIT_USAGE, InputError
@@ -45,6 +45,24 @@ def test_a_run_records_why_it_was_started(home, monkeypatch):
     )
     run_locally(home, "training", {}, NOON, print, print, why="a week of new plays")
     assert read_json(home.run("training-20260301T120000").request)["why"] == "a week of new plays"
+
+
+def test_a_run_whose_process_dies_after_the_push_has_pushed(home, monkeypatch):
+    script = """
+from pathlib import Path
+from segue.files import write_json
+write_json(Path("steps/push.json"), {"step": "push", "status": "done", "result": {"version": 7, "label": "stable"}})
+write_json(Path("steps/learn-layout.json"), {"step": "learn-layout", "status": "running", "result": {}})
+raise SystemExit(1)
+"""
+    popen = subprocess.Popen  # a pipeline whose second step is killed
+    monkeypatch.setattr(
+        "pipelines.runner.subprocess.Popen", lambda command, **o: popen([sys.executable, "-c", script], **o)
+    )
+    result = run_locally(home, "training", {}, NOON, lambda record: None, print)
+    assert (result["status"], result["version"], result["failed_step"]) == ("pushed", 7, "learn-layout")
+    assert "; but learn-layout failed: Its process was killed;" in result["reason"]
+    assert read_json(Path(result["folder"]) / "report.json") == result
 
 
 def test_a_run_removes_what_killed_commands_left_in_the_home(home):
@@ -105,11 +123,10 @@ def test_a_failure_outside_any_step_names_the_pipeline():
 
 def test_a_step_whose_process_was_killed_is_named():
     steps = {"ingest": {"status": "done"}, "train-ranking": {"status": "running"}}
-    result = {"steps": steps, "log": "run.log"} | killed_step(steps)
-    assert failure("training", result).headline == (
+    result = {"status": "incomplete", "steps": steps, "log": "run.log"}
+    assert failure("training", result | unrecorded_failure(result)).headline == (
         "The step train-ranking failed. Its process was killed; the machine may be short of memory."
     )
-    assert killed_step({"ingest": {"status": "done"}}) == {}
 
 
 def test_last_line_skips_blank_ones(tmp_path):

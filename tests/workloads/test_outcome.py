@@ -62,6 +62,16 @@ def test_a_failed_step_keeps_its_cause_fix_and_exit_code(home):
     assert result["steps"]["ingest"]["exit_code"] == 2
 
 
+@pytest.mark.parametrize("later", ["learn-layout", "register"])
+def test_a_step_that_fails_beside_the_push_does_not_take_it_back(home, later):
+    run_steps(home, {"push": {"version": 7, "label": "stable"}})
+    with pytest.raises(InputError), Run(home, "r1", {}).step(later):
+        raise InputError("Full disk.", "Free some space.")
+    result = outcome(home.run("r1"))
+    assert (result["status"], result["version"], result["failed_step"]) == ("pushed", 7, later)
+    assert result["reason"] == f"every gate passed; this is version 7; but {later} failed: Full disk."
+
+
 def test_a_step_that_had_nothing_to_do_says_why():
     assert verdict({"status": "done", "result": {"skipped": "the log has no pages"}}) == "skipped: the log has no pages"
 

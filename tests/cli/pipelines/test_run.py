@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from cli.pipelines.run import roll_out, run
+from cli.pipelines.run import roll_out, run, show
 from events.dataset import write
 from events.importers.tabular import read as read_log
 from rollout.decision import Decision
@@ -52,6 +52,16 @@ def test_no_run_starts_on_a_log_without_negatives(tmp_path, monkeypatch, argumen
     assert error.headline.startswith("Ranking is judged by a label that is 1 for some events and 0 for others.")
     assert error.exit_code == InputError.exit_code
     assert not Home.from_env().runs.exists()
+
+
+def test_a_step_that_failed_after_the_push_is_said(home, capsys):
+    run = home.run("training-1")
+    run.path.mkdir(parents=True)
+    ended = {"status": "pushed", "reason": "this is version 7; but learn-layout failed: Full.", "not_tracked": None}
+    show(home, ended | {"run": run.path.name, "failed_step": "learn-layout", "folder": str(run.path), "log": "run.log"})
+    printed = capsys.readouterr().out
+    assert "training-1: pushed. this is version 7; but learn-layout failed: Full." in printed
+    assert "The models are pushed all the same; the next training repeats learn-layout. The log is run.log." in printed
 
 
 @pytest.fixture

@@ -127,6 +127,14 @@ def test_a_failed_step_gives_its_exit_code(kubeflow, started, stored, tmp_path, 
     assert "/#/runs/details/r1" in error.fix
 
 
+@pytest.mark.parametrize("state", ["FAILED", "SUCCEEDED", "CANCELED"])
+def test_a_run_that_pushed_stays_pushed_whatever_comes_later(kubeflow, started, stored, tmp_path, state):
+    stored.update({"push": done(version=7), "learn-layout": failed(75)})
+    kubeflow.moves = [move(state, task("push", "SUCCEEDED"), task("learn-layout", "FAILED"))]
+    outcome = followed(kubeflow, tmp_path)[1]
+    assert (outcome["status"], outcome["version"], outcome["failed_step"]) == ("pushed", 7, "learn-layout")
+
+
 def test_a_repeated_step_says_why(kubeflow, started, stored, tmp_path):
     kubeflow.moves = [
         move("RUNNING", task("ingest", "RUNNING")),
