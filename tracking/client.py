@@ -13,7 +13,7 @@ from segue.errors import SegueError
 from segue.files import atomic_path
 from segue.settings import sqlite_uri
 from stores import tracking as server
-from stores.settings import settings
+from stores.settings import settings, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,6 +23,7 @@ MAKING_SECONDS = 5.0  # until the other process has made its tables
 PORTS = {"http": 80, "https": 443, "mysql": 3306, "mssql": 1433}
 # MLflow's own limits keep a call to a dead server for minutes. What is not sent now is sent later: `tracking.outbox`.
 LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+LONGEST = 500  # characters of an error's text
 DATABASE_TRIES = 3  # within half a second; MLflow's own 10 take 100 s, and no variable sets them
 
 
@@ -51,6 +52,11 @@ def require_answer(tracking_uri: str) -> None:
         if address.scheme in ("http", "https") and tls.root(error) is error:  # an answer, which MLflow tells vaguely
             server.check(tracking_uri)
         raise server.unreachable(error, tracking_uri) from error
+
+
+def text_of(error: Exception) -> str:
+    """Return the text of an error on one line, without a password: MLflow's own errors name the whole address."""
+    return shown(" ".join(str(error).split()))[:LONGEST]
 
 
 def try_twice(call: Callable[[], object]) -> None:

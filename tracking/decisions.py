@@ -5,7 +5,7 @@ from typing import Any
 
 from segue.settings import Home
 from tracking.address import artifact_location, tracking_uri
-from tracking.client import connect
+from tracking.client import connect, text_of
 from tracking.moved_home import relocate
 from tracking.runs import earlier_attempt, log_run, text_tags
 
@@ -33,5 +33,5 @@ def log_decisions(home: Home, decisions: Sequence[dict[str, Any]]) -> tuple[int,
                 log_run(client, DECISIONS, artifact_location(home), decision["name"], {}, decision["metrics"], tags, [])
             sent += 1
     except Exception as error:  # MLflow raises whatever its transport raises
-        return sent, " ".join(str(error).split())[:500]
+        return sent, text_of(error)
     return sent, ""

@@ -5,7 +5,7 @@ from typing import Any
 from segue.files import read_json, write_json
 from segue.settings import Home, RunFolder
 from tracking.address import artifact_location, tracking_uri
-from tracking.client import connect
+from tracking.client import connect, text_of
 from tracking.moved_home import relocate
 from tracking.registry import register
 from tracking.runs import earlier_attempt, log_run
@@ -49,7 +49,7 @@ def track(home: Home, run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
 
 def keep(run: RunFolder, error: Exception) -> None:
     """Keep a run's record for a later run, with the reason."""
-    write_json(run.unsent, read_json(run.unsent) | {"not_tracked": " ".join(str(error).split())[:500]})
+    write_json(run.unsent, read_json(run.unsent) | {"not_tracked": text_of(error)})
 
 
 def send(client: Any, home: Home, run: RunFolder) -> dict[str, Any]:

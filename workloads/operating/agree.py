@@ -13,7 +13,7 @@ from serving.store.versions import CANARY, STABLE
 from stores.settings import shown
 from tracking.address import tracking_uri
 from tracking.aliases import CHALLENGER, CHAMPION, set_aliases
-from tracking.client import connect
+from tracking.client import connect, text_of
 from tracking.outbox import track
 from tracking.runs import EXPERIMENT, text_tags
 
@@ -57,7 +57,7 @@ def agree(home: Home) -> str | None:
                 track(home, home.run(run), record_of(home, run, pushed))
             missing = set_aliases(connect(address), aliases)
     except Exception as error:  # MLflow raises whatever its transport raises
-        return f"MLflow's aliases do not follow the labels yet: {' '.join(str(error).split())[:300]}"
+        return f"MLflow's aliases do not follow the labels yet: {text_of(error)}"
     if missing:
         return f"MLflow's aliases do not follow the labels yet: it has no version of {', '.join(sorted(missing))}."
     home.mlflow.mkdir(parents=True, exist_ok=True)
