@@ -6,7 +6,7 @@ No file has more records than a warm-up file may have, so every file can serve a
 
 While a file is written, its name is `.tmp-<name>`, its writer holds a lock on it, and it can be read up to the last
 whole record. It gets its final name when it is complete. If a writer was killed, the next logger of the same prefix
-cuts the file after the last whole record and gives it its final name.
+cuts the file after the last whole record and gives it its final name. A file without a whole record is removed.
 """
 
 import contextlib
@@ -175,7 +175,7 @@ class _Files:
             self.finish()
 
     def finish(self) -> None:
-        """Complete the open file, if there is one: give it its final name."""
+        """Complete the open file, if there is one."""
         if self._file is not None:
             with self._file as file:
                 self._file = None
@@ -188,7 +188,9 @@ class _Files:
             # A file that is locked, or that has just gone, belongs to a running writer.
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _complete(path, file, _whole_bytes(path))
+                # Another writer may have created an empty file and not locked it yet.
+                if path.stat().st_size:
+                    _complete(path, file, _whole_bytes(path))
 
     def _open(self) -> BinaryIO:
         """Start a new file, locked and with a temporary name."""
@@ -205,13 +207,14 @@ class _Files:
 def _complete(path: Path, file: BinaryIO, size: int) -> None:
     """Complete a log file: keep its first `size` bytes, which are whole records, and give it its final name.
 
-    An empty file is left alone, because another writer may have created it and not locked it yet.
+    A file without a whole record is removed. The caller has locked the file.
     """
-    if not size:
-        return
     try:
-        file.truncate(size)
-        path.rename(path.with_name(path.name.removeprefix(files.TEMPORARY)))
+        if size:
+            file.truncate(size)
+            path.rename(path.with_name(path.name.removeprefix(files.TEMPORARY)))
+        else:
+            path.unlink()
     except OSError as error:
         log.warning("The request log %s keeps its temporary name: %s.", path, error)
 

@@ -22,7 +22,8 @@ ModelSpec = protos.message("tensorflow.serving.ModelSpec", "tensorflow_serving/a
 PredictResponse = protos.message("tensorflow.serving.PredictResponse", "tensorflow_serving/apis/predict.proto")
 NOW = 1_700_000_000.5  # 2023-11-14 22:13:20 UTC
 
-# A child process logs eight records of 20 kB to the prefix argv[1], then ends as argv[2] says.
+# A child process logs eight records of 20 kB to the prefix argv[1], then ends as argv[2] says: `kill`, or the bytes
+# that a file may have.
 CHILD = """
 import os, random, resource, signal, sys, time
 from serving.api import request_log
@@ -31,8 +32,8 @@ config = protos.message("tensorflow.serving.LoggingConfig", "tensorflow_serving/
 config.log_collector_config.filename_prefix = sys.argv[1]
 config.sampling_config.sampling_rate = 1.0
 logger = request_log.RequestLogger(config, time.time, random.Random(0))
-if sys.argv[2] == "limit":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, resource.RLIM_INFINITY))
+if sys.argv[2] != "kill":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 record = prediction_log.PredictionLog().predict_log
 record.request.model_spec.name = "x" * 10_000
 for _ in range(8):
@@ -255,12 +256,29 @@ def test_a_closed_log_drops(start, prefix):
 
 
 def test_a_disk_that_fills_up_inside_of_a_record_leaves_whole_files(prefix):
-    ended = _run_child(prefix, "limit")  # files may have 70 kB, which is three and a half records
+    ended = _run_child(prefix, "70000")  # files may have 70 kB, which is three and a half records
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == "2"
     counts = [len(list(prediction_log.read(path))) for path in prefix.parent.iterdir()]
     assert counts == [3, 3]
     assert not any(name.startswith(".tmp-") for name in _files(prefix))
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_a_full_disk_leaves_no_file_without_a_record(prefix, limit):
+    ended = _run_child(prefix, str(limit))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "8"
+    assert _files(prefix) == []
+
+
+def test_the_next_start_removes_what_a_killed_server_left_of_a_first_record(start, prefix):
+    prefix.parent.mkdir()
+    cut, opened = (prefix.with_name(f".tmp-scale-20231114T221320Z-{number}.tfrecord") for number in "01")
+    cut.write_bytes(b"\x01\x02\x03")
+    opened.touch()  # its writer may be about to lock it
+    start().close()
+    assert _files(prefix) == [opened.name]
 
 
 def test_the_next_start_completes_the_file_of_a_killed_server(start, prefix):
