@@ -24,7 +24,7 @@ from feature_repo import transformations
 from feature_repo.build import load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import duckdb_engine, read_parquet
-from feature_repo.feast_store import embedded_store, shared, store_over
+from feature_repo.feast_store import embedded_store, open_store, shared, store_over
 from feature_repo.pushes import HISTORY_COLUMNS, SESSION_COLUMNS, Interaction, Pusher, key
 from feature_repo.storage import cluster
 from feature_repo.storage.transactions import faults
@@ -42,7 +42,8 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
 
     A refresh replaces everything online with the log's and with the journal's interactions that are not collected yet:
     a listener, session or item that neither has is gone afterwards. The new content is built beside the store and takes
-    its place in one transaction, so a reader sees the old content or the new.
+    its place in one transaction, so a reader sees the old content or the new. What the journal got meanwhile, which a
+    gateway has pushed to the old content, is pushed to the new one.
 
     Args:
         home: the home whose feature tables are `tables`.
@@ -60,26 +61,26 @@ def refresh(home: Home, ingested: Path, tables: Path) -> dict:
         "last_event": complete_until(manifest).isoformat(),
         "collected": manifest.get("collected", {}),
     }
-    now = settings()
+    now, reached = settings(), now_online
 
     def filled(store: FeatureStore) -> None:
+        nonlocal reached
         fill(store, ingested, tables)
-        if has_journal(home, now):
-            with closing(keeping_of(home, now)) as keeping:
-                push_uncollected(store, keeping, now_online)
+        reached = catch_up(home, store, now_online)
 
     if now.clustered:
         definitions = define(str(tables.resolve())).all
         cluster.replace(now, shared(), definitions, filled, now_online)
-        return now_online
-    with store_over(tables) as store:
-        filled(store)
-        with (
-            closing(sqlite3.connect(store.config.online_store.path)) as built,
-            closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
-        ):
-            built.backup(live)
-    write_json(home.online_state, now_online)
+    else:
+        with store_over(tables) as store:
+            filled(store)
+            with (
+                closing(sqlite3.connect(store.config.online_store.path)) as built,
+                closing(sqlite3.connect(embedded_store(home).config.online_store.path)) as live,
+            ):
+                built.backup(live)
+        write_json(home.online_state, now_online)
+    catch_up(home, open_store(home), reached)
     return now_online
 
 
@@ -102,6 +103,28 @@ def fill(store: FeatureStore, ingested: Path, tables: Path) -> None:
         store.push("user_history_push", histories.to_pandas(), to=PushMode.ONLINE)
 
 
+def catch_up(home: Home, store: FeatureStore, online: dict) -> dict:
+    """Push the interactions in the journal that the store does not have, and return the state that is reached.
+
+    Args:
+        home: the home.
+        store: the feature store.
+        online: `state` of the store.
+
+    Returns:
+        The state, with the end of the journal as `collected`.
+
+    Raises: as `push_uncollected`.
+    """
+    now = settings()
+    if not has_journal(home, now):
+        return online
+    with closing(keeping_of(home, now)) as keeping:
+        end = {"journal": keeping.identity(), "cursor": keeping.newest()}  # first: what comes while it is read is later
+        push_uncollected(store, keeping, online)
+    return online | {"collected": end}
+
+
 def push_uncollected(store: FeatureStore, keeping: Keeping, online: dict) -> int:
     """Push the interactions in the journal that the log did not have, and return how many the store did not have.
 
@@ -114,8 +137,9 @@ def push_uncollected(store: FeatureStore, keeping: Keeping, online: dict) -> int
         InputError: the online store refuses.
         UnavailableError: the journal or the online store does not answer.
     """
-    interactions, pusher, pushed = uncollected(keeping, online), Pusher(store), 0
+    interactions, pusher, pushed = uncollected(keeping, online), None, 0
     while batch := list(islice(interactions, TOGETHER)):
+        pusher = pusher or Pusher(store)
         pushed += sum(pusher.extend(batch))
     return pushed
 

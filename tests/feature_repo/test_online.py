@@ -9,7 +9,7 @@ import pytest
 from events import schema
 from events.journal.journal import open_journal
 from events.journal.records import Feedback
-from feature_repo import transformations
+from feature_repo import online, transformations
 from feature_repo.feast_store import open_store, publish
 from feature_repo.online import (
     HISTORY_COLUMNS,
@@ -288,3 +288,27 @@ def test_a_refresh_goes_on_with_what_the_journal_has_and_the_log_has_not(ingest_
         # What the log has, up to its cursor, is not pushed again.
         collected = {"journal": journal.keeping.identity(), "cursor": journal.keeping.newest()}
         assert push_uncollected(log.store(), journal.keeping, {"collected": collected}) == 0
+
+
+def test_what_is_pushed_while_a_refresh_builds_stays_online(ingest_log, tmp_path, at, monkeypatch):
+    log = ingest_log(tmp_path, LOG, ITEMS)
+    store, push = log.refresh(), online.push_uncollected
+    came = [Feedback("e1", "r1", "u", "s9", "b", "skip", None, at(4, "11:00"), at(4, "11:09"))]
+    read_from = []
+
+    def push_and_then_one_comes(to, keeping, state):
+        read_from.append(len(list(keeping.feedback(state["collected"].get("cursor", "")))))
+        pushed = push(to, keeping, state)
+        while came:
+            one = came.pop()
+            journal.record([one]).result()
+            push_interaction(store, one.user_id, one.item_id, one.action, one.ts, one.session_id)
+        return pushed
+
+    monkeypatch.setattr(online, "push_uncollected", push_and_then_one_comes)
+    with closing(open_journal(log.home, Settings())) as journal:
+        journal.record([Feedback("e0", "r0", "u", "s9", "a", "play", None, at(4, "10:00"), at(4, "10:09"))]).result()
+        online.refresh(log.home, log.folder, log.tables)
+    assert history(store, "u", at(5))[-1][:2] == ("b", "skip")
+    assert session_state(store, "s9") == {"session_plays": 1, "session_skips": 1}
+    assert read_from == [1, 1]  # each interaction is read once

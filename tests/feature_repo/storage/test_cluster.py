@@ -4,14 +4,18 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 
 import pytest
 
+from events.journal.journal import open_journal
+from events.journal.records import Feedback
 from feature_repo.feast_store import open_store, publish
 from feature_repo.forget import forget_features, forget_sessions
 from feature_repo.online import listener, push_interaction, refresh, session_state, state
 from feature_repo.pushes import Interaction, Pusher
+from feature_repo.storage import cluster
 from feature_repo.storage.cluster import entity_keys, kind
 from segue.errors import InputError, UnavailableError
 from stores import online_store
@@ -78,6 +82,28 @@ def test_interactions_are_pushed_online(log, clean, at):
     publish(log.home, log.tables)
     push_interaction(open_store(log.home), "u", "a", "play", at(4, "10:00"), "s4")
     assert listener(open_store(log.home), "u").newest == at(4, "10:00")
+
+
+def test_what_is_pushed_while_a_refresh_builds_stays_online(log, clean, at, monkeypatch):
+    publish(log.home, log.tables)
+    refresh(log.home, log.folder, log.tables)
+    replace = cluster.replace
+
+    def replace_late(now, shared, definitions, fill, state):
+        def fill_and_push(built):
+            fill(built)
+            journal.record(
+                [Feedback("e1", "r1", "u", "s9", "b", "skip", None, at(4, "11:00"), at(4, "11:09"))]
+            ).result()
+            push_interaction(open_store(log.home), "u", "b", "skip", at(4, "11:00"), "s9")
+
+        replace(now, shared, definitions, fill_and_push, state)
+
+    monkeypatch.setattr(cluster, "replace", replace_late)
+    with closing(open_journal(log.home, settings())) as journal:
+        refresh(log.home, log.folder, log.tables)
+    assert listener(open_store(log.home), "u").newest == at(4, "11:00")
+    assert session_state(open_store(log.home), "s9") == {"session_plays": 0, "session_skips": 1}
 
 
 def test_two_pushers_of_one_listener_lose_nothing(log, clean, at):
