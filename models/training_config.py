@@ -236,7 +236,8 @@ class TrainingConfig:
         split: shares of the events for train, validation and test, by global time.
         half_life_days: days after which an example weighs half as much in training, back from the end of the train
             span; 0 for the same weight at any age.
-        warm_start: whether models start from the weights of the served models, if those are of the same data set.
+        warm_start: whether models start from the weights of the served models, if those are of the same data set and
+            were not trained or chosen on days that the new ones are judged on.
         push: the label that the pushed models get. `auto` is `canary` once listeners have used what was served, so that
             a roll-out tries the models first; `stable` before. The first models are stable in any case.
     """

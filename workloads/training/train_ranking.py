@@ -27,7 +27,7 @@ CHOICE_ROWS = 4_000  # positives that the choice head is fitted on
 def step(run: Run, training_set: Path, retrieval: Path, sequence: Path, out: Path) -> None:
     """Train the run's ranking model on the candidates of its other models, and write its SavedModel to `out`."""
     with run.step(__name__, reads=(parts.MODELS,)) as result:
-        champion = warm_start_of(run, "ranking", training_set)
+        champion, result["warm_start"] = warm_start_of(run, "ranking", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "ranking"
         sources = {"retrieval": retrieval, "sequence": sequence}

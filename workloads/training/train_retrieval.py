@@ -30,7 +30,7 @@ from workloads.training_set import (
 def step(run: Run, training_set: Path, out: Path) -> None:
     """Train the run's retrieval model, from the served model's weights on, and write its SavedModel to `out`."""
     with run.step(__name__, reads=(parts.MODELS,)) as result:
-        champion = warm_start_of(run, "retrieval", training_set)
+        champion, result["warm_start"] = warm_start_of(run, "retrieval", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "retrieval"
         result.update(train_retrieval(training_set, run.id, run.config, out, champion, checkpoints))

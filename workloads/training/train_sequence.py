@@ -26,7 +26,7 @@ LABELLED = 20_000  # rows of the validation span that the action head's AUC is c
 def step(run: Run, training_set: Path, out: Path) -> None:
     """Train the run's sequence model, from the served model's weights on, and write its SavedModel to `out`."""
     with run.step(__name__, reads=(parts.MODELS,)) as result:
-        champion = warm_start_of(run, "sequence", training_set)
+        champion, result["warm_start"] = warm_start_of(run, "sequence", training_set)
         # A step that is run again after a kill goes on from its last epoch.
         checkpoints = run.folder.checkpoints / "sequence"
         result.update(train_sequence(training_set, run.id, run.config, out, champion, checkpoints))

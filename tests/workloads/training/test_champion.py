@@ -47,16 +47,36 @@ def test_a_model_of_an_older_format_does_not_compare(tmp_path):
     assert served_champion(paths, model_with_card(tmp_path, "candidate", "ours")) is None
 
 
+def split(train_end: int, validation_end: int) -> dict[str, str]:
+    """A split of a log of January, by days."""
+    days = {"start": 1, "train_end": train_end, "validation_end": validation_end, "end": 31}
+    return {name: f"2026-01-{day:02d}T00:00:00+00:00" for name, day in days.items()}
+
+
 @pytest.mark.parametrize(
-    ("dataset", "form", "starts"),
+    ("card", "why_not"),
     [
-        pytest.param("ours", FORMAT, True, id="of the same data set"),
-        pytest.param("other", FORMAT, False, id="of another"),
-        pytest.param("ours", FORMAT - 1, False, id="of an older format"),
+        pytest.param({}, None, id="of the same data set and split"),
+        pytest.param({"split": split(20, 25)}, None, id="of an earlier split"),
+        pytest.param({"log": "other"}, "version 3 is of another log", id="of another data set"),
+        pytest.param({"format": FORMAT - 1}, "version 3 has another format", id="of an older format"),
+        pytest.param(
+            {"split": split(25, 28)}, "version 3 was trained or chosen on later days", id="trained on later days"
+        ),
+        pytest.param(
+            {"split": split(24, 29)}, "version 3 was trained or chosen on later days", id="fitted on later days"
+        ),
     ],
 )
-def test_only_a_model_of_the_same_data_set_is_started_from(tmp_path, dataset, form, starts):
-    write_json(tmp_path / "manifest.json", {"dataset": "plays", "log": "ours"})
-    path = model_with_card(tmp_path / "served", "retrieval", dataset, form)
-    assert warm_champion({"retrieval": path}, "retrieval", tmp_path) == (path if starts else None)
-    assert warm_champion({}, "retrieval", tmp_path) is None
+def test_only_a_model_that_saw_nothing_of_the_held_out_spans_is_started_from(tmp_path, card, why_not):
+    """If this fails, weights that have learned the validation or the test span are judged there."""
+    ours = {"dataset": "plays", "log": "ours", "split": split(24, 28)}
+    write_json(tmp_path / "manifest.json", ours)
+    version = tmp_path / "retrieval" / "3"
+    write_json(version / CARD, {**ours, "format": FORMAT, **card})
+    expected = (None, f"none: {why_not}") if why_not else (version, "version 3")
+    assert warm_champion({"retrieval": version}, "retrieval", tmp_path) == expected
+
+
+def test_without_a_served_model_none_is_started_from(tmp_path):
+    assert warm_champion({}, "retrieval", tmp_path) == (None, "none: nothing is served")
