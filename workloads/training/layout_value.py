@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.evaluation.counterfactual import Estimate, doubly_robust, ips, snips
+from models.evaluation.counterfactual import Estimate, doubly_robust, estimate, ips, snips
 from surfaces.home.layout import LayoutPolicy, draw_layouts
 from surfaces.home.learning import LoggedPage, RewardModel
 
@@ -111,6 +111,22 @@ def gain(log: Decisions, seed: int) -> Estimate:
     expected = log.expected - log.rewards
     estimate = doubly_robust(log.rewards, log.logged, log.target, log.listeners, log.predicted, expected, seed)
     return of_page(estimate, log.rows)
+
+
+def difference(new: Decisions, old: Decisions, seed: int) -> Estimate:
+    """The value of one policy above that of another, on the same rows; doubly robust.
+
+    Each row is weighed for both policies, whichever drew it, so the log may have pages of others too. Where the two
+    choose alike, a row adds nothing to the interval. The effective sample size is that of the new policy.
+
+    Args:
+        new: the rows, weighed for the policy to judge.
+        old: the same rows, weighed for the policy to compare it with.
+        seed: of the interval.
+    """
+    weights, others = new.target / new.logged, old.target / old.logged
+    terms = new.expected - old.expected + (weights - others) * (new.rewards - new.predicted)
+    return of_page(estimate(terms, np.ones(len(terms)), new.listeners, seed, weights, 0.0), new.rows)
 
 
 def of_page(row: Estimate, rows: int) -> Estimate:

@@ -27,7 +27,7 @@ from surfaces.home.layout_record import LayoutRecord
 from surfaces.home.learning import LoggedPage, between, fit
 from surfaces.home.serving_policy import serving_policy
 from workloads.run import Run
-from workloads.training.layout_value import decisions, gain, overlap, value
+from workloads.training.layout_value import decisions, difference, overlap, value
 
 LEAST_PAGES = 200  # of each part; with fewer an interval says nothing
 # Steps from the serving policy towards the learned one. The first is taken that leaves enough effective pages.
@@ -152,8 +152,9 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
     model = fit(to_learn)
     suggested = model.policy(serving.version + 1)
     share, policy = longest_step(to_learn, serving, suggested)
-    log = decisions(to_judge, policy, model, SEED)
-    better, logged = gain(log, SEED), float(np.mean([page.reward for page in to_judge]))
+    log, of_serving = (decisions(to_judge, each, model, SEED) for each in (policy, serving))
+    # Not with the log's mean: pages of earlier, worse policies would let a step pass that is worse than what serves.
+    better, logged = difference(log, of_serving, SEED), float(np.mean([page.reward for page in to_judge]))
     limit = -LARGEST_LOSS * abs(logged)
     figures = {
         "pages_to_learn": len(to_learn),
@@ -164,8 +165,8 @@ def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutP
         "gain": asdict(better),
     }
     reason = (
-        f"a page brings {better.value:+.4f} more reward than the {logged:.4f} of the log, from {better.low:+.4f} to "
-        f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}"
+        f"a page brings {better.value:+.4f} more reward than with the policy that serves, from {better.low:+.4f} to "
+        f"{better.high:+.4f} at 95 %; the lower end must be at least {limit:+.4f}; the log's pages brought {logged:.4f}"
     )
     return policy, Verdict(better.low >= limit, reason, figures, {"gain_low": limit})
 

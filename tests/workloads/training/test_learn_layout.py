@@ -163,6 +163,20 @@ def test_a_policy_that_may_be_worse_does_not_serve():
     assert "at 95 %" in verdict.reason
 
 
+def test_a_policy_that_is_better_than_the_log_and_worse_than_what_serves_does_not_serve(monkeypatch):
+    # Most pages are of an earlier policy.
+    serving = LayoutPolicy(version=1, temperature=1.0).raised({"jump_back_in": 2.0})
+    worse = LayoutPolicy(version=2, temperature=1.0).raised({"jump_back_in": 0.7})
+    pages = logged(EVEN, WORTH, 240, 4, seed=1) + logged(serving, WORTH, 240, 1, seed=2)
+    monkeypatch.setattr(learn_layout, "longest_step", lambda *_: (0.1, worse))
+    _, verdict = learned(pages, serving)
+    drawn = (logged(policy, WORTH, 4000, 1, seed=3) for policy in (serving, worse))
+    best, second = (np.mean([page.reward for page in pages]) for pages in drawn)
+    assert verdict.figures["logged_value"] < second < best
+    assert not verdict.passed, verdict.reason
+    assert verdict.figures["gain"]["low"] < second - best < verdict.figures["gain"]["high"] < 0
+
+
 def test_too_few_pages_are_a_sentence():
     assert too_few([]) == "a layout policy needs 200 pages to learn and as many to judge; the log has 0 confirmed ones"
     assert "the log has 20" in too_few(logged(EVEN, WORTH, 10, 2, seed=0))
