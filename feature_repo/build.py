@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,26 +24,50 @@ MAX_CONTENT_TYPES = 8
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The genres and content types that the share vectors count, in the order of their entries."""
+    """The genres and content types that the share vectors count, in the order of their entries.
+
+    Attributes:
+        genres: at most 24.
+        content_types: at most 8.
+        log: the identity of the log that they were begun with (`events.dataset.identity`).
+    """
 
     genres: list[str]
     content_types: list[str]
+    log: str | None = None
+
+    def continues(self, earlier: "Vocabularies") -> bool:
+        """Whether each entry of earlier vocabularies has its place here, or they are those of another log."""
+        return self.log != earlier.log or (
+            self.genres[: len(earlier.genres)] == earlier.genres
+            and self.content_types[: len(earlier.content_types)] == earlier.content_types
+        )
 
 
-def vocabularies(items: pa.Table) -> Vocabularies:
-    """Return the most frequent genres (at most 24) and content types (at most 8) of a catalogue, sorted by name.
+def vocabularies(items: pa.Table, log: str | None = None, earlier: Vocabularies | None = None) -> Vocabularies:
+    """Return the vocabularies of a catalogue: all entries of the earlier ones, then the most frequent others by name.
 
-    Models know a genre by its position. Sorting by name instead of frequency keeps that position when another genre
-    becomes more frequent.
+    Models know a genre by its position, so an entry keeps its place as long as the log goes on, even if no item has
+    the genre any more. A model that is older than an entry is sent only the entries before it.
+
+    Args:
+        items: the catalogue.
+        log: the identity of its log.
+        earlier: the vocabularies that are online. Those of another log do not count.
     """
+    if earlier is None or earlier.log != log:
+        earlier = Vocabularies([], [], log)
 
-    def most_common(values, limit: int) -> list[str]:
-        counts = Counter(v for v in values if v)
-        return sorted(sorted(counts, key=lambda v: (-counts[v], v))[:limit]) or ["unknown"]
+    def extended(kept: list[str], values: Iterable[str | None], limit: int) -> list[str]:
+        counts = Counter(v for v in values if v and v not in kept)
+        new = sorted(counts, key=lambda v: (-counts[v], v))[: limit - len(kept)]
+        return [*kept, *sorted(new)] or ["unknown"]
 
     genres = (genre for row in items["genres"].to_pylist() for genre in row or [])
     return Vocabularies(
-        most_common(genres, MAX_GENRES), most_common(items["content_type"].to_pylist(), MAX_CONTENT_TYPES)
+        extended(earlier.genres, genres, MAX_GENRES),
+        extended(earlier.content_types, items["content_type"].to_pylist(), MAX_CONTENT_TYPES),
+        log,
     )
 
 
@@ -72,7 +97,7 @@ def build(ingested: Path, tables: Path, until: datetime | None = None, axes: Voc
         tables: the folder to write; an existing folder is replaced.
         until: the instant up to which the log is complete; None for its last event. At midnight a log is complete
             to the end of the day that has just passed, and its snapshot serves the day that begins.
-        axes: the vocabularies that the served models know; None for those of the log's items.
+        axes: the vocabularies; None for those of the log's items alone.
 
     Returns:
         The manifest that is also written to the folder: vocabularies, last complete day, rows of each table.
@@ -102,3 +127,8 @@ def build(ingested: Path, tables: Path, until: datetime | None = None, axes: Voc
 def load_manifest(tables: Path) -> dict:
     """Read the manifest that `build` wrote."""
     return read_json(tables / "manifest.json")
+
+
+def axes_of(manifest: dict) -> Vocabularies:
+    """Return the vocabularies of the manifest that `build` wrote; an earlier version named no log."""
+    return Vocabularies(manifest["genres"], manifest["content_types"], manifest.get("log"))

@@ -18,11 +18,12 @@ from feast.infra.offline_stores import duckdb as offline_store
 from feast.repo_config import RepoConfig
 from ibis.expr.types import Table
 
-from feature_repo.build import Vocabularies, load_manifest
+from feature_repo.build import Vocabularies, axes_of, load_manifest
 from feature_repo.definitions import define
 from feature_repo.engine import literal
 from feature_repo.storage import cluster
-from segue.files import atomic_path, require_own
+from segue.errors import UnavailableError
+from segue.files import atomic_path, require_own, write_json
 from segue.settings import Home
 from stores.s3 import Bucket, Missing
 from stores.settings import settings
@@ -102,9 +103,18 @@ def publish(home: Home, built: Path) -> FeatureStore:
 
     Raises:
         InputError: the folder holds files that no run wrote, or a server of the cluster refuses.
-        UnavailableError: a server of the cluster does not answer.
+        UnavailableError: a server of the cluster does not answer, or another run has extended the vocabularies since
+            these tables were built.
     """
     now = settings()
+    if not now.clustered:
+        require_own(published_tables(home), "manifest.json", {"last_day", "rows"}, ("manifest.json", "*.parquet"))
+    before, after = published_axes(home), axes_of(load_manifest(built))
+    if before and before.log and not after.continues(before):
+        raise UnavailableError(
+            "Feature tables keep the vocabularies of those that are online. Another run has extended them meanwhile.",
+            "Start the run again.",
+        )
     if now.clustered:
         bucket = Bucket.at(str(now.objects), now)
         bucket.upload_tree(built, TABLES)
@@ -112,28 +122,45 @@ def publish(home: Home, built: Path) -> FeatureStore:
             store = cluster.open_live(now, shared())
             store.apply(define(f"{bucket.url}/{TABLES}", now.objects_endpoint).all)
         return store
-    require_own(published_tables(home), "manifest.json", {"last_day", "rows"}, ("manifest.json", "*.parquet"))
     with atomic_path(published_tables(home)) as temporary:
         shutil.copytree(built, temporary)
     return apply(home, published_tables(home))
 
 
 def published_axes(home: Home) -> Vocabularies | None:
-    """Return the vocabularies of the published feature tables, those of the last training; None before the first.
+    """Return the vocabularies of the published feature tables; None before the first training.
+
+    Vocabularies grow at their end alone, so those of the served models are a part of them.
 
     Raises:
         InputError: the object store of the cluster refuses.
         UnavailableError: the object store of the cluster does not answer.
     """
+    manifest = published_manifest(home)
+    return axes_of(manifest) if manifest else None
+
+
+def published_manifest(home: Home) -> dict[str, Any] | None:
+    """Return the manifest of the published feature tables, if there are any. Raises: as `published_axes`."""
     now = settings()
     try:
         if now.clustered:
-            manifest = json.loads(Bucket.at(str(now.objects), now).get(f"{TABLES}/manifest.json"))
-        else:
-            manifest = load_manifest(published_tables(home))
+            return json.loads(Bucket.at(str(now.objects), now).get(f"{TABLES}/manifest.json"))
+        return load_manifest(published_tables(home))
     except (FileNotFoundError, Missing):
         return None
-    return Vocabularies(manifest["genres"], manifest["content_types"])
+
+
+def rename_log(home: Home, earlier: str | None, log: str | None) -> None:
+    """Let the published vocabularies of a log go on with it under its new identity. Raises: as `published_axes`."""
+    manifest, now = published_manifest(home), settings()
+    if manifest is None or manifest.get("log") != earlier:
+        return
+    manifest["log"] = log
+    if now.clustered:
+        Bucket.at(str(now.objects), now).put(f"{TABLES}/manifest.json", json.dumps(manifest).encode())
+    else:
+        write_json(published_tables(home) / "manifest.json", manifest)
 
 
 def published_tables(home: Home) -> Path:

@@ -13,10 +13,10 @@ from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_ent
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from events.dataset import load
+from events.dataset import identity, load
 from events.forget import forget as forget_events
 from events.journal.journal import forget as forget_journal
-from feature_repo.feast_store import TABLES, embedded_store, published_tables, shared
+from feature_repo.feast_store import TABLES, embedded_store, published_tables, rename_log, shared
 from feature_repo.online import USER_VIEWS
 from feature_repo.storage import cluster
 from segue.errors import InputError
@@ -51,11 +51,13 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
     """
     with locked(home.lock, "segue data forget", now):
         parts.bring(home, parts.DATA, parts.MODELS)
-        log = load(home.data).events()
+        tables = load(home.data)
+        log = tables.events()
         theirs = pc.equal(log["user_id"], user_id)
         sessions, others = (set(log["session_id"].filter(rows).to_pylist()) for rows in (theirs, pc.invert(theirs)))
         records = forget_journal(home, settings(), user_id)  # first, so that a collection brings nothing back
         deleted = parts.change(home, parts.DATA, lambda: forget_events(home.data, user_id))
+        rename_log(home, identity(tables.manifest), identity(load(home.data).manifest))
         deleted["journal"] = records
         online = forget_features(home, user_id)
         if any(deleted.values()) or online:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ibis import _
 
 from feature_repo import transformations
-from feature_repo.build import Vocabularies, feature_tables, last_complete_day, load_manifest
+from feature_repo.build import axes_of, feature_tables, last_complete_day, load_manifest
 from feature_repo.engine import duckdb_engine, read_parquet
 
 REPLAYED = {"user_daily": "user_id", "user_history": "user_id", "item_daily": "item_id"}  # table -> key
@@ -32,7 +32,7 @@ def replay(ingested: Path, tables: Path, instant: datetime) -> list[str]:
         One sentence for each table and column that differs; an empty list if no feature saw its future.
     """
     manifest = load_manifest(tables)
-    axes = Vocabularies(manifest["genres"], manifest["content_types"])
+    axes = axes_of(manifest)
     newest = ibis.literal(instant, type=transformations.TIMESTAMP)
     oldest = ibis.literal(instant - transformations.DAILY, type=transformations.TIMESTAMP)
     findings = []

@@ -32,7 +32,7 @@ RUN_ID = "metadata.labels['pipeline/runid']"  # a label that Kubeflow puts on th
 SCRATCH = "/tmp"  # the home and temporary files of a step, which has a read-only root
 # Steps whose outputs follow from their inputs alone. A cached step leaves no record in the run, so one that the report
 # reads, or that looks at the home, is never cached.
-PURE = {"build-features", "make-training-set"}
+PURE = {"make-training-set"}
 USER = 10001  # of the image
 BACKOFF = "30s"  # before the first repetition of a step, twice as long before the second: a store restarts meanwhile
 MINUTE = 60

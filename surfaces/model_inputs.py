@@ -19,7 +19,8 @@ def model_inputs(
         signature: the inputs to make; other features are left out.
 
     Returns:
-        Arrays `[rows]`, `[rows, width]`, or `[rows, n]` for lists of open width: shorter lists end in '' or 0.
+        Arrays `[rows]`, `[rows, width]`, or `[rows, n]` for lists of open width: shorter lists end in '' or 0. What
+        exceeds a width is left out: a vector of shares may have entries that are younger than the model.
     """
     rows = [features] if isinstance(features, Mapping) else features
     inputs = {}
@@ -29,10 +30,10 @@ def model_inputs(
         values = [row.get(name) for row in rows]
         if len(spec["shape"]) == 2:
             lists = [() if value is None else value for value in values]
-            width = max(spec["shape"][1] or 1, *(len(one) for one in lists))
+            width = spec["shape"][1] or max(1, *(len(one) for one in lists))
             array = np.full((len(rows), width), empty, dtype)
             for row, one in enumerate(lists):
-                array[row, : len(one)] = one
+                array[row, : len(one)] = one[:width]
             inputs[name] = array
         else:
             inputs[name] = np.array([empty if value is None else value for value in values], dtype)

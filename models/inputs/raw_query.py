@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.inputs.arrow_columns import age_column, dense, number, recent_first, seconds
+from models.inputs.arrow_columns import age_column, dense, number, recent_first, seconds, vector_width
 from models.inputs.axes import Axes
 from models.inputs.feature_names import AGE, HISTORY, ITEM_COUNTS, ITEM_RATES, QUERY_NUMBERS, QUERY_STRINGS
 from models.inputs.shards import Arrays
@@ -26,6 +26,16 @@ def strings(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(pc.fill_null(column, "").to_pylist(), dtype=object)
 
 
+def shares(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    """Convert a column of shares to float32 `[n, width]`, as `surfaces.model_inputs` cuts or pads a request's.
+
+    Vocabularies grow at their end, so entries beyond the width are younger than the model, and missing ones are older
+    than the table.
+    """
+    values = dense(column, vector_width(column))[:, :width]
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
+
+
 def raw_query(table: pa.Table, axes: Axes) -> Arrays:
     """Convert the query columns of a training table to the arrays that `query_specs` describes."""
     shape = (table.num_rows, HISTORY)
@@ -39,8 +49,8 @@ def raw_query(table: pa.Table, axes: Axes) -> Arrays:
         target[rows, columns] = values.to_numpy(zero_copy_only=False)
     out |= {name: strings(table[name]) for name in QUERY_STRINGS}
     out |= {name: number(table[name]) for name in QUERY_NUMBERS}
-    out["genre_shares"] = dense(table["genre_shares"], axes.genres)
-    out["content_type_shares"] = dense(table["content_type_shares"], axes.content_types)
+    out["genre_shares"] = shares(table["genre_shares"], axes.genres)
+    out["content_type_shares"] = shares(table["content_type_shares"], axes.content_types)
     out["request_ts"] = seconds(table["ts"])
     return out
 

@@ -6,7 +6,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from events import schema
-from feature_repo.build import MAX_CONTENT_TYPES, MAX_GENRES, build, last_complete_day, load_manifest, vocabularies
+from feature_repo.build import (
+    MAX_CONTENT_TYPES,
+    MAX_GENRES,
+    Vocabularies,
+    build,
+    last_complete_day,
+    load_manifest,
+    vocabularies,
+)
 from segue.errors import InputError
 
 
@@ -29,6 +37,21 @@ def test_vocabularies_keep_the_most_frequent_names(make_items):
 def test_a_catalogue_without_genres_and_types_has_vocabularies_of_one_entry(make_items):
     axes = vocabularies(make_items("a - - -"))
     assert (axes.genres, axes.content_types) == (["unknown"], ["unknown"])
+
+
+def test_a_later_vocabulary_keeps_each_place_and_appends_what_is_new(make_items):
+    before = vocabularies(make_items("a music pop,rock -\nb podcast folk -"), "log")
+    axes = vocabularies(make_items("a music ambient,rock -\nb audiobook zouk -"), "log", before)
+    assert axes.genres == ["folk", "pop", "rock", "ambient", "zouk"]
+    assert axes.content_types == ["music", "podcast", "audiobook"]
+    assert vocabularies(make_items("a music ambient -"), "another log", before).genres == ["ambient"]
+
+
+def test_a_full_vocabulary_stays_as_it_is_and_the_last_places_go_to_the_most_frequent(make_items):
+    known = [f"genre{n:02d}" for n in range(MAX_GENRES)]
+    catalogue = make_items("a music alpha,beta -\nb music beta -")
+    assert vocabularies(catalogue, "log", Vocabularies(known, ["music"], "log")).genres == known
+    assert vocabularies(catalogue, "log", Vocabularies(known[1:], ["music"], "log")).genres == [*known[1:], "beta"]
 
 
 @pytest.mark.parametrize(

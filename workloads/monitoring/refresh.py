@@ -52,9 +52,9 @@ def due(home: Home, at: datetime) -> bool:
 
 
 def refresh_features(home: Home, now: datetime) -> None:
-    """Bring the collected log online, as the training pipeline does, with the vocabularies of the last training.
+    """Bring the collected log online, as the training pipeline does, with the vocabularies that are online.
 
-    The served models know a genre by its position among these. New ones wait for the next training.
+    The served models know a genre by its position among these. New genres wait for the next training.
 
     Args:
         home: The home.

@@ -40,6 +40,13 @@ def test_nulls_become_empty_strings_and_zeros(table, axes):
     assert raw["genre_shares"].tolist() == [[0.5, 0.5], [0, 0]]
 
 
+def test_shares_of_a_grown_vocabulary_are_cut_and_those_of_a_younger_model_are_padded(table):
+    younger, older = Axes({}, genres=3, content_types=2), Axes({}, genres=1, content_types=1)
+    assert raw_query(table, younger)["genre_shares"].tolist() == [[0.5, 0.5, 0], [0, 0, 0]]
+    assert raw_query(table, younger)["content_type_shares"].tolist() == [[1, 0], [1, 0]]
+    assert raw_query(table, older)["genre_shares"].tolist() == [[0.5], [0]]
+
+
 def test_the_time_of_the_request_is_that_of_the_event(table, axes, noon):
     assert raw_query(table, axes)["request_ts"].tolist() == [int(noon.timestamp())] * 2
 

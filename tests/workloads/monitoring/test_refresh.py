@@ -7,16 +7,20 @@ import pyarrow as pa
 import pytest
 
 from events import dataset
+from events.dataset import MANIFEST, identity
 from events.importers.synthetic import generate, sized
 from events.ingest import ingest
 from events.journal.journal import open_journal
-from feature_repo.build import build
-from feature_repo.feast_store import published_axes, published_tables
+from feature_repo.build import vocabularies
+from feature_repo.feast_store import publish, published_axes, published_tables
+from feature_repo.forget import forget
 from feature_repo.online import state
 from models.training_config import TrainingConfig
-from segue.files import write_json
+from segue.files import read_json, write_json
 from stores.settings import settings
+from workloads import build_features
 from workloads.monitoring.refresh import due, refresh_features, step
+from workloads.run import Run
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,8 +42,9 @@ def test_a_refresh_keeps_the_vocabularies_until_the_next_training(home, tmp_path
     world = generate(sized("nano"), 0)
     dataset.write(home.data, world)
     ingest(home.data, tmp_path / "log", TrainingConfig().split)
-    build(tmp_path / "log", published_tables(home))  # as a training does
+    build_features.step(Run(home, "first", {}), tmp_path / "log", published_tables(home))
     before = published_axes(home)
+    assert before == vocabularies(world.items, before.log)  # those of the items alone
     genres = [["a new genre", *row] for row in world.items["genres"].to_pylist()]
     place = world.items.column_names.index("genres")
     renamed = world.items.set_column(place, "genres", pa.array(genres, world.items["genres"].type))
@@ -51,6 +56,16 @@ def test_a_refresh_keeps_the_vocabularies_until_the_next_training(home, tmp_path
     assert "a new genre" not in before.genres
     assert state(home)["last_event"] == NOON.isoformat()
     assert not step(home, NOON)
+
+    ingest(home.data, tmp_path / "grown", TrainingConfig().split)
+    build_features.step(Run(home, "second", {}), tmp_path / "grown", tmp_path / "tables")
+    publish(home, tmp_path / "tables")
+    after = published_axes(home)
+    assert after.genres == [*before.genres, "a new genre"]  # "a new genre" would be the first by name
+    forget(home, world.users["user_id"][0].as_py(), NOON)
+    log = identity(read_json(home.data / MANIFEST))
+    assert log != after.log
+    assert published_axes(home) == replace(after, log=log)  # the next training extends the same vocabularies
 
 
 @pytest.mark.slow
