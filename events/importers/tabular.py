@@ -14,6 +14,7 @@ from events.importers.own.columns import SCHEMAS, TableMap
 from events.importers.own.dialects import Dialect
 from events.importers.own.parts import Part
 from events.importers.own.row_ids import row_ids
+from events.journal.joins import refuse_own
 from events.origins import RowOrigins
 from segue.errors import InputError
 
@@ -46,10 +47,11 @@ def read(
 
     Raises:
         InputError: A file is absent, empty or of another format, lacks a required or mapped column, or holds a value
-            of the wrong type.
+            of the wrong type, or the log has a column of its own with a name that only the journal gives.
     """
     given = {name: as_paths(paths) for name, paths in (("events", events), ("items", items), ("users", users)) if paths}
     tables, origins, counts, notes = read_tables(given, mapping or {}, dialect or Dialect())
+    refuse_own(tables["events"].schema)
     if "items" not in tables:
         tables["items"] = from_ids(tables["events"]["item_id"], "item_id", schema.ITEMS)
         notes.append("items are the item ids of the events; the title is the id")

@@ -20,7 +20,7 @@ from events import quarantine, schema
 from events.dataset import Tables, change, continued, identity
 from events.imported import Imported
 from events.journal import served
-from events.journal.joins import EXPOSURE, ROWS, Joined, join
+from events.journal.joins import EXPOSURE, ROWS, Joined, join, refuse_own
 from events.journal.journal import Journal
 from events.journal.records import microseconds
 from segue.errors import InputError
@@ -190,27 +190,16 @@ def with_collected_columns(events: pa.Table) -> pa.Table:
     Raises:
         InputError: The log has another column of such a name.
     """
+    refuse_own(events.schema)
     for column in (EXPOSURE, schema.RECEIVED):
         if column.name not in events.column_names:
             events = events.append_column(column, pa.nulls(events.num_rows, column.type))
-        elif not stands_for(events.schema.field(column.name).type, column.type):
-            raise InputError(
-                f"The column {column.name} holds what the journal knows of an event. The log has one of its own.",
-                f"Import the log again with `--map shown={column.name}`.",
-            )
         elif events.schema.field(column.name).type != column.type:
             place = events.column_names.index(column.name)
             events = events.set_column(
                 place, column, with_all_fields(events[column.name].combine_chunks(), column.type)
             )
     return events
-
-
-def stands_for(stored: pa.DataType, wanted: pa.DataType) -> bool:
-    """Return whether a stored column is the wanted one, or a struct of some of its fields."""
-    if not pa.types.is_struct(stored) or not pa.types.is_struct(wanted):
-        return stored == wanted
-    return all(field in list(wanted) for field in stored)
 
 
 def with_all_fields(structs: pa.StructArray, wanted: pa.StructType) -> pa.StructArray:

@@ -22,6 +22,7 @@ from events.checks import UNKNOWN_ITEM
 from events.journal import served
 from events.journal.keeping import RequestRecords
 from events.journal.records import Exposure, Feedback, read_feedback, read_page
+from segue.errors import InputError
 
 # What an event keeps of its exposure beside the columns of the contract. The texts are JSON objects.
 EXPOSURE = pa.field(
@@ -45,6 +46,32 @@ ROWS = schema.EVENTS.append(EXPOSURE).append(schema.RECEIVED)
 
 OTHER_LISTENER = "user_id is not the listener of the request"
 NOT_SHOWN = "impression confirms an item that the journal does not know as shown"
+
+
+def refuse_own(events: pa.Schema) -> None:
+    """Refuse a log with columns of its own that have the names of those that only collected rows have.
+
+    A time of receipt from another server is no `received`: its impressions have one too, and pages need not have waited
+    for it.
+
+    Raises:
+        InputError: `exposure` or `received` has another type than a collected log's, or there is no `exposure`.
+    """
+    for column in (EXPOSURE, schema.RECEIVED):
+        if column.name not in events.names:
+            continue
+        if EXPOSURE.name not in events.names or not stands_for(events.field(column.name).type, column.type):
+            raise InputError(
+                f"The column {column.name} holds what the journal knows of an event. The log has one of its own.",
+                f"Import the log with `--map log_{column.name}={column.name}`, which gives the column another name.",
+            )
+
+
+def stands_for(stored: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether a stored column is the wanted one, or a struct of some of its fields."""
+    if not pa.types.is_struct(stored) or not pa.types.is_struct(wanted):
+        return stored == wanted
+    return all(field in list(wanted) for field in stored)
 
 
 @dataclass

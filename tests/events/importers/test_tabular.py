@@ -36,6 +36,26 @@ def test_canonical_csv_columns_get_the_types_of_the_contract_and_other_columns_g
     assert events["score"].to_pylist() == [0.5, 1.5]
 
 
+@pytest.mark.parametrize("column", ["received", "exposure"])
+def test_a_column_of_the_log_is_not_taken_for_what_the_journal_knows(tmp_path, column):
+    """A server's time of receipt of an impression would let later interactions into the history before it."""
+    at = [datetime(2026, 1, 1, 10, 30, tzinfo=UTC)]
+    row = {
+        "user_id": ["u"],
+        "item_id": ["a"],
+        "ts": at,
+        "action": ["impression"],
+        column: pa.array(at, schema.TIMESTAMP),
+    }
+    pq.write_table(pa.table(row), tmp_path / "log.parquet")
+    with pytest.raises(InputError, match=f"The column {column} holds what the journal knows") as refused:
+        tabular.read(tmp_path / "log.parquet")
+    assert f"--map log_{column}={column}" in refused.value.fix
+    events = tabular.read(tmp_path / "log.parquet", mapping={f"log_{column}": column}).events
+    assert events[f"log_{column}"].to_pylist() == at
+    assert column not in events.column_names
+
+
 def test_missing_tables_of_items_and_users_are_derived_from_the_log(log):
     imported = tabular.read(log)
     assert imported.items.schema == schema.ITEMS

@@ -11,10 +11,12 @@ import pytest
 
 from events import dataset
 from events.imported import Imported
+from events.importers import tabular
 from events.journal.collect import TAKEN, collect, collect_home
 from events.journal.joins import EXPOSURE, NOT_SHOWN, OTHER_LISTENER, join
 from events.journal.journal import Journal, open_journal
 from events.journal.sqlite_keeping import SqliteKeeping
+from events.schema import TIMESTAMP
 from segue.errors import InputError
 from segue.files import read_json, tree_sha256
 from stores.settings import Settings
@@ -338,13 +340,23 @@ def test_old_requests_are_dropped_after_their_collection_and_stay_in_the_log(jou
     ]
 
 
-def test_a_log_with_a_column_exposure_of_its_own_is_refused(journal, home, page, feedback, event):
-    events = typed([event(0, exposure="x"), event(1, exposure="y")])
+@pytest.mark.parametrize("own", [{"exposure": "x"}, {"received": NOON}], ids=["exposure", "received"])
+def test_a_log_with_such_a_column_of_its_own_is_refused(journal, home, page, feedback, event, own):
+    events = typed([event(0, **own), event(1, **own)])
     dataset.write(home.data, Imported("tiny", ITEMS, pa.table({"user_id": ["u0", "u1"]}), events))
     journal.append(page("r1"))
     journal.record([feedback("e1", "r1", "i1")]).result()
-    with pytest.raises(InputError, match="exposure"):
+    with pytest.raises(InputError, match=next(iter(own))):
         collect(journal, home.data)
+
+
+def test_a_collected_log_can_be_imported(journal, data, page, feedback):
+    journal.append(page("r1"))
+    journal.record([feedback("e1", "r1", "i1")]).result()
+    collect(journal, data)
+    events = tabular.read(data / "events").events
+    assert (events.schema.field("exposure").type, events.schema.field("received").type) == (EXPOSURE.type, TIMESTAMP)
+    assert events.num_rows == dataset.load(data).events().num_rows
 
 
 def test_other_columns_of_the_log_stay(journal, home, page, feedback, event):
