@@ -4,11 +4,13 @@ In the profile `embedded` the home itself is shared, and nothing here moves a fi
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from segue.clock import utc_now
 from segue.errors import UnavailableError
+from segue.lock import locked
 from segue.settings import Home
 from stores.settings import Settings, settings
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 DATA, MODELS, BASELINES, REPORTS = "data", "models", "baselines", "reports"
 SURFACES, EXPERIMENTS = "surfaces", "experiments"
 ATTEMPTS = 10  # of a change while others change the same part
+READ_SECONDS = 60.0  # that a reader waits for a change of the same part in the same home
+CHANGE_SECONDS = 600.0  # that a change waits for another one: it may end hours of training
 COLLECTED = 10  # after so many changes, what no recent state names is removed
 
 Result = TypeVar("Result")
@@ -50,7 +54,7 @@ def bring(home: Home, *parts: str) -> None:
 
     Raises:
         InputError: the object store refuses.
-        UnavailableError: the object store does not answer.
+        UnavailableError: the object store does not answer, or another process changes a part of this home.
     """
     now = settings()
     if now.clustered:
@@ -95,24 +99,26 @@ def change_folder(target: Path, part: str, edit: Callable[[], Result]) -> Result
 
     Raises:
         InputError: the object store refuses.
-        UnavailableError: the object store does not answer, or others change the part again and again.
+        UnavailableError: the object store does not answer, another process of this home is at it for long, or others
+            change the part again and again.
     """
     now = settings()
     if not now.clustered:
         return edit()
-    from stores.trees import Conflict, collect, publish
+    from stores import trees
 
-    for _ in range(ATTEMPTS):
-        base = pull(now, part, target)
-        result = edit()
-        try:
-            bucket, name = place(now, part)
-            number = publish(bucket, name, target, base)
-        except Conflict:
-            continue
-        if number != base and number % COLLECTED == 0:
-            collect(bucket, name, utc_now())
-        return result
+    bucket, name = place(now, part)
+    with held(target, f"a change of {part}", CHANGE_SECONDS):
+        for _ in range(ATTEMPTS):
+            base = trees.pull(bucket, name, target)
+            result = edit()
+            try:
+                number = trees.publish(bucket, name, target, base)
+            except trees.Conflict:
+                continue
+            if number != base and number % COLLECTED == 0:
+                trees.collect(bucket, name, utc_now())
+            return result
     raise UnavailableError(
         f"The part {part} of the object store was changed by others {ATTEMPTS} times meanwhile.", "Run again later."
     )
@@ -123,7 +129,16 @@ def pull(now: Settings, part: str, target: Path) -> int:
     from stores import trees
 
     bucket, name = place(now, part)
-    return trees.pull(bucket, name, target)
+    with held(target, f"a copy of {part}", READ_SECONDS):
+        return trees.pull(bucket, name, target)
+
+
+def held(target: Path, purpose: str, seconds: float) -> AbstractContextManager:
+    """Hold a part in this home: a pull of another process would take back a change that is not published yet.
+
+    It is not the lock of the folder, which edits take. A pull inside of an edit of the same part ends in an error.
+    """
+    return locked(target.with_name(f".{target.name}.part.lock"), purpose, utc_now(), seconds)
 
 
 def place(now: Settings, part: str) -> "tuple[Bucket, str]":

@@ -1,7 +1,10 @@
 """Parts of a home and the records of runs: what one process publishes, another finds in an empty home of its own."""
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
 import pytest
 
+from segue.errors import UnavailableError
 from segue.files import read_json, write_json
 from segue.settings import Home
 from stores import parts, records, trees
@@ -42,6 +45,31 @@ def test_two_changes_at_once_are_both_kept(homes):
     parts.change(one, parts.MODELS, edit)
     parts.bring(two, parts.MODELS)
     assert sorted(path.name for path in two.models.iterdir()) == ["one.json", "two.json"]
+
+
+def test_a_reader_in_the_same_home_takes_no_change_back(homes):
+    """If this fails, `segue models list` during a push makes the push end well and publish nothing."""
+    one, two = homes
+    file = one.models / "a.json"
+    parts.change(one, parts.MODELS, lambda: write_json(file, {"n": 1}))
+    with ThreadPoolExecutor(1) as reader:
+
+        def edit() -> Future:
+            write_json(file, {"n": 2})
+            read = reader.submit(parts.bring, one, parts.MODELS)
+            wait([read], timeout=1)
+            return read
+
+        parts.change(one, parts.MODELS, edit).result()
+    parts.bring(two, parts.MODELS)
+    assert read_json(file) == read_json(two.models / "a.json") == {"n": 2}
+
+
+def test_a_reader_does_not_wait_for_a_change_for_ever(homes, monkeypatch):
+    monkeypatch.setattr(parts, "READ_SECONDS", 0.1)
+    with pytest.raises(UnavailableError, match="change of models"):
+        parts.change(homes[0], parts.MODELS, lambda: parts.bring(homes[0], parts.MODELS))
+    parts.bring(homes[0], parts.DATA)  # another part is not held
 
 
 def test_what_was_published_since_is_brought_and_nothing_else(homes, monkeypatch):
