@@ -34,7 +34,8 @@ ENTITY_KEY_VERSION = 3  # as in feature_store.yaml
 def forget(home: Home, user_id: str, now: datetime) -> dict:
     """Delete a listener from a home.
 
-    No run is at work meanwhile, because it would write the listener's features again.
+    No run is at work in this home meanwhile, because it would write the listener's features again. A run on Kubeflow
+    may: it has the log that it began with. `remains` says so, and the listener can be forgotten again after its end.
 
     Args:
         home: the home.
@@ -68,13 +69,24 @@ def forget(home: Home, user_id: str, now: datetime) -> dict:
             f"{user_id!r} is in none.",
             "Check the id against the column user_id of the events.",
         )
-    remains = []
+    return {"user": user_id, "deleted": deleted, "online": online, "remains": remains(home)}
+
+
+def remains(home: Home) -> list[str]:
+    """Return a sentence for each place that may still know a forgotten listener."""
+    places = []
     if any(home.models.glob("*/*/saved_model.pb")):
-        remains.append(
+        places.append(
             f"The weights and warm-up requests of the models in {home.models}, until later runs replace them."
         )
-    remains += [f"The log and the tables of an earlier run; remove {run}." for run in sorted(home.runs.glob("*"))]
-    return {"user": user_id, "deleted": deleted, "online": online, "remains": remains}
+    places += [f"The log and the tables of an earlier run; remove {run}." for run in sorted(home.runs.glob("*"))]
+    if (now := settings()).clustered:
+        places += [
+            f"Earlier revisions of the log in {now.objects}/{parts.DATA}, until ten later ones and a day have passed.",
+            "The log and the tables in the artifacts of runs on Kubeflow; remove them there. A run at work brings"
+            " the listener's features online again; forget the listener again after its end.",
+        ]
+    return places
 
 
 def forget_features(home: Home, user_id: str) -> bool:

@@ -7,18 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 
+import pyarrow.parquet as pq
 import pytest
 
+from events import dataset
+from events.imported import Imported
 from events.journal.journal import open_journal
 from events.journal.records import Feedback
 from feature_repo.feast_store import open_store, publish
-from feature_repo.forget import forget_features, forget_sessions
+from feature_repo.forget import forget, forget_features, forget_sessions
 from feature_repo.online import listener, push_interaction, refresh, session_state, state
 from feature_repo.pushes import Interaction, Pusher
 from feature_repo.storage import cluster
 from feature_repo.storage.cluster import entity_keys, kind
 from segue.errors import InputError, UnavailableError
-from stores import online_store
+from stores import online_store, parts
 from stores.settings import settings
 from tests.support.small_log import ITEMS, LOG
 
@@ -123,6 +126,23 @@ def test_two_pushers_of_one_listener_lose_nothing(log, clean, at):
     history = listener(store, "p").features_at(at(5))["history_items"]
     assert sorted(history) == sorted(f"i{part}-{n}" for part in range(2) for n in range(20))
     assert session_state(store, "s6") == {"session_plays": 40, "session_skips": 0}
+
+
+def test_a_listener_whom_a_run_on_kubeflow_brings_back_is_forgotten_again(log, clean, at):
+    tables = {name: pq.read_table(log.folder / f"{name}.parquet") for name in ("items", "users", "events")}
+    parts.change(log.home, parts.DATA, lambda: dataset.write(log.home.data, Imported("small", **tables)))
+    publish(log.home, log.tables)
+    refresh(log.home, log.folder, log.tables)
+    result = forget(log.home, "u", at(6))
+    assert result["online"]
+    assert [line for line in result["remains"] if "Kubeflow" in line and "again after its end" in line]
+    assert [line for line in result["remains"] if "Earlier revisions of the log" in line]
+    publish(log.home, log.tables)  # the run began before
+    refresh(log.home, log.folder, log.tables)
+    again = forget(log.home, "u", at(6))
+    assert (again["online"], again["deleted"]["events"]) == (True, 0)
+    with pytest.raises(InputError, match="is in none"):
+        forget(log.home, "u", at(6))
 
 
 def test_a_forgotten_listener_is_gone_from_redis_and_from_the_tables(log, clean):
