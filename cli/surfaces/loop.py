@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
 from segue.settings import Home
-from workloads.simulation.actions import Action, Actions
 
 if TYPE_CHECKING:
     from monitoring.rules import Rules
     from rollout.plan import Plan
+    from workloads.simulation.actions import Action, Actions
 
 WORSE = "worse model"  # the kind of the action that pushes one
 Train = Callable[[datetime, str], dict[str, Any]]  # at an instant, for a reason
 
 
 def after_day(
-    home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime, first: datetime, actions: Actions
+    home: Home, rules: "Rules", plan: "Plan", train: Train, at: datetime, first: datetime, actions: "Actions"
 ) -> None:
     """Steer the loop at the end of a day. Killed and called again, it goes on.
 
@@ -55,7 +55,7 @@ def after_day(
     actions.add(*moved(home, at))
 
 
-def training(ended: dict[str, Any]) -> Action:
+def training(ended: dict[str, Any]) -> "Action":
     """Return a training that ended as what the loop did."""
     kept = {name: ended[name] for name in ("run", "status", "reason")}
     return {"kind": "pushed" if ended["status"] == "pushed" else "refused", **kept}
@@ -69,7 +69,7 @@ def ended_at(home: Home, at: datetime) -> dict[str, Any] | None:
     return next((end for end in map(outcome, reversed(runs)) if end["status"] in ("pushed", "stopped")), None)
 
 
-def moved(home: Home, at: datetime) -> list[Action]:
+def moved(home: Home, at: datetime) -> "list[Action]":
     """Return what happened to roll-outs at an instant, and a decision about one that changed nothing."""
     from rollout.state_file import read
 
@@ -89,7 +89,7 @@ def release(served: Home, file: Path, at: datetime) -> None:
     add_items(served, [file], at, {}, Dialect(), SEGUE, lambda: at)
 
 
-def push_worse(home: Home) -> Action:
+def push_worse(home: Home) -> "Action":
     """Push a deliberately worse candidate to `canary`."""
     from workloads.simulation.rivals.worse import push_worse
 
