@@ -169,13 +169,14 @@ def _by_version(entries: Mapping[str, trees.Entry]) -> dict[str, dict[str, trees
 def follow(mirror: Mirror, once: bool) -> None:
     """Sync every 5 seconds for ever, or until the first success. A change of the folder's state is said once.
 
+    So is an error until it is over or another kind of error comes: a server that starts refuses in several words.
     After an error it is tried again. While the server loads versions, it is asked every second.
 
     Args:
         mirror: the folder.
         once: end as soon as the folder equals a revision.
     """
-    said = ""
+    said: str | type = ""
     while True:
         number, pause = 0, POLL_SECONDS
         try:
@@ -184,12 +185,13 @@ def follow(mirror: Mirror, once: bool) -> None:
             if mirror.waiting:
                 pause = LOADING_SECONDS
                 line = f"labels move to revision {number} when the server has loaded it: {mirror.waiting}"
+            told: str | type = line
         except (SegueError, OSError) as caught:
             error = explained(caught) if isinstance(caught, OSError) else caught
-            line = f"error: {error} Trying again every {POLL_SECONDS} s."
-        if line != said:
+            line, told = f"error: {error} Trying again every {POLL_SECONDS} s.", type(error)
+        if told != said:
             say(line)
-            said = line
+            said = told
         if number and once:
             return
         time.sleep(pause)
