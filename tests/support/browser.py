@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 FAILURES = Path(__file__).resolve().parents[2] / "build" / "browser"
-SECONDS = 30  # that a page may take, on a machine with other work
+SECONDS = 90  # that a page may take, on a machine with other work
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

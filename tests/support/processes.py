@@ -43,7 +43,7 @@ class Running:
         assert self.address, "".join(self.lines)
         return self
 
-    def end(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+    def end(self, number: int = signal.SIGTERM, seconds: float = 120) -> int:
         """Send a signal, and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
