@@ -33,6 +33,11 @@ NEW_RELEASES = "/v1/new-releases"
 USERS = [f"u{number}" for number in range(1, 10)]
 
 
+def items_of(page):
+    """The items of a Home page, in reading order."""
+    return [item for shelf in page["shelves"] for item in shelf["items"]]
+
+
 def catalogue():
     """Forty songs in three genres, all released; the last two are podcasts, and number 7 is explicit."""
     items = {
