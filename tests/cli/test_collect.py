@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sys
-import time
 from datetime import timedelta
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from segue.errors import EXIT_RETRY
 from segue.settings import Home
 from stores import online_store, parts
 from stores.settings import settings
+from tests.support.soon import soon
 
 ITEMS = pa.table({"item_id": ["i1", "i2"], "title": ["Amber River", "Silver Bay"]})
 
@@ -116,9 +116,8 @@ def test_a_dead_store_is_named_and_the_journal_stays(segue, cluster, monkeypatch
     serve("r1", "u1")
     with monkeypatch.context() as dead:
         dead.setenv(variable, nowhere)
-        started = time.monotonic()
-        code, _, error = segue("data", "collect")
-        assert time.monotonic() - started < 15
+        with soon():
+            code, _, error = segue("data", "collect")
     assert (code, part in error, "fix:" in error) == (EXIT_RETRY, True, True), error
     with contextlib.closing(open_journal(Home.from_env(), settings())) as journal:
         assert [request.request_id for request in journal.keeping.changed("")] == ["r1"]

@@ -1,11 +1,10 @@
-"""The doctor names the part that fails, with its fix and an exit code, within 15 seconds."""
+"""The doctor names the part that fails, with its fix and an exit code, soon."""
 
 import os
 import re
 import signal
 import socket
 import sys
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from segue.errors import EXIT_RETRY, EXIT_USAGE, UnavailableError
 from stores import online_store, registry, servers
 from stores.doctor import examine
 from stores.settings import settings
+from tests.support.soon import soon
 
 pytestmark = pytest.mark.slow
 NOWHERE = "127.0.0.1:9"  # the discard port, where nothing listens
@@ -85,9 +85,8 @@ def test_a_part_that_fails_is_named_with_its_fix(
     """If this fails, a wrong setting is not found, or the others are not checked any more."""
     port = (valkey if value.startswith("redis:") else postgres).port
     monkeypatch.setenv(variable, value.format(f"127.0.0.1:{port}"))
-    started = time.monotonic()
-    found = findings(tmp_path / "home")
-    assert time.monotonic() - started < 15
+    with soon():
+        found = findings(tmp_path / "home")
     assert {name for name, finding in found.items() if finding.fix} == {part}
     assert (found[part].exit_code, words in found[part].detail) == (exit_code, True), found[part]
 
@@ -161,9 +160,8 @@ def test_a_server_that_hangs_is_given_up(cluster, tmp_path, request, server, sto
     pid = request.getfixturevalue(server).pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        started = time.monotonic()
-        found = findings(tmp_path)
-        assert time.monotonic() - started < 15
+        with soon():
+            found = findings(tmp_path)
     finally:
         os.kill(pid, signal.SIGCONT)
     assert {part: finding.exit_code for part, finding in found.items() if finding.fix} == dict.fromkeys(

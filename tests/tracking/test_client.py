@@ -16,6 +16,7 @@ import pytest
 
 from segue.errors import EXIT_RETRY, InputError, UnavailableError
 from segue.settings import sqlite_uri
+from tests.support.soon import soon
 from tracking import client
 from tracking.client import connect, require_answer
 
@@ -92,10 +93,8 @@ def short_limits(monkeypatch):
 def test_an_mlflow_that_does_not_answer_is_named_at_once(server, uri):
     with server as port:
         address = uri.format(port)
-        started = time.monotonic()
-        with pytest.raises(UnavailableError) as error:
+        with soon(), pytest.raises(UnavailableError) as error:
             require_answer(address)
-    assert time.monotonic() - started < 15
     assert error.value.headline.startswith(f"MLflow at {address} does not answer: ")
     assert error.value.fix
     assert error.value.exit_code == EXIT_RETRY

@@ -1,4 +1,4 @@
-"""Every step that loses the object store in its midst: named within 15 s, exit code 75, nothing half, a clean rerun.
+"""Every step that loses the object store in its midst: named soon, exit code 75, nothing half, a clean rerun.
 
 The store is lost at the read of the run's records, at the read of data, models or baselines, at the publication, and at
 the write of the records. What a step does between takes no store, and is short here where it is long in a run.
@@ -38,6 +38,7 @@ from stores import parts, records, servers, trees
 from stores.s3 import Bucket
 from surfaces.home.layout import LayoutPolicy
 from tests.support.proxy import Proxy
+from tests.support.soon import SECONDS
 from workloads import (
     build_features,
     detect_drift,
@@ -267,7 +268,7 @@ def test_a_step_that_loses_the_object_store(name, given, store, lost_at, monkeyp
         given.out.parent.mkdir()
         with pytest.raises(SystemExit) as ended:
             step.call(run, given)
-        assert time.monotonic() - moment[0] < 15, place
+        assert time.monotonic() - moment[0] < SECONDS, place
         assert ended.value.code == EXIT_RETRY
         error = ended.value.__cause__
         assert isinstance(error, UnavailableError), place

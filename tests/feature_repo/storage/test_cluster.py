@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -24,6 +23,7 @@ from segue.errors import InputError, UnavailableError
 from stores import online_store, parts
 from stores.settings import settings
 from tests.support.small_log import ITEMS, LOG
+from tests.support.soon import soon
 
 pytestmark = pytest.mark.slow
 
@@ -164,15 +164,13 @@ def test_nothing_online_is_said(log, clean):
 
 
 @pytest.mark.parametrize("server", ["valkey", "postgres"])
-def test_a_dead_server_is_named_within_15_seconds(log, clean, request, server):
+def test_a_dead_server_is_named_soon(log, clean, request, server):
     refresh(log.home, log.folder, log.tables)
     killed = request.getfixturevalue(server)
     os.kill(killed.pid, signal.SIGKILL)
     try:
-        started = time.monotonic()
-        with pytest.raises(UnavailableError, match={"valkey": "online store", "postgres": "registry"}[server]):
+        with soon(), pytest.raises(UnavailableError, match={"valkey": "online store", "postgres": "registry"}[server]):
             publish(log.home, log.tables) if server == "postgres" else refresh(log.home, log.folder, log.tables)
-        assert time.monotonic() - started < 15
     finally:
         killed.start()
     refresh(log.home, log.folder, log.tables)

@@ -1,0 +1,19 @@
+"""How long a test waits for what must come soon."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+# Where nothing else is at work, a dead server is named within 15 s. A slow, busy machine takes up to four times that.
+# A call without a limit of its own waits for minutes.
+SECONDS = 60
+
+
+@contextlib.contextmanager
+def soon() -> Iterator[None]:
+    """Check that the block ends within `SECONDS`, also if it ends with an exception."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        assert time.monotonic() - started < SECONDS
