@@ -19,18 +19,17 @@ def test_figures_worked_by_hand():
 
 
 def test_the_seconds_count_to_the_last_answer_after_the_decision(store):  # noqa: F811
-    """Listeners whose gateway answers by the candidate for 50 ms after the share is 0."""
+    """Listeners whose gateway answers by the candidate 25 times, 2 ms apart, after the share is 0."""
     root = store()
     start(root, None, Plan(shadow=0.0, stages=(0.5,)), "test", AT)
-    load, ended, seen = Load(None), threading.Event(), None
+    load, ended = Load(None), threading.Event()
 
     def listen():
-        nonlocal seen
+        left = 25
         while not ended.is_set():
             now = time.perf_counter()
-            if read_split(root).share == 0.0:
-                seen = seen or now
-            if seen is None or now < seen + 0.05:
+            left -= read_split(root).share == 0.0
+            if left > 0:
                 load.candidate.append(now)
             load.asked = [now] * LISTENERS
             time.sleep(0.002)
@@ -42,6 +41,6 @@ def test_the_seconds_count_to_the_last_answer_after_the_decision(store):  # noqa
     finally:
         ended.set()
         thread.join()
-    assert 0.02 < seconds < 1
+    assert 0.02 < seconds < 30
     state = change(root, going_on)
     assert (state.rollout.phase, state.rollout.share) == ("running", 0.5)
