@@ -31,7 +31,7 @@ NOBODY = 65534
 # PostgreSQL refuses root. As nobody with this capability it can read a wheel and a folder below root's home.
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 AS_NOBODY += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-READY_SECONDS = 60
+READY_SECONDS = 120
 STOP_SECONDS = 10
 POLL_SECONDS = 0.05
 
@@ -62,7 +62,7 @@ class Server:
         """Start the server and wait until it answers. A server that has ended can be started again.
 
         Raises:
-            UnavailableError: it ends, or does not answer within 60 s.
+            UnavailableError: it ends, or does not answer within 120 s.
         """
         log = self.folder / "server.log"
         with log.open("ab") as output:

@@ -71,8 +71,8 @@ def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(b
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 300
-    while not list(segue.home.runs.glob("*/steps/train-*.json")):
-        assert run.poll() is None, "the run ended before it trained"
+    while not list(segue.home.runs.glob("*/steps/make-training-set.json")):
+        assert run.poll() is None, "the run ended before it was killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(run.pid, signal.SIGTERM)

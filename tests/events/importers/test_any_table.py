@@ -37,7 +37,7 @@ def clear(error: InputError) -> bool:
 
 
 @pytest.mark.slow
-@settings(STEADY, max_examples=500)
+@settings(STEADY, max_examples=150)
 @given(log=logs(), whole=st.booleans())
 def test_any_log_is_imported_right_or_refused(log, whole):
     with TemporaryDirectory() as name:
@@ -66,7 +66,7 @@ def test_any_log_is_imported_right_or_refused(log, whole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "import"])
-@settings(STEADY, max_examples=40)
+@settings(STEADY, max_examples=25)
 @given(log=logs(), whole=st.booleans(), as_json=st.booleans())
 def test_the_commands_end_with_0_or_2(command, log, whole, as_json):
     with TemporaryDirectory() as name:
