@@ -95,7 +95,7 @@ def killed_collection(path, data, step: int) -> None:
 
 @pytest.mark.slow
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(steps=steps(st.sampled_from(["collect", "restart"]), st.integers(1, 120)))
 def test_restarts_and_killed_collections_change_nothing(steps, page, imported, event, tmp_path_factory):
