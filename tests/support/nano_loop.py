@@ -91,14 +91,16 @@ def train(one_process) -> Callable[..., dict]:
 
 
 def copied_models(home: Home, *models: str) -> str:
-    """Changes for `one_process`: the steps that would train these models copy those that the home serves."""
+    """Changes for `one_process`: the steps that would train these models copy the newest version that the home has."""
     return "\n".join(
         dedent(f"""
             import shutil
+            from pathlib import Path
             import workloads.training.train_{model}
             def copy_{model}(run, *paths):
+                versions = [path for path in Path({str(home.models / model)!r}).iterdir() if path.name.isdigit()]
                 with run.step("workloads.train_{model}"):
-                    shutil.copytree({str(home.models / model / "1")!r}, paths[-1], dirs_exist_ok=True)
+                    shutil.copytree(max(versions, key=lambda path: int(path.name)), paths[-1], dirs_exist_ok=True)
             workloads.training.train_{model}.step = copy_{model}
         """)
         for model in models

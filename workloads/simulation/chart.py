@@ -84,7 +84,7 @@ def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any], sites: 
     from matplotlib.figure import Figure
 
     did = [name for name in MARKS if any(name in marks(day) for day in days)]
-    figure = Figure(figsize=(10, 11 + 0.25 * len(did)), layout="constrained")
+    figure = Figure(figsize=(12, 11 + 0.25 * len(did)), layout="constrained")
     panels = figure.subplots(5, 1, sharex=True, height_ratios=(3, 0.1 + 0.3 * len(did), 2, 1, 1))
     rivals, actions, served, distance, shares = panels
     others = {name: (name, *look) for name, look in zip(sites, cycle(SITES), strict=False)}
@@ -102,9 +102,9 @@ def picture(days: Sequence[Mapping[str, Any]], drift: Mapping[str, Any], sites: 
     for axes in panels:
         axes.grid(alpha=0.25)
         if drift:
-            axes.axvline(drift["drift_day"], color="#c0392b", label=f"change of {drift['drift']}")
+            axes.axvline(drift["drift_day"], color="#17171c", label=f"change of {drift['drift']}")
     for axes in (rivals, served, shares):
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

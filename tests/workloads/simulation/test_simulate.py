@@ -14,7 +14,7 @@ import pytest
 from events.world.day import DAY
 from monitoring.report import Check
 from segue.settings import Home
-from tests.support.nano_loop import NANO_CONFIG
+from tests.support.nano_loop import NANO_CONFIG, copied_models
 from workloads.monitoring.watch import step
 from workloads.simulation.day import instant
 
@@ -48,7 +48,8 @@ def test_two_days_with_a_kill_are_served_collected_and_trained_on_and_skew_is_na
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.kill(first.pid, signal.SIGKILL)
-    result = trained_world(*DAYS, "--json", env=one_process())
+    # The sequence model is copied, because its training costs most and is compared in tests/models/sequence.
+    result = trained_world(*DAYS, "--json", env=one_process(copied_models(home, "sequence")))
     assert result.returncode == 0, result.stderr
     simulated = json.loads(result.stdout)
     days, gain = simulated["days"], simulated["gain"]
