@@ -1,4 +1,4 @@
-"""The doctor names the part that fails, with its fix and an exit code, soon."""
+"""The doctor soon names the part that fails, with its fix and an exit code."""
 
 import os
 import re

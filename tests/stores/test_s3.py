@@ -1,4 +1,4 @@
-"""A bucket on a real S3 server: what is put comes back, and every fault is one clear error, soon."""
+"""A bucket on a real S3 server: what is put comes back, and every fault soon becomes one clear error."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""How long a test waits for what must come soon."""
+"""The time within which a test expects an error."""
 
 import contextlib
 import time

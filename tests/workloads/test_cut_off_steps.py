@@ -1,4 +1,4 @@
-"""Every step that loses the object store in its midst: named soon, exit code 75, nothing half, a clean rerun.
+"""Every step that loses the object store in its midst: an error that names it, soon; exit code 75; a clean rerun.
 
 The store is lost at the read of the run's records, at the read of data, models or baselines, at the publication, and at
 the write of the records. What a step does between takes no store, and is short here where it is long in a run.
