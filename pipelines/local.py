@@ -36,10 +36,10 @@ def keep_one_order() -> None:
 
 
 def end_at_first_failure() -> None:
-    """Let no step but the report run after a step has failed.
+    """Let no step but the report run after a step has failed, and repeat none.
 
     `kfp.local` would still run each step that needs no output of the failed one: another trainer for its hour, or the
-    trials that are left of a search.
+    trials that are left of a search. It would also repeat the failed step after the 30 and 60 s that a cluster waits.
     """
     from kfp.local.orchestrator import task_executor
     from kfp.local.status import Status
@@ -50,6 +50,7 @@ def end_at_first_failure() -> None:
     def execute_unless_failed(task_name: str, **task):
         if failed and task_name != "report":
             return {}, Status.FAILURE
+        task["task_spec"].ClearField("retry_policy")
         outputs, status = execute(task_name=task_name, **task)
         if status == Status.FAILURE:
             failed.append(task_name)

@@ -33,6 +33,7 @@ def test_a_failed_step_names_itself_its_cause_and_its_log(branch, tmp_path):
     assert "The step build-features failed. No space left on device" in done.stderr
     log = next(segue.home.runs.glob("training-*")) / "run.log"
     assert str(log) in done.stderr
+    assert log.read_text().count("=== step build-features ===") == 1  # a person is told at once
     assert "No space left on device" in log.read_text()
     assert "Traceback" not in done.stderr
 

@@ -43,10 +43,10 @@ def report():
 
 @dsl.pipeline
 def trainers():
-    """Two trainers and a report."""
+    """Two trainers and a report. A cluster would repeat the trainers."""
     with dsl.ExitHandler(report()):
-        first()
-        second()
+        first().set_retry(2, backoff_duration="1s")
+        second().set_retry(2, backoff_duration="1s")
 
 
 @dsl.pipeline
