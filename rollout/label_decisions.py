@@ -42,6 +42,9 @@ def promote(
         SegueError: The server refused.
     """
 
+    rollout = read(home.models).rollout
+    if rollout is not None and rollout.phase == "taking back":
+        moves.settle(home.models, at, announce)  # it was cut off, and would undo this move later
     trial = trial_of(home)
     if trial is None or label not in (STABLE, CANARY):
         root = home.models

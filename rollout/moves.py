@@ -305,7 +305,7 @@ def wanted(rollout: Rollout, labels: Labels) -> Labels:
             if names.get(STABLE) == rollout.control.get(model):  # else it has moved, or a push has overtaken it
                 names[STABLE] = version
             names[CANARY] = names[STABLE]
-        elif rollout.phase in ("taking back", "draining"):
+        elif rollout.phase == "taking back":  # once it drains, `stable` and `canary` are free for others
             if version in names.values():  # else a push has ended the canary, and the version may be gone
                 names[DRAINING] = version
             if names.get(STABLE) == version:  # a promotion that did not come to its end had moved it

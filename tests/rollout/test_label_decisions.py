@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from rollout import moves
+from rollout.decision import Decision
 from rollout.label_decisions import promote, roll_back
 from rollout.moves import settle, start
 from rollout.plan import Plan
@@ -69,3 +71,26 @@ def test_a_rollback_ends_a_roll_out_and_a_second_one_moves_stable(home, source):
     assert labels(home)["stable"] == labels(home)["canary"] == 1
     settle(home.models, AT + DRAIN)
     assert labels(home) == {"stable": 1, "canary": 1}
+
+
+@pytest.mark.parametrize("seconds", [5, 3600])
+def test_a_move_after_the_way_back_stays(home, source, seconds):
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
+    roll_back(home, "", "bob", AT)
+    later = AT + timedelta(seconds=seconds)
+    promote(home, 2, "stable", "good after all", "bob", later)
+    model_store.push(home.models, {"ranking": source, "retrieval": source}, label="canary")
+    settle(home.models, later)
+    assert (labels(home)["stable"], labels(home)["canary"]) == (2, 3)
+    assert settle(home.models, later + DRAIN).rollout.phase == "taken back"
+    assert labels(home) == {"stable": 2, "canary": 3}
+
+
+def test_a_way_back_that_was_cut_off_comes_before_the_next_move(home):
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
+    back = Decision("take back", "bad")
+    moves.change(home.models, lambda state: moves.decided(state, back, "ann", AT, model_store.labels(home.models)))
+    promote(home, 2, "stable", "good after all", "bob", AT + DRAIN)
+    settle(home.models, AT + 2 * DRAIN)
+    assert labels(home) == {"stable": 2, "canary": 2}
+    assert [each["action"] for each in decisions(home)] == ["promote", "take back", "start"]
