@@ -10,7 +10,7 @@ from rollout.decision import Action, Decision
 from rollout.move_record import decision_of
 from rollout.rollout import Rollout
 from rollout.state_file import read
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from segue.files import read_json
 from segue.settings import Home
 from serving.store import model_store
@@ -39,6 +39,7 @@ def promote(
 
     Raises:
         InputError: As `model_store.promote`; or a roll-out compares its candidate with what is stable.
+        UnavailableError: Another decision came meanwhile.
         SegueError: The server refused.
     """
 
@@ -97,7 +98,19 @@ def trial_of(home: Home) -> Rollout | None:
 def act(
     home: Home, action: Action, why: str, by: str, at: datetime, announce: Announce | None = None
 ) -> dict[str, Any]:
-    """Carry out a person's decision about the roll-out, and return the record of its move."""
+    """Carry out a person's decision about the roll-out, and return the record of its move.
+
+    Raises:
+        UnavailableError: Another decision came before the labels had moved.
+        InputError, SegueError: As `moves.act`.
+    """
     state = moves.act(home.models, Decision(action, why or UNSAID), by, at, announce)
     parts.bring(home, parts.MODELS)  # another command may have moved the labels, and recorded it
-    return read_json(home.decisions / name_of(decision_of(state, action).at, action))
+    record = home.decisions / name_of(decision_of(state, action).at, action)
+    if not record.is_file():
+        assert state.rollout is not None
+        raise UnavailableError(
+            f"Roll-out {state.rollout.number} is {state.rollout.phase}: another decision came meanwhile.",
+            "Look at it with `segue rollout history`, and decide again.",
+        )
+    return read_json(record)

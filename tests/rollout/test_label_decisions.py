@@ -11,7 +11,7 @@ from rollout.moves import settle, start
 from rollout.plan import Plan
 from rollout.rollout import DRAIN
 from rollout.state_file import read
-from segue.errors import InputError
+from segue.errors import InputError, UnavailableError
 from segue.settings import Home
 from serving.store import model_store
 from tests.rollout.conftest import AT
@@ -94,3 +94,15 @@ def test_a_way_back_that_was_cut_off_comes_before_the_next_move(home):
     settle(home.models, AT + 2 * DRAIN)
     assert labels(home) == {"stable": 2, "canary": 2}
     assert [each["action"] for each in decisions(home)] == ["promote", "take back", "start"]
+
+
+def test_a_promotion_that_another_decision_overtakes_says_so(home):
+    start(home.models, None, Plan(shadow=0.0), "ann", AT)
+
+    def abort(before, after, current):
+        if read(home.models).rollout.phase == "promoting":
+            moves.act(home.models, Decision("take back", "bad"), "bob", AT)
+
+    with pytest.raises(UnavailableError, match="Roll-out 1 is draining: another decision came meanwhile"):
+        promote(home, 2, "stable", "good", "ann", AT, abort)
+    assert labels(home) == {"stable": 1, "canary": 1, "draining": 2}
