@@ -35,8 +35,9 @@ async def follow_split(keeping: StateKeeping, path: Path, seen: Hashable = None,
         try:
             now = await asyncio.to_thread(keeping.stamp)
             if now != seen:
-                newest = await asyncio.to_thread(split_of, keeping)
-                seen, waited = now, 0.0
+                read = await asyncio.to_thread(split_of, keeping)
+                waited = waited if read == newest else 0.0  # a look may write the state anew, with the same split
+                newest, seen = read, now
             said = None
         except Exception as error:  # it is damaged, or its server is dead: it is read again at each look
             # Words vary within an outage: a server that dies closes the connection, then it refuses the next.

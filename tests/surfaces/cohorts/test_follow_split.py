@@ -156,6 +156,24 @@ def test_a_version_that_no_server_loads_is_waited_for_and_then_counted(tmp_path,
     follow(story)
 
 
+def test_looks_that_write_the_state_anew_do_not_make_a_gateway_wait_longer(tmp_path, follow, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+
+    async def story(path):
+        async def looks():
+            while True:
+                write(tmp_path, phase="running", share=0.05)
+                await asyncio.sleep(0.02)
+
+        looking = asyncio.create_task(looks())
+        try:
+            await until(lambda: path.experiments.split == RUNNING)
+        finally:
+            looking.cancel()
+
+    follow(story)
+
+
 def test_a_change_that_could_not_be_read_is_read_at_the_next_look(tmp_path, follow, monkeypatch, caplog):
     faults = [OSError(24, "Too many open files")] * 2
 
