@@ -61,7 +61,7 @@ def label_for(run: Run) -> str | None:
     if not model_store.stable(root) or to == STABLE:
         return STABLE
     split = read_split(root)
-    if split is not None and split.open:
+    if split is not None and split.open and split.phase != "draining":  # a drain may last until the next command
         return None
     ingest = run.folder.steps / "ingest.json"
     listened = ingest.is_file() and read_json(ingest)["result"].get("listened", False)

@@ -123,6 +123,7 @@ def execute(
 def roll_out(pushed: dict) -> None:
     """Roll the pushed models out if a label says that they are a candidate, and say what serves them."""
     from cli.models import finish, home_with_models
+    from rollout.moves import settle
     from rollout.plan import Plan
     from rollout.waiting import try_waiting
 
@@ -130,7 +131,9 @@ def roll_out(pushed: dict) -> None:
     rollout = None
     if label == "canary":
         try:
-            rollout = try_waiting(home_with_models().models, Plan(), utc_now()).rollout
+            root = home_with_models().models
+            settle(root, utc_now())  # the candidate before may have drained since
+            rollout = try_waiting(root, Plan(), utc_now()).rollout
         except SegueError as error:
             say(f"Version {version} is not tried yet: {error} `segue rollout look` tries it.", fg="yellow", err=True)
             return

@@ -139,6 +139,13 @@ def test_a_push_beside_a_roll_out_waits_without_a_label(run, inputs):
     assert push_again(run, inputs, "r4", {}, listened=True) == (4, "canary")
 
 
+def test_a_push_waits_for_no_candidate_that_was_taken_back_and_drains(run, inputs):
+    push_again(run, inputs, "r1", {})
+    split = {"number": 1, "phase": "draining", "share": 0.0, "candidate": {"ranking": 2}}
+    write_json(run.home.models / "rollout.json", {"split": split})
+    assert push_again(run, inputs, "r2", {}, listened=True) == (2, "canary")
+
+
 def test_a_push_that_was_cut_off_before_its_label_is_made_again(run, inputs):
     of_run(inputs, "r1")
     assert model_store.push(run.home.models, inputs["models"], label=None) == 1

@@ -13,8 +13,10 @@ from cli.pipelines.run import roll_out, run, show
 from events.dataset import write
 from events.importers.tabular import read as read_log
 from rollout.decision import Decision
-from rollout.moves import decided
+from rollout.moves import act, decided
+from rollout.rollout import DRAIN
 from rollout.state_file import change, read
+from segue.clock import utc_now
 from segue.errors import EXIT_RETRY, InputError
 from segue.files import write_json
 from segue.settings import Home
@@ -95,6 +97,14 @@ def test_a_second_candidate_is_not_tried_and_does_not_fail_the_run(pushed, capsy
     pushed("canary")
     assert pushed("canary").candidate == {"ranking": 2}
     assert "A roll-out tries another version. Afterwards: `segue rollout start 3`." in capsys.readouterr().err
+
+
+def test_a_candidate_is_tried_once_the_one_before_has_drained(pushed, home):
+    pushed("stable")
+    pushed("canary")
+    act(home.models, Decision("take back", "x"), "ann", utc_now() - DRAIN)
+    assert read(home.models).rollout.phase == "draining"  # no command came since
+    assert pushed("canary").candidate == {"ranking": 3}
 
 
 def test_a_roll_out_that_cannot_start_does_not_fail_the_run(pushed, home, capsys):
