@@ -25,8 +25,8 @@ def draw(scores: np.ndarray, k: int, seed: int, temperature: float = TEMPERATURE
     open_ = np.flatnonzero(np.isfinite(logits))
     noise = np.random.Generator(np.random.PCG64(seed)).gumbel(size=len(logits))
     drawn = open_[np.argsort(-(logits + noise)[open_], kind="stable")][:k]
-    mass = np.exp(logits - logits[open_].max(initial=-np.inf)) if len(open_) else logits
-    # What is left before each place, summed from the end, so that no difference of nearly equal sums loses its digits.
-    rest = mass[np.setdiff1d(open_, drawn)].sum()
-    left = rest + np.cumsum(mass[drawn][::-1])[::-1]
-    return drawn, mass[drawn] / left
+    # The mass that is left before each place, summed from the end, so that no difference of nearly equal sums loses its
+    # digits; in logarithms, because far below the best score the mass itself is 0.
+    rest = np.logaddexp.reduce(logits[np.setdiff1d(open_, drawn)])
+    left = np.logaddexp.accumulate(np.append(rest, logits[drawn][::-1]))[:0:-1]
+    return drawn, np.exp(logits[drawn] - left)

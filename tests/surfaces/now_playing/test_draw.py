@@ -54,3 +54,13 @@ def test_what_may_not_play_is_never_drawn():
 def test_scores_far_apart_keep_propensities_above_0():
     _, propensities = draw(np.array([40.0, 0.0, -40.0]), 3, 0)
     assert (propensities > 0).all()
+
+
+def test_propensities_are_exact_however_far_apart_the_scores_are():
+    scores = np.array([0.0, -200.0, -200.0, -201.0])  # exp(-200 / 0.2) is 0 in float64
+    for seed in range(10):
+        order, propensities = draw(scores, 4, seed, 0.2)
+        assert order[0] == 0
+        assert (propensities[0], propensities[-1]) == (1, 1)
+        assert ((propensities > 0) & (propensities <= 1)).all()
+        assert propensities[1] == pytest.approx(exp((scores[order[1]] + 200) / 0.2) / (2 + exp(-5)))
