@@ -90,8 +90,9 @@ def lower(scores: np.ndarray, named: np.ndarray, skips: float, temperature: floa
     open_ = np.isfinite(scores)
     if not (named & open_).any() or skips <= 0:
         return
-    mass = np.where(open_, np.exp((scores - scores[open_].max()) / temperature), 0.0).astype(np.float64)
-    share = mass[named].sum() / mass.sum()
-    left = share * LEFT ** (skips**2 / 2)
+    mass = np.where(open_, np.exp((scores.astype(np.float64) - scores[open_].max()) / temperature), 0.0)
+    share = mass[named].sum() / mass.sum()  # 0 if the best of them stands far below the others
+    kept = skips**2 / 2 * np.log(LEFT)  # the logarithm of the part that is left
     others = max(1 - share, np.exp(-MOST) * share)  # if nothing else is left, the list stays as it is
-    scores[named] -= temperature * min(np.log(share * (1 - left) / (left * others)), MOST)
+    then = max(1 - share * np.exp(kept), others)  # what the others have afterwards: never less, however faint the skip
+    scores[named] -= temperature * min(np.log(then / others) - kept, MOST)

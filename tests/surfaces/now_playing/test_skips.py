@@ -75,6 +75,19 @@ def test_two_skips_leave_less_than_half_and_one_skip_more():
     assert two < 0.25 * before < one < before
 
 
+def test_a_skipped_genre_that_is_hardly_ever_drawn_stays_in_the_list():
+    scores = np.array([-30.0, -31, 0, -32], np.float32)  # exp(-30 / 0.2) is 0 in float32
+    assert np.isfinite(react(scores, state("j1 skip", "j2 skip"), CATALOGUE, ROWS, 0.2)).all()
+    scores *= 10  # and exp(-300 / 0.2) in float64
+    assert np.isfinite(react(scores, state("j1 skip", "j2 skip"), CATALOGUE, ROWS, 0.2)).all()
+
+
+def test_a_skip_that_has_faded_away_takes_no_item_out_of_the_list():
+    catalogue = make_catalogue({"a": {"genres": ("jazz",)}, "b": {"genres": ("jazz",)}})
+    scores = react(np.zeros(2), state("a skip", *["b play"] * 30), catalogue, catalogue.rows(["a", "b"]), 0.2)
+    assert scores.tolist() == pytest.approx([0, 0])
+
+
 def test_if_nothing_else_is_left_the_list_stays_whole():
     catalogue = make_catalogue({"a": {"genres": ("jazz",)}, "b": {"genres": ("jazz",)}})
     scores = react(np.array([1.0, 0.0]), state("a skip"), catalogue, catalogue.rows(["a", "b"]), 1.0)
