@@ -101,8 +101,9 @@ def next_up(answer: Found, pool: Pool, context: HomeContext) -> Words:
 
 
 def new_releases(answer: Found, pool: Pool, context: HomeContext) -> Words:
-    """Words for new items; the reason names the age of the oldest."""
-    days = max(1, math.ceil(pool.age_days[answer.items].max(initial=0)))
+    """Words for new items; the reason names the age of the oldest that is known."""
+    ages = pool.age_days[answer.items]  # a model may know an item before the catalogue does
+    days = max(1, math.ceil(ages[np.isfinite(ages)].max(initial=0)))
     return "New releases", "Out since yesterday." if days == 1 else f"Out in the last {days} days."
 
 

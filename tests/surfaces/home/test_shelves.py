@@ -75,3 +75,9 @@ def test_titles_and_reasons(found, shelf_id, title, reason):
 
 def test_shelves_with_too_few_items_are_left_out():
     assert shelves_of(Found("popular", np.array([1]))) == {}
+
+
+def test_an_item_that_the_catalogue_does_not_have_yet_has_no_age():
+    pool = pool_of([2, 1, 0], age_days=np.array([np.inf, 3.2, 12.1]))  # the models know it already
+    (shelf,) = build_shelves([Found("new_releases", np.arange(3))], pool, context_of(), RULES)
+    assert shelf.reason == "Out in the last 13 days."
