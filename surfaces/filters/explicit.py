@@ -3,15 +3,16 @@
 import numpy as np
 
 from surfaces.candidates import Candidates
+from surfaces.catalogue import UNKNOWN
 from surfaces.engine.context import Context
 from surfaces.filters.filter import Filter
 
 
 def keep(context: Context, candidates: Candidates) -> np.ndarray:
-    """Drop marked items, unless the request allows them."""
+    """Drop marked items, and those of which the catalogue cannot say it yet, unless the request allows them."""
     if context.request.explicit:
         return np.ones(len(candidates.item_ids), bool)
-    return ~context.catalogue.explicit[candidates.rows]
+    return ~context.catalogue.explicit[candidates.rows] & (candidates.rows != UNKNOWN)
 
 
 explicit = Filter("explicit", keep)

@@ -47,7 +47,7 @@ def kept(name, request=None, history="", **sources) -> list[str]:
         ("type", {}, "", "a b c added"),
         ("type", {"content_types": ("podcast",)}, "", "b added"),  # models know added items, and have the filter too
         ("explicit", {}, "", "a b c added"),
-        ("explicit", {"explicit": False}, "", "a c added"),
+        ("explicit", {"explicit": False}, "", "a c"),  # nothing says that an added item is not explicit
         ("dislikes", {"dislikes": ("c",)}, "", "a b added"),
         ("dislikes", {}, "a:skip b a", "b c added"),
         ("dislikes", {}, "a a:skip", "a b c added"),  # played again after the skip
