@@ -60,7 +60,9 @@ def exposures(decision: Decision) -> list[Exposure]:
 def remembered(shown: Sequence[Exposure]) -> Decision:
     """The decision behind the exposures of a page, which are in reading order."""
     first = shown[0]
-    kind = NEW_RELEASES.name if first.surface == HOME and first.shelf == NEW_RELEASES.name else first.surface
+    # A Home page may begin with such a shelf too, which has a title there.
+    is_new_releases = first.surface == HOME and first.shelf == NEW_RELEASES.name and not first.title
+    kind = NEW_RELEASES.name if is_new_releases else first.surface
     shelves = tuple(
         ShownShelf(shelf, title, reason, tuple(map(item, some)))
         for (shelf, title, reason), some in groupby(shown, lambda one: (one.shelf, one.title, one.reason))

@@ -5,9 +5,13 @@ import math
 import threading
 
 import orjson
+import pytest
 
 from segue.errors import InputError, UnavailableError
+from surfaces.engine.page import ShownItem, ShownPage, ShownShelf
 from surfaces.gateway import exposures as gateway_exposures
+from surfaces.gateway.exposures import exposures, remembered
+from surfaces.gateway.pages import Decision
 from surfaces.hydrate import fingerprint
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import items_of
@@ -32,6 +36,14 @@ def test_the_same_request_id_has_the_same_page(post, talk, world):
     assert first == again
     assert calls == 0
     assert items_of(first) != items_of(apart[0])  # another id draws another page
+
+
+@pytest.mark.parametrize("kind", ["home", "new_releases"])
+def test_what_a_page_was_asked_for_is_known_after_a_restart(kind):
+    title = "New releases" if kind == "home" else ""  # both may begin with such a shelf
+    shelf = ShownShelf("new_releases", title, "", (ShownItem("1", 1, 1, 1),))
+    decision = Decision("r1", "u1", None, NOW, kind, "home", ShownPage((shelf,), "reward", "1"), {})
+    assert remembered(exposures(decision)) == decision
 
 
 def test_a_request_id_that_comes_twice_at_a_time_is_decided_once(talk, world):
