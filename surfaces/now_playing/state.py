@@ -103,8 +103,7 @@ class Session:
 def take(session: Session, action: Action) -> Session:
     """The session after an action on an item. Impressions, and events that it has already, change nothing.
 
-    Actions may come out of order: the state sorts them by their time. The online store refuses an action that is older
-    than its newest one; the next refresh adds it there.
+    Actions may come out of order: the state sorts them by their time, as the online store does.
     """
     state = session.state
     known = action.event_id and any(had.event_id == action.event_id for had in (*state.actions, *session.undone))

@@ -1,12 +1,9 @@
 """Talk content where it fits the moment: each content type gets nearer to its share at this hour.
 
-The sequence model follows the session; it learned little of when a listener hears what. So the target is
-
-    share(type) = (plays of the type by the listener around this hour + PRIOR * share of all listeners at this hour)
-                  / (plays of the listener around this hour + PRIOR)
-
-and each type's offset is `TOWARDS * log(share / share in the model's own draw)`. With `TOWARDS` 1 the draw would have
-the target's mix (Steck, RecSys 2018, calibrates lists; here it is the distribution that is drawn from).
+The sequence model follows the session; it learned little of when a listener hears what. So the target is the mix that
+fits the listener and the hour (`surfaces.home.calibration.content_mix`), and each type's offset is
+`TOWARDS * log(target / share in the model's own draw)`. With `TOWARDS` 1 the draw would have the target's mix (Steck,
+RecSys 2018, calibrates lists; here it is the distribution that is drawn from).
 """
 
 from collections.abc import Mapping
