@@ -98,7 +98,8 @@ class NowPlaying:
         """The session with what the online history has and what the request brings."""
         for chip in steps.chips or ():
             wishes_of(chip, context.catalogue)
-        session = joined(session, online_actions(context.features, context.request.at))
+        if context.request.picks is None:  # picks stand in the history as likes of this instant, and are no actions
+            session = joined(session, online_actions(context.features, context.request.at))
         if steps.undo:
             session = undo(session)
         session = reduce(dislike, steps.dislikes, session)

@@ -17,6 +17,7 @@ from surfaces.engine.page import EMPTY, ShownItem, ShownPage, one_list
 from surfaces.engine.path import CACHED, POPULAR, UNRANKED, Deadlines
 from surfaces.engine.stage import OFF, Stage, Trace
 from surfaces.filters.every import FILTERS
+from surfaces.hydrate import cold_start
 from surfaces.model_inputs import model_inputs
 from surfaces.now_playing.chips import wishes_of
 from surfaces.now_playing.queue import fill, had, shaped
@@ -78,9 +79,12 @@ async def next_tracks(
         trace: of the request.
         deadlines: of the stages.
     """
+    features, picks, actions = context.features, context.request.picks, session.state.actions
+    if picks and actions:  # they were picked before the session began
+        features = features | cold_start(picks, int(actions[0].ts.timestamp()))
     context = replace(
         context,
-        features=with_session(context.features, session),
+        features=with_session(features, session),
         request=replace(context.request, dislikes=session.state.dislikes),
     )
     version = context.versions.versions.get(SEQUENCE, 0)

@@ -69,6 +69,28 @@ def test_what_is_promised_stays_until_an_action_changes_it(talk):
     assert shown(liked)[0] not in shown(skipped)
 
 
+def test_the_items_that_a_new_listener_picked_are_no_actions_of_the_session(talk, world):
+    body = {"user_id": "new", "picks": ["20", "21"], "k": 40}
+
+    async def run(client):
+        first = await client.post(PATH, json=body)
+        world.now += timedelta(seconds=10)
+        again = await client.post(PATH, json=body)
+        undo = await client.post(PATH, json=body | {"undo": True})
+        return first.json(), again.json(), undo.status_code
+
+    first, again, undo = talk(run)
+    assert shown(again) == shown(first)
+    assert "20" in shown(first)
+    assert undo == 422
+
+
+def test_what_a_new_listener_does_comes_after_the_picks(talk, world):
+    picks = {"user_id": "u1", "picks": ["20", "21"]}
+    conversation(talk, picks, ("5", "play"), picks)
+    assert world.server.asked("sequence")["history_items"].tolist() == [["5", "21", "20"]]
+
+
 def test_undo_restores_the_queue(talk):
     first, second, undone = conversation(talk, {}, (0, "skip"), {}, {"undo": True})
     assert shown(second) != shown(first)
