@@ -1,7 +1,8 @@
 """Chips: what a listener may ask of Now Playing, as wishes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date
 
 from segue.errors import InputError
@@ -9,7 +10,7 @@ from segue.near_names import check_known
 from surfaces.catalogue import Catalogue
 from surfaces.now_playing.moods import MOODS
 from surfaces.now_playing.state import Chip
-from surfaces.now_playing.wishes import Wishes
+from surfaces.now_playing.wishes import Wishes, total
 
 # The weight of a chip: e^3.5, an item that it names is 33 times as likely. Measured: see docs/now-playing.md.
 STRENGTH = 3.5
@@ -28,6 +29,15 @@ def wishes_of(chip: Chip, catalogue: Catalogue) -> Wishes:
     """
     check_known("kind of chip", chip.kind, KINDS)
     return KINDS[chip.kind](chip.value, catalogue)
+
+
+def all_wishes(chips: Sequence[Chip], catalogue: Catalogue) -> Wishes:
+    """What the chips of a session wish for together; a chip that a newer catalogue no longer knows adds nothing."""
+    wishes = []
+    for chip in chips:
+        with suppress(InputError):
+            wishes.append(wishes_of(chip, catalogue))
+    return total(wishes)
 
 
 def genre(value: str, catalogue: Catalogue) -> Wishes:

@@ -19,11 +19,11 @@ from surfaces.engine.stage import OFF, Stage, Trace
 from surfaces.filters.every import FILTERS
 from surfaces.hydrate import cold_start
 from surfaces.model_inputs import model_inputs
-from surfaces.now_playing.chips import wishes_of
+from surfaces.now_playing.chips import all_wishes
 from surfaces.now_playing.queue import fill, had, shaped
 from surfaces.now_playing.sessions import SCORE, with_session
 from surfaces.now_playing.state import Promise, Session, SessionState
-from surfaces.now_playing.wishes import Wishes, offsets, total
+from surfaces.now_playing.wishes import Wishes, offsets
 from surfaces.request import Request
 from surfaces.sources.popular import most_played, popular
 from surfaces.sources.source import DAY_SECONDS, ModelSource
@@ -96,7 +96,7 @@ async def next_tracks(
     length = max(k, QUEUE)
     if len(promised) >= length:
         return Next(promised, page(promised, len(promised)))  # nothing has changed since it was promised
-    wished = total([wishes_of(chip, context.catalogue) for chip in state.chips])
+    wished = all_wishes(state.chips, context.catalogue)
     asked, nearest = (answered_by(models, source, deadlines.sources) for source in sources(wished))
     named: Stage[list[str], list[SourceAnswer]] = Stage(
         CHIPS,

@@ -9,6 +9,7 @@ from events.journal.joins import impression
 from events.journal.records import PROMISED
 from segue.errors import UnavailableError
 from surfaces.filters.filter import Filter
+from tests.surfaces.catalogues import make_catalogue
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import GENRES, IDS
 
@@ -132,6 +133,18 @@ def test_chips_replace_each_other(talk):
     ]
     share = [sum(item["genres"] == ["pop"] for item in answer["items"] + answer["queue"]) for answer in (none, pop)]
     assert share[0] < share[1]
+
+
+def test_a_chip_that_a_newer_catalogue_does_not_know_adds_nothing(talk):
+    async def run(client):
+        body = {"user_id": "u1", "chips": [{"kind": "genre", "value": "jazz"}], "k": 5}
+        await client.post(PATH, json=body)
+        client.gateway.path.catalogue = make_catalogue({item: {"genres": ("rock",)} for item in IDS})
+        return [await client.post(PATH, json=one) for one in ({"user_id": "u1", "k": 20}, body)]
+
+    later, chosen = talk(run)
+    assert (later.status_code, len(shown(later.json()))) == (200, 20)
+    assert chosen.status_code == 422  # a wish of this very request is told
 
 
 def test_a_repeated_request_changes_nothing_again(talk):
