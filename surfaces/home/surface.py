@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from events.schema import SKIP
 from surfaces.candidates import Candidates
 from surfaces.engine.context import Context
 from surfaces.engine.page import EMPTY, ShownItem, ShownPage, ShownShelf
@@ -63,7 +64,8 @@ def fitting_mix(context: Context) -> dict[str, float]:
     catalogue = context.catalogue
     types = catalogue.types or (EVERY_TYPE,)
     hours = catalogue.plays_by_hour if catalogue.types and catalogue.plays_by_hour.any() else np.ones((24, len(types)))
-    listened = Counter(catalogue.content_types[context.history[context.history >= 0]].tolist())
+    entries = zip(catalogue.content_types[context.history].tolist(), context.actions, strict=True)
+    listened = Counter(name for name, action in entries if action != SKIP)
     return content_mix(
         {name: float(listened[name]) for name in types},
         dict(zip(types, hours[context.request.at.hour].tolist(), strict=True)),

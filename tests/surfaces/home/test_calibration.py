@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from surfaces.engine.context import Context
 from surfaces.home.calibration import SMOOTHING, content_mix, distance, excess
+from surfaces.home.surface import fitting_mix
+from surfaces.request import Request
+from surfaces.versions import VersionSet
+from tests.surfaces.catalogues import make_catalogue
+from tests.surfaces.conftest import NOW
 
 OVERALL = {"music": 700, "podcast": 300}
 
@@ -47,3 +53,13 @@ def test_listener_and_hour_by_hand():
 
 def test_a_type_that_nobody_plays_has_no_share():
     assert content_mix({"movie": 3}, {}, {"music": 10, "movie": 0})["movie"] == 0
+
+
+def test_a_skip_is_no_sign_that_a_type_fits():
+    catalogue = make_catalogue({"m": {"content_type": "music"}, "p": {"content_type": "podcast"}})
+
+    def podcasts(*actions):
+        features = {"history_items": ["p"] * len(actions), "history_actions": list(actions)}
+        return fitting_mix(Context(Request("u1", NOW), features, catalogue, VersionSet()))["podcast"]
+
+    assert podcasts("skip", "skip") == podcasts() < podcasts("skip", "play") == podcasts("like")
