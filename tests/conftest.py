@@ -17,6 +17,7 @@ pytest_plugins = [f"tests.support.{name}" for name in ("build_once", "model_serv
 SLOWEST = (
     "pipelines/test_training.py",
     "benchmarks/serving/test_benchmark.py",
+    "pipelines/test_cluster_profile.py",
     "workloads/simulation/test_simulate.py",
     "docs/test_own_data.py",
     "pipelines/test_gates.py",
