@@ -9,7 +9,7 @@ from surfaces.filters.filter import Filter
 
 
 def keep(context: Context, candidates: Candidates) -> np.ndarray:
-    """Drop marked items, and those of which the catalogue cannot say it yet, unless the request allows them."""
+    """Drop explicit items and items that the catalogue does not have yet, unless the request allows explicit ones."""
     if context.request.explicit:
         return np.ones(len(candidates.item_ids), bool)
     return ~context.catalogue.explicit[candidates.rows] & (candidates.rows != UNKNOWN)

@@ -1,4 +1,4 @@
-"""Commands that are killed, or find a full disk, leave the old state or the new one, and run again.
+"""A command that is killed, or finds the disk full, leaves the old state or the new one, and can be run again.
 
 A round of `run` trains twice and takes minutes. It is left to `python -m tests.faults commands`, because
 tests/pipelines/test_failures.py kills a run too.

@@ -32,7 +32,7 @@ from workloads.training.layout_value import decisions, difference, overlap, valu
 LEAST_PAGES = 200  # of each part; with fewer an interval says nothing
 # Steps from the serving policy towards the learned one. The first is taken that leaves enough effective pages.
 STEPS = (1.0, 0.75, 0.5, 0.25, 0.1)
-LEAST_EFFECTIVE = 0.4  # effective sample size, as a share of the pages
+LEAST_EFFECTIVE = 0.4  # effective sample size, as a share of the pages; see docs/home.md for its choice
 LARGEST_LOSS = 0.02  # that the interval may leave open, as a share of the logged value
 SEED = 0
 SHOWN_AS = pds.field(EXPOSURE.name)

@@ -19,7 +19,7 @@ def test_figures_worked_by_hand():
 
 
 def test_the_seconds_count_to_the_last_answer_after_the_decision(store):  # noqa: F811
-    """Listeners whose gateway answers by the candidate 25 times, 2 ms apart, after the share is 0."""
+    """After the share is 0 the candidate still answers 25 times, 2 ms apart; the seconds must count these answers."""
     root = store()
     start(root, None, Plan(shadow=0.0, stages=(0.5,)), "test", AT)
     load, ended = Load(None), threading.Event()
