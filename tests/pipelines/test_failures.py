@@ -13,6 +13,7 @@ from segue.files import read_json
 from serving.store.model_store import labels
 from serving.store.versions import verify, versions
 from tests.support.nano_loop import NANO_CONFIG, Segue, copied_models
+from tests.support.soon import SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def test_a_killed_run_leaves_whole_versions_and_a_rerun_gives_the_same_metrics(b
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(run.pid, signal.SIGTERM)
-    assert run.wait(30) != 0
+    assert run.wait(SECONDS) != 0
     killed = next(segue.home.runs.glob("training-*"))
     before = {path: path.stat().st_mtime_ns for path in killed.rglob("*")}
     for model, model_labels in labels(segue.home.models).items():

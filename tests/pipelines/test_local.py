@@ -15,6 +15,7 @@ from kfp.local import graph_utils, subprocess_task_handler
 from kfp.local.orchestrator import task_executor
 
 from pipelines.local import end_at_first_failure, keep_one_order
+from tests.support.soon import SECONDS
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -118,9 +119,9 @@ CHILD = """
 import subprocess, sys, time
 from pipelines.local import end_with_the_other_end
 end_with_the_other_end(sys.stdin.fileno())
-step = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+step = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(step.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -137,7 +138,7 @@ def test_a_killed_command_leaves_no_step_behind(number):
         pids = [int(pid) for pid in command.stdout.readline().split()]
         assert all(map(is_alive, pids))
         command.send_signal(number)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while any(map(is_alive, pids)):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -13,6 +13,7 @@ from pipelines.run_state import hold, holder, state, stop, words
 from segue.errors import InputError
 from segue.files import write_json
 from segue.settings import RunFolder
+from tests.support.soon import SECONDS
 from workloads.run import Run
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -28,7 +29,7 @@ from segue.settings import RunFolder
 def wait():
     with hold(RunFolder(Path(sys.argv[1]))):
         print("held", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 enter(wait)
 """
 
@@ -114,13 +115,13 @@ def test_an_old_run_without_a_lock_is_not_running(home):
 def test_a_lock_ends_with_its_process(run, process, number):
     assert holder(run.folder)["pid"] == process.pid
     process.send_signal(number)
-    process.wait(10)
+    process.wait(SECONDS)
     assert holder(run.folder) is None
 
 
 def test_stopping_ends_the_process_that_holds_the_lock(run, process):
     stop(run.folder)
-    assert process.wait(10) == 128 + signal.SIGTERM
+    assert process.wait(SECONDS) == 128 + signal.SIGTERM
     assert holder(run.folder) is None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.soon import SECONDS
+
 pytestmark = pytest.mark.usefixtures("default_signals")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +41,7 @@ def ended(number: int, wait: str, **options) -> tuple[int, str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options) as process:
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(number)
-        return process.wait(20), process.stdout.read()
+        return process.wait(SECONDS), process.stdout.read()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

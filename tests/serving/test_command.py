@@ -12,6 +12,7 @@ import pytest
 from segue.errors import InputError
 from serving.command import VisibleFormatter, configuration, serve
 from serving.flags import GROUPS, OPTIONS, UNUSED
+from tests.support.soon import SECONDS
 
 BASE = "--model_base_path=/models/a"
 
@@ -239,7 +240,7 @@ def test_a_server_from_the_command_line(saved_models, tmp_path):
                 assert client.status("default") == {1: {"state": "AVAILABLE", "error": ""}}
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(SECONDS) == 0
     log = (tmp_path / "stderr").read_text()
     assert log.count("--num_load_threads") == 1
     assert log.count("warning:") == 1

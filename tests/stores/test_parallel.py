@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from stores.parallel import THREADS, in_parallel
+from tests.support.soon import SECONDS
 
 
 def test_results_are_in_the_order_of_the_items():
@@ -17,7 +18,7 @@ def test_no_item_is_begun_after_an_error():
 
     def fail(number: int) -> None:
         begun.append(number)
-        all_wait.wait(10)
+        all_wait.wait(SECONDS)
         raise ValueError(f"item {number}")
 
     with pytest.raises(ValueError, match="item 0"):

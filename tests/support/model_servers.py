@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from segue.settings import Home
+from tests.support.soon import SECONDS
 
 IDENTITY_DTYPES = (
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool", "string"),
@@ -136,12 +137,12 @@ def client(shared_server):
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], None]:
-    """A function that waits until a condition holds, and fails after 20 s."""
+    """A function that waits until a condition holds, and fails after `SECONDS`."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while not condition():
-            assert time.monotonic() < deadline, "the condition did not hold within 20 s"
+            assert time.monotonic() < deadline, f"the condition did not hold within {SECONDS} s"
             time.sleep(0.05)
 
     return wait

@@ -9,6 +9,7 @@ from events.journal.journal import Journal, open_journal
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import InputError, UnavailableError
 from stores.settings import Settings
+from tests.support.soon import SECONDS
 
 
 class SlowKeeping(SqliteKeeping):
@@ -19,7 +20,7 @@ class SlowKeeping(SqliteKeeping):
         self.may_write, self.commits = threading.Event(), 0
 
     def write(self, records):
-        assert self.may_write.wait(10)
+        assert self.may_write.wait(SECONDS)
         self.commits += 1
         return super().write(records)
 
@@ -37,9 +38,9 @@ def test_a_full_queue_refuses_at_once_and_what_it_took_is_written(tmp_path, feed
     assert 2 <= len(taken) < 20
     assert journal.backlog() == len(taken)
     keeping.may_write.set()
-    assert [future.result(10) for future in taken] == [[True]] * len(taken)
+    assert [future.result(SECONDS) for future in taken] == [[True]] * len(taken)
     assert keeping.commits <= 2  # the first record, and all that came meanwhile
-    journal.record([feedback("e", "r1", "i1")]).result(10)
+    journal.record([feedback("e", "r1", "i1")]).result(SECONDS)
     assert len(next(keeping.changed("")).feedback) == len(taken) + 1
     journal.close()
 
@@ -50,7 +51,7 @@ def test_pages_wait_for_each_other_and_feedback_waits_for_nothing(tmp_path, feed
     keeping.may_write.set()
     journal = Journal(keeping)
     pages = [journal.append(page(f"r{number}")) for number in range(5)]
-    assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+    assert journal.record([feedback("e1", "r1", "i1")]).result(SECONDS) == [True]
     assert [future.result(0) for future in pages] == [[True]] * 5
     assert keeping.commits == 1
     journal.close()
@@ -76,8 +77,8 @@ def test_an_error_of_the_keeping_reaches_the_caller_and_the_next_records_are_wri
 
     monkeypatch.setattr(journal.keeping, "write", fail)
     with pytest.raises(InputError, match="damaged"):
-        journal.record([feedback("e1", "r1", "i1")]).result(10)
-    assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+        journal.record([feedback("e1", "r1", "i1")]).result(SECONDS)
+    assert journal.record([feedback("e1", "r1", "i1")]).result(SECONDS) == [True]
     journal.close()
 
 
@@ -99,15 +100,15 @@ def test_a_keeping_that_does_not_answer_is_asked_again_and_its_records_are_new(t
     keeping = RestartedKeeping(tmp_path / "journal.db")
     journal = Journal(keeping)
     keeping.failures = 2
-    assert journal.record([feedback("e1", "r1", "i1")]).result(10) == [True]
+    assert journal.record([feedback("e1", "r1", "i1")]).result(SECONDS) == [True]
     assert journal.trouble is None
     keeping.failures = 4
     with pytest.raises(UnavailableError, match="starting"):
-        journal.record([feedback("e2", "r1", "i1")]).result(10)
+        journal.record([feedback("e2", "r1", "i1")]).result(SECONDS)
     assert journal.trouble is not None
     with pytest.raises(UnavailableError):  # it is asked once while it has not answered
-        journal.record([feedback("e3", "r1", "i1")]).result(10)
-    assert journal.record([feedback("e4", "r1", "i1")]).result(10) == [True]
+        journal.record([feedback("e3", "r1", "i1")]).result(SECONDS)
+    assert journal.record([feedback("e4", "r1", "i1")]).result(SECONDS) == [True]
     assert journal.trouble is None
     journal.close()
 
@@ -118,7 +119,7 @@ def test_a_cancelled_future_changes_nothing(tmp_path, feedback):
     future = journal.record([feedback("e1", "r1", "i1")])
     assert not future.cancel()
     keeping.may_write.set()
-    assert future.result(10) == [True]
+    assert future.result(SECONDS) == [True]
     journal.close()
 
 

@@ -16,6 +16,7 @@ from serving.api import request_log
 from serving.protocol import prediction_log, protos, tensors
 from serving.protocol.status import StatusError
 from serving.server import warmup
+from tests.support.soon import SECONDS
 
 LoggingConfig = protos.message("tensorflow.serving.LoggingConfig", "tensorflow_serving/config/logging_config.proto")
 ModelSpec = protos.message("tensorflow.serving.ModelSpec", "tensorflow_serving/apis/model.proto")
@@ -205,7 +206,7 @@ def test_a_slow_disk_drops_records_but_delays_no_request(start, prefix, monkeypa
     append = request_log._Files.append
 
     def slow(self, frame):
-        assert gate.wait(20)
+        assert gate.wait(SECONDS)
         append(self, frame)
 
     monkeypatch.setattr(request_log._Files, "append", slow)

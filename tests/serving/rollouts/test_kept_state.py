@@ -1,7 +1,6 @@
 """The contract of what keeps the state of roll-outs, over a file and over Redis."""
 
 import threading
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from segue.errors import InputError, UnavailableError
 from serving.rollouts.kept_state import KEYS, FileState, RedisState, state_keeping
 from serving.store.split import Split, split_of
 from stores import online_store
+from tests.support.soon import soon
 
 
 def numbered(number, share=0.05):
@@ -107,16 +107,14 @@ def test_a_look_of_a_gateway_is_small_however_long_the_history_is(redis_settings
     assert len(keeping.stamp()) < 200
 
 
-def test_a_dead_server_is_named_within_seconds(redis_settings, valkey):
+def test_a_dead_server_is_named_soon(redis_settings, valkey):
     keeping = RedisState(redis_settings)
     keeping.change(lambda _: numbered(1))
     valkey.kill()
     try:
-        began = time.monotonic()
         for ask in (keeping.stamp, keeping.state, lambda: keeping.change(lambda _: numbered(2))):
-            with pytest.raises(UnavailableError, match=r"The online store .* does not answer"):
+            with soon(), pytest.raises(UnavailableError, match=r"The online store .* does not answer"):
                 ask()
-        assert time.monotonic() - began < 5
     finally:
         valkey.start()
     assert keeping.state() == numbered(1)  # it has written before it answered

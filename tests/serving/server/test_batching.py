@@ -15,6 +15,7 @@ from serving.protocol.status import StatusError
 from serving.server.batching import Scheduler
 from serving.server.batching_parameters import BatchingParameters
 from serving.server.metrics import Metrics
+from tests.support.soon import SECONDS
 
 
 class Doubler:
@@ -30,7 +31,7 @@ class Doubler:
 
     def run(self, feeds, values, fetches):
         self.batches.append(values[0])
-        assert self.gate.wait(20)
+        assert self.gate.wait(SECONDS)
         if values[0].dtype != object and (values[0] < 0).any():
             raise StatusError(StatusCode.INVALID_ARGUMENT, "a negative number")
         return [values[0] * 2 if values[0].dtype != object else values[0]]

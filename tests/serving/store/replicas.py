@@ -24,6 +24,7 @@ import yaml
 from serving.client import calls
 from serving.protocol import protos, tensors
 from stores.servers import HOST, free_ports
+from tests.support.soon import SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = ROOT / "k8s" / "base"
@@ -86,7 +87,7 @@ class Replica:
     def end(self, name: str, number: signal.Signals) -> None:
         """End a container by a signal."""
         self.processes[name].send_signal(number)
-        self.processes.pop(name).wait(30)
+        self.processes.pop(name).wait(SECONDS)
 
     def stop(self) -> None:
         """End the pod at once."""

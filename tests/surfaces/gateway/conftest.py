@@ -24,6 +24,7 @@ from surfaces.now_playing.sessions import Sessions
 from surfaces.now_playing.writers import Writers
 from surfaces.request import Exploration
 from surfaces.versions import Models
+from tests.support.soon import SECONDS
 from tests.surfaces.catalogues import make_catalogue
 from tests.surfaces.conftest import NOW, FakeServer
 
@@ -200,7 +201,7 @@ def answers(talk):
                     request = {"request_id": f"{path.rpartition('/')[2]}-{user}", "user_id": user, **body}
                     response = await client.post(path.format(user=user), json=request)
                 page = response.json()
-                client.gateway.journal.append([]).result(5)  # what was handed over before is durable
+                client.gateway.journal.append([]).result(SECONDS)  # what was handed over before is durable
                 found.append((page, client.gateway.journal.exposures(page["request_id"])))
             return found
 

@@ -9,6 +9,7 @@ from segue.errors import UnavailableError
 from surfaces.engine.page import ShownItem, one_list
 from surfaces.gateway.openapi import document
 from surfaces.gateway.pages import ConflictError, Decision, Pages
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 
 OPENAPI = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
@@ -66,7 +67,7 @@ def test_why_an_item_was_shown(talk):
         item = page["shelves"][0]["items"][0]["item_id"]
         path = f"/v1/why/{page['request_id']}/{item}"
         from_memory = (await client.get(path)).json()
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         client.gateway.pages = Pages()  # as after a restart
         from_journal = (await client.get(path)).json()
         others = [await client.get(f"/v1/why/{page['request_id']}/zzz"), await client.get(f"/v1/why/zzz/{item}")]
@@ -90,7 +91,7 @@ def test_the_request_id_of_another_session_is_a_conflict(talk, path, body, resta
         first = body | {"session_id": "s1"} if path == "/v1/home" else {}
         shown = await client.post(path.replace("s2", "s1"), json=named | first)
         if restarted:
-            client.gateway.journal.append([]).result(5)
+            client.gateway.journal.append([]).result(SECONDS)
             client.gateway.pages.forget(lambda user_id: True)
         again = await client.post(path.replace("s2", "s1"), json=named | first)
         other = await client.post(path, json=named | body)
@@ -148,7 +149,7 @@ def test_next_items_of_a_session(talk):
         }
         await client.post("/v1/events", json={"events": [skip]})
         after = (await client.post("/v1/sessions/s1/next", json={"user_id": "u1", "k": 3})).json()
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         return first, again, after, client.gateway.journal.exposures(after["request_id"])
 
     first, again, after, logged = talk(conversation)

@@ -10,6 +10,7 @@ from events.journal.records import Dislike
 from events.journal.sqlite_keeping import SqliteKeeping
 from segue.errors import UnavailableError
 from surfaces.gateway import assembly
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import catalogue
 
@@ -31,7 +32,7 @@ class NoStore:
 def journal(home):
     """A journal with a dislike of `u1`."""
     with contextlib.closing(Journal(SqliteKeeping(home.journal))) as journal:
-        journal.dislike(Dislike("d1", "u1", "20", NOW)).result(5)
+        journal.dislike(Dislike("d1", "u1", "20", NOW)).result(SECONDS)
         yield journal
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from events.journal.records import Dislike
 from surfaces.dislikes import MOST, Dislikes
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import IDS, open_client
 
@@ -95,7 +96,7 @@ def test_a_look_that_began_before_does_not_undo_what_was_answered_meanwhile(worl
 
             def slow(after):
                 found = read(after)
-                assert look_ends.wait(10)
+                assert look_ends.wait(SECONDS)
                 return found
 
             await dislike(client, "20", withdrawn=not withdrawn)

@@ -9,6 +9,7 @@ import pytest
 from events.schema import ACTIONS
 from segue.errors import UnavailableError
 from surfaces.gateway import api, feedback
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 
 
@@ -154,7 +155,7 @@ def test_an_event_that_is_kept_after_the_time_out_still_reaches_its_session_and_
     async def conversation(client):
         keeping = client.gateway.journal.keeping
         write = keeping.write
-        monkeypatch.setattr(keeping, "write", lambda records: free.wait(10) and write(records))
+        monkeypatch.setattr(keeping, "write", lambda records: free.wait(SECONDS) and write(records))
         late = await client.post("/v1/events", json={"events": [event(1, session_id="s1")]})
         free.set()
         again = await client.post("/v1/events", json={"events": [event(1, session_id="s1")]})

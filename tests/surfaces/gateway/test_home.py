@@ -5,6 +5,7 @@ import pytest
 from surfaces.candidates import merge
 from surfaces.filters.filter import Filter
 from surfaces.filters.heard import DISCOVERY
+from tests.support.soon import SECONDS
 from tests.surfaces.gateway.conftest import NEW_RELEASES, items_of
 
 PLACE = ("position", "item_id")
@@ -51,7 +52,7 @@ def test_a_listener_with_an_earlier_page_sees_it_again(world, talk):
         kept = (await client.post("/v1/home", json={"user_id": "u1"})).json()
         other = (await client.post("/v1/home", json={"user_id": "u2"})).json()
         filtered = (await client.post("/v1/home", json={"user_id": "u1", "content_types": ["podcast"]})).json()
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         logged = client.gateway.journal.exposures(kept["request_id"])
         world.server.failing = set()
         back = (await client.post("/v1/home", json={"user_id": "u1"})).json()
@@ -102,7 +103,7 @@ def test_what_was_heard_is_not_on_a_stored_page_for_discovery(world, talk):
     async def conversation(client):
         world.server.failing = {"retrieval"}  # which finds every item that the others find
         await client.post("/v1/home", json={"user_id": "u1", "request_id": "r1"})
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         sources = {one.item_id: set(one.sources) for one in client.gateway.journal.exposures("r1")}
         world.server.failing, world.online.heard = {"server"}, ["1", *sources]
         return sources, items_of((await client.post("/v1/home", json={"user_id": "u1"})).json())

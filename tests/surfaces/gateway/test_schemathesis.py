@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from surfaces.gateway.run import listening, serve
+from tests.support.soon import SECONDS
 from tests.surfaces.gateway.conftest import open_client
 
 pytestmark = pytest.mark.slow
@@ -34,10 +35,10 @@ def address(world):
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
-    assert started.wait(20)
+    assert started.wait(SECONDS)
     yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     loop.call_soon_threadsafe(stopping.set)
-    thread.join(20)
+    thread.join(SECONDS)
     loop.close()
     bound.close()
 

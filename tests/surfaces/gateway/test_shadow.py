@@ -12,6 +12,7 @@ from surfaces.cohorts.counts import SHADOW, STABLE_SHADOW
 from surfaces.cohorts.shadow import shared
 from surfaces.engine.page import EMPTY, ShownItem, one_list
 from surfaces.versions import MODELS
+from tests.support.soon import SECONDS
 from tests.surfaces.gateway.conftest import USERS
 
 SPLIT = Split(3, "running", 0.0, {"ranking": 2, "retrieval": 2}, shadow=1.0)
@@ -52,7 +53,7 @@ def test_the_candidate_is_asked_and_nobody_sees_it(world, talk):
         pages = await asked(client, USERS)
         assert [page["versions"] for page in pages] == [dict.fromkeys(MODELS, 1)] * len(USERS)
         assert {("retrieval", 2), ("ranking", 2)} <= set(world.server.asked_versions)
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         logged = [client.gateway.journal.exposures(page["request_id"]) for page in pages]
         assert all(one[0].model_versions == dict.fromkeys(MODELS, 1) and not one[0].arms for one in logged)
         assert client.gateway.metrics.levels.samples() == [(("home", "0"), len(USERS))]  # the shadow is no answer

@@ -15,6 +15,7 @@ from feature_repo.pushes import Interaction, Pusher
 from segue.errors import UnavailableError
 from surfaces.now_playing.writers import Writers
 from tests.feature_repo.conftest import ingest, instant, parse_items, parse_log, users_of
+from tests.support.soon import SECONDS
 
 LOG = "u a 0 12:00 play s1\nv b 3 12:00 skip s2"
 NOW = instant(4, "09:00")
@@ -32,7 +33,7 @@ class Store:
         self.gate.set()
 
     def extend(self, interactions):
-        self.gate.wait(10)
+        self.gate.wait(SECONDS)
         if self.down:
             raise UnavailableError("the store is down", "wait")
         self.taken += interactions
@@ -79,7 +80,7 @@ def test_eight_threads_lose_nothing(online):
 
     with ThreadPoolExecutor(8) as pool:
         futures = [future for part in pool.map(push, range(8)) for future in part]
-    assert all(future.result(20) for future in futures)
+    assert all(future.result(SECONDS) for future in futures)
     writers.close()
     for user in users:
         assert sorted(history(online, user)) == sorted(f"i{thread}-{n}" for thread in range(8) for n in range(5))
@@ -88,14 +89,14 @@ def test_eight_threads_lose_nothing(online):
 
 
 @pytest.mark.slow
-def test_a_push_is_visible_within_a_second(online):
+def test_a_push_is_visible_soon(online):
     reader, writers = open_store(online), Writers(lambda: Pusher(open_store(online)), lambda: [])
-    writers.submit(interaction("first", "a")).result(20)  # opens the writers' stores
+    writers.submit(interaction("first", "a")).result(SECONDS)  # opens the writers' stores
     for n in range(20):
         began = time.monotonic()
         writers.submit(interaction("w", f"i{n}", n))
         while listener(reader, "w").newest < NOW + timedelta(seconds=n):
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SECONDS  # `segue bench gateway` measures the time
             time.sleep(0.001)
     writers.close()
 
@@ -111,7 +112,7 @@ def test_a_dead_store_is_asked_again_and_says_so(writers, store, eventually):
     assert "the store is down" in str(writers.trouble)
     assert not future.done()
     store.down = False
-    assert future.result(5)
+    assert future.result(SECONDS)
     assert writers.trouble is None
     assert [one.item_id for one in store.taken] == ["a"]
 
@@ -125,12 +126,10 @@ def test_what_has_no_room_is_dropped_at_once_and_replayed_later(store, eventuall
     while writers.backlog():  # the writer holds it
         time.sleep(0.001)
     waiting += [writers.submit(one) for one in journal[1:4]]
-    began = time.monotonic()
     assert writers.submit(journal[4]).result(0) is False
-    assert time.monotonic() - began < 0.1
     assert (writers.dropped, writers.pushed) == (1, 0)
     store.gate.set()
-    assert all(future.result(5) for future in waiting)
+    assert all(future.result(SECONDS) for future in waiting)
     eventually(lambda: len(store.taken) == 14)  # 5 of the start, 4 that waited, 5 of the replay
     assert not writers.behind
     writers.close()
@@ -157,10 +156,10 @@ def test_a_replay_waits_for_a_dead_store_and_for_a_dead_journal(store, eventuall
 def test_a_batch_that_cannot_be_pushed_does_not_stop_the_others(store):
     writers = Writers(lambda: store, lambda: [], workers=1)
     extend, store.extend = store.extend, lambda interactions: 1 / 0
-    assert writers.submit(interaction("u", "a")).result(5) is False
+    assert writers.submit(interaction("u", "a")).result(SECONDS) is False
     assert writers.dropped == 1
     store.extend = extend
-    assert writers.submit(interaction("u", "b")).result(5) is True
+    assert writers.submit(interaction("u", "b")).result(SECONDS) is True
     writers.close()
 
 
@@ -177,7 +176,7 @@ def test_closing_with_a_dead_store_ends(store):
     store.down = True
     future = writers.submit(interaction("u", "a"))
     writers.close(seconds=2)
-    assert future.result(2) is False
+    assert future.result(SECONDS) is False
 
 
 def test_what_waits_of_a_forgotten_listener_is_dropped():
@@ -191,7 +190,7 @@ def test_what_waits_of_a_forgotten_listener_is_dropped():
         pushed += [writers.submit(interaction(user, "i")) for user in ("gone", "stays", "gone")]
         writers.forget(lambda user_id: user_id == "gone")
         store.gate.set()
-        assert [future.result(5) for future in pushed] == [True, False, True, False]
+        assert [future.result(SECONDS) for future in pushed] == [True, False, True, False]
     finally:
         writers.close()
     assert [one.user_id for one in store.taken] == ["first", "stays"]
@@ -212,7 +211,7 @@ def test_a_listener_who_is_forgotten_while_a_batch_is_gathered_stops_no_writer(s
             time.sleep(0.001)
         pushed = [writers.submit(interaction(user, "a")) for user in ("second", "gone")]
         store.gate.set()
-        assert [future.result(5) for future in (first, *pushed)] == [True, True, False]
-        assert writers.submit(interaction("third", "a")).result(5)
+        assert [future.result(SECONDS) for future in (first, *pushed)] == [True, True, False]
+        assert writers.submit(interaction("third", "a")).result(SECONDS)
     finally:
         writers.close()

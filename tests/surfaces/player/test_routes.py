@@ -9,6 +9,7 @@ from surfaces.catalogue import EPOCH
 from surfaces.gateway.views import day_of
 from surfaces.player import profiles
 from surfaces.player.routes import STATIC
+from tests.support.soon import SECONDS
 from tests.surfaces.conftest import NOW
 from tests.surfaces.gateway.conftest import catalogue
 
@@ -121,7 +122,7 @@ def test_why_refuses_another_listener_also_after_a_restart(visit):
     async def conversation(client):
         page = (await client.post("/v1/home", json=REQUEST)).json()
         asked = REQUEST | {"item_id": page["shelves"][0]["items"][0]["item_id"]}
-        client.gateway.journal.append([]).result(5)
+        client.gateway.journal.append([]).result(SECONDS)
         client.gateway.pages.forget(lambda user_id: True)
         users = ("u1", "u2")
         return [await client.get("/v1/player/why", params=asked | {"user_id": user}) for user in users]

@@ -3,6 +3,7 @@
 import pytest
 
 from segue.errors import UnavailableError
+from tests.support.soon import SECONDS
 from workloads.up.linked_pages import LinkedPages, linked_pages
 
 
@@ -10,7 +11,7 @@ def test_a_server_that_ends_is_an_error_once_and_starts_again(tmp_path):
     pages = LinkedPages(["this"], tmp_path / "up" / "this.log", {})  # a module of Python's that ends at once
     for _ in range(2):
         assert pages.open() is None  # it starts
-        pages._process.wait(30)
+        pages._process.wait(SECONDS)
         with pytest.raises(UnavailableError, match="exit code 0"):
             pages.open()
     pages.stop()

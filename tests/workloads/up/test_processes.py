@@ -6,9 +6,10 @@ import psutil
 import pytest
 
 from segue.errors import UnavailableError
+from tests.support.soon import SECONDS
 from workloads.up.processes import accepts, free_port, running, start, stop
 
-PARENT = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+PARENT = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
 
 
 def test_a_server_runs_while_the_body_runs(tmp_path):
@@ -33,10 +34,10 @@ def test_a_command_that_ends_is_an_error_with_its_log(tmp_path):
 def test_children_of_a_process_end_with_it(tmp_path, monkeypatch):
     (tmp_path / "parent_of_one.py").write_text(PARENT)
     process = start(["parent_of_one"], tmp_path / "log", {"PYTHONPATH": str(tmp_path)})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + SECONDS
     while not (children := psutil.Process(process.pid).children()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     stop(process)
-    psutil.wait_procs(children, 5)
+    psutil.wait_procs(children, SECONDS)
     assert not children[0].is_running()

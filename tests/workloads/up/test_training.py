@@ -5,6 +5,7 @@ import time
 import pytest
 
 from segue.errors import UnavailableError
+from tests.support.soon import SECONDS
 from workloads.up import training as module
 from workloads.up.training import training
 
@@ -22,7 +23,7 @@ def command(monkeypatch):
 
 def ended(runs):
     """The state of a run that has ended."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while runs.state()["running"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -17,6 +17,7 @@ import pytest
 from segue.errors import InputError
 from stores.servers import free_ports
 from tests.support.processes import ROOT, Running
+from tests.support.soon import SECONDS
 from workloads.up.up import bind, next_free
 
 
@@ -93,5 +94,5 @@ def test_a_closed_terminal_ends_all(branch, default_signals):
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     os.close(own)
-    process.wait(30)
+    process.wait(SECONDS)
     assert gone(children)
