@@ -189,7 +189,7 @@ def history(as_json: bool) -> None:
         return
     for each in state.history:
         say(
-            f"{each.rollout}  {each.at:%Y-%m-%d %H:%M:%S}  {each.action}, share {each.share:.0%}, by {each.by}: "
+            f"{each.rollout}  {each.at:%Y-%m-%d %H:%M:%S}  {each.action}, share {100 * each.share:.3g}%, by {each.by}: "
             f"{each.reason}"
         )
 
@@ -258,7 +258,11 @@ def show(state: "State", as_json: bool) -> None:
 
     say(f"Roll-out {now.number} of {named(now.candidate)} beside {named(now.control)}: {now.phase}.")
     if not now.ended:
-        stage = f"Share {now.share:.0%}, stage {now.stage} of {len(now.plan.stages)}" if now.stage else "In the shadow"
+        stage = (
+            f"Share {100 * now.share:.3g}%, stage {now.stage} of {len(now.plan.stages)}"
+            if now.stage
+            else "In the shadow"
+        )
         say(f"{stage}, since {now.since:%Y-%m-%d %H:%M:%S} UTC.")
     if state.last is not None:
         say(f"{state.last.at:%Y-%m-%d %H:%M:%S} {state.last.action}, by {state.last.by}: {state.last.reason}")

@@ -75,13 +75,13 @@ def decide(rollout: Rollout, look: Look, at: datetime) -> Decision:
         )
     ends = rollout.since + hours
     if at < ends:
-        return because("keep", f"The stage of {rollout.share:.4g} lasts until {ends:%Y-%m-%d %H:%M} UTC.")
+        return because("keep", f"The stage of {100 * rollout.share:.3g}% lasts until {ends:%Y-%m-%d %H:%M} UTC.")
     if rollout.stage < len(plan.stages):
         following = plan.stages[rollout.stage]
         if (loss := largest_loss(plan, look)) * following > plan.loss:
             return because(
                 "keep",
-                f"A loss of {loss:.0%} is not excluded yet; at a share of {following:.0%} it would cost "
+                f"A loss of {loss:.0%} is not excluded yet; at a share of {100 * following:.3g}% it would cost "
                 f"{loss * following:.1%} of all reward, and {plan.loss:.1%} may be at risk.",
             )
         return because("ramp", f"No harm in {sum(look.requests):,} requests of both cohorts.")

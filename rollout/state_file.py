@@ -109,7 +109,7 @@ def parsed(values: Any, keeping: StateKeeping) -> State:
             "Use the newer version.",
         )
     try:
-        return TypeAdapter(State).validate_python(values)
+        state = TypeAdapter(State).validate_python(values)
     except ValidationError as refused:
         first = refused.errors()[0]
         raise InputError(
@@ -117,6 +117,13 @@ def parsed(values: Any, keeping: StateKeeping) -> State:
             f"{yaml_path(first['loc'], '') or 'The file'}: {first['msg']}.",
             RESTORE,
         ) from None
+    if state.rollout and not any(record.rollout == state.rollout.number for record in state.history):
+        raise InputError(
+            f"{keeping.place} must be the state of roll-outs. history: it says when roll-out {state.rollout.number} "
+            "was started. It has no record of it.",
+            RESTORE,
+        )
+    return state
 
 
 def change(root: Path, edit: Callable[[State], State]) -> State:

@@ -134,8 +134,10 @@ def test_looks_go_by_what_they_have_if_the_object_store_dies(segue, home, monkey
 
 def test_a_plan_in_a_file(segue, tmp_path):
     path = tmp_path / "plan.yaml"
-    path.write_text("shadow: 0\nstages: [0.2]\n")
-    assert json.loads(segue("start", "--plan", str(path), "--json").output)["rollout"]["share"] == 0.2
+    path.write_text("shadow: 0\nstages: [0.004, 0.2]\n")
+    assert "Share 0.4%, stage 1 of 2" in segue("start", "--plan", str(path)).output
+    assert "running, share 0.4%" in segue("history").output
+    assert json.loads(segue("status", "--json").output)["rollout"]["share"] == 0.004
 
 
 def test_a_promotion_by_a_person(segue, home):

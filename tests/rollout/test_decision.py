@@ -19,7 +19,7 @@ SHOWN = {"reward": Evidence((1.0,), True), "skips": Evidence((1.0,), True)}
 def test_an_equal_candidate_goes_on_when_the_stage_is_over():
     assert decide(running(), look(), AT + DAY).action == "ramp"
     early = decide(running(), look(), AT + DAY / 2)
-    assert (early.action, early.reason) == ("keep", "The stage of 0.01 lasts until 2026-03-03 00:00 UTC.")
+    assert (early.action, early.reason) == ("keep", "The stage of 1% lasts until 2026-03-03 00:00 UTC.")
 
 
 @pytest.mark.parametrize(

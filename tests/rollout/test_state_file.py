@@ -58,6 +58,7 @@ def test_a_decision_that_changes_nothing_leaves_the_history(tmp_path):
         (lambda v: v | {"rollout": v["rollout"] | {"stage": 5}}, "one of 4 stages"),
         (lambda v: v | {"rollout": v["rollout"] | {"candidate": {}}}, "rollout.candidate:"),
         (lambda v: v | {"rollout": v["rollout"] | {"since": "2026-03-02"}}, "rollout.since:"),
+        (lambda v: v | {"history": []}, "must be the state of roll-outs. history: it says when roll-out 1 was started"),
         (lambda v: [v], "must be the state of roll-outs. The file:"),
     ],
 )
