@@ -1,8 +1,8 @@
 """`segue rollout`: roll out a version beside the stable one, and promote it or take it back."""
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,9 +209,8 @@ def decided(action: "Action", reason: str, by: str | None, server: str | None) -
         raise InputError("A decision says why. The reason is empty.", "Give --reason.")
     # To take a candidate back waits for no object store: the share is 0 first.
     home, mover = Home.from_env() if action == "take back" else home_with_models(), label_mover(server)
-    state = moves.act(home.models, Decision(action, reason), by or getuser(), utc_now(), mover)
-    finish(home, mover)
-    return state
+    with finished(home, mover):
+        return moves.act(home.models, Decision(action, reason), by or getuser(), utc_now(), mover)
 
 
 def started(version: int | None, plan: "Plan", by: str, mover: "Announce | None" = None) -> "State":
@@ -219,9 +218,21 @@ def started(version: int | None, plan: "Plan", by: str, mover: "Announce | None"
     from rollout import moves
 
     home = home_with_models()
-    state = moves.start(home.models, version, plan, by, utc_now(), mover)
+    with finished(home, mover):
+        return moves.start(home.models, version, plan, by, utc_now(), mover)
+
+
+@contextmanager
+def finished(home: "Home", mover: "Announce | None") -> Iterator[None]:
+    """Finish what is left of a move after the block, also if it is refused: a killed command may have left more."""
+    from segue.errors import InputError
+
+    try:
+        yield
+    except InputError:
+        finish(home, mover)
+        raise
     finish(home, mover)
-    return state
 
 
 def bring(home: "Home", brought: dict[str, int]) -> None:

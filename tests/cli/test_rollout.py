@@ -79,6 +79,17 @@ def test_status_takes_the_counts_of_a_caller_that_has_begun(segue, home):
     ]
 
 
+@pytest.mark.parametrize("command", [("start",), ("hold", "--reason", "It is Friday.")])
+def test_a_refused_command_finishes_what_a_killed_one_left(segue, home, monkeypatch, command):
+    segue("start")
+    segue("abort", "--reason", "x")
+    asked = []
+    monkeypatch.setattr("rollout.reconcile.agree", asked.append)
+    with pytest.raises(InputError):
+        segue(*command)
+    assert [each.root for each in asked] == [home.root]
+
+
 def test_a_look_decides_and_says_why(segue, home):
     assert "Roll-out 1 of ranking 2 beside ranking 1: running." in segue("look").output  # the canary waited
     assert "wait, by segue: The shadow needs 100 requests; it has 0." in segue("look").output
