@@ -101,6 +101,8 @@ def says_confirmed(columns: pa.Schema) -> bool:
 def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float]) -> list[LoggedPage]:
     """The pages whose layout was drawn, with the reward of each shelf.
 
+    Pages that were decided without features are left out: they give no examples.
+
     Args:
         events: of Home pages.
         items: the catalogue, for the durations.
@@ -118,6 +120,8 @@ def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float])
     listeners: dict[str, str] = {}
     rewards: dict[tuple[str, str], float] = {}  # by request and shelf
     for event in seen.select(["event_id", "request_id", "user_id", EXPOSURE.name]).to_pylist():
+        if event["event_id"] not in of_item:
+            continue
         request, exposure = event["request_id"], event[EXPOSURE.name]
         if request not in records and (record := LayoutRecord.from_scores(json.loads(exposure["scores"]))):
             records[request], listeners[request] = record, event["user_id"]

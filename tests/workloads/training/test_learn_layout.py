@@ -79,6 +79,13 @@ def test_pages_without_a_drawn_layout_are_left_out(record, tmp_path, how):
     assert logged_pages(composed_events([str(tmp_path / "log.parquet")]), ITEMS, {"play": 1.0}) == []
 
 
+def test_a_page_that_was_decided_without_features_is_left_out(record):
+    first = exposure(KINDS[record.drawn[0]], 1, 1, record.to_scores())
+    blind = {"item_id": "a", "request_id": "r2", "exposure": {**first, "degraded": ["features"]}}
+    assert logged_pages(log_of(blind), ITEMS, {"play": 1.0}) == []
+    assert len(logged_pages(log_of({"item_id": "a", "exposure": first}, blind), ITEMS, {"play": 1.0})) == 1
+
+
 def test_a_page_that_nobody_confirmed_is_left_out_and_counted(record, tmp_path):
     seen = {"item_id": "a", "exposure": exposure(KINDS[record.drawn[0]], 1, 1, record.to_scores())}
     unsure = {**seen, "exposure": {**seen["exposure"], "confirmed": False}}
