@@ -12,6 +12,7 @@ from segue.settings import Home
 from segue.terminal import say
 
 KEEP_DAYS = 30  # in the journal, which says why an item was shown and joins late feedback
+MOST_DAYS = 10_000  # far more would lie before the first year of the calendar
 
 
 @click.command()
@@ -19,7 +20,7 @@ KEEP_DAYS = 30  # in the journal, which says why an item was shown and joins lat
     "--keep-days",
     default=KEEP_DAYS,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST_DAYS),
     help="Collected requests that are older leave the journal.",
 )
 @click.option(

@@ -67,6 +67,11 @@ def test_a_journal_is_collected_once_and_old_requests_leave_it(segue, tmp_path):
     assert json.loads(segue("data", "describe", "--json")[1])["counts"]["events"] == 6
 
 
+def test_a_journal_is_kept_for_years_at_most(segue):
+    code, _, error = segue("data", "collect", "--keep-days", 10**6)
+    assert (code, "0<=x<=10000" in error) == (2, True)
+
+
 def test_a_collection_says_what_changed_and_what_was_set_aside(segue, tmp_path):
     dataset.write(
         tmp_path / "home" / "data",
