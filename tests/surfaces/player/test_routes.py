@@ -3,8 +3,11 @@
 import re
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from segue.files import atomic_path
 from surfaces.catalogue import EPOCH
 from surfaces.gateway.views import day_of
 from surfaces.player import profiles
@@ -54,6 +57,13 @@ def test_settings_say_what_may_be_chosen(get):
 )
 def test_listeners_are_found_by_a_part_of_their_id(listeners, text, ids):
     assert listeners.matching(text, 12) == ids
+
+
+def test_a_forgotten_listener_is_not_in_the_list(listeners, tmp_path):
+    assert listeners.matching("u1", 12) == ["u1", "U10"]
+    with atomic_path(tmp_path / "users.parquet") as temporary:
+        pq.write_table(pa.table({"user_id": ["u2", "U10"]}), temporary)
+    assert listeners.matching("u1", 12) == ["U10"]
 
 
 def test_a_listener_has_history_and_taste(get):
