@@ -31,8 +31,8 @@ Id = Annotated[
 
 
 def as_text(value: object) -> object:
-    """Refuse numbers as times: pydantic would read them as seconds or milliseconds, as it thinks fit."""
-    if not isinstance(value, str | datetime):
+    """Refuse numbers as times, also as text: pydantic would read them as seconds or milliseconds, as it thinks fit."""
+    if not isinstance(value, datetime) and not (isinstance(value, str) and "-" in value[1:]):  # 2026-01-31, not -5
         raise ValueError("a time is text in ISO 8601 with a time zone")
     return value
 

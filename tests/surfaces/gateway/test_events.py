@@ -90,6 +90,7 @@ def test_an_item_that_a_model_knew_before_the_catalogue_counts_where_it_was_show
         ({"ts": "9999-12-31T23:59:59+00:00"}, 422, "in the future"),
         ({"ts": "2027-01-15T08:00:00"}, 422, "ts"),  # without a zone
         ({"ts": 1800000000}, 422, "ts"),
+        ({"ts": "1800000000"}, 422, "ISO 8601"),
         ({"item_id": "zzz"}, 404, "no item 'zzz'"),
         ({"action": "buy"}, 422, "action"),
         ({"ms_played": -1}, 422, "ms_played"),
