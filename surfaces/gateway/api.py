@@ -22,10 +22,13 @@ def for_the_journal(value: str) -> str:
     return value
 
 
+# Characters beyond ASCII in a pattern's brackets. Between the ranges lie surrogates and the area for private use.
+BEYOND_ASCII = "¡-\ud7ff\uf900-\ufffd\U00010000-\U0003fffd"
+
 # Ids are printable text without spaces around it, as in the data contract.
 Id = Annotated[
     str,
-    Field(min_length=1, max_length=256, pattern=r"^[!-~¡-퟿]([ -~¡-퟿]*[!-~¡-퟿])?$"),
+    Field(min_length=1, max_length=256, pattern=rf"^[!-~{BEYOND_ASCII}]([ -~{BEYOND_ASCII}]*[!-~{BEYOND_ASCII}])?$"),
     AfterValidator(for_the_journal),
 ]
 

@@ -96,6 +96,8 @@ def test_an_item_that_a_model_knew_before_the_catalogue_counts_where_it_was_show
         ({"ms_played": -1}, 422, "ms_played"),
         ({"event_id": "impression:r1:1"}, 422, "event_id"),  # ids of collected impressions
         ({"user_id": "null"}, 422, "user_id"),  # an import would read no listener
+        ({"user_id": "ｆｕｌｌ 𠀀 🎵"}, 200, ""),
+        ({"user_id": "\ue000"}, 422, "user_id"),  # of no script
         ({"user_id": "stranger"}, 200, ""),  # new listeners have events before they have features
         ({"action": "impression"}, 200, ""),
     ],
