@@ -80,7 +80,8 @@ class RedisKeeping:
     def identity(self) -> str:
         """Return the id of the journal on this server (see `Keeping`)."""
         with self._faults():
-            self._client.set(IDENTITY, uuid.uuid4().hex, nx=True)
+            if not self._client.exists(IDENTITY):  # a server without memory takes no write, and is collected
+                self._client.set(IDENTITY, uuid.uuid4().hex, nx=True)
             return cast(bytes, self._client.get(IDENTITY)).decode()
 
     def write(self, records: Sequence[Record]) -> list[bool]:

@@ -269,3 +269,17 @@ def test_the_journal_leaves_the_online_store_its_share_of_the_memory(redis_setti
         finally:
             client.config_set("maxmemory", 0)
             keeping.close()
+
+
+def test_a_server_without_memory_can_still_be_collected(redis_settings, page):
+    with contextlib.closing(online_store.connect(redis_settings)) as client:
+        keeping = RedisKeeping(redis_settings)
+        identity = keeping.identity()
+        keeping.write([page_record(page("r1"))])
+        try:
+            client.config_set("maxmemory", 1)
+            assert keeping.identity() == identity
+            assert keeping.drop(microseconds(NOON) + 1, keeping.newest()) == 1
+        finally:
+            client.config_set("maxmemory", 0)
+            keeping.close()
