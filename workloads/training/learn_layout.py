@@ -139,10 +139,14 @@ def logged_pages(events: pa.Table, items: pa.Table, reward: Mapping[str, float])
 
 def too_few(pages: Sequence[LoggedPage]) -> str:
     """Why the pages of a log are too few to learn and to judge a policy, in one sentence; empty if there are enough."""
-    if min(map(len, parted(pages))) >= LEAST_PAGES:
-        return ""
-    need = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge"
-    return f"{need}; the log has {len(pages)} confirmed ones"
+    sides = parted(pages)
+    if min(map(len, sides)) < LEAST_PAGES:
+        need = f"a layout policy needs {LEAST_PAGES} pages to learn and as many to judge"
+        return f"{need}; the log has {len(pages)} confirmed ones"
+    if not all(any(page.rewards.any() for page in side) for side in sides):  # every layout would be worth as much
+        need = "a layout policy needs pages with a reward to learn and to judge"
+        return f"{need}; on one side no page of the log's {len(pages)} confirmed ones has any"
+    return ""
 
 
 def learned(pages: Sequence[LoggedPage], serving: LayoutPolicy) -> tuple[LayoutPolicy, Verdict]:

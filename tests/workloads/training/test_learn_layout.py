@@ -189,6 +189,15 @@ def test_too_few_pages_are_a_sentence():
     assert "the log has 20" in too_few(logged(EVEN, WORTH, 10, 2, seed=0))
 
 
+def test_pages_that_brought_no_reward_teach_nothing():
+    # Of no reward every layout is worth as much: an even choice would pass, and serve.
+    none, some = (logged(EVEN, worth, 250, 3, seed=2) for worth in ((0.0,) * 4, WORTH))
+    learn, judge = parted(none)
+    for pages in (none, [*learn, *parted(some)[1]], [*parted(some)[0], *judge]):
+        assert "on one side no page of the log's 750 confirmed ones has any" in too_few(pages)
+    assert too_few(some) == ""
+
+
 def test_a_listener_is_on_one_side_and_stays_there():
     pages = logged(EVEN, WORTH, 20, 2, seed=0)
     one, other = ({page.listener for page in side} for side in parted(pages))
