@@ -1,4 +1,4 @@
-"""The two kinds of records of the journal, their rules, and their form as bytes."""
+"""The three kinds of records of the journal, their rules, and their form as bytes."""
 
 import zlib
 from collections.abc import Iterable, Sequence
