@@ -45,7 +45,7 @@ class Journal:
         self._waiting: deque[tuple[list[Record], int, Future[list[bool]]]] = deque()
         self._bytes = self._records = 0  # of what waits or is being written
         self._open, self._urgent = True, False  # urgent: somebody waits for what is to be written
-        self.trouble: UnavailableError | None = None  # why the last attempt to write failed
+        self.trouble: Exception | None = None  # why the last attempt to write failed
         self._changed = threading.Condition()
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
@@ -145,6 +145,7 @@ class Journal:
         try:
             new = iter(self._written([record for batch in batches for record in batch]))
         except Exception as error:  # whatever it is, the callers get it
+            self.trouble = error
             for future in futures:
                 future.set_exception(error)
             return

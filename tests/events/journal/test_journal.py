@@ -78,7 +78,9 @@ def test_an_error_of_the_keeping_reaches_the_caller_and_the_next_records_are_wri
     monkeypatch.setattr(journal.keeping, "write", fail)
     with pytest.raises(InputError, match="damaged"):
         journal.record([feedback("e1", "r1", "i1")]).result(SECONDS)
+    assert "damaged" in str(journal.trouble)
     assert journal.record([feedback("e1", "r1", "i1")]).result(SECONDS) == [True]
+    assert journal.trouble is None
     journal.close()
 
 
