@@ -4,7 +4,7 @@ import importlib.util
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 FAILURES = Path(__file__).resolve().parents[2] / "build" / "browser"
@@ -81,16 +83,26 @@ def network(browser: WebDriver) -> tuple[list[str], int]:
 
 def click(browser: WebDriver, selector: str) -> None:
     """Click an element as a person does, once it can be clicked."""
+    use(browser, selector, lambda element: element.click())
 
-    def clicked(browser):
+
+def press(browser: WebDriver, selector: str) -> None:
+    """Give an element the focus, once it can have it, and press Enter."""
+    use(browser, selector, lambda element: element.send_keys(Keys.ENTER))
+
+
+def use(browser: WebDriver, selector: str, act: Callable[[WebElement], None]) -> None:
+    """Do something with an element, once it is there and not disabled."""
+
+    def used(browser: WebDriver) -> bool:
         until(browser, f"document.querySelector(`{selector}`) && !document.querySelector(`{selector}`).disabled")
         element = browser.find_element(By.CSS_SELECTOR, selector)
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        act(element)
         return True
 
     # A page that the models had no part in is replaced once they are back.
-    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(clicked)
+    WebDriverWait(browser, SECONDS, 0.1, [StaleElementReferenceException]).until(used)
 
 
 def violations(browser: WebDriver, place: str) -> list[tuple]:

@@ -128,10 +128,14 @@ class NewReleases extends HTMLElement {
   }
 }
 
-/** Load Home again once what it stands on is back, without a reload of the page; but not again and again. */
+/**
+ * Load Home again once what it stands on is back, without a reload of the page; but not again and again, and not while
+ * the keyboard is on a card, which would lose the focus.
+ */
 shared.addEventListener("look", () => {
   const well = shared.health.reachable && !shared.health.down.length;
-  if (well && onScreen?.isPoor && performance.now() - onScreen.asked > PATIENCE) onScreen.load();
+  const isUsed = onScreen?.shelves.querySelector(":focus-visible");
+  if (well && onScreen?.isPoor && !isUsed && performance.now() - onScreen.asked > PATIENCE) onScreen.load();
 });
 
 customElements.define("segue-home", Home);

@@ -33,17 +33,23 @@ export function flush(options = {}) {
 
 async function send(options) {
   clearTimeout(timer);
+  let alone = 0; // events of a batch that was refused: one of them is wrong, so each is sent by itself
   while (waiting.length) {
-    const batch = waiting.slice(0, BATCH);
+    const batch = waiting.slice(0, alone ? 1 : BATCH);
     try {
       await call("/v1/events", { events: batch }, options);
     } catch (problem) {
-      if (problem.status === 0 || problem.status >= 500) {
+      if (problem.status === 0 || problem.status === 408 || problem.status >= 500) {
         timer = setTimeout(flush, RETRY);
         return;
+      }
+      if (batch.length > 1) {
+        alone = batch.length;
+        continue;
       }
       toast(`Not recorded: ${problem.message}`);
     }
     waiting = waiting.filter((event) => !batch.includes(event));
+    alone = Math.max(0, alone - 1);
   }
 }
