@@ -45,10 +45,12 @@ def step(
 
     def decided(state: State) -> State:
         reports = list(islice(reports_until(home, at), max(rules.windows.values(), default=1)))[::-1]
-        begun = [each for each in trainings(home, state_of) if each.started <= at]  # the clock may be a simulated one
+        # A replay or a simulation has a clock of its own, and what happened later by it has not happened yet.
+        history = [each for each in state.history if each.at <= at]
+        begun = [each for each in trainings(home, state_of) if each.started <= at]
         if first is not None:
             begun.insert(0, Training(first, "pushed"))
-        return state.decided(decide(reports, state.history, begun, rules, at, busy))
+        return state.decided(decide(reports, history, begun, rules, at, busy))
 
     return parts.change(home, parts.REPORTS, lambda: change(home.retraining, decided)).history[-1]
 

@@ -86,6 +86,12 @@ def test_reports_of_another_log_or_of_later_days_count_for_nothing(drifted):
     assert decide(drifted, 3.6).action == "retrain"
 
 
+def test_a_replay_does_not_follow_the_decisions_of_later_days(drifted):
+    assert decide(drifted, 2).action == "retrain"
+    assert decide(drifted, 1).action == "wait"
+    assert decide(drifted, 2.1).action == "retrain"
+
+
 @pytest.fixture
 def outage(home):
     """A home that holds."""
