@@ -94,14 +94,21 @@ def report_of(path: Path) -> Report:
 def reports_until(home: Home, at: datetime) -> Iterator[Report]:
     """Yield the reports of windows that ended by an instant, the newest first: those of the log that the home has now.
 
+    A window that overlaps a later one, as after a replay of an hour between two checks, is left out.
+
     Raises:
         InputError: as `report_of`.
     """
     manifest = home.data / dataset.MANIFEST
     log = dataset.identity(read_json(manifest)) if manifest.is_file() else None
-    last = f"{at:{REPORT_NAME}}"
-    reports = (report_of(path) for path in reversed(report_files(home)) if path.stem <= last)
-    return (report for report in reports if report.log == log)
+    until = at
+    for path in reversed(report_files(home)):
+        if path.stem > f"{until:{REPORT_NAME}}":
+            continue
+        report = report_of(path)
+        if report.log == log:
+            yield report
+            until = report.current[0]
 
 
 def trainings(home: Home, state_of: "StateOf") -> list[Training]:

@@ -92,6 +92,15 @@ def test_a_replay_does_not_follow_the_decisions_of_later_days(drifted):
     assert decide(drifted, 2.1).action == "retrain"
 
 
+def test_windows_that_overlap_are_not_in_a_row(drifted):
+    first = report(3, "skip_rate", cause="behaviour")
+    leave_report(drifted, replace(first, current=(day(1.5), day(2.5))))
+    (drifted.check_reports / "20260302T000000.json").unlink()
+    assert decide(drifted, 3).action == "wait"
+    leave_report(drifted, report(1, "skip_rate", cause="behaviour"))
+    assert decide(drifted, 3).action == "retrain"
+
+
 @pytest.fixture
 def outage(home):
     """A home that holds."""
