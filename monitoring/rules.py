@@ -27,7 +27,9 @@ class Rules:
         refusals: Trainings in a row that were not pushed, after which a person is called. The schedule goes on.
     """
 
-    windows: dict[Kind, AtLeast1] = field(default_factory=lambda: {"cause": 2, "drift": 2, "quality": 2})
+    windows: dict[Kind, Annotated[AtLeast1, Field(le=MOST_DAYS)]] = field(
+        default_factory=lambda: {"cause": 2, "drift": 2, "quality": 2}
+    )
     schedule_days: Annotated[Positive, Field(le=MOST_DAYS)] = 14.0
     cooldown_days: Annotated[NotNegative, Field(le=MOST_DAYS)] = 7.0
     a_week: AtLeast1 = 3

@@ -83,7 +83,8 @@ def explain(error: ErrorDetails, kind: type, where: str) -> InputError:
             f"Write {path or 'the settings'} as `name: value` lines.",
         )
     if loc[-1] == "[key]":
-        return InputError(f"The names in {yaml_path(loc[:-2], where)} are text. Received {received}.", "Correct it.")
+        names = context.get("expected", "text")
+        return InputError(f"The names in {yaml_path(loc[:-2], where)} are {names}. Received {received}.", "Correct it.")
     rule = re.sub(r"^\w+ should ", "", error["msg"])
     fix = f"Correct {path} in the configuration."
     if isinstance(error["input"], str) and re.fullmatch(r"[-+]?(?!0\d)[.\d]+([eE][-+]?\d+)?", error["input"]):

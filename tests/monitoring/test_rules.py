@@ -20,7 +20,8 @@ def test_the_example_has_every_rule_with_its_default():
     ("text", "said"),
     [
         ("window: {cause: 1}", "Did you mean windows"),
-        ("windows: {gossip: 1}", "windows"),
+        ("windows: {gossip: 1}", "The names in windows are 'cause', .* or 'guardrail'. Received 'gossip'."),
+        ("windows: {cause: 99999999999999999999}", "less than or equal to 36500"),
         ("windows: {cause: 0}", "greater than or equal to 1"),
         ("schedule_days: 0", "greater than 0"),
         ("a_week: two", "a_week"),
