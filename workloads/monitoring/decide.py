@@ -71,8 +71,8 @@ def standing(home: Home, state_of: "StateOf") -> Decision:
 
 
 def report_files(home: Home) -> list[Path]:
-    """Return the files of all reports, oldest first."""
-    return sorted(home.check_reports.glob("[!.]*.json"))
+    """Return the files of all reports, oldest first. A file of another name, as one that was put aside, is none."""
+    return sorted(home.check_reports.glob(f"{'[0-9]' * 8}T{'[0-9]' * 6}.json"))
 
 
 def report_of(path: Path) -> Report:

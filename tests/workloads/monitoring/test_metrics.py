@@ -62,6 +62,13 @@ def test_a_damaged_file_has_no_numbers_and_breaks_nothing(home, name):
     assert any("loop_decision" in line for line in lines) is (name != "retraining.json")
 
 
+def test_a_report_that_was_put_aside_is_no_report(home):
+    leave_report(home, report(1))
+    write_text(home.check_reports / "20260303T000000.damaged.json", "{")
+    assert "segue_loop_report_age_seconds 129600.0" in text(home)
+    assert step(home, Rules(), day(2.5), state).action == "wait"
+
+
 def queries() -> list[str]:
     """The queries of the dashboard and of the alert rules."""
     dashboard = json.loads((MONITORING / "loop.json").read_text(encoding="utf-8"))
