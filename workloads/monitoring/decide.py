@@ -1,6 +1,7 @@
 """Decide whether to retrain, from the reports, the decisions and the trainings of a home."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workloads.operating.overview import StateOf
 
 TRAININGS = 50  # the newest, of which the rules see the states
+RUN_NAME = re.compile(r"training-(\d{8}T\d{6})(-\d+)?")  # a copy that a person made has another one
 REPORT_NAME = "%Y%m%dT%H%M%S"  # of the end of a window, UTC
 
 
@@ -118,13 +120,10 @@ def trainings(home: Home, state_of: "StateOf") -> list[Training]:
     """
     if bucket := records.shared():
         return reported_trainings(bucket)
-    runs = [run for run in home.run_folders() if run.path.name.startswith("training-")]
+    runs = [(run, name[1]) for run in home.run_folders() if (name := RUN_NAME.fullmatch(run.path.name))]
     return [
-        Training(
-            datetime.strptime(run.path.name.split("-")[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC),
-            state_of(run)["status"],
-        )
-        for run in runs[-TRAININGS:]
+        Training(datetime.strptime(started, "%Y%m%dT%H%M%S").replace(tzinfo=UTC), state_of(run)["status"])
+        for run, started in runs[-TRAININGS:]
     ]
 
 

@@ -57,6 +57,13 @@ def test_a_training_that_a_gate_stopped_ends_the_decision_too(drifted):
     assert [each.status for each in trainings(drifted, state)] == ["pushed", "stopped"]
 
 
+def test_a_copy_of_a_training_counts_for_nothing(drifted):
+    leave_run(drifted, "training-20260301T120000-2", PUSHED)  # the second one of that second
+    for name in ("training-20260301T120000.bak", "training-kept"):
+        leave_run(drifted, name, PUSHED)
+    assert [each.started.day for each in trainings(drifted, state)] == [20, 1]
+
+
 def test_a_roll_out_that_runs_is_waited_for(drifted):
     assert decide(drifted, busy="Roll-out 1 is running; a new version would wait for its end.").action == "wait"
     assert decide(drifted).action == "retrain"
