@@ -147,8 +147,8 @@ def ui(port: int) -> None:
 def retrain(if_needed: bool, config: Path | None, on: str, host: str | None, as_json: bool) -> None:
     """Run the training pipeline on the imported log.
 
-    With --if-needed, training runs only if the last decision of `segue monitor` is to retrain and no training has
-    followed it.
+    With --if-needed, training runs only if the last decision of `segue monitor` is to retrain, and no training since
+    then was pushed or stopped by a gate. So one that failed or was cut off is repeated.
     """
     from monitoring.retraining import Decision
 
