@@ -1,8 +1,8 @@
 """The windows of a report: the last whole day, the days before that it is compared with, and the rows of each day.
 
-A request and all that its listener does with it belong to one window, that of the request. What comes later than
-`MATURITY` after the request does not count, in any window: so the days of the reference, which had more time, do not
-look better than the current one.
+A request and all that its listener does with it belong to one window, that of the request. What happens later than
+`MATURITY` after the request does not count, in any window, nor what reaches the journal later than that after the end
+of the request's day: so the days of the reference, which had more time, do not look better than the current one.
 """
 
 from dataclasses import dataclass
@@ -88,16 +88,19 @@ def rows(events: pa.Table, items: pa.Table, windows: Windows, cells: np.ndarray 
     ts = events["ts"].cast(pa.int64()).to_numpy()
     request = codes(events["request_id"])
     decided = np.where(request < 0, ts, pd.Series(ts).groupby(request).transform("min"))
-    kept = (decided >= start) & (decided < microseconds(windows.end)) & (ts - decided <= MATURITY // MICROSECOND)
-    events, request, decided, ts = events.filter(pa.array(kept)), request[kept], decided[kept], ts[kept]
+    day, maturity = (decided - start) // (DAY // MICROSECOND), MATURITY // MICROSECOND
+    kept = (day >= 0) & (day < windows.days) & (ts - decided <= maturity)
+    if schema.RECEIVED.name in events.column_names:
+        came = events[schema.RECEIVED.name].cast(pa.int64()).fill_null(0).to_numpy()
+        kept &= came <= start + (day + 1) * (DAY // MICROSECOND) + maturity
+    events, request, decided, day = events.filter(pa.array(kept)), request[kept], decided[kept], day[kept]
     item = pc.index_in(events["item_id"], items["item_id"]).fill_null(-1).to_numpy()
     catalogue = items.select(["content_type", "duration_ms"]).to_pandas(strings_to_categorical=True)
     catalogue["release"] = items["release_date"].cast(pa.timestamp("us")).to_pandas()
     frame = events.select(["surface", "action", "ms_played"]).to_pandas(strings_to_categorical=True)
     frame = frame.join(catalogue.reindex(item).reset_index(drop=True))
     frame["age"] = (pd.to_datetime(decided, unit="us") - frame.pop("release")) / DAY
-    frame["day"] = (decided - start) // (DAY // MICROSECOND)
-    frame["listener"], frame["request"], frame["item"] = codes(events["user_id"]), request, item
+    frame["day"], frame["listener"], frame["request"], frame["item"] = day, codes(events["user_id"]), request, item
     session, listener = codes(events["session_id"]), frame["listener"].to_numpy()
     frame["session"] = np.where(session < 0, -1, listener * (session.max(initial=0) + 1) + session)
     frame["play"] = plays(frame)

@@ -58,6 +58,19 @@ def test_what_follows_a_request_belongs_to_its_day_and_counts_for_two_hours():
     ]  # fmt: skip
 
 
+def test_feedback_that_the_check_of_its_day_could_not_see_counts_in_no_window():
+    first, second = END - DAY, END  # the ends of the two days
+    came = [None, first + 2 * HOUR, first + 2.1 * HOUR, None, second + 2 * HOUR, second + 2.1 * HOUR]
+    events = log(
+        ("impression", first - 9 * HOUR, "a"), ("play", first - 9 * HOUR, "a"), ("skip", first - 9 * HOUR, "a"),
+        ("impression", second - 9 * HOUR, "b"), ("play", second - 9 * HOUR, "b"), ("skip", second - 9 * HOUR, "b"),
+    )  # fmt: skip
+    frame = rows(events.append_column(schema.RECEIVED, pa.array(came, schema.TIMESTAMP)), ITEMS, WINDOWS)
+    assert list(zip(frame["day"], frame["action"], strict=True)) == [
+        (0, "impression"), (0, "play"), (1, "impression"), (1, "play"),
+    ]  # fmt: skip
+
+
 def test_an_event_without_a_request_has_its_own_day():
     frame = rows(log(("play", END - 30 * HOUR, None), ("play", END - HOUR, None)), ITEMS, WINDOWS)
     assert frame["day"].tolist() == [0, 1]
