@@ -116,7 +116,8 @@ def reports_until(home: Home, at: datetime) -> Iterator[Report]:
 def trainings(home: Home, state_of: "StateOf") -> list[Training]:
     """Return the newest runs of the training pipeline, oldest first.
 
-    On a cluster these are the runs that have reported how they ended; one that is at work is not seen.
+    On a cluster these are the runs that have validated data and reported how they ended; one that is at work, or failed
+    before, is not seen.
     """
     if bucket := records.shared():
         return reported_trainings(bucket)
