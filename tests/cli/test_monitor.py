@@ -25,7 +25,7 @@ def segue(home, monkeypatch):
     from cli import cli
 
     monkeypatch.setenv("SEGUE_HOME", str(home.root))
-    monkeypatch.setattr(monitor, "end_of_log", lambda home, at: at)
+    monkeypatch.setattr(monitor, "end_of_log", lambda home: utc_now())
     monkeypatch.setattr(watch, "step", lambda home, at: report_of(report_files(home)[-1]))
     monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (len(decisions), ""))
     leave_run(home, f"training-{utc_now() - timedelta(days=8):%Y%m%dT%H%M%S}", {"push": {"version": 1}})

@@ -41,7 +41,7 @@ def monitor(
 ) -> tuple[Report, Decision, dict[str, str]]:
     """Check the newest day, decide and tell. One process at a time does so in a home.
 
-    A log into which no journal is collected is checked at its end.
+    A log is checked at its end at the latest; one into which a journal is collected, now.
 
     Args:
         home: the home.
@@ -58,19 +58,19 @@ def monitor(
         UnavailableError: another process decides.
     """
     with locked(home.monitor_lock, "segue monitor", utc_now()):
-        report = watch.step(home, min(at, end_of_log(home, at)))
+        report = watch.step(home, min(at, end_of_log(home)))
         decision = decide.step(home, rules, at, state_of, roll_out(home))
         reasons = {"not_tracked": tell.track(home), "not_alerted": tell.alert(home, say)}
         return report, decision, {name: reason for name, reason in reasons.items() if reason}
 
 
-def end_of_log(home: Home, at: datetime) -> datetime:
-    """Return when the outcomes of an imported log's last hour are mature; `at` where a journal goes on with the log.
+def end_of_log(home: Home) -> datetime:
+    """Return when the outcomes of an imported log's last hour are mature; now where a journal goes on with the log.
 
-    That an imported log ends is no outage.
+    That an imported log ends is no outage, nor is a time that is still to come.
     """
     if has_journal(home, settings()):
-        return at
+        return utc_now()
     last = datetime.fromisoformat(dataset.load(home.data).manifest["span"]["last"])
     return last.replace(minute=0, second=0, microsecond=0) + HOUR + MATURITY
 

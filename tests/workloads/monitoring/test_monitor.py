@@ -43,6 +43,14 @@ def test_an_imported_log_is_checked_at_its_end_and_may_be_replayed(home, monkeyp
     assert decision.action == "wait"
 
 
+def test_a_log_that_a_journal_goes_on_with_is_checked_now_at_the_latest(home, monkeypatch):
+    dataset.write(home.data, generate(sized("nano", None, None), 0))
+    open_journal(home, settings()).close()
+    monkeypatch.setattr(tell, "log_decisions", lambda home, decisions: (1, ""))
+    report, _, _ = monitor.monitor(home, Rules(), utc_now() + timedelta(days=400), outcome, print)
+    assert report.current[1] < utc_now()
+
+
 def test_a_roll_out_is_named_until_it_ends(home):
     assert monitor.roll_out(home) == ""
     for phase, said in (
