@@ -12,7 +12,7 @@ from segue.settings import Home
 from segue.terminal import say
 
 KEEP_DAYS = 30  # in the journal, which says why an item was shown and joins late feedback
-MOST_DAYS = 10_000  # far more would lie before the first year of the calendar
+MOST_DAYS = 10_000  # a date so many days ago exists; one far longer ago is before the year 1
 
 
 @click.command()

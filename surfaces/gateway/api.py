@@ -22,7 +22,8 @@ def for_the_journal(value: str) -> str:
     return value
 
 
-# Characters beyond ASCII in a pattern's brackets. Between the ranges lie surrogates and the area for private use.
+# The characters beyond ASCII that an id may have, as ranges of a regular expression: all but surrogates and the area
+# for private use. `for_the_journal` refuses those among them that are not printable.
 BEYOND_ASCII = "¡-\ud7ff\uf900-\ufffd\U00010000-\U0003fffd"
 
 # Ids are printable text without spaces around it, as in the data contract.

@@ -28,7 +28,7 @@ class Player:
 
 
 class Listeners:
-    """The ids of the imported listeners. They are read again once the table has changed: a listener may be forgotten.
+    """The ids of the imported listeners, read again once their table has changed, because one may be forgotten.
 
     Args:
         table: `users.parquet` of a home.

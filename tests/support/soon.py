@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 # Where nothing else is at work, a dead server is named within 15 s. A slow, busy machine takes up to four times that.
-# A call that has no timeout waits for minutes, and fails the check.
+# A call without a timeout takes minutes, so the check fails.
 SECONDS = 60
 
 
